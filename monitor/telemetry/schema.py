@@ -1,0 +1,322 @@
+"""The one schema: every provider fills it, every transport carries it, every page reads it.
+
+`None` means unknown and nothing else; 0 is a value. For each metric that is None the struct's `unavailable` map says
+why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+ProcessType = Literal["compute", "graphics", "mps"]
+GpuState = Literal["ok", "asleep", "lost"]
+Reasons = Mapping[str, str]
+
+
+class Fan(msgspec.Struct, frozen=True, kw_only=True):
+    """One fan of a GPU. NVML answers the intended speed, not the one measured."""
+
+    speed_percent: Percent | None = None
+    """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (may pass 100: clamped); smi fan_speed."""
+    speed_rpm: float | None = None
+    """Turns a minute. NVML nvmlDeviceGetFanSpeedRPM; nvtop for AMD and Intel."""
+
+
+class NvLink(msgspec.Struct, frozen=True, kw_only=True):
+    """One NVLink. NVML nvmlDeviceGetNvLinkState, nvmlDeviceGetNvLinkVersion, fields 138 and 139."""
+
+    link: int
+    is_active: bool
+    version: int | None = None
+    rx_bytes_per_second: float | None = None
+    tx_bytes_per_second: float | None = None
+
+
+class Xid(msgspec.Struct, frozen=True, kw_only=True):
+    """An Xid error that the driver reported since this program began to listen. NVML nvmlEventSetWait_v2."""
+
+    code: int
+    count: int
+    last_at: float
+    """When it was last reported, Unix seconds."""
+
+
+class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that holds a context on a GPU: what the driver says, then what the host says of that PID."""
+
+    pid: int
+    """As the driver reports it; in a container it may belong to the host's PID namespace: see `status`."""
+    status: Literal["running", "gone", "hidden"] = "running"
+    """gone: no such process any more, yet it holds memory. hidden: not visible from this PID namespace."""
+    types: tuple[ProcessType, ...] = ()
+    mig_instance: int | None = None
+    """Index within the GPU's `mig_instances`."""
+    user: str | None = None
+    name: str | None = None
+    """The command's short name, /proc/PID/comm or the first word of the command line."""
+    command: str | None = None
+    """The command line."""
+    memory_used_bytes: int | None = None
+    """GPU memory. NVML usedGpuMemory (all ones: not available); smi used_memory."""
+    sm_utilization_percent: Percent | None = None
+    """Share of time the SMs worked for it. NVML nvmlDeviceGetProcessUtilization smUtil."""
+    memory_utilization_percent: Percent | None = None
+    encoder_utilization_percent: Percent | None = None
+    decoder_utilization_percent: Percent | None = None
+    cpu_percent: float | None = None
+    """Host CPU, as in top: 100 is one core kept busy, so it alone of all percentages may pass 100."""
+    resident_memory_bytes: int | None = None
+    started_at: float | None = None
+    container_id: str | None = None
+    """From /proc/PID/cgroup: 64 hexadecimal digits (Docker, containerd, CRI-O, Podman)."""
+    pod_id: str | None = None
+    """The Kubernetes pod's UID, from /proc/PID/cgroup."""
+    unavailable: Reasons = {}
+
+
+class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """A compute instance of a GPU in MIG mode. Its processes are the GPU's with the same `mig_instance`."""
+
+    index: int
+    uuid: str | None = None
+    name: str | None = None
+    profile: str | None = None
+    """As `nvidia-smi -L` prints it: 3g.20gb."""
+    gpu_instance_id: int | None = None
+    compute_instance_id: int | None = None
+    memory_total_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    memory_reserved_bytes: int | None = None
+    unavailable: Reasons = {}
+
+
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU. Its identity is the UUID: index and place may change with the driver's next start."""
+
+    index: int
+    uuid: str
+    name: str
+    state: GpuState = "ok"
+    """asleep: suspended by the kernel and not asked, the facts are the last known. lost: fell off the bus."""
+    since: float | None = None
+    """When the GPU was found lost or asleep; null while it is ok."""
+    read_at: float | None = None
+    """When its values were read, if they are older than the snapshot (asleep or lost)."""
+    pci_bus_id: str | None = None
+    """Domain:bus:device.function in lower case, as in /sys/bus/pci/devices: 0000:3b:00.0."""
+    architecture: str | None = None
+    brand: str | None = None
+    vbios_version: str | None = None
+    utilization_percent: Percent | None = None
+    """Share of the driver's last window (1/6 to 1 s) in which a kernel ran. NVML nvmlDeviceGetUtilizationRates."""
+    memory_utilization_percent: Percent | None = None
+    """Share of time the memory controller was busy: not how full the memory is. Same call."""
+    encoder_utilization_percent: Percent | None = None
+    decoder_utilization_percent: Percent | None = None
+    jpeg_utilization_percent: Percent | None = None
+    ofa_utilization_percent: Percent | None = None
+    memory_is_unified: bool = False
+    """The GPU shares the host's memory (GB10, Jetson, integrated): the memory figures are the host's."""
+    memory_total_bytes: int | None = None
+    """NVML nvmlDeviceGetMemoryInfo_v2; smi fb_memory_usage."""
+    memory_used_bytes: int | None = None
+    """Allocated by processes and contexts, the driver's reserve apart where it is known."""
+    memory_free_bytes: int | None = None
+    memory_reserved_bytes: int | None = None
+    """Kept by driver and firmware. NVML v2 only."""
+    memory_used_percent: Percent | None = None
+    """Used of total."""
+    memory_unattributed_bytes: int | None = None
+    """Used memory that no listed process explains."""
+    bar1_total_bytes: int | None = None
+    bar1_used_bytes: int | None = None
+    temperature_celsius: float | None = None
+    """Core. NVML nvmlDeviceGetTemperature; smi gpu_temp."""
+    memory_temperature_celsius: float | None = None
+    """NVML field 82. GeForce boards do not report it."""
+    hotspot_temperature_celsius: float | None = None
+    """No public NVML call answers it; other providers may."""
+    slowdown_temperature_celsius: float | None = None
+    """Clocks are lowered from here on. NVML nvmlDeviceGetTemperatureThreshold."""
+    shutdown_temperature_celsius: float | None = None
+    power_watts: float | None = None
+    """Board draw now. NVML field 186, else nvmlDeviceGetPowerUsage (mW); smi instant_power_draw or power_draw."""
+    power_average_watts: float | None = None
+    """Mean since the previous reading, from the energy counter; else the driver's own 1 s mean (field 185)."""
+    power_limit_watts: float | None = None
+    """Enforced now. NVML nvmlDeviceGetEnforcedPowerLimit."""
+    power_default_limit_watts: float | None = None
+    power_min_limit_watts: float | None = None
+    power_max_limit_watts: float | None = None
+    energy_joules: float | None = None
+    """Since the driver was loaded. NVML nvmlDeviceGetTotalEnergyConsumption (mJ), field 83."""
+    graphics_clock_mhz: float | None = None
+    sm_clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    video_clock_mhz: float | None = None
+    graphics_clock_max_mhz: float | None = None
+    sm_clock_max_mhz: float | None = None
+    memory_clock_max_mhz: float | None = None
+    video_clock_max_mhz: float | None = None
+    fans: tuple[Fan, ...] | None = None
+    """Every fan; empty when the board has none."""
+    performance_state: str | None = None
+    """P0 (fastest) to P15. NVML nvmlDeviceGetPerformanceState."""
+    clock_event_reasons: tuple[str, ...] | None = None
+    """Why clocks are below the maximum, by name; bits without a name as hexadecimal. Empty: none.
+    NVML nvmlDeviceGetCurrentClocksEventReasons, before R535 …ThrottleReasons."""
+    pcie_generation: int | None = None
+    pcie_generation_max: int | None = None
+    pcie_width: int | None = None
+    pcie_width_max: int | None = None
+    pcie_rx_bytes_per_second: float | None = None
+    """Received by the GPU. NVML byte counters (fields 197, 198), else nvmlDeviceGetPcieThroughput (20 ms a call)."""
+    pcie_tx_bytes_per_second: float | None = None
+    pcie_replays: int | None = None
+    nvlinks: tuple[NvLink, ...] | None = None
+    nvlink_rx_bytes_per_second: float | None = None
+    nvlink_tx_bytes_per_second: float | None = None
+    ecc_is_enabled: bool | None = None
+    ecc_corrected_volatile: int | None = None
+    """Errors since the driver was loaded. NVML nvmlDeviceGetTotalEccErrors."""
+    ecc_uncorrected_volatile: int | None = None
+    ecc_corrected_aggregate: int | None = None
+    """Errors in the life of the board."""
+    ecc_uncorrected_aggregate: int | None = None
+    retired_pages: int | None = None
+    """Pages taken out of use, single and double bit together (before Ampere)."""
+    remapped_rows_corrected: int | None = None
+    remapped_rows_uncorrected: int | None = None
+    remapped_rows_are_pending: bool | None = None
+    """A remap waits for the next reset of the GPU."""
+    remapped_rows_failed: bool | None = None
+    xids: tuple[Xid, ...] | None = None
+    """By code, the latest first. Empty: none since this program began to listen."""
+    compute_mode: str | None = None
+    """default, exclusive process or prohibited."""
+    persistence_mode: bool | None = None
+    mig_mode: bool | None = None
+    mig_instances: tuple[MigInstance, ...] = ()
+    processes: tuple[GpuProcess, ...] | None = None
+    unavailable: Reasons = {}
+
+
+class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cgroup of this container allows and has in use; null where it sets no limit."""
+
+    cpu_limit_cores: float | None = None
+    cpu_used_cores: float | None = None
+    memory_limit_bytes: int | None = None
+    memory_used_bytes: int | None = None
+
+
+class System(msgspec.Struct, frozen=True, kw_only=True):
+    """The host around the GPUs, from psutil."""
+
+    os_name: str | None = None
+    cpu_percent: Percent | None = None
+    cpu_core_percents: tuple[Percent, ...] | None = None
+    cpu_count: int | None = None
+    """Logical cores."""
+    cpu_frequency_mhz: float | None = None
+    load_1m: float | None = None
+    load_5m: float | None = None
+    load_15m: float | None = None
+    memory_total_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    memory_used_percent: Percent | None = None
+    swap_total_bytes: int | None = None
+    swap_used_bytes: int | None = None
+    booted_at: float | None = None
+    uptime_seconds: float | None = None
+    process_count: int | None = None
+    container: ContainerLimits | None = None
+    """Null outside a container."""
+    unavailable: Reasons = {}
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """All GPUs of the host together. Sums and means run over the GPUs that report; `unavailable` says which do not."""
+
+    gpu_count: int = 0
+    utilization_percent: Percent | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    hottest_gpu_uuid: str | None = None
+    hottest_gpu_index: int | None = None
+    hottest_temperature_celsius: float | None = None
+    unavailable: Reasons = {}
+
+
+class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one provider when it was tried: the same words in the log, the page, health and doctor."""
+
+    name: str
+    is_chosen: bool = False
+    reason: str | None = None
+    """Why it was passed over."""
+    fix: str | None = None
+    """What to do about it."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about this host that costs the user readings or power, said once."""
+
+    code: str
+    text: str
+    fix: str | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
+    """What a provider answers for one tick: the GPUs' half of a Snapshot."""
+
+    sampled_at: float
+    gpus: tuple[Gpu, ...]
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    notices: tuple[Notice, ...] = ()
+    clamped_count: int = 0
+    """Percentages outside 0–100 that the provider has brought back so far."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One host at one moment."""
+
+    schema_version: int = SCHEMA_VERSION
+    host: str
+    seq: int
+    """Rises by one with each snapshot of this host's running server."""
+    time: float
+    """When this snapshot was put together."""
+    sampled_at: float | None = None
+    """When the GPUs were read; null before the first reading."""
+    stale: bool = False
+    """The readings of the GPUs are older than they should be; system metrics are fresh all the same."""
+    age_seconds: float | None = None
+    """Age of the GPU readings."""
+    stale_reason: str | None = None
+    provider: str | None = None
+    """pynvml, nvidia_smi, nvtop, simulated or replay; null when none answers."""
+    is_simulated: bool = False
+    """Invented or replayed readings: every page says so."""
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    """The newest CUDA version the driver supports."""
+    poll_interval_seconds: float | None = None
+    gpus: tuple[Gpu, ...] = ()
+    totals: Totals = Totals()
+    system: System | None = None
+    """Null when ENABLE_SYSTEM_METRICS is off."""
+    providers: tuple[ProviderReport, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    unavailable: Reasons = {}
