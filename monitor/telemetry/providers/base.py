@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -18,9 +17,7 @@ NO_PERMISSION = "no permission: the driver answers this only to privileged users
 
 _FACTS_OF_STATE = {"since", "read_at"}
 GPU_METRICS: tuple[str, ...] = tuple(
-    field.name
-    for field in msgspec.structs.fields(Gpu)
-    if field.default is None and field.name not in _FACTS_OF_STATE
+    field.name for field in msgspec.structs.fields(Gpu) if field.default is None and field.name not in _FACTS_OF_STATE
 )
 """Fields of Gpu that may be unknown and then have a reason."""
 
@@ -68,7 +65,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """full, name or none: how much of a command line leaves this process."""
     is_watched: bool = False
     """Somebody looks at the readings: do not let go of the driver."""
-    root: Path = Path("/")
+    unattached: tuple[str, ...] = ()
+    """PCI bus ids of GPUs just let go so that they can sleep: not opened before they have slept and woken."""
+    root: str = "/"
     """Where /proc, /sys and /dev are; another folder in tests."""
 
 

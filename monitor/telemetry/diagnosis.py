@@ -1,0 +1,105 @@
+"""What this host looks like to somebody who searches for its GPUs: files only, the driver is not asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Level = Literal["good", "note", "bad"]
+
+
+class Finding(NamedTuple):
+    """One thing looked at, what it means, and what to do where it is not as it should be."""
+
+    level: Level
+    text: str
+    fix: str | None = None
+
+
+_DISPLAY_CLASS = "0x03"
+_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
+
+
+def pci_gpus(root: Path) -> dict[str, list[str]]:
+    """PCI addresses of display controllers by vendor, from sysfs."""
+    found: dict[str, list[str]] = {}
+    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
+        try:
+            vendor = (device / "vendor").read_text().strip()
+            kind = (device / "class").read_text().strip()
+        except OSError:
+            continue  # a device that goes away while it is looked at
+        if kind.startswith(_DISPLAY_CLASS) and vendor in _VENDORS:
+            found.setdefault(_VENDORS[vendor], []).append(device.name)
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def is_wsl(root: Path) -> bool:
+    """Windows Subsystem for Linux: its kernel says so."""
+    return "microsoft" in _read(root / "proc/version").lower()
+
+
+def is_container(root: Path, environment: Mapping[str, str]) -> bool:
+    """A container of Docker, Podman or Kubernetes."""
+    marks = (root / ".dockerenv").exists() or (root / "run/.containerenv").exists()
+    return marks or "KUBERNETES_SERVICE_HOST" in environment
+
+
+def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Everything that can be known about GPUs and drivers without asking a driver."""
+    findings = []
+    gpus = pci_gpus(root)
+    modules = {line.split(" ", 1)[0] for line in _read(root / "proc/modules").splitlines()}
+    devices = sorted(path.name for path in (root / "dev").glob("nvidia[0-9]*"))
+    container, wsl = is_container(root, environment), is_wsl(root)
+    for vendor, addresses in gpus.items():
+        findings.append(Finding("good", f"{len(addresses)} {vendor} GPU on the PCI bus: {', '.join(addresses)}."))
+    if not gpus and not wsl:
+        findings.append(Finding("note", "No GPU on the PCI bus that this system sees.",
+                                "In a virtual machine, pass the GPU through to it."))  # fmt: skip
+    if wsl:
+        is_shared = (root / "usr/lib/wsl/lib/libnvidia-ml.so.1").exists()
+        findings.append(
+            Finding("note", "WSL: the driver is Windows'; processes, fans and some other readings do not exist here.")
+            if is_shared
+            else Finding("bad", "WSL, but Windows shares no NVIDIA driver with it.",
+                         "Install the NVIDIA driver in Windows (not in WSL) and run `wsl --update`.")
+        )  # fmt: skip
+    if "nouveau" in modules:
+        findings.append(Finding("bad", "The kernel module nouveau holds the NVIDIA GPU; it tells no readings.",
+                                "Install NVIDIA's driver, which keeps nouveau out, and reboot."))  # fmt: skip
+    version = _read(root / "proc/driver/nvidia/version").split("\n", 1)[0]
+    if version:
+        findings.append(Finding("good", f"The kernel module is loaded: {version.removeprefix('NVRM version: ')}."))
+    elif "NVIDIA" in gpus and not wsl:
+        findings.append(Finding("bad", "The NVIDIA kernel module is not loaded.",
+                                "Install the NVIDIA driver, or load it with `sudo modprobe nvidia`."))  # fmt: skip
+    if container and not devices and not wsl:
+        findings.append(Finding("bad", "This is a container without GPU devices (`/dev/nvidia0` is not there).",
+                                "Start it with `--gpus all` (NVIDIA container toolkit on the host)."))  # fmt: skip
+    unreadable = [name for name in devices if not os.access(root / "dev" / name, os.R_OK | os.W_OK)]
+    if unreadable:
+        findings.append(Finding("bad", f"No permission for /dev/{', /dev/'.join(unreadable)}.",
+                                "Give this user read and write access, often by the group `video`."))  # fmt: skip
+    for program, use in (
+        ("nvidia-smi", "the second way to read NVIDIA GPUs"),
+        ("nvtop", "the way to read AMD and Intel GPUs"),
+    ):
+        where = shutil.which(program, path=environment.get("PATH"))
+        findings.append(
+            Finding("good", f"{program} is {where}.")
+            if where
+            else Finding("note", f"{program} is not in PATH; it is {use}.",
+                         "It comes with the driver." if program == "nvidia-smi" else "Install nvtop 3.2 or newer.")
+        )  # fmt: skip
+    return findings

@@ -1,0 +1,5 @@
+"""The `pynvml` provider: NVIDIA's own library, read through nvidia-ml-py."""
+
+from monitor.telemetry.providers.nvml.provider import Pynvml
+
+__all__ = ["Pynvml"]

@@ -1,0 +1,253 @@
+"""The table of NVML calls: which metrics each fills, in which unit, and how often it is made.
+
+This table is the documentation of what is asked of the driver. STATIC calls are made once for each GPU; FAST ones at
+each tick; SLOW ones every few seconds, spread over the ticks. A call fills `values`, keyed by the schema's field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pynvml as nvml
+
+Handle = Any
+Values = dict[str, Any]
+
+ALL_ONES = 0xFFFFFFFF
+"""What NVML leaves in a 32-bit result it has no value for."""
+
+
+class Call(NamedTuple):
+    """One question to the driver about one GPU."""
+
+    metrics: tuple[str, ...]
+    fill: Callable[[Handle, Values], None]
+    instead: tuple[Call, ...] = ()
+    """Asked in its place where the driver does not support it."""
+
+
+def scalar(metric: str, function: Callable[..., int], *arguments: int, scale: float = 1) -> Call:
+    """A call that answers one number; all ones mean that there is none."""
+
+    def fill(handle: Handle, values: Values) -> None:
+        value = function(handle, *arguments)
+        values[metric] = None if value == ALL_ONES else value * scale if scale != 1 else value
+
+    return Call((metric,), fill)
+
+
+def named(metric: str, function: Callable[[Handle], Any], words: Callable[[Any], str | bool | None]) -> Call:
+    """A call whose answer is told by a word or by yes and no."""
+
+    def fill(handle: Handle, values: Values) -> None:
+        values[metric] = words(function(handle))
+
+    return Call((metric,), fill)
+
+
+# ── Names for NVML's numbers ──────────────────────────────────────────────────────────────────────────────────────────
+
+_ARCHITECTURES = {
+    getattr(nvml, f"NVML_DEVICE_ARCH_{name}"): name.capitalize()
+    for name in (
+        "KEPLER", "MAXWELL", "PASCAL", "VOLTA", "TURING", "AMPERE", "ADA", "HOPPER", "BLACKWELL", "RUBIN",
+    )
+    if hasattr(nvml, f"NVML_DEVICE_ARCH_{name}")
+}  # fmt: skip
+_BRANDS = {
+    nvml.NVML_BRAND_QUADRO: "Quadro",
+    nvml.NVML_BRAND_TESLA: "Tesla",
+    nvml.NVML_BRAND_NVS: "NVS",
+    nvml.NVML_BRAND_GRID: "GRID",
+    nvml.NVML_BRAND_GEFORCE: "GeForce",
+    nvml.NVML_BRAND_TITAN: "Titan",
+    nvml.NVML_BRAND_NVIDIA_VAPPS: "NVIDIA Virtual Applications",
+    nvml.NVML_BRAND_NVIDIA_VPC: "NVIDIA Virtual PC",
+    nvml.NVML_BRAND_NVIDIA_VCS: "NVIDIA Virtual Compute Server",
+    nvml.NVML_BRAND_NVIDIA_VWS: "NVIDIA RTX Virtual Workstation",
+    nvml.NVML_BRAND_NVIDIA_CLOUD_GAMING: "NVIDIA Cloud Gaming",
+    nvml.NVML_BRAND_QUADRO_RTX: "Quadro RTX",
+    nvml.NVML_BRAND_NVIDIA_RTX: "NVIDIA RTX",
+    nvml.NVML_BRAND_NVIDIA: "NVIDIA",
+    nvml.NVML_BRAND_GEFORCE_RTX: "GeForce RTX",
+    nvml.NVML_BRAND_TITAN_RTX: "Titan RTX",
+}
+_COMPUTE_MODES = {
+    nvml.NVML_COMPUTEMODE_DEFAULT: "default",
+    nvml.NVML_COMPUTEMODE_EXCLUSIVE_THREAD: "exclusive thread",
+    nvml.NVML_COMPUTEMODE_PROHIBITED: "prohibited",
+    nvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS: "exclusive process",
+}
+_CLOCK_EVENT_REASONS = {
+    0x1: "gpu_idle",
+    0x2: "applications_clocks_setting",
+    0x4: "sw_power_cap",
+    0x8: "hw_slowdown",
+    0x10: "sync_boost",
+    0x20: "sw_thermal_slowdown",
+    0x40: "hw_thermal_slowdown",
+    0x80: "hw_power_brake_slowdown",
+    0x100: "display_clocks_setting",
+    0x200: "board_limit",
+    0x400: "reliability",
+}
+
+
+def clock_event_names(mask: int) -> tuple[str, ...]:
+    """The reasons in a mask of nvmlDeviceGetCurrentClocksEventReasons; bits without a name as hexadecimal."""
+    return tuple(
+        _CLOCK_EVENT_REASONS.get(bit, hex(bit))
+        for bit in (1 << place for place in range(mask.bit_length()))
+        if mask & bit
+    )
+
+
+# ── Calls that fill more than one metric, or need a word of their own ─────────────────────────────────────────────────
+
+
+def _utilization(handle: Handle, values: Values) -> None:
+    rates = nvml.nvmlDeviceGetUtilizationRates(handle)
+    values["utilization_percent"] = rates.gpu
+    values["memory_utilization_percent"] = rates.memory
+
+
+def _encoder(handle: Handle, values: Values) -> None:
+    values["encoder_utilization_percent"] = nvml.nvmlDeviceGetEncoderUtilization(handle)[0]
+
+
+def _decoder(handle: Handle, values: Values) -> None:
+    values["decoder_utilization_percent"] = nvml.nvmlDeviceGetDecoderUtilization(handle)[0]
+
+
+def _jpeg(handle: Handle, values: Values) -> None:
+    values["jpeg_utilization_percent"] = nvml.nvmlDeviceGetJpgUtilization(handle)[0]
+
+
+def _ofa(handle: Handle, values: Values) -> None:
+    values["ofa_utilization_percent"] = nvml.nvmlDeviceGetOfaUtilization(handle)[0]
+
+
+def memory_v2(handle: Handle, values: Values) -> None:
+    """Total, used, free and the driver's reserve.
+
+    `used` is total less free less reserved, which holds for both readings of the manual (with and without the reserve
+    in `used`) as long as total = reserved + used + free, as nvidia-smi prints it.
+    """
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
+    values["memory_total_bytes"] = memory.total
+    values["memory_free_bytes"] = memory.free
+    values["memory_reserved_bytes"] = memory.reserved
+    values["memory_used_bytes"] = max(0, memory.total - memory.free - memory.reserved)
+
+
+def memory_v1(handle: Handle, values: Values) -> None:
+    """Total, used and free; `used` counts the driver's reserve (since R510), which v1 does not tell apart."""
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    values["memory_total_bytes"] = memory.total
+    values["memory_free_bytes"] = memory.free
+    values["memory_used_bytes"] = memory.used
+
+
+def _bar1(handle: Handle, values: Values) -> None:
+    bar1 = nvml.nvmlDeviceGetBAR1MemoryInfo(handle)
+    values["bar1_total_bytes"] = bar1.bar1Total
+    values["bar1_used_bytes"] = bar1.bar1Used
+
+
+def _limits(handle: Handle, values: Values) -> None:
+    least, most = nvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)
+    values["power_min_limit_watts"] = least / 1000
+    values["power_max_limit_watts"] = most / 1000
+
+
+def _ecc_mode(handle: Handle, values: Values) -> None:
+    values["ecc_is_enabled"] = bool(nvml.nvmlDeviceGetEccMode(handle)[0])
+
+
+def _retired_pages(handle: Handle, values: Values) -> None:
+    single = nvml.nvmlDeviceGetRetiredPages(handle, nvml.NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS)
+    double = nvml.nvmlDeviceGetRetiredPages(handle, nvml.NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR)
+    values["retired_pages"] = len(single) + len(double)
+
+
+def _remapped_rows(handle: Handle, values: Values) -> None:
+    corrected, uncorrected, pending, failed = nvml.nvmlDeviceGetRemappedRows(handle)
+    values["remapped_rows_corrected"] = corrected
+    values["remapped_rows_uncorrected"] = uncorrected
+    values["remapped_rows_are_pending"] = bool(pending)
+    values["remapped_rows_failed"] = bool(failed)
+
+
+def pcie_throughput(handle: Handle, values: Values) -> None:
+    """Both directions; the driver counts for 20 ms at each call, so this is the last resort."""
+    values["pcie_rx_bytes_per_second"] = 1024 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
+    values["pcie_tx_bytes_per_second"] = 1024 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
+
+
+# ── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_VOLATILE, _AGGREGATE = nvml.NVML_VOLATILE_ECC, nvml.NVML_AGGREGATE_ECC
+_CORRECTED, _UNCORRECTED = nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+_REASONS = "clock_event_reasons"
+
+POWER_USAGE = scalar("power_watts", nvml.nvmlDeviceGetPowerUsage, scale=1e-3)
+ENERGY = scalar("energy_joules", nvml.nvmlDeviceGetTotalEnergyConsumption, scale=1e-3)
+PCIE_THROUGHPUT = Call(("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), pcie_throughput)
+MEMORY_V1 = Call(("memory_total_bytes", "memory_used_bytes", "memory_free_bytes"), memory_v1)
+
+STATIC: tuple[Call, ...] = (
+    named("architecture", nvml.nvmlDeviceGetArchitecture, _ARCHITECTURES.get),
+    named("brand", nvml.nvmlDeviceGetBrand, _BRANDS.get),
+    named("vbios_version", nvml.nvmlDeviceGetVbiosVersion, str),
+    scalar("slowdown_temperature_celsius", nvml.nvmlDeviceGetTemperatureThreshold, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
+    scalar("shutdown_temperature_celsius", nvml.nvmlDeviceGetTemperatureThreshold, nvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN),
+    scalar("power_default_limit_watts", nvml.nvmlDeviceGetPowerManagementDefaultLimit, scale=1e-3),
+    Call(("power_min_limit_watts", "power_max_limit_watts"), _limits),
+    scalar("graphics_clock_max_mhz", nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_GRAPHICS),
+    scalar("sm_clock_max_mhz", nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_SM),
+    scalar("memory_clock_max_mhz", nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_MEM),
+    scalar("video_clock_max_mhz", nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_VIDEO),
+    scalar("pcie_generation_max", nvml.nvmlDeviceGetMaxPcieLinkGeneration),
+    scalar("pcie_width_max", nvml.nvmlDeviceGetMaxPcieLinkWidth),
+)  # fmt: skip
+
+FAST: tuple[Call, ...] = (
+    Call(("utilization_percent", "memory_utilization_percent"), _utilization),
+    Call(("encoder_utilization_percent",), _encoder),
+    Call(("decoder_utilization_percent",), _decoder),
+    scalar("temperature_celsius", nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+    scalar("graphics_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_GRAPHICS),
+    scalar("sm_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
+    scalar("memory_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
+    named("performance_state", nvml.nvmlDeviceGetPerformanceState, lambda state: f"P{state}" if state < 16 else None),
+    named(_REASONS, nvml.nvmlDeviceGetCurrentClocksEventReasons, clock_event_names)._replace(
+        instead=(named(_REASONS, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, clock_event_names),)
+    ),
+)  # fmt: skip
+"""Beside these, each tick: memory (device.py), fields.py, fans.py, processes.py."""
+
+SLOW: tuple[Call, ...] = (
+    scalar("power_limit_watts", nvml.nvmlDeviceGetEnforcedPowerLimit, scale=1e-3),
+    scalar("video_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_VIDEO),
+    Call(("jpeg_utilization_percent",), _jpeg),
+    Call(("ofa_utilization_percent",), _ofa),
+    Call(("bar1_total_bytes", "bar1_used_bytes"), _bar1),
+    scalar("pcie_generation", nvml.nvmlDeviceGetCurrPcieLinkGeneration),
+    scalar("pcie_width", nvml.nvmlDeviceGetCurrPcieLinkWidth),
+    scalar("pcie_replays", nvml.nvmlDeviceGetPcieReplayCounter),
+    Call(("ecc_is_enabled",), _ecc_mode),
+    scalar("ecc_corrected_volatile", nvml.nvmlDeviceGetTotalEccErrors, _CORRECTED, _VOLATILE),
+    scalar("ecc_uncorrected_volatile", nvml.nvmlDeviceGetTotalEccErrors, _UNCORRECTED, _VOLATILE),
+    scalar("ecc_corrected_aggregate", nvml.nvmlDeviceGetTotalEccErrors, _CORRECTED, _AGGREGATE),
+    scalar("ecc_uncorrected_aggregate", nvml.nvmlDeviceGetTotalEccErrors, _UNCORRECTED, _AGGREGATE),
+    Call(("retired_pages",), _retired_pages),
+    Call(
+        ("remapped_rows_corrected", "remapped_rows_uncorrected", "remapped_rows_are_pending", "remapped_rows_failed"),
+        _remapped_rows,
+    ),
+    named("compute_mode", nvml.nvmlDeviceGetComputeMode, _COMPUTE_MODES.get),
+    named("persistence_mode", nvml.nvmlDeviceGetPersistenceMode, bool),
+)
+"""Beside these: MIG mode and instances (mig.py), NVLink (nvlink.py), and PCIE_THROUGHPUT where the byte counters do not
+answer."""

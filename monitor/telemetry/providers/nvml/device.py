@@ -1,0 +1,263 @@
+"""One GPU behind NVML: makes the calls of the table, keeps what does not change, and turns it all into a Gpu.
+
+What an error costs is decided here: one field, or this GPU (GpuLost), or everything (ProviderFailed).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import psutil
+import pynvml as nvml
+
+from monitor.telemetry.providers import base
+from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink
+from monitor.telemetry.providers.nvml.calls import Call, Handle, Values
+from monitor.telemetry.providers.nvml.mig import Mig
+from monitor.telemetry.providers.nvml.processes import Processes
+from monitor.telemetry.providers.nvml.xid import XidListener
+from monitor.telemetry.schema import Fan, Gpu
+
+NOT_REPORTED = "not reported by NVML"
+IN_MIG_MODE = "not available while the GPU is in MIG mode"
+NO_FAN = "no fan reported: cooled by the chassis"
+NO_PCIE = "no PCIe between host and GPU: they share one memory"
+NO_HOTSPOT = "NVML has no call for it"
+
+_SLOW_SECONDS = 6.0
+"""Every slow call is made once in this time, spread over the ticks in between."""
+_UTILIZATIONS = tuple(name for name in base.GPU_METRICS if name.endswith("_utilization_percent"))
+_PERCENTAGES = ("utilization_percent", *_UTILIZATIONS)
+_PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_") and name != "pci_bus_id")
+_FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
+
+
+class Identity(NamedTuple):
+    """What tells this GPU from others, as the driver says it."""
+
+    index: int
+    uuid: str
+    name: str
+    pci_bus_id: str
+
+
+class Device:
+    """One GPU that answers; used in one thread."""
+
+    def __init__(self, handle: Handle, identity: Identity, gate: base.PercentGate, listener: XidListener) -> None:
+        self.handle = handle
+        self.identity = identity
+        self.answers_nothing = False
+        """Every call of the last reading ended in an unknown error."""
+        self._gate, self._listener = gate, listener
+        self._facts: Values = dict.fromkeys(base.GPU_METRICS)
+        self._facts["pci_bus_id"] = identity.pci_bus_id
+        self._reasons = {"hotspot_temperature_celsius": NO_HOTSPOT}
+        self._failing: set[Call] = set()
+        self._unavailable: dict[str, str] = {}
+        self._explained: tuple[list[str], dict[str, str]] = ([], {})
+        self._fan_count = 0
+        self._is_unified = False
+        self._fields, self._links, self._processes, self._mig = fields.Fields(), nvlink.NvLinks(), Processes(), Mig()
+        self._now = self._at = 0.0
+        self._memory_v1 = Call(calls.MEMORY_V1.metrics, self._fill_memory_v1)
+        self._fast: list[Call] = [
+            *calls.FAST,
+            Call((*calls.MEMORY_V1.metrics, "memory_reserved_bytes"), self._fill_memory_v2, (self._memory_v1,)),
+            Call(_FIELD_METRICS, self._fill_fields, (calls.POWER_USAGE, calls.ENERGY)),
+            Call(("processes",), self._fill_processes),
+        ]
+        self._slow: list[Call] = [*calls.SLOW, Call(("mig_mode",), self._fill_mig_mode)]
+        self._slow_cursor = 0
+        self._slow_due = 0.37 * identity.index % 1  # so that the GPUs' slow calls do not fall on the same ticks
+
+    def start(self, now: float, at: float) -> None:
+        """Read what does not change, and everything slow once. Raises GpuLost and ProviderFailed."""
+        self._now, self._at = now, at
+        for call in calls.STATIC:
+            self._make(call, self._facts, [])
+        self._make(Call(("fans",), self._count_fans), self._facts, [])
+        links = Call(nvlink.METRICS, self._fill_nvlinks)
+        if self._links.find(self.handle):
+            self._slow.append(links)
+        else:
+            self._reasons.update(dict.fromkeys(nvlink.METRICS, nvlink.NO_NVLINK))
+        for call in tuple(self._slow):
+            self._make(call, self._facts, self._slow)
+
+    def read(self, now: float, at: float) -> Gpu:
+        """The GPU at `now` (Unix time; `at` is monotonic seconds). Raises GpuLost and ProviderFailed."""
+        self._make_slow_calls(at - self._at)
+        self._now, self._at = now, at
+        values = self._facts.copy()
+        handle, failing, unanswered = self.handle, self._failing, 0
+        asked = tuple(self._fast)
+        for call in asked:
+            try:
+                call.fill(handle, values)
+            except errors.FIELD_ERRORS as error:
+                unanswered += self._failed(call, error, values, self._fast) == errors.UNKNOWN
+            else:
+                if failing and call in failing:
+                    self._recovered(call)
+        self.answers_nothing = unanswered == len(asked)
+        if self._is_unified:
+            self._take_host_memory(values)
+        values["memory_used_percent"] = base.used_percent(values["memory_used_bytes"], values["memory_total_bytes"])
+        for metric in _PERCENTAGES:
+            share = values[metric]
+            if share is not None and not 0 <= share <= 100:
+                values[metric] = self._gate(share, metric)
+        values["xids"] = self._listener.xids(self.identity.uuid)
+        if values["xids"] is None:
+            self._reasons["xids"] = self._listener.reasons.get(self.identity.uuid, NOT_REPORTED)
+        values["memory_unattributed_bytes"] = base.unattributed_bytes(values["memory_used_bytes"], values["processes"])
+        return Gpu(
+            index=self.identity.index,
+            uuid=self.identity.uuid,
+            name=self.identity.name,
+            memory_is_unified=self._is_unified,
+            mig_instances=self._mig.read(),
+            unavailable=self._explain(values),
+            **values,
+        )
+
+    def lost(self, since: float) -> Gpu:
+        """The GPU after it fell off the bus: what it was, and nothing of what it did."""
+        facts = {name for call in calls.STATIC for name in call.metrics} | {"pci_bus_id", "memory_total_bytes"}
+        values = {name: value if name in facts else None for name, value in self._facts.items()}
+        reasons = base.explain(values, base.GPU_METRICS, {}, "the GPU is lost: it fell off the bus")
+        identity = self.identity
+        return Gpu(
+            index=identity.index, uuid=identity.uuid, name=identity.name, state="lost", since=since, unavailable=reasons,
+            memory_is_unified=self._is_unified, **values,
+        )  # fmt: skip
+
+    # ── Making calls, and what their errors cost ──────────────────────────────────────────────────────────────────────
+
+    def _make_slow_calls(self, elapsed: float) -> None:
+        self._slow_due += len(self._slow) * elapsed / _SLOW_SECONDS
+        for _ in range(min(int(self._slow_due), len(self._slow))):
+            self._slow_cursor = (self._slow_cursor + 1) % len(self._slow)
+            self._make(self._slow[self._slow_cursor], self._facts, self._slow)
+            if not self._slow:
+                break
+        self._slow_due %= 1
+
+    def _make(self, call: Call, values: Values, among: list[Call]) -> None:
+        try:
+            call.fill(self.handle, values)
+        except errors.FIELD_ERRORS as error:
+            self._failed(call, error, values, among)
+        else:
+            if call in self._failing:
+                self._recovered(call)
+
+    def _failed(self, call: Call, error: Exception, values: Values, among: list[Call]) -> int:
+        """Note why the call's metrics are unknown; take it out of `among` where asking again is no use."""
+        code = errors.code_of(error)
+        if code == errors.GPU_IS_LOST:
+            raise errors.GpuLost from error
+        if code in errors.FATAL:
+            told = errors.explain_everything(error)
+            raise base.ProviderFailed(told.reason, told.fix) from error
+        in_mig_mode = self._facts["mig_mode"] is True
+        reason = IN_MIG_MODE if in_mig_mode and code == nvml.NVML_ERROR_NOT_SUPPORTED else errors.field_reason(error)
+        for metric in call.metrics:
+            values[metric] = None
+            self._reasons[metric] = reason
+        self._failing.add(call)
+        if code in errors.PERMANENT:
+            if call in among:
+                among.remove(call)
+            for other in call.instead:
+                among.append(other)
+                self._make(other, values, among)
+            # GB10, Jetson: the memory calls are NotSupported where the memory is the host's; a MIG parent's are not.
+            self._is_unified = self._is_unified or (call is self._memory_v1 and not in_mig_mode)
+        return code
+
+    def _recovered(self, call: Call) -> None:
+        self._failing.discard(call)
+        for metric in call.metrics:
+            self._reasons.pop(metric, None)
+
+    def _explain(self, values: Values) -> dict[str, str]:
+        """The `unavailable` map; the same object as before while nothing about it changed."""
+        missing = [metric for metric in base.GPU_METRICS if values[metric] is None]
+        if self._explained != (missing, self._reasons):
+            self._explained = (missing, self._reasons.copy())
+            self._unavailable = base.explain(values, missing, self._reasons, NOT_REPORTED)
+        return self._unavailable
+
+    # ── Calls that need something of this GPU ─────────────────────────────────────────────────────────────────────────
+
+    def _fill_memory_v2(self, handle: Handle, values: Values) -> None:
+        calls.memory_v2(handle, values)
+        self._is_unified = values["memory_total_bytes"] == 0
+
+    def _fill_memory_v1(self, handle: Handle, values: Values) -> None:
+        calls.memory_v1(handle, values)
+        self._is_unified = values["memory_total_bytes"] == 0
+        self._reasons["memory_reserved_bytes"] = "this driver does not tell its reserve apart"
+
+    def _take_host_memory(self, values: Values) -> None:
+        host = psutil.virtual_memory()
+        values["memory_total_bytes"] = host.total
+        values["memory_free_bytes"] = host.available
+        values["memory_used_bytes"] = host.total - host.available
+        values["memory_reserved_bytes"] = None
+        self._reasons["memory_reserved_bytes"] = "the memory is the host's"
+        for metric in _PCIE:
+            values[metric] = None
+            self._reasons[metric] = NO_PCIE
+
+    def _fill_fields(self, handle: Handle, values: Values) -> None:
+        self._fields.fill(handle, values, self._at)
+        if self._fields.reasons:
+            self._reasons.update(self._fields.reasons)
+        if fields.POWER_INSTANT not in self._fields.supported and calls.POWER_USAGE not in self._fast:
+            self._ask_instead(calls.POWER_USAGE, values, self._fast)
+        if fields.PCIE_RX not in self._fields.supported and calls.PCIE_THROUGHPUT not in self._slow:
+            self._ask_instead(calls.PCIE_THROUGHPUT, self._facts, self._slow)
+
+    def _ask_instead(self, call: Call, values: Values, among: list[Call]) -> None:
+        if call not in self._failing:  # it was tried before, and the GPU does not support it either
+            among.append(call)
+            self._make(call, values, among)
+
+    def _count_fans(self, handle: Handle, values: Values) -> None:
+        values["fans"] = ()
+        self._reasons["fans"] = NO_FAN
+        self._fan_count = nvml.nvmlDeviceGetNumFans(handle)
+        if self._fan_count:
+            self._fast.append(Call(("fans",), self._fill_fans))
+
+    def _fill_fans(self, handle: Handle, values: Values) -> None:
+        speeds = (nvml.nvmlDeviceGetFanSpeed_v2(handle, fan) for fan in range(self._fan_count))
+        values["fans"] = tuple(Fan(speed_percent=self._gate(speed, "fans")) for speed in speeds)
+
+    def _fill_nvlinks(self, handle: Handle, values: Values) -> None:
+        self._links.fill(handle, values, self._at)
+        self._reasons.update(self._links.reasons)
+
+    def _fill_mig_mode(self, handle: Handle, values: Values) -> None:
+        values["mig_mode"] = bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+        if values["mig_mode"]:
+            self._mig.find(handle)
+        else:
+            self._mig.clear()
+
+    def _fill_processes(self, handle: Handle, values: Values) -> None:
+        mig = self._mig
+        try:
+            values["processes"] = self._processes.read(handle, self._now, self._at, mig.by_ids)
+        except nvml.NVMLError as error:
+            if not mig.handles or errors.code_of(error) == errors.GPU_IS_LOST:
+                raise
+            # Without privileges the parent does not answer for its instances; each instance does for its own.
+            values["processes"] = tuple(
+                process
+                for instance in mig.handles
+                for process in self._processes.read(instance, self._now, self._at, mig.by_ids)
+            )

@@ -1,0 +1,164 @@
+"""All NVIDIA GPUs of this host through NVML: finds them, reads each at a tick, and goes on when one is lost."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+import pynvml as nvml
+
+from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.nvml import errors
+from monitor.telemetry.providers.nvml.calls import Handle
+from monitor.telemetry.providers.nvml.device import NOT_REPORTED, Device, Identity
+from monitor.telemetry.providers.nvml.xid import XidListener
+from monitor.telemetry.schema import Gpu, Notice, Reading
+
+log = logging.getLogger(__name__)
+
+_RETRY_LOST_SECONDS = 10.0
+_PERSISTENCE_OFF = Notice(
+    code="persistence_mode_off",
+    text="Persistence mode is off: when the last program lets go of a GPU the driver unloads its state, and each next "
+    "program (nvidia-smi too) waits a second or more while the GPU wakes at tens of watts.",
+    fix="Turn it on with `sudo nvidia-smi -pm 1`, or enable the service nvidia-persistenced.",
+)
+
+
+class Pynvml:
+    """The provider. `close` lets go of the driver, yet the library stays loaded: only a new process sees a new one."""
+
+    name = "pynvml"
+    is_simulated = False
+    streams_at_interval = False
+
+    def __init__(self, options: Options, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._asleep = set(options.unattached)
+        self._monotonic = monotonic
+        self._gate = PercentGate()
+        self._devices: list[Device] = []
+        self._lost: dict[str, tuple[Gpu, float]] = {}
+        self._xids = XidListener()
+        self._driver_version: str | None = None
+        self._cuda_version: str | None = None
+        self._notices: tuple[Notice, ...] = ()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Initialize NVML and every GPU but those left asleep. Raises ProviderUnavailable."""
+        try:
+            nvml.nvmlInit()
+        except errors.FIELD_ERRORS as error:
+            raise _unavailable(errors.explain_everything(error)) from error
+        self._is_open = True
+        now, problems = time.time(), []
+        try:
+            self._driver_version = _text(nvml.nvmlSystemGetDriverVersion)
+            self._cuda_version = _cuda_version()
+            for index in range(nvml.nvmlDeviceGetCount()):
+                try:
+                    self._attach(index, now)
+                except errors.GpuLost:
+                    problems.append(f"GPU {index} is lost: it fell off the bus.")
+                except errors.FIELD_ERRORS as error:
+                    problems.append(f"GPU {index}: {errors.explain_everything(error).reason}")
+        except ProviderFailed as failure:
+            raise _unavailable(failure) from failure
+        except errors.FIELD_ERRORS as error:
+            raise _unavailable(errors.explain_everything(error)) from error
+        if not self._devices and not self._asleep:
+            reason = " ".join(problems) or "The driver is loaded, but it knows no GPU."
+            raise ProviderUnavailable(reason, "See `nvidia-smi -L` and `lspci | grep -i nvidia`; in a container, start it "
+                                      "with `--gpus all`.")  # fmt: skip
+        self._notices = tuple(Notice(code="gpu_not_read", text=problem) for problem in problems)
+        self._xids.start({device.identity.uuid: device.handle for device in self._devices})
+
+    def read(self, now: float) -> Reading:
+        """Every GPU as it is at `now` (Unix time). Raises ProviderFailed when the driver as a whole is gone."""
+        gpus = [self._read_device(device, now) for device in self._devices]
+        if self._devices and all(device.answers_nothing for device in self._devices):
+            raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
+        is_persistence_off = any(gpu.persistence_mode is False for gpu in gpus)
+        return Reading(
+            sampled_at=now,
+            gpus=tuple(gpus),
+            driver_version=self._driver_version,
+            cuda_version=self._cuda_version,
+            notices=(*self._notices, _PERSISTENCE_OFF) if is_persistence_off else self._notices,
+            clamped_count=self._gate.clamped_count,
+        )
+
+    def close(self) -> None:
+        """Let go of the driver."""
+        self._xids.stop()
+        self._devices.clear()
+        if self._is_open:
+            self._is_open = False
+            try:
+                nvml.nvmlShutdown()
+            except errors.FIELD_ERRORS as error:
+                log.debug("nvmlShutdown: %s", error)  # the process ends next, which lets go in any case
+
+    def _attach(self, index: int, now: float) -> None:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        pci_bus_id = short_pci_bus_id(nvml.nvmlDeviceGetPciInfo(handle).busId)
+        identity = Identity(index, nvml.nvmlDeviceGetUUID(handle), _name(handle), pci_bus_id)
+        device = Device(handle, identity, self._gate, self._xids)
+        device.start(now, self._monotonic())
+        self._devices.append(device)
+
+    def _read_device(self, device: Device, now: float) -> Gpu:
+        uuid, at = device.identity.uuid, self._monotonic()
+        if uuid in self._lost:
+            gpu, asked_at = self._lost[uuid]
+            if at - asked_at < _RETRY_LOST_SECONDS:
+                return gpu
+        try:
+            gpu = device.read(now, at)
+        except errors.GpuLost:
+            known = self._lost.get(uuid)
+            gpu = known[0] if known else device.lost(since=now)
+            self._lost[uuid] = gpu, at
+            if known is None:
+                log.warning("GPU %d (%s) is lost: it fell off the bus", device.identity.index, uuid)
+            return gpu
+        self._lost.pop(uuid, None)
+        return gpu
+
+
+def _unavailable(told: Explained) -> ProviderUnavailable:
+    return ProviderUnavailable(told.reason, told.fix)
+
+
+def _text(ask: Callable[[], str]) -> str | None:
+    try:
+        return ask()
+    except errors.FIELD_ERRORS as error:
+        log.info("%s: %s", getattr(ask, "__name__", "NVML"), error)
+        return None
+
+
+def _cuda_version() -> str | None:
+    """The newest CUDA version the driver supports; NVML answers 13000 for 13.0."""
+    try:
+        number = nvml.nvmlSystemGetCudaDriverVersion_v2()
+    except errors.FIELD_ERRORS as error:
+        log.info("nvmlSystemGetCudaDriverVersion: %s", error)
+        return None
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _name(handle: Handle) -> str:
+    """The product name. pynvml decodes strictly, so a name with odd bytes has to be told without it."""
+    try:
+        return str(nvml.nvmlDeviceGetName(handle))
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", errors="replace")
+
+
+def short_pci_bus_id(bus_id: str | bytes) -> str:
+    """NVML's 00000000:3B:00.0 as sysfs spells it: 0000:3b:00.0."""
+    text = bus_id.decode("ascii", errors="replace") if isinstance(bus_id, bytes) else bus_id
+    return re.sub(r"^0000(?=[0-9a-f]{4}:)", "", text.strip("\x00 ").lower())

@@ -1,0 +1,74 @@
+"""Recordings: readings as JSON, one a line behind a first line that says what the file is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from monitor.telemetry.providers.base import Explained
+from monitor.telemetry.schema import Reading
+
+VERSION = 1
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first line."""
+
+    gpumon_recording: int
+    host: str
+    provider: str
+
+
+class BadRecording(Explained):
+    """The file is no recording, or a line of it is not a reading."""
+
+
+_MAKE_ONE = "Make a recording with `python -m monitor.telemetry --stream --record FILE`."
+
+
+class Writer:
+    """Writes a recording; each reading is on the disk before the next is taken."""
+
+    def __init__(self, file: IO[bytes], *, host: str, provider: str) -> None:
+        self._file = file
+        self._put(Header(gpumon_recording=VERSION, host=host, provider=provider))
+
+    def write(self, reading: Reading) -> None:
+        """Add a reading."""
+        self._put(reading)
+
+    def _put(self, line: msgspec.Struct) -> None:
+        self._file.write(msgspec.json.encode(line) + b"\n")
+        self._file.flush()
+
+
+def read(path: Path) -> tuple[Header, Iterator[Reading]]:
+    """The header and, line by line as they are asked for, the readings. Raises BadRecording, also while iterating."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadRecording(
+            f"The recording {path} cannot be read: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE."
+        ) from error
+    try:
+        header = msgspec.json.decode(file.readline(), type=Header)
+    except msgspec.MsgspecError as error:
+        file.close()
+        raise BadRecording(f"{path} is not a recording: {error}.", _MAKE_ONE) from error
+    if header.gpumon_recording != VERSION:
+        file.close()
+        raise BadRecording(f"{path} is a recording of version {header.gpumon_recording}, not {VERSION}.", _MAKE_ONE)
+    return header, _readings(file, path)
+
+
+def _readings(file: IO[bytes], path: Path) -> Iterator[Reading]:
+    decoder = msgspec.json.Decoder(Reading)
+    with file:
+        for number, line in enumerate(file, start=2):
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError as error:
+                raise BadRecording(f"{path}, line {number}, is not a reading: {error}.", _MAKE_ONE) from error

@@ -1,0 +1,131 @@
+"""Which GPUs this host has had: each keeps its place by UUID when it is lost, and what is known of it when asleep.
+
+Lives in the supervisor, so that it outlasts the sampler's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from monitor.telemetry.providers.base import GPU_METRICS
+from monitor.telemetry.schema import Gpu, GpuState, Xid
+
+FACTS = frozenset(
+    name
+    for name in GPU_METRICS
+    if name.endswith(("_max", "_max_mhz", "_total_bytes", "_limit_watts"))
+    or name in ("pci_bus_id", "architecture", "brand", "vbios_version", "compute_mode", "persistence_mode", "mig_mode")
+    or name in ("slowdown_temperature_celsius", "shutdown_temperature_celsius", "ecc_is_enabled")
+)
+"""Metrics that stay true while a GPU is not asked; all others are readings of a moment."""
+
+
+def facts_only(gpu: Gpu, *, state: GpuState, since: float | None, read_at: float | None, reason: str) -> Gpu:
+    """The GPU with what is lasting about it; every reading unknown for `reason`."""
+    values: dict[str, Any] = {name: getattr(gpu, name) for name in FACTS}
+    unavailable = {
+        name: gpu.unavailable.get(name, reason) if name in FACTS else reason
+        for name in GPU_METRICS
+        if values.get(name) is None
+    }
+    return Gpu(
+        index=gpu.index,
+        uuid=gpu.uuid,
+        name=gpu.name,
+        state=state,
+        since=since,
+        read_at=read_at,
+        memory_is_unified=gpu.memory_is_unified,
+        unavailable=unavailable,
+        **values,
+    )
+
+
+class Roster:
+    """The GPUs seen since the server started."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Gpu] = {}
+        self._read_at: dict[str, float] = {}
+        self._gone: dict[str, Gpu] = {}
+        self._xids_before: dict[str, tuple[Xid, ...]] = {}
+
+    def restarted(self) -> None:
+        """Another sampler counts from zero: keep what the one before has counted."""
+        self._xids_before = {uuid: gpu.xids for uuid, gpu in self._known.items() if gpu.xids is not None}
+
+    def forget(self) -> None:
+        """Another provider names the GPUs differently: start over."""
+        self._known.clear()
+        self._read_at.clear()
+        self._gone.clear()
+        self._xids_before.clear()
+
+    def update(self, gpus: Sequence[Gpu], sampled_at: float) -> tuple[Gpu, ...]:
+        """The GPUs of a reading, completed by those that are missing from it, in the order of their index."""
+        present: dict[str, Gpu] = {}
+        for given in gpus:
+            gpu = self._complete(given)
+            if gpu.state == "ok":
+                self._read_at[gpu.uuid] = sampled_at
+            present[gpu.uuid] = gpu
+        for uuid, last in self._known.items():
+            if uuid in present:
+                self._gone.pop(uuid, None)
+            elif uuid not in self._gone:
+                self._gone[uuid] = facts_only(
+                    last,
+                    state="lost",
+                    since=sampled_at,
+                    read_at=self._read_at.get(uuid),
+                    reason="the GPU is lost: the driver no longer lists it",
+                )
+        self._known.update(present)
+        if not self._gone:
+            return tuple(present.values())
+        return tuple(sorted((*present.values(), *self._gone.values()), key=lambda gpu: (gpu.index, gpu.state != "ok")))
+
+    def _complete(self, gpu: Gpu) -> Gpu:
+        """What earlier readings add to this one: the facts of a GPU asleep, the Xids of earlier samplers."""
+        if gpu.state == "asleep":
+            return self._remembered(gpu)
+        if gpu.state == "lost" and gpu.uuid in self._known:
+            return facts_only(
+                self._known[gpu.uuid],
+                state="lost",
+                since=gpu.since,
+                read_at=self._read_at.get(gpu.uuid),
+                reason=gpu.unavailable.get("utilization_percent", "the GPU is lost"),
+            )
+        before = self._xids_before.get(gpu.uuid)
+        if before and gpu.xids is not None:
+            return msgspec.structs.replace(gpu, xids=_added(before, gpu.xids))
+        return gpu
+
+    def _remembered(self, gpu: Gpu) -> Gpu:
+        last = self._known.get(gpu.uuid)
+        if last is None and gpu.pci_bus_id is not None:
+            # The kernel does not tell the UUID of a GPU that nobody has opened; its place on the bus is the same.
+            last = next((known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id), None)
+        if last is None:
+            return gpu
+        reason = gpu.unavailable.get("utilization_percent", "asleep")
+        since = last.since if last.state == "asleep" else gpu.since
+        return facts_only(last, state="asleep", since=since, read_at=self._read_at.get(last.uuid), reason=reason)
+
+
+def _added(before: Sequence[Xid], now: Sequence[Xid]) -> tuple[Xid, ...]:
+    """Both samplers' counts, the latest error first."""
+    by_code: Mapping[int, Xid] = {xid.code: xid for xid in before}
+    merged = dict(by_code)
+    for xid in now:
+        earlier = by_code.get(xid.code)
+        merged[xid.code] = (
+            Xid(code=xid.code, count=xid.count + earlier.count, last_at=max(xid.last_at, earlier.last_at))
+            if earlier
+            else xid
+        )
+    return tuple(sorted(merged.values(), key=lambda xid: -xid.last_at))

@@ -1,0 +1,73 @@
+"""What the sampler tells the supervisor over the pipe: MessagePack, each frame behind its length (4 bytes, big-endian)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from monitor.telemetry.schema import ProviderReport, Reading
+
+_LENGTH_BYTES = 4
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""Far above 256 GPUs with a thousand processes each: something longer is not a frame."""
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
+    """The first frame: which provider is read, or None, and what became of each."""
+
+    provider: str | None
+    is_simulated: bool = False
+    reports: tuple[ProviderReport, ...] = ()
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """The last frame of a sampler that cannot go on."""
+
+    reason: str
+    fix: str | None = None
+
+
+class LetGo(msgspec.Struct, frozen=True, kw_only=True, tag="let_go"):
+    """The last frame of a sampler that ends so that these idle GPUs can sleep."""
+
+    pci_bus_ids: tuple[str, ...]
+
+
+Frame = Selected | Reading | Failed | LetGo
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+class WireError(Exception):
+    """What came over the pipe is no frame."""
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame behind its length."""
+    body = _encoder.encode(frame)
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that `data` completes. Raises WireError where the bytes are no frame."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH_BYTES:
+            length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
+            if length > MAX_FRAME_BYTES:
+                raise WireError(f"a frame of {length} bytes")
+            if len(self._buffer) < _LENGTH_BYTES + length:
+                return
+            body = bytes(self._buffer[_LENGTH_BYTES : _LENGTH_BYTES + length])
+            del self._buffer[: _LENGTH_BYTES + length]
+            try:
+                yield _decoder.decode(body)
+            except msgspec.MsgspecError as error:
+                raise WireError(str(error)) from error
