@@ -1,0 +1,127 @@
+"""Holds the newest snapshot and hands frames to whoever watches: no queue a client, nothing made for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from monitor.live.frames import Frame, Render
+from monitor.live.points import Point, Ring
+from monitor.telemetry.schema import Snapshot
+
+
+class Hub:
+    """Snapshots come in by `publish` from the telemetry thread; everything else happens in one event loop."""
+
+    def __init__(
+        self,
+        render: Render,
+        *,
+        max_rate_hz: float,
+        on_watched: Callable[[bool], None] | None = None,
+    ) -> None:
+        self._render = render
+        self._shortest = 1 / max_rate_hz
+        self._on_watched = on_watched
+        self._lock = threading.Lock()
+        self._latest: Snapshot | None = None
+        self._ring = Ring()
+        self._new_points: list[Point] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._frame: Frame | None = None
+        self._cut_at = 0.0
+        self._planned: asyncio.TimerHandle | None = None
+        self.clients: dict[str, int] = {}
+        """Open sockets by kind."""
+
+    # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Take the newest snapshot. Wakes the event loop only when somebody waits for it."""
+        with self._lock:
+            self._latest = snapshot
+            point = self._ring.add(snapshot)
+            if point is not None and self._loop is not None:
+                self._new_points.append(point)
+            loop = self._loop
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._arrived)
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot; None before the first."""
+        return self._latest
+
+    @property
+    def client_count(self) -> int:
+        """Open sockets of every kind."""
+        return sum(self.clients.values())
+
+    # ── In the event loop ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def join(self, kind: str) -> None:
+        """A client of this kind is there. The first one starts the making of frames."""
+        is_first = self.client_count == 0
+        self.clients[kind] = self.clients.get(kind, 0) + 1
+        if is_first:
+            with self._lock:
+                self._loop = asyncio.get_running_loop()
+                self._new_points = []
+            self._frame = None
+            self._cut_at = 0.0
+            if self._on_watched:
+                self._on_watched(True)
+
+    def leave(self, kind: str) -> None:
+        """A client is gone. After the last one nothing is kept of the frames."""
+        self.clients[kind] -= 1
+        if self.client_count == 0:
+            with self._lock:
+                self._loop = None
+                self._new_points = []
+            self._frame = None
+            if self._planned is not None:
+                self._planned.cancel()
+                self._planned = None
+            if self._on_watched:
+                self._on_watched(False)
+
+    async def newer(self, seen: int) -> Frame:
+        """The newest frame, waiting until it is not number `seen`. Only between `join` and `leave`."""
+        if self._frame is None and self._latest is not None:
+            self._cut()
+        while self._frame is None or self._frame.number == seen:
+            woken = asyncio.get_running_loop().create_future()
+            self._waiting.add(woken)
+            try:
+                await woken
+            finally:
+                self._waiting.discard(woken)
+        return self._frame
+
+    def _arrived(self) -> None:
+        """A snapshot is there: cut a frame now, or when the rate allows the next one."""
+        if self._loop is None or self._planned is not None:
+            return
+        wait = self._cut_at + self._shortest - self._loop.time()
+        # A snapshot that comes a little early on its own grid must not slip to the next slot: 10 % are let pass.
+        if wait <= 0.1 * self._shortest:
+            self._cut()
+        else:
+            self._planned = self._loop.call_later(wait, self._cut)
+
+    def _cut(self) -> None:
+        self._planned = None
+        with self._lock:
+            snapshot, since, self._new_points = self._latest, self._new_points, []
+            ring = self._ring.all()
+        if snapshot is None or (self._frame is not None and self._frame.snapshot is snapshot):
+            return
+        self._cut_at = asyncio.get_running_loop().time()
+        number = 1 if self._frame is None else self._frame.number + 1
+        self._frame = Frame(number, snapshot, self._render, previous=self._frame, since=since, ring=ring)
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)

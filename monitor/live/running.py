@@ -1,0 +1,48 @@
+"""The one telemetry loop of this process: the supervisor and the hub it feeds, started by whoever needs them first."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+
+from monitor.live.frames import Render
+from monitor.live.hub import Hub
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.supervisor import Supervisor
+from monitor.telemetry.system import SystemMetrics
+
+
+class Live:
+    """Readings on their way to open sockets. `start` may be called by everyone who needs them; the first call counts."""
+
+    def __init__(
+        self,
+        options: Options,
+        render: Render,
+        *,
+        host: str,
+        timeout_seconds: float,
+        max_rate_hz: float,
+        with_system_metrics: bool,
+    ) -> None:
+        self.hub = Hub(render, max_rate_hz=max_rate_hz, on_watched=self._watched)
+        self.supervisor = Supervisor(
+            options,
+            self.hub.publish,
+            host=host,
+            timeout_seconds=timeout_seconds,
+            system=SystemMetrics() if with_system_metrics else None,
+        )
+        self._lock = threading.Lock()
+        self._has_started = False
+
+    def start(self) -> None:
+        """Start reading. Ends by itself with the process."""
+        with self._lock:
+            if not self._has_started:
+                self._has_started = True
+                atexit.register(self.supervisor.stop)
+                self.supervisor.start()
+
+    def _watched(self, is_watched: bool) -> None:
+        self.supervisor.set_watched(is_watched)

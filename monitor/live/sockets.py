@@ -1,0 +1,174 @@
+"""The life of one WebSocket: let in or refused, fed at its own pace, closed when it says what it should not.
+
+These are plain ASGI applications, without a consumer class around them: that layer costs more a message than the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from monitor.live.backpressure import flow_of, limit_messages
+from monitor.live.frames import Frame
+from monitor.live.hub import Hub
+from monitor.live.origin import Origins
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+UNSUPPORTED_DATA, POLICY_VIOLATION, TOO_BIG, INVALID_DATA = 1003, 1008, 1009, 1007
+"""Close codes of RFC 6455, section 7.4.1."""
+MAX_MESSAGE_BYTES = 4096
+MIN_FEED_HZ, MAX_FEED_HZ = 0.01, 30.0
+
+
+class Closing(Exception):
+    """The client broke the rules: its socket is closed with this code and reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Pace:
+    """The shortest time between two messages to one client, in seconds; the client may change it."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+
+Payload = Callable[[Frame, int], str]
+Hear = Callable[[str, Pace], None]
+
+
+async def serve(hub: Hub, kind: str, receive: Receive, send: Send, *, payload: Payload, hear: Hear, pace: Pace) -> None:
+    """Accept the socket, then deliver frames and listen until one side closes it."""
+    limit_messages(send, MAX_MESSAGE_BYTES)
+    await send({"type": "websocket.accept"})
+    hub.join(kind)
+    delivery = asyncio.ensure_future(_deliver(hub, send, payload, pace))
+    listening = asyncio.ensure_future(_listen(receive, hear, pace))
+    try:
+        await asyncio.wait((delivery, listening), return_when=asyncio.FIRST_COMPLETED)
+        if listening.done() and isinstance(closing := listening.exception(), Closing):
+            await send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+    finally:
+        hub.leave(kind)
+        for task in (delivery, listening):
+            task.cancel()
+        results = await asyncio.gather(delivery, listening, return_exceptions=True)
+    for result in results:
+        # A client that vanishes while it is sent to ends the delivery with an OSError: that is how sockets end.
+        if isinstance(result, Exception) and not isinstance(result, (Closing, OSError)):
+            raise result
+
+
+async def _deliver(hub: Hub, send: Send, payload: Payload, pace: Pace) -> None:
+    """Send the newest frame, again and again; a client that is slow misses frames and delays nobody."""
+    loop = asyncio.get_running_loop()
+    flow = flow_of(send)
+    seen = 0
+    while True:
+        frame = await hub.newer(seen)
+        if pace.seconds:
+            due = loop.time() + pace.seconds
+        if flow is not None and flow.is_paused:
+            await flow.resumed()
+            continue  # by now there is a newer frame
+        await send({"type": "websocket.send", "text": payload(frame, seen)})
+        seen = frame.number
+        if pace.seconds and (rest := due - loop.time()) > 0:
+            await asyncio.sleep(rest)
+
+
+async def _listen(receive: Receive, hear: Hear, pace: Pace) -> None:
+    """Hear what the client says until it is gone. Raises Closing."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        if message["type"] == "websocket.receive":
+            text = message.get("text")
+            if text is None:
+                raise Closing(UNSUPPORTED_DATA, "binary messages are not understood")
+            if len(text) > MAX_MESSAGE_BYTES:
+                raise Closing(TOO_BIG, f"messages of more than {MAX_MESSAGE_BYTES} bytes are not read")
+            hear(text, pace)
+
+
+# ── The two sockets ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client of the feed may say: how many snapshots a second it wants at most."""
+
+    hz: float
+
+
+def _pace(hz: float) -> float:
+    """Seconds between messages. Raises ValueError with the allowed range."""
+    if not MIN_FEED_HZ <= hz <= MAX_FEED_HZ:
+        raise ValueError(f"hz is {hz:g}, allowed are {MIN_FEED_HZ:g} to {MAX_FEED_HZ:g}")
+    return 1 / hz
+
+
+def _hear_feed(text: str, pace: Pace) -> None:
+    try:
+        pace.seconds = _pace(msgspec.json.decode(text, type=FeedRequest).hz)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Closing(INVALID_DATA, f'understood is {{"hz": 1}}: {error}'[:120]) from error
+
+
+def _hear_nothing(_text: str, _pace: Pace) -> None:
+    raise Closing(UNSUPPORTED_DATA, "this socket only sends")
+
+
+async def _refuse(receive: Receive, send: Send) -> None:
+    """Answer the handshake with 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+
+def gpu_feed(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """`/ws/gpu`: each snapshot as JSON. `?hz=` lowers the rate. Programs without an Origin header are let in."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not origins.allow(scope, without_origin=True):
+            await _refuse(receive, send)
+            return
+        await receive()
+        pace = Pace()
+        if (hz := _query(scope, "hz")) is not None:
+            try:
+                pace.seconds = _pace(float(hz))
+            except ValueError:
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                return
+        await serve(hub(), "gpu", receive, send, payload=lambda frame, _: frame.feed(), hear=_hear_feed, pace=pace)
+
+    return app
+
+
+def dashboard(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """`/ws/dashboard`: fragments and chart points for the pages, which are of this site."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not origins.allow(scope, without_origin=False):
+            await _refuse(receive, send)
+            return
+        await receive()
+        await serve(hub(), "dashboard", receive, send, payload=Frame.dashboard, hear=_hear_nothing, pace=Pace())
+
+    return app
+
+
+def _query(scope: Scope, name: str) -> str | None:
+    values = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True).get(name)
+    return values[-1] if values else None

@@ -1,0 +1,83 @@
+"""`manage.py doctor`: what was found on this machine, what was passed over, why, and what to do."""
+
+from __future__ import annotations
+
+import queue
+import socket
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from monitor.telemetry.diagnosis import Finding, examine
+from monitor.telemetry.providers import LABELS
+from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
+from monitor.web.current import options_of
+
+MARKS = {"good": "✓", "note": "·", "bad": "✗"}
+
+
+class Command(BaseCommand):
+    """Looks at files first, then asks every provider through the same child process as the server does."""
+
+    help = "Says what GPUs were found and how, what was passed over, why, and what to do about it."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the findings; exit status 1 when no provider answers."""
+        self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis machine")
+        for finding in examine():
+            self._tell(finding)
+        self.stdout.write("\nProviders, in the order they are tried")
+        snapshot, problem = self._snapshot()
+        for report in snapshot.providers if snapshot else ():
+            text = f"{report.name}: in use." if report.is_chosen else f"{report.name}: {report.reason}"
+            self._tell(Finding("good" if report.is_chosen else "note", text, report.fix))
+        if snapshot is None or snapshot.sampled_at is None:
+            self._tell(Finding("bad", problem or "No provider answers, so only the host itself can be shown.",
+                               "`make demo` shows what it looks like with GPUs."))  # fmt: skip
+            raise SystemExit(1)
+        self._tell_gpus(snapshot)
+
+    def _snapshot(self) -> tuple[Snapshot | None, str | None]:
+        """The first snapshot that says something, and what was wrong meanwhile."""
+        snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        timeout = settings.GPU_MONITOR.sampler_timeout_ms / 1000
+        supervisor = Supervisor(
+            options_of(settings.GPU_MONITOR), snapshots.put, host=socket.gethostname(), timeout_seconds=timeout
+        )
+        supervisor.start()
+        try:
+            while True:
+                snapshot = snapshots.get(timeout=START_LIMIT_SECONDS + 5)
+                if snapshot.sampled_at is not None or snapshot.providers or snapshot.stale:
+                    if snapshot.sampled_at is None and any(report.is_chosen for report in snapshot.providers):
+                        continue  # the provider is open and its first reading on the way
+                    return snapshot, snapshot.stale_reason
+        except queue.Empty:
+            return None, supervisor.status.problem
+        finally:
+            supervisor.stop()
+
+    def _tell_gpus(self, snapshot: Snapshot) -> None:
+        source = LABELS.get(snapshot.provider or "", "")
+        driver = f", driver {snapshot.driver_version}" if snapshot.driver_version else ""
+        self.stdout.write(f"\nGPUs, by {source}{driver}")
+        for gpu in snapshot.gpus:
+            self._tell(Finding("good" if gpu.state == "ok" else "bad" if gpu.state == "lost" else "note",
+                               f"{gpu.index}: {gpu.name}, {gpu.uuid}, {gpu.pci_bus_id or 'PCI address not known'}"
+                               + ("" if gpu.state == "ok" else f" ({gpu.state})")))  # fmt: skip
+            missing = sorted(gpu.unavailable.items(), key=lambda item: item[1])
+            reasons: dict[str, list[str]] = {}
+            for metric, reason in missing:
+                reasons.setdefault(reason, []).append(metric)
+            for reason, metrics in reasons.items():
+                self.stdout.write(f"      {reason}: {', '.join(metrics)}")
+        for notice in snapshot.notices:
+            self._tell(Finding("note", notice.text, notice.fix))
+
+    def _tell(self, finding: Finding) -> None:
+        self.stdout.write(f"  {MARKS[finding.level]} {finding.text}")
+        if finding.fix:
+            self.stdout.write(f"    → {finding.fix}")

@@ -1,0 +1,53 @@
+"""`manage.py serve`: brings the database up to date and serves on HOST and PORT until it is told to end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.module_loading import import_string
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""What one message of a WebSocket client may hold. Ours send a few words; longer ones close their socket."""
+
+
+class Command(BaseCommand):
+    """Prints the address as soon as it listens. SIGTERM and Ctrl-C end it."""
+
+    help = "Serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
+        call_command("migrate", interactive=False, verbosity=0)
+
+        # Imported here: daphne installs its reactor at import, which other commands have no use for.
+        from daphne.endpoints import build_endpoint_description_strings
+        from daphne.server import Server
+
+        failures: list[str] = []
+
+        class ListeningServer(Server):  # type: ignore[misc]  # daphne has no types
+            """Daphne's server, except that a port it cannot have is an error and not a line in the log."""
+
+            def listen_error(self, failure: Any) -> None:
+                failures.append(failure.getErrorMessage())
+                self.stop()
+
+        ListeningServer(
+            application=import_string(settings.ASGI_APPLICATION),
+            endpoints=build_endpoint_description_strings(host=host, port=port),
+            server_name="gpumon",
+            ready_callable=lambda: self._say_where(host, port),
+            application_close_timeout=2,
+            websocket_max_message_size=MAX_MESSAGE_BYTES,
+            websocket_max_frame_size=MAX_MESSAGE_BYTES,
+        ).run()
+        if failures:
+            raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
+
+    def _say_where(self, host: str, port: int) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        self.stdout.write(f"gpumon on http://{shown}:{port}")
+        self.stdout.flush()

@@ -1,0 +1,34 @@
+"""Which socket answers at which address."""
+
+from __future__ import annotations
+
+from channels.routing import URLRouter
+from django.conf import settings
+from django.urls import re_path
+
+from monitor.live.hub import Hub
+from monitor.live.origin import Origins
+from monitor.live.sockets import Receive, Scope, Send, dashboard, gpu_feed
+from monitor.web import current
+
+
+def _hub() -> Hub:
+    return current.started().hub
+
+
+async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse the handshake (403): without this, an unknown path would end in an exception and a log full of them."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+def router() -> URLRouter:
+    """The WebSocket half of the ASGI application."""
+    origins = Origins(settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS)
+    return URLRouter(
+        [
+            re_path(r"^ws/gpu$", gpu_feed(_hub, origins)),  # type: ignore[arg-type]
+            re_path(r"^ws/dashboard$", dashboard(_hub, origins)),  # type: ignore[arg-type]
+            re_path(r"", _no_such_socket),  # type: ignore[arg-type]
+        ]
+    )

@@ -1,0 +1,93 @@
+"""The dashboard and the JSON API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from gpumon_site.config import Config
+from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.web import current
+from monitor.web.health import health as health_of
+from monitor.web.json_schema import json_schema
+from monitor.web.pieces import context
+from monitor.web.waiting import first_snapshot
+
+
+def json_response(content: Any, status: int = 200) -> HttpResponse:
+    """Any struct or plain data as JSON."""
+    return HttpResponse(msgspec.json.encode(content), content_type="application/json", status=status)
+
+
+def json_error(status: int, message: str) -> HttpResponse:
+    """What is wrong and how to mend it, as `{"error": …}`."""
+    return json_response({"error": message}, status=status)
+
+
+@never_cache
+@require_safe
+async def dashboard(request: HttpRequest) -> HttpResponse:
+    """The page with the current values; a first visit right after the start waits a moment for them."""
+    snapshot = await first_snapshot(current.started().hub)
+    home = reverse("dashboard")
+    paths = {"home_path": home, "socket_path": f"{home}ws/dashboard"}
+    return render(request, "monitor/dashboard.html", {**context(snapshot), **paths})
+
+
+@never_cache
+@require_safe
+async def health(request: HttpRequest) -> HttpResponse:
+    """200 while readings are fresh, 503 when they are stale or no provider answers."""
+    running = current.started()
+    answer = health_of(running.hub, running.supervisor.status, now=time.time())
+    return json_response(answer, status=503 if answer.status == "down" else 200)
+
+
+@never_cache
+@require_safe
+async def config(request: HttpRequest) -> HttpResponse:
+    """The settings in force and where each came from; a secret's value is null."""
+    in_force: Config = settings.GPU_MONITOR
+    return json_response({"settings": [setting._asdict() for setting in in_force.settings_in_force()]})
+
+
+@never_cache
+@require_safe
+async def snapshot(request: HttpRequest) -> HttpResponse:
+    """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
+    latest = current.started().hub.latest
+    if latest is None:
+        return json_error(503, "There is no reading yet: the first one is on its way. Ask again in a second.")
+    wanted = request.GET.get("gpu")
+    if wanted is None:
+        return json_response(latest)
+    gpu = find_gpu(latest, wanted)
+    if gpu is None:
+        known = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in latest.gpus) or "none"
+        return json_error(404, f"There is no GPU {wanted!r} here. Known, by index and UUID: {known}.")
+    return json_response(gpu)
+
+
+def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
+    """The GPU with this index or UUID; an index means the one that answers, should a lost one have had it too."""
+    found = [gpu for gpu in snapshot.gpus if wanted in (gpu.uuid, str(gpu.index))]
+    return min(found, key=lambda gpu: gpu.state != "ok", default=None)
+
+
+@require_safe
+async def schema(request: HttpRequest) -> HttpResponse:
+    """JSON Schema of everything the sockets and the API send."""
+    return json_response(json_schema())
+
+
+async def no_such_api(request: HttpRequest, path: str) -> HttpResponse:
+    """An address under /api/ that does not exist."""
+    return json_error(404, f"There is no /api/{path}. See docs/api.md.")

@@ -1,0 +1,119 @@
+"""The hub conflates: everybody gets the newest frame, nobody a queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from monitor.live.frames import Piece
+from monitor.live.hub import Hub
+from monitor.telemetry.schema import Gpu, Snapshot
+
+
+def draw(_snapshot: Snapshot) -> Sequence[Piece]:
+    return ()
+
+
+def snapshot(seq: int) -> Snapshot:
+    gpu = Gpu(index=0, uuid="a", name="x", utilization_percent=1)
+    return Snapshot(host="h", seq=seq, time=float(seq), sampled_at=float(seq), gpus=(gpu,))
+
+
+def test_a_client_that_joins_late_gets_the_newest_snapshot_at_once() -> None:
+    async def scene() -> int:
+        hub = Hub(draw, max_rate_hz=30)
+        for seq in (1, 2, 3):
+            hub.publish(snapshot(seq))
+        hub.join("gpu")
+        return (await asyncio.wait_for(hub.newer(0), 5)).snapshot.seq
+
+    assert asyncio.run(scene()) == 3
+
+
+def test_a_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> None:
+    async def scene() -> tuple[list[int], list[int]]:
+        hub = Hub(draw, max_rate_hz=1000)
+        hub.join("gpu")
+        hub.join("gpu")
+        fast: list[int] = []
+        slow: list[int] = []
+        gate = asyncio.Event()
+
+        async def follow(seen_by: list[int], wait: asyncio.Event | None) -> None:
+            number = 0
+            while not seen_by or seen_by[-1] < 5:
+                frame = await hub.newer(number)
+                number = frame.number
+                seen_by.append(frame.snapshot.seq)
+                if wait:
+                    await wait.wait()
+
+        followers = [asyncio.ensure_future(follow(fast, None)), asyncio.ensure_future(follow(slow, gate))]
+        for seq in range(1, 6):
+            hub.publish(snapshot(seq))
+            while not fast or fast[-1] < seq:
+                await asyncio.sleep(0)
+        gate.set()
+        await asyncio.wait_for(asyncio.gather(*followers), 5)
+        return fast, slow
+
+    fast, slow = asyncio.run(scene())
+    assert fast == [1, 2, 3, 4, 5]
+    assert slow == [1, 5]
+
+
+def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points() -> None:
+    async def scene() -> tuple[int, list[float]]:
+        hub = Hub(draw, max_rate_hz=20)
+        hub.join("dashboard")
+        hub.publish(snapshot(1))
+        first = await hub.newer(0)
+        first.pieces()
+        for seq in (2, 3, 4):
+            hub.publish(snapshot(seq))
+        second = await asyncio.wait_for(hub.newer(first.number), 5)
+        message = second.dashboard(first.number)
+        assert '"kind":"delta"' in message
+        return second.snapshot.seq, [point.time for point in second._since]
+
+    assert asyncio.run(scene()) == (4, [2.0, 3.0, 4.0])
+
+
+def test_the_first_and_the_last_client_are_told_to_the_sampler() -> None:
+    told: list[bool] = []
+
+    async def scene() -> None:
+        hub = Hub(draw, max_rate_hz=5, on_watched=told.append)
+        hub.join("gpu")
+        hub.join("dashboard")
+        hub.leave("gpu")
+        assert told == [True]
+        hub.leave("dashboard")
+
+    asyncio.run(scene())
+    assert told == [True, False]
+
+
+def test_with_nobody_watching_a_snapshot_wakes_no_event_loop() -> None:
+    async def scene() -> bool:
+        hub = Hub(draw, max_rate_hz=5)
+        hub.join("gpu")
+        hub.leave("gpu")
+        hub.publish(snapshot(1))
+        await asyncio.sleep(0)
+        return hub._frame is None
+
+    assert asyncio.run(scene())
+
+
+def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
+    async def scene() -> int:
+        hub = Hub(draw, max_rate_hz=5)
+        hub.join("gpu")
+        waiting = asyncio.ensure_future(hub.newer(0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return len(hub._waiting)
+
+    assert asyncio.run(scene()) == 0

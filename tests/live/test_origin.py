@@ -1,0 +1,52 @@
+"""Who may open a socket: our own pages, programs without Origin where that is meant, nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.live.origin import Origins
+
+ORIGINS = Origins(["localhost", "gpu.example.com"], ["https://portal.example.com"])
+
+
+def allowed(host: str | None, origin: str | None, *, without_origin: bool = False) -> bool:
+    given = [(b"host", host), (b"origin", origin)]
+    headers = [(name, value.encode("latin-1")) for name, value in given if value is not None]
+    return ORIGINS.allow({"headers": headers}, without_origin=without_origin)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5000", "http://localhost:5000"),
+        ("gpu.example.com", "https://gpu.example.com"),
+        ("GPU.example.com", "https://gpu.EXAMPLE.com"),
+        ("gpu.example.com", "https://portal.example.com"),
+    ],
+)
+def test_a_page_of_this_site_or_a_trusted_one_is_let_in(host: str, origin: str) -> None:
+    assert allowed(host, origin)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5000", "http://evil.example"),
+        ("localhost:5000", "http://localhost:5001"),
+        ("localhost:5000", "http://localhost.evil.example:5000"),
+        ("localhost:5000", "null"),
+        ("localhost:5000", ""),
+        ("localhost:5000", "http://[::1"),
+        ("evil.example", "http://evil.example"),
+        (None, "http://localhost"),
+        ("", ""),
+    ],
+)
+def test_a_page_of_another_site_is_refused_whoever_says_so(host: str | None, origin: str | None) -> None:
+    assert not allowed(host, origin, without_origin=True)
+
+
+def test_a_program_without_origin_is_let_in_only_where_that_is_meant() -> None:
+    assert allowed("localhost", None, without_origin=True)
+    assert not allowed("localhost", None)
+    assert not allowed("evil.example", None, without_origin=True)
