@@ -184,7 +184,7 @@ class Supervisor:
         if not orders or self._child is None:
             return
         apart = {"interval_seconds": 0.0, "is_watched": False}
-        if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):  # type: ignore[arg-type]
+        if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):
             self._child.order(self._options)
         else:  # another provider, another file: only a fresh sampler takes that up
             self._child.ask_to_end(self._monotonic())
@@ -313,7 +313,7 @@ class Supervisor:
         self._emit()
 
     def _note(self, **changes: object) -> None:
-        self.status = msgspec.structs.replace(self.status, **changes)  # type: ignore[arg-type]
+        self.status = msgspec.structs.replace(self.status, **changes)
 
     def _end(self) -> None:
         if self._child is not None:

@@ -37,7 +37,7 @@ def scalar(metric: str, function: Callable[..., int], *arguments: int, scale: fl
     return Call((metric,), fill)
 
 
-def named(metric: str, function: Callable[[Handle], Any], words: Callable[[Any], str | bool | None]) -> Call:
+def named(metric: str, function: Callable[[Handle], Any], words: Callable[[Any], object]) -> Call:
     """A call whose answer is told by a word or by yes and no."""
 
     def fill(handle: Handle, values: Values) -> None:

@@ -5,8 +5,7 @@ What an error costs is decided here: one field, or this GPU (GpuLost), or everyt
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import msgspec
 import psutil
 import pynvml as nvml
 
@@ -32,7 +31,7 @@ _PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_") and 
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True):
     """What tells this GPU from others, as the driver says it."""
 
     index: int
@@ -50,7 +49,7 @@ class Device:
         self.answers_nothing = False
         """Every call of the last reading ended in an unknown error."""
         self._gate, self._listener = gate, listener
-        self._facts: Values = dict.fromkeys(base.GPU_METRICS)
+        self._facts: Values = dict.fromkeys(base.GPU_METRICS)  # what does not change, and what changes slowly
         self._facts["pci_bus_id"] = identity.pci_bus_id
         self._reasons = {"hotspot_temperature_celsius": NO_HOTSPOT}
         self._failing: set[Call] = set()
@@ -89,7 +88,7 @@ class Device:
         """The GPU at `now` (Unix time; `at` is monotonic seconds). Raises GpuLost and ProviderFailed."""
         self._make_slow_calls(at - self._at)
         self._now, self._at = now, at
-        values = self._facts.copy()
+        values: Values = self._facts.copy()
         handle, failing, unanswered = self.handle, self._failing, 0
         asked = tuple(self._fast)
         for call in asked:
@@ -123,15 +122,18 @@ class Device:
         )
 
     def lost(self, since: float) -> Gpu:
-        """The GPU after it fell off the bus: what it was, and nothing of what it did."""
-        facts = {name for call in calls.STATIC for name in call.metrics} | {"pci_bus_id", "memory_total_bytes"}
-        values = {name: value if name in facts else None for name, value in self._facts.items()}
+        """The GPU after it fell off the bus. What was lasting about it is remembered by the roster."""
+        values: Values = {"pci_bus_id": self.identity.pci_bus_id}
         reasons = base.explain(values, base.GPU_METRICS, {}, "the GPU is lost: it fell off the bus")
-        identity = self.identity
         return Gpu(
-            index=identity.index, uuid=identity.uuid, name=identity.name, state="lost", since=since, unavailable=reasons,
-            memory_is_unified=self._is_unified, **values,
-        )  # fmt: skip
+            index=self.identity.index,
+            uuid=self.identity.uuid,
+            name=self.identity.name,
+            state="lost",
+            since=since,
+            unavailable=reasons,
+            **values,
+        )
 
     # ── Making calls, and what their errors cost ──────────────────────────────────────────────────────────────────────
 

@@ -40,6 +40,11 @@ class Sample(NamedTuple):
 _IDLE = Sample(0, 0, 0, 0, 0.0)
 
 
+def _share(percent: int) -> int | None:
+    """A share the driver answers; above 100 it is nonsense (seen by users of nvtop) and no value."""
+    return percent if percent <= 100 else None
+
+
 class Processes:
     """Asks one GPU for its processes. Lists and samples that it does not support are not asked again."""
 
@@ -118,9 +123,8 @@ class Processes:
                 continue
             newest = max(newest, sample.timeStamp)
             self._samples[sample.pid] = Sample(
-                *(share if share <= 100 else None for share in (sample.smUtil, sample.memUtil, sample.encUtil, sample.decUtil)),
-                seen_at=at,
-            )  # fmt: skip
+                _share(sample.smUtil), _share(sample.memUtil), _share(sample.encUtil), _share(sample.decUtil), at
+            )
         if newest > since:
             self._last_stamp = newest
 

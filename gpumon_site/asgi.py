@@ -1,0 +1,22 @@
+"""The ASGI application: `daphne gpumon_site.asgi:application` serves it alone, without a build step before."""
+
+from __future__ import annotations
+
+import os
+
+import django
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+
+from gpumon_site.static_build import collect_if_outdated
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
+django.setup(set_prefix=False)
+collect_if_outdated()
+
+from monitor.web import current, sockets  # noqa: E402 - they need Django to be set up
+
+# Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket
+# starts the loop as well, should a server import it long before it serves.
+current.started()
+application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets.router()})

@@ -1,0 +1,227 @@
+"""The settings of gpumon: GPU_MONITOR_… variables from the environment, then `.env`, then the defaults below."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
+
+log = logging.getLogger(__name__)
+
+PREFIX = "GPU_MONITOR_"
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV_FILES = (BASE_DIR / ".env", Path(".env"))
+"""The project's own, then the current folder's, which wins. A name with an empty value counts as not set."""
+
+Source = Literal["environment", ".env", "default"]
+_HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
+_ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
+
+
+def _split_by_comma(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _provider_name(value: Any) -> Any:
+    """The program is called nvidia-smi and the provider nvidia_smi: both are meant; auto says what None does."""
+    name = value.strip().lower().replace("-", "_") if isinstance(value, str) else value
+    return None if name in {"auto", "null"} else name
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("a path; the home folder that this one begins with is not known") from None
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+ProviderName = Annotated[
+    Literal["pynvml", "nvidia_smi", "nvtop", "simulated", "replay"] | None, BeforeValidator(_provider_name)
+]
+SleepRule = Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)]
+CommandDetail = Annotated[Literal["full", "name", "none"], BeforeValidator(_lower)]
+
+
+class Setting(NamedTuple):
+    """One setting as it is in force. The value of a secret is never given."""
+
+    name: str
+    value: Any
+    source: Source
+    is_secret: bool
+
+
+class Config(BaseSettings):
+    """What each setting does, with examples, stands in docs/configuration.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILES, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
+    _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
+
+    poll_interval_ms: int = Field(1000, ge=100, le=60_000)
+    ws_max_rate_hz: int = Field(5, ge=1, le=30)
+    log_level: LogLevel = "INFO"
+    enable_system_metrics: bool = True
+    telemetry_provider: ProviderName = None
+    host: str = "127.0.0.1"
+    port: int = Field(5000, ge=1, le=65_535)
+    data_dir: Path = BASE_DIR / "data"
+    secret_key: SecretStr | None = None
+    allowed_hosts: CommaList = ()
+    csrf_trusted_origins: CommaList = ()
+    debug: bool = False
+    sampler_timeout_ms: int = Field(5000, ge=500, le=60_000)
+    let_gpus_sleep: SleepRule = "auto"
+    show_commands: CommandDetail = "full"
+    simulated_gpus: int = Field(8, ge=1, le=256)
+    replay_file: Path | None = None
+    replay_speed: float = Field(1.0, ge=0, le=1000, allow_inf_nan=False)
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_an_address(cls, value: str) -> str:
+        if not value or re.search(r"[\s/]", value):
+            raise ValueError("an address of this machine or a host name, such as 127.0.0.1 or 0.0.0.0")
+        return value.strip("[]")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("at least 32 characters")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST_PATTERN.fullmatch(host) for host in value):
+            raise ValueError("host names or addresses between commas, without scheme and port, such as gpu01,10.0.0.7")
+        return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _origins_have_a_scheme(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN_PATTERN.fullmatch(origin) for origin in value):
+            raise ValueError("origins between commas, with scheme and without path, such as https://gpu.example.com")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir_is_absolute(cls, value: Path) -> Path:
+        return _absolute(value)
+
+    @field_validator("replay_file")
+    @classmethod
+    def _recording_exists(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            if info.data.get("telemetry_provider") == "replay":
+                raise ValueError(f"the path of a recording, since {PREFIX}TELEMETRY_PROVIDER is replay")
+            return None
+        path = _absolute(value)
+        try:
+            path.stat()
+        except OSError as error:
+            raise ValueError(f"the path of an existing recording: {error.strerror}") from None
+        return path
+
+    def settings_in_force(self) -> list[Setting]:
+        """Every setting with its value and where it came from, for /api/config."""
+        values = self.model_dump(mode="json")
+        return [
+            Setting(
+                name=PREFIX + name.upper(),
+                value=None if name in _SECRETS else values[name],
+                source=self._sources.get(name, "default"),
+                is_secret=name in _SECRETS,
+            )
+            for name in type(self).model_fields
+        ]
+
+
+_SECRETS = frozenset({"secret_key"})
+
+
+def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:
+    """The settings in force, or SystemExit with one line that says which variable is wrong and what it takes."""
+    in_files = DotEnvSettingsSource(Config, env_file=env_files, env_ignore_empty=True)()
+    in_environment = EnvSettingsSource(Config)()
+    for warning in _unknown_variables(env_files):
+        log.warning(warning)
+    sources: dict[str, Source] = {
+        **dict.fromkeys(in_files, ".env"),
+        **dict.fromkeys(in_environment, "environment"),
+    }
+    try:
+        # The argument belongs to pydantic-settings, which a type checker without its plugin cannot know.
+        config = Config(_env_file=env_files)  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = (
+            _wrong_value(problem["loc"], problem, in_files | in_environment, sources) for problem in error.errors()
+        )
+        raise SystemExit("gpumon: " + "; ".join(lines)) from None
+    config._sources.update(sources)
+    return config
+
+
+def _wrong_value(
+    location: tuple[int | str, ...], problem: Any, values: dict[str, Any], sources: dict[str, Source]
+) -> str:
+    name = str(location[0])
+    if name not in values:
+        return f"{PREFIX}{name.upper()} is not set: it takes {_what_it_takes(name, problem)}"
+    value = "(not shown)" if name in _SECRETS else _on_one_line(str(values[name]))
+    place = {"environment": "set in the environment", ".env": "set in .env", "default": "the default"}[sources[name]]
+    return f"{PREFIX}{name.upper()}={value} is wrong: it takes {_what_it_takes(name, problem)} ({place})"
+
+
+def _on_one_line(value: str) -> str:
+    shown = value if value.isprintable() else ascii(value)
+    return shown if len(shown) <= 100 else shown[:100] + "…"
+
+
+def _what_it_takes(name: str, problem: Any) -> str:
+    """The range or the choices, from the field's own declaration; else what its validator says."""
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    schema = Config.model_json_schema()["properties"][name]
+    schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if "minimum" in schema:
+        kind = "a whole number" if schema["type"] == "integer" else "a number"
+        return f"{kind} from {schema['minimum']:g} to {schema['maximum']:g}"
+    return {"boolean": "true or false"}.get(schema.get("type", ""), str(problem["msg"]))
+
+
+def _unknown_variables(env_files: Sequence[Path]) -> list[str]:
+    """A line for each GPU_MONITOR_… variable that means nothing, with the known name it comes nearest to."""
+    known = [name.upper() for name in Config.model_fields]
+    given = {*os.environ, *(name for file in env_files for name in dotenv_values(file))}
+    lines = []
+    for name in sorted(given):
+        ours, found, rest = name.upper().partition(PREFIX)
+        if ours or not found or rest in known:
+            continue
+        nearest = difflib.get_close_matches(rest, known, n=1)
+        hint = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "; docs/configuration.md lists them all"
+        lines.append(f"gpumon: {name} is not a setting{hint}")
+    return lines

@@ -1,0 +1,123 @@
+"""Django's settings, derived from the Config: what a user can set is in config.py, what Django needs is here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpumon_site.config import BASE_DIR, load_config
+from gpumon_site.hosts import hosts_answered
+from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
+
+GPU_MONITOR = load_config()
+prepare_data_dir(GPU_MONITOR.data_dir)
+
+DEBUG = GPU_MONITOR.debug
+SECRET_KEY = (
+    kept_secret_key(GPU_MONITOR.data_dir)
+    if GPU_MONITOR.secret_key is None
+    else GPU_MONITOR.secret_key.get_secret_value()
+)
+ALLOWED_HOSTS = hosts_answered(GPU_MONITOR.allowed_hosts, GPU_MONITOR.host)
+CSRF_TRUSTED_ORIGINS = list(GPU_MONITOR.csrf_trusted_origins)
+
+# daphne is not among the apps: it would bring its reactor into every command, only to replace `runserver`, in whose
+# place `manage.py serve` stands.
+INSTALLED_APPS = [
+    "monitor",
+    "channels",
+    "django_htmx",
+    "servestatic",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "gpumon_site.security.security_headers",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+ROOT_URLCONF = "gpumon_site.urls"
+ASGI_APPLICATION = "gpumon_site.asgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": GPU_MONITOR.data_dir / "gpumon.sqlite3",
+        "OPTIONS": {
+            # Writers queue from their first statement instead of failing at their first write.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            # WAL: readers and the writer do not wait for each other; with it, NORMAL loses nothing but, at a loss of
+            # power, the last transactions (https://www.sqlite.org/pragma.html#pragma_synchronous).
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Static files are served by ServeStatic, chosen over WhiteNoise: it is asynchronous all the way, where WhiteNoise's
+# middleware is synchronous only (async_capable = False): under ASGI every request goes through a thread, and Django
+# holds each file whole in memory before it sends it. The comparison stands in docs/architecture.md.
+STATIC_URL = "/static/"
+STATIC_ROOT = GPU_MONITOR.data_dir / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "gpumon_site.static_storage.HashedStaticStorage"},
+}
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"one_line": {"()": "gpumon_site.log_format.OneLineFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "one_line"}},
+    "root": {"handlers": ["console"], "level": GPU_MONITOR.log_level},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # Start-up chatter of the server and its parts, of use to those who look for trouble only.
+        **{
+            name: {"level": "DEBUG" if GPU_MONITOR.log_level == "DEBUG" else "WARNING"}
+            for name in ("daphne", "asyncio", "twisted")
+        },
+    },
+}

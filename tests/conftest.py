@@ -1,0 +1,27 @@
+"""What holds for every test: the fakes are at hand, and where CI is set a skipped test is a failed one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.fakes.fake_driver"] if (Path(__file__).parent / "fakes" / "fake_driver.py").exists() else []
+
+OUTSIDE_THE_CHECKOUT = "../shared/data"
+"""Recordings of real machines beside the checkout, not part of it. Tests that need them name the folder as the reason
+for skipping, and that alone is accepted in CI: a fresh clone has no such folder."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not os.environ.get("CI") or not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if OUTSIDE_THE_CHECKOUT not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which counts as failed in CI. {reason}"
+    return report

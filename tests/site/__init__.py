@@ -1,0 +1,1 @@
+"""Tests of gpumon_site: settings, static files, headers, commands."""

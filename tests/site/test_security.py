@@ -1,0 +1,42 @@
+"""The headers of every response: pages, errors, redirects and static files."""
+
+from __future__ import annotations
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.templatetags.static import static
+from django.test import AsyncClient, Client
+
+pytestmark = pytest.mark.usefixtures("static_root")
+
+EXPECTED = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@pytest.mark.parametrize("path", ["/nothing/here", "/admin/", "/static/nothing.js", "static file"])
+def test_every_response_has_the_headers(path: str) -> None:
+    response = Client().get(static("admin/css/base.css") if path == "static file" else path)
+    assert {name: response[name] for name in EXPECTED} == EXPECTED
+    assert "camera=()" in response["Permissions-Policy"]
+
+
+def test_a_foreign_host_name_is_refused_with_the_headers() -> None:
+    response = Client(headers={"Host": "evil.example.com"}).get("/admin/")
+    assert response.status_code == 400
+    assert {name: response[name] for name in EXPECTED} == EXPECTED
+
+
+async def _get_asynchronously(path: str) -> tuple[int, str]:
+    response = await AsyncClient().get(path)
+    return response.status_code, response["Content-Security-Policy"]
+
+
+def test_the_asynchronous_way_has_them_too() -> None:
+    assert async_to_sync(_get_asynchronously)("/nothing") == (404, EXPECTED["Content-Security-Policy"])

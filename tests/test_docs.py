@@ -1,0 +1,123 @@
+"""The documents name what there is: every setting, command, file and requirement, in both directions."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from gpumon_site.config import BASE_DIR, PREFIX, Config
+
+DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").glob("*.md")])
+VARIABLES = {PREFIX + name.upper() for name in Config.model_fields}
+
+
+def text(path: str) -> str:
+    return (BASE_DIR / path).read_text()
+
+
+def section(variable: str) -> str:
+    return text("docs/configuration.md").partition(f"### {variable}\n")[2].partition("\n#")[0]
+
+
+def anchors(document: Path) -> set[str]:
+    """As GitHub makes them: lower case, punctuation left out, spaces to hyphens."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
+
+
+def requirements(path: str) -> list[Requirement]:
+    lines = (line.partition("#")[0].strip() for line in text(path).splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+def locked(path: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text(path), re.MULTILINE))
+
+
+def test_every_setting_has_a_heading_and_every_heading_a_setting() -> None:
+    assert set(re.findall(r"^### (\S+)$", text("docs/configuration.md"), re.MULTILINE)) == VARIABLES
+
+
+@pytest.mark.parametrize("name", sorted(Config.model_fields))
+def test_a_setting_is_documented_with_its_default_and_range(name: str) -> None:
+    told = section(PREFIX + name.upper())
+    schema = Config.model_json_schema()["properties"][name]
+    schema |= next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), {})
+    default = Config.model_fields[name].default
+    assert "Default" in told
+    if default not in (None, ()) and not isinstance(default, Path):
+        assert str(default).removesuffix(".0").lower() in told.lower()
+    for bound in ("minimum", "maximum"):
+        assert bound not in schema or f"{schema[bound]:g}" in told
+    for choice in schema.get("enum", ()):
+        assert f"`{choice}`" in told
+
+
+def test_the_example_file_names_every_setting_once_and_sets_none() -> None:
+    lines = text(".env.example").splitlines()
+    assert sorted(re.findall(r"^#(GPU_MONITOR_\w+)=", text(".env.example"), re.MULTILINE)) == sorted(VARIABLES)
+    assert all(not line or line.startswith("#") for line in lines)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_only_settings_that_exist(document: Path) -> None:
+    assert set(re.findall(r"\bGPU_MONITOR_[A-Z_]*[A-Z]", document.read_text())) <= VARIABLES
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_links_only_to_files_and_headings_that_exist(document: Path) -> None:
+    for link in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", document.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_only_make_targets_that_exist(document: Path) -> None:
+    written = re.findall(r"(?:^    (?:\S+=\S+ )*|`(?:\S+=\S+ )*)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+    assert set(written) <= targets()
+
+
+def test_the_readme_names_every_make_target() -> None:
+    readme = text("README.md")
+    assert {target for target in targets() if not re.search(rf"make {target}\b(?!-)", readme)} == set()
+
+
+def test_every_make_target_that_makes_no_file_is_phony() -> None:
+    assert set(re.findall(r"^\.PHONY: (\S+)$", text("Makefile"), re.MULTILINE)) == targets()
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_the_lock_holds_every_requirement_within_its_range_and_by_hash(name: str) -> None:
+    pins = locked(f"{name}.lock")
+    for requirement in requirements(f"{name}.txt"):
+        pinned = pins[requirement.name.lower()]
+        assert requirement.specifier.contains(pinned), requirement
+    blocks = re.split(r"\n(?=\S)", text(f"{name}.lock").strip())
+    assert len(blocks) == len(pins)
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_two_locks_agree() -> None:
+    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_no_package_index(name: str) -> None:
+    assert not re.search(r"://|index-url|find-links|trusted-host", text(name))
+
+
+def test_the_versions_in_use_are_those_of_the_lock() -> None:
+    pins = locked("requirements.lock")
+    assert {name: version(name) for name in pins} == pins
