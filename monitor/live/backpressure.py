@@ -39,29 +39,12 @@ class Flow:
         self.resumeProducing()
 
 
-def _protocol(send: Callable[..., Any]) -> Any:
-    """The Twisted protocol behind daphne's `send`; None under any other server."""
-    if isinstance(send, partial) and send.args:
-        protocol = send.args[0]
-        return protocol if hasattr(protocol, "transport") else None
-    return None
-
-
 def flow_of(send: Callable[..., Any]) -> Flow | None:
     """The flow control of this connection; None where the server's `send` waits by itself."""
-    protocol = _protocol(send)
-    if protocol is None:
+    if not (isinstance(send, partial) and send.args and hasattr(send.args[0], "transport")):
         return None
     flow = Flow()
-    transport = protocol.transport
+    transport = send.args[0].transport
     transport.unregisterProducer()  # what served the HTTP request has nothing more to produce
     transport.registerProducer(flow, True)
     return flow
-
-
-def limit_messages(send: Callable[..., Any], size: int) -> None:
-    """Let daphne's parser refuse messages above `size` bytes (close code 1009) instead of collecting them."""
-    protocol = _protocol(send)
-    if protocol is not None:
-        protocol.maxMessagePayloadSize = size
-        protocol.maxFramePayloadSize = size

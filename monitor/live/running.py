@@ -31,7 +31,7 @@ class Live:
             self.hub.publish,
             host=host,
             timeout_seconds=timeout_seconds,
-            system=SystemMetrics() if with_system_metrics else None,
+            system=SystemMetrics().read if with_system_metrics else None,
         )
         self._lock = threading.Lock()
         self._has_started = False

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from monitor.live.backpressure import flow_of, limit_messages
+from monitor.live.backpressure import flow_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
@@ -50,7 +50,6 @@ Hear = Callable[[str, Pace], None]
 
 async def serve(hub: Hub, kind: str, receive: Receive, send: Send, *, payload: Payload, hear: Hear, pace: Pace) -> None:
     """Accept the socket, then deliver frames and listen until one side closes it."""
-    limit_messages(send, MAX_MESSAGE_BYTES)
     await send({"type": "websocket.accept"})
     hub.join(kind)
     delivery = asyncio.ensure_future(_deliver(hub, send, payload, pace))

@@ -72,7 +72,7 @@ def is_settled(snapshot: Snapshot) -> bool:
 def run(options: Options, args: argparse.Namespace) -> int:
     """Print until told to end. Returns the exit status."""
     snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
-    supervisor = Supervisor(options, snapshots.put, host=socket.gethostname(), system=SystemMetrics())
+    supervisor = Supervisor(options, snapshots.put, host=socket.gethostname(), system=SystemMetrics().read)
     supervisor.start()
     writer: recording.Writer | None = None
     printed, seen = 0, None

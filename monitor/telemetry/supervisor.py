@@ -18,8 +18,7 @@ from monitor.telemetry import wire
 from monitor.telemetry.child import COMMAND, Child, how_it_ended
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.roster import Roster
-from monitor.telemetry.schema import Gpu, Reading, Snapshot
-from monitor.telemetry.system import SystemMetrics
+from monitor.telemetry.schema import Gpu, Reading, Snapshot, System
 from monitor.telemetry.totals import total
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Supervisor:
         *,
         host: str,
         timeout_seconds: float = 5.0,
-        system: SystemMetrics | None = None,
+        system: Callable[[float], System] | None = None,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -374,7 +373,7 @@ class Supervisor:
             poll_interval_seconds=self._options.interval_seconds,
             gpus=self._gpus,
             totals=total(self._gpus),
-            system=self._system.read(now) if self._system else None,
+            system=self._system(now) if self._system else None,
             providers=self._selected.reports,
             notices=reading.notices if reading else (),
         )

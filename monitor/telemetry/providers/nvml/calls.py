@@ -6,6 +6,7 @@ each tick; SLOW ones every few seconds, spread over the ticks. A call fills `val
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,10 @@ import pynvml as nvml
 
 Handle = Any
 Values = dict[str, Any]
+
+# Reading an attribute of pynvml's structs passes through Python; unpacking their bytes does not.
+_UTILIZATION = struct.Struct("=II")
+_MEMORY_V2 = struct.Struct("=8xQQQQ")
 
 ALL_ONES = 0xFFFFFFFF
 """What NVML leaves in a 32-bit result it has no value for."""
@@ -107,9 +112,9 @@ def clock_event_names(mask: int) -> tuple[str, ...]:
 
 
 def _utilization(handle: Handle, values: Values) -> None:
-    rates = nvml.nvmlDeviceGetUtilizationRates(handle)
-    values["utilization_percent"] = rates.gpu
-    values["memory_utilization_percent"] = rates.memory
+    gpu, memory = _UTILIZATION.unpack(nvml.nvmlDeviceGetUtilizationRates(handle))
+    values["utilization_percent"] = gpu
+    values["memory_utilization_percent"] = memory
 
 
 def _encoder(handle: Handle, values: Values) -> None:
@@ -135,10 +140,11 @@ def memory_v2(handle: Handle, values: Values) -> None:
     in `used`) as long as total = reserved + used + free, as nvidia-smi prints it.
     """
     memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
-    values["memory_total_bytes"] = memory.total
-    values["memory_free_bytes"] = memory.free
-    values["memory_reserved_bytes"] = memory.reserved
-    values["memory_used_bytes"] = max(0, memory.total - memory.free - memory.reserved)
+    total, reserved, free, _ = _MEMORY_V2.unpack(memory)
+    values["memory_total_bytes"] = total
+    values["memory_free_bytes"] = free
+    values["memory_reserved_bytes"] = reserved
+    values["memory_used_bytes"] = max(0, total - free - reserved)
 
 
 def memory_v1(handle: Handle, values: Values) -> None:
@@ -181,8 +187,8 @@ def _remapped_rows(handle: Handle, values: Values) -> None:
 
 def pcie_throughput(handle: Handle, values: Values) -> None:
     """Both directions; the driver counts for 20 ms at each call, so this is the last resort."""
-    values["pcie_rx_bytes_per_second"] = 1024 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
-    values["pcie_tx_bytes_per_second"] = 1024 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
+    values["pcie_rx_bytes_per_second"] = 1000 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
+    values["pcie_tx_bytes_per_second"] = 1000 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
 
 
 # ── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,8 @@ What an error costs is decided here: one field, or this GPU (GpuLost), or everyt
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 import psutil
 import pynvml as nvml
@@ -23,7 +25,7 @@ NO_FAN = "no fan reported: cooled by the chassis"
 NO_PCIE = "no PCIe between host and GPU: they share one memory"
 NO_HOTSPOT = "NVML has no call for it"
 
-_SLOW_SECONDS = 6.0
+_SLOW_SECONDS = 10.0
 """Every slow call is made once in this time, spread over the ticks in between."""
 _UTILIZATIONS = tuple(name for name in base.GPU_METRICS if name.endswith("_utilization_percent"))
 _PERCENTAGES = ("utilization_percent", *_UTILIZATIONS)
@@ -40,6 +42,23 @@ class Identity(msgspec.Struct, frozen=True):
     pci_bus_id: str
 
 
+class Reasons(dict[str, str]):
+    """Why metrics are unknown, and whether that has changed since it was last told."""
+
+    have_changed = True
+
+    def note(self, reasons: Mapping[str, str]) -> None:
+        """Keep these."""
+        if not reasons.items() <= self.items():
+            self.update(reasons)
+            self.have_changed = True
+
+    def forget(self, metrics: Iterable[str]) -> None:
+        """These are known again."""
+        for metric in metrics:
+            self.have_changed |= self.pop(metric, None) is not None
+
+
 class Device:
     """One GPU that answers; used in one thread."""
 
@@ -49,12 +68,14 @@ class Device:
         self.answers_nothing = False
         """Every call of the last reading ended in an unknown error."""
         self._gate, self._listener = gate, listener
-        self._facts: Values = dict.fromkeys(base.GPU_METRICS)  # what does not change, and what changes slowly
-        self._facts["pci_bus_id"] = identity.pci_bus_id
-        self._reasons = {"hotspot_temperature_celsius": NO_HOTSPOT}
+        # What does not change, and what changes slowly. In the order of Gpu's fields, in which it is made fastest.
+        self._facts: Values = msgspec.structs.asdict(
+            Gpu(index=identity.index, uuid=identity.uuid, name=identity.name, pci_bus_id=identity.pci_bus_id)
+        )
+        self._reasons = Reasons({"hotspot_temperature_celsius": NO_HOTSPOT})
         self._failing: set[Call] = set()
         self._unavailable: dict[str, str] = {}
-        self._explained: tuple[list[str], dict[str, str]] = ([], {})
+        self._missing: list[str] = []
         self._fan_count = 0
         self._is_unified = False
         self._fields, self._links, self._processes, self._mig = fields.Fields(), nvlink.NvLinks(), Processes(), Mig()
@@ -80,7 +101,7 @@ class Device:
         if self._links.find(self.handle):
             self._slow.append(links)
         else:
-            self._reasons.update(dict.fromkeys(nvlink.METRICS, nvlink.NO_NVLINK))
+            self._reasons.note(dict.fromkeys(nvlink.METRICS, nvlink.NO_NVLINK))
         for call in tuple(self._slow):
             self._make(call, self._facts, self._slow)
 
@@ -109,17 +130,12 @@ class Device:
                 values[metric] = self._gate(share, metric)
         values["xids"] = self._listener.xids(self.identity.uuid)
         if values["xids"] is None:
-            self._reasons["xids"] = self._listener.reasons.get(self.identity.uuid, NOT_REPORTED)
+            self._reasons.note({"xids": self._listener.reasons.get(self.identity.uuid, NOT_REPORTED)})
         values["memory_unattributed_bytes"] = base.unattributed_bytes(values["memory_used_bytes"], values["processes"])
-        return Gpu(
-            index=self.identity.index,
-            uuid=self.identity.uuid,
-            name=self.identity.name,
-            memory_is_unified=self._is_unified,
-            mig_instances=self._mig.read(),
-            unavailable=self._explain(values),
-            **values,
-        )
+        values["memory_is_unified"] = self._is_unified
+        values["mig_instances"] = self._mig.read()
+        values["unavailable"] = self._explain(values)
+        return Gpu(**values)
 
     def lost(self, since: float) -> Gpu:
         """The GPU after it fell off the bus. What was lasting about it is remembered by the roster."""
@@ -165,9 +181,8 @@ class Device:
             raise base.ProviderFailed(told.reason, told.fix) from error
         in_mig_mode = self._facts["mig_mode"] is True
         reason = IN_MIG_MODE if in_mig_mode and code == nvml.NVML_ERROR_NOT_SUPPORTED else errors.field_reason(error)
-        for metric in call.metrics:
-            values[metric] = None
-            self._reasons[metric] = reason
+        values.update(dict.fromkeys(call.metrics))
+        self._reasons.note(dict.fromkeys(call.metrics, reason))
         self._failing.add(call)
         if code in errors.PERMANENT:
             if call in among:
@@ -181,15 +196,15 @@ class Device:
 
     def _recovered(self, call: Call) -> None:
         self._failing.discard(call)
-        for metric in call.metrics:
-            self._reasons.pop(metric, None)
+        self._reasons.forget(call.metrics)
 
     def _explain(self, values: Values) -> dict[str, str]:
         """The `unavailable` map; the same object as before while nothing about it changed."""
-        missing = [metric for metric in base.GPU_METRICS if values[metric] is None]
-        if self._explained != (missing, self._reasons):
-            self._explained = (missing, self._reasons.copy())
-            self._unavailable = base.explain(values, missing, self._reasons, NOT_REPORTED)
+        missing = [metric for metric, value in values.items() if value is None]
+        if missing != self._missing or self._reasons.have_changed:
+            self._missing = missing
+            self._reasons.have_changed = False
+            self._unavailable = base.explain(values, base.GPU_METRICS, self._reasons, NOT_REPORTED)
         return self._unavailable
 
     # ── Calls that need something of this GPU ─────────────────────────────────────────────────────────────────────────
@@ -201,7 +216,7 @@ class Device:
     def _fill_memory_v1(self, handle: Handle, values: Values) -> None:
         calls.memory_v1(handle, values)
         self._is_unified = values["memory_total_bytes"] == 0
-        self._reasons["memory_reserved_bytes"] = "this driver does not tell its reserve apart"
+        self._reasons.note({"memory_reserved_bytes": "this driver does not tell its reserve apart"})
 
     def _take_host_memory(self, values: Values) -> None:
         host = psutil.virtual_memory()
@@ -209,19 +224,18 @@ class Device:
         values["memory_free_bytes"] = host.available
         values["memory_used_bytes"] = host.total - host.available
         values["memory_reserved_bytes"] = None
-        self._reasons["memory_reserved_bytes"] = "the memory is the host's"
-        for metric in _PCIE:
-            values[metric] = None
-            self._reasons[metric] = NO_PCIE
+        values.update(dict.fromkeys(_PCIE))
+        self._reasons.note({"memory_reserved_bytes": "the memory is the host's", **dict.fromkeys(_PCIE, NO_PCIE)})
 
     def _fill_fields(self, handle: Handle, values: Values) -> None:
         self._fields.fill(handle, values, self._at)
         if self._fields.reasons:
-            self._reasons.update(self._fields.reasons)
+            self._reasons.note(self._fields.reasons)
         if fields.POWER_INSTANT not in self._fields.supported and calls.POWER_USAGE not in self._fast:
             self._ask_instead(calls.POWER_USAGE, values, self._fast)
         if fields.PCIE_RX not in self._fields.supported and calls.PCIE_THROUGHPUT not in self._slow:
             self._ask_instead(calls.PCIE_THROUGHPUT, self._facts, self._slow)
+            values.update({metric: self._facts[metric] for metric in calls.PCIE_THROUGHPUT.metrics})
 
     def _ask_instead(self, call: Call, values: Values, among: list[Call]) -> None:
         if call not in self._failing:  # it was tried before, and the GPU does not support it either
@@ -230,18 +244,18 @@ class Device:
 
     def _count_fans(self, handle: Handle, values: Values) -> None:
         values["fans"] = ()
-        self._reasons["fans"] = NO_FAN
+        self._reasons.note({"fans": NO_FAN})
         self._fan_count = nvml.nvmlDeviceGetNumFans(handle)
         if self._fan_count:
             self._fast.append(Call(("fans",), self._fill_fans))
 
     def _fill_fans(self, handle: Handle, values: Values) -> None:
-        speeds = (nvml.nvmlDeviceGetFanSpeed_v2(handle, fan) for fan in range(self._fan_count))
-        values["fans"] = tuple(Fan(speed_percent=self._gate(speed, "fans")) for speed in speeds)
+        speeds = [nvml.nvmlDeviceGetFanSpeed_v2(handle, fan) for fan in range(self._fan_count)]
+        values["fans"] = tuple([Fan(speed_percent=self._gate(speed, "fans")) for speed in speeds])
 
     def _fill_nvlinks(self, handle: Handle, values: Values) -> None:
         self._links.fill(handle, values, self._at)
-        self._reasons.update(self._links.reasons)
+        self._reasons.note(self._links.reasons)
 
     def _fill_mig_mode(self, handle: Handle, values: Values) -> None:
         values["mig_mode"] = bool(nvml.nvmlDeviceGetMigMode(handle)[0])

@@ -12,7 +12,6 @@ FIELD_ERRORS = (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, UnicodeDecode
 
 UNKNOWN = pynvml.NVML_ERROR_UNKNOWN
 GPU_IS_LOST = pynvml.NVML_ERROR_GPU_IS_LOST
-NO_ERROR = pynvml.NVML_SUCCESS  # raised as an error by nvmlDeviceGetProcessUtilization when nothing was to be told
 
 PERMANENT = {
     pynvml.NVML_ERROR_NOT_SUPPORTED: NOT_SUPPORTED,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import ALL_ONES, Handle, Values
+from monitor.telemetry.providers.nvml.direct import FieldValues, number
 from monitor.telemetry.providers.nvml.errors import PERMANENT, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 
@@ -24,22 +23,6 @@ METRICS = {
     PCIE_RX: ("pcie_rx_bytes_per_second",),
     PCIE_TX: ("pcie_tx_bytes_per_second",),
 }
-_KIND = {
-    nvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
-    nvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
-    nvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
-    nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
-    nvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
-    nvml.NVML_VALUE_TYPE_SIGNED_INT: "siVal",
-    nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: "usVal",
-}
-
-
-def value_of(field: Any) -> float:
-    """The number in a c_nvmlFieldValue_t, by its own type tag."""
-    number: float = getattr(field.value, _KIND[field.valueType])
-    return number
-
 
 class Fields:
     """Asks one GPU's field values in one call, and drops those that it does not support.
@@ -50,57 +33,72 @@ class Fields:
     def __init__(self) -> None:
         self.supported = list(METRICS)
         self.reasons: dict[str, str] = {}
-        self._ask = [(field, 0) for field in self.supported]
-        self._energy, self._rx, self._tx = Counter(), Counter(), Counter()
+        self._ask = FieldValues([(field, 0) for field in self.supported])
+        self._counters = {field: Counter() for field in (ENERGY, PCIE_RX, PCIE_TX)}
+        self._take = {
+            POWER_INSTANT: self._power,
+            ENERGY: self._energy,
+            POWER_AVERAGE: self._power_average,
+            MEMORY_TEMPERATURE: self._memory_temperature,
+            PCIE_RX: self._pcie_rx,
+            PCIE_TX: self._pcie_tx,
+        }
 
     def drop(self, field: int, reason: str) -> None:
         """Do not ask this field again."""
         if field in self.supported:
             self.supported.remove(field)
-            self._ask = [(kept, 0) for kept in self.supported]
+            self._ask = FieldValues([(kept, 0) for kept in self.supported])
         for metric in METRICS[field]:
             self.reasons[metric] = reason
 
     def fill(self, handle: Handle, values: Values, at: float) -> None:
         """Fill the metrics of METRICS; `at` is monotonic seconds. Raises NVMLError where the call as a whole fails."""
-        if not self._ask:
+        if not self.supported:
             return
-        for field in nvml.nvmlDeviceGetFieldValues(handle, self._ask):
-            identity = field.fieldId
-            if field.nvmlReturn != nvml.NVML_SUCCESS:
-                error = nvml.NVMLError(field.nvmlReturn)
-                if field.nvmlReturn in PERMANENT or field.nvmlReturn == nvml.NVML_ERROR_NOT_FOUND:
-                    self.drop(identity, field_reason(error))
-                elif field.nvmlReturn == nvml.NVML_ERROR_GPU_IS_LOST:
-                    raise error
-                else:
-                    self.reasons.update(dict.fromkeys(METRICS[identity], field_reason(error)))
+        for identity, _, _, _, kind, status, raw in self._ask(handle):
+            if status == nvml.NVML_SUCCESS:
+                self._take[identity](number(kind, raw), values, at)
             else:
-                self._take(identity, value_of(field), values, at)
+                self._refused(identity, status)
         if values["power_average_watts"] is not None and POWER_AVERAGE in self.supported and ENERGY in self.supported:
             self.drop(POWER_AVERAGE, NEEDS_TWO_READINGS)  # the energy counter tells it from now on
 
-    def _take(self, identity: int, number: float, values: Values, at: float) -> None:
-        if identity == POWER_INSTANT:
-            values["power_watts"] = number / 1000
-        elif identity == ENERGY:
-            values["energy_joules"] = number / 1000
-            values["power_average_watts"] = self._rate("power_average_watts", self._energy, number / 1000, at)
-        elif identity == PCIE_RX:
-            values["pcie_rx_bytes_per_second"] = self._rate("pcie_rx_bytes_per_second", self._rx, number, at)
-        elif identity == PCIE_TX:
-            values["pcie_tx_bytes_per_second"] = self._rate("pcie_tx_bytes_per_second", self._tx, number, at)
-        elif identity == POWER_AVERAGE:
-            if values["power_average_watts"] is None:
-                values["power_average_watts"] = number / 1000
-        elif number not in (0, ALL_ONES):
-            # 0 °C in a running board's memory is the driver's way to say nothing (seen by users of GeForce cards).
-            values["memory_temperature_celsius"] = number
+    def _refused(self, identity: int, status: int) -> None:
+        error = nvml.NVMLError(status)
+        if status == nvml.NVML_ERROR_GPU_IS_LOST:
+            raise error
+        if status in PERMANENT or status == nvml.NVML_ERROR_NOT_FOUND:
+            self.drop(identity, field_reason(error))
         else:
-            self.drop(MEMORY_TEMPERATURE, "not reported by this GPU")
+            self.reasons.update(dict.fromkeys(METRICS[identity], field_reason(error)))
 
-    def _rate(self, metric: str, counter: Counter, number: float, at: float) -> float | None:
-        rate = counter.rate(number, at)
+    def _power(self, value: float, values: Values, _at: float) -> None:
+        values["power_watts"] = value / 1000
+
+    def _energy(self, value: float, values: Values, at: float) -> None:
+        values["energy_joules"] = value / 1000
+        values["power_average_watts"] = self._rate("power_average_watts", ENERGY, value / 1000, at)
+
+    def _power_average(self, value: float, values: Values, _at: float) -> None:
+        if values["power_average_watts"] is None:
+            values["power_average_watts"] = value / 1000
+
+    def _memory_temperature(self, value: float, values: Values, _at: float) -> None:
+        # 0 °C in a running board's memory is the driver's way to say nothing.
+        if value in (0, ALL_ONES):
+            self.drop(MEMORY_TEMPERATURE, "not reported by this GPU")
+        else:
+            values["memory_temperature_celsius"] = value
+
+    def _pcie_rx(self, value: float, values: Values, at: float) -> None:
+        values["pcie_rx_bytes_per_second"] = self._rate("pcie_rx_bytes_per_second", PCIE_RX, value, at)
+
+    def _pcie_tx(self, value: float, values: Values, at: float) -> None:
+        values["pcie_tx_bytes_per_second"] = self._rate("pcie_tx_bytes_per_second", PCIE_TX, value, at)
+
+    def _rate(self, metric: str, field: int, value: float, at: float) -> float | None:
+        rate = self._counters[field].rate(value, at)
         if rate is None:
             self.reasons[metric] = NEEDS_TWO_READINGS
         return rate

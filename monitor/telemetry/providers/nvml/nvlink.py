@@ -6,7 +6,7 @@ import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import Handle, Values
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, GPU_IS_LOST, code_of, field_reason
-from monitor.telemetry.providers.nvml.fields import value_of
+from monitor.telemetry.providers.nvml.direct import FieldValues, number
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 from monitor.telemetry.schema import NvLink
 
@@ -60,19 +60,19 @@ class NvLinks:
         """Bytes a second by link and direction; a link that does not tell is absent, with the reason kept."""
         rates: dict[tuple[int, int], float] = {}
         why = NEEDS_TWO_READINGS if links else "no link is up"
-        asked = [(field, link) for link in links for field in (TX, RX)]
+        asked = FieldValues([(field, link) for link in links for field in (TX, RX)])
         try:
-            answers = nvml.nvmlDeviceGetFieldValues(handle, asked) if asked else ()
+            answers = asked(handle) if links else []
         except FIELD_ERRORS as error:
             if code_of(error) == GPU_IS_LOST:
                 raise
-            answers, why = (), field_reason(error)
-        for answer in answers:
-            key = (answer.scopeId, answer.fieldId)
-            if answer.nvmlReturn != nvml.NVML_SUCCESS:
-                why = field_reason(nvml.NVMLError(answer.nvmlReturn))
+            answers, why = [], field_reason(error)
+        for field, link, _, _, kind, status, raw in answers:
+            key = (link, field)
+            if status != nvml.NVML_SUCCESS:
+                why = field_reason(nvml.NVMLError(status))
                 continue
-            rate = self._counters.setdefault(key, Counter()).rate(value_of(answer) * 1024, at)
+            rate = self._counters.setdefault(key, Counter()).rate(number(kind, raw) * 1024, at)
             if rate is not None:
                 rates[key] = rate
         self.reasons = dict.fromkeys(METRICS[1:], why)

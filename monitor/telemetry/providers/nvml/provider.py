@@ -60,10 +60,10 @@ class Pynvml:
             for index in range(nvml.nvmlDeviceGetCount()):
                 try:
                     self._attach(index, now)
-                except errors.GpuLost:
-                    problems.append(f"GPU {index} is lost: it fell off the bus.")
-                except errors.FIELD_ERRORS as error:
-                    problems.append(f"GPU {index}: {errors.explain_everything(error).reason}")
+                except (errors.GpuLost, *errors.FIELD_ERRORS) as error:
+                    is_lost = isinstance(error, errors.GpuLost) or errors.code_of(error) == errors.GPU_IS_LOST
+                    told = "is lost: it fell off the bus." if is_lost else errors.explain_everything(error).reason
+                    problems.append(f"GPU {index} {told}")
         except ProviderFailed as failure:
             raise _unavailable(failure) from failure
         except errors.FIELD_ERRORS as error:

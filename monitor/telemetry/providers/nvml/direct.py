@@ -1,0 +1,115 @@
+"""The calls that fill arrays, made on the library itself with buffers made once.
+
+pynvml's wrappers ask for the size first and then build an object for each entry, whose attributes pass through Python:
+at every tick that is twice the calls into the driver and ten times the CPU. Layouts are nvml.h's on 64-bit machines.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pynvml as nvml
+
+from monitor.telemetry.providers.nvml.calls import Handle
+
+PROCESS_INFO = struct.Struct("=I4xQII")
+"""nvmlProcessInfo_t (v2 and v3): pid, usedGpuMemory, gpuInstanceId, computeInstanceId."""
+PROCESS_UTILIZATION_SAMPLE = struct.Struct("=I4xQIIII")
+"""nvmlProcessUtilizationSample_t: pid, timeStamp (µs), smUtil, memUtil, encUtil, decUtil."""
+FIELD_VALUE = struct.Struct("=IIqqiIQ")
+"""nvmlFieldValue_t: fieldId, scopeId, timestamp, latencyUsec, valueType, nvmlReturn, value."""
+
+_DOUBLE = struct.Struct("=d")
+_RAW = struct.Struct("=Q")
+_BITS = {
+    nvml.NVML_VALUE_TYPE_UNSIGNED_INT: (0xFFFFFFFF, 0),
+    nvml.NVML_VALUE_TYPE_UNSIGNED_LONG: (0xFFFFFFFFFFFFFFFF, 0),
+    nvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: (0xFFFFFFFFFFFFFFFF, 1 << 63),
+    nvml.NVML_VALUE_TYPE_SIGNED_INT: (0xFFFFFFFF, 1 << 31),
+    nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: (0xFFFF, 0),
+}
+
+
+def number(kind: int, raw: int) -> float:
+    """The value of a field by its type tag; bytes of the union beyond the type's own mean nothing."""
+    if kind == nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG:
+        return raw
+    if kind == nvml.NVML_VALUE_TYPE_DOUBLE:
+        double: float = _DOUBLE.unpack(_RAW.pack(raw))[0]
+        return double
+    mask, sign = _BITS[kind]
+    value = raw & mask
+    return value - (sign << 1) if value & sign else value
+
+
+def function(name: str) -> Callable[..., int]:
+    """A function of the loaded library. Raises NVMLError (function not found) where it is too old to have it."""
+    try:
+        found: Callable[..., int] = getattr(nvml.nvmlLib, name)
+    except AttributeError as error:
+        raise nvml.NVMLError(nvml.NVML_ERROR_FUNCTION_NOT_FOUND) from error
+    return found
+
+
+class Listing:
+    """A call that fills an array of records and says how many; the array grows when the driver asks for more."""
+
+    def __init__(
+        self, name: str, record: struct.Struct, *, array_first: bool = False, empty: int = nvml.NVML_SUCCESS
+    ) -> None:
+        """`empty` is the code by which the call says that there is nothing to tell."""
+        self._name = name
+        self._record = record
+        self._empty = empty
+        self._array_first = array_first
+        self._function: Callable[..., int] | None = None
+        self._count = ctypes.c_uint()
+        self._make_room(64)
+
+    def __call__(self, handle: Handle, *more: Any) -> list[tuple[int, ...]]:
+        """The records. Raises NVMLError."""
+        ask = self._function
+        if ask is None:
+            ask = self._function = function(self._name)
+        code = nvml.NVML_ERROR_INSUFFICIENT_SIZE
+        for _ in range(3):  # processes may be added between being told the size and asking again
+            self._count.value = self._capacity
+            arguments = (self._array, self._count_pointer) if self._array_first else (self._count_pointer, self._array)
+            code = ask(handle, *arguments, *more)
+            if code != nvml.NVML_ERROR_INSUFFICIENT_SIZE:
+                break
+            self._make_room(max(self._count.value, self._capacity) * 2)
+        if code != nvml.NVML_SUCCESS:
+            if code == self._empty:
+                return []
+            raise nvml.NVMLError(code)
+        size = self._count.value * self._record.size
+        return list(self._record.iter_unpack(self._view[:size])) if size else []
+
+    def _make_room(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._array = ctypes.create_string_buffer(capacity * self._record.size)
+        self._view = memoryview(self._array)
+        self._count_pointer = ctypes.byref(self._count)
+
+
+class FieldValues:
+    """nvmlDeviceGetFieldValues for a fixed set of (field id, scope id)."""
+
+    def __init__(self, asked: Sequence[tuple[int, int]]) -> None:
+        self._size = ctypes.c_int(len(asked))
+        filled = b"".join(FIELD_VALUE.pack(field, scope, 0, 0, 0, 0, 0) for field, scope in asked)
+        self._array = ctypes.create_string_buffer(filled, len(filled))
+        self._function: Callable[..., int] | None = None
+
+    def __call__(self, handle: Handle) -> list[tuple[int, ...]]:
+        """A FIELD_VALUE record for each field, its own status within. Raises NVMLError where the call itself fails."""
+        if self._function is None:
+            self._function = function("nvmlDeviceGetFieldValues")
+        code = self._function(handle, self._size, self._array)
+        if code != nvml.NVML_SUCCESS:
+            raise nvml.NVMLError(code)
+        return list(FIELD_VALUE.iter_unpack(self._array))

@@ -1,0 +1,464 @@
+"""The real pynvml on the fake driver: what each GPU answers, and what every kind of refusal costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from monitor.telemetry.schema import Fan, Gpu
+from tests.fakes.fake_driver import FakeDriver
+from tests.telemetry.providers.conftest import Reader
+
+MIB = 1 << 20
+Open = Callable[..., Reader]
+
+
+def first(reader: Reader) -> Gpu:
+    return reader.read().gpus[0]
+
+
+# ── What a GPU says ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_gpu_is_told_with_its_facts_and_readings(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.scenario(
+        """
+        gpus = 2
+        cuda_version = 13000
+        gpu.*.name = NVIDIA H100 80GB HBM3
+        gpu.1.uuid = GPU-1111
+        gpu.1.pci = 0000:3B:00.0
+        gpu.1.utilization = 97
+        gpu.1.memory_total_mib = 81559
+        gpu.1.memory_used_mib = 70000
+        gpu.1.memory_reserved_mib = 551
+        gpu.1.temperature = 64
+        gpu.1.slowdown_temperature = 87
+        gpu.1.power_mw = 698123
+        gpu.1.pstate = 2
+        gpu.1.clock_reasons = 0x24
+        gpu.1.fans = 0
+        """
+    )
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert reading.cuda_version == "13.0"
+    assert [gpu.index for gpu in reading.gpus] == [0, 1]
+    gpu = reading.gpus[1]
+    assert (gpu.uuid, gpu.name, gpu.pci_bus_id) == ("GPU-1111", "NVIDIA H100 80GB HBM3", "0000:3b:00.0")
+    assert (gpu.utilization_percent, gpu.temperature_celsius, gpu.slowdown_temperature_celsius) == (97, 64, 87)
+    assert (gpu.power_watts, gpu.performance_state) == (698.123, "P2")
+    assert gpu.clock_event_reasons == ("sw_power_cap", "sw_thermal_slowdown")
+    assert gpu.fans == ()
+    assert gpu.memory_total_bytes == 81559 * MIB
+    assert gpu.memory_used_bytes == 70000 * MIB
+    assert gpu.memory_reserved_bytes == 551 * MIB
+    assert gpu.memory_used_percent == pytest.approx(100 * 70000 / 81559)
+
+
+@pytest.mark.parametrize("includes", [0, 1])
+def test_the_drivers_reserve_stays_out_of_used_memory_whichever_way_the_driver_counts(
+    fake_driver: FakeDriver, open_reader: Open, includes: int
+) -> None:
+    fake_driver.set({"gpu.*.memory_used_mib": 1000, "gpu.*.memory_reserved_mib": 500}, gpus=1)
+    fake_driver.set(memory_used_includes_reserved=includes)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert (gpu.memory_used_bytes, gpu.memory_reserved_bytes) == (1000 * MIB, 500 * MIB)
+
+
+def test_zero_is_a_value(fake_driver: FakeDriver, open_reader: Open) -> None:
+    zeros = (
+        "utilization",
+        "memory_utilization",
+        "encoder",
+        "decoder",
+        "temperature",
+        "power_mw",
+        "sm_clock_mhz",
+        "memory_used_mib",
+    )
+    fake_driver.set({f"gpu.0.{key}": 0 for key in zeros}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.utilization_percent == gpu.memory_utilization_percent == gpu.encoder_utilization_percent == 0
+    assert gpu.temperature_celsius == gpu.power_watts == gpu.sm_clock_mhz == gpu.memory_used_bytes == 0
+    assert gpu.memory_used_percent == 0
+
+
+def test_percentages_are_brought_into_0_to_100_and_counted(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {"gpu.0.utilization": 250, "gpu.0.encoder": 101, "gpu.0.fans": 2, "gpu.0.fan_speeds": "30,130"}, gpus=1
+    )
+    reading = open_reader("pynvml", fake_driver.env).read()
+    gpu = reading.gpus[0]
+    assert (gpu.utilization_percent, gpu.encoder_utilization_percent) == (100, 100)
+    assert gpu.fans == (Fan(speed_percent=30), Fan(speed_percent=100))
+    assert reading.clamped_count == 3
+
+
+def test_a_name_with_odd_bytes_does_not_cost_the_gpu(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.name": "Card \\xff\\xfe <b>"}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).name == "Card �� <b>"
+
+
+def test_unknown_clock_event_bits_are_kept_as_numbers(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.clock_reasons": "0x8041"}, gpus=1)
+    reasons = first(open_reader("pynvml", fake_driver.env)).clock_event_reasons
+    assert reasons == ("gpu_idle", "hw_thermal_slowdown", "0x8000")
+
+
+def test_rates_and_mean_power_come_from_the_counters_from_the_second_reading_on(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set(
+        {"gpu.0.power_mw": 300_000, "gpu.0.pcie_rx_rate": 2_000_000_000, "gpu.0.pcie_tx_rate": 1_000_000_000}, gpus=1
+    )
+    reader = open_reader("pynvml", fake_driver.env)
+    before = first(reader)
+    assert before.pcie_rx_bytes_per_second is None
+    assert before.unavailable["pcie_rx_bytes_per_second"] == "needs two readings"
+    time.sleep(0.3)
+    gpu = first(reader)
+    assert gpu.pcie_rx_bytes_per_second == pytest.approx(2e9, rel=0.2)
+    assert gpu.pcie_tx_bytes_per_second == pytest.approx(1e9, rel=0.2)
+    assert gpu.power_average_watts == pytest.approx(300, rel=0.2)
+
+
+def test_a_byte_counter_of_32_bits_may_wrap(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {"gpu.0.pcie_rx_bytes": (1 << 32) - 1000, "gpu.0.pcie_rx_rate": 500_000_000}, gpus=1, pcie_counter_bits=32
+    )
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    time.sleep(0.3)
+    assert first(reader).pcie_rx_bytes_per_second == pytest.approx(5e8, rel=0.2)
+
+
+def test_pcie_throughput_is_measured_by_the_slow_call_where_the_counters_do_not_answer(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set({"field.197.status": 3, "field.198.status": 3, "gpu.0.pcie_rx_rate": 4_096_000}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.pcie_rx_bytes_per_second == pytest.approx(4_096_000, rel=0.01)
+
+
+def test_nvlinks_are_told_one_by_one(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.nvlinks": 3, "gpu.0.nvlinks_down": 0b100, "gpu.0.nvlink_version": 4}, gpus=1)
+    links = first(open_reader("pynvml", fake_driver.env)).nvlinks
+    assert links is not None
+    assert [(link.link, link.is_active) for link in links] == [(0, True), (1, True), (2, False)]
+    assert links[0].version == 4
+
+
+def test_an_xid_is_counted_with_its_time(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(gpus=2)
+    reader = open_reader("pynvml", fake_driver.env)
+    assert first(reader).xids == ()
+    fake_driver.set({"gpu.1.xid": "79@1,79@2,13@3"})
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        gpus = reader.read().gpus
+        if sum(xid.count for xid in gpus[1].xids or ()) == 3:
+            break
+    assert gpus[0].xids == ()
+    assert {xid.code: xid.count for xid in gpus[1].xids or ()} == {79: 2, 13: 1}
+    assert abs((gpus[1].xids or ())[0].last_at - time.time()) < 30
+
+
+def test_an_xid_of_code_0_and_errors_of_ecc_count_too(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {"gpu.0.ecc_uncorrected_volatile": 2, "gpu.0.remapped_pending": 1, "gpu.0.ecc_corrected_aggregate": 0}, gpus=1
+    )
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert (gpu.ecc_uncorrected_volatile, gpu.ecc_corrected_aggregate) == (2, 0)
+    assert gpu.remapped_rows_are_pending is True
+
+
+# ── Processes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_three_lists_are_merged_by_pid(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": "11:CG:100:30:10:5:6, 12:C:na, 13:M:50, 0:C:1, 4294967295:C:1"}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    rows = {process.pid: process for process in gpu.processes or ()}
+    assert set(rows) == {11, 12, 13}
+    assert rows[11].types == ("compute", "graphics")
+    assert rows[13].types == ("mps",)
+    assert rows[11].memory_used_bytes == 100 * MIB
+    assert (rows[11].sm_utilization_percent, rows[11].decoder_utilization_percent) == (30, 6)
+    assert rows[12].memory_used_bytes is None
+    assert "not available" in rows[12].unavailable["memory_used_bytes"]
+    assert gpu.memory_unattributed_bytes is None
+
+
+def test_memory_that_no_process_explains_is_told(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": "11:C:100, 12:C:200", "gpu.0.memory_used_mib": 1000}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).memory_unattributed_bytes == 700 * MIB
+
+
+@pytest.mark.parametrize("quirk", ["never", "success_zero"])
+def test_a_driver_without_samples_means_idle_processes(fake_driver: FakeDriver, open_reader: Open, quirk: str) -> None:
+    fake_driver.set({"gpu.0.processes": "11:C:100:50"}, gpus=1, process_utilization=quirk)
+    (process,) = first(open_reader("pynvml", fake_driver.env)).processes or ()
+    assert process.sm_utilization_percent == 0
+
+
+def test_nonsense_samples_are_dropped(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": "11:C:100:50, 12:C:100:170", "gpu.0.stray_samples": "0:90, 77:90"}, gpus=1)
+    rows = {process.pid: process for process in first(open_reader("pynvml", fake_driver.env)).processes or ()}
+    assert set(rows) == {11, 12}
+    assert rows[12].sm_utilization_percent is None
+    assert "above 100" in rows[12].unavailable["sm_utilization_percent"]
+
+
+def test_a_share_holds_between_the_drivers_samples(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": "11:C:100:50"}, gpus=1, sample_period_ms=400)
+    reader = open_reader("pynvml", fake_driver.env)
+    shares = [(first(reader).processes or ())[0].sm_utilization_percent for _ in range(30)]
+    assert set(shares[shares.index(50) :]) == {50}
+
+
+def test_hundreds_of_processes_fit(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": 100}, gpus=1)
+    assert len(first(open_reader("pynvml", fake_driver.env)).processes or ()) == 100
+
+
+# ── Refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_not_supported_is_null_with_the_reason_and_not_asked_again(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set({"gpu.0.encoder": "na", "gpu.0.ecc": "na", "gpu.0.temperature": "!13"}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    gpu = first(reader)
+    assert gpu.encoder_utilization_percent is gpu.ecc_is_enabled is gpu.temperature_celsius is None
+    assert gpu.unavailable["encoder_utilization_percent"] == "not supported by this GPU"
+    assert "library" in gpu.unavailable["temperature_celsius"]
+    assert gpu.utilization_percent is not None
+    for _ in range(5):
+        first(reader)
+    calls = fake_driver.calls()
+    assert calls["nvmlDeviceGetEncoderUtilization"] == calls["nvmlDeviceGetTemperature"] == 1
+
+
+def test_a_driver_that_supports_nothing_still_names_its_gpus(fake_driver: FakeDriver, open_reader: Open) -> None:
+    everything = ("Utilization", "Encoder", "Decoder", "Temperature", "Clock", "Power", "Fan", "Pcie", "Ecc")
+    functions = [
+        "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetEncoderUtilization", "nvmlDeviceGetDecoderUtilization",
+        "nvmlDeviceGetTemperature", "nvmlDeviceGetClockInfo", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetNumFans",
+        "nvmlDeviceGetFieldValues", "nvmlDeviceGetPerformanceState", "nvmlDeviceGetCurrentClocksEventReasons",
+        "nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetTotalEnergyConsumption",
+        "nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v3",
+        "nvmlDeviceGetMPSComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2",
+        "nvmlDeviceGetGraphicsRunningProcesses_v2", "nvmlDeviceGetMPSComputeRunningProcesses_v2",
+        "nvmlDeviceGetMaxClockInfo", "nvmlDeviceGetPcieThroughput", "nvmlDeviceGetEccMode",
+    ]  # fmt: skip
+    assert everything
+    fake_driver.set({f"fail.{function}": 3 for function in functions}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    for _ in range(3):
+        gpu = first(reader)
+    assert gpu.name
+    assert gpu.processes is gpu.power_watts is gpu.utilization_percent is None
+
+
+def test_an_odd_error_costs_its_field_and_only_while_it_lasts(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"fail.nvmlDeviceGetUtilizationRates": 999}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    gpu = first(reader)
+    assert gpu.utilization_percent is None
+    assert gpu.unavailable["utilization_percent"] == "the driver answered with an unknown error"
+    assert gpu.temperature_celsius is not None
+    fake_driver.set({"fail.nvmlDeviceGetUtilizationRates": None})
+    time.sleep(0.05)
+    assert first(reader).utilization_percent is not None
+
+
+def test_power_and_energy_are_asked_the_old_way_where_fields_are_unknown(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set({"fail.nvmlDeviceGetFieldValues": 13, "gpu.0.power_mw": 250_000}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.power_watts == 250
+    assert gpu.energy_joules is not None
+
+
+def test_an_old_driver_misses_symbols_and_only_their_fields(old_fake_driver: FakeDriver, open_reader: Open) -> None:
+    old_fake_driver.set(
+        {"gpu.0.processes": "11:C:100, 12:G:50", "gpu.0.clock_reasons": 4, "gpu.0.power_mw": 99_000}, gpus=1
+    )
+    reader = open_reader("pynvml", old_fake_driver.env)
+    first(reader)
+    gpu = first(reader)
+    assert {process.pid for process in gpu.processes or ()} == {11, 12}
+    assert gpu.clock_event_reasons == ("sw_power_cap",)
+    assert gpu.power_watts == 99
+    assert gpu.memory_total_bytes is not None
+    assert gpu.memory_reserved_bytes is None
+    assert gpu.jpeg_utilization_percent is None
+
+
+# ── Odd machines ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("how", ["not_supported", "zero_total"])
+def test_unified_memory_shows_the_hosts_and_has_no_pcie(fake_driver: FakeDriver, open_reader: Open, how: str) -> None:
+    fake_driver.set({"gpu.0.unified": how}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    gpu = first(reader)
+    assert gpu.memory_is_unified
+    assert (gpu.memory_total_bytes or 0) > 1 << 28
+    assert 0 < (gpu.memory_used_percent or 0) < 100
+    assert gpu.pcie_rx_bytes_per_second is gpu.pcie_width is None
+    assert "share one memory" in gpu.unavailable["pcie_width"]
+
+
+def test_mig_instances_have_their_memory_and_their_processes(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {
+            "gpu.0.mig": "on",
+            "gpu.0.mig_instances": "3g.20gb:1:0:20096:19, -, 1g.5gb:9:0:4864:100:MIG-9",
+            "gpu.0.processes": "11:C:19@1.0, 12:C:100@9.0",
+        },
+        gpus=1,
+    )
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.mig_mode is True
+    assert [(each.index, each.profile) for each in gpu.mig_instances] == [(0, "3g.20gb"), (2, "1g.5gb")]
+    assert gpu.mig_instances[1].uuid == "MIG-9"
+    assert gpu.mig_instances[1].memory_total_bytes == 4864 * MIB
+    assert gpu.mig_instances[1].memory_used_bytes == 100 * MIB
+    assert {process.pid: process.mig_instance for process in gpu.processes or ()} == {11: 0, 12: 2}
+    assert gpu.utilization_percent is None
+    assert "MIG" in gpu.unavailable["utilization_percent"]
+
+
+def test_an_unprivileged_reader_of_mig_sees_the_instances_and_why_the_parent_is_silent(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set(
+        {
+            "gpu.0.mig": "on",
+            "gpu.0.mig_unprivileged": 1,
+            "gpu.0.mig_instances": "3g.20gb:1:0:20096:19",
+            "gpu.0.processes": "11:C:19@1.0",
+        },
+        gpus=1,
+    )
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.memory_total_bytes is None
+    assert "permission" in gpu.unavailable["memory_total_bytes"]
+    assert not gpu.memory_is_unified
+    assert gpu.mig_instances[0].memory_total_bytes == 20096 * MIB
+    assert [process.pid for process in gpu.processes or ()] == [11]
+
+
+def test_a_gpu_that_falls_off_the_bus_is_lost_and_the_others_go_on(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(gpus=3)
+    reader = open_reader("pynvml", fake_driver.env)
+    reader.read()
+    fake_driver.set({"gpu.1.lost": 1})
+    time.sleep(0.05)
+    gpus = reader.read().gpus
+    assert [gpu.state for gpu in gpus] == ["ok", "lost", "ok"]
+    assert abs((gpus[1].since or 0) - time.time()) < 10
+    assert gpus[2].utilization_percent is not None
+    assert reader.read().gpus[1].since == gpus[1].since
+
+
+def test_a_gpu_lost_before_the_start_does_not_hide_the_others(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.1.lost": 1}, gpus=3)
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert [gpu.index for gpu in reading.gpus] == [0, 2]
+    assert "GPU 1 is lost" in reading.notices[0].text
+
+
+def test_gpus_are_known_by_their_uuid_when_the_order_changes(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.uuid": "GPU-a", "gpu.1.uuid": "GPU-b"}, gpus=2, order="1,0")
+    assert [gpu.uuid for gpu in open_reader("pynvml", fake_driver.env).read().gpus] == ["GPU-b", "GPU-a"]
+
+
+def test_persistence_mode_off_is_told_once_with_what_it_costs(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.*.persistence": "off"}, gpus=2)
+    notices = open_reader("pynvml", fake_driver.env).read().notices
+    assert [notice.code for notice in notices] == ["persistence_mode_off"]
+    assert "nvidia-smi -pm 1" in (notices[0].fix or "")
+
+
+# ── The driver as a whole ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "fix"),
+    [
+        (9, "not loaded", "modprobe"),
+        (18, "different versions", "Reboot"),
+        (4, "refuses this user", "/dev/nvidia"),
+        (999, "Unknown Error", "daemon-reload"),
+    ],
+)
+def test_a_driver_that_does_not_start_says_why_and_what_to_do(
+    fake_driver: FakeDriver, open_reader: Open, code: int, reason: str, fix: str
+) -> None:
+    fake_driver.set(init=code)
+    failed = open_reader("pynvml", fake_driver.env).failure()
+    assert reason in failed.reason
+    assert fix in (failed.fix or "")
+
+
+def test_no_library_is_told_with_the_fix_for_containers(open_reader: Open) -> None:
+    failed = open_reader("pynvml", {"LD_LIBRARY_PATH": "/nonexistent"}).failure()
+    assert "libnvidia-ml.so.1" in failed.reason
+    assert "--gpus all" in (failed.fix or "")
+
+
+def test_a_driver_without_gpus_says_so(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(gpus=0)
+    assert "knows no GPU" in open_reader("pynvml", fake_driver.env).failure().reason
+
+
+@pytest.mark.parametrize(("code", "reason"), [(999, "Unknown Error"), (18, "different versions"), (9, "not loaded")])
+def test_a_driver_lost_while_it_runs_ends_the_provider_with_cause_and_fix(
+    fake_driver: FakeDriver, open_reader: Open, code: int, reason: str
+) -> None:
+    fake_driver.set(gpus=2)
+    reader = open_reader("pynvml", fake_driver.env)
+    reader.read()
+    fake_driver.set({"all": code})
+    time.sleep(0.05)
+    failed = reader.failure()
+    assert reason in failed.reason
+    assert failed.fix
+
+
+# ── What it costs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_tick_makes_at_most_22_calls_a_gpu_and_none_of_them_static(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set(gpus=4, processes=4)
+    reader = open_reader("pynvml", fake_driver.env)
+    for _ in range(3):
+        reader.read()
+    fake_driver.reset_calls()
+    for _ in range(5):
+        reader.read()
+    calls = fake_driver.calls()
+    calls.pop("nvmlEventSetWait_v2", None)
+    assert sum(calls.values()) <= 22 * 4 * 5
+    static = (
+        "Name",
+        "UUID",
+        "PciInfo",
+        "Brand",
+        "Architecture",
+        "Vbios",
+        "Threshold",
+        "Max",
+        "Constraints",
+        "DefaultLimit",
+    )
+    assert not [name for name in calls if any(word in name for word in static)]
