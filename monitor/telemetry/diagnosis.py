@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from monitor.telemetry.limits import is_container
+
 Level = Literal["good", "note", "bad"]
 
 
@@ -47,12 +49,6 @@ def _read(path: Path) -> str:
 def is_wsl(root: Path) -> bool:
     """Windows Subsystem for Linux: its kernel says so."""
     return "microsoft" in _read(root / "proc/version").lower()
-
-
-def is_container(root: Path, environment: Mapping[str, str]) -> bool:
-    """A container of Docker, Podman or Kubernetes."""
-    marks = (root / ".dockerenv").exists() or (root / "run/.containerenv").exists()
-    return marks or "KUBERNETES_SERVICE_HOST" in environment
 
 
 def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> list[Finding]:

@@ -12,16 +12,18 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from monitor.telemetry import wire
 from monitor.telemetry.processes import ProcessTable
-from monitor.telemetry.providers import make, select
-from monitor.telemetry.providers.base import Options, Provider, ProviderFailed, ProviderUnavailable
-from monitor.telemetry.schema import Reading
-from monitor.telemetry.sleep import IdleWatch, find_gpus
+from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
+from monitor.telemetry.providers.base import Options, Provider, ProviderFailed
+from monitor.telemetry.schema import ProviderReport, Reading
+from monitor.telemetry.sleep import IdleWatch, Sleepers, find_gpus
 
 log = logging.getLogger(__name__)
 
@@ -52,33 +54,45 @@ class Orders:
 
 
 class Sampler:
-    """One provider, asked tick by tick, its processes completed by what the host knows of them."""
+    """One provider, asked tick by tick: its processes completed by what the host knows, GPUs asleep added."""
 
-    def __init__(self, provider: Provider, options: Options) -> None:
+    def __init__(self, provider: Provider | None, options: Options, sleepers: Sleepers) -> None:
         self._provider = provider
-        self._processes = None if provider.is_simulated else ProcessTable(show_commands=options.show_commands)
-        self._idle = None if provider.is_simulated else IdleWatch(options.let_gpus_sleep)
-        self._root = options.root
+        self._sleepers = sleepers
+        is_real = provider is not None and not provider.is_simulated
+        self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
+        self._idle = IdleWatch(sleepers.sleepable if is_real else ())
 
-    def tick(self, options: Options, now: float) -> Reading | wire.LetGo:
-        """One reading, or the wish to end so that idle GPUs can sleep. Raises ProviderFailed."""
+    def tick(self, now: float, *, is_watched: bool) -> Reading | wire.StartOver:
+        """One reading, or the end of this process for the GPUs' sake. Raises ProviderFailed."""
+        alone = self._sleepers.left_alone
+        if alone and (woken := self._sleepers.woken(now, is_watched=is_watched)):
+            return wire.StartOver(unattached=tuple(pci for pci in alone if pci not in woken))
+        if self._provider is None:
+            return Reading(sampled_at=now, gpus=self._sleepers.as_gpus(now))
         reading = self._provider.read(now)
-        if self._processes is not None:
-            gpus = self._processes.describe(reading.gpus, now)
-            notices = (*reading.notices, *self._processes.notices())
-            reading = msgspec.structs.replace(reading, gpus=gpus, notices=notices)
-        return reading
+        if self._processes is None:
+            return reading
+        gpus = self._processes.describe(reading.gpus, now)
+        if idle := self._idle.let_go(gpus, now, is_watched=is_watched):
+            return wire.StartOver(unattached=(*alone, *idle))
+        notices = self._processes.notices()
+        if alone:
+            gpus = tuple(sorted((*gpus, *self._sleepers.as_gpus(now)), key=lambda gpu: gpu.index))
+        return msgspec.structs.replace(reading, gpus=gpus, notices=(*reading.notices, *notices))
 
 
-def run(orders: Orders, out: BinaryIO) -> int:
-    """Select a provider and write its readings until told to end. Returns the exit status."""
-
-    def write(frame: wire.Frame) -> None:
-        out.write(wire.encode(frame))
-        out.flush()
-
-    options = orders.options
-    selection = select(options)
+def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provider | None, Sampler | None]:
+    """Select a provider and tell which; where every GPU sleeps none is opened. No sampler where nothing can be read."""
+    is_invented = options.provider in ON_REQUEST
+    gpus = () if is_invented else find_gpus(Path(options.root))
+    sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.time())
+    if sleepers.are_all:
+        name = options.provider or IN_ORDER[0]
+        report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not asked.")
+        write(wire.Selected(provider=name, reports=(report,)))
+        return None, Sampler(None, options, sleepers)
+    selection = select(msgspec.structs.replace(options, unattached=sleepers.left_alone))
     provider = selection.provider
     write(
         wire.Selected(
@@ -87,36 +101,45 @@ def run(orders: Orders, out: BinaryIO) -> int:
             reports=selection.reports,
         )
     )
-    if provider is None:
+    return provider, Sampler(provider, options, sleepers) if provider else None
+
+
+def run(orders: Orders, out: BinaryIO) -> int:
+    """Write a provider's readings until told to end. Returns the exit status."""
+
+    def write(frame: wire.Frame) -> None:
+        out.write(wire.encode(frame))
+        out.flush()
+
+    options = orders.options
+    provider, sampler = start(options, write)
+    if sampler is None:
         return EXIT_NO_PROVIDER
     try:
-        sampler = Sampler(provider, options)
         due = time.monotonic()
         while not orders.has_ended:
             if orders.options is not options:
                 before, options = options, orders.options
                 if before.interval_seconds != options.interval_seconds:
+                    if provider is not None and provider.streams_at_interval:
+                        return 0  # it reads at the pace it was opened with: the next process opens it anew
                     due = time.monotonic()
-                    if provider.streams_at_interval:
-                        provider.close()
-                        provider = make(provider.name, options)
-                        provider.open()
-                        sampler = Sampler(provider, options)
             if (rest := due - time.monotonic()) > 0:
                 orders.changed.wait(rest)
                 orders.changed.clear()
                 continue
-            frame = sampler.tick(options, time.time())
+            frame = sampler.tick(time.time(), is_watched=options.is_watched)
             write(frame)
-            if isinstance(frame, wire.LetGo):
+            if isinstance(frame, wire.StartOver):
                 return 0
             due = next_due(due, options.interval_seconds, time.monotonic())
-    except (ProviderFailed, ProviderUnavailable) as failure:
-        log.warning("%s: %s", provider.name, failure)
+    except ProviderFailed as failure:
+        log.warning("%s", failure)
         write(wire.Failed(reason=failure.reason, fix=failure.fix))
         return 1
     finally:
-        provider.close()
+        if provider is not None:
+            provider.close()
     return 0
 
 

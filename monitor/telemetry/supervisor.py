@@ -212,7 +212,6 @@ class Supervisor:
             self._heard_at = self._monotonic()
             self._reading, self._reading_at = frame, self._heard_at
             self._gpus = self._roster.update(frame.gpus, frame.sampled_at)
-            self._forget_woken(frame)
             self._problem = None
             self._note(problem=None, clamped_count=frame.clamped_count)
             self._emit()
@@ -225,15 +224,8 @@ class Supervisor:
         elif isinstance(frame, wire.Failed):
             self._trouble(frame.reason if frame.fix is None else f"{frame.reason} {frame.fix}")
         else:
-            log.info("letting go of the driver so that idle GPUs can sleep: %s", ", ".join(frame.pci_bus_ids))
-            self._options = msgspec.structs.replace(self._options, unattached=frame.pci_bus_ids)
-
-    def _forget_woken(self, reading: Reading) -> None:
-        """A GPU that was let go and answers again is like any other."""
-        if self._options.unattached:
-            awake = {gpu.pci_bus_id for gpu in reading.gpus if gpu.state == "ok"}
-            left = tuple(pci for pci in self._options.unattached if pci not in awake)
-            self._options = msgspec.structs.replace(self._options, unattached=left)
+            log.info("a fresh sampler leaves these GPUs to sleep: %s", ", ".join(frame.unattached) or "none")
+            self._options = msgspec.structs.replace(self._options, unattached=frame.unattached)
 
     def _report(self, selected: wire.Selected) -> None:
         if selected.reports != self._selected.reports:

@@ -28,13 +28,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     fix: str | None = None
 
 
-class LetGo(msgspec.Struct, frozen=True, kw_only=True, tag="let_go"):
-    """The last frame of a sampler that ends so that these idle GPUs can sleep."""
+class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
+    """The last frame of a sampler that ends so that GPUs can sleep, or because one has woken."""
 
-    pci_bus_ids: tuple[str, ...]
+    unattached: tuple[str, ...]
+    """PCI ids of the GPUs that the next sampler leaves alone until they have slept and woken."""
 
 
-Frame = Selected | Reading | Failed | LetGo
+Frame = Selected | Reading | Failed | StartOver
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)

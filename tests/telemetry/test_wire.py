@@ -15,7 +15,7 @@ FRAMES: list[wire.Frame] = [
         sampled_at=1.5,
         gpus=(Gpu(index=0, uuid="GPU-1", name="H100", utilization_percent=0, unavailable={"fans": "none"}),),
     ),
-    wire.LetGo(pci_bus_ids=("0000:01:00.0",)),
+    wire.StartOver(unattached=("0000:01:00.0",)),
     wire.Failed(reason="gone", fix=None),
 ]
 

@@ -24,6 +24,7 @@ METRICS = {
     PCIE_TX: ("pcie_tx_bytes_per_second",),
 }
 
+
 class Fields:
     """Asks one GPU's field values in one call, and drops those that it does not support.
 

@@ -6,6 +6,8 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pynvml as nvml
 
@@ -15,6 +17,7 @@ from monitor.telemetry.providers.nvml.calls import Handle
 from monitor.telemetry.providers.nvml.device import NOT_REPORTED, Device, Identity
 from monitor.telemetry.providers.nvml.xid import XidListener
 from monitor.telemetry.schema import Gpu, Notice, Reading
+from monitor.telemetry.sleep import find_gpus
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,8 @@ class Pynvml:
     streams_at_interval = False
 
     def __init__(self, options: Options, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._asleep = set(options.unattached)
+        self._left_alone = set(options.unattached)
+        self._root = Path(options.root)
         self._monotonic = monotonic
         self._gate = PercentGate()
         self._devices: list[Device] = []
@@ -57,9 +61,9 @@ class Pynvml:
         try:
             self._driver_version = _text(nvml.nvmlSystemGetDriverVersion)
             self._cuda_version = _cuda_version()
-            for index in range(nvml.nvmlDeviceGetCount()):
+            for index, ask_handle in enumerate(self._handles()):
                 try:
-                    self._attach(index, now)
+                    self._attach(index, ask_handle(), now)
                 except (errors.GpuLost, *errors.FIELD_ERRORS) as error:
                     is_lost = isinstance(error, errors.GpuLost) or errors.code_of(error) == errors.GPU_IS_LOST
                     told = "is lost: it fell off the bus." if is_lost else errors.explain_everything(error).reason
@@ -68,7 +72,7 @@ class Pynvml:
             raise _unavailable(failure) from failure
         except errors.FIELD_ERRORS as error:
             raise _unavailable(errors.explain_everything(error)) from error
-        if not self._devices and not self._asleep:
+        if not self._devices:
             reason = " ".join(problems) or "The driver is loaded, but it knows no GPU."
             raise ProviderUnavailable(reason, "See `nvidia-smi -L` and `lspci | grep -i nvidia`; in a container, start it "
                                       "with `--gpus all`.")  # fmt: skip
@@ -101,8 +105,16 @@ class Pynvml:
             except errors.FIELD_ERRORS as error:
                 log.debug("nvmlShutdown: %s", error)  # the process ends next, which lets go in any case
 
-    def _attach(self, index: int, now: float) -> None:
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    def _handles(self) -> list[Callable[[], Handle]]:
+        """How to open each GPU. Opening one is what wakes it, so with GPUs asleep the others are asked for by place."""
+        if not self._left_alone:
+            count = nvml.nvmlDeviceGetCount()
+            return [partial(nvml.nvmlDeviceGetHandleByIndex, index) for index in range(count)]
+        places = [gpu.pci_bus_id for gpu in find_gpus(self._root) if gpu.pci_bus_id not in self._left_alone]
+        return [partial(nvml.nvmlDeviceGetHandleByPciBusId, place) for place in places]
+
+    def _attach(self, position: int, handle: Handle, now: float) -> None:
+        index = nvml.nvmlDeviceGetIndex(handle) if self._left_alone else position
         pci_bus_id = short_pci_bus_id(nvml.nvmlDeviceGetPciInfo(handle).busId)
         identity = Identity(index, nvml.nvmlDeviceGetUUID(handle), _name(handle), pci_bus_id)
         device = Device(handle, identity, self._gate, self._xids)

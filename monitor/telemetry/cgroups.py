@@ -1,0 +1,34 @@
+"""Which container and pod a process is of, told by the text of /proc/PID/cgroup; no API is asked."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Membership(NamedTuple):
+    """A container's id (64 hexadecimal digits) and a Kubernetes pod's UID, each None outside of one."""
+
+    container_id: str | None
+    pod_id: str | None
+
+
+# Docker: /docker/<id>, docker-<id>.scope. containerd, CRI-O, Podman: cri-containerd-<id>.scope, crio-<id>.scope,
+# libpod-<id>.scope. Kubernetes with cgroupfs: /kubepods/burstable/pod<uid>/<id>.
+_CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?=\.scope|/|$)")
+# With the systemd driver the UID's hyphens are underscores: kubepods-burstable-pod<uid>.slice.
+_POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
+
+
+def membership(text: str) -> Membership:
+    """What the cgroup paths tell. Of nested containers the innermost counts."""
+    container = pod = None
+    for line in text.splitlines():
+        path = line.rpartition(":")[2]
+        for found in _CONTAINER.finditer(path):
+            container = found.group(1)
+        for found in _POD.finditer(path):
+            pod = found.group(1).replace("_", "-")
+        if container is not None:
+            break
+    return Membership(container, pod)

@@ -1,0 +1,83 @@
+"""What the cgroup of this container allows and has in use, versions 1 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from monitor.telemetry.schema import ContainerLimits
+
+_NO_LIMIT_BYTES = 1 << 60
+"""Version 1 writes a number near 2^63 where there is no limit."""
+
+
+def is_container(root: Path, environment: Mapping[str, str]) -> bool:
+    """Docker, Podman or Kubernetes: each leaves a mark of its own."""
+    marks = ((root / ".dockerenv").exists(), (root / "run/.containerenv").exists())
+    return any(marks) or "KUBERNETES_SERVICE_HOST" in environment
+
+
+class Limits:
+    """Reads the cgroup that is mounted at /sys/fs/cgroup, as containers see their own."""
+
+    def __init__(self, root: Path) -> None:
+        self._base = root / "sys/fs/cgroup"
+        self._is_v2 = (self._base / "cgroup.controllers").exists()
+        self._last: tuple[float, float] | None = None
+
+    def read(self, at: float) -> ContainerLimits:
+        """Limits and use; `at` is monotonic seconds. CPU use needs two readings."""
+        used_seconds = self._cpu_seconds()
+        used_cores = None
+        if used_seconds is not None:
+            if self._last is not None and at > self._last[1]:
+                used_cores = max(0.0, (used_seconds - self._last[0]) / (at - self._last[1]))
+            self._last = (used_seconds, at)
+        limit, used = self._memory()
+        return ContainerLimits(
+            cpu_limit_cores=self._cpu_limit(),
+            cpu_used_cores=used_cores,
+            memory_limit_bytes=limit,
+            memory_used_bytes=used,
+        )
+
+    def _cpu_limit(self) -> float | None:
+        if self._is_v2:
+            quota, _, period = self._text("cpu.max").partition(" ")
+        else:
+            quota, period = self._text("cpu/cpu.cfs_quota_us"), self._text("cpu/cpu.cfs_period_us")
+        if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+            return None  # "max", "-1" or no such file: no limit
+        return int(quota) / int(period)
+
+    def _cpu_seconds(self) -> float | None:
+        if self._is_v2:
+            usage = _table(self._text("cpu.stat")).get("usage_usec")
+            return None if usage is None else usage / 1e6
+        text = self._text("cpuacct/cpuacct.usage")
+        return int(text) / 1e9 if text.isdigit() else None
+
+    def _memory(self) -> tuple[int | None, int | None]:
+        """Limit and use; what the kernel can take back at once (inactive file pages) is no use, as in `docker stats`."""
+        if self._is_v2:
+            limit, used, stat, spare = "memory.max", "memory.current", "memory.stat", "inactive_file"
+        else:
+            limit, used = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
+            stat, spare = "memory/memory.stat", "total_inactive_file"
+        limit_text, used_text = self._text(limit), self._text(used)
+        limit_bytes = int(limit_text) if limit_text.isdigit() and int(limit_text) < _NO_LIMIT_BYTES else None
+        if not used_text.isdigit():
+            return limit_bytes, None
+        return limit_bytes, max(0, int(used_text) - _table(self._text(stat)).get(spare, 0))
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self._base / name).read_text().strip()
+        except OSError:
+            return ""
+
+
+def _table(text: str) -> dict[str, int]:
+    """Lines of "name number"."""
+    rows = (line.partition(" ") for line in text.splitlines())
+    return {name: int(number) for name, _, number in rows if number.isdigit()}
