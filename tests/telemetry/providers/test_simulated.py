@@ -1,0 +1,54 @@
+"""Invented GPUs keep the schema's rules, move as real ones do, and say that they are invented."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.providers.simulated import Simulated
+from monitor.telemetry.schema import Reading
+from tests.telemetry.providers.conftest import check_rules
+
+
+def opened(gpus: int = 8) -> Simulated:
+    provider = Simulated(Options(simulated_gpus=gpus))
+    provider.open()
+    return provider
+
+
+@pytest.mark.parametrize("now", [0.0, 1_790_000_000.0, 1_790_000_123.4])
+def test_every_value_keeps_the_rules_of_the_schema(now: float) -> None:
+    reading = opened(70).read(now)
+    assert len(reading.gpus) == 70
+    check_rules(msgspec.json.decode(msgspec.json.encode(reading), type=Reading))
+
+
+def test_the_same_time_gives_the_same_reading_and_another_time_another() -> None:
+    assert opened().read(1000.0) == opened().read(1000.0)
+    assert opened().read(1000.0) != opened().read(1000.2)
+
+
+def test_energy_rises_and_identity_stays() -> None:
+    provider = opened()
+    readings = [provider.read(1000.0 + second) for second in range(0, 600, 7)]
+    for before, after in zip(readings, readings[1:], strict=False):
+        for gpu, later in zip(before.gpus, after.gpus, strict=True):
+            assert (later.energy_joules or 0) > (gpu.energy_joules or 0)
+            assert later.uuid == gpu.uuid
+
+
+def test_the_demo_shows_work_idleness_heat_and_mig() -> None:
+    provider = opened(8)
+    readings = [provider.read(1000.0 + second) for second in range(300)]
+    gpus = [gpu for reading in readings for gpu in reading.gpus]
+    assert any((gpu.utilization_percent or 0) > 95 for gpu in gpus)
+    assert any(gpu.utilization_percent == 0 and gpu.processes for gpu in gpus)
+    assert any(not gpu.processes for gpu in gpus)
+    assert any("hw_thermal_slowdown" in (gpu.clock_event_reasons or ()) for gpu in gpus)
+    assert any(len(gpu.mig_instances) == 3 for gpu in gpus)
+
+
+def test_it_says_that_it_is_invented() -> None:
+    assert opened().is_simulated
+    assert [notice.code for notice in opened(1).read(0.0).notices] == ["simulated"]
