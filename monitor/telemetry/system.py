@@ -108,7 +108,8 @@ def _share(busy: float, every: float) -> float:
 
 
 def _load() -> tuple[float, float, float]:
-    return psutil.getloadavg()
+    one, five, fifteen = psutil.getloadavg()
+    return one, five, fifteen
 
 
 def _memory() -> tuple[int, int, int, float | None]:

@@ -1,0 +1,212 @@
+"""The arrays that `nvtop -s` and `nvtop -l` print → Gpus. Every value is a string or null; keys differ by version.
+
+Names are printed unescaped and 3.3.0 and 3.3.1 leave out commas, so the text is repaired before it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from monitor.telemetry.providers.base import (
+    GPU_METRICS,
+    PROCESS_METRICS,
+    PercentGate,
+    explain,
+    unattributed_bytes,
+    used_percent,
+)
+from monitor.telemetry.schema import Fan, Gpu, GpuProcess, ProcessType
+
+NOT_REPORTED = "not reported by nvtop"
+SHARED_ENGINE = "this GPU has one engine for encoding and decoding, and nvtop does not tell which of them keeps it busy"
+LARGER_CLOCK = "nvtop tells the larger of graphics and SM clock, shown as the graphics clock"
+NO_GPU = "No GPU to monitor"
+_MAX_BYTES = 1 << 63
+"""From here on a figure is the driver's “not available” (2^64 - 1), not memory."""
+_MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
+_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(%|MHz|GHz|C|F|W|RPM)?")
+_KINDS: dict[str, tuple[ProcessType, ...]] = {
+    "graphic": ("graphics",),
+    "compute": ("compute",),
+    "graphic & compute": ("compute", "graphics"),
+}
+_BRANDS = ("GeForce", "Quadro", "Tesla", "Radeon", "Instinct", "Arc", "Iris", "UHD Graphics", "Apple", "Adreno", "Mali")
+
+
+class NotAnArray(Exception):
+    """The text is not what nvtop prints."""
+
+
+def split(buffer: bytearray) -> bytes | None:
+    """The first whole array: it ends with the only `]` at the start of a line. Nothing stands between two arrays."""
+    end = buffer.find(b"\n]")
+    if end < 0:
+        return None
+    document = bytes(buffer[: end + 2])
+    del buffer[: end + 2]
+    return document.lstrip()
+
+
+def parse(document: bytes, gate: PercentGate) -> tuple[Gpu, ...]:
+    """The GPUs of one array. Raises NotAnArray, also where a name breaks the JSON beyond repair."""
+    text = document.decode("utf-8", errors="replace").strip()
+    found = _load(text)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise NotAnArray("it is no array of objects")
+    return tuple(_gpu(index, each, gate) for index, each in enumerate(found))
+
+
+def _load(text: str) -> Any:
+    problem = None
+    for attempt in (
+        text,
+        _MISSING_COMMA.sub(r"\1,\n\2", text),
+        _escape_names(text),
+        _escape_names(_MISSING_COMMA.sub(r"\1,\n\2", text)),
+    ):
+        try:
+            return json.loads(attempt, strict=False)
+        except ValueError as error:
+            problem = problem or error
+    raise NotAnArray(str(problem))
+
+
+def _escape_names(text: str) -> str:
+    """Quotes and backslashes within the values of `device_name` and `user`, which nvtop prints as they are."""
+
+    def escaped(match: re.Match[str]) -> str:
+        inner = match.group(2).replace("\\", "\\\\").replace('"', '\\"')
+        return f'{match.group(1)}"{inner}"{match.group(3)}'
+
+    return re.sub(r'^(\s*"(?:device_name|user)"\s*:\s*)"(.*)"(,?\s*)$', escaped, text, flags=re.MULTILINE)
+
+
+class _Values(dict[str, Any]):
+    """The metrics of one GPU or process as they are found."""
+
+    def __init__(self, given: dict[str, Any], gate: PercentGate) -> None:
+        super().__init__()
+        self.given = given
+        self.gate = gate
+        self.reasons: dict[str, str] = {}
+
+    def number(self, metric: str, key: str) -> None:
+        """A number with its unit, into the schema's unit; percentages into 0–100."""
+        text = self.given.get(key)
+        if text is None:
+            return
+        match = _NUMBER.fullmatch(str(text).strip())
+        if match is None:
+            self.reasons[metric] = f"nvtop says {str(text)!r}"
+            return
+        value, unit = float(match.group(1)), match.group(2)
+        if unit == "F":
+            value = round((value - 32) * 5 / 9, 1)
+        elif unit == "GHz":
+            value *= 1000
+        self[metric] = self.gate(value, metric) if metric.endswith("_percent") else value
+
+    def size(self, metric: str, key: str) -> None:
+        """A number of bytes."""
+        text = self.given.get(key)
+        if text is not None and str(text).isdigit():
+            if int(text) < _MAX_BYTES:
+                self[metric] = int(text)
+            else:
+                self.reasons[metric] = "not available from this driver"
+
+
+def _gpu(index: int, given: dict[str, Any], gate: PercentGate) -> Gpu:
+    name = str(given.get("device_name") or "GPU")
+    values = _Values(given, gate)
+    values.number("utilization_percent", "gpu_util")
+    values.number("temperature_celsius", "temp")
+    values.number("power_watts", "power_draw")
+    values.number("graphics_clock_mhz", "gpu_clock")
+    values.number("memory_clock_mhz", "mem_clock")
+    values.number("memory_used_percent", "mem_util")
+    values.size("memory_total_bytes", "mem_total")
+    values.size("memory_used_bytes", "mem_used")
+    values.size("memory_free_bytes", "mem_free")
+    values.reasons["sm_clock_mhz"] = LARGER_CLOCK
+    _fill_engines(values)
+    values["fans"] = _fans(values)
+    values["brand"] = next((brand for brand in _BRANDS if brand.lower() in name.lower()), None)
+    exact = used_percent(values.get("memory_used_bytes"), values.get("memory_total_bytes"))
+    if exact is not None:
+        values["memory_used_percent"] = exact
+    values["processes"] = _processes(given, values.get("memory_total_bytes"), gate)
+    values["memory_unattributed_bytes"] = unattributed_bytes(values.get("memory_used_bytes"), values["processes"])
+    return Gpu(
+        index=index,
+        # nvtop tells neither UUID nor PCI address, so identical cards differ by their position alone.
+        uuid=f"nvtop-{index}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}",
+        name=name,
+        memory_is_unified=given.get("fan_speed") == "CPU Fan",
+        unavailable=explain(values, GPU_METRICS, values.reasons, NOT_REPORTED),
+        **values,
+    )
+
+
+def _fill_engines(values: _Values) -> None:
+    if "encode_decode" in values.given:
+        values.reasons.update(encoder_utilization_percent=SHARED_ENGINE, decoder_utilization_percent=SHARED_ENGINE)
+    values.number("encoder_utilization_percent", "encode")
+    values.number("decoder_utilization_percent", "decode")
+
+
+def _fans(values: _Values) -> tuple[Fan, ...] | None:
+    text = values.given.get("fan_speed")
+    if text is None:
+        return None
+    if text == "CPU Fan":
+        return ()  # an integrated GPU: cooled by the processor's
+    values.number("fan", "fan_speed")
+    speed = values.pop("fan", None)
+    if speed is None:
+        values.reasons["fans"] = values.reasons.pop("fan", NOT_REPORTED)
+        return None
+    return (Fan(speed_rpm=speed),) if str(text).endswith("RPM") else (Fan(speed_percent=values.gate(speed, "fans")),)
+
+
+def _processes(given: dict[str, Any], total: int | None, gate: PercentGate) -> tuple[GpuProcess, ...] | None:
+    listed = given.get("processes")
+    if not isinstance(listed, list):
+        return None
+    rows: dict[int, GpuProcess] = {}
+    for each in listed:
+        pid = str(each.get("pid") or "")
+        if not pid.isdigit() or int(pid) == 0:
+            continue
+        process = _process(int(pid), each, total, gate)
+        known = rows.get(process.pid)
+        if known is None:
+            rows[process.pid] = process
+        else:  # NVIDIA: a process that computes and draws is listed twice
+            types = tuple(sorted({*known.types, *process.types}))
+            rows[process.pid] = GpuProcess(
+                **{field: getattr(known, field) for field in GpuProcess.__struct_fields__ if field != "types"}, types=types
+            )  # fmt: skip
+    return tuple(rows.values())
+
+
+def _process(pid: int, given: dict[str, Any], total: int | None, gate: PercentGate) -> GpuProcess:
+    values = _Values(given, gate)
+    values.number("sm_utilization_percent", "gpu_usage")
+    values.size("memory_used_bytes", "gpu_mem_bytes_alloc")
+    if total is not None and values.get("memory_used_bytes", 0) > total:
+        del values["memory_used_bytes"]
+        values.reasons["memory_used_bytes"] = "not available from this driver"
+    _fill_engines(values)
+    command, user = given.get("cmdline"), given.get("user")
+    return GpuProcess(
+        pid=pid,
+        types=_KINDS.get(str(given.get("kind")), ()),
+        user=str(user) if user else None,
+        name=str(command).split(" ", 1)[0].rsplit("/", 1)[-1] if command else None,
+        command=str(command) if command else None,
+        unavailable=explain(values, PROCESS_METRICS, values.reasons, NOT_REPORTED),
+        **values,
+    )

@@ -1,0 +1,129 @@
+"""A long-lived program whose output is a stream of documents: started once, read to the newest, asked before it is killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+
+Split = Callable[[bytearray], bytes | None]
+"""Takes the first whole document off the front of the buffer; None while there is none."""
+
+_PR_SET_PDEATHSIG = 1
+_GRACE_SECONDS = 1.0
+_MOST_BYTES = 64 * 1024 * 1024
+"""More without a whole document is no document."""
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before exec: it ends with us, however we end (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Ended(Exception):
+    """The program has ended. `status` is negative for a signal; `half` is the document it did not finish."""
+
+    def __init__(self, status: int, half: bytes, errors: str) -> None:
+        super().__init__(self._words(status))
+        self.status = status
+        self.half = half
+        self.errors = errors
+
+    @staticmethod
+    def _words(status: int) -> str:
+        if status >= 0:
+            return f"ended with exit status {status}"
+        return f"was ended by {signal.Signals(-status).name}"
+
+
+class TimedOut(Exception):
+    """No whole document came in time."""
+
+
+class DocumentStream:
+    """The running program. Used in one thread, which started it and lives as long (PDEATHSIG follows threads)."""
+
+    def __init__(self, command: Sequence[str], split: Split) -> None:
+        """Start it. Raises OSError where it cannot be started."""
+        self._split = split
+        self._buffer = bytearray()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            preexec_fn=_die_with_parent,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        assert self._process.stdout is not None
+        self._output = self._process.stdout
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._output, selectors.EVENT_READ)
+
+    def newest(self, seconds: float) -> tuple[bytes, float]:
+        """The newest whole document and when it had arrived (Unix time), waiting for one so long at most.
+
+        Raises Ended when the program ends without one, TimedOut when it says nothing.
+        """
+        deadline = time.monotonic() + seconds
+        found: tuple[bytes, float] | None = None
+        while True:
+            has_more = bool(self._selector.select(0 if found else max(0.0, deadline - time.monotonic())))
+            data = os.read(self._output.fileno(), 1 << 18) if has_more else b""
+            self._buffer += data
+            while (document := self._split(self._buffer)) is not None:
+                found = (document, time.time())
+            if found and not has_more:
+                return found
+            if has_more and not data:
+                if found:
+                    return found  # its end is told at the next call
+                raise self._ended()
+            if len(self._buffer) > _MOST_BYTES:
+                raise TimedOut("it writes without end, but no whole document")
+            if not has_more:
+                raise TimedOut(f"no whole document for {seconds:.0f} s")
+
+    def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL. More than once does no harm."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._selector.close()
+        self._output.close()
+        self._errors.close()
+
+    def _ended(self) -> Ended:
+        status = self._process.wait()
+        self._errors.seek(0)
+        return Ended(status, bytes(self._buffer), self._errors.read(4096).decode(errors="replace").strip())
+
+
+def run_once(command: Sequence[str], seconds: float) -> bytes:
+    """The output of a program that ends by itself. Raises Ended where its exit status is not 0, TimedOut, OSError."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            preexec_fn=_die_with_parent,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(f"no answer for {seconds:.0f} s") from error
+    if done.returncode != 0:
+        raise Ended(done.returncode, done.stdout, done.stderr[-4096:].decode(errors="replace").strip())
+    return done.stdout

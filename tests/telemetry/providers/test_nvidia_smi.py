@@ -1,0 +1,119 @@
+"""nvidia-smi as a stream: read to the newest, never half, ended with us; each of its complaints in plain words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.telemetry.providers.conftest import ROOT, FakeProgram, Reader
+
+DOCUMENT = (ROOT / "tests/fakes/smi/h100-driver-580.xml").read_text()
+HALF = DOCUMENT[: len(DOCUMENT) // 2]
+MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\n"
+
+Open = Callable[..., Reader]
+Program = Callable[[str], FakeProgram]
+
+
+def looping(*more: dict[str, object]) -> dict[str, list[dict[str, object]]]:
+    return {"-lms": [{"out": DOCUMENT + "\n"}, *(more or ({"sleep": 0.05}, {"repeat": 0}))]}
+
+
+def test_one_program_is_started_and_its_stream_read(open_reader: Open, fake_program: Program) -> None:
+    program = fake_program("nvidia-smi")
+    reader = open_reader("nvidia_smi", program.plays(looping()), interval_seconds=0.5)
+    readings = [reader.read() for _ in range(3)]
+    assert [reading.gpus[0].power_watts for reading in readings] == [698.25] * 3
+    assert readings[0].sampled_at < readings[1].sampled_at < readings[2].sampled_at
+    assert [call[1:] for call in program.calls] == [["-q", "-x", "-lms", "500"]]
+
+
+def test_a_reader_that_was_away_gets_the_newest_document(open_reader: Open, fake_program: Program) -> None:
+    newer = DOCUMENT.replace("698.25", "111.00")
+    steps = [{"out": DOCUMENT}, {"sleep": 0.3}, {"out": DOCUMENT}, {"out": newer}, {"sleep": 60}]
+    reader = open_reader("nvidia_smi", fake_program("nvidia-smi").plays({"-lms": steps}))  # type: ignore[dict-item]
+    reader.read()
+    time.sleep(0.8)
+    assert reader.read().gpus[0].power_watts == 111
+
+
+def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
+    program = fake_program("nvidia-smi")
+    environment = program.plays(
+        {"-lms": [{"err": "Invalid combination of input arguments.\n"}, {"exit": 6}], "-q": [{"out": DOCUMENT}]}
+    )
+    reader = open_reader("nvidia_smi", environment)
+    reader.read()
+    reader.read()
+    assert [call[1:] for call in program.calls][1:] == [["-q", "-x"], ["-q", "-x"]]
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason", "fix"),
+    [
+        ([{"out": "No devices were found\n"}, {"exit": 6}], "finds no GPU", "--gpus all"),
+        ([{"out": MISMATCH}, {"exit": 18}], "different versions", "Reboot"),
+        (
+            [{"out": "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"}, {"exit": 9}],
+            "not loaded",
+            "modprobe",
+        ),
+        (
+            [{"out": "Failed to initialize NVML: Insufficient Permissions\n"}, {"exit": 4}],
+            "refuses this user",
+            "/dev/nvidia",
+        ),
+        ([{"out": "Failed to initialize NVML: Unknown Error\n"}, {"exit": 255}], "Unknown Error", "daemon-reload"),
+        ([{"out": HALF}, {"signal": signal.SIGSEGV}], "SIGSEGV in the middle of its report", "dmesg"),
+        ([{"out": HALF}, {"exit": 0}], "exit status 0 in the middle of its report", "dmesg"),
+        ([{"out": "<nvidia_smi_log><gpu></nvidia_smi_log>"}, {"sleep": 60}], "no report", None),
+    ],
+)
+def test_each_way_to_fail_at_the_start_has_its_reason_and_fix(
+    open_reader: Open, fake_program: Program, steps: list[dict[str, object]], reason: str, fix: str | None
+) -> None:
+    failed = open_reader("nvidia_smi", fake_program("nvidia-smi").plays({"-lms": steps})).failure()
+    assert reason in failed.reason
+    assert fix is None or fix in (failed.fix or "")
+
+
+def test_a_program_that_is_not_there_is_told(open_reader: Open) -> None:
+    failed = open_reader("nvidia_smi", {"PATH": "/nonexistent"}).failure()
+    assert failed.reason == "`nvidia-smi` is not in PATH."
+
+
+def test_half_a_document_and_a_crash_is_an_error_and_never_half_a_reading(
+    open_reader: Open, fake_program: Program
+) -> None:
+    environment = fake_program("nvidia-smi").plays(looping({"sleep": 0.2}, {"out": HALF}, {"signal": signal.SIGSEGV}))
+    reader = open_reader("nvidia_smi", environment)
+    assert len(reader.read().gpus) == 2
+    assert "SIGSEGV in the middle" in reader.failure().reason
+
+
+def test_a_driver_upgraded_meanwhile_is_told_with_its_fix(open_reader: Open, fake_program: Program) -> None:
+    environment = fake_program("nvidia-smi").plays(looping({"sleep": 0.2}, {"out": MISMATCH}, {"exit": 18}))
+    reader = open_reader("nvidia_smi", environment)
+    reader.read()
+    assert "different versions" in reader.failure().reason
+
+
+def test_the_program_ends_when_its_reader_is_killed(open_reader: Open, fake_program: Program) -> None:
+    program = fake_program("nvidia-smi")
+    reader = open_reader("nvidia_smi", program.plays(looping({"sleep": 600})))
+    reader.read()
+    pid = int(str(program.calls[0][0]))
+    os.kill(pid, 0)
+    reader.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("nvidia-smi lives on")

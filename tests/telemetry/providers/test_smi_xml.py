@@ -1,0 +1,264 @@
+"""Reports of nvidia-smi, from real machines beside the checkout and from our own fixture, parse to the right values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.telemetry.providers.base import PercentGate
+from monitor.telemetry.providers.smi_xml import NotADocument, parse
+from monitor.telemetry.schema import Fan, Gpu, Reading
+from tests.telemetry.providers.conftest import ROOT, check_rules
+
+MIB = 1 << 20
+OWN = ROOT / "tests/fakes/smi/h100-driver-580.xml"
+REAL = ROOT.parent / "shared/data/smi"
+
+
+def read(path: Path) -> Reading:
+    reading = parse(path.read_bytes(), 1.0, PercentGate())
+    reading = msgspec.json.decode(msgspec.json.encode(reading), type=Reading)
+    check_rules(reading)
+    return reading
+
+
+def real(name: str) -> Gpu:
+    if not REAL.is_dir():
+        pytest.skip("../shared/data/smi is absent")
+    return read(REAL / name).gpus[0]
+
+
+def assert_values(gpu: Gpu, **expected: Any) -> None:
+    assert {name: getattr(gpu, name) for name in expected} == expected
+
+
+# ── Our own fixture ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_newest_schema_is_read() -> None:
+    reading = read(OWN)
+    assert (reading.driver_version, reading.cuda_version, reading.clamped_count) == ("580.82.07", "13.0", 1)
+    assert_values(
+        reading.gpus[0],
+        index=0,
+        uuid="GPU-aaaaaaaa-0000-4000-8000-000000000000",
+        pci_bus_id="0000:1b:00.0",
+        utilization_percent=100,
+        memory_total_bytes=81559 * MIB,
+        memory_used_bytes=70000 * MIB,
+        power_watts=698.25,
+        power_average_watts=640.10,
+        power_limit_watts=700.0,
+        pcie_tx_bytes_per_second=250e6,
+        pcie_rx_bytes_per_second=1e6,
+        pcie_replays=3,
+        clock_event_reasons=("sw_power_cap", "hw_thermal_slowdown"),
+        compute_mode="exclusive process",
+        ecc_corrected_volatile=5,
+        ecc_uncorrected_volatile=5,
+        remapped_rows_uncorrected=1,
+        remapped_rows_are_pending=True,
+        persistence_mode=True,
+        mig_mode=False,
+        fans=None,
+    )
+
+
+def test_limits_told_as_margins_are_not_taken_for_temperatures() -> None:
+    gpu = read(OWN).gpus[0]
+    assert gpu.slowdown_temperature_celsius is None
+    assert "margin" in gpu.unavailable["slowdown_temperature_celsius"]
+
+
+def test_what_is_refused_is_unknown_for_the_reason_given() -> None:
+    first, second = read(OWN).gpus
+    assert "no longer" in first.unavailable["ofa_utilization_percent"]
+    assert "unknown error" in second.unavailable["temperature_celsius"]
+    assert "permission" in second.unavailable["memory_total_bytes"]
+    assert second.processes is None
+
+
+def test_a_lost_gpu_is_told_as_lost() -> None:
+    assert [gpu.state for gpu in read(OWN).gpus] == ["ok", "lost"]
+
+
+def test_processes_listed_twice_are_one_with_both_types() -> None:
+    train, other = read(OWN).gpus[0].processes or ()
+    assert (train.pid, train.types, train.name, train.memory_used_bytes) == (
+        4242,
+        ("compute", "graphics"),
+        "python",
+        69000 * MIB,
+    )
+    assert (other.types, other.name, other.memory_used_bytes) == (("mps", "compute"), "<b>", None)
+
+
+@given(st.integers(0, len(OWN.read_text().rstrip()) - 1))
+def test_half_a_document_is_no_reading(length: int) -> None:
+    with pytest.raises(NotADocument):
+        parse(OWN.read_bytes()[:length], 1.0, PercentGate())
+
+
+@pytest.mark.parametrize("text", [b"", b"Unable to determine the device handle", b"<other/>", b"<nvidia_smi_log>"])
+def test_what_is_no_report_is_refused(text: bytes) -> None:
+    with pytest.raises(NotADocument):
+        parse(text, 1.0, PercentGate())
+
+
+@given(st.text(st.characters(exclude_characters="<&", exclude_categories=["Cc", "Cs"]), max_size=20))
+def test_any_words_in_place_of_a_number_cost_that_number_alone(words: str) -> None:
+    document = OWN.read_bytes().replace(b"<gpu_temp>64 C</gpu_temp>", f"<gpu_temp>{words}</gpu_temp>".encode())
+    gpu = parse(document, 1.0, PercentGate()).gpus[0]
+    assert gpu.memory_temperature_celsius == 72
+    assert gpu.temperature_celsius is not None or gpu.unavailable["temperature_celsius"]
+
+
+# ── Real machines ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_a100_in_mig_mode() -> None:
+    gpu = real("a100-sxm4-mig.xml")
+    assert_values(
+        gpu,
+        name="NVIDIA A100-SXM4-40GB",
+        pci_bus_id="0000:00:04.0",
+        mig_mode=True,
+        memory_total_bytes=40960 * MIB,
+        memory_reserved_bytes=605 * MIB,
+        memory_used_bytes=38 * MIB,
+        power_watts=66.92,
+        power_limit_watts=400.0,
+        temperature_celsius=36,
+        memory_temperature_celsius=44,
+        slowdown_temperature_celsius=89,
+        shutdown_temperature_celsius=92,
+        sm_clock_mhz=1410,
+        utilization_percent=None,
+        ecc_uncorrected_aggregate=0,
+        ecc_corrected_volatile=None,
+        retired_pages=None,
+        processes=(),
+        clock_event_reasons=(),
+        persistence_mode=False,
+    )
+    assert "MIG" in gpu.unavailable["utilization_percent"]
+    assert [
+        (each.index, each.gpu_instance_id, each.memory_total_bytes, each.memory_used_bytes)
+        for each in gpu.mig_instances
+    ] == [
+        (0, 1, 19968 * MIB, 19 * MIB),
+        (1, 2, 19968 * MIB, 19 * MIB),
+    ]
+    assert gpu.mig_instances[0].unavailable["profile"]
+
+
+def test_a_desktop_card_under_windows() -> None:
+    gpu = real("rtx-2080-win.xml")
+    assert_values(
+        gpu,
+        name="NVIDIA GeForce RTX 2080",
+        pci_bus_id="0000:0a:00.0",
+        utilization_percent=2,
+        memory_utilization_percent=7,
+        memory_used_bytes=862 * MIB,
+        fans=(Fan(speed_percent=37),),
+        pcie_width=8,
+        pcie_width_max=16,
+        pcie_rx_bytes_per_second=91e6,
+        pcie_tx_bytes_per_second=13e6,
+        persistence_mode=None,
+        clock_event_reasons=("gpu_idle",),
+        power_max_limit_watts=350.0,
+        ecc_is_enabled=None,
+    )
+    processes = gpu.processes or ()
+    assert len(processes) == 26
+    assert (processes[0].pid, processes[0].types, processes[0].name) == (
+        7724,
+        ("compute", "graphics"),
+        "PhoneExperienceHost.exe",
+    )
+    assert all(process.memory_used_bytes is None for process in processes)
+
+
+def test_a_laptop_without_power_limits() -> None:
+    gpu = real("rtx-3060.xml")
+    assert_values(
+        gpu,
+        utilization_percent=0,
+        memory_used_bytes=5 * MIB,
+        power_watts=8.7,
+        power_limit_watts=None,
+        pcie_generation=1,
+        pcie_generation_max=4,
+        temperature_celsius=45,
+        slowdown_temperature_celsius=102,
+        sm_clock_max_mhz=2100,
+        fans=None,
+        vbios_version="94.06.19.00.51",
+    )
+    (xorg,) = gpu.processes or ()
+    assert (xorg.pid, xorg.types, xorg.name, xorg.memory_used_bytes) == (28543, ("graphics",), "Xorg", 4 * MIB)
+
+
+def test_a_card_of_driver_535() -> None:
+    gpu = real("rtx-4090-driver-535.xml")
+    assert_values(
+        gpu,
+        architecture="Ada Lovelace",
+        pci_bus_id="0000:84:00.0",
+        power_watts=26.84,
+        power_limit_watts=450.0,
+        power_min_limit_watts=10.0,
+        power_max_limit_watts=600.0,
+        fans=(Fan(speed_percent=0),),
+        jpeg_utilization_percent=0,
+        ofa_utilization_percent=0,
+        memory_reserved_bytes=346 * MIB,
+        ecc_is_enabled=False,
+        remapped_rows_corrected=0,
+        remapped_rows_are_pending=False,
+        slowdown_temperature_celsius=None,
+        persistence_mode=True,
+        processes=(),
+    )
+
+
+def test_a_fragment_of_driver_580() -> None:
+    gpu = real("rtx-pro-6000-driver-580.xml")
+    assert_values(
+        gpu,
+        uuid="GPU-11111111-2222-3333-4444-555555555555",
+        pci_bus_id="0000:01:00.0",
+        temperature_celsius=37,
+        power_watts=66.84,
+        power_average_watts=None,
+        fans=(Fan(speed_percent=40),),
+        performance_state="P8",
+        memory_total_bytes=None,
+        processes=None,
+    )
+
+
+def test_a_pascal_card_with_errors_counted_by_cell() -> None:
+    assert_values(
+        real("tesla-p100.xml"),
+        brand="Tesla",
+        ecc_is_enabled=True,
+        ecc_corrected_volatile=0,
+        ecc_corrected_aggregate=3,
+        ecc_uncorrected_aggregate=0,
+        retired_pages=0,
+        memory_used_bytes=0,
+        memory_used_percent=0,
+        bar1_used_bytes=2 * MIB,
+        power_min_limit_watts=125.0,
+        sm_clock_mhz=405,
+        sm_clock_max_mhz=1328,
+        remapped_rows_corrected=None,
+    )
