@@ -43,11 +43,11 @@ class SysfsGpu(NamedTuple):
 
 def find_gpus(root: Path) -> tuple[SysfsGpu, ...]:
     """Every NVIDIA display controller, by its place on the bus."""
-    found = []
-    for path in sorted((root / "sys/bus/pci/devices").glob("*")):
-        if _read(path / "vendor") == NVIDIA_VENDOR and _read(path / "class").startswith(DISPLAY_CLASS):
-            found.append(SysfsGpu(path.name.lower(), _read(path / "device").removeprefix("0x"), path))
-    return tuple(found)
+    return tuple(
+        SysfsGpu(path.name.lower(), _read(path / "device").removeprefix("0x"), path)
+        for path in sorted((root / "sys/bus/pci/devices").glob("*"))
+        if _read(path / "vendor") == NVIDIA_VENDOR and _read(path / "class").startswith(DISPLAY_CLASS)
+    )
 
 
 def _read(path: Path) -> str:

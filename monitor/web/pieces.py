@@ -79,7 +79,7 @@ def context(snapshot: Snapshot) -> dict[str, Any]:
                 p.container_id,
             )
             for gpu, p in listed
-        ],  # fmt: skip
+        ],
         "core_heats": [round(core / 10) for core in cores] if cores is not None else (),
     }
 

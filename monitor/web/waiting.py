@@ -21,6 +21,6 @@ def has_news(snapshot: Snapshot | None) -> bool:
 async def first_snapshot(hub: Hub) -> Snapshot:
     """The latest snapshot; within the first moments the first one worth showing, else an empty one."""
     deadline = time.monotonic() + LONGEST_SECONDS
-    while not has_news(hub.latest) and time.monotonic() < deadline:
+    while not has_news(hub.latest) and time.monotonic() < deadline:  # noqa: ASYNC110 - set in another thread
         await asyncio.sleep(_STEP_SECONDS)
     return hub.latest or Snapshot(host=socket.gethostname(), seq=0, time=time.time())

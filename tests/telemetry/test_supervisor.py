@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import sys
@@ -155,7 +156,7 @@ def test_a_sampler_that_keeps_crashing_is_started_with_back_off(watch: Watch) ->
     for _ in range(40):
         watch.snapshots.get(timeout=15)
     times = [float(line) for line in starts.read_text().splitlines()]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(times) >= 3
     assert waits[1] > waits[0] + 0.5
 

@@ -101,7 +101,7 @@ class NvidiaSmi:
         if not self._first.gpus:
             raise ProviderUnavailable("`nvidia-smi` finds no GPU.", f"See `lspci | grep -i nvidia`. {_CONTAINER}")
 
-    def read(self, now: float) -> Reading:  # noqa: ARG002 - the program keeps its own time
+    def read(self, now: float) -> Reading:
         """The newest document that was not read yet. Raises ProviderFailed."""
         if self._first is not None:
             first, self._first = self._first, None

@@ -69,7 +69,7 @@ class Nvtop:
         if not self._first.gpus:
             raise ProviderUnavailable("`nvtop` answered: no GPU to monitor.", _INSTALL)
 
-    def read(self, now: float) -> Reading:  # noqa: ARG002 - the program keeps its own time
+    def read(self, now: float) -> Reading:
         """The newest array that was not read yet. Raises ProviderFailed."""
         if self._first is not None:
             first, self._first = self._first, None

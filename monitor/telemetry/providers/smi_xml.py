@@ -6,7 +6,7 @@ The documents come from the driver's own program, so the standard parser is used
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from typing import Any, NamedTuple
 
 from monitor.telemetry.providers.base import (
@@ -68,6 +68,7 @@ def _count(metric: str, *paths: str) -> Field:
     return Field(metric, paths, is_whole=True)
 
 
+_POWER_LIMITS = ("current_power_limit", "enforced_power_limit", "power_limit")
 _POWER = ("gpu_power_readings", "power_readings")
 NUMBERS: tuple[Field, ...] = (
     _at("utilization_percent", "utilization/gpu_util"),
@@ -88,7 +89,7 @@ NUMBERS: tuple[Field, ...] = (
     _at("shutdown_temperature_celsius", "temperature/gpu_temp_max_threshold"),
     _at("power_watts", *(f"{block}/{name}" for name in ("instant_power_draw", "power_draw") for block in _POWER)),
     _at("power_average_watts", *(f"{block}/average_power_draw" for block in _POWER)),
-    _at("power_limit_watts", *(f"{block}/{name}" for name in ("current_power_limit", "enforced_power_limit", "power_limit") for block in _POWER)),
+    _at("power_limit_watts", *(f"{block}/{name}" for name in _POWER_LIMITS for block in _POWER)),
     _at("power_default_limit_watts", *(f"{block}/default_power_limit" for block in _POWER)),
     _at("power_min_limit_watts", *(f"{block}/min_power_limit" for block in _POWER)),
     _at("power_max_limit_watts", *(f"{block}/max_power_limit" for block in _POWER)),
@@ -115,8 +116,8 @@ NUMBERS: tuple[Field, ...] = (
 def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
     """The reading. Raises NotADocument where the XML is broken or is about something else."""
     try:
-        root = ElementTree.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's text
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's text
+    except ET.ParseError as error:
         raise NotADocument(str(error)) from error
     if root.tag != "nvidia_smi_log":
         raise NotADocument(f"its root is <{root.tag}>")
@@ -133,7 +134,7 @@ def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
 class _Values(dict[str, Any]):
     """The metrics of one GPU as they are found, and why the others are not."""
 
-    def __init__(self, element: ElementTree.Element, gate: PercentGate) -> None:
+    def __init__(self, element: ET.Element, gate: PercentGate) -> None:
         super().__init__()
         self.element = element
         self.gate = gate
@@ -180,7 +181,7 @@ _ENABLED = {"enabled": True, "disabled": False}
 _YES = {"yes": True, "no": False}
 
 
-def _gpu(index: int, element: ElementTree.Element, gate: PercentGate) -> Gpu:
+def _gpu(index: int, element: ET.Element, gate: PercentGate) -> Gpu:
     values = _Values(element, gate)
     for field in NUMBERS:
         values.number(field)
@@ -276,7 +277,7 @@ def _fill_clock_events(values: _Values) -> None:
             values.reasons["clock_event_reasons"] = refusal
 
 
-def _instance(element: ElementTree.Element) -> MigInstance:
+def _instance(element: ET.Element) -> MigInstance:
     values = _Values(element, PercentGate())
     for metric, path in (
         ("index", "index"),
@@ -296,7 +297,7 @@ def _instance(element: ElementTree.Element) -> MigInstance:
     )  # fmt: skip
 
 
-def _processes(element: ElementTree.Element, instances: tuple[MigInstance, ...]) -> tuple[GpuProcess, ...] | None:
+def _processes(element: ET.Element, instances: tuple[MigInstance, ...]) -> tuple[GpuProcess, ...] | None:
     block = element.find("processes")
     if block is None or (len(block) == 0 and _refusal((block.text or "").strip())):
         return None
@@ -312,7 +313,7 @@ def _processes(element: ElementTree.Element, instances: tuple[MigInstance, ...])
     return tuple(rows.values())
 
 
-def _process(info: ElementTree.Element, pid: int, by_ids: dict[tuple[int | None, int | None], int]) -> GpuProcess:
+def _process(info: ET.Element, pid: int, by_ids: dict[tuple[int | None, int | None], int]) -> GpuProcess:
     values = _Values(info, PercentGate())
     values.number(_count("memory_used_bytes", "used_memory"))
     ids = tuple(int(text) if (text := _known(info, name)) and text.isdigit() else None
@@ -350,12 +351,12 @@ def _merged(known: GpuProcess, again: GpuProcess) -> GpuProcess:
     )
 
 
-def _text(element: ElementTree.Element, path: str) -> str | None:
+def _text(element: ET.Element, path: str) -> str | None:
     found = element.find(path)
     return None if found is None or found.text is None else found.text.strip()
 
 
-def _known(element: ElementTree.Element, path: str) -> str | None:
+def _known(element: ET.Element, path: str) -> str | None:
     text = _text(element, path)
     return None if not text or _refusal(text) else text
 

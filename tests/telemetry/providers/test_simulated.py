@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -32,7 +34,7 @@ def test_the_same_time_gives_the_same_reading_and_another_time_another() -> None
 def test_energy_rises_and_identity_stays() -> None:
     provider = opened()
     readings = [provider.read(1000.0 + second) for second in range(0, 600, 7)]
-    for before, after in zip(readings, readings[1:], strict=False):
+    for before, after in itertools.pairwise(readings):
         for gpu, later in zip(before.gpus, after.gpus, strict=True):
             assert (later.energy_joules or 0) > (gpu.energy_joules or 0)
             assert later.uuid == gpu.uuid
