@@ -22,8 +22,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-UNSUPPORTED_DATA, POLICY_VIOLATION, TOO_BIG, INVALID_DATA = 1003, 1008, 1009, 1007
-"""Close codes of RFC 6455, section 7.4.1."""
+UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
+"""Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne lets an application use no
+others (autobahn's sendClose)."""
 MAX_MESSAGE_BYTES = 4096
 MIN_FEED_HZ, MAX_FEED_HZ = 0.01, 30.0
 
@@ -132,7 +133,7 @@ def _hear_nothing(_text: str, _pace: Pace) -> None:
 async def _refuse(receive: Receive, send: Send) -> None:
     """Answer the handshake with 403."""
     await receive()
-    await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+    await send({"type": "websocket.close"})
 
 
 def gpu_feed(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -148,7 +149,7 @@ def gpu_feed(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Recei
             try:
                 pace.seconds = _pace(float(hz))
             except ValueError:
-                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                await send({"type": "websocket.close"})
                 return
         await serve(hub(), "gpu", receive, send, payload=lambda frame, _: frame.feed(), hear=_hear_feed, pace=pace)
 

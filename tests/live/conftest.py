@@ -1,0 +1,23 @@
+"""A real daphne for each module, with simulated GPUs or the fake driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Eight simulated GPUs, ten readings a second."""
+    server = Server(
+        tmp_path_factory.mktemp("data"),
+        telemetry_provider="simulated",
+        simulated_gpus=8,
+        poll_interval_ms=100,
+        ws_max_rate_hz=30,
+    ).start()
+    yield server
+    server.stop()

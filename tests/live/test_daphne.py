@@ -1,0 +1,251 @@
+"""The sockets through real daphne, with a real WebSocket client: feed, dashboard, refusals and misbehaviour."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from contextlib import ExitStack, closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def feed(server: Server, query: str = "", **options: Any) -> ClientConnection:
+    return connect(f"{server.ws}/ws/gpu{query}", **options)
+
+
+def page(server: Server, origin: str | None = "") -> ClientConnection:
+    return connect(f"{server.ws}/ws/dashboard", origin=server.url if origin == "" else origin)  # type: ignore[arg-type]
+
+
+def clients(server: Server) -> int:
+    return sum(server.health()["clients"].values())
+
+
+def closed_with(client: ClientConnection) -> int:
+    """The code with which the server closes the socket, whatever it still sends before."""
+    with pytest.raises(ConnectionClosed) as end:
+        drain(client)
+    assert end.value.rcvd is not None
+    return end.value.rcvd.code
+
+
+def send_and_drain(client: ClientConnection, message: str) -> None:
+    """Send, and receive until the socket is closed, which may be while it is still sent."""
+    client.send(message)
+    drain(client)
+
+
+def drain(client: ClientConnection) -> None:
+    """Receive until the socket is closed."""
+    for _ in range(200):
+        client.recv(timeout=10)
+
+
+# ── What comes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_feed_sends_whole_snapshots_that_keep_the_published_schema(server: Server) -> None:
+    schema = server.json("/api/schema")
+    with feed(server) as client:
+        snapshots = [json.loads(client.recv(timeout=10)) for _ in range(3)]
+    for snapshot in snapshots:
+        jsonschema.validate(snapshot, schema)
+    assert [len(snapshot["gpus"]) for snapshot in snapshots] == [8, 8, 8]
+    seqs = [snapshot["seq"] for snapshot in snapshots]
+    assert seqs == sorted(set(seqs))
+
+
+def test_the_feed_can_be_slowed_by_its_address_and_by_a_message(server: Server) -> None:
+    with feed(server, "?hz=2") as client:
+        first, second = (json.loads(client.recv(timeout=10))["seq"] for _ in range(2))
+        assert second - first >= 4
+        client.send('{"hz": 30}')
+        seqs = [json.loads(client.recv(timeout=10))["seq"] for _ in range(30)]
+        assert 1 in {later - earlier for earlier, later in pairwise(seqs)}
+
+
+def test_a_page_gets_everything_first_and_then_what_changed(server: Server) -> None:
+    with page(server) as client:
+        full, delta = json.loads(client.recv(timeout=10)), json.loads(client.recv(timeout=10))
+    assert (full["kind"], delta["kind"]) == ("full", "delta")
+    assert len(full["points"]["gpus"]) == 8
+    assert '<hx-partial id="overview">' in full["content"]
+    assert '<hx-partial id="overview">' not in delta["content"]
+    assert 0 < len(delta["content"]) < len(full["content"])
+    assert len(delta["points"]["time"]) >= 1
+    schema = server.json("/api/schema")
+    for message in (full, delta):
+        jsonschema.validate(message, {**schema["$defs"]["DashboardMessage"], "$defs": schema["$defs"]})
+
+
+def test_a_returning_page_is_given_the_last_minute(server: Server) -> None:
+    wait_for(lambda: server.json("/api/snapshot")["seq"] > 15, "a few readings")
+    with page(server) as client:
+        assert len(json.loads(client.recv(timeout=10))["points"]["time"]) > 10
+
+
+# ── Who is let in ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/ws/gpu", "/ws/dashboard"])
+def test_a_page_of_another_site_is_refused(server: Server, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws + path, origin="http://evil.example"):  # type: ignore[arg-type]
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_a_program_without_origin_may_read_the_feed_and_not_the_dashboard(server: Server) -> None:
+    with feed(server) as client:
+        assert client.recv(timeout=10)
+    with pytest.raises(InvalidStatus), page(server, origin=None):
+        pass
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws/other", "/ws/gpu/x", "/", "/ws/gpu?hz=0", "/ws/gpu?hz=1000", "/ws/gpu?hz=x", "/ws/gpu?hz=nan"]
+)
+def test_other_addresses_and_wrong_rates_are_refused(server: Server, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws + path):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+# ── Misbehaviour costs that socket only ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"\x00\xff", 4003),
+        ("not json", 4007),
+        ('{"hz": "fast"}', 4007),
+        ('{"hz": 0}', 4007),
+        ('{"hz": 1, "more": 2}', 4007),
+        ("[" * 4000, 4007),
+        ("x" * 5000, 4009),
+    ],
+)
+def test_a_message_that_is_not_understood_closes_that_socket_only(
+    server: Server, message: str | bytes, code: int
+) -> None:
+    with feed(server) as bystander, feed(server) as client:
+        client.send(message)
+        assert closed_with(client) == code
+        assert bystander.recv(timeout=10)
+
+
+def test_a_message_of_megabytes_is_not_even_collected(server: Server) -> None:
+    with feed(server) as bystander, feed(server) as client:
+        with pytest.raises(ConnectionClosed):
+            send_and_drain(client, "x" * 3_000_000)
+        assert bystander.recv(timeout=10)
+
+
+def test_a_page_that_talks_is_closed(server: Server) -> None:
+    with page(server) as client:
+        client.send("{}")
+        assert closed_with(client) == 4003
+
+
+def test_garbage_in_place_of_a_frame_closes_that_socket_only(server: Server) -> None:
+    with feed(server) as client:
+        client.socket.sendall(b"\xff" * 64)
+        with pytest.raises(ConnectionClosed):
+            drain(client)
+    assert server.health()["status"] == "ok"
+
+
+def rss(server: Server) -> int:
+    assert server.process is not None
+    return int(psutil.Process(server.process.pid).memory_info().rss)
+
+
+def test_a_client_that_never_reads_delays_nobody_and_takes_no_memory(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port))) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(
+            b"GET /ws/gpu HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        wait_for(lambda: clients(server) >= 1, "the deaf client to be let in")
+        with feed(server) as client:
+            for _ in range(60):  # six seconds at 25 kB a message: the deaf client's buffers are long full
+                client.recv(timeout=10)
+            before = rss(server)
+            for _ in range(60):
+                client.recv(timeout=10)
+        assert rss(server) - before < 1_000_000
+    wait_for(lambda: clients(server) == 0, "the deaf client to be forgotten")
+
+
+def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+
+    def storm(count: int) -> None:
+        for turn in range(count):
+            with feed(server) if turn % 2 else page(server) as client:
+                if turn % 3:
+                    client.recv(timeout=10)
+                if not turn % 5:
+                    client.socket.shutdown(socket.SHUT_RDWR)  # as a laptop that is closed
+
+    storm(100)
+    wait_for(lambda: clients(server) == 0, "the first clients to be gone")
+    descriptors, threads, memory = process.num_fds(), process.num_threads(), rss(server)
+    storm(1000)
+    wait_for(lambda: clients(server) == 0, "all clients to be gone")
+    wait_for(lambda: process.num_fds() <= descriptors + 2, "the descriptors to be closed")
+    assert process.num_threads() <= threads + 1
+    assert rss(server) - memory < 12_000_000
+    assert "Traceback" not in server.log
+
+
+# ── Start and end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sampler_pid(server: Server) -> int | None:
+    pid = server.health()["sampler_pid"]
+    return None if pid is None else int(pid)
+
+
+@pytest.mark.parametrize("with_clients", [False, True])
+def test_sigterm_ends_server_and_sampler_within_three_seconds(tmp_path: Path, with_clients: bool) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated").start()
+    pid = wait_for(lambda: sampler_pid(server), "the sampler")
+    with ExitStack() as held:
+        for client in (feed(server), page(server)) if with_clients else ():
+            held.enter_context(client)
+        server.stop(seconds=3)
+        wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=1)
+
+
+def test_a_server_that_is_killed_takes_its_sampler_along(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated").start()
+    pid = wait_for(lambda: sampler_pid(server), "the sampler")
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    wait_for(lambda: not psutil.pid_exists(pid), "the sampler to end with its parent", seconds=5)
+
+
+def test_daphne_alone_serves(tmp_path: Path) -> None:
+    daphne = str(Path(sys.executable).with_name("daphne"))
+    command = [daphne, "-b", "127.0.0.1", "-p", "{port}", "gpumon_site.asgi:application"]
+    server = Server(tmp_path, command=command, telemetry_provider="simulated").start()
+    assert wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+    with page(server) as client:
+        assert json.loads(client.recv(timeout=10))["kind"] == "full"
+    assert server.stop() in (0, -15)

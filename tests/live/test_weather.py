@@ -1,0 +1,113 @@
+"""Bad weather in the driver, seen from outside: the real server on the fake driver that hangs, crashes and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
+    fake_driver.set(gpus=2)
+    # Nothing else must be found on the machine that runs the test.
+    environment = {**fake_driver.env, "PATH": "/nonexistent"}
+    server = Server(tmp_path, environment, poll_interval_ms=100, sampler_timeout_ms=500).start()
+    wait_for(lambda: is_fresh(server), "the first reading")
+    yield server
+    server.stop()
+
+
+def snapshot(server: Server) -> dict[str, Any]:
+    answer: dict[str, Any] = server.json("/api/snapshot")
+    return answer
+
+
+def is_fresh(server: Server) -> bool:
+    return server.get("/api/health")[0] == 200
+
+
+def test_a_hanging_driver_makes_readings_stale_and_they_return_when_it_answers(
+    server: Server, fake_driver: FakeDriver
+) -> None:
+    fake_driver.set({"hang.nvmlDeviceGetUtilizationRates": 1})
+    stale = wait_for(lambda: (now := snapshot(server))["stale"] and now, "stale snapshots")
+    assert "has not answered" in stale["stale_reason"]
+    assert len(stale["gpus"]) == 2
+    later = wait_for(lambda: (now := snapshot(server))["seq"] > stale["seq"] + 3 and now, "snapshots to go on")
+    assert later["stale"]
+    assert later["system"]["uptime_seconds"] > stale["system"]["uptime_seconds"]
+    assert server.get("/api/health")[0] == 503
+    assert server.get("/")[0] == 200
+    fake_driver.set({"hang.nvmlDeviceGetUtilizationRates": 0})
+    wait_for(lambda: is_fresh(server), "readings to return")
+    assert server.health()["sampler_restarts"] >= 1
+
+
+def test_a_driver_that_hangs_from_the_start_does_not_hang_the_server(tmp_path: Path, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"hang.nvmlInitWithFlags": 1})
+    server = Server(tmp_path, fake_driver.env, poll_interval_ms=100, sampler_timeout_ms=500).start()
+    try:
+        assert server.get("/")[0] == 200
+        health = wait_for(
+            lambda: (now := server.health())["reason"] and "since the start" in now["reason"] and now, "the reason"
+        )
+        assert health["status"] == "down"
+        fake_driver.set({"hang.nvmlInitWithFlags": 0})
+        wait_for(lambda: is_fresh(server), "readings")
+    finally:
+        server.stop()
+
+
+def test_a_crash_of_the_library_costs_a_moment(server: Server, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"crash.nvmlDeviceGetTemperature": 1})
+    wait_for(lambda: server.health()["sampler_restarts"] >= 1, "the crash")
+    fake_driver.set({"crash.nvmlDeviceGetTemperature": 0})
+    wait_for(lambda: is_fresh(server), "readings to return", seconds=5)
+
+
+def test_a_gpu_lost_for_good_keeps_its_place_through_a_fresh_sampler(server: Server, fake_driver: FakeDriver) -> None:
+    uuids = [gpu["uuid"] for gpu in snapshot(server)["gpus"]]
+    fake_driver.set({"gpu.0.lost": 1})
+    wait_for(lambda: [gpu["state"] for gpu in snapshot(server)["gpus"]] == ["lost", "ok"], "the loss")
+    pid = server.health()["sampler_pid"]
+    psutil.Process(pid).kill()
+    wait_for(lambda: is_fresh(server) is False and server.health()["sampler_pid"] not in (None, pid), "a fresh sampler")
+    health = wait_for(lambda: (now := server.health())["status"] == "degraded" and now, "readings of the other")
+    assert "GPU 0 is lost" in health["reason"]
+    gpus = snapshot(server)["gpus"]
+    assert [gpu["uuid"] for gpu in gpus] == uuids
+    assert gpus[0]["memory_total_bytes"] is not None
+    assert gpus[0]["since"] is not None
+    assert "lost since" in server.get("/")[1]
+
+
+def test_an_upgraded_driver_is_told_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"all": 18}, init=18)
+    health = wait_for(
+        lambda: (now := server.health())["status"] == "down" and now["providers"][0]["reason"] and now, "the reason"
+    )
+    assert "different versions" in health["providers"][0]["reason"]
+    assert "Reboot" in health["providers"][0]["fix"]
+    assert snapshot(server)["stale"]
+    assert len(snapshot(server)["gpus"]) == 2
+
+
+@pytest.mark.parametrize("function", ["nvmlDeviceGetUtilizationRates", "nvmlInitWithFlags"])
+def test_sigterm_ends_server_and_sampler_within_three_seconds_while_the_driver_hangs(
+    tmp_path: Path, fake_driver: FakeDriver, function: str
+) -> None:
+    fake_driver.set({f"hang.{function}": 1})
+    server = Server(tmp_path, fake_driver.env, poll_interval_ms=100, sampler_timeout_ms=60_000).start()
+    pid = wait_for(lambda: server.health()["sampler_pid"], "the sampler")
+    wait_for(lambda: fake_driver.calls().get(function), "the sampler to be inside the driver")
+    server.stop(seconds=3)
+    wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=2)
