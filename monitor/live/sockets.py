@@ -82,7 +82,12 @@ async def _deliver(hub: Hub, send: Send, payload: Payload, pace: Pace) -> None:
         if flow is not None and flow.is_paused:
             await flow.resumed()
             continue  # by now there is a newer frame
-        await send({"type": "websocket.send", "text": payload(frame, seen)})
+        message = {"type": "websocket.send", "text": payload(frame, seen)}
+        if flow is None:
+            await send(message)
+        else:
+            with flow.sending():
+                await send(message)
         seen = frame.number
         if pace.seconds and (rest := due - loop.time()) > 0:
             await asyncio.sleep(rest)

@@ -96,6 +96,22 @@ def test_a_returning_page_is_given_the_last_minute(server: Server) -> None:
         assert len(json.loads(client.recv(timeout=10))["points"]["time"]) > 10
 
 
+def test_snapshots_of_many_gpus_are_sent_whole_whatever_the_limit_for_clients(tmp_path: Path) -> None:
+    """Autobahn's limit for messages held back what was sent too: 64 GPUs ended every socket with 1011."""
+    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=256).start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+        with feed(server, max_size=None) as client:
+            message = client.recv(timeout=10)
+            assert len(message) > 1 << 20
+            assert len(json.loads(message)["gpus"]) == 256
+            client.send("x" * 70_000)
+            with pytest.raises(ConnectionClosed):
+                drain(client)
+    finally:
+        server.stop()
+
+
 # ── Who is let in ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
