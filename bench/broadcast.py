@@ -16,14 +16,13 @@ async def _hold(connection: ServerConnection) -> None:
 
 
 async def main(port: int) -> None:
-    """Send the same message to every client, at the same pace."""
-    text = message.text(0)
+    """Make the same message of the same snapshots, and send it to every client at the same pace."""
     loop = asyncio.get_running_loop()
     async with serve(_hold, "127.0.0.1", port) as server:
         began = loop.time()
-        for number in itertools.count(1):
-            broadcast(server.connections, text)
-            await asyncio.sleep(max(0.0, began + number / message.HZ - loop.time()))
+        for number in itertools.count():
+            broadcast(server.connections, message.text(number))
+            await asyncio.sleep(max(0.0, began + (number + 1) / message.HZ - loop.time()))
 
 
 if __name__ == "__main__":

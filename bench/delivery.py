@@ -1,7 +1,7 @@
 """What a message to one client costs: gpumon's feed under uvicorn and daphne against the `websockets` library's broadcast.
 
-The same bytes, to as many clients, as often. Every side has the same clients, in a process of their own; all are up at the
-same time and measured over the same seconds, so what disturbs one disturbs the others.
+The same bytes, made anew of a snapshot for each tick, to as many clients, as often. Every side has the same clients, in a
+process of their own; all are up at the same time and measured over the same seconds, so what disturbs one disturbs the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.cpu import Stopwatch
 from bench.figures import CouldNotMeasure, Figure
 from tests.servers import free_port, wait_for
 
-_ROUNDS, _SECONDS, _SETTLE_SECONDS = 7, 3.0, 2.0
+_ROUNDS, _SECONDS, _SETTLE_SECONDS = 9, 3.0, 2.0
 _CLIENTS = (50, 300)
 _BROADCAST = "websockets"
 _COMMANDS = {

@@ -2,16 +2,18 @@
 
 Its `send` is a partial around the connection's Twisted protocol (daphne.server.Server.create_application), so under
 daphne the transport itself is asked, by Twisted's producer interface, whether it is keeping up; uvicorn waits in `send`.
+Messages are handed to the protocol as well, as autobahn has it for those that go to many: encoded and framed once, where
+`send` would do it for each client anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
+from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -25,17 +27,13 @@ class Flow:
         self._protocol = protocol
         self._resumed = asyncio.Event()
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Around a `send`: autobahn holds what we send to the limit that is meant for what clients send.
+    def send(self, text: str) -> None:
+        """Send a message; to a connection that has just been closed nothing is sent, as in daphne's own `send`.
 
-        Daphne's `send` does not give way to the event loop, so nothing is received meanwhile.
+        It may be of any size: autobahn holds only what goes through its `sendMessage` to the limit meant for clients.
         """
-        limit, self._protocol.maxMessagePayloadSize = self._protocol.maxMessagePayloadSize, 0
-        try:
-            yield
-        finally:
-            self._protocol.maxMessagePayloadSize = limit
+        if self._protocol.state == self._protocol.STATE_OPEN:
+            self._protocol.sendPreparedMessage(_prepared(text))
 
     async def resumed(self) -> None:
         """Wait until the client has read what it was sent."""
@@ -51,6 +49,11 @@ class Flow:
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         self.resumeProducing()
+
+
+@lru_cache(maxsize=4)  # of a tick there are three messages at most: the feed's, and the page's in full and as changes
+def _prepared(text: str) -> PreparedMessage:
+    return PreparedMessage(text.encode(), isBinary=False, applyMask=False, doNotCompress=True)
 
 
 def flow_of(send: Callable[..., Any]) -> Flow | None:

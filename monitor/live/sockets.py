@@ -82,12 +82,11 @@ async def _deliver(hub: Hub, send: Send, payload: Payload, pace: Pace) -> None:
         if flow is not None and flow.is_paused:
             await flow.resumed()
             continue  # by now there is a newer frame
-        message = {"type": "websocket.send", "text": payload(frame, seen)}
+        text = payload(frame, seen)
         if flow is None:
-            await send(message)
+            await send({"type": "websocket.send", "text": text})
         else:
-            with flow.sending():
-                await send(message)
+            flow.send(text)
         seen = frame.number
         if pace.seconds and (rest := due - loop.time()) > 0:
             await asyncio.sleep(rest)
