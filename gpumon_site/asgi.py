@@ -8,6 +8,7 @@ import django
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
+from gpumon_site.daphne_guard import refuse_garbled_root_paths
 from gpumon_site.static_build import collect_if_outdated
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
@@ -19,4 +20,5 @@ from monitor.web import current, sockets  # noqa: E402 - they need Django to be 
 # Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket
 # starts the loop as well, should a server import it long before it serves.
 current.started()
+refuse_garbled_root_paths()
 application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets.router()})

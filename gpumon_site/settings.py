@@ -6,6 +6,7 @@ from typing import Any
 
 from gpumon_site.config import BASE_DIR, load_config
 from gpumon_site.hosts import hosts_answered
+from gpumon_site.log_format import without_traceback_of_refusals
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
 
 GPU_MONITOR = load_config()
@@ -110,7 +111,13 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"one_line": {"()": "gpumon_site.log_format.OneLineFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "one_line"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "one_line",
+            "filters": [without_traceback_of_refusals],
+        }
+    },
     "root": {"handlers": ["console"], "level": GPU_MONITOR.log_level},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},

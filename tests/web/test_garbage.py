@@ -1,0 +1,182 @@
+"""Every address given garbage answers 4xx, never 500: walked from the URL configuration, so that none is forgotten."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.urls.resolvers import RegexPattern
+
+from monitor.web import sockets
+from tests.servers import Server
+
+pytestmark = pytest.mark.slow
+
+PLACEHOLDER = "1"
+"""What every parameter of today's addresses takes; a new converter that does not fails the first test here."""
+
+LONG = b"a" * 4000
+METHODS = [b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"BREW", b"get", b"G" * 3000,
+           b"G\xc3T", b"G\x00T", b"G(T", b""]  # fmt: skip
+PARTS = [b"%00", b"%ff%fe", b"%c3%28", b"%", b"%zz", b"%25%32%65", b"..%2f..%2fetc%2fpasswd", b"../../etc/passwd", b"%5c..%5c",
+         b"%0d%0aX-Injected:%20yes", b"%e2%80%ae", b"%f0%9f%92%a9", b"-1", b"9" * 40, b"1e400", b"nan", b"'\"<>", b"{}|^`",
+         b"\xff", b"\x00", LONG, b"%00" * 1000, b"//", b";a=b", b"a/" * 500]  # fmt: skip
+QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu=" + b"9" * 5000, b"gpu[]=1", b"gpu=0&gpu=%c3",
+           b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x"]  # fmt: skip
+HEADERS = [
+    b"Host: evil.example", b"Host:", b"Host: a b", b"Host: \xff", b"Host: [::1", b"Host: 127.0.0.1:99999", b"Host: 127.0.0.1\x00",
+    b"Host: x,y", b"Host: 127.0.0.1\r\nHost: evil.example", b"X-Forwarded-Host: \xff", b"X-Forwarded-For: ,,\xff",
+    b"Content-Length: -1", b"Content-Length: abc", b"Content-Length: 0\r\nContent-Length: 1", b"Transfer-Encoding: nonsense",
+    b"Content-Type: multipart/form-data\r\nContent-Length: 0", b"Content-Type: multipart/form-data; boundary=\xff",
+    b"Content-Type: \xff; charset=%00", b"Content-Type: text/html; charset=nonsense", b"Content-Encoding: br",
+    b"Cookie: \xff=\xff; ;;=", b"Cookie: sessionid=%00\xff; csrftoken=\x01", b"Cookie: " + b"a=b; " * 2000,
+    b"Accept: \xff", b"Accept-Language: \xff-%00", b"Accept-Encoding: gzip;q=x,,;", b"Authorization: Basic \xff",
+    b"If-Modified-Since: Mon, 99 Foo 99999 99:99:99 GMT", b"If-None-Match: \xff", b"If-Match: \"",
+    b"Range: bytes=9-1", b"Range: bytes=a-b", b"Range: bytes=-", b"Range: bytes=99999999999-", b"Range: bytes=0-1,5-6",
+    b"HX-Request: \xff", b"HX-Request: true\r\nHX-Current-URL: http://[", b"HX-Request: true\r\nHX-Current-URL: \xff",
+    b"HX-Current-URL-URI-AutoEncoded: true\r\nHX-Current-URL: %ff", b"Origin: http://[", b"Origin: \xff", b"Referer: http://[",
+    b"Daphne-Root-Path: \xff", b"Daphne-Root-Path: %00%0d%0aX: y", b"Daphne-Root-Path: //evil.example", b"X_Y: z",
+    b"A\xff: b", b"A B: c", b"NoColon", b": x", b" folded: x", b"X: a\x00b", b"X: a\x0bb", b"X: " + b"a" * 20_000,
+    b"Expect: 200", b"Upgrade: \xff", b"Upgrade: h2c\r\nHTTP2-Settings: \xff", b"Upgrade: websocket",
+    b"Upgrade: websocket\r\nSec-WebSocket-Key: \xff\r\nSec-WebSocket-Version: 99",
+    b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://[\xff",
+]  # fmt: skip
+NO_REQUESTS = [
+    b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.\xff\r\n\r\n", b"GET  /  HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n", b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"\xff" * 99 + b"\r\n\r\n",
+]  # fmt: skip
+
+
+class Address(NamedTuple):
+    """An address of the configuration, its parameters filled in."""
+
+    path: str
+    view: object
+
+
+def fill(group: re.Match[str]) -> str:
+    """A choice of words (`auth|monitor`) is filled with its first one, anything else with PLACEHOLDER."""
+    return group[1].partition("|")[0] if re.fullmatch(r"\w[\w|]*", group[1]) else PLACEHOLDER
+
+
+def addresses(entries: list[URLPattern | URLResolver] | None = None, prefix: str = "/") -> Iterator[Address]:
+    """Every address of the site, with PLACEHOLDER for each parameter."""
+    for entry in get_resolver().url_patterns if entries is None else entries:
+        pattern = str(entry.pattern)
+        if isinstance(entry.pattern, RegexPattern):
+            pattern = re.sub(r"\(\?P<\w+>([^()]*)\)", fill, pattern).strip("^$").replace("\\", "")
+        else:
+            pattern = re.sub(r"<[^>]+>", PLACEHOLDER, pattern)
+        if isinstance(entry, URLResolver):
+            yield from addresses(entry.url_patterns, prefix + pattern)
+        else:
+            yield Address(prefix + pattern, entry.callback)
+
+
+def known_paths(server: Server) -> list[bytes]:
+    """Pages, API, sockets, and files as the page names them."""
+    files = set(re.findall(r'"(/static/[^"]+)"', server.get("/")[1]))
+    assert files
+    found = [address.path for address in addresses()]
+    found += ["/" + str(route.pattern).strip("^$") for route in sockets.router().routes]
+    return [path.encode() for path in sorted({*found, *files, "/static/", "/nothing"})]
+
+
+def with_parts(path: bytes) -> Iterator[bytes]:
+    """Garbage in the place of a parameter, and behind the address."""
+    for part in PARTS:
+        if b"/1/" in path + b"/":
+            yield (path + b"/").replace(b"/1/", b"/" + part + b"/").removesuffix(b"/")
+        yield path + part
+
+
+def request(path: bytes, *, method: bytes = b"GET", header: bytes = b"X: y") -> bytes:
+    host = b"" if header.lower().startswith(b"host:") else b"Host: 127.0.0.1\r\n"
+    return method + b" " + path + b" HTTP/1.1\r\n" + host + b"Connection: close\r\n" + header + b"\r\n\r\n"
+
+
+def status_of(server: Server, sent: bytes) -> int:
+    """The status of the answer; 0 where the connection was closed without one, which is a refusal too."""
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+        try:
+            client.sendall(sent)
+            head = client.makefile("rb").readline(1000)
+        except ConnectionError:
+            return 0
+    return int(head.split(b" ", 2)[1]) if head else 0
+
+
+def answers(server: Server, requests: Iterator[bytes]) -> dict[bytes, int]:
+    """The status of each, after which the server has to be well and to have met no exception."""
+    before = len(server.log)
+    found = {sent: status_of(server, sent) for sent in requests}
+    assert server.health()["status"] == "ok"
+    assert "Traceback" not in server.log[before:]
+    return found
+
+
+def broken(found: dict[bytes, int]) -> list[tuple[int, bytes]]:
+    assert found
+    return [(status, sent[:200]) for sent, status in found.items() if status >= 500]
+
+
+def test_every_address_is_walked() -> None:
+    for address in addresses():
+        assert resolve(address.path).func is address.view
+    assert {"/", "/api/health", "/api/snapshot", "/admin/login/", "/admin/auth/user/1/change/"} <= {
+        address.path for address in addresses()
+    }
+
+
+def test_no_method_breaks_an_address(gpu_server: Server) -> None:
+    paths = known_paths(gpu_server)
+    found = answers(gpu_server, (request(path, method=method) for path in paths for method in METHODS))
+    assert broken(found) == []
+
+
+def test_no_path_breaks_an_address(gpu_server: Server) -> None:
+    found = answers(gpu_server, (request(odd) for path in known_paths(gpu_server) for odd in with_parts(path)))
+    assert broken(found) == []
+
+
+def test_no_query_breaks_an_address(gpu_server: Server) -> None:
+    paths = known_paths(gpu_server)
+    found = answers(gpu_server, (request(path + b"?" + query) for path in paths for query in QUERIES))
+    assert broken(found) == []
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_no_header_breaks_an_address(gpu_server: Server, method: bytes) -> None:
+    paths = known_paths(gpu_server)
+    found = answers(gpu_server, (request(path, method=method, header=odd) for path in paths for odd in HEADERS))
+    assert broken(found) == []
+
+
+def test_what_is_no_request_is_refused(gpu_server: Server) -> None:
+    assert broken(answers(gpu_server, iter(NO_REQUESTS))) == []
+
+
+@pytest.mark.parametrize("header", [b"Host: evil.example", b"Host:", b"Host: \xff", b"Daphne-Root-Path: \xff"])
+@pytest.mark.parametrize("path", [b"/", b"/api/health", b"/ws/gpu"])
+def test_a_header_that_cannot_be_right_is_400_and_one_line_in_the_log(
+    gpu_server: Server, path: bytes, header: bytes
+) -> None:
+    before = len(gpu_server.log)
+    assert status_of(gpu_server, request(path, header=header)) == 400
+    assert all(len(line) < 300 for line in gpu_server.log[before:].splitlines())
+
+
+def test_a_path_that_climbs_reaches_no_file(gpu_server: Server) -> None:
+    for climb in (
+        b"/static/../manage.py",
+        b"/static/..%2f..%2fsecret_key",
+        b"/static/%2e%2e/secret_key",
+        b"/static//etc/passwd",
+    ):
+        assert status_of(gpu_server, request(climb)) == 404
