@@ -14,17 +14,19 @@ class Membership(NamedTuple):
 
 
 # Docker: /docker/<id>, docker-<id>.scope. containerd, CRI-O, Podman: cri-containerd-<id>.scope, crio-<id>.scope,
-# libpod-<id>.scope. Kubernetes with cgroupfs: /kubepods/burstable/pod<uid>/<id>.
+# libpod-<id>.scope. Kubernetes with cgroupfs: /kubepods/burstable/pod<uid>/<id>. Where kubelet says systemd and containerd
+# cgroupfs, the path holds colons: kubepods-burstable-pod<uid>.slice:cri-containerd:<id>.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?=\.scope|/|$)")
-# With the systemd driver the UID's hyphens are underscores: kubepods-burstable-pod<uid>.slice.
-_POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
+# With the systemd driver the UID's hyphens are underscores: kubepods-burstable-pod<uid>.slice. That of a static pod, which
+# kubelet runs from a file, is a hash without hyphens.
+_POD = re.compile(r"[/-]pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?=[./:]|$)")
 
 
 def membership(text: str) -> Membership:
     """What the cgroup paths tell. Of nested containers the innermost counts."""
     container = pod = None
     for line in text.splitlines():
-        path = line.rpartition(":")[2]
+        path = line.split(":", 2)[-1]
         for found in _CONTAINER.finditer(path):
             container = found.group(1)
         for found in _POD.finditer(path):

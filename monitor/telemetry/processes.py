@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,10 +20,13 @@ INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 """PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h: the inode of the first PID namespace."""
 HIDDEN = "hidden by PID namespace: start the container with `pid: host`"
 GONE = "the process is gone, but the driver still counts its memory"
+ZOMBIE = "the process has ended, but the driver still counts its memory; its parent has not taken note (a zombie)"
 FORBIDDEN = "no permission to read /proc/{pid}"
+UNSEEN = "/proc hides the processes of other users here (mounted with hidepid, or systemd's ProtectProc)"
 NOT_CONTAINED = "not in a container"
 NOT_IN_POD = "not in a Kubernetes pod"
 NEEDS_TWO_READINGS = "needs two readings"
+NO_BOOT_TIME = "the kernel does not tell when it was started"
 BY_SETTING = "hidden by SHOW_COMMANDS"
 
 _HOST_FIELDS = (
@@ -32,7 +36,10 @@ _COMMAND_SECONDS = 30.0
 """exec(2) changes the command of a running process, so it is read again so often."""
 _DOUBT_SECONDS = 10.0
 """How long a PID that did not prove to be ours is not looked at again."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_COMMAND_BYTES = 4096
+"""A command line may be megabytes long, and goes to every viewer."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and the marks that turn the direction of the text around them."""
 _DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
 _NOTICE = Notice(
     code="pid_namespace",
@@ -44,6 +51,8 @@ _NOTICE = Notice(
 class _Stat(msgspec.Struct, frozen=True):
     """What /proc/PID/stat says: CPU seconds so far, start in clock ticks after boot, resident pages."""
 
+    has_ended: bool
+    """A zombie without further threads; the first thread alone may end as well, and the process goes on."""
     cpu_seconds: float
     start_ticks: int
     resident_pages: int
@@ -69,7 +78,11 @@ class _Known(msgspec.Struct):
 class ProcessTable:
     """Completes the processes of readings. Used in one thread."""
 
-    def __init__(self, root: str = "/", show_commands: str = "full") -> None:
+    def __init__(
+        self, root: str = "/", show_commands: str = "full", *, is_anothers: Callable[[int], bool] | None = None
+    ) -> None:
+        """`is_anothers` says of a PID that /proc does not show whether it is a process of another user."""
+        self._is_anothers = is_anothers or _is_anothers
         self._proc = os.path.join(root, "proc")
         self._root = root
         self._show = show_commands
@@ -104,9 +117,15 @@ class ProcessTable:
             stat = self._stat(pid)
         except (FileNotFoundError, ProcessLookupError):
             self._known.pop(pid, None)
-            return _without_host(process, "gone", GONE) if self._is_initial else self._hidden(process)
+            if not self._is_initial:
+                return self._hidden(process)
+            if self._is_anothers(pid):
+                return self._without_host(process, "running", UNSEEN)
+            return self._without_host(process, "gone", GONE)
         except PermissionError:
-            return _without_host(process, "running", FORBIDDEN.format(pid=pid))
+            if not self._is_initial:
+                return self._hidden(process)  # whose the PID is in our namespace cannot be proved
+            return self._without_host(process, "running", FORBIDDEN.format(pid=pid))
         known = self._known.get(pid)
         if known is None or known.start_ticks != stat.start_ticks:
             known = self._known[pid] = _Known(stat.start_ticks, is_ours=self._is_initial, doubted_at=-_DOUBT_SECONDS)
@@ -139,9 +158,13 @@ class ProcessTable:
             reasons["container_id"] = NOT_CONTAINED
         if known.contained.pod_id is None:
             reasons["pod_id"] = NOT_IN_POD
-        for field in ("user", "name", "command", "started_at"):
+        for field in ("user", "name", "command"):
             if values[field] is None:
                 reasons[field] = FORBIDDEN.format(pid=process.pid)
+        if values["started_at"] is None:
+            reasons["started_at"] = NO_BOOT_TIME
+        if stat.has_ended:
+            values["status"], values["cpu_percent"], reasons["cpu_percent"] = "gone", None, ZOMBIE
         if self._show != "full":
             values["command"], reasons["command"] = None, BY_SETTING
         if self._show == "none":
@@ -149,8 +172,16 @@ class ProcessTable:
         return msgspec.structs.replace(process, unavailable=reasons, **values)
 
     def _hidden(self, process: GpuProcess) -> GpuProcess:
+        """The row of a PID of another namespace. What nvidia-smi or nvtop say of it they have read in ours: dropped."""
         self._has_hidden = True
-        return _without_host(process, "hidden", HIDDEN)
+        nameless = msgspec.structs.replace(process, user=None, name=None, command=None)
+        return self._without_host(nameless, "hidden", HIDDEN)
+
+    def _without_host(self, process: GpuProcess, status: str, reason: str) -> GpuProcess:
+        """The row with what the driver knows; for what the host should know, the reason (nvtop's own words stay)."""
+        missing = {field: reason for field in _HOST_FIELDS if getattr(process, field) is None}
+        row = msgspec.structs.replace(process, status=status, unavailable={**process.unavailable, **missing})
+        return _without_command(row, self._show)
 
     # ── /proc ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,6 +192,7 @@ class ProcessTable:
         fields = after.split()
         # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name.
         return _Stat(
+            has_ended=fields[0] in b"ZX" and int(fields[17]) <= 1,
             cpu_seconds=(int(fields[11]) + int(fields[12])) / self._ticks,
             start_ticks=int(fields[19]),
             resident_pages=int(fields[21]),
@@ -169,12 +201,20 @@ class ProcessTable:
 
     def _read_facts(self, pid: int, known: _Known, stat: _Stat, now: float) -> None:
         known.read_at = now
-        known.name = _clean(stat.comm)
+        known.name = _clean(stat.comm) or "?"
         try:
             known.user = _user_name(os.stat(f"{self._proc}/{pid}").st_uid)
             with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
-                words = file.read().rstrip(b"\0").decode(errors="replace")
-            known.command = _clean(words.replace("\0", " ")) or f"[{known.name}]"
+                data = file.read(_COMMAND_BYTES + 1)
+            words = _clean(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+            if len(data) > _COMMAND_BYTES:
+                words += "…"
+            if words:
+                known.command = words
+            elif (
+                known.command is None
+            ):  # a kernel's thread has none, and one that has ended no longer; as ps(1) shows it
+                known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
             with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
                 known.contained = membership(file.read())
         except OSError:
@@ -216,15 +256,47 @@ class ProcessTable:
             return None
 
 
-def _without_host(process: GpuProcess, status: str, reason: str) -> GpuProcess:
-    """The row with what the driver knows; for what the host should know, the reason (nvtop's own words stay)."""
-    missing = {field: reason for field in _HOST_FIELDS if getattr(process, field) is None}
-    return msgspec.structs.replace(process, status=status, unavailable={**process.unavailable, **missing})
+def without_commands(gpus: tuple[Gpu, ...], show_commands: str) -> tuple[Gpu, ...]:
+    """The GPUs with no more of each command line than SHOW_COMMANDS lets out."""
+    if show_commands == "full":
+        return gpus
+    return tuple(
+        [
+            msgspec.structs.replace(
+                gpu, processes=tuple([_without_command(each, show_commands) for each in gpu.processes])
+            )
+            if gpu.processes
+            else gpu
+            for gpu in gpus
+        ]
+    )
+
+
+def _without_command(process: GpuProcess, show_commands: str) -> GpuProcess:
+    if show_commands == "full":
+        return process
+    command, reasons = None, {**process.unavailable, "command": BY_SETTING}
+    if show_commands == "name":
+        return msgspec.structs.replace(process, command=command, unavailable=reasons)
+    reasons["name"] = BY_SETTING
+    return msgspec.structs.replace(process, command=command, name=None, unavailable=reasons)
+
+
+def _is_anothers(pid: int) -> bool:
+    """Signal 0 reaches nobody: it only tells whether the process is there."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False  # ours, so /proc would have shown it: it has just begun, or ended
 
 
 def _user_name(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name
+        # Python hands odd bytes on as lone surrogates, which no encoder takes.
+        return _clean(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
     except KeyError:
         return str(uid)
 

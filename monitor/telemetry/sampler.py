@@ -19,7 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from monitor.telemetry import wire
-from monitor.telemetry.processes import ProcessTable
+from monitor.telemetry.processes import ProcessTable, without_commands
 from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.providers.base import Options, Provider, ProviderFailed
 from monitor.telemetry.schema import ProviderReport, Reading
@@ -58,6 +58,7 @@ class Sampler:
 
     def __init__(self, provider: Provider | None, options: Options, sleepers: Sleepers) -> None:
         self._provider = provider
+        self._show_commands = options.show_commands
         self._sleepers = sleepers
         is_real = provider is not None and not provider.is_simulated
         self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
@@ -72,7 +73,7 @@ class Sampler:
             return Reading(sampled_at=now, gpus=self._sleepers.as_gpus(now))
         reading = self._provider.read(now)
         if self._processes is None:
-            return reading
+            return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
         gpus = self._processes.describe(reading.gpus, now)
         if idle := self._idle.let_go(gpus, now, is_watched=is_watched):
             return wire.StartOver(unattached=(*alone, *idle))
