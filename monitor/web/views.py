@@ -1,4 +1,4 @@
-"""The dashboard and the JSON API."""
+"""The JSON API."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -18,8 +16,6 @@ from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web import current
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
-from monitor.web.pieces import context
-from monitor.web.waiting import first_snapshot
 
 
 def json_response(content: Any, status: int = 200) -> HttpResponse:
@@ -30,16 +26,6 @@ def json_response(content: Any, status: int = 200) -> HttpResponse:
 def json_error(status: int, message: str) -> HttpResponse:
     """What is wrong and how to mend it, as `{"error": …}`."""
     return json_response({"error": message}, status=status)
-
-
-@never_cache
-@require_safe
-async def dashboard(request: HttpRequest) -> HttpResponse:
-    """The page with the current values; a first visit right after the start waits a moment for them."""
-    snapshot = await first_snapshot(current.started().hub)
-    home = reverse("dashboard")
-    paths = {"home_path": home, "socket_path": f"{home}ws/dashboard"}
-    return render(request, "monitor/dashboard.html", {**context(snapshot), **paths})
 
 
 @never_cache
