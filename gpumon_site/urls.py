@@ -9,3 +9,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("monitor.web.urls")),
 ]
+
+handler400 = "monitor.web.errors.bad_request"
+handler404 = "monitor.web.errors.not_found"
+handler500 = "monitor.web.errors.server_error"

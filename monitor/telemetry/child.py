@@ -61,7 +61,9 @@ class Child:
         return os.read(self.fileno(), 1 << 18)
 
     def order(self, options: Options) -> None:
-        """Tell it new options."""
+        """Tell it new options. One that was asked to end hears nothing any more: the next is started with them."""
+        if self.is_ending:
+            return
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(msgspec.json.encode(options) + b"\n")

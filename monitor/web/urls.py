@@ -13,5 +13,4 @@ urlpatterns = [
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),
-    path("api/<path:path>", views.no_such_api),
 ]

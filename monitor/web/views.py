@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 
 from gpumon_site.config import Config
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web import current
+from monitor.web.answers import json_error, json_read_only, json_response
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
 
 
-def json_response(content: Any, status: int = 200) -> HttpResponse:
-    """Any struct or plain data as JSON."""
-    return HttpResponse(msgspec.json.encode(content), content_type="application/json", status=status)
-
-
-def json_error(status: int, message: str) -> HttpResponse:
-    """What is wrong and how to mend it, as `{"error": …}`."""
-    return json_response({"error": message}, status=status)
-
-
 @never_cache
-@require_safe
+@json_read_only
 async def health(request: HttpRequest) -> HttpResponse:
     """200 while readings are fresh, 503 when they are stale or no provider answers."""
     running = current.started()
@@ -38,7 +26,7 @@ async def health(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_safe
+@json_read_only
 async def config(request: HttpRequest) -> HttpResponse:
     """The settings in force and where each came from; a secret's value is null."""
     in_force: Config = settings.GPU_MONITOR
@@ -46,7 +34,7 @@ async def config(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_safe
+@json_read_only
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
     latest = current.started().hub.latest
@@ -68,12 +56,7 @@ def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
     return min(found, key=lambda gpu: gpu.state != "ok", default=None)
 
 
-@require_safe
+@json_read_only
 async def schema(request: HttpRequest) -> HttpResponse:
     """JSON Schema of everything the sockets and the API send."""
     return json_response(json_schema())
-
-
-async def no_such_api(request: HttpRequest, path: str) -> HttpResponse:
-    """An address under /api/ that does not exist."""
-    return json_error(404, f"There is no /api/{path}. See docs/api.md.")

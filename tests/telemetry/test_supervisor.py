@@ -254,3 +254,20 @@ def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     supervisor.set_watched(True)  # an order after the end does no harm
+
+
+def test_a_viewer_who_comes_while_the_sampler_is_ending_harms_nothing(watch: Watch) -> None:
+    """The order for the sampler met its closed pipe and ended the telemetry thread: no snapshot ever came again."""
+    supervisor = watch.start(
+        """
+        write(selected(), reading())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True: time.sleep(60)
+        """
+    )
+    watch.until(lambda snapshot: snapshot.stale)
+    for is_watched in (True, False, True):
+        supervisor.set_watched(is_watched)
+        watch.until(lambda snapshot: snapshot.stale)
+    watch.until(is_fresh)
+    assert supervisor.options.is_watched

@@ -1,0 +1,44 @@
+"""`python -m bench [NAME…]`: print the figures, each beside its bound. Exit status 1 when one could not be measured."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+
+from bench import delivery, fast_tick, idle, memory, start, whole_tick
+from bench.figures import CouldNotMeasure, Figure
+from bench.machine import machine
+
+
+def main() -> int:
+    """Measure what is asked for, one after another: nothing else should run meanwhile."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    measures: dict[str, Callable[[], Iterable[Figure]]] = {
+        "fast-tick": fast_tick.measure,
+        "whole-tick": whole_tick.measure,
+        "idle": idle.measure,
+        "delivery": delivery.measure,
+        "start": start.measure,
+        "memory": lambda: memory.measure(given.minutes),
+    }
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)}; all when none is given")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long memory is watched (default: %(default)s)")
+    given = parser.parse_args()
+    if unknown := set(given.names) - measures.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
+    has_failed = False
+    for name in given.names or measures:
+        try:
+            for figure in measures[name]():
+                print(figure.line(), flush=True)
+        except (CouldNotMeasure, AssertionError, OSError, subprocess.SubprocessError) as error:
+            has_failed = True
+            print(f"{name}: could not be measured: {error}", file=sys.stderr, flush=True)
+    print(f"\nMeasured on {machine()}")
+    return int(has_failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

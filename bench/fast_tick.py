@@ -1,0 +1,69 @@
+"""A fast tick of the NVML provider against the bare pynvml calls it makes, both on the fake driver; and which these are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from bench.child import child
+from bench.figures import CouldNotMeasure, Figure
+from bench.host import GPUS, fake_host
+
+_TICKS, _ROUNDS = 150, 9
+STATIC_CALLS = {
+    "nvmlDeviceGetArchitecture",
+    "nvmlDeviceGetBrand",
+    "nvmlDeviceGetCount_v2",
+    "nvmlDeviceGetHandleByIndex_v2",
+    "nvmlDeviceGetMaxClockInfo",
+    "nvmlDeviceGetMaxPcieLinkGeneration",
+    "nvmlDeviceGetMaxPcieLinkWidth",
+    "nvmlDeviceGetName",
+    "nvmlDeviceGetNumFans",
+    "nvmlDeviceGetPciInfo_v3",
+    "nvmlDeviceGetPowerManagementDefaultLimit",
+    "nvmlDeviceGetPowerManagementLimitConstraints",
+    "nvmlDeviceGetTemperatureThreshold",
+    "nvmlDeviceGetUUID",
+    "nvmlDeviceGetVbiosVersion",
+    "nvmlSystemGetCudaDriverVersion_v2",
+    "nvmlSystemGetDriverVersion",
+}
+"""What does not change while a driver is loaded."""
+
+
+def measure() -> Iterator[Figure]:
+    """The figures of a fast tick."""
+    with (
+        fake_host() as host,
+        child("bench.ticks", "provider", environment=host.environment) as provider,
+        child("bench.ticks", "bare", environment=host.environment) as bare,
+    ):
+        for side in (provider, bare):
+            side.ask(_TICKS)  # opens the driver, and Python settles
+        calls = []
+        for side in (provider, bare):
+            host.driver.reset_calls()
+            side.ask(_TICKS)
+            calls.append(host.driver.calls())
+        ours, theirs = calls
+        if missing := {name for name, count in ours.items() if count >= _TICKS * GPUS} ^ theirs.keys():
+            raise CouldNotMeasure(f"the bare side does not make the calls of a fast tick: {', '.join(missing)}")
+        ratios, times = [], []
+        for _ in range(_ROUNDS):
+            tick, floor = provider.ask(_TICKS), bare.ask(_TICKS)
+            ratios.append(tick / floor)
+            times.append(tick / _TICKS * 1e3)
+    yield Figure(
+        median(ratios),
+        "×",
+        1.5,
+        "fast tick: CPU of the provider / of the bare pynvml calls it makes, 8 GPUs × 4 processes",
+    )
+    yield Figure(median(times), " ms", None, "that tick of the provider, all GPUs")
+    made = sum(ours.values()) / _TICKS / GPUS
+    yield Figure(
+        made, "", 22, "NVML calls a GPU and tick, counted by the driver, the tick's share of slow ones included"
+    )
+    static = sum(count for name, count in ours.items() if name in STATIC_CALLS)
+    yield Figure(static, "", 0, f"calls for what never changes, in {_TICKS} ticks")

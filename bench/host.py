@@ -1,0 +1,80 @@
+"""The host that is measured: 8 GPUs with 4 processes each, on the fake driver library, with real processes behind the PIDs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fakes.fake_driver import FakeDriver, build_once
+
+GPUS, PROCESSES = 8, 4
+
+
+class Host:
+    """A fake driver and the processes that use its GPUs. `change` gives every GPU other values."""
+
+    def __init__(self, driver: FakeDriver, folder: Path, pids: list[int]) -> None:
+        self.driver = driver
+        self.folder = folder
+        self._pids = pids
+        self._random = random.Random(8)
+        self.change()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find this driver."""
+        return self.driver.env
+
+    def change(self) -> None:
+        """Other readings of everything that changes on a busy GPU; the driver takes them up within 20 ms."""
+        lines = ["gpus = 8", "sample_period_ms = 4"]
+        pids = iter(self._pids)
+        draw = self._random.randint
+        for gpu in range(GPUS):
+            values = {
+                "utilization": draw(0, 100),
+                "memory_utilization": draw(0, 100),
+                "encoder": draw(0, 100),
+                "decoder": draw(0, 100),
+                "temperature": draw(30, 85),
+                "memory_temperature": draw(30, 95),
+                "power_mw": draw(70_000, 700_000),
+                "sm_clock_mhz": draw(345, 1980),
+                "memory_used_mib": draw(10_000, 70_000),
+                "pcie_rx_rate": draw(1, 30_000_000_000),
+                "pcie_tx_rate": draw(1, 30_000_000_000),
+                "fan_speeds": f"{draw(20, 100)},{draw(20, 100)}",
+                "processes": ",".join(
+                    f"{pid}:C:{draw(100, 9000)}:{draw(1, 100)}:{draw(1, 100)}"
+                    for pid in itertools.islice(pids, PROCESSES)
+                ),
+            }
+            lines += [f"gpu.{gpu}.{key} = {value}" for key, value in values.items()]
+        self.driver.scenario("\n".join(lines))
+
+
+@contextmanager
+def fake_host() -> Iterator[Host]:
+    """A host for the time of a measurement."""
+    library = build_once("current")
+    with tempfile.TemporaryDirectory(prefix="gpumon-bench-") as name:
+        folder = Path(name)
+        # In a container a PID is only believed to be the driver's when its process has the driver open.
+        environment = {**os.environ, "LD_PRELOAD": str(library)}
+        workload = [
+            subprocess.Popen(["sleep", "infinity"], env=environment, start_new_session=True)
+            for _ in range(GPUS * PROCESSES)
+        ]
+        try:
+            yield Host(FakeDriver(library, folder), folder, [process.pid for process in workload])
+        finally:
+            for process in workload:
+                process.kill()
+            for process in workload:
+                process.wait()

@@ -1,0 +1,37 @@
+"""Errors that Django finds before or beside a view: JSON under /api/, Django's own pages elsewhere."""
+
+from __future__ import annotations
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.views import defaults
+
+from monitor.web.answers import json_error
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return f"{request.path_info}/".startswith("/api/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """A host name that is not ours, too many parameters, and the like."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    if isinstance(exception, DisallowedHost):
+        return json_error(400, "The host name asked for is not one of this server's: see GPU_MONITOR_ALLOWED_HOSTS.")
+    return json_error(400, f"The request cannot be understood: {exception}")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """An address that does not exist."""
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return json_error(404, f"There is no {request.path}. See docs/api.md.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """A fault of ours."""
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return json_error(500, "The server made a mistake: its log says which.")
