@@ -23,7 +23,7 @@ from monitor.live.sockets import gpu_feed
 @functools.cache
 def hub() -> Hub:
     """The hub, fed from the first client on."""
-    made = Hub(lambda _snapshot: (), max_rate_hz=30)
+    made = Hub(max_rate_hz=30)
     feed = functools.partial(message.pace, lambda number: made.publish(message.snapshot(number)))
     threading.Thread(target=feed, name="telemetry", daemon=True).start()
     return made

@@ -37,6 +37,11 @@ def collect_if_outdated() -> bool:
         return True
 
 
+def build_id() -> str:
+    """Eight digits that differ when a style or script differs; the version alone does not tell while developing."""
+    return _fingerprint()[:8]
+
+
 def _fingerprint() -> str:
     """Of names, sizes and times, not contents: about 200 files are looked at on every start."""
     digest = hashlib.sha256(f"{version('django')} {version('servestatic')} {settings.STATIC_URL}\n".encode())

@@ -1,31 +1,73 @@
-"""A frame: one snapshot and the bytes made of it, each kind at most once and only when somebody wants it."""
+"""A frame: one snapshot and the bytes made of it, each kind at most once and only when somebody wants it.
+
+A page is drawn by its templates; what is live of it has names. A *value* is a text (and attributes) inside an element,
+made from the snapshot by a table and never by a template: a tick with nothing but new numbers draws no HTML. A *part*
+is an element's whole content, drawn by its template, and only when its key differs: GPUs that come and go, chips, rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from html import escape
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from monitor.live.points import Columns, Point, columns
+from monitor.live.points import Columns, Series
 from monitor.telemetry.schema import Snapshot
 
 
-class Piece(NamedTuple):
-    """A live piece of the page: the element with this id holds this HTML."""
+class Value(NamedTuple):
+    """What stands in the element `name`: its text and those of its attributes that change with it."""
 
     name: str
-    html: str
-    key: str
-    """What it is compared by: the HTML itself, or for a frame around other pieces what decides its structure."""
-    within: str | None
-    """The piece around it."""
+    text: str
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
-class DashboardMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/ws/dashboard` sends. htmx swaps `content`; the scripts of the page read the rest."""
+class Part(NamedTuple):
+    """The content of the element `name`, replaced when `key` changes."""
+
+    name: str
+    key: Hashable
+    """What decides the structure of the content; values in it are none of it."""
+    draw: Callable[[], str]
+    is_rows: bool = False
+    """A list of elements with ids: those that stay are kept as they are, so that focus and selection survive."""
+
+    @property
+    def mark(self) -> str:
+        """The key as the page holds it, to tell a part that it has from one that it has not."""
+        return f"{zlib.crc32(repr(self.key).encode()):08x}"
+
+
+class Pieces(NamedTuple):
+    """Everything live on one page at one snapshot. A part comes before the parts within it."""
+
+    parts: Sequence[Part]
+    values: Sequence[Value]
+    title: str
+    """Of the browser's tab: leads with the trouble where there is one."""
+    level: Literal["ok", "warning", "critical"]
+
+
+class View(NamedTuple):
+    """One kind of page, as the pages define it."""
+
+    name: str
+    """Distinct: clients with the same name share bytes."""
+    pieces: Callable[[Snapshot], Pieces]
+    gpu: str | None = None
+    """UUID of the GPU whose charts the page shows; None for the sparklines of all."""
+
+
+class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/ws/dashboard` sends. htmx takes `content`; the scripts of the page read the rest."""
 
     kind: Literal["full", "delta"]
+    version: str
+    """Of the running server: a page made by another one should be loaded anew."""
     seq: int
     time: float
     sampled_at: float | None
@@ -33,33 +75,57 @@ class DashboardMessage(msgspec.Struct, frozen=True, kw_only=True):
     age_seconds: float | None
     stale_reason: str | None
     poll_interval_seconds: float | None
+    title: str
+    level: Literal["ok", "warning", "critical"]
     content: str
+    """`<hx-set id=…>` gives an element another text and attributes, `<hx-part id=… key=…>` other content."""
     points: Columns
 
-
-Render = Callable[[Snapshot], Sequence[Piece]]
-"""Draws the page's live pieces; given by the pages, which live does not know."""
 
 _encoder = msgspec.json.Encoder()
 
 
-def changed(pieces: Sequence[Piece], before: Sequence[Piece]) -> list[Piece]:
-    """The pieces that are not as before, without those that a changed piece around them brings along."""
-    known = {piece.name: piece.key for piece in before}
-    fresh: set[str] = set()
-    found = []
-    for piece in pieces:  # a piece comes before the pieces within it
-        if piece.within in fresh:
-            fresh.add(piece.name)
-        elif known.get(piece.name) != piece.key:
-            fresh.add(piece.name)
-            found.append(piece)
-    return found
+def as_html(parts: Iterable[tuple[Part, str]], values: Iterable[Value]) -> str:
+    """Parts with their HTML, then values, as the page's htmx extension takes them (static/js/pieces.js)."""
+    chunks = [
+        f'<hx-{"rows" if part.is_rows else "part"} id="{part.name}" key="{part.mark}">{html}'
+        f"</hx-{'rows' if part.is_rows else 'part'}>"
+        for part, html in parts
+    ]
+    for name, text, attributes in values:
+        given = "".join([f' {key}="{escape(value)}"' for key, value in attributes]) if attributes else ""
+        chunks.append(f"<hx-set id={name}{given}>{escape(text, quote=False)}</hx-set>")
+    return "".join(chunks)
 
 
-def partials(pieces: Iterable[Piece]) -> str:
-    """The pieces as htmx takes them: each replaces the content of the element with its id."""
-    return "".join(f'<hx-partial id="{piece.name}">{piece.html}</hx-partial>' for piece in pieces)
+class _Drawn:
+    """One view of one frame: its pieces, and the HTML of its parts as far as somebody wanted it."""
+
+    def __init__(self, pieces: Pieces, before: _Drawn | None) -> None:
+        self.pieces = pieces
+        self.values = {value.name: value for value in pieces.values}
+        self.keys = {part.name: part.key for part in pieces.parts}
+        # The structure is the same under the same key. Values in it may be old: a full message sets them all after it.
+        self._html: dict[str, str] = {}
+        if before is not None:
+            kept = before._html.items()
+            self._html = {name: html for name, html in kept if before.keys[name] == self.keys.get(name, before)}
+        self.full: str | None = None
+        self.delta: str | None = None
+
+    def html(self, part: Part) -> str:
+        if part.name not in self._html:
+            self._html[part.name] = part.draw()
+        return self._html[part.name]
+
+    def everything(self) -> str:
+        return as_html([(part, self.html(part)) for part in self.pieces.parts], self.pieces.values)
+
+    def changes(self, before: _Drawn) -> str:
+        parts = [part for part in self.pieces.parts if before.keys.get(part.name, before) != part.key]
+        known = before.values
+        values = [value for value in self.pieces.values if known.get(value.name) != value]
+        return as_html([(part, self.html(part)) for part in parts], values)
 
 
 class Frame:
@@ -69,22 +135,21 @@ class Frame:
         self,
         number: int,
         snapshot: Snapshot,
-        render: Render,
         *,
-        previous: Frame | None,
-        since: Sequence[Point],
-        ring: Sequence[Point],
+        minute: Series,
+        quarter: Series,
+        version: str,
+        previous: Frame | None = None,
     ) -> None:
         self.number = number
         self.snapshot = snapshot
-        self._render = render
         self._previous = previous
         if previous is not None:
             previous._previous = None  # one frame back is enough: further back a client is given the full one
-        self._since, self._ring = since, ring
-        self._pieces: Sequence[Piece] | None = None
-        self._full: str | None = None
-        self._delta: str | None = None
+        self._version = version
+        self._minute, self._quarter = minute, quarter
+        self._minute_to, self._quarter_to = minute.newest, quarter.newest
+        self._drawn: dict[str, _Drawn] = {}
         self._feed: str | None = None
 
     def feed(self) -> str:
@@ -93,29 +158,37 @@ class Frame:
             self._feed = _encoder.encode(self.snapshot).decode()
         return self._feed
 
-    def dashboard(self, seen: int) -> str:
+    def page(self, view: View, seen: int) -> str:
         """The message for a page that has frame `seen`: what changed since, or everything."""
-        if seen == self.number - 1 and self._previous is not None:
-            if self._delta is None:
-                pieces = changed(self.pieces(), self._previous.pieces())
-                self._delta = self._message("delta", pieces, self._since)
-            return self._delta
-        if self._full is None:
-            whole = [piece for piece in self.pieces() if piece.within is None]
-            self._full = self._message("full", whole, self._ring)
-        return self._full
+        drawn, before = self._draw(view), self._previous
+        if before is not None and seen == before.number:
+            if drawn.delta is None:
+                drawn.delta = self._message(
+                    "delta", drawn, drawn.changes(before._draw(view)), self._points(view, before)
+                )
+            return drawn.delta
+        if drawn.full is None:
+            drawn.full = self._message("full", drawn, drawn.everything(), self._points(view, None))
+        return drawn.full
 
-    def pieces(self) -> Sequence[Piece]:
-        """The page's live pieces, drawn once."""
-        if self._pieces is None:
-            self._pieces = self._render(self.snapshot)
-        return self._pieces
+    def _draw(self, view: View) -> _Drawn:
+        if view.name not in self._drawn:
+            before = self._previous._drawn.get(view.name) if self._previous else None
+            self._drawn[view.name] = _Drawn(view.pieces(self.snapshot), before)
+        return self._drawn[view.name]
 
-    def _message(self, kind: Literal["full", "delta"], pieces: Iterable[Piece], points: Sequence[Point]) -> str:
+    def _points(self, view: View, before: Frame | None) -> Columns:
+        if view.gpu is None:
+            return self._minute.columns(after=before._minute_to if before else 0, up_to=self._minute_to)
+        after = before._quarter_to if before else 0
+        return self._quarter.columns(after=after, up_to=self._quarter_to, gpu=view.gpu)
+
+    def _message(self, kind: Literal["full", "delta"], drawn: _Drawn, content: str, points: Columns) -> str:
         snapshot = self.snapshot
         return _encoder.encode(
-            DashboardMessage(
+            PageMessage(
                 kind=kind,
+                version=self._version,
                 seq=snapshot.seq,
                 time=snapshot.time,
                 sampled_at=snapshot.sampled_at,
@@ -123,7 +196,9 @@ class Frame:
                 age_seconds=snapshot.age_seconds,
                 stale_reason=snapshot.stale_reason,
                 poll_interval_seconds=snapshot.poll_interval_seconds,
-                content=partials(pieces),
-                points=columns(points),
+                title=drawn.pieces.title,
+                level=drawn.pieces.level,
+                content=content,
+                points=points,
             )
         ).decode()

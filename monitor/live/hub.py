@@ -6,8 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from monitor.live.frames import Frame, Render
-from monitor.live.points import Point, Ring
+from monitor.live.frames import Frame
+from monitor.live.points import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
 from monitor.telemetry.schema import Snapshot
 
 
@@ -16,18 +16,20 @@ class Hub:
 
     def __init__(
         self,
-        render: Render,
         *,
         max_rate_hz: float,
+        version: str = "",
         on_watched: Callable[[bool], None] | None = None,
     ) -> None:
-        self._render = render
+        self._version = version
         self._shortest = 1 / max_rate_hz
         self._on_watched = on_watched
         self._lock = threading.Lock()
         self._latest: Snapshot | None = None
-        self._ring = Ring()
-        self._new_points: list[Point] = []
+        self.minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
+        """The last minute of every GPU, each reading of it."""
+        self.quarter = Series(QUARTER_METRICS, seconds=QUARTER_SECONDS, step_seconds=1.0)
+        """The last 15 minutes of every GPU, one reading a second."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._frame: Frame | None = None
@@ -42,9 +44,8 @@ class Hub:
         """Take the newest snapshot. Wakes the event loop only when somebody waits for it."""
         with self._lock:
             self._latest = snapshot
-            point = self._ring.add(snapshot)
-            if point is not None and self._loop is not None:
-                self._new_points.append(point)
+            self.minute.add(snapshot)
+            self.quarter.add(snapshot)
             loop = self._loop
             if loop is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(self._arrived)
@@ -68,7 +69,6 @@ class Hub:
         if is_first:
             with self._lock:
                 self._loop = asyncio.get_running_loop()
-                self._new_points = []
             self._frame = None
             self._cut_at = 0.0
             if self._on_watched:
@@ -80,7 +80,6 @@ class Hub:
         if self.client_count == 0:
             with self._lock:
                 self._loop = None
-                self._new_points = []
             self._frame = None
             if self._planned is not None:
                 self._planned.cancel()
@@ -114,14 +113,19 @@ class Hub:
 
     def _cut(self) -> None:
         self._planned = None
-        with self._lock:
-            snapshot, since, self._new_points = self._latest, self._new_points, []
-            ring = self._ring.all()
-        if snapshot is None or (self._frame is not None and self._frame.snapshot is snapshot):
-            return
+        with self._lock:  # so that the snapshot and the newest points belong together
+            snapshot = self._latest
+            if snapshot is None or (self._frame is not None and self._frame.snapshot is snapshot):
+                return
+            self._frame = Frame(
+                1 if self._frame is None else self._frame.number + 1,
+                snapshot,
+                minute=self.minute,
+                quarter=self.quarter,
+                version=self._version,
+                previous=self._frame,
+            )
         self._cut_at = asyncio.get_running_loop().time()
-        number = 1 if self._frame is None else self._frame.number + 1
-        self._frame = Frame(number, snapshot, self._render, previous=self._frame, since=since, ring=ring)
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)

@@ -1,80 +1,112 @@
-"""The last minute of every GPU's utilization and memory, as columns that a chart takes as they are."""
+"""Readings kept in memory as columns that a chart takes as they are: the last minute of all GPUs, and longer of one.
+
+Points lie by their time: a gap in the readings stays a gap. One thread adds; columns may be asked for from any.
+"""
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Gpu, Snapshot
 
-RING_SECONDS = 60.0
-
-
-class Point(msgspec.Struct, frozen=True):
-    """One reading of all GPUs. Percentages; None where unknown."""
-
-    time: float
-    gpus: tuple[str, ...]
-    """UUIDs, in the order of the values."""
-    utilization: tuple[float | None, ...]
-    memory: tuple[float | None, ...]
+MINUTE_SECONDS = 60.0
+QUARTER_SECONDS = 900.0
+MINUTE_METRICS = ("utilization_percent", "memory_used_percent")
+"""What the sparklines of all GPUs show."""
+QUARTER_METRICS = (
+    *MINUTE_METRICS,
+    "temperature_celsius",
+    "power_watts",
+    "sm_clock_mhz",
+    "pcie_rx_bytes_per_second",
+    "pcie_tx_bytes_per_second",
+)
+"""What the charts of one GPU's page show."""
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Points side by side: `utilization[i]` and `memory[i]` belong to `gpus[i]` and are as long as `time`."""
+    """Points side by side: `series[metric][i]` belongs to `gpus[i]` and is as long as `time`."""
 
     time: list[float]
+    """When the GPUs were read, Unix seconds."""
     gpus: tuple[str, ...]
-    utilization: list[list[float | None]]
-    memory: list[list[float | None]]
+    """UUIDs."""
+    series: dict[str, list[list[float | None]]]
+    """By the schema's names; null where a value is unknown."""
 
 
-def columns(points: Iterable[Point]) -> Columns:
-    """The points of the newest set of GPUs; a point that knew a GPU by another place is moved to it."""
-    rows = list(points)
-    gpus = rows[-1].gpus if rows else ()
-    places = {row.gpus: {uuid: place for place, uuid in enumerate(row.gpus)} for row in rows}
+class _Row(NamedTuple):
+    """One reading of all GPUs."""
 
-    def column(uuid: str, of: str) -> list[float | None]:
-        return [
-            None if (place := places[row.gpus].get(uuid)) is None else getattr(row, of)[place] for row in rows
-        ]  # fmt: skip
-
-    return Columns(
-        time=[row.time for row in rows],
-        gpus=gpus,
-        utilization=[column(uuid, "utilization") for uuid in gpus],
-        memory=[column(uuid, "memory") for uuid in gpus],
-    )
+    number: int
+    time: float
+    gpus: tuple[str, ...]
+    values: array[float]
+    """GPU by GPU, metric by metric; NaN where unknown. An array: a row of objects takes ten times as much."""
 
 
-class Ring:
-    """The points of the last minute of readings. One thread adds; `all` may be called from any."""
+class Series:
+    """The readings of the last `seconds`, at most one in `step_seconds`."""
 
-    def __init__(self, seconds: float = RING_SECONDS) -> None:
+    def __init__(self, metrics: Sequence[str], *, seconds: float, step_seconds: float = 0.0) -> None:
+        self._metrics = tuple(metrics)
         self._seconds = seconds
-        self._points: deque[Point] = deque()
+        # A reading a little early on its own grid is the one that is due.
+        self._shortest = 0.9 * step_seconds
+        self._rows: deque[_Row] = deque()
+        self.newest = 0
+        """The number of the newest reading kept; it rises by one with each."""
 
-    def add(self, snapshot: Snapshot) -> Point | None:
-        """Keep the snapshot's reading; None if it holds no newer one. A gap in readings stays a gap in time."""
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep the snapshot's reading, if it holds a newer one."""
         at = snapshot.sampled_at
-        if at is None or snapshot.stale or (self._points and self._points[-1].time == at):
-            return None
-        if self._points and self._points[-1].time > at:
-            self._points.clear()  # the clock was set back: what was later is no longer the past
-        point = Point(
-            time=at,
-            gpus=tuple(gpu.uuid for gpu in snapshot.gpus),
-            utilization=tuple(gpu.utilization_percent for gpu in snapshot.gpus),
-            memory=tuple(gpu.memory_used_percent for gpu in snapshot.gpus),
-        )
-        self._points.append(point)
-        while self._points[0].time < at - self._seconds:
-            self._points.popleft()
-        return point
+        if at is None or snapshot.stale:
+            return
+        if self._rows and self._rows[-1].time > at:
+            self._rows.clear()  # the clock was set back: what was later is no longer the past
+        if self._rows and (at == self._rows[-1].time or at - self._rows[-1].time < self._shortest):
+            return
+        values = array("d", [_figure(gpu, metric) for gpu in snapshot.gpus for metric in self._metrics])
+        uuids = tuple([gpu.uuid for gpu in snapshot.gpus])
+        if self._rows and self._rows[-1].gpus == uuids:
+            uuids = self._rows[-1].gpus  # one tuple for all
+        self._rows.append(_Row(self.newest + 1, at, uuids, values))
+        self.newest += 1
+        while self._rows[0].time < at - self._seconds:
+            self._rows.popleft()
 
-    def all(self) -> list[Point]:
-        """Every point, the oldest first."""
-        return list(self._points.copy())
+    def columns(self, *, after: int = 0, up_to: int, gpu: str | None = None) -> Columns:
+        """The readings numbered above `after` and not above `up_to`, of the newest set of GPUs or of one alone."""
+        rows = [row for row in self._rows.copy() if after < row.number <= up_to]
+        gpus = (gpu,) if gpu is not None else rows[-1].gpus if rows else ()
+        places = {row.gpus: {uuid: place for place, uuid in enumerate(row.gpus)} for row in rows}
+        width = len(self._metrics)
+
+        def column(uuid: str, metric: int) -> list[float | None]:
+            # A row that knew the GPU by another place is looked up there.
+            found = [(row.values, places[row.gpus].get(uuid)) for row in rows]
+            return [_known(values, place, width, metric) for values, place in found]
+
+        return Columns(
+            time=[round(row.time, 3) for row in rows],
+            gpus=gpus,
+            series={name: [column(uuid, metric) for uuid in gpus] for metric, name in enumerate(self._metrics)},
+        )
+
+
+def _figure(gpu: Gpu, metric: str) -> float:
+    value: float | None = getattr(gpu, metric)
+    return math.nan if value is None else round(value, 1)
+
+
+def _known(values: array[float], place: int | None, width: int, metric: int) -> float | None:
+    if place is None:
+        return None
+    value = values[place * width + metric]
+    return None if math.isnan(value) else value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import threading
 
-from monitor.live.frames import Render
 from monitor.live.hub import Hub
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.supervisor import Supervisor
@@ -18,14 +17,14 @@ class Live:
     def __init__(
         self,
         options: Options,
-        render: Render,
         *,
         host: str,
         timeout_seconds: float,
         max_rate_hz: float,
         with_system_metrics: bool,
+        version: str,
     ) -> None:
-        self.hub = Hub(render, max_rate_hz=max_rate_hz, on_watched=self._watched)
+        self.hub = Hub(max_rate_hz=max_rate_hz, version=version, on_watched=self._watched)
         self.supervisor = Supervisor(
             options,
             self.hub.publish,

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from monitor.live.backpressure import flow_of
-from monitor.live.frames import Frame
+from monitor.live.frames import Frame, View
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
 
@@ -160,15 +160,25 @@ def gpu_feed(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Recei
     return app
 
 
-def dashboard(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """`/ws/dashboard`: fragments and chart points for the pages, which are of this site."""
+def dashboard(
+    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], View | None]
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """`/ws/dashboard?view=`: fragments and chart points for the pages, which are of this site.
+
+    `view_named` knows the pages, the empty name too; one it does not know is refused.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if not origins.allow(scope, without_origin=False):
+        view = view_named(_query(scope, "view") or "")
+        if view is None or not origins.allow(scope, without_origin=False):
             await _refuse(receive, send)
             return
+
+        def payload(frame: Frame, seen: int) -> str:
+            return frame.page(view, seen)
+
         await receive()
-        await serve(hub(), "dashboard", receive, send, payload=Frame.dashboard, hear=_hear_nothing, pace=Pace())
+        await serve(hub(), "dashboard", receive, send, payload=payload, hear=_hear_nothing, pace=Pace())
 
     return app
 

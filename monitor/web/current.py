@@ -7,10 +7,11 @@ import socket
 
 from django.conf import settings
 
+from gpumon_site import __version__
 from gpumon_site.config import Config
+from gpumon_site.static_build import build_id
 from monitor.live.running import Live
 from monitor.telemetry.providers.base import Options
-from monitor.web.pieces import render
 
 
 def options_of(config: Config) -> Options:
@@ -32,12 +33,18 @@ def live() -> Live:
     config: Config = settings.GPU_MONITOR
     return Live(
         options_of(config),
-        render,
         host=socket.gethostname(),
         timeout_seconds=config.sampler_timeout_ms / 1000,
         max_rate_hz=config.ws_max_rate_hz,
         with_system_metrics=config.enable_system_metrics,
+        version=version(),
     )
+
+
+@functools.cache
+def version() -> str:
+    """Of the running server and its pages: an open page that was made by another one offers to be loaded anew."""
+    return f"{__version__}-{build_id()}"
 
 
 def started() -> Live:

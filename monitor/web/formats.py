@@ -1,61 +1,84 @@
-"""How values look: the number formats of the design, as (number, unit). A thin space stands before every unit."""
+"""How values look: the number formats of the design. Each gives the number alone; the unit stands beside it, in `UNITS`.
+
+Where the unit depends on the size, it is chosen once for a place (by its total or limit) and not by the value of the
+moment, so that nothing jumps: `memory_form`, `power_form`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 THIN = "\u2009"
+"""Thin space: stands before every unit."""
 GIB = 1 << 30
 MIB = 1 << 20
-Text = tuple[str, str]
 
 
-def percent(value: float) -> Text:
-    """Whole percent."""
-    return f"{value:.0f}", "%"
+class Form(NamedTuple):
+    """A number format and its unit."""
+
+    number: Callable[[Any], str]
+    unit: str
+
+    def text(self, value: Any) -> str:
+        """Number and unit."""
+        return f"{self.number(value)}{THIN}{self.unit}" if self.unit else self.number(value)
 
 
-def memory(value: float) -> Text:
-    """GiB with one decimal, MiB below 1 GiB."""
-    return (f"{value / MIB:.0f}", "MiB") if 0 < value < GIB else (f"{value / GIB:.1f}", "GiB")
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
 
 
-def watts(value: float) -> Text:
-    """Whole watts, from 1000 on kW with two decimals."""
-    return (f"{value:.0f}", "W") if value < 1000 else (f"{value / 1000:.2f}", "kW")
+def _one_decimal_of(scale: float) -> Callable[[float], str]:
+    return lambda value: f"{value / scale:.1f}"
 
 
-def celsius(value: float) -> Text:
-    """Whole degrees."""
-    return f"{value:.0f}", "°C"
+PERCENT = Form(_whole, "%")
+WATTS = Form(_whole, "W")
+KILOWATTS = Form(lambda value: f"{value / 1000:.2f}", "kW")
+CELSIUS = Form(_whole, "°C")
+MHZ = Form(_whole, "MHz")
+GIBIBYTES = Form(_one_decimal_of(GIB), "GiB")
+MEBIBYTES = Form(lambda value: f"{value / MIB:.0f}", "MiB")
+GIGABYTES_PER_SECOND = Form(_one_decimal_of(1e9), "GB/s")
+LOAD = Form(lambda value: f"{value:.2f}", "")
+COUNT = Form(lambda value: f"{value:d}", "")
+PLAIN = Form(str, "")
+YES_NO = Form(lambda value: "yes" if value else "no", "")
+ON_OFF = Form(lambda value: "on" if value else "off", "")
 
 
-def mhz(value: float) -> Text:
-    """Whole MHz."""
-    return f"{value:.0f}", "MHz"
+def memory_form(total: float | None) -> Form:
+    """GiB with one decimal; MiB where the whole is below 1 GiB."""
+    return MEBIBYTES if total is not None and 0 < total < GIB else GIBIBYTES
 
 
-def bytes_per_second(value: float) -> Text:
-    """GB/s with one decimal, MB/s below 0.1 GB/s."""
-    return (f"{value / 1e9:.1f}", "GB/s") if value >= 1e8 or value == 0 else (f"{value / 1e6:.1f}", "MB/s")
+def power_form(limit: float | None) -> Form:
+    """Whole watts; kW with two decimals where the limit is 1000 W or more."""
+    return KILOWATTS if limit is not None and limit >= 1000 else WATTS
 
 
-def plain(value: object) -> Text:
-    """Text or a number as it is."""
-    return str(value), ""
+def memory(value: float) -> str:
+    """One amount by itself: GiB with one decimal, MiB below 1 GiB."""
+    return memory_form(value).text(value)
 
 
-def yes_no(value: bool) -> Text:
-    """yes or no."""
-    return ("yes" if value else "no"), ""
+def bytes_per_second(value: float) -> str:
+    """One rate by itself: GB/s with one decimal."""
+    return GIGABYTES_PER_SECOND.text(value)
 
 
-def load(value: float) -> Text:
-    """Two decimals."""
-    return f"{value:.2f}", ""
+def energy(joules: float) -> str:
+    """Wh, kWh or MWh, three digits."""
+    hours = joules / 3600
+    for unit, scale in (("MWh", 1e6), ("kWh", 1e3)):
+        if hours >= scale:
+            return f"{hours / scale:.3g}{THIN}{unit}" if hours < 1000 * scale else f"{hours / scale:.0f}{THIN}{unit}"
+    return f"{hours:.0f}{THIN}Wh"
 
 
-def duration(value: float) -> Text:
+def duration(value: float) -> str:
     """The two largest units: 41 d 6 h, 1 min 12 s."""
     seconds = int(value)
     parts = [
@@ -66,24 +89,4 @@ def duration(value: float) -> Text:
     ]
     while len(parts) > 1 and parts[0][0] == 0:
         parts.pop(0)
-    return " ".join(f"{number}{THIN}{unit}" for number, unit in parts[:2]), ""
-
-
-def fans(value: tuple[object, ...]) -> Text:
-    """Every fan's speed in percent, or in turns a minute where that is all that is known."""
-    texts = []
-    for fan in value:
-        share, turns = getattr(fan, "speed_percent", None), getattr(fan, "speed_rpm", None)
-        texts.append(
-            "—" if share is None and turns is None else f"{share:.0f}" if share is not None else f"{turns:.0f}"
-        )
-    is_rpm = bool(value) and all(getattr(fan, "speed_percent", None) is None for fan in value)
-    return (" · ".join(texts), "RPM" if is_rpm else "%") if value else ("none", "")
-
-
-FORMATS: Mapping[str, Callable[..., Text]] = {
-    function.__name__: function
-    for function in (
-        percent, memory, watts, celsius, mhz, bytes_per_second, plain, yes_no, load, duration, fans,
-    )
-}  # fmt: skip
+    return " ".join(f"{number}{THIN}{unit}" for number, unit in parts[:2])

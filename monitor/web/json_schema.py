@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from monitor.live import frames, points
-from monitor.live.frames import DashboardMessage
+from monitor.live.frames import PageMessage
 from monitor.telemetry import schema
 from monitor.telemetry.schema import Snapshot
 from monitor.web import health
@@ -40,7 +40,7 @@ def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12: `$defs` holds every struct; the root is the Snapshot, which `/ws/gpu` sends."""
     (root, _, _), components = msgspec.json.schema_components(
-        (Snapshot, DashboardMessage, Health), ref_template="#/$defs/{name}"
+        (Snapshot, PageMessage, Health), ref_template="#/$defs/{name}"
     )
     docs: dict[str, dict[str, str]] = {}
     for module in (schema, points, frames, health):

@@ -10,6 +10,7 @@ from monitor.live.hub import Hub
 from monitor.live.origin import Origins
 from monitor.live.sockets import Receive, Scope, Send, dashboard, gpu_feed
 from monitor.web import current
+from monitor.web.pages import view_named
 
 
 def _hub() -> Hub:
@@ -28,7 +29,7 @@ def router() -> URLRouter:
     return URLRouter(
         [
             re_path(r"^ws/gpu$", gpu_feed(_hub, origins)),  # type: ignore[arg-type]
-            re_path(r"^ws/dashboard$", dashboard(_hub, origins)),  # type: ignore[arg-type]
+            re_path(r"^ws/dashboard$", dashboard(_hub, origins, view_named)),  # type: ignore[arg-type]
             re_path(r"", _no_such_socket),  # type: ignore[arg-type]
         ]
     )

@@ -1,4 +1,4 @@
-"""The dashboard and the JSON API."""
+"""The JSON API."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import time
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 
 from gpumon_site.config import Config
 from monitor.telemetry.schema import Gpu, Snapshot
@@ -17,18 +14,6 @@ from monitor.web import current
 from monitor.web.answers import json_error, json_read_only, json_response
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
-from monitor.web.pieces import context
-from monitor.web.waiting import first_snapshot
-
-
-@never_cache
-@require_safe
-async def dashboard(request: HttpRequest) -> HttpResponse:
-    """The page with the current values; a first visit right after the start waits a moment for them."""
-    snapshot = await first_snapshot(current.started().hub)
-    home = reverse("dashboard")
-    paths = {"home_path": home, "socket_path": f"{home}ws/dashboard"}
-    return render(request, "monitor/dashboard.html", {**context(snapshot), **paths})
 
 
 @never_cache

@@ -25,8 +25,9 @@ def feed(server: Server, query: str = "", **options: Any) -> ClientConnection:
     return connect(f"{server.ws}/ws/gpu{query}", **options)
 
 
-def page(server: Server, origin: str | None = "") -> ClientConnection:
-    return connect(f"{server.ws}/ws/dashboard", origin=server.url if origin == "" else origin)  # type: ignore[arg-type]
+def page(server: Server, origin: str | None = "", view: str = "cards") -> ClientConnection:
+    address = f"{server.ws}/ws/dashboard?view={view}"
+    return connect(address, origin=server.url if origin == "" else origin)  # type: ignore[arg-type]
 
 
 def clients(server: Server) -> int:
@@ -81,13 +82,33 @@ def test_a_page_gets_everything_first_and_then_what_changed(server: Server) -> N
         full, delta = json.loads(client.recv(timeout=10)), json.loads(client.recv(timeout=10))
     assert (full["kind"], delta["kind"]) == ("full", "delta")
     assert len(full["points"]["gpus"]) == 8
-    assert '<hx-partial id="overview">' in full["content"]
-    assert '<hx-partial id="overview">' not in delta["content"]
+    assert '<hx-part id="overview"' in full["content"]
+    assert '<hx-part id="overview"' not in delta["content"]
+    assert "<hx-set id=g0-" in delta["content"]
     assert 0 < len(delta["content"]) < len(full["content"])
     assert len(delta["points"]["time"]) >= 1
     schema = server.json("/api/schema")
     for message in (full, delta):
-        jsonschema.validate(message, {**schema["$defs"]["DashboardMessage"], "$defs": schema["$defs"]})
+        jsonschema.validate(message, {**schema["$defs"]["PageMessage"], "$defs": schema["$defs"]})
+
+
+def test_the_page_of_one_gpu_gets_its_own_pieces_and_points(server: Server) -> None:
+    uuid = server.json("/api/snapshot")["gpus"][3]["uuid"]
+    with page(server, view=f"gpu:{uuid}") as client:
+        message = json.loads(client.recv(timeout=10))
+    assert message["points"]["gpus"] == [uuid]
+    assert "power_watts" in message["points"]["series"]
+    assert "<hx-set id=c-p>" in message["content"]
+
+
+def test_many_gpus_come_as_tiles_where_tiles_are_asked_for(server: Server) -> None:
+    with page(server, view="tiles") as client:
+        assert 'class="tile"' in json.loads(client.recv(timeout=10))["content"]
+
+
+def test_a_page_that_does_not_exist_is_refused(server: Server) -> None:
+    with pytest.raises(InvalidStatus), page(server, view="other"):
+        pass
 
 
 def test_a_returning_page_is_given_the_last_minute(server: Server) -> None:

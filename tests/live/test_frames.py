@@ -4,77 +4,164 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from html.parser import HTMLParser
 
-from monitor.live.frames import Frame, Piece, changed
-from monitor.live.points import Point
-from monitor.telemetry.schema import Snapshot
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-
-def piece(name: str, html: str, *, key: str | None = None, within: str | None = None) -> Piece:
-    return Piece(name, html, html if key is None else key, within)
+from monitor.live.frames import Frame, Part, Pieces, Value, View
+from monitor.live.points import Series
+from monitor.telemetry.schema import Gpu, Snapshot
 
 
 class Drawing:
-    """Renders what it is told and counts."""
+    """A page that shows what it is told, and counts how often it is asked and drawn."""
 
-    def __init__(self, *pieces: Piece) -> None:
-        self.pieces = pieces
-        self.count = 0
+    def __init__(self) -> None:
+        self.values: Sequence[Value] = ()
+        self.keys: dict[str, str] = {}
+        self.asked = 0
+        self.drawn: list[str] = []
+        self.view = View("page", self._pieces)
 
-    def __call__(self, snapshot: Snapshot) -> Sequence[Piece]:
-        self.count += 1
-        return self.pieces
+    def _pieces(self, snapshot: Snapshot) -> Pieces:
+        self.asked += 1
+        parts = [Part(name, key, self._drawing(name, key)) for name, key in self.keys.items()]
+        return Pieces(parts, self.values, "title", "ok")
 
+    def _drawing(self, name: str, key: str) -> object:
+        def draw() -> str:
+            self.drawn.append(f"{name}={key}")
+            return f"<i>{key}</i>"
 
-def frame(number: int, drawing: Drawing, previous: Frame | None = None) -> Frame:
-    points = [Point(float(number), ("a",), (1.0,), (2.0,))]
-    snapshot = Snapshot(host="h", seq=number, time=1.0)
-    return Frame(number, snapshot, drawing, previous=previous, since=points, ring=[*points, *points])
-
-
-def test_only_pieces_whose_html_changed_are_sent() -> None:
-    before = [piece("a", "1"), piece("b", "2")]
-    assert [each.name for each in changed([piece("a", "1"), piece("b", "3")], before)] == ["b"]
-
-
-def test_a_piece_around_others_is_sent_only_when_its_structure_changes() -> None:
-    before = [piece("rows", "<td>1", key="k"), piece("cell", "1", within="rows")]
-    same = [piece("rows", "<td>2", key="k"), piece("cell", "2", within="rows")]
-    other = [piece("rows", "<td>2", key="l"), piece("cell", "2", within="rows")]
-    assert [each.name for each in changed(same, before)] == ["cell"]
-    assert [each.name for each in changed(other, before)] == ["rows"]
+        return draw
 
 
-def test_a_client_one_frame_behind_gets_the_delta_and_one_point() -> None:
-    first = frame(1, Drawing(piece("a", "1"), piece("b", "x")))
-    second = frame(2, Drawing(piece("a", "2"), piece("b", "x")), previous=first)
-    message = json.loads(second.dashboard(1))
+class Frames:
+    """Frames one after another, as the hub cuts them."""
+
+    def __init__(self) -> None:
+        self.drawing = Drawing()
+        self.minute = Series(("utilization_percent",), seconds=60)
+        self.quarter = Series(("utilization_percent", "power_watts"), seconds=900, step_seconds=1)
+        self.newest: Frame | None = None
+
+    def cut(self, *values: Value, **keys: str) -> Frame:
+        self.drawing.values, self.drawing.keys = values, keys
+        number = self.newest.number + 1 if self.newest else 1
+        gpus = (Gpu(index=0, uuid="a", name="x", utilization_percent=number), Gpu(index=1, uuid="b", name="x"))
+        snapshot = Snapshot(host="h", seq=number, time=1.0, sampled_at=float(number), gpus=gpus)
+        self.minute.add(snapshot)
+        self.quarter.add(snapshot)
+        self.newest = Frame(
+            number, snapshot, minute=self.minute, quarter=self.quarter, version="1", previous=self.newest
+        )
+        return self.newest
+
+    def content(self, frame: Frame, seen: int) -> str:
+        return str(json.loads(frame.page(self.drawing.view, seen))["content"])
+
+
+def test_a_page_one_frame_behind_gets_the_values_that_changed_and_one_point() -> None:
+    frames = Frames()
+    frames.content(frames.cut(Value("u", "1"), Value("m", "5")), 0)
+    second = frames.cut(Value("u", "2"), Value("m", "5"))
+    message = json.loads(second.page(frames.drawing.view, 1))
     assert message["kind"] == "delta"
-    assert message["content"] == '<hx-partial id="a">2</hx-partial>'
+    assert message["content"] == "<hx-set id=u>2</hx-set>"
     assert message["points"]["time"] == [2.0]
+    assert message["points"]["series"] == {"utilization_percent": [[2.0], [None]]}
 
 
-def test_a_new_or_lagging_client_gets_everything_and_the_whole_minute() -> None:
-    first = frame(1, Drawing(piece("a", "1")))
-    second = frame(
-        2, Drawing(piece("a", "1"), piece("b", "<i>", key="k"), piece("c", "in b", within="b")), previous=first
-    )
-    message = json.loads(second.dashboard(0))
+def test_an_attribute_that_changed_is_a_change() -> None:
+    frames = Frames()
+    frames.content(frames.cut(Value("m", "", (("value", "5"),))), 0)
+    assert frames.content(frames.cut(Value("m", "", (("value", "6"),))), 1) == '<hx-set id=m value="6"></hx-set>'
+
+
+def test_a_tick_of_new_numbers_alone_draws_no_html() -> None:
+    frames = Frames()
+    frames.content(frames.cut(Value("u", "1"), card="k"), 0)
+    assert frames.drawing.drawn == ["card=k"]
+    for number in range(1, 20):
+        frames.content(frames.cut(Value("u", str(number + 1)), card="k"), number)
+    assert frames.drawing.drawn == ["card=k"]
+
+
+def test_a_part_is_sent_when_its_key_changes_and_comes_before_values() -> None:
+    frames = Frames()
+    frames.content(frames.cut(Value("u", "1"), card="k", other="o"), 0)
+    content = frames.content(frames.cut(Value("u", "2"), card="l", other="o"), 1)
+    assert content.startswith('<hx-part id="card" key="')
+    assert content.endswith("<i>l</i></hx-part><hx-set id=u>2</hx-set>")
+    assert "other" not in content
+
+
+def test_a_new_or_lagging_page_gets_everything_and_the_whole_minute() -> None:
+    frames = Frames()
+    for _ in range(3):
+        newest = frames.cut(Value("u", "1"), Value("m", "5"), card="k")
+    message = json.loads(newest.page(frames.drawing.view, 1))
     assert message["kind"] == "full"
-    assert message["content"] == '<hx-partial id="a">1</hx-partial><hx-partial id="b"><i></hx-partial>'
-    assert message["points"]["time"] == [2.0, 2.0]
+    assert message["content"].count("<hx-part") == 1
+    assert message["content"].count("<hx-set") == 2
+    assert message["points"]["time"] == [1.0, 2.0, 3.0]
+
+
+def test_the_page_of_one_gpu_gets_its_points_alone_and_all_its_metrics() -> None:
+    frames = Frames()
+    frames.drawing.view = frames.drawing.view._replace(gpu="b")
+    points = json.loads(frames.cut().page(frames.drawing.view, 0))["points"]
+    assert points["gpus"] == ["b"]
+    assert points["series"] == {"utilization_percent": [[None]], "power_watts": [[None]]}
+
+
+def test_points_that_come_between_the_cut_and_the_message_wait_for_the_next_one() -> None:
+    frames = Frames()
+    first = frames.cut()
+    second = frames.cut()
+    first_points = json.loads(first.page(frames.drawing.view, 0))["points"]["time"]
+    second_points = json.loads(second.page(frames.drawing.view, 1))["points"]["time"]
+    assert (first_points, second_points) == ([1.0], [2.0])
 
 
 def test_bytes_are_made_once_for_everybody_and_nothing_for_nobody() -> None:
-    drawing = Drawing(piece("a", "1"))
-    first = frame(1, drawing)
-    assert drawing.count == 0
-    assert first.dashboard(0) is first.dashboard(0)
+    frames = Frames()
+    first = frames.cut(Value("u", "1"))
+    assert frames.drawing.asked == 0
+    assert first.page(frames.drawing.view, 0) is first.page(frames.drawing.view, 0)
     assert first.feed() is first.feed()
-    assert drawing.count == 1
+    assert frames.drawing.asked == 1
 
 
-def test_the_feed_alone_draws_no_html() -> None:
-    drawing = Drawing(piece("a", "1"))
-    assert json.loads(frame(1, drawing).feed())["host"] == "h"
-    assert drawing.count == 0
+def test_the_feed_alone_asks_no_page() -> None:
+    frames = Frames()
+    assert json.loads(frames.cut(Value("u", "1")).feed())["host"] == "h"
+    assert frames.drawing.asked == 0
+
+
+class Reading(HTMLParser):
+    """What a browser would make of a message: its tags with their attributes, and all text."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(content)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(st.text(), st.text())
+@example("</hx-set><script>", '"><script>')
+def test_whatever_stands_in_a_value_comes_out_as_that_text(text: str, title: str) -> None:
+    """A process may call itself `</hx-set><script>`."""
+    frames = Frames()
+    read = Reading(frames.content(frames.cut(Value("u", text, (("title", title),))), 0))
+    assert read.tags == [("hx-set", {"id": "u", "title": title})]
+    assert read.text == text

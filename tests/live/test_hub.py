@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
 
-from monitor.live.frames import Piece
+from monitor.live.frames import Pieces, View
 from monitor.live.hub import Hub
 from monitor.telemetry.schema import Gpu, Snapshot
 
-
-def draw(_snapshot: Snapshot) -> Sequence[Piece]:
-    return ()
+PAGE = View("page", lambda _snapshot: Pieces((), (), "title", "ok"))
 
 
 def snapshot(seq: int) -> Snapshot:
@@ -21,7 +19,7 @@ def snapshot(seq: int) -> Snapshot:
 
 def test_a_client_that_joins_late_gets_the_newest_snapshot_at_once() -> None:
     async def scene() -> int:
-        hub = Hub(draw, max_rate_hz=30)
+        hub = Hub(max_rate_hz=30)
         for seq in (1, 2, 3):
             hub.publish(snapshot(seq))
         hub.join("gpu")
@@ -32,7 +30,7 @@ def test_a_client_that_joins_late_gets_the_newest_snapshot_at_once() -> None:
 
 def test_a_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> None:
     async def scene() -> tuple[list[int], list[int]]:
-        hub = Hub(draw, max_rate_hz=1000)
+        hub = Hub(max_rate_hz=1000)
         hub.join("gpu")
         hub.join("gpu")
         fast: list[int] = []
@@ -64,17 +62,17 @@ def test_a_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> No
 
 def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points() -> None:
     async def scene() -> tuple[int, list[float]]:
-        hub = Hub(draw, max_rate_hz=20)
+        hub = Hub(max_rate_hz=20)
         hub.join("dashboard")
         hub.publish(snapshot(1))
         first = await hub.newer(0)
-        first.pieces()
+        first.page(PAGE, 0)
         for seq in (2, 3, 4):
             hub.publish(snapshot(seq))
         second = await asyncio.wait_for(hub.newer(first.number), 5)
-        message = second.dashboard(first.number)
-        assert '"kind":"delta"' in message
-        return second.snapshot.seq, [point.time for point in second._since]
+        message = json.loads(second.page(PAGE, first.number))
+        assert message["kind"] == "delta"
+        return second.snapshot.seq, message["points"]["time"]
 
     assert asyncio.run(scene()) == (4, [2.0, 3.0, 4.0])
 
@@ -83,7 +81,7 @@ def test_the_first_and_the_last_client_are_told_to_the_sampler() -> None:
     told: list[bool] = []
 
     async def scene() -> None:
-        hub = Hub(draw, max_rate_hz=5, on_watched=told.append)
+        hub = Hub(max_rate_hz=5, on_watched=told.append)
         hub.join("gpu")
         hub.join("dashboard")
         hub.leave("gpu")
@@ -96,7 +94,7 @@ def test_the_first_and_the_last_client_are_told_to_the_sampler() -> None:
 
 def test_with_nobody_watching_a_snapshot_wakes_no_event_loop() -> None:
     async def scene() -> bool:
-        hub = Hub(draw, max_rate_hz=5)
+        hub = Hub(max_rate_hz=5)
         hub.join("gpu")
         hub.leave("gpu")
         hub.publish(snapshot(1))
@@ -108,7 +106,7 @@ def test_with_nobody_watching_a_snapshot_wakes_no_event_loop() -> None:
 
 def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
     async def scene() -> int:
-        hub = Hub(draw, max_rate_hz=5)
+        hub = Hub(max_rate_hz=5)
         hub.join("gpu")
         waiting = asyncio.ensure_future(hub.newer(0))
         await asyncio.sleep(0)

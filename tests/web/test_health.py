@@ -63,7 +63,7 @@ def test_a_loop_that_says_nothing_for_several_intervals_has_died(interval: float
 
 
 def hub_with(latest: Snapshot | None) -> Hub:
-    hub = Hub(lambda _snapshot: (), max_rate_hz=5)
+    hub = Hub(max_rate_hz=5)
     if latest is not None:
         hub.publish(latest)
     return hub

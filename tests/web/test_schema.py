@@ -43,7 +43,7 @@ def test_every_field_is_required_and_carries_its_docstring() -> None:
     assert "NVML" in definitions["Gpu"]["properties"]["power_watts"]["description"]
 
 
-@pytest.mark.parametrize("name", ["Health", "DashboardMessage"])
+@pytest.mark.parametrize("name", ["Health", "PageMessage"])
 def test_the_document_names_every_field_of_what_it_describes_itself(name: str) -> None:
     document = (ROOT / "docs/api.md").read_text()
     assert {field for field in json_schema()["$defs"][name]["properties"] if f"`{field}`" not in document} == set()
@@ -73,7 +73,7 @@ def test_dashboard_messages_keep_it(server: Server) -> None:
         messages = [json.loads(client.recv(timeout=10)) for _ in range(2)]
     assert [message["kind"] for message in messages] == ["full", "delta"]
     for message in messages:
-        check(message, published, "DashboardMessage")
+        check(message, published, "PageMessage")
 
 
 @pytest.mark.slow

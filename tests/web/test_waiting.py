@@ -18,7 +18,7 @@ def snapshot(seq: int = 1, **changes: object) -> Snapshot:
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(lambda _snapshot: (), max_rate_hz=5)
+    return Hub(max_rate_hz=5)
 
 
 @pytest.fixture

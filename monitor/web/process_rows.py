@@ -1,0 +1,140 @@
+"""The process table: one row for each process on each GPU, in the order and under the filter that the address asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from monitor.live.frames import Part, Value
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
+from monitor.web import formats
+from monitor.web.live_pieces import LivePieces
+
+
+class Column(NamedTuple):
+    """A column of the table. `sort` is its name in the address."""
+
+    sort: str
+    title: str
+    is_left: bool
+    key: Callable[[Gpu, GpuProcess], Any]
+
+
+COLUMNS = (
+    Column("pid", "PID", False, lambda _, p: p.pid),
+    Column("gpu", "GPU", False, lambda gpu, p: (gpu.index, p.mig_instance or 0)),
+    Column("user", "User", True, lambda _, p: p.user),
+    Column("type", "Type", True, lambda _, p: p.types),
+    Column("command", "Command", True, lambda _, p: p.command or p.name),
+    Column("memory", "GPU memory", False, lambda _, p: p.memory_used_bytes),
+    Column("sm", "SM", False, lambda _, p: p.sm_utilization_percent),
+    Column("cpu", "CPU", False, lambda _, p: p.cpu_percent),
+    Column("ram", "RAM", False, lambda _, p: p.resident_memory_bytes),
+    Column("container", "Container", True, lambda _, p: p.container_id),
+)
+
+
+class Sorting(NamedTuple):
+    """What the address says: `?sort=memory&order=desc&filter=mira`."""
+
+    column: str = ""
+    is_descending: bool = False
+    filter: str = ""
+
+    @classmethod
+    def of(cls, query: Any) -> Sorting:
+        """From a request's GET parameters; an unknown column sorts by none."""
+        column = query.get("sort", "")
+        known = column if any(column == each.sort for each in COLUMNS) else ""
+        return cls(known, query.get("order") == "desc", query.get("filter", "")[:200])
+
+
+class Row:
+    """A process in its row. `at` names it: the GPU's place, the PID and the MIG instance."""
+
+    def __init__(self, at: str, gpu: Gpu, process: GpuProcess, live: LivePieces) -> None:
+        self.gpu = gpu
+        self.process = process
+        self.at = at
+        self.types = "+".join(kind[0].upper() for kind in process.types) or "—"
+        self.place = f"{gpu.index}" if process.mig_instance is None else f"{gpu.index}.{process.mig_instance}"
+        self.key = (
+            gpu.index, process.pid, process.started_at, process.status, process.types, process.mig_instance,
+            process.name, process.command, process.user, process.container_id, process.pod_id,
+        )  # fmt: skip
+        self.mark = Part("", self.key, str).mark
+        self.memory = _amount(live, f"{at}-m", process, "memory_used_bytes")
+        self.sm = live.reading(f"{at}-s", process, "sm_utilization_percent", formats.PERCENT.text)
+        self.sm_meter = live.meter(f"{at}-sm", process.sm_utilization_percent)
+        self.cpu = live.reading(f"{at}-c", process, "cpu_percent", formats.PERCENT.text)
+        self.ram = _amount(live, f"{at}-r", process, "resident_memory_bytes")
+
+    def __getattr__(self, name: str) -> str:
+        """`why_user`: why the user is not known."""
+        if name.startswith("why_"):
+            return self.process.unavailable.get(name.removeprefix("why_"), "not known")
+        raise AttributeError(name)
+
+
+def _amount(live: LivePieces, name: str, process: GpuProcess, metric: str) -> Value:
+    """An amount of memory that sorts by what is shown, whatever its unit."""
+    given = getattr(process, metric)
+    if given is None:
+        return live.reading(name, process, metric, formats.memory)
+    gib = f"{given / formats.GIB:.1f}" if given >= formats.GIB else f"{given / formats.GIB:.4f}"
+    return live.text(name, formats.memory(given), ("data-sort", gib))
+
+
+class ProcessTable:
+    """The processes of some GPUs."""
+
+    def __init__(self, gpus: Iterable[tuple[int, Gpu]], live: LivePieces, sorting: Sorting) -> None:
+        listed = [(place, gpu, process) for place, gpu in gpus for process in gpu.processes or ()]
+        rows = [
+            Row(f"p{place}-{process.pid}-{'' if process.mig_instance is None else process.mig_instance}", gpu, process, live)
+            for place, gpu, process in listed
+        ]  # fmt: skip
+        self.columns = COLUMNS
+        self.sorting = sorting
+        context = {"rows": arranged(rows, sorting)}
+        self.rows = live.part(
+            "process-rows",
+            tuple([row.key for row in rows]),
+            "monitor/fragments/process_rows.html",
+            context,
+            is_rows=True,
+        )
+        self.count = live.text("process-count", _in_words(rows))
+
+
+def _in_words(rows: Sequence[Row]) -> str:
+    users = {row.process.user for row in rows if row.process.user is not None}
+    gpus = {row.gpu.uuid for row in rows}
+    if not rows:
+        return "none"
+    words = f"{len(rows)} on {len(gpus)} GPU{'' if len(gpus) == 1 else 's'}"
+    return f"{words} · {len(users)} user{'' if len(users) == 1 else 's'}" if users else words
+
+
+def arranged(rows: Sequence[Row], sorting: Sorting) -> list[Row]:
+    """The rows under the filter, sorted; what is unknown comes last, whichever way."""
+    words = sorting.filter.casefold().split()
+    shown = [row for row in rows if all(word in _searched(row) for word in words)]
+    column = next((each for each in COLUMNS if each.sort == sorting.column), None)
+    if column is None:
+        return shown
+    known = [row for row in shown if column.key(row.gpu, row.process) is not None]
+    unknown = [row for row in shown if column.key(row.gpu, row.process) is None]
+    known.sort(key=lambda row: column.key(row.gpu, row.process), reverse=sorting.is_descending)
+    return [*known, *unknown]
+
+
+def _searched(row: Row) -> str:
+    process = row.process
+    texts = (str(process.pid), process.user, process.name, process.command, process.container_id, process.pod_id)
+    return " ".join(text for text in texts if text).casefold()
+
+
+def all_gpus(snapshot: Snapshot) -> list[tuple[int, Gpu]]:
+    """Every GPU with its place."""
+    return list(enumerate(snapshot.gpus))

@@ -1,0 +1,146 @@
+// One chart: a uPlot in an element, its colours from the theme, its tooltip for pointer and keyboard, its size from its box.
+// It is made when it first comes into view and drawn only while it is in view. Used by sparklines.js and plots.js.
+
+const { uPlot } = window;
+const THIN = "\u2009";
+
+function ago(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
+  const minutes = Math.floor(seconds / 60);
+  return `${minutes}${THIN}min ${Math.round(seconds - 60 * minutes)}${THIN}s ago`;
+}
+
+export function fillOf(colour) {
+  return (plot) => {
+    const { top, height } = plot.bbox;
+    const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
+    const rgb = colour().match(/[\d.]+/g)?.slice(0, 3).join(" ") ?? "128 128 128";
+    gradient.addColorStop(0, `rgb(${rgb} / .33)`);
+    gradient.addColorStop(1, `rgb(${rgb} / .02)`);
+    return gradient;
+  };
+}
+
+export class Chart {
+  // describe(plot, index) gives the tooltip's words; data() the columns; now() the right edge.
+  constructor(element, { options, data, now, describe }) {
+    this.element = element;
+    this.options = options;
+    this.data = data;
+    this.now = now;
+    this.describe = describe;
+    this.plot = null;
+    this.isVisible = false;
+    this.styles = {};
+    element.addEventListener("focus", () => this.#point(0));
+    element.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
+    element.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      this.#point(step);
+    });
+  }
+
+  // Colours are asked of the element itself, so that the theme's are resolved by the browser.
+  theme() {
+    const of = (name) => getComputedStyle(this.element).getPropertyValue(name).trim();
+    this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-limit") };
+    this.plot?.redraw(false);
+  }
+
+  show(isVisible) {
+    this.isVisible = isVisible;
+    if (isVisible) this.draw();
+  }
+
+  draw() {
+    if (!this.isVisible) return;
+    if (this.plot) {
+      this.plot.setData(this.data());
+      return;
+    }
+    if (!this.element.clientWidth) return;
+    this.theme();
+    this.tooltip = Object.assign(document.createElement("div"), { className: "tooltip", hidden: true });
+    const options = this.options(() => this.styles);
+    this.plot = new uPlot(
+      {
+        ...options,
+        width: this.element.clientWidth,
+        height: this.element.clientHeight,
+        legend: { show: false },
+        hooks: { ...options.hooks, setCursor: [(plot) => this.#tell(plot)] },
+      },
+      this.data(),
+      this.element,
+    );
+    this.plot.over.append(this.tooltip);
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (this.plot && width && (width !== this.plot.width || height !== this.plot.height)) this.plot.setSize({ width, height });
+  }
+
+  destroy() {
+    this.plot?.destroy();
+  }
+
+  #tell(plot) {
+    const { idx, left } = plot.cursor;
+    const isOurs = idx != null && left >= 0 && this.element.matches(":hover, :focus");
+    this.tooltip.hidden = !isOurs;
+    if (!isOurs) return;
+    this.tooltip.textContent = `${this.describe(plot, idx)} · ${ago(Math.max(0, this.now() - plot.data[0][idx]))}`;
+    const room = plot.over.clientWidth - this.tooltip.offsetWidth;
+    this.tooltip.style.left = `${Math.max(0, Math.min(room, left - this.tooltip.offsetWidth / 2))}px`;
+  }
+
+  #point(step) {
+    if (!this.plot?.data[0].length) return;
+    const last = this.plot.data[0].length - 1;
+    const at = this.plot.cursor.idx == null || step === 0 ? last : Math.max(0, Math.min(last, this.plot.cursor.idx + step));
+    this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][at], "x"), top: 1 });
+  }
+}
+
+// Keeps the charts of a page: makes one for each element, draws those in view, lets go of those whose element is gone.
+export class Charts {
+  constructor(selector, make) {
+    this.charts = new Map();
+    this.selector = selector;
+    this.make = make;
+    this.inView = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) this.charts.get(target)?.show(isIntersecting);
+    }, { rootMargin: "80px" });
+    this.sizes = new ResizeObserver((entries) => {
+      for (const { target } of entries) this.charts.get(target)?.resize();
+    });
+    document.addEventListener("gpumon:replaced", () => this.find());
+    document.addEventListener("gpumon:theme", () => {
+      for (const chart of this.charts.values()) chart.theme();
+    });
+    this.find();
+  }
+
+  find() {
+    for (const [element, chart] of this.charts) {
+      if (element.isConnected) continue;
+      chart.destroy();
+      this.inView.unobserve(element);
+      this.sizes.unobserve(element);
+      this.charts.delete(element);
+    }
+    for (const element of document.querySelectorAll(this.selector)) {
+      if (this.charts.has(element)) continue;
+      this.charts.set(element, this.make(element));
+      this.inView.observe(element);
+      this.sizes.observe(element);
+    }
+  }
+
+  draw() {
+    for (const chart of this.charts.values()) chart.draw();
+  }
+}

@@ -1,0 +1,49 @@
+// The small charts on the cards: the last 60 seconds of one metric of one GPU, the axis always 0 to 100.
+// Makes a chart of each [data-spark]; see chart.js, points.js and rolling.js for what they hear.
+
+import { Chart, Charts, fillOf } from "./chart.js";
+import { Points } from "./points.js";
+import { roll } from "./rolling.js";
+
+const THIN = "\u2009";
+const SECONDS = 60;
+const points = new Points(SECONDS, 0);
+const edge = () => points.now ?? Date.now() / 1000;
+
+function make(element) {
+  const { spark: metric, gpu } = element.dataset;
+  return new Chart(element, {
+    data: () => [points.times, points.column(metric, gpu)],
+    now: edge,
+    describe: (plot, index) => {
+      const value = plot.data[1][index];
+      return value == null ? "no reading" : `${Math.round(value)}${THIN}% of 100${THIN}%`;
+    },
+    options: (styles) => ({
+      padding: [7, 0, 5, 0],
+      cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false }, sync: { key: "sparks", scales: ["x", null] } },
+      scales: { x: { time: false, range: () => [edge() - SECONDS, edge()] }, y: { range: [0, 100] } },
+      axes: [
+        { show: false },
+        {
+          side: 1,
+          size: 24,
+          gap: 4,
+          font: "9.5px system-ui",
+          stroke: () => styles().text,
+          ticks: { show: false },
+          grid: { stroke: () => styles().grid, width: 1 },
+          splits: () => [0, 50, 100],
+        },
+      ],
+      series: [
+        {},
+        { stroke: () => styles().line, fill: fillOf(() => styles().line), width: 1.5, points: { show: false } },
+      ],
+    }),
+  });
+}
+
+if (document.querySelector("[data-spark]") || document.getElementById("overview")) {
+  roll(points, new Charts("[data-spark]", make));
+}
