@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 import socket
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from gpumon_site.config import PREFIX
 from monitor.telemetry.diagnosis import Finding, examine
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot
@@ -26,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the findings; exit status 1 when no provider answers."""
+        self._quieten_log()
         self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis machine")
         for finding in examine():
             self._tell(finding)
@@ -39,6 +43,12 @@ class Command(BaseCommand):
                                "`make demo` shows what it looks like with GPUs."))  # fmt: skip
             raise SystemExit(1)
         self._tell_gpus(snapshot)
+
+    def _quieten_log(self) -> None:
+        """The log says the same as the findings, between them; whoever asks for DEBUG wants it all the same."""
+        if settings.GPU_MONITOR.log_level != "DEBUG":
+            logging.getLogger("monitor").setLevel(logging.ERROR)
+            os.environ[f"{PREFIX}LOG_LEVEL"] = "ERROR"  # for the sampler, which is a process of its own
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
         """The first snapshot that says something, and what was wrong meanwhile."""
