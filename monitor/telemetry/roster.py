@@ -52,6 +52,8 @@ class Roster:
         self._read_at: dict[str, float] = {}
         self._gone: dict[str, Gpu] = {}
         self._xids_before: dict[str, tuple[Xid, ...]] = {}
+        self._unnamed: dict[str, str] = {}
+        """Place on the bus → stand-in for the UUID, of GPUs that have slept since before the first reading."""
 
     def restarted(self) -> None:
         """Another sampler counts from zero: keep what the one before has counted."""
@@ -63,6 +65,7 @@ class Roster:
         self._read_at.clear()
         self._gone.clear()
         self._xids_before.clear()
+        self._unnamed.clear()
 
     def update(self, gpus: Sequence[Gpu], sampled_at: float) -> tuple[Gpu, ...]:
         """The GPUs of a reading, completed by those that are missing from it, in the order of their index."""
@@ -72,6 +75,8 @@ class Roster:
             if gpu.state == "ok":
                 self._read_at[gpu.uuid] = sampled_at
             present[gpu.uuid] = gpu
+        if self._unnamed:
+            self._forget_named(present)
         for uuid, last in self._known.items():
             if uuid in present:
                 self._gone.pop(uuid, None)
@@ -105,12 +110,22 @@ class Roster:
             return msgspec.structs.replace(gpu, xids=_added(before, gpu.xids))
         return gpu
 
+    def _forget_named(self, present: Mapping[str, Gpu]) -> None:
+        """A GPU that has woken has a UUID of its own: it is not another one, with the sleeper lost."""
+        for gpu in present.values():
+            if gpu.pci_bus_id is not None and self._unnamed.get(gpu.pci_bus_id, gpu.uuid) != gpu.uuid:
+                stand_in = self._unnamed.pop(gpu.pci_bus_id)
+                self._known.pop(stand_in, None)
+                self._gone.pop(stand_in, None)
+
     def _remembered(self, gpu: Gpu) -> Gpu:
         last = self._known.get(gpu.uuid)
         if last is None and gpu.pci_bus_id is not None:
             # The kernel does not tell the UUID of a GPU that nobody has opened; its place on the bus is the same.
             last = next((known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id), None)
         if last is None:
+            if gpu.pci_bus_id is not None:
+                self._unnamed[gpu.pci_bus_id] = gpu.uuid
             return gpu
         reason = gpu.unavailable.get("utilization_percent", "asleep")
         since = last.since if last.state == "asleep" else gpu.since

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 1.0
 """How long a call into the driver may go on after the end was asked for."""
+EXIT_NO_ORDERS = 2
 EXIT_NO_PROVIDER = 3
 
 
@@ -89,7 +90,7 @@ def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provid
     gpus = () if is_invented else find_gpus(Path(options.root))
     sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.time())
     if sleepers.are_all:
-        name = options.provider or IN_ORDER[0]
+        name = options.provider or options.provider_before or IN_ORDER[0]
         report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not asked.")
         write(wire.Selected(provider=name, reports=(report,)))
         return None, Sampler(None, options, sleepers)
@@ -158,7 +159,12 @@ def main() -> int:
     frames = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        return run(Orders(sys.stdin.buffer), frames)
+        orders = Orders(sys.stdin.buffer)
+    except msgspec.MsgspecError as error:
+        log.error("no orders to begin with: %s", error)  # the server ended meanwhile, or somebody started this by hand
+        return EXIT_NO_ORDERS
+    try:
+        return run(orders, frames)
     except BrokenPipeError:
         return 0  # the server is gone
 

@@ -42,12 +42,24 @@ class SysfsGpu(NamedTuple):
 
 
 def find_gpus(root: Path) -> tuple[SysfsGpu, ...]:
-    """Every NVIDIA display controller, by its place on the bus."""
+    """Every display controller that NVIDIA's driver holds, by its place on the bus.
+
+    Those of nouveau and vfio-pci sleep as well, but no provider would find them once awake: that is for the providers' reasons.
+    """
     return tuple(
         SysfsGpu(path.name.lower(), _read(path / "device").removeprefix("0x"), path)
         for path in sorted((root / "sys/bus/pci/devices").glob("*"))
-        if _read(path / "vendor") == NVIDIA_VENDOR and _read(path / "class").startswith(DISPLAY_CLASS)
+        if _read(path / "vendor") == NVIDIA_VENDOR
+        and _read(path / "class").startswith(DISPLAY_CLASS)
+        and _driver(path) == "nvidia"
     )
+
+
+def _driver(path: Path) -> str:
+    try:
+        return (path / "driver").readlink().name
+    except OSError:
+        return ""  # no driver holds it
 
 
 def _read(path: Path) -> str:

@@ -87,6 +87,7 @@ class Supervisor:
         self._roster = Roster()
         self._selected = wire.Selected(provider=None)
         self._has_tried = False
+        self._unattached: tuple[str, ...] = ()
         self._reading: Reading | None = None
         self._gpus: tuple[Gpu, ...] = ()
         self._reading_at: float | None = None
@@ -225,7 +226,7 @@ class Supervisor:
             self._trouble(frame.reason if frame.fix is None else f"{frame.reason} {frame.fix}")
         else:
             log.info("a fresh sampler leaves these GPUs to sleep: %s", ", ".join(frame.unattached) or "none")
-            self._options = msgspec.structs.replace(self._options, unattached=frame.unattached)
+            self._unattached = frame.unattached
 
     def _report(self, selected: wire.Selected) -> None:
         if selected.reports != self._selected.reports:
@@ -266,7 +267,9 @@ class Supervisor:
         self._frames = wire.FrameReader()
         self._start_at = None
         try:
-            self._child = Child(self._options, started_at=now, command=self._command)
+            before = {"unattached": self._unattached, "provider_before": self._selected.provider}
+            options = msgspec.structs.replace(self._options, **before)
+            self._child = Child(options, started_at=now, command=self._command)
         except OSError as error:
             self._trouble(f"The sampler could not be started: {error}.")
             self._gone(now)

@@ -59,3 +59,13 @@ def test_xids_are_counted_on_across_samplers() -> None:
         [gpu(0, "a", xids=(Xid(code=79, count=1, last_at=30.0), Xid(code=13, count=1, last_at=31.0)))], 31.0
     )
     assert again.xids == (Xid(code=13, count=1, last_at=31.0), Xid(code=79, count=3, last_at=30.0))
+
+
+def test_a_gpu_that_slept_before_the_first_reading_is_no_other_gpu_once_it_wakes() -> None:
+    """The sleeper, known by its place alone, stayed on the page as lost beside the GPU that it had become."""
+    roster = Roster()
+    roster.update([gpu(0, "pci-0000:01:00.0", pci_bus_id="0000:01:00.0", state="asleep", since=5.0)], 5.0)
+    (awake,) = roster.update([gpu(0, "GPU-1", pci_bus_id="0000:01:00.0")], 9.0)
+    assert (awake.uuid, awake.state) == ("GPU-1", "ok")
+    (asleep,) = roster.update([gpu(0, "pci-0000:01:00.0", pci_bus_id="0000:01:00.0", state="asleep", since=12.0)], 12.0)
+    assert (asleep.uuid, asleep.since, asleep.read_at) == ("GPU-1", 12.0, 9.0)

@@ -67,6 +67,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody looks at the readings: do not let go of the driver."""
     unattached: tuple[str, ...] = ()
     """PCI bus ids of GPUs just let go so that they can sleep: not opened before they have slept and woken."""
+    provider_before: str | None = None
+    """The provider of the sampler before: it keeps its name while every GPU sleeps and none is opened."""
     root: str = "/"
     """Where /proc, /sys and /dev are; another folder in tests."""
 

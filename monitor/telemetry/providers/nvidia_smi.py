@@ -13,6 +13,7 @@ from monitor.telemetry.providers import smi_xml
 from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
 from monitor.telemetry.schema import Reading
+from monitor.telemetry.sleep import find_gpus
 
 PROGRAM = "nvidia-smi"
 WSL_PROGRAM = Path("/usr/lib/wsl/lib/nvidia-smi")
@@ -78,6 +79,8 @@ class NvidiaSmi:
 
     def __init__(self, options: Options) -> None:
         self._interval = options.interval_seconds
+        self._root, self._left_alone = Path(options.root), options.unattached
+        self._which: tuple[str, ...] = ()
         self._gate = PercentGate()
         self._program: str | None = None
         self._stream: DocumentStream | None = None
@@ -91,6 +94,9 @@ class NvidiaSmi:
                 "`nvidia-smi` is not in PATH.",
                 "It comes with the driver; check `PATH` if `nvidia-smi` works in your own shell.",
             )
+        if self._left_alone:  # asked for all, it would wake those that sleep
+            awake = [gpu.pci_bus_id for gpu in find_gpus(self._root) if gpu.pci_bus_id not in self._left_alone]
+            self._which = ("-i", ",".join(awake))
         try:
             self._start()
             self._first = self._next(_FIRST_SECONDS)
@@ -119,7 +125,7 @@ class NvidiaSmi:
 
     def _start(self) -> None:
         assert self._program is not None
-        command = (self._program, "-q", "-x", "-lms", str(int(self._interval * 1000)))
+        command = (self._program, "-q", "-x", *self._which, "-lms", str(int(self._interval * 1000)))
         self._stream = DocumentStream(command, split)
 
     def _next(self, seconds: float) -> Reading:
@@ -144,7 +150,7 @@ class NvidiaSmi:
                     raise
                 self.close()  # this version does not loop in milliseconds: ask it anew each time
         assert self._program is not None
-        buffer = bytearray(run_once((self._program, "-q", "-x"), seconds))
+        buffer = bytearray(run_once((self._program, "-q", "-x", *self._which), seconds))
         document = split(buffer)
         if document is None:
             raise Ended(0, bytes(buffer), "")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.telemetry.host import FakeHost
 from tests.telemetry.providers.conftest import ROOT, FakeProgram, Reader
 
 DOCUMENT = (ROOT / "tests/fakes/smi/h100-driver-580.xml").read_text()
@@ -39,6 +40,18 @@ def test_a_reader_that_was_away_gets_the_newest_document(open_reader: Open, fake
     reader.read()
     time.sleep(0.8)
     assert reader.read().gpus[0].power_watts == 111
+
+
+def test_gpus_that_sleep_are_not_asked_for(open_reader: Open, fake_program: Program, host: FakeHost) -> None:
+    """The program asks for all GPUs unless told which, and so woke those that sleep."""
+    for place in ("0000:01:00.0", "0000:02:00.0", "0000:03:00.0"):
+        host.gpu(place)
+    program = fake_program("nvidia-smi")
+    reader = open_reader(
+        "nvidia_smi", program.plays(looping()), root=str(host.root), unattached=["0000:02:00.0"], interval_seconds=1
+    )
+    reader.read()
+    assert program.calls[0][1:] == ["-q", "-x", "-i", "0000:01:00.0,0000:03:00.0", "-lms", "1000"]
 
 
 def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
