@@ -108,6 +108,7 @@ class GpuPage:
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
         self.links = [Link(link, live) for link in gpu.nvlinks or ()]
         self.links_up = sum(link.is_active for link in gpu.nvlinks or ())
+        self.link_version = max((link.version or 0 for link in gpu.nvlinks or ()), default=0)
         self.processes = ProcessTable([(gpu.index, gpu)], live, sorting)
 
 

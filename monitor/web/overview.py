@@ -19,15 +19,18 @@ def trouble(snapshot: Snapshot) -> tuple[str, Level]:
     """The worst thing about this host in a few words, empty where there is none, and how bad it is."""
     if snapshot.stale:
         return "Stale", "critical"
-    lost = [str(gpu.index) for gpu in snapshot.gpus if gpu.state == "lost"]
-    if lost:
-        return f"GPU {', '.join(lost)} lost", "critical"
-    hot = [str(gpu.index) for gpu in snapshot.gpus if is_hot(gpu)]
-    if hot:
-        return f"GPU {', '.join(hot)} hot", "critical"
+    if lost := [gpu.index for gpu in snapshot.gpus if gpu.state == "lost"]:
+        return f"{_named(lost)} lost", "critical"
+    if hot := [gpu.index for gpu in snapshot.gpus if is_hot(gpu)]:
+        return f"{_named(hot)} hot", "critical"
     if not snapshot.gpus and snapshot.providers:
         return "No GPU", "warning"
     return "", "ok"
+
+
+def _named(indexes: list[int]) -> str:
+    """GPU 5, or 3 GPUs: a tab is narrow."""
+    return f"GPU {indexes[0]}" if len(indexes) == 1 else f"{len(indexes)} GPUs"
 
 
 def title_of(snapshot: Snapshot) -> tuple[str, Level]:
@@ -118,10 +121,11 @@ class SystemPanel:
         self.memory_total = live.reading("s-mt", system, "memory_total_bytes", form.text)
         self.memory_meter = live.meter("s-mm", system.memory_used_percent)
         self.has_swap = bool(system.swap_total_bytes)
-        swap_form = formats.memory_form(system.swap_total_bytes)
-        self.swap = live.reading("s-s", system, "swap_used_bytes", swap_form)
-        self.swap_total = live.reading("s-st", system, "swap_total_bytes", swap_form.text)
-        self.swap_meter = live.meter("s-sm", _percent(system.swap_used_bytes, system.swap_total_bytes))
+        if self.has_swap:
+            swap_form = formats.memory_form(system.swap_total_bytes)
+            self.swap = live.reading("s-s", system, "swap_used_bytes", swap_form)
+            self.swap_total = live.reading("s-st", system, "swap_total_bytes", swap_form.text)
+            self.swap_meter = live.meter("s-sm", _percent(system.swap_used_bytes, system.swap_total_bytes))
         self.load_1m = live.reading("s-l1", system, "load_1m", formats.LOAD)
         self.load_5m = live.reading("s-l5", system, "load_5m", formats.LOAD)
         self.load_15m = live.reading("s-l15", system, "load_15m", formats.LOAD)

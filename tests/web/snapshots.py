@@ -1,0 +1,62 @@
+"""GPUs and hosts for the tests of the pages: a good board, changed where a test says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
+from monitor.telemetry.totals import total
+
+GIB = 1 << 30
+
+
+def gpu(index: int = 0, **changes: Any) -> Gpu:
+    """An H100 at work."""
+    values: dict[str, Any] = {
+        "index": index,
+        "uuid": f"GPU-{index}",
+        "name": "NVIDIA H100 80GB HBM3",
+        "utilization_percent": 50.0,
+        "memory_total_bytes": 80 * GIB,
+        "memory_used_bytes": 20 * GIB,
+        "memory_used_percent": 25.0,
+        "temperature_celsius": 60.0,
+        "slowdown_temperature_celsius": 87.0,
+        "power_watts": 350.0,
+        "power_limit_watts": 700.0,
+        "sm_clock_mhz": 990.0,
+        "sm_clock_max_mhz": 1980.0,
+        "fans": (),
+        "processes": (),
+    }
+    return Gpu(**{**values, **changes})
+
+
+def process(pid: int, **changes: Any) -> GpuProcess:
+    """A process of which everything is known."""
+    values: dict[str, Any] = {
+        "pid": pid,
+        "types": ("compute",),
+        "user": "ana",
+        "name": "python",
+        "command": f"python train.py --rank {pid}",
+        "memory_used_bytes": GIB,
+        "sm_utilization_percent": 40.0,
+        "cpu_percent": 120.0,
+        "resident_memory_bytes": 2 * GIB,
+    }
+    return GpuProcess(**{**values, **changes})
+
+
+def host(*gpus: Gpu, **changes: Any) -> Snapshot:
+    """A host with these GPUs, read just now."""
+    values: dict[str, Any] = {
+        "host": "dgx",
+        "seq": 1,
+        "time": 1000.0,
+        "sampled_at": 1000.0,
+        "provider": "pynvml",
+        "gpus": gpus,
+        "totals": total(gpus),
+    }
+    return Snapshot(**{**values, **changes})

@@ -1,0 +1,98 @@
+"""Cards and tiles: which reading stands where, and what is said where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.telemetry.schema import Fan, Gpu
+from monitor.web.cards import Card, Tile, chips, use_of
+from monitor.web.live_pieces import LivePieces
+from tests.web.snapshots import gpu, process
+
+
+def card(gpu: Gpu) -> Card:
+    return Card(0, gpu, LivePieces())
+
+
+def test_a_reading_is_its_number_and_the_unit_stands_beside_it() -> None:
+    made = card(gpu())
+    assert (made.utilization.text, made.memory.text, made.power.text, made.clock.text) == ("50", "20.0", "350", "990")
+    assert made.power_meter.attributes == (("value", "50"),)
+
+
+def test_zero_is_a_value() -> None:
+    made = card(gpu(utilization_percent=0.0, power_watts=0.0))
+    assert (made.utilization.text, made.power.text) == ("0", "0")
+    assert made.utilization.attributes == ()
+
+
+def test_unknown_is_a_dash_with_the_reason_and_its_meter_is_not_drawn() -> None:
+    made = card(gpu(power_watts=None, unavailable={"power_watts": "no permission"}))
+    assert made.power.text == "—"
+    assert dict(made.power.attributes) == {"data-unknown": "", "title": "no permission"}
+    assert "data-unknown" in dict(made.power_meter.attributes)
+
+
+@pytest.mark.parametrize(
+    ("fans", "text", "unit"),
+    [
+        ((Fan(speed_percent=42.0),), "42", "%"),
+        ((Fan(speed_percent=30.0), Fan(speed_percent=100.0)), "30 · 100", "%"),
+        ((Fan(speed_rpm=1061.0),), "1061", "RPM"),
+        ((Fan(speed_percent=30.0), Fan()), "30 · —", "%"),
+    ],
+)
+def test_every_fan_is_told(fans: tuple[Fan, ...], text: str, unit: str) -> None:
+    made = card(gpu(fans=fans))
+    assert (made.fans.text, made.fans_unit) == (text, unit)
+
+
+def test_a_board_without_fans_says_so() -> None:
+    assert "chassis" in dict(card(gpu(fans=())).fans.attributes)["title"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "use"),
+    [
+        ({"utilization_percent": 1.0}, "busy"),
+        ({"utilization_percent": 0.0, "processes": (process(1),)}, "held"),
+        ({"utilization_percent": 0.0}, "free"),
+        ({"utilization_percent": 0.0, "processes": None}, "unknown"),
+        ({"utilization_percent": None, "processes": (process(1),)}, "busy"),
+        ({"utilization_percent": None}, "free"),
+        ({"state": "lost"}, "unknown"),
+        ({"state": "asleep"}, "free"),
+    ],
+)
+def test_a_gpu_is_busy_held_or_free(changes: dict[str, object], use: str) -> None:
+    assert use_of(gpu(**changes)) == use
+
+
+def test_chips_tell_why_clocks_are_down_and_not_that_a_gpu_idles() -> None:
+    words = [chip.word for chip in chips(gpu(clock_event_reasons=("gpu_idle", "sw_power_cap", "0x800")))]
+    assert words == ["Power cap", "0x800"]
+
+
+def test_a_lost_gpu_says_since_when() -> None:
+    chip = chips(gpu(state="lost", since=1_790_000_000.0))[0]
+    assert (chip.word, chip.level) == ("lost since", "critical")
+    assert chip.since is not None
+    assert chip.since.timestamp() == 1_790_000_000.0
+
+
+def test_a_gpu_at_its_own_slowdown_temperature_is_outlined() -> None:
+    assert dict(card(gpu(temperature_celsius=86.0)).state.attributes)["data-level"] == ""
+    assert dict(card(gpu(temperature_celsius=87.0)).state.attributes)["data-level"] == "critical"
+    hot_without_limit = gpu(temperature_celsius=120.0, slowdown_temperature_celsius=None)
+    assert dict(card(hot_without_limit).state.attributes)["data-level"] == ""
+
+
+def test_new_numbers_leave_the_structure_alone_and_another_limit_does_not() -> None:
+    assert Card.key(gpu()) == Card.key(gpu(utilization_percent=1.0, temperature_celsius=None, power_watts=3.0))
+    assert Card.key(gpu()) != Card.key(gpu(power_limit_watts=500.0))
+
+
+@pytest.mark.parametrize(("load", "heat"), [(0.0, "0"), (4.0, "0"), (55.0, "6"), (100.0, "10"), (None, "")])
+def test_a_tiles_colour_is_as_deep_as_its_load(load: float | None, heat: str) -> None:
+    tile = Tile(0, gpu(utilization_percent=load), LivePieces())
+    assert dict(tile.state.attributes)["data-heat"] == heat

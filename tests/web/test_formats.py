@@ -1,0 +1,64 @@
+"""How numbers look: the formats of the design."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.web import formats
+from monitor.web.formats import GIB, MIB, Form
+
+THIN = "\u2009"
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        (formats.PERCENT, 0, "0 %"),
+        (formats.PERCENT, 99.6, "100 %"),
+        (formats.WATTS, 697.6, "698 W"),
+        (formats.KILOWATTS, 4110, "4.11 kW"),
+        (formats.CELSIUS, 64.4, "64 °C"),
+        (formats.MHZ, 1980, "1980 MHz"),
+        (formats.GIBIBYTES, 71.24 * GIB, "71.2 GiB"),
+        (formats.MEBIBYTES, 512 * MIB, "512 MiB"),
+        (formats.GIGABYTES_PER_SECOND, 11.84e9, "11.8 GB/s"),
+        (formats.LOAD, 14.2, "14.20"),
+        (formats.COUNT, 64, "64"),
+        (formats.YES_NO, False, "no"),
+        (formats.ON_OFF, True, "on"),
+    ],
+)
+def test_a_number_stands_before_a_thin_space_and_its_unit(form: Form, value: float, text: str) -> None:
+    assert form.text(value) == text.replace(" ", THIN)
+
+
+def test_the_unit_is_chosen_by_the_whole_so_that_nothing_jumps() -> None:
+    assert formats.memory_form(80 * GIB).number(300 * MIB) == "0.3"
+    assert formats.memory_form(512 * MIB).unit == "MiB"
+    assert formats.memory_form(None).unit == "GiB"
+    assert formats.power_form(700).number(99) == "99"
+    assert formats.power_form(5600).number(99) == "0.10"
+    assert formats.power_form(None).unit == "W"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0.0 GiB"), (MIB, "1 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (71.2 * GIB, "71.2 GiB")]
+)  # fmt: skip
+def test_an_amount_by_itself_is_in_mib_below_one_gib(value: float, text: str) -> None:
+    assert formats.memory(value) == text.replace(" ", THIN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (72, "1 min 12 s"), (3600, "1 h 0 min"), (41 * 86400 + 6 * 3600 + 59, "41 d 6 h")],
+)
+def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert [part.replace(THIN, " ") for part in [formats.duration(seconds)]] == [text]
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [(0, "0 Wh"), (3600 * 999, "999 Wh"), (3.6e6, "1 kWh"), (3.6e6 * 723.4, "723 kWh"), (3.6e9 * 18.42, "18.4 MWh")],
+)
+def test_energy_is_told_in_the_unit_that_fits(joules: float, text: str) -> None:
+    assert formats.energy(joules) == text.replace(" ", THIN)
