@@ -17,6 +17,9 @@ from urllib.error import HTTPError
 import pytest
 
 from gpumon_site.config import BASE_DIR
+from monitor.web.found import NOTHING
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +98,43 @@ def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def server_log(server: Server, line: str) -> str:
+    """All that has been written, once this line is among it."""
+    return wait_for(lambda: server.log if line in server.log.splitlines() else None, line)
+
+
+def test_serve_says_below_the_address_which_gpus_it_found(tmp_path: Path, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"gpu.*.name": "Fast Card", "gpu.2.name": "Slow Card"}, gpus=3)
+    server = Server(tmp_path, fake_driver.env).start()
+    try:
+        lines = server_log(server, "gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card").splitlines()
+    finally:
+        server.stop()
+    assert lines.index(f"gpumon on {server.url}") < lines.index("gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card")
+
+
+def test_serve_says_that_it_found_none_and_the_log_why(tmp_path: Path, fake_driver: FakeDriver) -> None:
+    fake_driver.set(init=9)
+    server = Server(tmp_path, {**fake_driver.env, "PATH": "/nonexistent"}).start()
+    try:
+        log = server_log(server, f"gpumon: {NOTHING}")
+    finally:
+        server.stop()
+    for reason in ("kernel module is not loaded", "`nvidia-smi` is not in PATH", "`nvtop` is not in PATH"):
+        assert reason in log
+
+
+def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
+    tmp_path: Path, fake_driver: FakeDriver
+) -> None:
+    fake_driver.set({"hang.nvmlInitWithFlags": 1}, gpus=1)
+    server = Server(tmp_path, fake_driver.env, sampler_timeout_ms=500, poll_interval_ms=100).start()
+    try:
+        assert server.get("/")[0] == 200
+        assert "gpumon: " not in server.log
+        fake_driver.set({"hang.nvmlInitWithFlags": 0})
+        wait_for(lambda: "gpumon: 1 GPU by NVML: " in server.log, "what was found")
+    finally:
+        server.stop()

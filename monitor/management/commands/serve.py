@@ -9,12 +9,16 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from monitor.web import current
+from monitor.web.found import found
+
 MAX_MESSAGE_BYTES = 64 * 1024
 """What one message of a WebSocket client may hold. Ours send a few words; longer ones close their socket."""
+LOOK_SECONDS = 0.1
 
 
 class Command(BaseCommand):
-    """Prints the address as soon as it listens. SIGTERM and Ctrl-C end it."""
+    """Prints the address as soon as it listens, then what GPUs were found. SIGTERM and Ctrl-C end it."""
 
     help = "Serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT."
 
@@ -50,4 +54,16 @@ class Command(BaseCommand):
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
         self.stdout.write(f"gpumon on http://{shown}:{port}")
+        self.stdout.flush()
+        self._say_what()
+
+    def _say_what(self) -> None:
+        """Look again and again, in the reactor's thread, until it is known what there is; the log tells all later news."""
+        from twisted.internet import reactor
+
+        line = found(current.started().hub.latest)
+        if line is None:
+            reactor.callLater(LOOK_SECONDS, self._say_what)  # type: ignore[arg-type]  # zope's interfaces have no self
+            return
+        self.stdout.write(f"gpumon: {line}")
         self.stdout.flush()
