@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RegexPattern
 
 from monitor.web import sockets
-from tests.servers import Server
+from tests.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,8 @@ PARTS = [b"%00", b"%ff%fe", b"%c3%28", b"%", b"%zz", b"%25%32%65", b"..%2f..%2fe
          b"%0d%0aX-Injected:%20yes", b"%e2%80%ae", b"%f0%9f%92%a9", b"-1", b"9" * 40, b"1e400", b"nan", b"'\"<>", b"{}|^`",
          b"\xff", b"\x00", LONG, b"%00" * 1000, b"//", b";a=b", b"a/" * 500]  # fmt: skip
 QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu=" + b"9" * 5000, b"gpu[]=1", b"gpu=0&gpu=%c3",
-           b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x"]  # fmt: skip
+           b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x",
+           b"layout=%00&kiosk=%ff&sort=__class__&order=%c3&filter=%00", b"filter=" + b"%f0%9f%92%a9" * 400]  # fmt: skip
 HEADERS = [
     b"Host: evil.example", b"Host:", b"Host: a b", b"Host: \xff", b"Host: [::1", b"Host: 127.0.0.1:99999", b"Host: 127.0.0.1\x00",
     b"Host: x,y", b"Host: 127.0.0.1\r\nHost: evil.example", b"X-Forwarded-Host: \xff", b"X-Forwarded-For: ,,\xff",
@@ -80,12 +81,12 @@ def addresses(entries: list[URLPattern | URLResolver] | None = None, prefix: str
 
 
 def known_paths(server: Server) -> list[bytes]:
-    """Pages, API, sockets, and files as the page names them."""
-    files = set(re.findall(r'"(/static/[^"]+)"', server.get("/")[1]))
-    assert files
+    """Every address of the site and its sockets, the GPU and the files of each kind that the first page links to."""
+    linked = {re.sub(r"[^/]*$", "", path): path for path in re.findall(r'"(/[^"?#]+)"', server.get("/")[1])}
+    assert {"/static/css/", "/static/js/", "/gpu/"} <= set(linked)
     found = [address.path for address in addresses()]
     found += ["/" + str(route.pattern).strip("^$") for route in sockets.router().routes]
-    return [path.encode() for path in sorted({*found, *files, "/static/", "/nothing"})]
+    return [path.encode() for path in sorted({*found, *linked.values(), "/static/", "/nothing"})]
 
 
 def with_parts(path: bytes) -> Iterator[bytes]:
@@ -156,6 +157,16 @@ def test_no_header_breaks_an_address(gpu_server: Server, method: bytes) -> None:
     paths = known_paths(gpu_server)
     found = answers(gpu_server, (request(path, method=method, header=odd) for path in paths for odd in HEADERS))
     assert broken(found) == []
+
+
+def test_no_query_breaks_a_socket(gpu_server: Server) -> None:
+    odd = [*QUERIES, *(name + value for name in (b"view=", b"view=gpu:", b"hz=") for value in PARTS)]
+    handshake = b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+    own = handshake + b"\r\nOrigin: " + gpu_server.url.encode()
+    paths = (b"/ws/gpu", b"/ws/dashboard", b"/ws/%00", b"/ws/")
+    found = answers(gpu_server, (request(path + b"?" + query, header=own) for path in paths for query in odd))
+    assert broken(found) == []
+    wait_for(lambda: not any(gpu_server.health()["clients"].values()), "the sockets to be gone")
 
 
 def test_what_is_no_request_is_refused(gpu_server: Server) -> None:
