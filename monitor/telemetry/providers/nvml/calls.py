@@ -12,12 +12,9 @@ from typing import Any, NamedTuple
 
 import pynvml as nvml
 
-Handle = Any
-Values = dict[str, Any]
+from monitor.telemetry.providers.nvml.direct import Handle, Number, Record
 
-# Reading an attribute of pynvml's structs passes through Python; unpacking their bytes does not.
-_UTILIZATION = struct.Struct("=II")
-_MEMORY_V2 = struct.Struct("=8xQQQQ")
+Values = dict[str, Any]
 
 ALL_ONES = 0xFFFFFFFF
 """What NVML leaves in a 32-bit result it has no value for."""
@@ -111,18 +108,12 @@ def clock_event_names(mask: int) -> tuple[str, ...]:
 # ── Calls that fill more than one metric, or need a word of their own ─────────────────────────────────────────────────
 
 
+_ask_utilization = Record("nvmlDeviceGetUtilizationRates", struct.Struct("=II"))
+_ask_memory_v2 = Record("nvmlDeviceGetMemoryInfo_v2", struct.Struct("=8xQQQQ"), nvml.nvmlMemory_v2)
+
+
 def _utilization(handle: Handle, values: Values) -> None:
-    gpu, memory = _UTILIZATION.unpack(nvml.nvmlDeviceGetUtilizationRates(handle))
-    values["utilization_percent"] = gpu
-    values["memory_utilization_percent"] = memory
-
-
-def _encoder(handle: Handle, values: Values) -> None:
-    values["encoder_utilization_percent"] = nvml.nvmlDeviceGetEncoderUtilization(handle)[0]
-
-
-def _decoder(handle: Handle, values: Values) -> None:
-    values["decoder_utilization_percent"] = nvml.nvmlDeviceGetDecoderUtilization(handle)[0]
+    values["utilization_percent"], values["memory_utilization_percent"] = _ask_utilization(handle)
 
 
 def _jpeg(handle: Handle, values: Values) -> None:
@@ -139,8 +130,7 @@ def memory_v2(handle: Handle, values: Values) -> None:
     `used` is total less free less reserved, which holds for both readings of the manual (with and without the reserve
     in `used`) as long as total = reserved + used + free, as nvidia-smi prints it.
     """
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
-    total, reserved, free, _ = _MEMORY_V2.unpack(memory)
+    total, reserved, free, _ = _ask_memory_v2(handle)
     values["memory_total_bytes"] = total
     values["memory_free_bytes"] = free
     values["memory_reserved_bytes"] = reserved
@@ -220,15 +210,15 @@ STATIC: tuple[Call, ...] = (
 
 FAST: tuple[Call, ...] = (
     Call(("utilization_percent", "memory_utilization_percent"), _utilization),
-    Call(("encoder_utilization_percent",), _encoder),
-    Call(("decoder_utilization_percent",), _decoder),
-    scalar("temperature_celsius", nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-    scalar("graphics_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_GRAPHICS),
-    scalar("sm_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
-    scalar("memory_clock_mhz", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
-    named("performance_state", nvml.nvmlDeviceGetPerformanceState, lambda state: f"P{state}" if state < 16 else None),
-    named(_REASONS, nvml.nvmlDeviceGetCurrentClocksEventReasons, clock_event_names)._replace(
-        instead=(named(_REASONS, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, clock_event_names),)
+    scalar("encoder_utilization_percent", Number("nvmlDeviceGetEncoderUtilization", answers=2)),
+    scalar("decoder_utilization_percent", Number("nvmlDeviceGetDecoderUtilization", answers=2)),
+    scalar("temperature_celsius", Number("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU)),
+    scalar("graphics_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_GRAPHICS)),
+    scalar("sm_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM)),
+    scalar("memory_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM)),
+    named("performance_state", Number("nvmlDeviceGetPerformanceState"), lambda state: f"P{state}" if state < 16 else None),
+    named(_REASONS, Number("nvmlDeviceGetCurrentClocksEventReasons", bits=64), clock_event_names)._replace(
+        instead=(named(_REASONS, Number("nvmlDeviceGetCurrentClocksThrottleReasons", bits=64), clock_event_names),)
     ),
 )  # fmt: skip
 """Beside these, each tick: memory (device.py), fields.py, fans.py, processes.py."""

@@ -13,7 +13,8 @@ import pynvml as nvml
 
 from monitor.telemetry.providers import base
 from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink
-from monitor.telemetry.providers.nvml.calls import Call, Handle, Values
+from monitor.telemetry.providers.nvml.calls import Call, Values
+from monitor.telemetry.providers.nvml.direct import Handle, Number
 from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.xid import XidListener
@@ -76,7 +77,7 @@ class Device:
         self._failing: set[Call] = set()
         self._unavailable: dict[str, str] = {}
         self._missing: list[str] = []
-        self._fan_count = 0
+        self._fans: list[Number] = []
         self._is_unified = False
         self._fields, self._links, self._processes, self._mig = fields.Fields(), nvlink.NvLinks(), Processes(), Mig()
         self._now = self._at = 0.0
@@ -245,13 +246,13 @@ class Device:
     def _count_fans(self, handle: Handle, values: Values) -> None:
         values["fans"] = ()
         self._reasons.note({"fans": NO_FAN})
-        self._fan_count = nvml.nvmlDeviceGetNumFans(handle)
-        if self._fan_count:
+        fans = range(nvml.nvmlDeviceGetNumFans(handle))
+        self._fans = [Number("nvmlDeviceGetFanSpeed_v2", fan) for fan in fans]
+        if self._fans:
             self._fast.append(Call(("fans",), self._fill_fans))
 
     def _fill_fans(self, handle: Handle, values: Values) -> None:
-        speeds = [nvml.nvmlDeviceGetFanSpeed_v2(handle, fan) for fan in range(self._fan_count)]
-        values["fans"] = tuple([Fan(speed_percent=self._gate(speed, "fans")) for speed in speeds])
+        values["fans"] = tuple([Fan(speed_percent=self._gate(ask(handle), "fans")) for ask in self._fans])
 
     def _fill_nvlinks(self, handle: Handle, values: Values) -> None:
         self._links.fill(handle, values, self._at)

@@ -1,7 +1,8 @@
-"""The calls that fill arrays, made on the library itself with buffers made once.
+"""The calls of every tick, made on the library itself with buffers made once, in one thread.
 
-pynvml's wrappers ask for the size first and then build an object for each entry, whose attributes pass through Python:
-at every tick that is twice the calls into the driver and ten times the CPU. Layouts are nvml.h's on 64-bit machines.
+pynvml's wrappers look the function up and make a buffer for each answer. For arrays they ask for the size first and then
+build an object for each entry, whose attributes pass through Python: twice the calls into the driver and ten times the
+CPU (`python -m bench fast-tick`). Layouts are nvml.h's on 64-bit machines.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.calls import Handle
+Handle = Any
+"""A GPU, as pynvml hands it out."""
 
 PROCESS_INFO = struct.Struct("=I4xQII")
 """nvmlProcessInfo_t (v2 and v3): pid, usedGpuMemory, gpuInstanceId, computeInstanceId."""
 PROCESS_UTILIZATION_SAMPLE = struct.Struct("=I4xQIIII")
 """nvmlProcessUtilizationSample_t: pid, timeStamp (µs), smUtil, memUtil, encUtil, decUtil."""
-FIELD_VALUE = struct.Struct("=IIqqiIQ")
-"""nvmlFieldValue_t: fieldId, scopeId, timestamp, latencyUsec, valueType, nvmlReturn, value."""
+FIELD_VALUE = struct.Struct("=II16xiIQ")
+"""nvmlFieldValue_t: fieldId, scopeId, valueType, nvmlReturn, value; its timestamp and latencyUsec are not looked at."""
 
 _DOUBLE = struct.Struct("=d")
 _RAW = struct.Struct("=Q")
@@ -52,6 +54,49 @@ def function(name: str) -> Callable[..., int]:
     except AttributeError as error:
         raise nvml.NVMLError(nvml.NVML_ERROR_FUNCTION_NOT_FOUND) from error
     return found
+
+
+class Number:
+    """A call that answers one unsigned number."""
+
+    def __init__(self, name: str, *arguments: int, bits: Literal[32, 64] = 32, answers: int = 1) -> None:
+        """`answers` is how many numbers the call fills in; the first of them is the one."""
+        self._name = name
+        self._function: Callable[..., int] | None = None
+        kind = ctypes.c_uint64 if bits == 64 else ctypes.c_uint32
+        self._value = kind()
+        self._more = (*arguments, ctypes.byref(self._value), *(ctypes.byref(kind()) for _ in range(answers - 1)))
+
+    def __call__(self, handle: Handle) -> int:
+        """The number. Raises NVMLError."""
+        ask = self._function
+        if ask is None:
+            ask = self._function = function(self._name)
+        code = ask(handle, *self._more)
+        if code != nvml.NVML_SUCCESS:
+            raise nvml.NVMLError(code)
+        return self._value.value
+
+
+class Record:
+    """A call that fills one struct."""
+
+    def __init__(self, name: str, record: struct.Struct, *given: int) -> None:
+        """`given` are the first fields where the caller has to fill them in (the struct's version), 32 bits each."""
+        self._name = name
+        self._function: Callable[..., int] | None = None
+        self._record = record
+        self._buffer = ctypes.create_string_buffer(struct.pack(f"={len(given)}I", *given), record.size)
+
+    def __call__(self, handle: Handle) -> tuple[int, ...]:
+        """The fields. Raises NVMLError."""
+        ask = self._function
+        if ask is None:
+            ask = self._function = function(self._name)
+        code = ask(handle, self._buffer)
+        if code != nvml.NVML_SUCCESS:
+            raise nvml.NVMLError(code)
+        return self._record.unpack(self._buffer)
 
 
 class Listing:
@@ -101,7 +146,7 @@ class FieldValues:
 
     def __init__(self, asked: Sequence[tuple[int, int]]) -> None:
         self._size = ctypes.c_int(len(asked))
-        filled = b"".join(FIELD_VALUE.pack(field, scope, 0, 0, 0, 0, 0) for field, scope in asked)
+        filled = b"".join(FIELD_VALUE.pack(field, scope, 0, 0, 0) for field, scope in asked)
         self._array = ctypes.create_string_buffer(filled, len(filled))
         self._function: Callable[..., int] | None = None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.calls import ALL_ONES, Handle, Values
-from monitor.telemetry.providers.nvml.direct import FieldValues, number
+from monitor.telemetry.providers.nvml.calls import ALL_ONES, Values
+from monitor.telemetry.providers.nvml.direct import FieldValues, Handle, number
 from monitor.telemetry.providers.nvml.errors import PERMANENT, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 
@@ -57,7 +57,7 @@ class Fields:
         """Fill the metrics of METRICS; `at` is monotonic seconds. Raises NVMLError where the call as a whole fails."""
         if not self.supported:
             return
-        for identity, _, _, _, kind, status, raw in self._ask(handle):
+        for identity, _, kind, status, raw in self._ask(handle):
             if status == nvml.NVML_SUCCESS:
                 self._take[identity](number(kind, raw), values, at)
             else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.calls import Handle, Values
-from monitor.telemetry.providers.nvml.direct import FieldValues, number
+from monitor.telemetry.providers.nvml.calls import Values
+from monitor.telemetry.providers.nvml.direct import FieldValues, Handle, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, GPU_IS_LOST, code_of, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 from monitor.telemetry.schema import NvLink
@@ -67,7 +67,7 @@ class NvLinks:
             if code_of(error) == GPU_IS_LOST:
                 raise
             answers, why = [], field_reason(error)
-        for field, link, _, _, kind, status, raw in answers:
+        for field, link, kind, status, raw in answers:
             key = (link, field)
             if status != nvml.NVML_SUCCESS:
                 why = field_reason(nvml.NVMLError(status))

@@ -13,8 +13,8 @@ import pynvml as nvml
 
 from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.nvml import errors
-from monitor.telemetry.providers.nvml.calls import Handle
 from monitor.telemetry.providers.nvml.device import Device, Identity
+from monitor.telemetry.providers.nvml.direct import Handle
 from monitor.telemetry.providers.nvml.xid import XidListener
 from monitor.telemetry.schema import Gpu, Notice, Reading
 from monitor.telemetry.sleep import find_gpus
