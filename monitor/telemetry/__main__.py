@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import queue
 import signal
 import socket
@@ -21,6 +23,7 @@ from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.system import SystemMetrics
 
 NO_READING = 1
+NOT_WRITTEN = 2
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -29,7 +32,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         prog="python -m monitor.telemetry", description="Print a snapshot of this host's GPUs as JSON."
     )
     parser.add_argument("--stream", action="store_true", help="go on: a snapshot a line, until Ctrl-C")
-    parser.add_argument("--provider", choices=NAMES, help="use this one only")
+    parser.add_argument("--provider", type=lambda name: name.replace("-", "_"), choices=NAMES, help="use this one only")
     parser.add_argument(
         "--interval",
         type=_interval,
@@ -39,29 +42,60 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--count", type=_count, metavar="N", help="with --stream: end after N snapshots")
     parser.add_argument("--record", type=Path, metavar="FILE", help="also write a recording, for the provider `replay`")
-    parser.add_argument("--replay-file", type=Path, metavar="FILE", help="the recording that `replay` plays")
+    parser.add_argument("--replay-file", type=Path, metavar="FILE", help="play this recording")
     parser.add_argument(
-        "--replay-speed", type=float, default=1.0, metavar="X", help="2 is twice the pace, 0 a reading at each tick"
+        "--replay-speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="2 is twice the pace, 0 a reading at each tick (to 1000, default 1)",
     )
     parser.add_argument(
-        "--simulated-gpus", type=_count, default=8, metavar="N", help="how many `simulated` invents (default 8)"
+        "--simulated-gpus",
+        type=_gpus,
+        default=8,
+        metavar="N",
+        help="how many `simulated` invents, 1 to 256 (default 8)",
     )
     parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    return parser.parse_args(given)
+    args = parser.parse_args(given)
+    if args.count is not None and not args.stream:
+        parser.error("--count goes with --stream: without it, one snapshot is printed")
+    if args.replay_file is not None:
+        if args.provider not in (None, "replay"):
+            parser.error(f"--replay-file goes with the provider replay, not {args.provider}")
+        args.provider = "replay"
+    return args
+
+
+def _number(text: str, least: float, most: float) -> float:
+    with contextlib.suppress(ValueError):
+        if least <= float(text) <= most:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
 
 
 def _interval(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 60")
-    return seconds
+    return _number(text, 0.1, 60)
+
+
+def _speed(text: str) -> float:
+    return _number(text, 0, 1000)
+
+
+def _whole(text: str, most: int) -> int:
+    with contextlib.suppress(ValueError):
+        if 1 <= int(text) <= most:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
+
+
+def _gpus(text: str) -> int:
+    return _whole(text, 256)
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
+    return _whole(text, 1_000_000_000)
 
 
 def is_settled(snapshot: Snapshot) -> bool:
@@ -73,11 +107,11 @@ def run(options: Options, args: argparse.Namespace) -> int:
     """Print until told to end. Returns the exit status."""
     snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
     supervisor = Supervisor(options, snapshots.put, host=socket.gethostname(), system=SystemMetrics().read)
-    supervisor.start()
     writer: recording.Writer | None = None
     printed, seen = 0, None
     give_up_at = time.monotonic() + START_LIMIT_SECONDS + 5
     try:
+        supervisor.start()
         while True:
             try:
                 snapshot = snapshots.get(timeout=max(0.0, give_up_at - time.monotonic()) if printed == 0 else None)
@@ -101,10 +135,20 @@ def run(options: Options, args: argparse.Namespace) -> int:
                 return NO_READING
             if not args.stream or printed == args.count:
                 return 0
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         return 0
+    except BrokenPipeError:  # as in `… --stream | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it once more at its end
+        return 0
+    except OSError as error:
+        print(f"Cannot write {error.filename or args.record or 'the output'}: {error.strerror}.", file=sys.stderr)
+        return NOT_WRITTEN
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the sampler is being ended: a second Ctrl-C must not leave it alone
         supervisor.stop()
+        if writer is not None:
+            writer.close()
 
 
 def _reading(snapshot: Snapshot) -> Reading:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -26,6 +28,10 @@ class BadRecording(Explained):
     """The file is no recording, or a line of it is not a reading."""
 
 
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
+"""msgspec leaves text that is no UTF-8 to Python."""
+_HEADER_BYTES = 1 << 16
+"""A first line that is longer is none: the file may be anything, of any size."""
 _MAKE_ONE = "Make a recording with `python -m monitor.telemetry --stream --record FILE`."
 
 
@@ -40,6 +46,11 @@ class Writer:
         """Add a reading."""
         self._put(reading)
 
+    def close(self) -> None:
+        """Let go of the file; everything is in it already, or was said to have failed."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
     def _put(self, line: msgspec.Struct) -> None:
         self._file.write(msgspec.json.encode(line) + b"\n")
         self._file.flush()
@@ -51,11 +62,11 @@ def read(path: Path) -> tuple[Header, Iterator[Reading]]:
         file = path.open("rb")
     except OSError as error:
         raise BadRecording(
-            f"The recording {path} cannot be read: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE."
+            f"The recording {path} cannot be read: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE or --replay-file."
         ) from error
     try:
-        header = msgspec.json.decode(file.readline(), type=Header)
-    except msgspec.MsgspecError as error:
+        header = msgspec.json.decode(file.readline(_HEADER_BYTES), type=Header)
+    except (*_NOT_DECODED, OSError) as error:
         file.close()
         raise BadRecording(f"{path} is not a recording: {error}.", _MAKE_ONE) from error
     if header.gpumon_recording != VERSION:
@@ -65,10 +76,12 @@ def read(path: Path) -> tuple[Header, Iterator[Reading]]:
 
 
 def _readings(file: IO[bytes], path: Path) -> Iterator[Reading]:
-    decoder = msgspec.json.Decoder(Reading)
+    decoder, number = msgspec.json.Decoder(Reading), 1
     with file:
-        for number, line in enumerate(file, start=2):
-            try:
+        try:
+            for line in file:
+                number += 1
                 yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
-                raise BadRecording(f"{path}, line {number}, is not a reading: {error}.", _MAKE_ONE) from error
+        except (*_NOT_DECODED, OSError) as error:
+            mend = f"Leave the line out (`sed -i {number}d {shlex.quote(str(path))}`), or m{_MAKE_ONE[1:]}"
+            raise BadRecording(f"{path}, line {number}, is not a reading: {error}.", mend) from error

@@ -11,6 +11,11 @@ from monitor.telemetry import recording
 from monitor.telemetry.providers.base import Options, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.schema import Notice, Reading
 
+_STEP_SECONDS = 1.0
+"""Between the last reading and the first one again, where the recording itself shows no step."""
+_MOST_SKIPPED = 10_000
+"""So many readings are passed over in one go; further behind (the machine slept), the recording goes on from where it is."""
+
 
 class Replay:
     """The recorded readings, with their times moved to now and their spacing kept (at 1×).
@@ -26,67 +31,79 @@ class Replay:
         self._path = Path(options.replay_file) if options.replay_file else None
         self._speed = options.replay_speed
         self._readings: Iterator[Reading] = iter(())
-        self._header: recording.Header | None = None
+        self._host = "?"
+        self._began_at = 0.0
+        self._shown: Reading | None = None
+        self._shown_at = 0.0
+        """Seconds of recorded time since the beginning, as is `_next_at`."""
         self._next: Reading | None = None
-        self._now_shown: Reading | None = None
-        self._began_at: float | None = None
-        self._shift = 0.0
+        self._next_at = 0.0
+        self._step = _STEP_SECONDS
+        self._broken: recording.BadRecording | None = None
 
     def open(self) -> None:
         """Read the first reading. Raises ProviderUnavailable."""
         if self._path is None:
-            raise ProviderUnavailable("No recording is named.", "Set GPU_MONITOR_REPLAY_FILE to a recording's path.")
+            raise ProviderUnavailable(
+                "No recording is named.",
+                "Set GPU_MONITOR_REPLAY_FILE to a recording's path, or give it with `--replay-file`.",
+            )
         try:
-            self._header, self._readings = recording.read(self._path)
-            self._next = next(self._readings, None)
+            self._next = self._rewind(self._path)
         except recording.BadRecording as error:
             raise ProviderUnavailable(error.reason, error.fix) from error
-        if self._next is None:
-            raise ProviderUnavailable(f"The recording {self._path} holds no reading.", "Record for longer.")
 
     def read(self, now: float) -> Reading:
         """The reading whose turn it is. Raises ProviderFailed where a line is broken."""
-        if self._began_at is None:
-            self._begin(now)
-        while self._now_shown is None or self._is_due(now):
-            self._advance(now)
-            if self._speed == 0:
-                break
-        assert self._now_shown is not None
-        shown = self._now_shown
-        name = self._header.host if self._header else "?"
-        notice = Notice(code="replay", text=f"A recording of {name} is played at {self._speed:g}× its pace.")
+        if self._shown is None:
+            self._began_at = now
+            self._advance()
+        elif self._speed == 0:
+            self._advance()
+        else:
+            self._catch_up(now)
+        shown = self._shown
+        assert shown is not None
+        notice = Notice(code="replay", text=f"A recording of {self._host} is played at {self._speed:g}× its pace.")
         return msgspec.structs.replace(
-            shown, sampled_at=shown.sampled_at + self._shift, notices=(*shown.notices, notice)
+            shown, sampled_at=self._began_at + self._shown_at, notices=(*shown.notices, notice)
         )  # fmt: skip
 
     def close(self) -> None:
         """Forget the file."""
         self._readings = iter(())
 
-    def _is_due(self, now: float) -> bool:
-        if self._speed == 0:
-            return True
-        if self._next is None:
-            return False
-        assert self._began_at is not None
+    def _catch_up(self, now: float) -> None:
         elapsed = (now - self._began_at) * self._speed
-        return self._next.sampled_at + self._shift - self._began_at <= elapsed
+        for _ in range(_MOST_SKIPPED):
+            if self._next_at > elapsed:
+                return
+            self._advance()
+        self._began_at = now - self._next_at / self._speed
 
-    def _begin(self, now: float) -> None:
+    def _advance(self) -> None:
+        """Show the next reading and look for the one after. What is broken there is told in its turn, not before."""
+        if self._broken is not None:
+            raise ProviderFailed(self._broken.reason, self._broken.fix) from self._broken
         assert self._next is not None
-        self._began_at = now
-        self._shift = now - self._next.sampled_at
-
-    def _advance(self, now: float) -> None:
-        self._now_shown = self._next
+        assert self._path is not None
+        self._shown, self._shown_at = self._next, self._next_at
         try:
-            self._next = next(self._readings, None)
-            if self._next is None:  # from the beginning, one step of time after the end
-                assert self._path is not None
-                _, self._readings = recording.read(self._path)
-                self._next = next(self._readings)
-                assert self._now_shown is not None
-                self._shift += self._now_shown.sampled_at - self._next.sampled_at + 1.0
+            following = next(self._readings, None)
+            if following is None:
+                following = self._rewind(self._path)
+            else:
+                # The clock of the recorded host may have been set back meanwhile: time here never runs backwards.
+                self._step = max(0.0, following.sampled_at - self._shown.sampled_at)
+            self._next = following
         except recording.BadRecording as error:
-            raise ProviderFailed(error.reason, error.fix) from error
+            self._broken = error
+        self._next_at += self._step or _STEP_SECONDS
+
+    def _rewind(self, path: Path) -> Reading:
+        header, self._readings = recording.read(path)
+        self._host = header.host
+        first = next(self._readings, None)
+        if first is None:
+            raise recording.BadRecording(f"The recording {path} holds no reading.", "Record for longer.")
+        return first

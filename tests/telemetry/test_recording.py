@@ -1,0 +1,169 @@
+"""A recording is written line by line, and whatever else a file may hold is refused in plain words."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from monitor.telemetry import recording
+from monitor.telemetry.schema import Gpu, GpuProcess, Notice, Reading, Xid
+
+READINGS = [
+    Reading(
+        sampled_at=1_800_000_000.25 + second,
+        gpus=(
+            Gpu(
+                index=0,
+                uuid="GPU-0",
+                name="Card \ufffd „ä“",
+                utilization_percent=0,
+                power_watts=99.123456789,
+                energy_joules=1e12 / 3,
+                xids=(Xid(code=79, count=2, last_at=1.5),),
+                processes=(GpuProcess(pid=1, command='a "b" \\ c', memory_used_bytes=(1 << 63) - 1),),
+                unavailable={"fans": "no fan"},
+            ),
+        ),
+        notices=(Notice(code="x", text="y"),),
+        driver_version="580.65",
+    )
+    for second in range(3)
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A recording of three readings."""
+    path = tmp_path / "it's a recording.jsonl"
+    with path.open("wb") as file:
+        writer = recording.Writer(file, host="box", provider="pynvml")
+        for reading in READINGS:
+            writer.write(reading)
+    return path
+
+
+def read(path: Path) -> list[Reading]:
+    return list(recording.read(path)[1])
+
+
+def complaint(path: Path) -> recording.BadRecording:
+    with pytest.raises(recording.BadRecording) as caught:
+        read(path)
+    return caught.value
+
+
+def outcome(path: Path) -> tuple[list[Reading], recording.BadRecording | None]:
+    """The readings of a file, or why it has none."""
+    try:
+        return read(path), None
+    except recording.BadRecording as told:
+        return [], told
+
+
+def test_what_was_written_is_read_again_to_the_last_digit(path: Path) -> None:
+    header, readings = recording.read(path)
+    assert (header.host, header.provider) == ("box", "pynvml")
+    assert list(readings) == READINGS
+
+
+def test_a_reading_is_in_the_file_before_the_next_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    writer = recording.Writer(path.open("wb"), host="box", provider="pynvml")
+    writer.write(READINGS[0])
+    assert read(path) == READINGS[:1]
+    writer.close()
+    writer.close()
+
+
+def test_a_file_that_is_not_there_is_told_with_the_settings_that_name_it(tmp_path: Path) -> None:
+    told = complaint(tmp_path / "gone")
+    assert str(tmp_path / "gone") in told.reason
+    assert "No such file" in told.reason
+    assert "GPU_MONITOR_REPLAY_FILE" in (told.fix or "")
+    assert "--replay-file" in (told.fix or "")
+
+
+def test_a_folder_is_no_recording(tmp_path: Path) -> None:
+    assert "directory" in complaint(tmp_path).reason
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"\x1f\x8b\x08\x00gzip",
+        b"\xff\xfe\x00",
+        b'{"a": 1}\n',
+        b'{"gpumon_recording":1,"host":"\xff"}',
+        b"[]",
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_the_way_to_make_one(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(data)
+    told = complaint(path)
+    assert f"{path} is not a recording" in told.reason
+    assert "--record" in (told.fix or "")
+
+
+def test_a_file_without_end_is_refused_after_its_first_part() -> None:
+    """/dev/zero was read until the memory was full."""
+    assert "is not a recording" in complaint(Path("/dev/zero")).reason
+
+
+def test_a_recording_of_another_version_says_which(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"gpumon_recording":1', b'"gpumon_recording":2'))
+    assert complaint(path).reason == f"{path} is a recording of version 2, not 1."
+
+
+def test_a_recording_that_was_cut_off_says_where_and_how_to_mend_it(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+    told = complaint(path)
+    assert f"{path}, line 4, is not a reading" in told.reason
+    assert "truncated" in told.reason
+    command = (told.fix or "").split("`")[1]
+    assert os.system(command) == 0
+    assert read(path) == READINGS[:2]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"utilization_percent":0', b'"utilization_percent":101'),
+        (b'"580.65"', b'"\xff\xfe\xfd"'),
+        (b'"type":"reading"', b'"type":"snapshot"'),
+        (b'"sampled_at":1800000001.25', b'"sampled_at":1e999'),
+        (b'"sampled_at":1800000001.25', b'"sampled_at":null'),
+    ],
+    ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time"],
+)
+def test_a_corrupt_line_is_told_by_its_number_after_the_good_ones(path: Path, before: bytes, after: bytes) -> None:
+    """Bytes that are no UTF-8 ended in a traceback."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert before in lines[2]
+    lines[2] = lines[2].replace(before, after)
+    path.write_bytes(b"".join(lines))
+    readings = recording.read(path)[1]
+    assert next(readings) == READINGS[0]
+    with pytest.raises(recording.BadRecording, match="line 3, is not a reading"):
+        next(readings)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), garbage=st.binary(max_size=12), removed=st.integers(0, 30))
+@example(where=0.5, garbage=b"\xff", removed=1)
+def test_no_damage_ends_in_anything_but_readings_or_a_clear_error(
+    path: Path, where: float, garbage: bytes, removed: int
+) -> None:
+    data = path.read_bytes()
+    at = int(where * len(data))
+    damaged = path.with_name("damaged")
+    damaged.write_bytes(data[:at] + garbage + data[at + removed :])
+    readings, told = outcome(damaged)
+    assert len(readings) <= 3 + garbage.count(b"\n")
+    assert told is None or (str(damaged) in told.reason and told.fix)
