@@ -9,7 +9,8 @@ const pauseButton = document.querySelector("[data-pause]");
 const newVersion = document.querySelector("[data-new-version]");
 let socket = document.querySelector("[data-socket]");
 
-const WORDS = { live: "Live", reconnecting: "Reconnecting", stale: "Stale", paused: "Paused", static: "Not live" };
+const WORDS = { live: "Live", reconnecting: "Reconnecting", stale: "Stale", paused: "Paused", static: "Not live", missing: "No provider" };
+const WITHOUT_AGE = ["live", "static", "missing"];
 const SILENT_MS = 8000; // a laptop that slept, a cable pulled: the socket looks open and nothing comes
 
 let state = page.dataset.state;
@@ -22,7 +23,7 @@ let connection = null;
 
 function show() {
   const age = Math.max(0, Math.round((performance.now() - readAt) / 1000 + ageThen));
-  const text = state === "live" || state === "static" ? WORDS[state] : `${WORDS[state]}, ${age}\u2009s`;
+  const text = WITHOUT_AGE.includes(state) ? WORDS[state] : `${WORDS[state]}, ${age}\u2009s`;
   if (badge.textContent !== text) badge.textContent = text;
   if (badge.title !== reason) badge.title = reason;
   if (badge.dataset.state !== state) badge.dataset.state = state;
@@ -51,7 +52,7 @@ function hear(event) {
     ageThen = message.age_seconds ?? 0;
   }
   newVersion.hidden = message.version === page.dataset.version;
-  if (message.sampled_at === null && !message.stale) enter("stale", "No provider answers");
+  if (message.sampled_at === null && !message.stale) enter("missing", "No provider answers");
   else enter(message.stale ? "stale" : "live", message.stale_reason ?? "");
   document.dispatchEvent(new CustomEvent("gpumon:message", { detail: message }));
 }

@@ -141,3 +141,10 @@ def test_an_element_is_drawn_with_its_name_and_escaped() -> None:
         Context({"part": Part("p", "k", lambda: "<i>x</i>")})
     )
     assert re.fullmatch(r'<div id="p" data-key="[0-9a-f]{8}"><i>x</i></div>', part)
+
+
+def test_what_stands_between_backticks_is_code_and_stays_escaped() -> None:
+    template = Template("{% load words %}{{ text|code }}")
+    assert (
+        template.render(Context({"text": "start `<b>` with `x`"})) == "start <code>&lt;b&gt;</code> with <code>x</code>"
+    )
