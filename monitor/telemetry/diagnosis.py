@@ -59,7 +59,10 @@ def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ)
     devices = sorted(path.name for path in (root / "dev").glob("nvidia[0-9]*"))
     container, wsl = is_container(root, environment), is_wsl(root)
     for vendor, addresses in gpus.items():
-        findings.append(Finding("good", f"{len(addresses)} {vendor} GPU on the PCI bus: {', '.join(addresses)}."))
+        plural = "s" if len(addresses) > 1 else ""
+        findings.append(
+            Finding("good", f"{len(addresses)} {vendor} GPU{plural} on the PCI bus: {', '.join(addresses)}.")
+        )
     if not gpus and not wsl:
         findings.append(Finding("note", "No GPU on the PCI bus that this system sees.",
                                 "In a virtual machine, pass the GPU through to it."))  # fmt: skip
@@ -77,13 +80,14 @@ def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ)
     version = _read(root / "proc/driver/nvidia/version").split("\n", 1)[0]
     if version:
         findings.append(Finding("good", f"The kernel module is loaded: {version.removeprefix('NVRM version: ')}."))
-    elif "NVIDIA" in gpus and not wsl:
+    elif "NVIDIA" in gpus and not wsl and "nouveau" not in modules:  # beside nouveau it cannot be loaded
         findings.append(Finding("bad", "The NVIDIA kernel module is not loaded.",
                                 "Install the NVIDIA driver, or load it with `sudo modprobe nvidia`."))  # fmt: skip
     if container and not devices and not wsl:
         findings.append(Finding("bad", "This is a container without GPU devices (`/dev/nvidia0` is not there).",
                                 "Start it with `--gpus all` (NVIDIA container toolkit on the host)."))  # fmt: skip
-    unreadable = [name for name in devices if not os.access(root / "dev" / name, os.R_OK | os.W_OK)]
+    control = ["nvidiactl"] if (root / "dev/nvidiactl").exists() else []  # every question to the driver goes through it
+    unreadable = [name for name in (*devices, *control) if not os.access(root / "dev" / name, os.R_OK | os.W_OK)]
     if unreadable:
         findings.append(Finding("bad", f"No permission for /dev/{', /dev/'.join(unreadable)}.",
                                 "Give this user read and write access, often by the group `video`."))  # fmt: skip
@@ -91,7 +95,7 @@ def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ)
         ("nvidia-smi", "the second way to read NVIDIA GPUs"),
         ("nvtop", "the way to read AMD and Intel GPUs"),
     ):
-        where = shutil.which(program, path=environment.get("PATH"))
+        where = shutil.which(program, path=environment.get("PATH", ""))
         findings.append(
             Finding("good", f"{program} is {where}.")
             if where

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
+from monitor.telemetry.providers.base import explain
 from monitor.telemetry.schema import ContainerLimits
 
 _NO_LIMIT_BYTES = 1 << 60
 """Version 1 writes a number near 2^63 where there is no limit."""
+
+
+NO_LIMIT = "the container has no limit"
+NOT_TOLD = "the container's cgroup does not tell it"
+NEEDS_TWO_READINGS = "needs two readings"
 
 
 def is_container(root: Path, environment: Mapping[str, str]) -> bool:
@@ -18,11 +26,13 @@ def is_container(root: Path, environment: Mapping[str, str]) -> bool:
 
 
 class Limits:
-    """Reads the cgroup that is mounted at /sys/fs/cgroup, as containers see their own."""
+    """Reads the container's own cgroup: what is mounted at /sys/fs/cgroup, or where the host's whole tree is, its place in it."""
 
     def __init__(self, root: Path) -> None:
         self._base = root / "sys/fs/cgroup"
         self._is_v2 = (self._base / "cgroup.controllers").exists()
+        if self._is_v2:
+            self._base = self._own(root)
         self._last: tuple[float, float] | None = None
 
     def read(self, at: float) -> ContainerLimits:
@@ -34,12 +44,29 @@ class Limits:
                 used_cores = max(0.0, (used_seconds - self._last[0]) / (at - self._last[1]))
             self._last = (used_seconds, at)
         limit, used = self._memory()
-        return ContainerLimits(
-            cpu_limit_cores=self._cpu_limit(),
-            cpu_used_cores=used_cores,
-            memory_limit_bytes=limit,
-            memory_used_bytes=used,
-        )
+        values = {
+            "cpu_limit_cores": self._cpu_limit(),
+            "cpu_used_cores": used_cores,
+            "memory_limit_bytes": limit,
+            "memory_used_bytes": used,
+        }
+        reasons = {
+            "cpu_limit_cores": NO_LIMIT,
+            "cpu_used_cores": NOT_TOLD if used_seconds is None else NEEDS_TWO_READINGS,
+            "memory_limit_bytes": NO_LIMIT,
+            "memory_used_bytes": NOT_TOLD,
+        }
+        return msgspec.convert({**values, "unavailable": explain(values, values, reasons, NOT_TOLD)}, ContainerLimits)
+
+    def _own(self, root: Path) -> Path:
+        """With the host's cgroup namespace (`--cgroupns=host`) the tree's top is the host's, without limits."""
+        try:
+            lines = (root / "proc/self/cgroup").read_text(errors="replace").splitlines()
+        except OSError:
+            return self._base
+        path = next((line[3:] for line in lines if line.startswith("0::/")), "/")
+        own = self._base / path.lstrip("/")
+        return own if ".." not in path and own.is_dir() else self._base
 
     def _cpu_limit(self) -> float | None:
         if self._is_v2:
@@ -72,7 +99,7 @@ class Limits:
 
     def _text(self, name: str) -> str:
         try:
-            return (self._base / name).read_text().strip()
+            return (self._base / name).read_text(errors="replace").strip()
         except OSError:
             return ""
 

@@ -209,12 +209,14 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cgroup of this container allows and has in use; null where it sets no limit."""
+    """What the cgroup of this container allows and has in use; a limit is null where there is none."""
 
     cpu_limit_cores: float | None = None
     cpu_used_cores: float | None = None
     memory_limit_bytes: int | None = None
     memory_used_bytes: int | None = None
+    """What the kernel could take back at once (inactive file pages) is not counted, as in `docker stats`."""
+    unavailable: Reasons = {}
 
 
 class System(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,10 @@ NEEDS_TWO_READINGS = "needs two readings"
 _SLOW_SECONDS = 5.0
 """CPU frequency is a file for each core, the process count a look at all of /proc: not at every tick."""
 
+NOT_IN_CONTAINER = "not in a container"
+_UNREADABLE = (OSError, AttributeError, LookupError, RuntimeError, ValueError, psutil.Error)
+"""What psutil raises where a file of /proc is missing, unreadable or not as it knows it: a KeyError, a RuntimeError too."""
+
 Values = dict[str, Any]
 
 
@@ -54,6 +58,8 @@ class SystemMetrics:
         self._take(values, ("swap_total_bytes", "swap_used_bytes"), _swap)
         booted_at = values.get("booted_at")
         values["uptime_seconds"] = None if booted_at is None else max(0.0, now - booted_at)
+        if self._limits is None:
+            self._reasons["container"] = NOT_IN_CONTAINER
         return System(
             **values, container=self._limits.read(at) if self._limits else None, unavailable=self._reasons
         )  # fmt: skip
@@ -62,7 +68,7 @@ class SystemMetrics:
         """Fill `names` with what `ask` answers; an error costs these alone."""
         try:
             answers = ask()
-        except (OSError, AttributeError, NotImplementedError, ValueError, psutil.Error) as error:
+        except _UNREADABLE as error:
             values.update(dict.fromkeys(names))
             self._reasons.update(dict.fromkeys(names, f"{type(error).__name__}: {error}"))
             return

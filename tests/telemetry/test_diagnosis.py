@@ -1,0 +1,156 @@
+"""What doctor finds on hosts that lack one thing or another; each host is a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from monitor.telemetry.diagnosis import Finding, examine
+from tests.telemetry.host import FakeHost, as_nobody
+
+A, B = "0000:01:00.0", "0000:02:00.0"
+VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC version: 12\n"
+
+
+def findings(host: FakeHost, environment: Mapping[str, str] | None = None) -> list[Finding]:
+    """What is found; whatever is bad has a fix."""
+    found = examine(host.root, environment or {})
+    assert all(finding.fix for finding in found if finding.level == "bad")
+    return found
+
+
+def bad(host: FakeHost, environment: Mapping[str, str] | None = None) -> list[Finding]:
+    return [finding for finding in findings(host, environment) if finding.level == "bad"]
+
+
+def texts(found: list[Finding]) -> str:
+    return "\n".join(finding.text for finding in found)
+
+
+@pytest.fixture
+def server(host: FakeHost) -> FakeHost:
+    """A host with two GPUs whose driver is loaded."""
+    host.gpu(A)
+    host.gpu(B)
+    host.write("proc/modules", "nvidia_uvm 1 0 - Live\nnvidia 2 1 nvidia_uvm, Live\n")
+    host.write("proc/driver/nvidia/version", VERSION)
+    host.write("dev/nvidia0", "")
+    host.write("dev/nvidia1", "")
+    return host
+
+
+@pytest.fixture
+def laptop(host: FakeHost) -> FakeHost:
+    """A host with a GPU and no driver for it."""
+    host.gpu(A, driver=None)
+    return host
+
+
+@pytest.fixture
+def wsl(host: FakeHost) -> FakeHost:
+    """A Linux within Windows."""
+    host.write("proc/version", "Linux version 5.15.153.1-microsoft-standard-WSL2 (root@941d701f84f1)\n")
+    return host
+
+
+def test_where_all_is_well_nothing_is_bad(server: FakeHost) -> None:
+    assert bad(server) == []
+    good = texts([finding for finding in findings(server) if finding.level == "good"])
+    assert f"2 NVIDIA GPUs on the PCI bus: {A}, {B}." in good
+    assert "The kernel module is loaded: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06" in good
+
+
+def test_a_gpu_without_driver_says_what_to_install(laptop: FakeHost) -> None:
+    (finding,) = bad(laptop)
+    assert finding.text == "The NVIDIA kernel module is not loaded."
+    assert "sudo modprobe nvidia" in (finding.fix or "")
+    assert f"1 NVIDIA GPU on the PCI bus: {A}." in texts(findings(laptop))
+
+
+def test_nouveau_is_named_alone_since_the_driver_cannot_be_loaded_beside_it(laptop: FakeHost) -> None:
+    """A second finding said to load the driver, which fails while nouveau holds the GPU."""
+    laptop.write("proc/modules", "nouveau 2 1 - Live\nttm 1 1 nouveau, Live\n")
+    (finding,) = bad(laptop)
+    assert "nouveau holds the NVIDIA GPU" in finding.text
+    assert "Install NVIDIA's driver" in (finding.fix or "")
+
+
+def test_a_module_that_is_only_used_by_nouveaus_name_is_not_nouveau(server: FakeHost) -> None:
+    server.write("proc/modules", "ttm 1 1 nouveau, Live\nnvidia 2 1 - Live\n")
+    assert bad(server) == []
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name"),
+    [("0x1002", "AMD"), ("0x8086", "Intel"), ("0x1a03", None)],
+    ids=["AMD", "Intel", "a server's BMC"],
+)
+def test_gpus_of_other_makers_need_no_nvidia_driver(host: FakeHost, vendor: str, name: str | None) -> None:
+    host.gpu(A, driver="amdgpu")
+    host.write(f"sys/bus/pci/devices/{A}/vendor", f"{vendor}\n")
+    assert bad(host) == []
+    if name is None:
+        assert "No GPU on the PCI bus" in texts(findings(host))
+    else:
+        assert f"1 {name} GPU on the PCI bus: {A}." in texts(findings(host))
+
+
+def test_no_gpu_on_the_bus_is_told_with_what_a_virtual_machine_needs(host: FakeHost) -> None:
+    (finding,) = [each for each in findings(host) if "PCI bus" in each.text]
+    assert (finding.level, finding.text) == ("note", "No GPU on the PCI bus that this system sees.")
+    assert "pass the GPU through" in (finding.fix or "")
+
+
+def test_wsl_with_the_driver_says_which_readings_do_not_exist_there(wsl: FakeHost) -> None:
+    wsl.write("usr/lib/wsl/lib/libnvidia-ml.so.1", "")
+    assert bad(wsl) == []
+    assert "WSL: the driver is Windows'" in texts(findings(wsl))
+    assert "PCI bus" not in texts(findings(wsl))
+
+
+def test_wsl_without_the_driver_says_to_install_it_in_windows(wsl: FakeHost) -> None:
+    (finding,) = bad(wsl)
+    assert "Windows shares no NVIDIA driver" in finding.text
+    assert "Install the NVIDIA driver in Windows (not in WSL)" in (finding.fix or "")
+
+
+@pytest.mark.parametrize("mark", [".dockerenv", "run/.containerenv"])
+def test_a_container_without_devices_says_how_to_start_it(server: FakeHost, mark: str) -> None:
+    server.write(mark, "")
+    assert bad(server) == []
+    for device in (server.root / "dev").iterdir():
+        device.unlink()
+    (finding,) = bad(server)
+    assert "container without GPU devices" in finding.text
+    assert "--gpus all" in (finding.fix or "")
+
+
+def test_devices_without_permission_are_named(open_host: FakeHost) -> None:
+    for name, mode in (("nvidia0", 0o600), ("nvidia1", 0o666), ("nvidiactl", 0o600)):
+        open_host.write(f"dev/{name}", "").chmod(mode)
+    with as_nobody():
+        found = [finding for finding in bad(open_host) if "permission" in finding.text]
+    assert [finding.text for finding in found] == ["No permission for /dev/nvidia0, /dev/nvidiactl."]
+    assert "group `video`" in (found[0].fix or "")
+
+
+def test_programs_are_looked_for_in_path(host: FakeHost, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "nvtop").write_text("")
+    (folder / "nvtop").chmod(0o755)
+    found = {finding.text.split(" ", 1)[0]: finding for finding in findings(host, {"PATH": str(folder)})}
+    assert found["nvtop"].text == f"nvtop is {folder}/nvtop."
+    assert found["nvidia-smi"].text.startswith("nvidia-smi is not in PATH")
+    assert (found["nvidia-smi"].level, found["nvidia-smi"].fix) == ("note", "It comes with the driver.")
+
+
+def test_without_path_no_program_is_found(host: FakeHost) -> None:
+    assert "nvtop is not in PATH" in texts(findings(host, {}))
+
+
+def test_a_device_that_goes_away_while_it_is_looked_at_is_left_out(server: FakeHost) -> None:
+    (server.root / f"sys/bus/pci/devices/{B}/class").unlink()
+    assert f"1 NVIDIA GPU on the PCI bus: {A}." in texts(findings(server))
