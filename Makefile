@@ -50,6 +50,10 @@ lint: .venv/installed-dev ## Check style, types, layers and templates
 bench: .venv/installed-dev ## Measure what a reading and a message cost
 	@$(BIN)/python -m bench
 
+.PHONY: screenshots
+screenshots: .venv/installed-dev ## Take the pictures of docs/screenshots anew
+	@$(BIN)/python -m tests.screenshots
+
 .PHONY: lock
 lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
 	@$(BIN)/python -m venv --clear build/lock

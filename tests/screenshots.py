@@ -1,0 +1,62 @@
+"""`make screenshots`: pictures of every page for docs/screenshots/, from simulated GPUs in a real Chromium."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.servers import ROOT, Server, wait_for
+
+FOLDER = ROOT / "docs" / "screenshots"
+FILL_SECONDS = 62
+"""So that a sparkline shows its whole minute."""
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+_GPU = "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"
+
+
+def shoot(browser: Browser, name: str, url: str, *, width: int = 1440, theme: str = "dark", seconds: float = 2) -> None:
+    """One page as somebody sees it, whole."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    page.goto(url)
+    page.wait_for_timeout(seconds * 1000)
+    page.screenshot(path=str(FOLDER / f"{name}.png"), full_page=True)
+    page.close()
+    print(f"docs/screenshots/{name}.png")
+
+
+def main() -> None:
+    """Start the servers, let the charts fill, and take the pictures."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("chromium is needed and is not in PATH (Debian, Ubuntu: apt install chromium)")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack, sync_playwright() as playwright:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = {}
+        for name, settings in {
+            "eight": {"telemetry_provider": "simulated", "poll_interval_ms": 500},
+            "many": {"telemetry_provider": "simulated", "simulated_gpus": 64},
+            "none": {"telemetry_provider": "nvtop"},
+        }.items():
+            (folder / name).mkdir()
+            servers[name] = Server(folder / name, {"PATH": "/nonexistent"}, **settings).start()
+            stack.callback(servers[name].stop)
+        wait_for(lambda: servers["eight"].get("/api/health")[0] == 200, "readings")
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        eight = servers["eight"].url
+        shoot(browser, "dashboard", eight, seconds=FILL_SECONDS)
+        shoot(browser, "dashboard-light", eight, theme="light")
+        shoot(browser, "dashboard-phone", eight, width=500)
+        shoot(browser, "gpu", eight + _GPU)
+        shoot(browser, "tiles", servers["many"].url)
+        shoot(browser, "empty", servers["none"].url)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
