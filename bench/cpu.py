@@ -7,13 +7,18 @@ from collections.abc import Iterable
 
 import psutil
 
+from bench.figures import CouldNotMeasure
+
 _ALL_THREADS_SCHEDULED = 2
 """CPUCLOCK_SCHED, see clock_getcpuclockid(3): the process' clock is the complement of its PID above these bits."""
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of all threads of a process since it started, those that have ended too."""
-    return time.clock_gettime(~pid << 3 | _ALL_THREADS_SCHEDULED)
+    try:
+        return time.clock_gettime(~pid << 3 | _ALL_THREADS_SCHEDULED)
+    except OSError as error:
+        raise CouldNotMeasure(f"process {pid} has ended while it was measured") from error
 
 
 def with_children(pid: int) -> list[int]:
@@ -30,7 +35,7 @@ class Stopwatch:
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU, all of them together. Raises OSError when one of them has ended."""
+        """Seconds of CPU, all of them together."""
         return sum(cpu_seconds(pid) - began for pid, began in self._began.items())
 
     def cpu_of(self, pid: int) -> float:

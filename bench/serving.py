@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bench.child import child
 from bench.cpu import with_children
+from bench.figures import CouldNotMeasure
 from bench.host import Host
 from tests.servers import Server, wait_for
 
@@ -29,6 +30,8 @@ def serving(host: Host, *, hz: int) -> Iterator[Server]:
         try:
             wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
             yield server
+        except (CouldNotMeasure, OSError) as error:
+            raise CouldNotMeasure(f"{error}; the server's log:\n{server.log}") from error
         finally:
             server.stop()
 

@@ -1,0 +1,64 @@
+"""Headless Chromium, and what it tells of a page: main-thread time, heap, nodes, long tasks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.figures import CouldNotMeasure
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDTH, HEIGHT = 1440, 900
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser of the system. Raises CouldNotMeasure when there is none."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise CouldNotMeasure("there is no `chromium` in PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(browser: Browser, *, height: int = HEIGHT) -> Page:
+    """An empty page in a context of its own, so that no other page shares its process and main thread."""
+    return browser.new_context(viewport={"width": WIDTH, "height": height}).new_page()
+
+
+class Meter:
+    """What the browser counts of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        # CPU time of the thread and not time on the clock: what else runs on the machine is none of the page's.
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def main_thread_seconds(self) -> float:
+        """CPU time of all tasks of the main thread so far: script, style, layout, paint, collecting garbage."""
+        return self._metrics()["TaskDuration"]
+
+    def settled(self) -> tuple[float, float]:
+        """Bytes of the heap in use and number of DOM nodes, once garbage is collected."""
+        self._session.send("HeapProfiler.collectGarbage")
+        metrics = self._metrics()
+        return metrics["JSHeapUsedSize"], metrics["Nodes"]
+
+    def _metrics(self) -> dict[str, float]:
+        answer = self._session.send("Performance.getMetrics")
+        return {metric["name"]: metric["value"] for metric in answer["metrics"]}

@@ -1,0 +1,91 @@
+"""The page that ours is compared with: the same HTML, styles and charts, driven by the least script there can be (floor.js).
+
+`python -m bench.floor PORT UPSTREAM` serves it. It passes the messages of gpumon's socket at UPSTREAM (`127.0.0.1:5000`) on
+as JSON of names and texts, at the same times, so both pages show the same at the same rate. Left out are attributes other
+than a meter's value, and parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import urllib.request
+from html.parser import HTMLParser
+from pathlib import Path
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+_SCRIPTS = re.compile(r"<script\b.*?</script>", re.DOTALL)
+_SCRIPT = Path(__file__).with_name("floor.js")
+
+
+class _Texts(HTMLParser):
+    """The values in a message's content: the text of each element, or the value of a meter."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self._name: str | None = None
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._name = given["id"] if tag == "hx-set" else None
+        if self._name is not None and (value := given.get("value")) is not None:
+            self.values[self._name] = value
+
+    def handle_data(self, data: str) -> None:
+        if self._name is not None:
+            self.values[self._name] = data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._name = None
+
+
+def as_floor(text: str) -> str:
+    """Our message as the floor's."""
+    message = json.loads(text)
+    values = _Texts(message["content"]).values
+    return json.dumps({"values": values, "points": message["points"], "time": message["time"]}, separators=(",", ":"))
+
+
+def floor_page(upstream: str) -> str:
+    """Our page with its scripts replaced; styles and uPlot come from our server still."""
+    with urllib.request.urlopen(f"http://{upstream}/", timeout=10) as answer:
+        html = answer.read().decode()
+    uplot = next(script for script in _SCRIPTS.findall(html) if "uPlot" in script).replace(" defer", "")
+    html = _SCRIPTS.sub("", html).replace("<head>", f'<head><base href="http://{upstream}/">')
+    return html.replace("</body>", f"{uplot}<script>{_SCRIPT.read_text()}</script></body>")
+
+
+async def main(port: int, upstream: str) -> None:
+    """Serve until stdin ends."""
+
+    async def relay(client: ServerConnection) -> None:
+        socket = f"ws://{upstream}/ws/dashboard?view=cards"
+        async with connect(socket, additional_headers={"Origin": f"http://{upstream}"}, max_size=None) as source:
+            with contextlib.suppress(ConnectionClosed):  # the page is gone
+                async for text in source:
+                    await client.send(as_floor(str(text)))
+
+    async def page(client: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/ws":
+            return None
+        html = await asyncio.to_thread(floor_page, upstream)
+        answer = client.respond(200, html)
+        answer.headers["Content-Type"] = "text/html"
+        return answer
+
+    async with serve(relay, "127.0.0.1", port, process_request=page, compression=None):
+        print(json.dumps("open"), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,68 @@
+"""64 GPUs in one page: main-thread time against 8, and whether scrolling goes smoothly while every value changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from playwright.sync_api import Page
+
+from bench.chromium import HEIGHT, Meter, chromium, opened
+from bench.figures import Figure
+from bench.host import GPUS
+from bench.replayed import replayed
+
+_MANY, _HZ = 64, 2
+_ROUNDS, _SECONDS, _SETTLE_SECONDS = 5, 6.0, 8.0
+_TURNS, _STEPS, _STEP_SECONDS = 4, 25, 0.05
+_COUNT_LONG_TASKS = """
+window.longTasks = [];
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) window.longTasks.push(duration);
+}).observe({ type: "longtask" });
+"""
+"""The browser reports a task of more than 50 ms as long (Long Tasks API), measured by the clock."""
+
+
+def measure() -> Iterator[Figure]:
+    """The figures of many GPUs. All pages are open at once and measured over the same seconds."""
+    with replayed(gpus=GPUS, hz=_HZ) as few, replayed(gpus=_MANY, hz=_HZ) as many, chromium() as browser:
+        addresses = (f"{few.url}/", f"{many.url}/", f"{many.url}/?layout=cards")
+        pages = [opened(browser) for _ in addresses]
+        for page, address in zip(pages, addresses, strict=True):
+            page.goto(address)
+        meters = [Meter(page) for page in pages]
+        pages[0].wait_for_timeout(_SETTLE_SECONDS * 1000)
+        rounds = []
+        for _ in range(_ROUNDS):
+            began = [meter.main_thread_seconds() for meter in meters]
+            time.sleep(_SECONDS)
+            rounds.append([meter.main_thread_seconds() - at for meter, at in zip(meters, began, strict=True)])
+        for place, layout in ((1, "as tiles, which is the default"), (2, "as cards")):
+            ratio = median(costs[place] / costs[0] for costs in rounds)
+            told = f"{_MANY} GPUs {layout}: main thread / of {GPUS} GPUs as cards, all values changing at {_HZ} Hz"
+            yield Figure(ratio, "×", 4, told)
+            a_tick = median(costs[place] for costs in rounds) / _SECONDS / _HZ
+            yield Figure(a_tick * 1e3, " ms", None, "main thread a tick of these")
+        for place, layout in ((1, "as tiles"), (2, "as cards")):
+            others = [page for page in pages if page is not pages[place]]
+            for page in others:
+                page.evaluate("document.dispatchEvent(new CustomEvent('gpumon:pause'))")
+            pages[place].evaluate(_COUNT_LONG_TASKS)
+            _scroll(pages[place])
+            long: list[float] = pages[place].evaluate("longTasks")
+            told = f"long tasks (> 50 ms) while {_MANY} GPUs {layout} are scrolled for {_TURNS * _STEPS * _STEP_SECONDS:g} s"
+            yield Figure(len(long), "", 0, f"{told}{f'; the longest {max(long):.0f} ms' if long else ''}")
+            for page in others:
+                page.evaluate("document.dispatchEvent(new CustomEvent('gpumon:pause'))")
+
+
+def _scroll(page: Page) -> None:
+    """Down the whole page and up again, some times, as with a wheel."""
+    page.mouse.move(200, HEIGHT / 2)
+    step = page.evaluate("document.documentElement.scrollHeight - innerHeight") / _STEPS
+    for turn in range(_TURNS):
+        for _ in range(_STEPS):
+            page.mouse.wheel(0, step if turn % 2 == 0 else -step)
+            page.wait_for_timeout(_STEP_SECONDS * 1000)
