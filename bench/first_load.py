@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Response, Route
 
 from bench.chromium import chromium, opened
 from bench.figures import CouldNotMeasure, Figure
 from bench.host import GPUS, PROCESSES
 from bench.replayed import replayed
-from tests.servers import Server
+from tests.servers import Server, wait_for
 
 _BEFORE_THE_FIRST_PAINT = "theme"
 """The one script that is meant to run before, so that the page does not flash in the other theme."""
@@ -31,26 +30,26 @@ def measure() -> Iterator[Figure]:
 
 def _loaded(browser: Browser, server: Server) -> Iterator[Figure]:
     page = opened(browser)
-    kilobytes: dict[str, float] = defaultdict(float)
-    kept, others = [], []
-
-    def arrived(response: Any) -> None:
-        kind = response.request.resource_type
-        kilobytes[kind] += len(response.body()) / 1e3
-        if kind == "document":
-            return
-        rules = response.headers.get("cache-control", "")
-        age = re.search(r"max-age=(\d+)", rules)
-        is_kept = "immutable" in rules and age is not None and int(age[1]) >= _YEAR_SECONDS
-        (kept if is_kept and _HASHED.search(response.url) else others).append(response.url)
-
-    page.on("requestfinished", lambda request: arrived(request.response()))
+    responses: list[Response] = []
+    page.on("response", responses.append)
     page.goto(f"{server.url}/", wait_until="networkidle")
+    kilobytes: dict[str, float] = defaultdict(float)
+    for response in responses:
+        kilobytes[response.request.resource_type] += len(response.body()) / 1e3
+    files = [response for response in responses if response.request.resource_type != "document"]
+    others = [response.url for response in files if not _is_kept_for_ever(response)]
     kinds = ", ".join(f"{kind} {size:.0f}" for kind, size in kilobytes.items())
     told = f"page weight before compression ({kinds}), {GPUS} GPUs × {PROCESSES} processes"
     yield Figure(sum(kilobytes.values()), " kB", 200, told)
-    told = f"static files not cached for ever under a hashed name, of {len(kept) + len(others)}"
+    told = f"static files not cached for ever under a hashed name, of {len(files)}"
     yield Figure(len(others), "", 0, f"{told}{': ' if others else ''}{', '.join(others)}")
+
+
+def _is_kept_for_ever(response: Response) -> bool:
+    rules = response.headers.get("cache-control", "")
+    age = re.search(r"max-age=(\d+)", rules)
+    is_kept = "immutable" in rules and age is not None and int(age[1]) >= _YEAR_SECONDS
+    return is_kept and _HASHED.search(response.url) is not None
 
 
 def _painted(browser: Browser, server: Server) -> Iterator[Figure]:
@@ -66,8 +65,8 @@ def _painted(browser: Browser, server: Server) -> Iterator[Figure]:
 
     page.route("**/*", answer)
     page.goto(f"{server.url}/", wait_until="commit")
-    painted = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-    at = page.wait_for_function(painted, timeout=_PAINT_SECONDS * 1000).json_value()
+    asked = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+    at = wait_for(lambda: page.evaluate(asked), "the first paint", seconds=_PAINT_SECONDS)
     if not held:
         raise CouldNotMeasure("no script was asked for, so none was held back")
     blocking: list[str] = page.evaluate(
@@ -76,7 +75,9 @@ def _painted(browser: Browser, server: Server) -> Iterator[Figure]:
         ".map(({ name }) => name)"
     )
     waited = [name for name in blocking if _BEFORE_THE_FIRST_PAINT not in name]
-    told = f"scripts beside {_BEFORE_THE_FIRST_PAINT}.js that the first paint waits for; {len(held)} were never answered"
+    told = (
+        f"scripts beside {_BEFORE_THE_FIRST_PAINT}.js that the first paint waits for; {len(held)} were never answered"
+    )
     yield Figure(len(waited), "", 0, told)
     yield Figure(at, " ms", None, "first contentful paint of that page, without those scripts and without a socket")
     for route in held:

@@ -32,5 +32,7 @@ def measure() -> Iterator[Figure]:
             idle = Stopwatch([pid])
             time.sleep(wall)
             costs.append((spent - idle.cpu) / _REQUESTS)
-    told = f"first response: CPU of the server for `GET /`, less what it takes anyway, {GPUS} GPUs × {PROCESSES} processes"
+    told = (
+        f"first response: CPU of the server for `GET /`, less what it takes anyway, {GPUS} GPUs × {PROCESSES} processes"
+    )
     yield Figure(median(costs) * 1e3, " ms", 30, told)

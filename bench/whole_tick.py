@@ -16,7 +16,8 @@ _SECONDS, _HZ = 20.0, 10
 def measure() -> Iterator[Figure]:
     """CPU of server and sampler a reading, at ten readings a second with one page and one feed open.
 
-    That is more than from reading to bytes ready: sending them, the event loop and the pipe count as well.
+    That is more than from reading to bytes ready: sending them, the event loop and the pipe count as well, and that the
+    fake driver reads its values from a file.
     """
     with (
         fake_host() as host,

@@ -16,7 +16,7 @@ from monitor.telemetry.schema import System
 
 NEEDS_TWO_READINGS = "needs two readings"
 _SLOW_SECONDS = 5.0
-"""CPU frequency is a file for each core, the process count a look at all of /proc: not at every tick."""
+"""CPU frequency is a file for each core, swap two more to parse, the process count a look at all of /proc."""
 
 NOT_IN_CONTAINER = "not in a container"
 _UNREADABLE = (OSError, AttributeError, LookupError, RuntimeError, ValueError, psutil.Error)
@@ -55,7 +55,6 @@ class SystemMetrics:
         self._take(values, ("load_1m", "load_5m", "load_15m"), _load)
         memory = ("memory_total_bytes", "memory_used_bytes", "memory_available_bytes", "memory_used_percent")
         self._take(values, memory, _memory)
-        self._take(values, ("swap_total_bytes", "swap_used_bytes"), _swap)
         booted_at = values.get("booted_at")
         values["uptime_seconds"] = None if booted_at is None else max(0.0, now - booted_at)
         if self._limits is None:
@@ -82,6 +81,7 @@ class SystemMetrics:
         self._reasons = {}
         self._take(values, ("cpu_count",), lambda: (psutil.cpu_count(),))
         self._take(values, ("cpu_frequency_mhz",), _frequency)
+        self._take(values, ("swap_total_bytes", "swap_used_bytes"), _swap)
         self._take(values, ("process_count",), lambda: (len(psutil.pids()),))
         self._take(values, ("booted_at",), lambda: (psutil.boot_time(),))
         self._take(values, ("os_name",), lambda: (_os_name(self._root),))
