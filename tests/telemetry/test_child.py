@@ -46,11 +46,21 @@ def start_child(tmp_path: Path) -> Iterator[Start]:
         child.release()
 
 
+def line_of(child: Child) -> bytes:
+    """A whole line: a pipe may hand it over in pieces (print writes text and line end apart when unbuffered)."""
+    line = b""
+    while not line.endswith(b"\n"):
+        data = child.receive()
+        assert data, f"ended after {line!r}"
+        line += data
+    return line
+
+
 def test_the_first_line_it_hears_is_its_options_and_later_ones_follow(start_child: Start) -> None:
     child = start_child(ECHO)
-    assert msgspec.json.decode(child.receive(), type=Options) == Options()
+    assert msgspec.json.decode(line_of(child), type=Options) == Options()
     child.order(Options(is_watched=True))
-    assert msgspec.json.decode(child.receive(), type=Options).is_watched
+    assert msgspec.json.decode(line_of(child), type=Options).is_watched
 
 
 def test_it_ends_by_itself_when_asked_and_no_signal_is_needed(start_child: Start) -> None:
@@ -83,7 +93,7 @@ def test_orders_for_a_child_that_has_ended_do_no_harm(start_child: Start) -> Non
 
 def test_one_that_does_not_end_hears_sigterm_and_then_sigkill_each_at_its_time(start_child: Start) -> None:
     child = start_child(STUBBORN)
-    assert child.receive() == b"deaf\n"
+    assert line_of(child) == b"deaf\n"
     child.ask_to_end(0.0)
     assert child.press(0.1) == TERM_AFTER_SECONDS
     assert child.press(TERM_AFTER_SECONDS) == KILL_AFTER_SECONDS
@@ -110,10 +120,10 @@ def test_programs_that_it_started_are_signalled_with_it(start_child: Start) -> N
         while True: time.sleep(60)
         """
     )
-    assert child.receive() == b"started\n"
+    assert line_of(child) == b"started\n"
     child.ask_to_end(0.0)
     child.press(TERM_AFTER_SECONDS)
-    assert child.receive() == b"%d\n" % -signal.SIGTERM
+    assert line_of(child) == b"%d\n" % -signal.SIGTERM
 
 
 def test_its_pipe_ends_with_it(start_child: Start) -> None:
