@@ -7,7 +7,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import delivery, fast_tick, idle, memory, start, whole_tick
+from playwright.sync_api import Error as BrowserError
+
+from bench import (
+    delivery,
+    delta,
+    fast_tick,
+    first_load,
+    first_response,
+    heap,
+    idle,
+    main_thread,
+    many_gpus,
+    memory,
+    start,
+    whole_tick,
+)
 from bench.figures import CouldNotMeasure, Figure
 from bench.machine import machine
 
@@ -21,10 +36,16 @@ def main() -> int:
         "idle": idle.measure,
         "delivery": delivery.measure,
         "start": start.measure,
-        "memory": lambda: memory.measure(given.minutes),
+        "memory": lambda: memory.measure(given.minutes or 1.0),
+        "delta": delta.measure,
+        "first-response": first_response.measure,
+        "first-load": first_load.measure,
+        "main-thread": main_thread.measure,
+        "many-gpus": many_gpus.measure,
+        "heap": lambda: heap.measure(given.minutes or 1.5),
     }
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)}; all when none is given")
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long memory is watched (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, help="how long memory and heap are watched (default: 1 and 1.5)")
     given = parser.parse_args()
     if unknown := set(given.names) - measures.keys():
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
@@ -33,7 +54,7 @@ def main() -> int:
         try:
             for figure in measures[name]():
                 print(figure.line(), flush=True)
-        except (CouldNotMeasure, AssertionError, OSError, subprocess.SubprocessError) as error:
+        except (CouldNotMeasure, BrowserError, AssertionError, OSError, subprocess.SubprocessError) as error:
             has_failed = True
             print(f"{name}: could not be measured: {error}", file=sys.stderr, flush=True)
     print(f"\nMeasured on {machine()}")

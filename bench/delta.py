@@ -39,7 +39,8 @@ def measure() -> Iterator[Figure]:
 
 def _deltas(server: Server) -> tuple[list[int], float]:
     """Bytes of each delta, and how many values are in one on average."""
-    sizes, values = [], []
+    sizes: list[int] = []
+    values: list[int] = []
     with connect(f"{server.ws}/ws/dashboard?view=cards", additional_headers={"Origin": server.url}) as socket:
         while len(sizes) < _TICKS:
             text = str(socket.recv(timeout=10))

@@ -28,7 +28,9 @@ def measure(minutes: float) -> Iterator[Figure]:
         meter = Meter(page)
         page.wait_for_timeout(_SETTLE_SECONDS * 1000)
         began = server.json("/api/snapshot")["seq"]
-        heaps, nodes, ticks = [], [], []
+        heaps: list[float] = []
+        nodes: list[float] = []
+        ticks: list[int] = []
         for _ in range(1 + max(2, round(minutes * 60 / _BETWEEN_SECONDS))):
             heap, count = meter.settled()
             heaps.append(heap / _KB)
