@@ -7,7 +7,7 @@ const page = document.querySelector("[data-page]");
 const badge = document.querySelector("[data-connection]");
 const pauseButton = document.querySelector("[data-pause]");
 const newVersion = document.querySelector("[data-new-version]");
-let socket = document.querySelector("[data-socket]");
+const socket = document.querySelector("[data-socket]");
 
 const WORDS = { live: "Live", reconnecting: "Reconnecting", stale: "Stale", paused: "Paused", static: "Not live", missing: "No provider" };
 const WITHOUT_AGE = ["live", "static", "missing"];
@@ -40,10 +40,6 @@ function enter(next, why = "") {
 }
 
 function hear(event) {
-  if (state === "paused") {
-    event.detail.message.cancelled = true; // on its way while the pause began
-    return;
-  }
   const message = event.detail.message.json;
   heardAt = performance.now();
   pollMs = 1000 * (message.poll_interval_seconds ?? 1);
@@ -57,48 +53,50 @@ function hear(event) {
   document.dispatchEvent(new CustomEvent("gpumon:message", { detail: message }));
 }
 
-function listen(element) {
-  element.addEventListener("htmx:before:ws:message", hear);
-  element.addEventListener("htmx:after:ws:connection", (event) => {
-    ({ connection } = event.detail);
-    heardAt = performance.now();
-  });
-  element.addEventListener("htmx:ws:close", () => {
-    connection = null;
-    if (state !== "paused" && !document.hidden) enter("reconnecting", "The server does not answer");
-  });
+// Has hx-ws let go of the socket that there is and, if one is wanted, open another, which the server sends everything. The
+// element gets its hx-ws attribute only here: htmx starts before this file is loaded, and the first message would be missed.
+function connect(isWanted) {
+  connection?.socket?.close(); // one that is still on its way, too: hx-ws would forget it
+  if (isWanted) socket.setAttribute("hx-ws:connect", socket.dataset.socket);
+  else socket.removeAttribute("hx-ws:connect");
+  htmx.process(socket, true);
 }
 
-// Pausing takes the socket's element away, and hx-ws closes the socket: a paused page costs the server nothing. Going on
-// puts a fresh one there, and the server sends everything.
 function pause() {
   const isPaused = state !== "paused";
   pauseButton.setAttribute("aria-pressed", String(isPaused));
-  if (isPaused) {
-    enter("paused", "Space or the button goes on");
-    connection?.socket?.close();
-    socket.remove();
-    return;
-  }
-  const fresh = socket.cloneNode();
-  fresh.removeAttribute("data-htmx-powered");
-  socket = fresh;
-  listen(socket);
-  document.body.append(socket);
-  enter("reconnecting");
-  htmx.process(socket);
+  if (isPaused) enter("paused", "Space or the button goes on");
+  else enter("reconnecting");
+  connect(!isPaused);
+}
+
+function opens(event) {
+  ({ connection } = event.detail);
+  heardAt = performance.now();
 }
 
 if (socket) {
-  listen(socket);
+  socket.addEventListener("htmx:before:ws:connection", opens);
+  socket.addEventListener("htmx:after:ws:connection", (event) => {
+    opens(event);
+    if (document.hidden) connection.socket.close(); // hx-ws lets go of sockets as a tab is hidden, but opens them in hidden ones
+  });
+  socket.addEventListener("htmx:before:ws:message", hear);
+  socket.addEventListener("htmx:ws:close", () => {
+    heardAt = performance.now();
+    if (state !== "paused" && !document.hidden) enter("reconnecting", "The server does not answer");
+  });
+  document.addEventListener("visibilitychange", () => {
+    heardAt = performance.now();
+  });
   document.addEventListener("gpumon:pause", pause);
   pauseButton.addEventListener("click", pause);
   setInterval(() => {
     show();
-    if (connection && !document.hidden && performance.now() - heardAt > SILENT_MS + 3 * pollMs) {
-      heardAt = performance.now();
-      connection.socket?.close(); // hx-ws opens another
-    }
+    if (state === "paused" || document.hidden || performance.now() - heardAt <= SILENT_MS + 3 * pollMs) return;
+    enter("reconnecting", "The server has gone silent");
+    connect(true);
   }, 1000);
+  connect(true);
 }
 document.querySelector("[data-reload]").addEventListener("click", () => location.reload());
