@@ -31,6 +31,7 @@ class Dashboard:
         sorting = sorting or Sorting()
         self.snapshot = snapshot
         self.layout = layout
+        self.arrangement = sorting.as_query()
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
         self.totals = Totals(snapshot, live)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from monitor.live.frames import Part, Value
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
@@ -47,6 +48,12 @@ class Sorting(NamedTuple):
         column = query.get("sort", "")
         known = column if any(column == each.sort for each in COLUMNS) else ""
         return cls(known, query.get("order") == "desc", query.get("filter", "")[:200])
+
+    def as_query(self) -> str:
+        """The same as it is added to a link's query; empty where the address says nothing."""
+        sort = {"sort": self.column, "order": "desc" if self.is_descending else "asc"} if self.column else {}
+        given = sort | ({"filter": self.filter} if self.filter else {})
+        return f"&{urlencode(given)}" if given else ""
 
 
 class Row:
@@ -99,7 +106,10 @@ class ProcessTable:
         context = {"rows": arranged(rows, sorting)}
         self.rows = live.part(
             "process-rows",
-            tuple([row.key for row in rows]),
+            (
+                sorting.filter,
+                *[row.key for row in rows],
+            ),  # a socket filters nothing: it brings the rows left out at first
             "monitor/fragments/process_rows.html",
             context,
             is_rows=True,

@@ -67,6 +67,15 @@ function remember() {
   }
 }
 
+// Cards or tiles: the processes stay as they are arranged by now.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-layout]");
+  if (!link) return;
+  const next = new URLSearchParams(location.search);
+  next.set("layout", link.dataset.layout);
+  link.search = next;
+});
+
 if (panel) {
   panel.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-sort]");
