@@ -1,0 +1,107 @@
+"""A page that nobody looks at costs the server nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, until
+from tests.servers import Server, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+HIDING = """
+let isHidden = IS_HIDDEN;
+Object.defineProperty(document, "hidden", { get: () => isHidden });
+Object.defineProperty(document, "visibilityState", { get: () => (isHidden ? "hidden" : "visible") });
+window.hide = (next) => {
+  isHidden = next;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
+VISIBLE, HIDDEN = HIDING.replace("IS_HIDDEN", "false"), HIDING.replace("IS_HIDDEN", "true")
+
+Clients = Callable[[Server], int]
+
+
+@pytest.fixture
+def alone(demo: Server, clients: Clients) -> Server:
+    """The server once the pages of other tests have gone."""
+    wait_for(lambda: clients(demo) == 0, "other pages to leave")
+    return demo
+
+
+def live(page: Page) -> None:
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+
+
+def test_a_hidden_tab_lets_go_of_its_socket_and_refills_when_it_is_seen_again(
+    alone: Server, clients: Clients, open_page: OpenPage
+) -> None:
+    page = open_page(alone.url, init=VISIBLE)
+    live(page)
+    assert clients(alone) == 1
+    page.evaluate("hide(true)")
+    wait_for(lambda: clients(alone) == 0, "the socket to close")
+    newest = page.evaluate("plots[0].data[0].at(-1)")
+    missed = wait_for(
+        lambda: (now := alone.json("/api/snapshot")["sampled_at"]) > newest + 1 and now, "readings that are missed"
+    )
+    page.evaluate("hide(false)")
+    live(page)
+    until(page, f"plots[0].data[0].at(-1) >= {missed} - 0.01")
+    steps = "plots[0].data[0].slice(1).map((at, index) => at - plots[0].data[0][index])"
+    assert page.evaluate(f"plots[0].data[1].every((value) => value !== null) && Math.max(...{steps}) < 1")
+
+
+def test_a_page_opened_in_the_background_waits_to_be_seen(alone: Server, clients: Clients, open_page: OpenPage) -> None:
+    page = open_page(alone.url, init=HIDDEN)
+    page.evaluate("window.loaded = true")
+    wait_for(lambda: page.evaluate("htmx.ext.ws.getRegistry().size") == 1, "the socket's start")
+    wait_for(lambda: clients(alone) == 0, "the socket to close")
+    page.evaluate("hide(false)")
+    live(page)
+    assert clients(alone) == 1
+
+
+@pytest.mark.parametrize("by", ["the space bar", "the button"])
+def test_a_paused_page_stands_still_and_goes_on(alone: Server, clients: Clients, open_page: OpenPage, by: str) -> None:
+    page = open_page(alone.url)
+    live(page)
+    button = page.get_by_role("button", name="Pause")
+
+    def toggle() -> None:
+        if by == "the button":
+            button.click()
+        else:
+            page.keyboard.press("Space")
+
+    toggle()
+    badge = page.locator("[data-connection]")
+    expect(badge).to_have_text(re.compile(r"^Paused, \d+\ss$"))
+    expect(button).to_have_attribute("aria-pressed", "true")
+    wait_for(lambda: clients(alone) == 0, "the socket to close")
+    shown = page.locator("main").inner_text()
+    expect(badge).to_have_text(re.compile(r"^Paused, [2-9]\ss$"))
+    assert page.locator("main").inner_text() == shown
+    assert clients(alone) == 0
+    toggle()
+    live(page)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert clients(alone) == 1
+    wait_for(lambda: page.locator("main").inner_text() != shown, "values to go on")
+
+
+def test_a_paused_page_stays_paused_when_it_is_hidden_and_seen_again(
+    alone: Server, clients: Clients, open_page: OpenPage
+) -> None:
+    page = open_page(alone.url, init=VISIBLE)
+    live(page)
+    page.keyboard.press("Space")
+    wait_for(lambda: clients(alone) == 0, "the socket to close")
+    page.evaluate("hide(true); hide(false)")
+    expect(page.locator("[data-connection]")).to_have_text(re.compile(r"^Paused, [2-9]\ss$"))
+    assert clients(alone) == 0
