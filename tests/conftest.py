@@ -6,7 +6,14 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# No example is wrong for being slow: on a busy machine Hypothesis' own limit of 200 ms fails tests that hold.
+hypothesis.settings.register_profile(
+    "gpumon", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("gpumon")
 
 pytest_plugins = ["tests.fakes.fake_driver"] if (Path(__file__).parent / "fakes" / "fake_driver.py").exists() else []
 
