@@ -84,7 +84,7 @@ def test_a_page_gets_everything_first_and_then_what_changed(server: Server) -> N
     assert len(full["points"]["gpus"]) == 8
     assert '<hx-part id="overview"' in full["content"]
     assert '<hx-part id="overview"' not in delta["content"]
-    assert "<hx-set id=g0-" in delta["content"]
+    assert '"g0-u":' in delta["content"]
     assert 0 < len(delta["content"]) < len(full["content"])
     assert len(delta["points"]["time"]) >= 1
     schema = server.json("/api/schema")
@@ -98,7 +98,7 @@ def test_the_page_of_one_gpu_gets_its_own_pieces_and_points(server: Server) -> N
         message = json.loads(client.recv(timeout=10))
     assert message["points"]["gpus"] == [uuid]
     assert "power_watts" in message["points"]["series"]
-    assert "<hx-set id=c-p>" in message["content"]
+    assert '"c-p":' in message["content"]
 
 
 def test_many_gpus_come_as_tiles_where_tiles_are_asked_for(server: Server) -> None:
@@ -228,6 +228,7 @@ def test_a_client_that_never_reads_delays_nobody_and_takes_no_memory(server: Ser
 
 
 def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
+    """The first storm makes the allocator's room (10 MB, in which later ones stay), so it is the second that is judged."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
 
@@ -239,14 +240,14 @@ def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server
                 if not turn % 5:
                     client.socket.shutdown(socket.SHUT_RDWR)  # as a laptop that is closed
 
-    storm(100)
+    storm(1000)
     wait_for(lambda: clients(server) == 0, "the first clients to be gone")
     descriptors, threads, memory = process.num_fds(), process.num_threads(), rss(server)
     storm(1000)
     wait_for(lambda: clients(server) == 0, "all clients to be gone")
     wait_for(lambda: process.num_fds() <= descriptors + 2, "the descriptors to be closed")
     assert process.num_threads() <= threads + 1
-    assert rss(server) - memory < 12_000_000
+    assert rss(server) - memory < 4_000_000
     assert "Traceback" not in server.log
 
 
