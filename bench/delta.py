@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from websockets.sync.client import connect
 
 from bench.figures import Figure
+from bench.floor import values_of
 from bench.host import GPUS, PROCESSES
 from bench.replayed import replayed
 from tests.servers import Server, wait_for
@@ -47,5 +48,5 @@ def _deltas(server: Server) -> tuple[list[int], float]:
             message = json.loads(text)
             if message["kind"] == "delta":
                 sizes.append(len(text.encode()))
-                values.append(message["content"].count("<hx-set "))
+                values.append(len(values_of(message["content"])))
     return sizes, mean(values)

@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import urllib.request
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 
 from websockets.asyncio.client import connect
@@ -25,33 +25,24 @@ _SCRIPTS = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _SCRIPT = Path(__file__).with_name("floor.js")
 
 
-class _Texts(HTMLParser):
+_VALUES = re.compile(r"<hx-set>(.*)</hx-set>", re.DOTALL)
+
+
+def values_of(content: str) -> dict[str, str]:
     """The values in a message's content: the text of each element, or the value of a meter."""
-
-    def __init__(self, content: str) -> None:
-        super().__init__()
-        self.values: dict[str, str] = {}
-        self._name: str | None = None
-        self.feed(content)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._name = given["id"] if tag == "hx-set" else None
-        if self._name is not None and (value := given.get("value")) is not None:
-            self.values[self._name] = value
-
-    def handle_data(self, data: str) -> None:
-        if self._name is not None:
-            self.values[self._name] = data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._name = None
+    found = _VALUES.search(content)
+    given: dict[str, str | dict[str, str]] = json.loads(unescape(found[1])) if found else {}
+    texts = {
+        name: value if isinstance(value, str) else value.get("text", value.get("value"))
+        for name, value in given.items()
+    }
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def as_floor(text: str) -> str:
     """Our message as the floor's."""
     message = json.loads(text)
-    values = _Texts(message["content"]).values
+    values = values_of(message["content"])
     return json.dumps({"values": values, "points": message["points"], "time": message["time"]}, separators=(",", ":"))
 
 

@@ -78,7 +78,8 @@ class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     level: Literal["ok", "warning", "critical"]
     content: str
-    """`<hx-set id=…>` gives an element another text and attributes, `<hx-part id=… key=…>` other content."""
+    """`<hx-part id=… key=…>` gives an element other content, `<hx-set>` in one object all texts and attributes: an element
+    for each would be most of the message, and of the page's work."""
     points: Columns
 
 
@@ -92,10 +93,17 @@ def as_html(parts: Iterable[tuple[Part, str]], values: Iterable[Value]) -> str:
         f"</hx-{'rows' if part.is_rows else 'part'}>"
         for part, html in parts
     ]
-    for name, text, attributes in values:
-        given = "".join([f' {key}="{escape(value)}"' for key, value in attributes]) if attributes else ""
-        chunks.append(f"<hx-set id={name}{given}>{escape(text, quote=False)}</hx-set>")
+    if given := {value.name: _as_json(value) for value in values}:
+        chunks.append(f"<hx-set>{escape(_encoder.encode(given).decode(), quote=False)}</hx-set>")
     return "".join(chunks)
+
+
+def _as_json(value: Value) -> str | dict[str, str]:
+    """The text; where attributes change with it, these, and the text among them unless the element has none of its own."""
+    if not value.attributes:
+        return value.text
+    given = dict(value.attributes)
+    return {"text": value.text, **given} if value.text else given
 
 
 class _Drawn:

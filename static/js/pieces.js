@@ -1,27 +1,28 @@
 // Gives named elements what a message says: an htmx extension for three tags in the HTML that comes over the socket.
-//   <hx-set id=…>     another text, and other attributes; none of the text's element is made anew
+//   <hx-set>          one object: to each id a text, or attributes with the text among them; no element is made anew
 //   <hx-part id=… key=…>   other content, unless the element already has that of this key
 //   <hx-rows id=… key=…>   a list: rows with the same id and data-key stay as they are, in their place
 // Sends gpumon:replaced (bubbling) from each element whose content was replaced.
 
 const { htmx } = window;
-const OF_THE_TAG = new Set(["id", "hx", "type", "key"]);
+
+function give(element, text) {
+  const shown = element.firstChild;
+  if (shown?.nodeType === Node.TEXT_NODE) shown.data = text;
+  else element.textContent = text;
+}
 
 function set(given) {
-  const element = document.getElementById(given.id);
-  if (!element) return;
-  const text = given.content.firstChild;
-  if (text) {
-    const shown = element.firstChild;
-    if (shown?.nodeType === Node.TEXT_NODE) shown.data = text.data;
-    else element.textContent = text.data;
-  }
-  for (const { name, value } of given.attributes) {
-    if (!OF_THE_TAG.has(name)) element.setAttribute(name, value);
-  }
-  if (element.hasAttribute("data-unknown") && !given.hasAttribute("data-unknown")) {
-    element.removeAttribute("data-unknown");
-    element.removeAttribute("title");
+  for (const [id, value] of Object.entries(JSON.parse(given.content.textContent))) {
+    const element = document.getElementById(id);
+    if (!element) continue;
+    const { text, ...attributes } = typeof value === "string" ? { text: value } : value;
+    if (text !== undefined) give(element, text);
+    for (const name in attributes) element.setAttribute(name, attributes[name]);
+    if (element.hasAttribute("data-unknown") && attributes["data-unknown"] === undefined) {
+      element.removeAttribute("data-unknown");
+      element.removeAttribute("title");
+    }
   }
 }
 
