@@ -173,6 +173,7 @@ def main() -> int:
         simulated_gpus=args.simulated_gpus,
         replay_file=str(args.replay_file) if args.replay_file else None,
         replay_speed=args.replay_speed,
+        log_level=args.log_level,
         is_watched=True,
     )
     return run(options, args)

@@ -114,6 +114,7 @@ def run(orders: Orders, out: BinaryIO) -> int:
         out.flush()
 
     options = orders.options
+    logging.getLogger().setLevel(options.log_level)
     provider, sampler = start(options, write)
     if sampler is None:
         return EXIT_NO_PROVIDER
@@ -122,6 +123,7 @@ def run(orders: Orders, out: BinaryIO) -> int:
         while not orders.has_ended:
             if orders.options is not options:
                 before, options = options, orders.options
+                logging.getLogger().setLevel(options.log_level)
                 if before.interval_seconds != options.interval_seconds:
                     if provider is not None and provider.streams_at_interval:
                         return 0  # it reads at the pace it was opened with: the next process opens it anew
@@ -154,8 +156,7 @@ def next_due(due: float, interval: float, now: float) -> float:
 def main() -> int:
     """Set up the process: ends with its parent, lets no library print among the frames."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the server's to hear
-    logging.basicConfig(level=os.environ.get("GPU_MONITOR_LOG_LEVEL", "INFO").upper(), stream=sys.stderr,
-                        format="%(levelname)s sampler %(name)s: %(message)s")  # fmt: skip
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s sampler %(name)s: %(message)s")
     frames = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:

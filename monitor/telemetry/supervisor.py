@@ -183,7 +183,7 @@ class Supervisor:
                 before, self._options = self._options, orders[-1]
         if not orders or self._child is None:
             return
-        apart = {"interval_seconds": 0.0, "is_watched": False}
+        apart = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}
         if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):
             self._child.order(self._options)
         else:  # another provider, another file: only a fresh sampler takes that up

@@ -24,6 +24,7 @@ def options_of(config: Config) -> Options:
         replay_speed=config.replay_speed,
         let_gpus_sleep=config.let_gpus_sleep,
         show_commands=config.show_commands,
+        log_level=config.log_level,
     )
 
 

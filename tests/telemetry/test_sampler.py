@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.telemetry import wire
+from monitor.telemetry.child import COMMAND
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.sampler import EXIT_NO_ORDERS, EXIT_NO_PROVIDER, Sampler, next_due, start
@@ -310,3 +311,21 @@ def test_it_ends_with_its_orders_also_while_the_driver_hangs(
     process.tell(provider="pynvml")
     assert isinstance(process.hear(), wire.Selected)
     assert process.end()[0] == 0
+
+
+def test_the_level_of_the_log_comes_with_the_orders() -> None:
+    """GPU_MONITOR_LOG_LEVEL set in .env never reached the sampler, which looked into its environment."""
+    told = {}
+    for level in ("DEBUG", "ERROR"):
+        orders = msgspec.json.encode(Options(provider="nvtop", log_level=level)) + b"\n"
+        ended = subprocess.run(
+            COMMAND,
+            input=orders,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, "PATH": "/nonexistent"},
+        )
+        told[level] = ended.stderr
+    assert b"nvtop passed over" in told["DEBUG"]
+    assert told["ERROR"] == b""

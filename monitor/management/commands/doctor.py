@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import socket
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from gpumon_site.config import PREFIX
 from monitor.telemetry.diagnosis import Finding, examine
 from monitor.telemetry.providers import LABELS
+from monitor.telemetry.providers.base import Options
 from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.web.current import options_of
@@ -29,7 +29,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the findings; exit status 1 when no provider answers."""
-        self._quieten_log()
         self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis machine")
         for finding in examine():
             self._tell(finding)
@@ -44,19 +43,19 @@ class Command(BaseCommand):
             raise SystemExit(1)
         self._tell_gpus(snapshot)
 
-    def _quieten_log(self) -> None:
-        """The log says the same as the findings, between them; whoever asks for DEBUG wants it all the same."""
-        if settings.GPU_MONITOR.log_level != "DEBUG":
-            logging.getLogger("monitor").setLevel(logging.ERROR)
-            os.environ[f"{PREFIX}LOG_LEVEL"] = "ERROR"  # for the sampler, which is a process of its own
+    def _options(self) -> Options:
+        """The server's, but with a quiet log: it says the same as the findings, between them. DEBUG wants it all the same."""
+        options = options_of(settings.GPU_MONITOR)
+        if settings.GPU_MONITOR.log_level == "DEBUG":
+            return options
+        logging.getLogger("monitor").setLevel(logging.ERROR)
+        return msgspec.structs.replace(options, log_level="ERROR")
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
         """The first snapshot that says something, and what was wrong meanwhile."""
         snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
         timeout = settings.GPU_MONITOR.sampler_timeout_ms / 1000
-        supervisor = Supervisor(
-            options_of(settings.GPU_MONITOR), snapshots.put, host=socket.gethostname(), timeout_seconds=timeout
-        )
+        supervisor = Supervisor(self._options(), snapshots.put, host=socket.gethostname(), timeout_seconds=timeout)
         supervisor.start()
         try:
             while True:

@@ -63,6 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """auto, always or never: see sleep.py."""
     show_commands: str = "full"
     """full, name or none: how much of a command line leaves this process."""
+    log_level: str = "INFO"
+    """DEBUG to CRITICAL: of the sampler's own records, on standard error."""
     is_watched: bool = False
     """Somebody looks at the readings: do not let go of the driver."""
     unattached: tuple[str, ...] = ()
