@@ -6,6 +6,9 @@ let title = document.title;
 let level = ["critical", "warning"].find((each) => icon.getAttribute("href") === icon.dataset[each]) ?? "ok";
 let state = "static";
 
+// Fetched now: "reconnecting" shows its icon when there is no server to ask for it.
+for (const each of ["ok", "warning", "critical"]) new Image().src = icon.dataset[each];
+
 function show() {
   const isAway = state === "reconnecting";
   const text = isAway ? `Reconnecting · ${title}` : title;
