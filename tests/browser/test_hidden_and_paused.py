@@ -46,15 +46,11 @@ def test_a_hidden_tab_lets_go_of_its_socket_and_refills_when_it_is_seen_again(
     assert clients(alone) == 1
     page.evaluate("hide(true)")
     wait_for(lambda: clients(alone) == 0, "the socket to close")
-    newest = page.evaluate("plots[0].data[0].at(-1)")
-    missed = wait_for(
-        lambda: (now := alone.json("/api/snapshot")["sampled_at"]) > newest + 1 and now, "readings that are missed"
-    )
+    missed: set[float] = set()
+    wait_for(lambda: missed.add(alone.json("/api/snapshot")["sampled_at"]) or len(missed) > 3, "readings it misses")
     page.evaluate("hide(false)")
     live(page)
-    until(page, f"plots[0].data[0].at(-1) >= {missed} - 0.01")
-    steps = "plots[0].data[0].slice(1).map((at, index) => at - plots[0].data[0][index])"
-    assert page.evaluate(f"plots[0].data[1].every((value) => value !== null) && Math.max(...{steps}) < 1")
+    until(page, f"{sorted(missed)}.every((at) => plots[0].data[0].some((time) => Math.abs(time - at) < 0.002))")
 
 
 def test_a_page_opened_in_the_background_waits_to_be_seen(alone: Server, clients: Clients, open_page: OpenPage) -> None:

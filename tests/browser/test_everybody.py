@@ -1,0 +1,118 @@
+"""Every width, zoomed, printed, on a wall, without motion, read aloud: the pages work for everybody."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NOT_FOUND, OpenPage, until
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+PATHS = {"cards": "/", "tiles": "/?layout=tiles", "GPU page": "/gpu/{uuid}", "not found": "/gpu/GPU-nowhere"}
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+def opened(demo: Server, open_page: OpenPage, name: str, query: str = "", **settings: Any) -> Page:
+    uuid = demo.json("/api/snapshot")["gpus"][7]["uuid"]  # in MIG mode
+    page = open_page(demo.url + PATHS[name].format(uuid=uuid) + query, expecting=[NOT_FOUND], **settings)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    return page
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds serious or critical, each with the elements."""
+    page.evaluate(AXE)
+    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{found['id']}: {[node['html'][:120] for node in found['nodes']][:4]}"
+        for found in result["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("name", PATHS)
+def test_axe_finds_nothing_serious(demo: Server, open_page: OpenPage, name: str, theme: str) -> None:
+    page = opened(demo, open_page, name, color_scheme=theme)
+    if name in ("cards", "GPU page"):
+        until(page, "plots.length > 0")
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("name", ["cards", "tiles"])
+def test_axe_finds_nothing_serious_in_dimmed_readings_and_the_help(
+    demo: Server, open_page: OpenPage, name: str, theme: str
+) -> None:
+    page = opened(demo, open_page, name, color_scheme=theme)
+    page.keyboard.press("Space")
+    page.evaluate("document.querySelector('[data-page]').dataset.state = 'reconnecting'")
+    assert serious(page) == []
+    page.keyboard.press("?")
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("width", [500, 1440, 2560])
+@pytest.mark.parametrize("name", PATHS)
+def test_no_page_scrolls_sideways(demo: Server, open_page: OpenPage, name: str, width: int) -> None:
+    page = opened(demo, open_page, name, viewport={"width": width, "height": 1000})
+    assert page.evaluate(FITS)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_no_page_scrolls_sideways_at_200_percent(demo: Server, open_page: OpenPage, name: str) -> None:
+    """Zooming a window of 1280 pixels leaves half as many for the page, each of two dots."""
+    page = opened(demo, open_page, name, viewport={"width": 640, "height": 480}, device_scale_factor=2)
+    assert page.evaluate(FITS)
+
+
+def test_the_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: OpenPage) -> None:
+    page = opened(demo, open_page, "cards", viewport={"width": 390, "height": 800})
+    assert page.evaluate(FITS)
+    assert page.evaluate(
+        "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('.scroll'))"
+    )
+
+
+@pytest.mark.parametrize(("motion", "count"), [("reduce", 0), ("no-preference", 1)])
+def test_nothing_moves_where_less_motion_is_wanted(demo: Server, open_page: OpenPage, motion: str, count: int) -> None:
+    page = opened(demo, open_page, "cards", reduced_motion=motion)
+    assert page.evaluate("document.getAnimations().length") == count
+
+
+def test_a_wall_screen_has_no_navigation(demo: Server, open_page: OpenPage) -> None:
+    page = opened(demo, open_page, "cards", "?kiosk=1", viewport={"width": 2560, "height": 1440})
+    assert page.get_by_role("navigation").count() == 0
+    assert page.get_by_role("button").count() == 0
+    assert page.get_by_role("searchbox").count() == 0
+    assert page.get_by_role("article").count() == 8
+    expect(page.locator("[data-connection]")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["cards", "GPU page"])
+def test_printed_it_is_dark_on_white_without_controls(demo: Server, open_page: OpenPage, name: str) -> None:
+    page = opened(demo, open_page, name, color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    text = page.evaluate("getComputedStyle(document.body).color")
+    assert sum(int(part) for part in text.removeprefix("rgb(").removesuffix(")").split(",")) < 200
+    panel = page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor")
+    assert panel == "rgb(255, 255, 255)"
+    assert page.get_by_role("button").count() == 0
+    assert page.get_by_role("navigation").count() == 0
+
+
+def test_landmarks_and_headings_tell_the_page(demo: Server, open_page: OpenPage) -> None:
+    page = opened(demo, open_page, "cards")
+    for role in ("banner", "main", "navigation", "search"):
+        assert page.get_by_role(role).count() == 1, role  # type: ignore[arg-type]
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.get_by_role("columnheader").count() == 10
+    assert page.evaluate("document.querySelectorAll('[aria-live], [role=status], [role=alert]').length") <= 3

@@ -1,0 +1,131 @@
+"""The page of one GPU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NOT_FOUND, OpenPage, until
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SPAN = "plots[0].scales.x.max - plots[0].scales.x.min"
+
+
+@pytest.fixture
+def gpus(demo: Server) -> list[dict[str, Any]]:
+    answer: list[dict[str, Any]] = demo.json("/api/snapshot")["gpus"]
+    return answer
+
+
+@pytest.fixture
+def opened(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> Iterator[Page]:
+    page = open_page(f"{demo.url}/gpu/{gpus[0]['uuid']}", permissions=["clipboard-read", "clipboard-write"])
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    until(page, "plots.length === 6 && plots.every((plot) => plot.data[0].length > 1)")
+    return page
+
+
+def test_it_shows_six_charts_in_their_units(opened: Page) -> None:
+    titles = opened.locator(".chart h2").all_inner_texts()
+    assert titles == ["Utilization", "Memory", "Temperature", "Power", "SM clock", "PCIe"]
+    for place, unit in enumerate(("%", "GiB", "°C", "W", "MHz", "GB/s")):
+        expect(opened.locator(".chart strong").nth(place)).to_have_text(re.compile(rf"\d\s{unit}$"))
+    assert opened.evaluate("plots.slice(0, 2).map(({ scales: { y } }) => [y.min, y.max])") == [[0, 100]] * 2
+    assert opened.evaluate("plots[5].data.length") == 3  # received and sent
+
+
+def test_the_range_is_chosen_by_buttons(opened: Page) -> None:
+    assert opened.evaluate(SPAN) == pytest.approx(900)
+    for name, seconds in (("1 min", 60), ("5 min", 300), ("15 min", 900)):
+        button = opened.get_by_role("button", name=name, exact=True)
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        assert opened.evaluate(SPAN) == pytest.approx(seconds)
+    assert opened.locator("[data-range][aria-pressed=true]").count() == 1
+
+
+def test_dragging_zooms_all_charts_and_a_double_click_goes_back(opened: Page) -> None:
+    opened.get_by_role("button", name="1 min", exact=True).click()
+    box = opened.locator(".u-over").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    opened.mouse.move(box["x"] + 0.25 * box["width"], y)
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + 0.75 * box["width"], y, steps=5)
+    opened.mouse.up()
+    until(opened, f"Math.abs({SPAN} - 30) < 1.5")
+    zoomed = opened.evaluate("plots.map(({ scales: { x } }) => [x.min, x.max])")
+    assert all(each == zoomed[0] for each in zoomed)
+    opened.evaluate("window.heard = 0; document.addEventListener('gpumon:message', () => { heard += 1; })")
+    until(opened, "heard > 3")
+    assert opened.evaluate("plots[0].scales.x.min") == zoomed[0][0]  # what is looked at stands still
+    opened.mouse.dblclick(box["x"] + 0.5 * box["width"], y)
+    until(opened, f"Math.abs({SPAN} - 60) < 0.01")
+
+
+def test_the_tooltip_tells_the_value_in_its_unit(opened: Page) -> None:
+    chart = opened.get_by_role("img", name="Temperature")
+    chart.focus()
+    expect(chart.locator(".tooltip")).to_have_text(re.compile(r"^\d+\s°C · \d+\ss ago$"))
+
+
+def test_facts_are_listed_and_follow(opened: Page, gpus: list[dict[str, Any]]) -> None:
+    facts = opened.locator(".properties")
+    expect(facts).to_contain_text(re.compile(rf"PCI bus\s*{gpus[0]['pci_bus_id']}"))
+    expect(facts).to_contain_text(re.compile(r"PCIe link\s*Gen 5 ×16 of Gen 5 ×16"))
+    expect(facts).to_contain_text(re.compile(r"Slows down at\s*87\s°C"))
+
+
+def test_links_and_mig_instances_are_listed(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
+    split = next(gpu for gpu in gpus if gpu["mig_instances"])
+    page = open_page(f"{demo.url}/gpu/{split['uuid']}")
+    instances = page.get_by_role("region", name="MIG instances")
+    for instance in split["mig_instances"]:
+        expect(instances.get_by_role("row").filter(has_text=instance["uuid"])).to_contain_text(instance["profile"])
+    expect(page.get_by_text("18 of 18 up · version 4")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Link 17")).to_contain_text("up")
+
+
+def test_its_uuid_is_copied_by_a_button(opened: Page, gpus: list[dict[str, Any]]) -> None:
+    opened.get_by_role("button", name="Copy the UUID").click()
+    expect(opened.get_by_role("button", name="Copied")).to_be_visible()
+    assert opened.evaluate("navigator.clipboard.readText()") == gpus[0]["uuid"]
+    expect(opened.get_by_role("button", name="Copy the UUID")).to_be_visible()
+
+
+def test_its_processes_are_its_own(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
+    page = open_page(f"{demo.url}/gpu/{gpus[3]['uuid']}?sort=pid&order=desc")
+    pids = [str(process["pid"]) for process in gpus[3]["processes"]]
+    assert page.locator("#processes tbody td:first-child").all_inner_texts() == sorted(pids, key=int, reverse=True)
+    assert set(page.locator("#processes tbody td:nth-child(2)").all_inner_texts()) == {"3"}
+
+
+def test_an_unknown_uuid_says_so_with_a_way_back(demo: Server, open_page: OpenPage) -> None:
+    page = open_page(demo.url + "/gpu/GPU-nowhere", expecting=[NOT_FOUND])
+    expect(page.get_by_role("heading", level=1)).to_contain_text("There is no such GPU")
+    expect(page.get_by_role("main")).to_contain_text("GPU-nowhere")
+    page.get_by_role("link", name=re.compile("^All GPUs of")).click()
+    expect(page.get_by_role("article")).to_have_count(8)
+
+
+def test_a_gpu_that_is_lost_says_so_in_title_icon_and_chip_and_keeps_its_facts(
+    fresh_host: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    uuid = fresh_host.json("/api/snapshot")["gpus"][1]["uuid"]
+    page = open_page(f"{fresh_host.url}/gpu/{uuid}")
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    driver.set({"gpu.1.lost": 1})
+    expect(page.locator(".page-head .chip").first).to_contain_text("lost since")
+    expect(page).to_have_title(re.compile("^GPU 1 lost · "))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("critical"))
+    value = page.locator(".chart strong").first
+    expect(value).to_have_text("—")
+    expect(value).to_have_attribute("title", re.compile("lost"))
+    expect(page.locator(".properties")).to_contain_text(re.compile(r"PCI bus\s*0000:"))

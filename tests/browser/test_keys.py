@@ -1,0 +1,142 @@
+"""The keyboard, and the theme."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SURFACE = "getComputedStyle(document.body).backgroundColor"
+# Notes the theme that holds when the body is first there, which is before anything is painted.
+FIRST = """
+new MutationObserver((_, observer) => {
+  if (!document.body) return;
+  window.firstTheme = document.documentElement.dataset.theme ?? null;
+  observer.disconnect();
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+@pytest.fixture
+def page(demo: Server, open_page: OpenPage) -> Page:
+    page = open_page(demo.url, init=FIRST, color_scheme="dark")
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    return page
+
+
+def test_a_question_mark_opens_the_help_and_escape_closes_it(page: Page) -> None:
+    page.keyboard.press("?")
+    help_ = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(help_).to_be_visible()
+    page.keyboard.press("t")  # what lies under it is not reached
+    assert "layout" not in page.url
+    page.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(help_).to_be_visible()
+    help_.get_by_role("button", name="Close").click()
+    expect(help_).to_be_hidden()
+
+
+def test_a_slash_goes_to_the_filter_and_escape_leaves_it(page: Page) -> None:
+    page.keyboard.press("/")
+    box = page.get_by_role("searchbox")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
+    page.keyboard.press("Escape")
+    expect(box).not_to_be_focused()
+
+
+def test_a_digit_goes_to_that_gpu_and_enter_opens_it(page: Page) -> None:
+    page.keyboard.press("5")
+    assert page.evaluate("document.activeElement.dataset.gpuLink") == "5"
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/gpu/"))
+    expect(page.locator(".page-head .gpu-index")).to_have_text("5")
+
+
+def test_escape_on_the_page_of_a_gpu_goes_back_to_all(page: Page) -> None:
+    page.get_by_role("article").first.get_by_role("link").first.click()
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("article")).to_have_count(8)
+
+
+def test_t_switches_between_cards_and_tiles(page: Page) -> None:
+    page.keyboard.press("t")
+    expect(page.locator("a.tile")).to_have_count(8)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    page.keyboard.press("t")
+    expect(page.get_by_role("article")).to_have_count(8)
+
+
+def test_no_key_does_anything_while_typing(page: Page) -> None:
+    box = page.get_by_role("searchbox")
+    box.focus()
+    before = page.evaluate(SURFACE)
+    page.keyboard.type("td?/5 a")
+    expect(box).to_have_value("td?/5 a")
+    assert page.evaluate(SURFACE) == before
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.get_by_role("button", name="Pause").get_attribute("aria-pressed") == "false"
+    assert "layout" not in page.url
+
+
+def test_keys_with_control_or_alt_are_the_browsers(page: Page) -> None:
+    before = page.evaluate(SURFACE)
+    page.keyboard.press("Control+d")
+    page.keyboard.press("Alt+t")
+    assert page.evaluate(SURFACE) == before
+    assert "layout" not in page.url
+
+
+def test_space_on_a_button_presses_it_and_pauses_nothing(page: Page) -> None:
+    page.get_by_role("button", name="Keyboard shortcuts").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.locator("[data-pause]").get_attribute("aria-pressed") == "false"
+
+
+def test_the_theme_follows_the_system_until_one_is_picked(page: Page) -> None:
+    dark = page.evaluate(SURFACE)
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(SURFACE)
+    assert light != dark
+    page.keyboard.press("d")
+    assert page.evaluate(SURFACE) == dark
+    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(SURFACE) == dark
+
+
+def test_the_picked_theme_is_remembered_and_there_before_anything_is_painted(page: Page) -> None:
+    dark = page.evaluate(SURFACE)
+    assert page.evaluate("firstTheme") is None
+    page.get_by_role("button", name="Switch between dark and light").click()
+    light = page.evaluate(SURFACE)
+    assert light != dark
+    page.reload()
+    assert page.evaluate("firstTheme") == "light"
+    assert page.evaluate(SURFACE) == light
+
+
+def test_everything_is_reached_by_tab_and_the_focus_is_seen(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the readings")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    seen = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate(
+                "(({ outlineStyle, outlineWidth }) => outlineStyle + outlineWidth)(getComputedStyle(document.activeElement))"
+            )
+        )
+    assert all(re.match(r"^(solid|auto)[1-9]", outline) for outline in seen), seen

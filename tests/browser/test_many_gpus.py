@@ -1,0 +1,69 @@
+"""64 GPUs on one page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage, start, until
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start(
+        tmp_path_factory.mktemp("farm"), telemetry_provider="simulated", simulated_gpus=64, poll_interval_ms=500
+    )
+    yield server
+    server.stop()
+
+
+def test_many_gpus_are_tiles_by_themselves_and_cards_on_request(farm: Server, open_page: OpenPage) -> None:
+    page = open_page(farm.url)
+    tiles = page.locator("a.tile")
+    expect(tiles).to_have_count(64)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    expect(tiles.nth(63)).to_contain_text(re.compile(r"^63"))
+    expect(page.get_by_role("link", name="Tiles")).to_have_attribute("aria-current", "true")
+    page.keyboard.press("t")
+    expect(page.get_by_role("article")).to_have_count(64)
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    until(page, "plots.length > 0")
+    assert page.evaluate("plots.length") < 64  # only those in view
+
+
+def test_a_tile_changes_its_number_and_its_depth_of_colour(farm: Server, open_page: OpenPage) -> None:
+    page = open_page(farm.url)
+    state = "[...document.querySelectorAll('.tile')].map((tile) => [tile.dataset.heat, tile.querySelector('strong').textContent])"
+    before = page.evaluate(state)
+    until(page, f"JSON.stringify({state}) !== `{page.evaluate(f'JSON.stringify({state})')}`")
+    for heat, text in [*before, *page.evaluate(state)]:
+        if heat:
+            assert abs(int(heat) * 10 - int(re.sub(r"\D", "", text))) <= 5
+
+
+def test_a_tile_leads_to_its_gpu(farm: Server, open_page: OpenPage) -> None:
+    page = open_page(farm.url)
+    page.locator("a.tile").nth(40).click()
+    expect(page.locator(".page-head .gpu-index")).to_have_text("40")
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+
+
+@pytest.mark.parametrize("width", [500, 1440, 2560])
+def test_nothing_scrolls_sideways(farm: Server, open_page: OpenPage, width: int) -> None:
+    page = open_page(farm.url, viewport={"width": width, "height": 1000})
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_digit_jumps_to_that_gpu(farm: Server, open_page: OpenPage) -> None:
+    page = open_page(farm.url)
+    page.keyboard.press("7")
+    assert page.evaluate("document.activeElement.dataset.gpuLink") == "7"
+    expect(page.locator("a.tile").nth(7)).to_be_in_viewport()
