@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import serious
 from tests.browser.conftest import NO_SERVER, OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
 from tests.servers import Server, wait_for
@@ -42,6 +43,9 @@ def test_the_empty_page_says_what_was_tried_and_fills_by_itself(
     # The host's own readings are live all the same.
     load = page.get_by_role("region", name="System")
     expect(load).to_contain_text(re.compile(r"Memory\s*[\d.]+"))
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        assert serious(page) == []
     fake_driver.set(init=0)
     expect(page.get_by_role("article")).to_have_count(2)
     expect(page.locator("[data-connection]")).to_have_text("Live")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import serious
 from tests.browser.conftest import NOT_FOUND, OpenPage, until
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 PATHS = {"cards": "/", "tiles": "/?layout=tiles", "GPU page": "/gpu/{uuid}", "not found": "/gpu/GPU-nowhere"}
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
@@ -23,17 +22,6 @@ def opened(demo: Server, open_page: OpenPage, name: str, query: str = "", **sett
     page = open_page(demo.url + PATHS[name].format(uuid=uuid) + query, expecting=[NOT_FOUND], **settings)
     expect(page.locator("[data-connection]")).to_have_text("Live")
     return page
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds serious or critical, each with the elements."""
-    page.evaluate(AXE)
-    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    return [
-        f"{found['id']}: {[node['html'][:120] for node in found['nodes']][:4]}"
-        for found in result["violations"]
-        if found["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NO_SERVER, OpenPage, start, until
 from tests.fakes.fake_driver import FakeDriver
@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SKEW = "const now = performance.now.bind(performance); window.skew = 0; performance.now = () => now() + skew;"
 """Lets a test say that time has passed."""
+
+KINDS = "window.kinds = []; document.addEventListener('gpumon:message', ({ detail }) => kinds.push(detail.kind));"
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,19 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def live(page: Page) -> Page:
     expect(page.locator("[data-connection]")).to_have_text("Live")
     return page
+
+
+def test_the_first_message_is_not_missed_where_scripts_come_late(demo: Server, open_page: OpenPage) -> None:
+    page = open_page("about:blank", init=KINDS)
+    held: list[Route] = []
+    page.route("**/js/connection.*", lambda route: held.append(route))
+    page.goto(demo.url, wait_until="commit")
+    until(page, "Boolean(window.htmx?.ext?.ws && window.uPlot)")
+    wait_for(lambda: page.evaluate("true") and held, "the script to be asked for")
+    for route in held:
+        route.continue_()
+    live(page)
+    assert page.evaluate("kinds[0]") == "full"
 
 
 def test_a_server_that_is_killed_and_started_again_is_found_without_a_reload(
