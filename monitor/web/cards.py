@@ -61,7 +61,12 @@ def chips(gpu: Gpu) -> tuple[Chip, ...]:
     if gpu.state == "lost":
         since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
         found.append(
-            Chip("lost since" if since else "lost", "critical", "It fell off the bus; the facts are the last known", since)
+            Chip(
+                "lost since" if since else "lost",
+                "critical",
+                "It fell off the bus; the facts are the last known",
+                since,
+            )
         )
     elif gpu.state == "asleep":
         found.append(Chip("asleep", "info", "Suspended by the kernel, and not asked so that it stays so"))
