@@ -115,7 +115,8 @@ def test_programs_that_it_started_are_signalled_with_it(start_child: Start) -> N
         """
         import subprocess
         sleeper = subprocess.Popen(["sleep", "600"])
-        signal.signal(signal.SIGTERM, lambda *_: print(sleeper.wait(), flush=True))
+        # Not by print: the signal may come while the other print is still on its way out.
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, f"{sleeper.wait()}\\n".encode()))
         print("started", flush=True)
         while True: time.sleep(60)
         """
