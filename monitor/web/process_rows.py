@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from monitor.live.frames import Part, Value
+from monitor.live.frames import Part
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 from monitor.web import formats
 from monitor.web.live_pieces import LivePieces
@@ -70,26 +70,17 @@ class Row:
             process.name, process.command, process.user, process.container_id, process.pod_id,
         )  # fmt: skip
         self.mark = Part("", self.key, str).mark
-        self.memory = _amount(live, f"{at}-m", process, "memory_used_bytes")
+        self.memory = live.reading(f"{at}-m", process, "memory_used_bytes", formats.memory)
         self.sm = live.reading(f"{at}-s", process, "sm_utilization_percent", formats.PERCENT.text)
         self.sm_meter = live.meter(f"{at}-sm", process.sm_utilization_percent)
         self.cpu = live.reading(f"{at}-c", process, "cpu_percent", formats.PERCENT.text)
-        self.ram = _amount(live, f"{at}-r", process, "resident_memory_bytes")
+        self.ram = live.reading(f"{at}-r", process, "resident_memory_bytes", formats.memory)
 
     def __getattr__(self, name: str) -> str:
         """`why_user`: why the user is not known."""
         if name.startswith("why_"):
             return self.process.unavailable.get(name.removeprefix("why_"), "not known")
         raise AttributeError(name)
-
-
-def _amount(live: LivePieces, name: str, process: GpuProcess, metric: str) -> Value:
-    """An amount of memory that sorts by what is shown, whatever its unit."""
-    given = getattr(process, metric)
-    if given is None:
-        return live.reading(name, process, metric, formats.memory)
-    gib = f"{given / formats.GIB:.1f}" if given >= formats.GIB else f"{given / formats.GIB:.4f}"
-    return live.text(name, formats.memory(given), ("data-sort", gib))
 
 
 class ProcessTable:

@@ -15,8 +15,8 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "bas
 function figure(row, column) {
   const cell = row.cells[column];
   if (cell.matches("[data-unknown]") || cell.querySelector("span[data-unknown]")) return null;
-  const text = cell.dataset.sort ?? cell.textContent;
-  const number = Number.parseFloat(text);
+  const text = cell.textContent;
+  const number = Number.parseFloat(text) / (text.endsWith("MiB") ? 1024 : 1); // beside GiB
   return Number.isNaN(number) || links[column].closest("th").classList.contains("left") ? text : number;
 }
 
