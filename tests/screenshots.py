@@ -24,6 +24,9 @@ def shoot(browser: Browser, name: str, url: str, *, width: int = 1440, theme: st
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
     page.goto(url)
     page.wait_for_timeout(seconds * 1000)
+    # All of it in view: what is not, the browser leaves undrawn (content-visibility), and so do the charts.
+    page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+    page.wait_for_timeout(1500)
     page.screenshot(path=str(FOLDER / f"{name}.png"), full_page=True)
     page.close()
     print(f"docs/screenshots/{name}.png")
