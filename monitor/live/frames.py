@@ -26,6 +26,11 @@ class Value(NamedTuple):
     attributes: tuple[tuple[str, str], ...] = ()
 
 
+def mark_of(key: Hashable) -> str:
+    """A key as the page holds it, to tell what it has from what it has not."""
+    return f"{zlib.crc32(repr(key).encode()):08x}"
+
+
 class Part(NamedTuple):
     """The content of the element `name`, replaced when `key` changes."""
 
@@ -38,8 +43,8 @@ class Part(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The key as the page holds it, to tell a part that it has from one that it has not."""
-        return f"{zlib.crc32(repr(self.key).encode()):08x}"
+        """Its key as the page holds it."""
+        return mark_of(self.key)
 
 
 class Pieces(NamedTuple):

@@ -1,4 +1,6 @@
-"""`{{ text|code }}`: what stands between backticks in our own words, as `<code>`."""
+"""Our own words on the pages: `{{ text|code }}` sets what stands between backticks as code, `{{ process|why:"user" }}` says why
+a metric is unknown.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from monitor.web.live_pieces import NOT_KNOWN, Explains
+
 register = template.Library()
 _TICKED = re.compile(r"`([^`]+)`")
 
@@ -16,3 +20,9 @@ _TICKED = re.compile(r"`([^`]+)`")
 def code(text: str | None) -> SafeString:
     """The same words the log and doctor print, where backticks have to do."""
     return mark_safe(_TICKED.sub(r"<code>\1</code>", escape(text or "")))  # noqa: S308 - escaped before
+
+
+@register.filter
+def why(source: Explains, metric: str) -> str:
+    """The reason that the schema gives."""
+    return source.unavailable.get(metric, NOT_KNOWN)

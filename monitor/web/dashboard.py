@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 from monitor.live.frames import Pieces, View
 from monitor.telemetry.schema import Snapshot
 from monitor.web.cards import Card, Tile, use_of
 from monitor.web.live_pieces import LivePieces
 from monitor.web.overview import Totals, notices_part, source_of, system_part, title_of
-from monitor.web.process_rows import ProcessTable, Sorting, all_gpus
+from monitor.web.process_rows import ProcessTable, Sorting
 
 Layout = Literal["cards", "tiles"]
 LAYOUTS: Mapping[str, Layout] = {"cards": "cards", "tiles": "tiles"}
@@ -35,18 +35,18 @@ class Dashboard:
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
         self.totals = Totals(snapshot, live)
-        kind: Callable[..., Any] = Card if layout == "cards" else Tile
-        self.gpus = [kind(place, gpu, live) for place, gpu in all_gpus(snapshot)]
+        kind: type[Card | Tile] = Card if layout == "cards" else Tile
+        self.gpus = [kind(place, gpu, live) for place, gpu in enumerate(snapshot.gpus)]
         self.free = live.state("free-gpus", data_free=",".join(g.uuid for g in snapshot.gpus if use_of(g) == "free"))
         key = (
             layout,
             snapshot.host,
             (self.totals.memory_form.unit, self.totals.power_form.unit),
-            tuple([(Card if layout == "cards" else Tile).key(gpu) for gpu in snapshot.gpus]),
+            tuple([kind.key(gpu) for gpu in snapshot.gpus]),
             None if snapshot.gpus else snapshot.providers,
         )
         self.overview = live.part("overview", key, "monitor/fragments/overview.html", {"page": self}, is_around=True)
-        self.processes = ProcessTable(all_gpus(snapshot), live, sorting)
+        self.processes = ProcessTable(enumerate(snapshot.gpus), live, sorting)
         self.system = system_part(snapshot, live)
         self.title, self.level = title_of(snapshot)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from monitor.live.frames import Part
-from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
+from monitor.live.frames import mark_of
+from monitor.telemetry.schema import Gpu, GpuProcess
 from monitor.web import formats
 from monitor.web.live_pieces import LivePieces
 
@@ -69,18 +69,16 @@ class Row:
             gpu.index, process.pid, process.started_at, process.status, process.types, process.mig_instance,
             process.name, process.command, process.user, process.container_id, process.pod_id,
         )  # fmt: skip
-        self.mark = Part("", self.key, str).mark
         self.memory = live.reading(f"{at}-m", process, "memory_used_bytes", formats.memory)
         self.sm = live.reading(f"{at}-s", process, "sm_utilization_percent", formats.PERCENT.text)
         self.sm_meter = live.meter(f"{at}-sm", process.sm_utilization_percent)
         self.cpu = live.reading(f"{at}-c", process, "cpu_percent", formats.PERCENT.text)
         self.ram = live.reading(f"{at}-r", process, "resident_memory_bytes", formats.memory)
 
-    def __getattr__(self, name: str) -> str:
-        """`why_user`: why the user is not known."""
-        if name.startswith("why_"):
-            return self.process.unavailable.get(name.removeprefix("why_"), "not known")
-        raise AttributeError(name)
+    @property
+    def mark(self) -> str:
+        """Its key as the page holds it; asked for when the row is drawn."""
+        return mark_of(self.key)
 
 
 class ProcessTable:
@@ -94,17 +92,10 @@ class ProcessTable:
         ]  # fmt: skip
         self.columns = COLUMNS
         self.sorting = sorting
+        # The filter is of the key: a socket filters nothing, and brings the rows that were left out at first.
+        key = (sorting.filter, *[row.key for row in rows])
         context = {"rows": arranged(rows, sorting)}
-        self.rows = live.part(
-            "process-rows",
-            (
-                sorting.filter,
-                *[row.key for row in rows],
-            ),  # a socket filters nothing: it brings the rows left out at first
-            "monitor/fragments/process_rows.html",
-            context,
-            is_rows=True,
-        )
+        self.rows = live.part("process-rows", key, "monitor/fragments/process_rows.html", context, is_rows=True)
         self.count = live.text("process-count", _in_words(rows))
 
 
@@ -134,8 +125,3 @@ def _searched(row: Row) -> str:
     process = row.process
     texts = (str(process.pid), process.user, process.name, process.command, process.container_id, process.pod_id)
     return " ".join(text for text in texts if text).casefold()
-
-
-def all_gpus(snapshot: Snapshot) -> list[tuple[int, Gpu]]:
-    """Every GPU with its place."""
-    return list(enumerate(snapshot.gpus))
