@@ -27,12 +27,12 @@ def view_named(name: str) -> View | None:
     return gpu_page.view(uuid) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
 
 
-def _shared(request: HttpRequest, view: str) -> dict[str, Any]:
-    """What every page needs beside its own content."""
+def _shared(request: HttpRequest, view: str | None) -> dict[str, Any]:
+    """What every page needs beside its own content. One without a view has nothing live, and opens no socket."""
     home = reverse("dashboard")
     return {
         "home_path": home,
-        "socket_path": f"{home}ws/dashboard?view={quote(view)}",
+        "socket_path": None if view is None else f"{home}ws/dashboard?view={quote(view)}",
         "version": current.version(),
         "is_kiosk": request.GET.get("kiosk") == "1",
     }
@@ -55,5 +55,5 @@ async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     snapshot = await first_snapshot(current.started().hub)
     page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET))
     if page.gpu is None:
-        return render(request, "monitor/no_such_gpu.html", {"page": page, **_shared(request, "")}, status=404)
+        return render(request, "monitor/no_such_gpu.html", {"page": page, **_shared(request, None)}, status=404)
     return render(request, "monitor/gpu.html", {"page": page, **_shared(request, gpu_page.PREFIX + uuid)})

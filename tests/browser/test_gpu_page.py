@@ -111,6 +111,7 @@ def test_an_unknown_uuid_says_so_with_a_way_back(demo: Server, open_page: OpenPa
     page = open_page(demo.url + "/gpu/GPU-nowhere", expecting=[NOT_FOUND])
     expect(page.get_by_role("heading", level=1)).to_contain_text("There is no such GPU")
     expect(page.get_by_role("main")).to_contain_text("GPU-nowhere")
+    assert page.locator("[data-socket], [data-connection]").count() == 0  # nothing on it is live
     page.get_by_role("link", name=re.compile("^All GPUs of")).click()
     expect(page.get_by_role("article")).to_have_count(8)
 
