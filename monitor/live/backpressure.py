@@ -51,7 +51,7 @@ class Flow:
         self.resumeProducing()
 
 
-@lru_cache(maxsize=4)  # of a tick there are three messages at most: the feed's, and the page's in full and as changes
+@lru_cache(maxsize=32)  # the messages of a tick: the feed's, and of each kind of page and each GPU's page that is open
 def _prepared(text: str) -> PreparedMessage:
     return PreparedMessage(text.encode(), isBinary=False, applyMask=False, doNotCompress=True)
 

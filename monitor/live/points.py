@@ -83,7 +83,13 @@ class Series:
 
     def columns(self, *, after: int = 0, up_to: int, gpu: str | None = None) -> Columns:
         """The readings numbered above `after` and not above `up_to`, of the newest set of GPUs or of one alone."""
-        rows = [row for row in self._rows.copy() if after < row.number <= up_to]
+        rows = []
+        for row in reversed(self._rows.copy()):  # from the newest: a message of a tick wants one or two of hundreds
+            if row.number <= after:
+                break
+            if row.number <= up_to:
+                rows.append(row)
+        rows.reverse()
         gpus = (gpu,) if gpu is not None else rows[-1].gpus if rows else ()
         places = {row.gpus: {uuid: place for place, uuid in enumerate(row.gpus)} for row in rows}
         width = len(self._metrics)

@@ -1,5 +1,5 @@
 // Copies to the clipboard: [data-copy] its text, [data-copy-free] the free GPUs as CUDA_VISIBLE_DEVICES. Says so on the button
-// and, for screen readers, in its label. Hears clicks, and gpumon:replaced for buttons drawn anew.
+// and, for screen readers, in its label. Hears clicks.
 
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
