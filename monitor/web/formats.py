@@ -45,7 +45,6 @@ GIGABYTES_PER_SECOND = Form(_one_decimal_of(1e9), "GB/s")
 LOAD = Form(lambda value: f"{value:.2f}", "")
 COUNT = Form(lambda value: f"{value:d}", "")
 PLAIN = Form(str, "")
-YES_NO = Form(lambda value: "yes" if value else "no", "")
 ON_OFF = Form(lambda value: "on" if value else "off", "")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from monitor.live.frames import Pieces, Value, View
 from monitor.telemetry.schema import Gpu, MigInstance, NvLink, Snapshot
 from monitor.web import formats
-from monitor.web.cards import chips, fans_text, is_hot, short_name
+from monitor.web.cards import chips, fans_text, fans_unit, is_hot, short_name
 from monitor.web.live_pieces import LivePieces
-from monitor.web.overview import notices_part, source_of
+from monitor.web.overview import Level, notices_part, source_of
 from monitor.web.process_rows import ProcessTable, Sorting
 
 PREFIX = "gpu:"
@@ -81,35 +82,45 @@ class GpuPage:
         self.gpu = next((gpu for gpu in snapshot.gpus if gpu.uuid == uuid), None)
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
-        self.level = "ok"
-        if self.gpu is None:
-            self.title = f"GPU not there · {snapshot.host}"
-            key: object = None
-        else:
+        self.title, self.level = _title(snapshot, self.gpu)
+        key: Hashable = None
+        if self.gpu is not None:
             self._of(self.gpu, live, sorting or Sorting())
             key = (
-                self.gpu.index, self.gpu.name, [(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
-                [(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
-                [(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
+                self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
+                *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
+                *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
             )  # fmt: skip
-        self.content = live.part("gpu", repr(key), "monitor/fragments/gpu.html", {"page": self}, is_around=True)
-        self.pieces = Pieces(live.parts, live.values, self.title, "critical" if self.level == "critical" else "ok")
+        self.content = live.part("gpu", key, "monitor/fragments/gpu.html", {"page": self}, is_around=True)
+        self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
     def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting) -> None:
         self.name = short_name(gpu.name)
         shown = chips(gpu)
-        trouble = "lost" if gpu.state == "lost" else "hot" if is_hot(gpu) else ""
-        self.level = "critical" if trouble else "ok"
-        self.title = f"GPU {gpu.index} {trouble}".rstrip() + f" · {self.snapshot.host}"
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.charts = _charts(gpu, live)
         self.facts = _facts(gpu, live)
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
         self.links = [Link(link, live) for link in gpu.nvlinks or ()]
-        self.links_up = sum(link.is_active for link in gpu.nvlinks or ())
+        self.links_up = _links_up(gpu.nvlinks or ())
         self.link_version = max((link.version or 0 for link in gpu.nvlinks or ()), default=0)
         self.processes = ProcessTable([(gpu.index, gpu)], live, sorting)
+
+
+def _title(snapshot: Snapshot, gpu: Gpu | None) -> tuple[str, Level]:
+    """The browser's tab: what is wrong with this GPU, or that nobody knows."""
+    if gpu is None:
+        return f"GPU not there · {snapshot.host}", "ok"
+    if snapshot.stale:
+        return f"Stale · GPU {gpu.index} · {snapshot.host}", "critical"
+    trouble = " lost" if gpu.state == "lost" else " hot" if is_hot(gpu) else ""
+    return f"GPU {gpu.index}{trouble} · {snapshot.host}", "critical" if trouble else "ok"
+
+
+def _links_up(links: Iterable[NvLink]) -> str:
+    states = [link.is_active for link in links]
+    return f"{sum(states)} of {len(states)} up"
 
 
 def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
@@ -146,7 +157,6 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
         reason = gpu.unavailable.get(metric, "not known")
         return Fact(title, live.dash(f"f-{name}", reason) if text is None else live.text(f"f-{name}", text))
 
-    of = "{}{} of {}"
     link = None if gpu.pcie_generation is None or gpu.pcie_width is None else (
         f"Gen {gpu.pcie_generation} ×{gpu.pcie_width}"
         + ("" if gpu.pcie_generation_max is None else f" of Gen {gpu.pcie_generation_max} ×{gpu.pcie_width_max}")
@@ -154,18 +164,16 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     xids = None if gpu.xids is None else "none since the start" if not gpu.xids else (
         ", ".join(f"{xid.code} ({xid.count}×)" for xid in gpu.xids)
     )  # fmt: skip
-    nvlinks = (
-        None
-        if gpu.nvlinks is None
-        else of.format(sum(each.is_active for each in gpu.nvlinks), "", len(gpu.nvlinks)) + " up"
-    )
+    nvlinks = None if gpu.nvlinks is None else "none" if not gpu.nvlinks else _links_up(gpu.nvlinks)
     power = None if gpu.power_limit_watts is None else formats.WATTS.text(gpu.power_limit_watts) + (
         "" if gpu.power_max_limit_watts is None else f" of {formats.WATTS.text(gpu.power_max_limit_watts)}"
     )  # fmt: skip
     bar1 = None if gpu.bar1_total_bytes is None or gpu.bar1_used_bytes is None else (
         f"{formats.memory(gpu.bar1_used_bytes)} of {formats.memory(gpu.bar1_total_bytes)}"
     )  # fmt: skip
-    fans = None if gpu.fans is None else "none" if not gpu.fans else fans_text(gpu.fans)
+    fans = None if gpu.fans is None else "none" if not gpu.fans else (
+        f"{fans_text(gpu.fans)}{formats.THIN}{fans_unit(gpu.fans)}"
+    )  # fmt: skip
     rows = None if gpu.remapped_rows_uncorrected is None else (
         f"{(gpu.remapped_rows_corrected or 0) + gpu.remapped_rows_uncorrected}"
         + (" · one waits for a reset" if gpu.remapped_rows_are_pending else "")

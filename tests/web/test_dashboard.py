@@ -9,7 +9,7 @@ import pytest
 from django.template import Context, Template
 
 from monitor.live.frames import Part, Pieces, Value
-from monitor.telemetry.schema import MigInstance, NvLink, ProviderReport, Snapshot, System
+from monitor.telemetry.schema import Fan, MigInstance, NvLink, ProviderReport, Snapshot, System
 from monitor.web.dashboard import Dashboard, layout_of
 from monitor.web.gpu_page import GpuPage
 from monitor.web.overview import title_of
@@ -148,3 +148,27 @@ def test_what_stands_between_backticks_is_code_and_stays_escaped() -> None:
     assert (
         template.render(Context({"text": "start `<b>` with `x`"})) == "start <code>&lt;b&gt;</code> with <code>x</code>"
     )
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "title", "level"),
+    [
+        (host(gpu()), "GPU 0 · dgx", "ok"),
+        (host(gpu(temperature_celsius=88.0)), "GPU 0 hot · dgx", "critical"),
+        (host(gpu(state="lost")), "GPU 0 lost · dgx", "critical"),
+        (host(gpu(temperature_celsius=88.0), stale=True), "Stale · GPU 0 · dgx", "critical"),
+        (host(gpu(1)), "GPU not there · dgx", "ok"),
+    ],
+)
+def test_the_title_of_a_gpus_page_leads_with_its_trouble(snapshot: Snapshot, title: str, level: str) -> None:
+    """Stale readings of a GPU that was well looked well in the tab."""
+    pieces = GpuPage(snapshot, "GPU-0").pieces
+    assert (pieces.title, pieces.level) == (title, level)
+
+
+@pytest.mark.parametrize(
+    ("fans", "text"), [((Fan(speed_rpm=1061.0),), "1061 RPM"), ((Fan(speed_percent=42.0),), "42 %")]
+)
+def test_fans_are_told_with_their_unit(fans: tuple[Fan, ...], text: str) -> None:
+    values = {value.name: value.text for value in GpuPage(host(gpu(fans=fans)), "GPU-0").pieces.values}
+    assert values["f-fans"] == text.replace(" ", "\u2009")

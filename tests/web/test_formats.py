@@ -24,8 +24,8 @@ THIN = "\u2009"
         (formats.GIGABYTES_PER_SECOND, 11.84e9, "11.8 GB/s"),
         (formats.LOAD, 14.2, "14.20"),
         (formats.COUNT, 64, "64"),
-        (formats.YES_NO, False, "no"),
         (formats.ON_OFF, True, "on"),
+        (formats.ON_OFF, False, "off"),
     ],
 )
 def test_a_number_stands_before_a_thin_space_and_its_unit(form: Form, value: float, text: str) -> None:
