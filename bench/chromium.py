@@ -1,42 +1,17 @@
-"""Headless Chromium, and what it tells of a page: main-thread time, heap, nodes, long tasks."""
+"""What Chromium tells of a page: main-thread time, heap, nodes, long tasks."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.figures import CouldNotMeasure
 
-_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _COLLECTIONS = 5
 _TASK = "ThreadControllerImpl::RunTask"
 WIDTH, HEIGHT = 1440, 900
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser of the system. Raises CouldNotMeasure when there is none."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise CouldNotMeasure("there is no `chromium` in PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def opened(browser: Browser, *, height: int = HEIGHT) -> Page:

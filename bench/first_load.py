@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser, Response, Route
 
-from bench.chromium import chromium, opened
+from bench.chromium import opened
 from bench.figures import CouldNotMeasure, Figure
 from bench.host import GPUS, PROCESSES
 from bench.replayed import replayed
+from tests.chromium import chromium
 from tests.servers import Server, wait_for
 
 _BEFORE_THE_FIRST_PAINT = "theme"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from bench.chromium import Meter, chromium, opened
+from bench.chromium import Meter, opened
 from bench.figures import CouldNotMeasure, Figure
 from bench.host import GPUS
 from bench.replayed import replayed
+from tests.chromium import chromium
 
 _HZ = 10
 """Twice the pace of the other figures: what leaks with ticks is seen in half of the time."""

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from statistics import median
 
 from bench.child import child
-from bench.chromium import Meter, chromium, opened
+from bench.chromium import Meter, opened
 from bench.figures import Figure
 from bench.host import GPUS
 from bench.replayed import replayed
+from tests.chromium import chromium
 from tests.servers import free_port
 
 _HZ = 5

@@ -9,10 +9,11 @@ from statistics import median
 
 from playwright.sync_api import Page
 
-from bench.chromium import HEIGHT, Meter, chromium, opened, tasks_during
+from bench.chromium import HEIGHT, Meter, opened, tasks_during
 from bench.figures import Figure
 from bench.host import GPUS
 from bench.replayed import replayed
+from tests.chromium import chromium
 
 _MANY, _HZ = 64, 2
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 5, 6.0, 8.0

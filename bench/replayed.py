@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.recorded import record
-from tests.servers import Server, wait_for
+from bench.serving import running
+from tests.servers import Server
 
 
 @contextmanager
@@ -24,9 +25,6 @@ def replayed(*, gpus: int, hz: int) -> Iterator[Server]:
             replay_speed=0,
             poll_interval_ms=1000 // hz,
             ws_max_rate_hz=30,
-        ).start()
-        try:
-            wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+        )
+        with running(server):
             yield server
-        finally:
-            server.stop()

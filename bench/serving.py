@@ -17,8 +17,21 @@ WATCHERS = ("/ws/dashboard", "/ws/gpu")
 
 
 @contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """The server from its first reading on; ended afterwards, and where it failed its log is told."""
+    server.start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+        yield server
+    except (CouldNotMeasure, OSError) as error:
+        raise CouldNotMeasure(f"{error}; the server's log:\n{server.log}") from error
+    finally:
+        server.stop()
+
+
+@contextmanager
 def serving(host: Host, *, hz: int) -> Iterator[Server]:
-    """The server with its sampler, as `make run` starts it, once it has readings of the host's GPUs."""
+    """The server with its sampler, as `make run` starts it, reading the host's GPUs."""
     with TemporaryDirectory(prefix="gpumon-bench-") as folder:
         server = Server(
             Path(folder),
@@ -26,14 +39,9 @@ def serving(host: Host, *, hz: int) -> Iterator[Server]:
             telemetry_provider="pynvml",
             poll_interval_ms=1000 // hz,
             ws_max_rate_hz=30,
-        ).start()
-        try:
-            wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+        )
+        with running(server):
             yield server
-        except (CouldNotMeasure, OSError) as error:
-            raise CouldNotMeasure(f"{error}; the server's log:\n{server.log}") from error
-        finally:
-            server.stop()
 
 
 @contextmanager

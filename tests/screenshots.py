@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.chromium import chromium
 from tests.servers import ROOT, Server, wait_for
 
 FOLDER = ROOT / "docs" / "screenshots"
 FILL_SECONDS = 62
 """So that a sparkline shows its whole minute."""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 _GPU = "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"
 
 
@@ -34,11 +32,8 @@ def shoot(browser: Browser, name: str, url: str, *, width: int = 1440, theme: st
 
 def main() -> None:
     """Start the servers, let the charts fill, and take the pictures."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("chromium is needed and is not in PATH (Debian, Ubuntu: apt install chromium)")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack, sync_playwright() as playwright:
+    with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers = {}
         for name, settings in {
@@ -50,7 +45,7 @@ def main() -> None:
             servers[name] = Server(folder / name, {"PATH": "/nonexistent"}, **settings).start()
             stack.callback(servers[name].stop)
         wait_for(lambda: servers["eight"].get("/api/health")[0] == 200, "readings")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = stack.enter_context(chromium())
         eight = servers["eight"].url
         shoot(browser, "dashboard", eight, seconds=FILL_SECONDS)
         shoot(browser, "dashboard-light", eight, theme="light")
@@ -58,7 +53,6 @@ def main() -> None:
         shoot(browser, "gpu", eight + _GPU)
         shoot(browser, "tiles", servers["many"].url)
         shoot(browser, "empty", servers["none"].url)
-        browser.close()
 
 
 if __name__ == "__main__":
