@@ -217,9 +217,8 @@ class ProcessTable:
                 words += "…"
             if words:
                 known.command = words
-            elif (
-                known.command is None
-            ):  # a kernel's thread has none, and one that has ended no longer; as ps(1) shows it
+            elif known.command is None:
+                # A kernel's thread has none, and one that has ended no longer: told as ps(1) does.
                 known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
             with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
                 known.contained = membership(file.read())
