@@ -1,0 +1,1 @@
+"""The Django admin of gpumon: one file a subject."""

@@ -1,0 +1,1 @@
+"""Rules on readings: judged by the readings' own time, kept as events, told by notifications."""
