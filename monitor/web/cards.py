@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from monitor import formats
 from monitor.live.frames import Value
 from monitor.telemetry.schema import Fan, Gpu
-from monitor.web import formats
 from monitor.web.live_pieces import LivePieces
 
 Use = Literal["busy", "held", "free", "unknown"]

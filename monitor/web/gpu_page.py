@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
+from monitor import formats
 from monitor.live.frames import Pieces, Value, View
 from monitor.telemetry.schema import Gpu, MigInstance, NvLink, Snapshot
-from monitor.web import formats
 from monitor.web.cards import chips, fans_text, fans_unit, is_hot, short_name
 from monitor.web.live_pieces import LivePieces
 from monitor.web.overview import Level, notices_part, source_of

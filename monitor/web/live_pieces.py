@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from django.template.loader import get_template
 
+from monitor.formats import Form
 from monitor.live.frames import Part, Value
-from monitor.web.formats import Form
 
 NOT_KNOWN = "not known"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from monitor import formats
 from monitor.live.frames import Part
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot, System
-from monitor.web import formats
 from monitor.web.cards import is_hot, use_of
 from monitor.web.live_pieces import LivePieces
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from monitor import formats
 from monitor.live.frames import mark_of
 from monitor.telemetry.schema import Gpu, GpuProcess
-from monitor.web import formats
 from monitor.web.live_pieces import LivePieces
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.web import formats
-from monitor.web.formats import GIB, MIB, Form
+from monitor import formats
+from monitor.formats import GIB, MIB, Form
 
 THIN = "\u2009"
 
