@@ -16,6 +16,7 @@ SCHEMA_VERSION = 1
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
+Severity = Literal["info", "warning", "critical"]
 Reasons = Mapping[str, str]
 
 
@@ -279,6 +280,37 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
 
 
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert that is open now: a rule of this host's administrator holds."""
+
+    id: str
+    """UUID of the event; it stays the same until the alert is resolved."""
+    rule: str
+    """The rule's name."""
+    severity: Severity
+    summary: str
+    """What is wrong in words; names neither users nor commands."""
+    detail: str | None = None
+    """More of it: who holds the memory, what an Xid means and what to do."""
+    gpu_uuid: str | None = None
+    """Null where it concerns the whole host."""
+    gpu_index: int | None = None
+    pid: int | None = None
+    metric: str | None = None
+    """By the schema's names, with its struct: gpu.temperature_celsius."""
+    value: float | None = None
+    """When it fired, in the metric's unit."""
+    threshold: float | None = None
+    """What the value was compared with."""
+    started_at: float
+    """When the condition began to hold, by the readings' own time."""
+    fired_at: float
+    acknowledged_at: float | None = None
+    acknowledged_by: str | None = None
+    is_muted: bool = False
+    """Its rule sends nothing now."""
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     """What a provider answers for one tick: the GPUs' half of a Snapshot."""
 
@@ -321,4 +353,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Null when ENABLE_SYSTEM_METRICS is off."""
     providers: tuple[ProviderReport, ...] = ()
     notices: tuple[Notice, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    """Open now, the worst first. When one opens or ends, the snapshot goes out once more with the same `seq`."""
     unavailable: Reasons = {}

@@ -1,0 +1,65 @@
+"""Where alerts are told, and the outbox: what is still to be told, and what became of it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from monitor.models.events import AlertEvent
+from monitor.models.rules import SEVERITY_CHOICES, AlertRule
+
+
+class Channel(models.Model):
+    """One place that alerts are sent to. Its URL holds secrets: it is shown in its own form only."""
+
+    name = models.CharField(max_length=100, unique=True)
+    url = models.TextField("URL")
+    signing_secret = models.CharField(max_length=200, blank=True)
+    is_enabled = models.BooleanField("enabled", default=True)
+    is_for_all_rules = models.BooleanField("for rules that name no channel", default=True)
+    minimum_severity = models.CharField(max_length=10, choices=SEVERITY_CHOICES, default="info")
+    messages_per_hour = models.PositiveIntegerField("messages an hour", default=60)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Delivery(models.Model):
+    """One message to one channel, about one event or several of the same rule."""
+
+    message_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    """The same in every attempt, so that a receiver can tell a repeated message."""
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    kind = models.CharField(
+        max_length=10,
+        choices=[("fired", "Fired"), ("resolved", "Resolved"), ("reminder", "Reminder"), ("test", "Test")],
+    )
+    rule = models.ForeignKey(AlertRule, on_delete=models.SET_NULL, null=True, related_name="+")
+    events = models.ManyToManyField(AlertEvent, related_name="deliveries", blank=True)
+    status = models.CharField(
+        max_length=10,
+        choices=[("waiting", "Waiting"), ("sending", "Being sent"), ("sent", "Sent"), ("failed", "Given up")],
+        default="waiting",
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ("-id",)
+        indexes = (models.Index(fields=("status", "due_at"), name="monitor_delivery_due"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} to {self.channel}"
