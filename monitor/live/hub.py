@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+import msgspec
+
 from monitor.live.frames import Frame
 from monitor.live.points import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 
 
 class Hub:
@@ -26,6 +28,7 @@ class Hub:
         self._on_watched = on_watched
         self._lock = threading.Lock()
         self._latest: Snapshot | None = None
+        self._alerts: tuple[Alert, ...] = ()
         self.minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
         """The last minute of every GPU, each reading of it."""
         self.quarter = Series(QUARTER_METRICS, seconds=QUARTER_SECONDS, step_seconds=1.0)
@@ -43,12 +46,23 @@ class Hub:
     def publish(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot. Wakes the event loop only when somebody waits for it."""
         with self._lock:
-            self._latest = snapshot
+            self._latest = msgspec.structs.replace(snapshot, alerts=self._alerts) if self._alerts else snapshot
             self.minute.add(snapshot)
             self.quarter.add(snapshot)
-            loop = self._loop
-            if loop is not None and not loop.is_closed():
-                loop.call_soon_threadsafe(self._arrived)
+            self._wake()
+
+    def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
+        """Attach the alerts that are open from now on; the newest snapshot goes out again with them. From any thread."""
+        with self._lock:
+            self._alerts = alerts
+            if self._latest is not None:
+                self._latest = msgspec.structs.replace(self._latest, alerts=alerts)
+                self._wake()
+
+    def _wake(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._arrived)
 
     @property
     def latest(self) -> Snapshot | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Server
+from tests.servers import Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -19,5 +19,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         poll_interval_ms=100,
         ws_max_rate_hz=30,
     ).start()
+    wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
     yield server
     server.stop()

@@ -7,7 +7,7 @@ import json
 
 from monitor.live.frames import Pieces, View
 from monitor.live.hub import Hub
-from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.telemetry.schema import Alert, Gpu, Snapshot
 
 PAGE = View("page", lambda _snapshot: Pieces((), (), "title", "ok"))
 
@@ -115,3 +115,31 @@ def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
         return len(hub._waiting)
 
     assert asyncio.run(scene()) == 0
+
+
+def alert(name: str) -> Alert:
+    return Alert(id=name, rule="hot", severity="critical", summary="GPU 0 is hot", started_at=1.0, fired_at=1.0)
+
+
+def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
+    async def scene() -> tuple[int, int, tuple[str, ...]]:
+        hub = Hub(max_rate_hz=1000)
+        hub.join("gpu")
+        hub.publish(snapshot(1))
+        first = await asyncio.wait_for(hub.newer(0), 5)
+        hub.set_alerts((alert("a"),))
+        second = await asyncio.wait_for(hub.newer(first.number), 5)
+        return first.snapshot.seq, second.snapshot.seq, tuple(each.id for each in second.snapshot.alerts)
+
+    assert asyncio.run(scene()) == (1, 1, ("a",))
+
+
+def test_open_alerts_stay_with_every_later_snapshot_until_they_end() -> None:
+    hub = Hub(max_rate_hz=5)
+    hub.set_alerts((alert("a"),))
+    hub.publish(snapshot(1))
+    hub.publish(snapshot(2))
+    assert hub.latest is not None
+    assert [each.id for each in hub.latest.alerts] == ["a"]
+    hub.set_alerts(())
+    assert hub.latest.alerts == ()
