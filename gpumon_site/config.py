@@ -1,12 +1,15 @@
-"""The settings of gpumon: GPU_MONITOR_… variables from the environment, then `.env`, then the defaults below."""
+"""The settings of gpumon: GPU_MONITOR_… variables from the environment, then `.env`, then the admin (see admin_layer.py), then
+the defaults below.
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -21,7 +24,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 ENV_FILES = (BASE_DIR / ".env", Path(".env"))
 """The project's own, then the current folder's, which wins. A name with an empty value counts as not set."""
 
-Source = Literal["environment", ".env", "default"]
+Source = Literal["environment", ".env", "admin", "default"]
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
 
@@ -95,6 +98,10 @@ class Config(BaseSettings):
     simulated_gpus: int = Field(8, ge=1, le=256)
     replay_file: Path | None = None
     replay_speed: float = Field(1.0, ge=0, le=1000, allow_inf_nan=False)
+    idle_held_memory_mib: int = Field(1024, ge=1, le=524_288)
+    idle_held_utilization_percent: int = Field(5, ge=0, le=100)
+    idle_held_minutes: int = Field(30, ge=1, le=1440)
+    alert_retention_days: int = Field(90, ge=1, le=3650)
 
     @field_validator("host")
     @classmethod
@@ -143,6 +150,16 @@ class Config(BaseSettings):
             raise ValueError(f"the path of an existing recording: {error.strerror}") from None
         return path
 
+    def source_of(self, name: str) -> Source:
+        """Where the value of this field came from."""
+        return self._sources.get(name, "default")
+
+    def layered_with(self, values: Mapping[str, Any]) -> Config:
+        """A copy in which these values, checked before, stand as set in the admin."""
+        config = self.model_copy(update=values)
+        config._sources = {**self._sources, **dict.fromkeys(values, "admin")}
+        return config
+
     def settings_in_force(self) -> list[Setting]:
         """Every setting with its value and where it came from, for /api/config."""
         values = self.model_dump(mode="json")
@@ -150,7 +167,7 @@ class Config(BaseSettings):
             Setting(
                 name=PREFIX + name.upper(),
                 value=None if name in _SECRETS else values[name],
-                source=self._sources.get(name, "default"),
+                source=self.source_of(name),
                 is_secret=name in _SECRETS,
             )
             for name in type(self).model_fields
@@ -186,11 +203,21 @@ def _wrong_value(
     location: tuple[int | str, ...], problem: Any, values: dict[str, Any], sources: dict[str, Source]
 ) -> str:
     name = str(location[0])
+    told = refusal(name, values.get(name), problem)
     if name not in values:
-        return f"{PREFIX}{name.upper()} is not set: it takes {_what_it_takes(name, problem)}"
-    value = "(not shown)" if name in _SECRETS else _on_one_line(str(values[name]))
-    place = {"environment": "set in the environment", ".env": "set in .env", "default": "the default"}[sources[name]]
-    return f"{PREFIX}{name.upper()}={value} is wrong: it takes {_what_it_takes(name, problem)} ({place})"
+        return told
+    place = {"environment": "set in the environment", ".env": "set in .env"}[sources[name]]
+    return f"{told} ({place})"
+
+
+def refusal(name: str, value: Any, problem: Any) -> str:
+    """What is wrong with a value (None: there is none) and what the setting takes, from pydantic's account of the problem."""
+    if value is None:
+        wrong = " is not set"
+    else:
+        shown = "(not shown)" if name in _SECRETS else _on_one_line(str(value))
+        wrong = f"={shown} is wrong"
+    return f"{PREFIX}{name.upper()}{wrong}: it takes {_what_it_takes(name, problem)}"
 
 
 def _on_one_line(value: str) -> str:
@@ -199,17 +226,32 @@ def _on_one_line(value: str) -> str:
 
 
 def _what_it_takes(name: str, problem: Any) -> str:
-    """The range or the choices, from the field's own declaration; else what its validator says."""
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
-    schema = Config.model_json_schema()["properties"][name]
-    schema = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
+    return what_it_takes(name) or str(problem["msg"])
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema of a field's value where it has one: its type, its bounds (`minimum`, `maximum`) or choices (`enum`)."""
+    schema: dict[str, Any] = _schemas()[name]
+    return next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
+
+
+@functools.cache
+def _schemas() -> dict[str, Any]:
+    schemas: dict[str, Any] = Config.model_json_schema()["properties"]
+    return schemas
+
+
+def what_it_takes(name: str) -> str:
+    """The range or the choices of a field, from its declaration; empty where that does not tell."""
+    schema = schema_of(name)
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if "minimum" in schema:
         kind = "a whole number" if schema["type"] == "integer" else "a number"
         return f"{kind} from {schema['minimum']:g} to {schema['maximum']:g}"
-    return {"boolean": "true or false"}.get(schema.get("type", ""), str(problem["msg"]))
+    return "true or false" if schema.get("type") == "boolean" else ""
 
 
 def _unknown_variables(env_files: Sequence[Path]) -> list[str]:

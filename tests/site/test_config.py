@@ -58,6 +58,10 @@ def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) 
         "simulated_gpus": 8,
         "replay_file": None,
         "replay_speed": 1.0,
+        "idle_held_memory_mib": 1024,
+        "idle_held_utilization_percent": 5,
+        "idle_held_minutes": 30,
+        "alert_retention_days": 90,
     }
 
 
@@ -126,6 +130,7 @@ def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPat
         ("SIMULATED_GPUS", "257", "a whole number from 1 to 256"),
         ("REPLAY_SPEED", "nan", "a number from 0 to 1000"),
         ("REPLAY_SPEED", "1001", "a number from 0 to 1000"),
+        ("IDLE_HELD_MEMORY_MIB", "0", "a whole number from 1 to 524288"),
         ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("TELEMETRY_PROVIDER", "rocm", "one of pynvml, nvidia_smi, nvtop, simulated, replay"),
         ("LET_GPUS_SLEEP", "maybe", "one of auto, always, never"),
