@@ -7,6 +7,7 @@ from typing import Any
 from gpumon_site.config import BASE_DIR, load_config
 from gpumon_site.hosts import hosts_answered
 from gpumon_site.log_format import without_traceback_of_refusals
+from gpumon_site.log_level import SERVER_PARTS, level_of_server_parts
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
 
 GPU_MONITOR = load_config()
@@ -121,10 +122,6 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": GPU_MONITOR.log_level},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # Start-up chatter of the server and its parts, of use to those who look for trouble only.
-        **{
-            name: {"level": "DEBUG" if GPU_MONITOR.log_level == "DEBUG" else "WARNING"}
-            for name in ("daphne", "asyncio", "twisted")
-        },
+        **{name: {"level": level_of_server_parts(GPU_MONITOR.log_level)} for name in SERVER_PARTS},
     },
 }

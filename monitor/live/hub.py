@@ -64,6 +64,10 @@ class Hub:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._arrived)
 
+    def set_max_rate(self, max_rate_hz: float) -> None:
+        """Cut frames at most so often from the next one on. From any thread."""
+        self._shortest = 1 / max_rate_hz
+
     @property
     def latest(self) -> Snapshot | None:
         """The newest snapshot; None before the first."""

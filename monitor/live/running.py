@@ -32,6 +32,7 @@ class Live:
             timeout_seconds=timeout_seconds,
             system=SystemMetrics().read if with_system_metrics else None,
         )
+        self._has_system_metrics = with_system_metrics
         self._lock = threading.Lock()
         self._has_started = False
 
@@ -42,6 +43,15 @@ class Live:
                 self._has_started = True
                 atexit.register(self.supervisor.stop)
                 self.supervisor.start()
+
+    def apply(self, options: Options, *, max_rate_hz: float, with_system_metrics: bool) -> None:
+        """Go on with these, from any thread, whether started or not. What is as before is left alone."""
+        self.supervisor.set_options(options)
+        self.hub.set_max_rate(max_rate_hz)
+        with self._lock:
+            if with_system_metrics != self._has_system_metrics:
+                self._has_system_metrics = with_system_metrics
+                self.supervisor.set_system(SystemMetrics().read if with_system_metrics else None)
 
     def _watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

@@ -16,6 +16,7 @@ import msgspec
 
 from monitor.telemetry import wire
 from monitor.telemetry.child import COMMAND, Child, how_it_ended
+from monitor.telemetry.processes import without_commands
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.roster import Roster
 from monitor.telemetry.schema import Gpu, Reading, Snapshot, System
@@ -83,6 +84,8 @@ class Supervisor:
         self._frames = wire.FrameReader()
         self._start_at: float | None = None
         self._failures = 0
+        self._is_start_wanted = False
+        """The sampler was asked to end so that one with other options takes its place."""
         self._seq = 0
         self._roster = Roster()
         self._selected = wire.Selected(provider=None)
@@ -108,10 +111,8 @@ class Supervisor:
         self._thread.join(seconds)
 
     def set_options(self, options: Options) -> None:
-        """Apply other options without a restart where the provider can."""
-        with self._orders_lock:
-            self._orders.append(options)
-        self._wake()
+        """Apply other options, without another sampler where the provider can. That somebody looks is `set_watched`'s to say."""
+        self._order(lambda given: msgspec.structs.replace(options, is_watched=given.is_watched))
 
     @property
     def options(self) -> Options:
@@ -121,7 +122,16 @@ class Supervisor:
 
     def set_watched(self, is_watched: bool) -> None:
         """Say whether somebody looks: an idle GPU may sleep only while nobody does."""
-        self.set_options(msgspec.structs.replace(self.options, is_watched=is_watched))
+        self._order(lambda given: msgspec.structs.replace(given, is_watched=is_watched))
+
+    def set_system(self, system: Callable[[float], System] | None) -> None:
+        """Read the host's own metrics from now on by this, or with None no more."""
+        self._system = system
+
+    def _order(self, change: Callable[[Options], Options]) -> None:
+        with self._orders_lock:
+            self._orders.append(change(self._orders[-1] if self._orders else self._options))
+        self._wake()
 
     def _wake(self) -> None:
         with self._orders_lock:
@@ -181,14 +191,22 @@ class Supervisor:
             orders, self._orders = self._orders, []
             if orders:
                 before, self._options = self._options, orders[-1]
-        if not orders or self._child is None:
+        if not orders:
             return
+        # What was read before must not show for longer what a setting has just hidden.
+        self._gpus = without_commands(self._gpus, self._options.show_commands)
         apart = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}
         if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):
-            self._child.order(self._options)
-        else:  # another provider, another file: only a fresh sampler takes that up
+            if self._child is not None:
+                self._child.order(self._options)
+            return
+        # Another provider, another file: only a fresh sampler takes that up, and whoever asked for it waits for no back-off.
+        self._failures = 0
+        if self._child is None:
+            self._start_at = self._monotonic()
+        else:
+            self._is_start_wanted = True
             self._child.ask_to_end(self._monotonic())
-            self._failures = 0
 
     # ── The child ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,7 +230,10 @@ class Supervisor:
         if isinstance(frame, Reading):
             self._heard_at = self._monotonic()
             self._reading, self._reading_at = frame, self._heard_at
-            self._gpus = self._roster.update(frame.gpus, frame.sampled_at)
+            gpus = frame.gpus
+            if self._is_start_wanted:  # what a sampler of other options had still under way
+                gpus = without_commands(gpus, self._options.show_commands)
+            self._gpus = self._roster.update(gpus, frame.sampled_at)
             self._problem = None
             self._note(problem=None, clamped_count=frame.clamped_count)
             self._emit()
@@ -290,7 +311,10 @@ class Supervisor:
         if lived >= HEALTHY_AFTER_SECONDS:
             self._failures = 0
         is_unprovided = not any(report.is_chosen for report in self._selected.reports) and self._has_tried
-        if is_unprovided:
+        if self._is_start_wanted:
+            self._is_start_wanted = False
+            delay = 0.0
+        elif is_unprovided:
             delay = self._look_again
         else:
             delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (self._failures - 1)) if self._failures else 0.0
@@ -353,6 +377,7 @@ class Supervisor:
         reading = self._reading
         age = self._monotonic() - self._reading_at if self._reading_at is not None else None
         stale_reason = self._stale_reason(age)
+        system = self._system  # once: another thread may switch it off
         return Snapshot(
             host=self._host,
             seq=self._seq,
@@ -368,7 +393,7 @@ class Supervisor:
             poll_interval_seconds=self._options.interval_seconds,
             gpus=self._gpus,
             totals=total(self._gpus),
-            system=self._system(now) if self._system else None,
+            system=system(now) if system else None,
             providers=self._selected.reports,
             notices=reading.notices if reading else (),
         )

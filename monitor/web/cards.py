@@ -25,19 +25,47 @@ _THROTTLE_CHIPS = {
 """Clock-event reasons worth a chip: idle and clocks set on purpose are none."""
 
 
-def use_of(gpu: Gpu) -> Use:
+class IdleLimits(NamedTuple):
+    """From where on a GPU counts as held by processes that do nothing. The settings say it; these are their defaults."""
+
+    memory_bytes: int = 1 << 30
+    """What its processes hold together, at least."""
+    utilization_percent: float = 5.0
+    """The highest utilization that counts as doing nothing, 0 to 100."""
+
+
+IDLE_BY_DEFAULT = IdleLimits()
+
+
+def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
     """Whether a GPU works, is only held by processes that do nothing, or is free to take."""
     if gpu.state == "lost":
         return "unknown"
     if gpu.state == "asleep":
         return "free"
-    if gpu.utilization_percent:
+    utilization = gpu.utilization_percent
+    if utilization is not None and utilization > idle.utilization_percent:
         return "busy"
     if gpu.processes is None:
+        return "busy" if utilization else "unknown"
+    if utilization is None:
+        return "busy" if gpu.processes else "free"
+    held = _held_bytes(gpu)
+    if held is None:
         return "unknown"
-    if gpu.processes:
-        return "held" if gpu.utilization_percent is not None else "busy"
-    return "free"
+    if gpu.processes and held >= idle.memory_bytes:
+        return "held"
+    return "busy" if utilization else "free"
+
+
+def _held_bytes(gpu: Gpu) -> int | None:
+    """What the processes hold together. Where one does not tell: what is used of the GPU, for which they are all there is."""
+    held = 0
+    for process in gpu.processes or ():
+        if process.memory_used_bytes is None:
+            return gpu.memory_used_bytes
+        held += process.memory_used_bytes
+    return held
 
 
 def is_hot(gpu: Gpu) -> bool:
@@ -55,7 +83,7 @@ class Chip(NamedTuple):
     since: datetime | None = None
 
 
-def chips(gpu: Gpu) -> tuple[Chip, ...]:
+def chips(gpu: Gpu, use: Use) -> tuple[Chip, ...]:
     """What has to be said of a GPU in a word."""
     found = []
     if gpu.state == "lost":
@@ -74,7 +102,7 @@ def chips(gpu: Gpu) -> tuple[Chip, ...]:
         if reason in _THROTTLE_CHIPS or reason.startswith("0x"):
             word, level = _THROTTLE_CHIPS.get(reason, (reason, ""))
             found.append(Chip(word, level, f"Clock-event reason reported by the driver: {reason}"))
-    if use_of(gpu) == "held":
+    if use == "held":
         found.append(Chip("Idle-held", "info", "Processes hold its memory and it does nothing"))
     if gpu.mig_mode:
         found.append(Chip("MIG", "", f"{len(gpu.mig_instances)} MIG instances"))
@@ -117,7 +145,7 @@ def _share(value: float | None, of: float | None) -> float | None:
 class Card:
     """A GPU's card."""
 
-    def __init__(self, place: int, gpu: Gpu, live: LivePieces) -> None:
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use) -> None:
         at = f"g{place}"
         self.gpu = gpu
         self.name = short_name(gpu.name)
@@ -127,7 +155,7 @@ class Card:
         self.power_limit = "—" if gpu.power_limit_watts is None else self.power_form.number(gpu.power_limit_watts)
         self.fans_unit = fans_unit(gpu.fans)
         self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu))
-        shown = chips(gpu)
+        shown = chips(gpu, use)
         self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)

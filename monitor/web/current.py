@@ -1,17 +1,66 @@
-"""The telemetry loop of this process as the site's settings want it: made once, started by whoever needs it first."""
+"""The telemetry loop of this process as the settings in force want it: made once, started by whoever needs it first."""
 
 from __future__ import annotations
 
 import functools
 import socket
+import threading
 
 from django.conf import settings
+from django.db import connection
 
 from gpumon_site import __version__
 from gpumon_site.config import Config
+from gpumon_site.log_level import set_log_level
 from gpumon_site.static_build import build_id
 from monitor.live.running import Live
 from monitor.telemetry.providers.base import Options
+from monitor.web.cards import IdleLimits
+from monitor.web.in_force import InForce
+
+WAIT_FOR_DATABASE_SECONDS = 1.0
+"""So long the start waits for what is set in the admin. A database that answers later is heard when it does."""
+_BYTES_PER_MIB = 1 << 20
+
+
+@functools.cache
+def _in_force() -> InForce:
+    return InForce(settings.GPU_MONITOR)
+
+
+def config() -> Config:
+    """The settings in force, as of the last look at those of the admin. To be asked anew by whoever runs on."""
+    return _in_force().config
+
+
+def read_config() -> Config:
+    """The settings in force after a look at the admin's, for a command that has no loop of its own to apply them to."""
+    _in_force().look()
+    return config()
+
+
+def apply_settings() -> bool:
+    """Look at the settings of the admin, and where they have changed apply them to this process: sampler, hub, log.
+
+    From any thread but an event loop's, as often as is wished: settings that are as before cost one small query. Says
+    whether they had changed. A database that does not answer is logged and changes nothing.
+    """
+    return _in_force().look(_apply)
+
+
+def _apply(in_force: Config) -> None:
+    set_log_level(in_force.log_level)
+    live().apply(
+        options_of(in_force),
+        max_rate_hz=in_force.ws_max_rate_hz,
+        with_system_metrics=in_force.enable_system_metrics,
+    )
+
+
+def idle_limits() -> IdleLimits:
+    """When a GPU counts as held, by the settings in force."""
+    in_force = config()
+    return IdleLimits(in_force.idle_held_memory_mib * _BYTES_PER_MIB, float(in_force.idle_held_utilization_percent))
 
 
 def options_of(config: Config) -> Options:
@@ -31,13 +80,13 @@ def options_of(config: Config) -> Options:
 @functools.cache
 def live() -> Live:
     """The loop, not yet started."""
-    config: Config = settings.GPU_MONITOR
+    in_force = config()
     return Live(
-        options_of(config),
+        options_of(in_force),
         host=socket.gethostname(),
-        timeout_seconds=config.sampler_timeout_ms / 1000,
-        max_rate_hz=config.ws_max_rate_hz,
-        with_system_metrics=config.enable_system_metrics,
+        timeout_seconds=in_force.sampler_timeout_ms / 1000,
+        max_rate_hz=in_force.ws_max_rate_hz,
+        with_system_metrics=in_force.enable_system_metrics,
         version=version(),
     )
 
@@ -51,5 +100,21 @@ def version() -> str:
 def started() -> Live:
     """The loop, started."""
     running = live()
+    _first_look()
     running.start()
     return running
+
+
+@functools.cache
+def _first_look() -> None:
+    """In a thread of its own: the start may be in an event loop, and must not hang with the database."""
+
+    def look() -> None:
+        try:
+            apply_settings()
+        finally:
+            connection.close()
+
+    looking = threading.Thread(target=look, name="first look at the settings", daemon=True)
+    looking.start()
+    looking.join(WAIT_FOR_DATABASE_SECONDS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from monitor.live.frames import Pieces, View
 from monitor.telemetry.schema import Snapshot
-from monitor.web.cards import Card, Tile, use_of
+from monitor.web.cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, use_of
 from monitor.web.live_pieces import LivePieces
 from monitor.web.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.process_rows import ProcessTable, Sorting
@@ -26,18 +26,30 @@ def layout_of(snapshot: Snapshot, wanted: str) -> Layout:
 class Dashboard:
     """Everything on the page."""
 
-    def __init__(self, snapshot: Snapshot, layout: Layout, sorting: Sorting | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        layout: Layout,
+        sorting: Sorting | None = None,
+        *,
+        idle: IdleLimits = IDLE_BY_DEFAULT,
+    ) -> None:
         live = LivePieces()
+        uses = [use_of(gpu, idle) for gpu in snapshot.gpus]
         sorting = sorting or Sorting()
         self.snapshot = snapshot
         self.layout = layout
         self.arrangement = sorting.as_query()
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
-        self.totals = Totals(snapshot, live)
+        self.totals = Totals(snapshot, live, uses)
         kind: type[Card | Tile] = Card if layout == "cards" else Tile
-        self.gpus = [kind(place, gpu, live) for place, gpu in enumerate(snapshot.gpus)]
-        self.free = live.state("free-gpus", data_free=",".join(g.uuid for g in snapshot.gpus if use_of(g) == "free"))
+        self.gpus: list[Card | Tile] = [
+            Card(place, gpu, live, use) if layout == "cards" else Tile(place, gpu, live)
+            for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
+        ]
+        free = [gpu.uuid for gpu, use in zip(snapshot.gpus, uses, strict=True) if use == "free"]
+        self.free = live.state("free-gpus", data_free=",".join(free))
         key = (
             layout,
             snapshot.host,
@@ -52,6 +64,6 @@ class Dashboard:
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
-def view(layout: Layout) -> View:
-    """The dashboard as the sockets know it."""
-    return View(layout, lambda snapshot: Dashboard(snapshot, layout).pieces)
+def view(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> View:
+    """The dashboard as the sockets know it; the limits are asked for at each frame, since they may change."""
+    return View(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
 from monitor import formats
 from monitor.live.frames import Pieces, Value, View
 from monitor.telemetry.schema import Gpu, MigInstance, NvLink, Snapshot
-from monitor.web.cards import chips, fans_text, fans_unit, is_hot, short_name
+from monitor.web.cards import IDLE_BY_DEFAULT, IdleLimits, chips, fans_text, fans_unit, is_hot, short_name, use_of
 from monitor.web.live_pieces import LivePieces
 from monitor.web.overview import Level, notices_part, source_of
 from monitor.web.process_rows import ProcessTable, Sorting
@@ -75,7 +75,9 @@ def _rate(live: LivePieces, name: str, rate: float | None) -> Value:
 class GpuPage:
     """Everything on the page; a GPU that is not there any more leaves it empty, with the reason."""
 
-    def __init__(self, snapshot: Snapshot, uuid: str, sorting: Sorting | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, uuid: str, sorting: Sorting | None = None, *, idle: IdleLimits = IDLE_BY_DEFAULT
+    ) -> None:
         live = LivePieces()
         self.snapshot = snapshot
         self.uuid = uuid
@@ -85,7 +87,7 @@ class GpuPage:
         self.title, self.level = _title(snapshot, self.gpu)
         key: Hashable = None
         if self.gpu is not None:
-            self._of(self.gpu, live, sorting or Sorting())
+            self._of(self.gpu, live, sorting or Sorting(), idle)
             key = (
                 self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
@@ -94,9 +96,9 @@ class GpuPage:
         self.content = live.part("gpu", key, "monitor/fragments/gpu.html", {"page": self}, is_around=True)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
-    def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting) -> None:
+    def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits) -> None:
         self.name = short_name(gpu.name)
-        shown = chips(gpu)
+        shown = chips(gpu, use_of(gpu, idle))
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.charts = _charts(gpu, live)
@@ -210,6 +212,6 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     ]
 
 
-def view(uuid: str) -> View:
-    """The page of the GPU with this UUID as the sockets know it."""
-    return View(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid).pieces, gpu=uuid)
+def view(uuid: str, idle_limits: Callable[[], IdleLimits]) -> View:
+    """The page of the GPU with this UUID as the sockets know it; the limits are asked for at each frame."""
+    return View(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from monitor import formats
 from monitor.live.frames import Part
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot, System
-from monitor.web.cards import is_hot, use_of
+from monitor.web.cards import Use, is_hot
 from monitor.web.live_pieces import LivePieces
 
 Level = Literal["ok", "warning", "critical"]
@@ -52,12 +53,12 @@ def source_of(snapshot: Snapshot) -> str:
 class Totals:
     """All GPUs together, and the host beside them."""
 
-    def __init__(self, snapshot: Snapshot, live: LivePieces) -> None:
+    def __init__(self, snapshot: Snapshot, live: LivePieces, uses: Sequence[Use]) -> None:
         totals, system = snapshot.totals, snapshot.system
         self.memory_form = formats.memory_form(totals.memory_total_bytes)
         self.power_form = formats.power_form(totals.power_limit_watts or totals.power_watts)
         self.gpu_count = live.text("t-gpus", str(totals.gpu_count))
-        self.uses = live.text("t-uses", _uses_in_words(snapshot))
+        self.uses = live.text("t-uses", _uses_in_words(uses))
         self.utilization = live.reading("t-u", totals, "utilization_percent", formats.PERCENT)
         self.utilization_meter = live.meter("t-um", totals.utilization_percent)
         self.memory = live.reading("t-m", totals, "memory_used_bytes", self.memory_form)
@@ -80,8 +81,7 @@ def _percent(value: float | None, of: float | None) -> float | None:
     return None if value is None or not of else 100.0 * value / of
 
 
-def _uses_in_words(snapshot: Snapshot) -> str:
-    uses = [use_of(gpu) for gpu in snapshot.gpus]
+def _uses_in_words(uses: Sequence[Use]) -> str:
     words = {"busy": "busy", "held": "idle-held", "free": "free", "unknown": "not known"}
     return " · ".join(f"{uses.count(use)} {word}" for use, word in words.items() if use in uses)
 

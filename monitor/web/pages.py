@@ -22,9 +22,9 @@ _LONGEST_UUID = 96
 def view_named(name: str) -> View | None:
     """The page that a socket asks for, without a name the cards; None where there is none of that name."""
     if layout := dashboard.LAYOUTS.get(name or "cards"):
-        return dashboard.view(layout)
+        return dashboard.view(layout, current.idle_limits)
     uuid = name.removeprefix(gpu_page.PREFIX)
-    return gpu_page.view(uuid) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
+    return gpu_page.view(uuid, current.idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
 
 
 def _shared(request: HttpRequest, view: str | None) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
     """All GPUs; a first visit right after the start waits a moment for the readings."""
     snapshot = await first_snapshot(current.started().hub)
     layout = dashboard.layout_of(snapshot, request.GET.get("layout", ""))
-    page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET))
+    page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET), idle=current.idle_limits())
     return render(request, "monitor/dashboard.html", {"page": page, **_shared(request, layout)})
 
 
@@ -53,7 +53,7 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
 async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     """One GPU by its UUID; 404 with a way back where there is none."""
     snapshot = await first_snapshot(current.started().hub)
-    page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET))
+    page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=current.idle_limits())
     if page.gpu is None:
         return render(request, "monitor/no_such_gpu.html", {"page": page, **_shared(request, None)}, status=404)
     return render(request, "monitor/gpu.html", {"page": page, **_shared(request, gpu_page.PREFIX + uuid)})

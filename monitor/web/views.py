@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
-from gpumon_site.config import Config
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web import current
 from monitor.web.answers import json_error, json_read_only, json_response
@@ -29,8 +27,7 @@ async def health(request: HttpRequest) -> HttpResponse:
 @json_read_only
 async def config(request: HttpRequest) -> HttpResponse:
     """The settings in force and where each came from; a secret's value is null."""
-    in_force: Config = settings.GPU_MONITOR
-    return json_response({"settings": [setting._asdict() for setting in in_force.settings_in_force()]})
+    return json_response({"settings": [setting._asdict() for setting in current.config().settings_in_force()]})
 
 
 @never_cache

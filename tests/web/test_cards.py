@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from monitor.telemetry.schema import Fan, Gpu
-from monitor.web.cards import Card, Tile, chips, use_of
+from monitor.web.cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, chips, use_of
 from monitor.web.live_pieces import LivePieces
-from tests.web.snapshots import gpu, process
+from tests.web.snapshots import GIB, gpu, process
 
 
 def card(gpu: Gpu) -> Card:
-    return Card(0, gpu, LivePieces())
+    return Card(0, gpu, LivePieces(), "busy")
 
 
 def test_a_reading_is_its_number_and_the_unit_stands_beside_it() -> None:
@@ -55,7 +55,26 @@ def test_a_board_without_fans_says_so() -> None:
     ("changes", "use"),
     [
         ({"utilization_percent": 1.0}, "busy"),
+        ({"utilization_percent": 1.0, "processes": None}, "busy"),
+        ({"utilization_percent": 5.1, "processes": (process(1),)}, "busy"),
+        ({"utilization_percent": 5.0, "processes": (process(1),)}, "held"),
         ({"utilization_percent": 0.0, "processes": (process(1),)}, "held"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=GIB // 2),) * 2}, "held"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=GIB - 1),)}, "free"),
+        ({"utilization_percent": 3.0, "processes": (process(1, memory_used_bytes=GIB - 1),)}, "busy"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=None),)}, "held"),
+        (
+            {
+                "utilization_percent": 0.0,
+                "processes": (process(1, memory_used_bytes=None),),
+                "memory_used_bytes": GIB // 2,
+            },
+            "free",
+        ),
+        (
+            {"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=None),), "memory_used_bytes": None},
+            "unknown",
+        ),
         ({"utilization_percent": 0.0}, "free"),
         ({"utilization_percent": 0.0, "processes": None}, "unknown"),
         ({"utilization_percent": None, "processes": (process(1),)}, "busy"),
@@ -65,16 +84,23 @@ def test_a_board_without_fans_says_so() -> None:
     ],
 )
 def test_a_gpu_is_busy_held_or_free(changes: dict[str, object], use: str) -> None:
-    assert use_of(gpu(**changes)) == use
+    assert use_of(gpu(**changes), IDLE_BY_DEFAULT) == use
+
+
+def test_the_limits_of_the_settings_decide_from_where_on_a_gpu_is_held() -> None:
+    busy_a_little = gpu(utilization_percent=10.0, processes=(process(1, memory_used_bytes=GIB),))
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=10.0)) == "held"
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=9.0)) == "busy"
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=2 * GIB, utilization_percent=10.0)) == "busy"
 
 
 def test_chips_tell_why_clocks_are_down_and_not_that_a_gpu_idles() -> None:
-    words = [chip.word for chip in chips(gpu(clock_event_reasons=("gpu_idle", "sw_power_cap", "0x800")))]
+    words = [chip.word for chip in chips(gpu(clock_event_reasons=("gpu_idle", "sw_power_cap", "0x800")), "busy")]
     assert words == ["Power cap", "0x800"]
 
 
 def test_a_lost_gpu_says_since_when() -> None:
-    chip = chips(gpu(state="lost", since=1_790_000_000.0))[0]
+    chip = chips(gpu(state="lost", since=1_790_000_000.0), "unknown")[0]
     assert (chip.word, chip.level) == ("lost since", "critical")
     assert chip.since is not None
     assert chip.since.timestamp() == 1_790_000_000.0

@@ -50,7 +50,7 @@ def test_every_live_value_has_its_place_on_the_page_of_a_gpu() -> None:
 def test_new_numbers_change_no_part() -> None:
     before = host(gpu(processes=(process(5),)), system=SYSTEM)
     after = host(
-        gpu(utilization_percent=1.0, memory_used_bytes=1, processes=(process(5, cpu_percent=1.0),)),
+        gpu(utilization_percent=6.0, memory_used_bytes=1, processes=(process(5, cpu_percent=1.0),)),
         system=msgspec.structs.replace(SYSTEM, cpu_percent=24.0, load_1m=1.0),
     )
     assert keys(before) == keys(after)

@@ -16,7 +16,7 @@ from monitor.telemetry.providers import LABELS
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
-from monitor.web.current import options_of
+from monitor.web import current
 
 MARKS = {"good": "✓", "note": "·", "bad": "✗"}
 
@@ -45,10 +45,12 @@ class Command(BaseCommand):
 
     def _options(self) -> Options:
         """The server's, but with a quiet log: it says the same as the findings, between them. DEBUG wants it all the same."""
-        options = options_of(settings.GPU_MONITOR)
-        if settings.GPU_MONITOR.log_level == "DEBUG":
+        if settings.GPU_MONITOR.log_level != "DEBUG":
+            logging.getLogger("monitor").setLevel(logging.ERROR)
+        config = current.read_config()
+        options = current.options_of(config)
+        if config.log_level == "DEBUG":
             return options
-        logging.getLogger("monitor").setLevel(logging.ERROR)
         return msgspec.structs.replace(options, log_level="ERROR")
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
