@@ -1,0 +1,133 @@
+"""What a rule can compare: every number of the schema, by its struct and name, with its unit as people read it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+
+import msgspec
+
+from monitor import formats
+from monitor.formats import Form
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot, System
+
+Of = Literal["gpu", "process", "system", "health"]
+
+_FORMS: tuple[tuple[str, str, Form], ...] = (
+    ("_percent", "%", formats.PERCENT),
+    ("_celsius", "°C", formats.CELSIUS),
+    ("_watts", "W", formats.WATTS),
+    ("_mhz", "MHz", formats.MHZ),
+    ("_joules", "J", Form(lambda value: f"{value:.0f}", "J")),
+    ("_bytes_per_second", "bytes/s", Form(lambda value: formats.bytes_per_second(value), "")),
+    ("_bytes", "bytes", Form(lambda value: formats.memory(value), "")),
+    ("_seconds", "s", Form(lambda value: formats.duration(value), "")),
+)
+_PLAIN = Form(lambda value: f"{value:g}", "")
+_YES_OR_NO = Form(lambda value: "yes" if value else "no", "")
+_NO_MEASURE = frozenset({"index", "pid", "mig_instance", "since", "read_at", "started_at", "booted_at"})
+_WORDS = {
+    **{word: word.upper() for word in ("sm", "ecc", "cpu", "bar1", "gpu", "jpeg", "ofa")},
+    "pcie": "PCIe",
+    "nvlink": "NVLink",
+    "rx": "received",
+    "tx": "sent",
+    "1m": "of 1 min",
+    "5m": "of 5 min",
+    "15m": "of 15 min",
+}
+COUNTERS = (
+    "gpu.ecc_uncorrected_volatile",
+    "gpu.ecc_uncorrected_aggregate",
+    "gpu.ecc_corrected_volatile",
+    "gpu.ecc_corrected_aggregate",
+    "gpu.remapped_rows_uncorrected",
+    "gpu.remapped_rows_corrected",
+    "gpu.retired_pages",
+    "gpu.pcie_replays",
+)
+"""Metrics that only ever rise, so that a rise is what matters."""
+LIMITS = (
+    "slowdown_temperature_celsius",
+    "shutdown_temperature_celsius",
+    "power_limit_watts",
+    "power_default_limit_watts",
+    "memory_total_bytes",
+    "sm_clock_max_mhz",
+    "memory_clock_max_mhz",
+)
+"""Limits that a GPU states of itself: a threshold may be so much above or below one."""
+_HEALTH: dict[str, Callable[[Snapshot], float | None]] = {
+    "age_seconds": lambda snapshot: snapshot.age_seconds,
+    "gpu_count": lambda snapshot: None if snapshot.sampled_at is None else len(snapshot.gpus),
+    "lost_gpu_count": lambda snapshot: (
+        None if snapshot.sampled_at is None else sum(gpu.state == "lost" for gpu in snapshot.gpus)
+    ),
+}
+
+
+class Metric(NamedTuple):
+    """One number of the schema."""
+
+    key: str
+    """Struct and field: gpu.temperature_celsius."""
+    of: Of
+    field: str
+    label: str
+    """temperature."""
+    unit: str
+    """The unit that a threshold is given in; empty for counts."""
+    form: Form
+
+    def text(self, value: float) -> str:
+        """A value as people read it: 88 °C."""
+        return self.form.text(value)
+
+
+def _metric(of: Of, field: str, *, is_yes_or_no: bool = False) -> Metric:
+    name, unit, form = field, "", _YES_OR_NO if is_yes_or_no else _PLAIN
+    for ending, each_unit, each_form in _FORMS:
+        if field.endswith(ending):
+            name, unit, form = field.removesuffix(ending), each_unit, each_form
+            break
+    words = " ".join(_WORDS.get(word, word) for word in name.split("_"))
+    return Metric(f"{of}.{field}", of, field, words, unit, form)
+
+
+def _types(hint: Any) -> set[Any]:
+    """The plain types of a field: {float, NoneType} for Percent | None."""
+    return {getattr(each, "__origin__", each) for each in (get_args(hint) or (hint,))}
+
+
+@functools.cache
+def metrics() -> dict[str, Metric]:
+    """Every metric by its key: numbers of Gpu, GpuProcess and System as the schema lists them, then health."""
+    found: dict[str, Metric] = {}
+    structs: tuple[tuple[Of, type[msgspec.Struct]], ...] = (("gpu", Gpu), ("process", GpuProcess), ("system", System))
+    for of, struct in structs:
+        hints = get_type_hints(struct)
+        for field in msgspec.structs.fields(struct):
+            types = _types(hints[field.name])
+            if field.name not in _NO_MEASURE and types & {int, float, bool}:
+                metric = _metric(of, field.name, is_yes_or_no=bool in types)
+                found[metric.key] = metric
+    for name in _HEALTH:
+        found[f"health.{name}"] = _metric("health", name)
+    return found
+
+
+def health_value(snapshot: Snapshot, field: str) -> float | None:
+    """A metric of the readings themselves."""
+    return _HEALTH[field](snapshot)
+
+
+def label_of(key: str) -> str:
+    """What a metric is called in a sentence: temperature."""
+    return metrics()[key].label
+
+
+def text_of(key: str, value: float) -> str:
+    """A value with its unit: 88 °C. A key that this version does not know is shown as a plain number."""
+    metric = metrics().get(key)
+    return _PLAIN.text(value) if metric is None else metric.text(value)
