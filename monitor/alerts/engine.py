@@ -1,0 +1,267 @@
+"""The thread that judges: fed with snapshots, which it never delays; writes what fired, and tells whoever shows and sends it.
+
+Judging goes on while the database is locked or not there; what is to be written waits, in its order, until it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from monitor.alerts import store
+from monitor.alerts.choices import SEVERITIES
+from monitor.alerts.evaluation import Evaluation, Event
+from monitor.alerts.judge import Judge
+from monitor.alerts.rules import Rule
+from monitor.alerts.store import Acknowledged, IdleLimits, RuleRow, Tell
+from monitor.telemetry.schema import Alert, Snapshot
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+"""So often the database is asked whether another process changed rules or acknowledged something."""
+SAVE_SECONDS = 5.0
+"""States that have changed without an event are written so late at the latest: a crash costs a timer no more than this."""
+RETRY_SECONDS = 1.0
+CLEAN_SECONDS = 3600.0
+BUSY_TIMEOUT_MS = 500
+"""How long this thread waits for SQLite's lock at a time: meanwhile it judges nothing."""
+MOST_WAITING = 600
+"""Snapshots that may wait to be judged; more than that (no database at the start) and the oldest are left out."""
+
+
+class Engine:
+    """Runs from `start` to `stop`. `offer` and `changed` may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        limits: Callable[[], IdleLimits],
+        retention_days: Callable[[], float],
+        tell: Tell,
+        show: Callable[[tuple[Alert, ...]], None],
+        written: Callable[[], None] = lambda: None,
+        watch: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`tell`: puts messages about an event into the outbox. `show`: takes the open alerts whenever they change.
+        `written`: events are in the database. `watch`: called in this thread at each look for changes by other processes.
+        """
+        self._limits, self._retention_days = limits, retention_days
+        self._tell, self._show, self._written, self._watch = tell, show, written, watch
+        self._clock, self._monotonic = clock, monotonic
+        self._evaluation = Evaluation()
+        self._rules: dict[int, RuleRow] = {}
+        self._revision: object = None
+        self._limits_then: IdleLimits | None = None
+        self._acknowledged: dict[str, Acknowledged] = {}
+        self._shown: tuple[Alert, ...] = ()
+        self._unwritten: list[Event] = []
+        self._memories: dict[int, dict[str, object]] = {}
+        self._gpus: object = None
+        self._is_restored = False
+        self._problem: str | None = None
+        self._dropped: list[int] = []
+        self._next_look = self._next_save = self._retry_at = 0.0
+        self._next_clean: float | None = None
+        self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
+        self._woken = threading.Event()
+        self._is_changed = False
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    # ── From other threads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """Save what is remembered and end the thread; returns when it is gone or the time is up."""
+        self._is_stopping = True
+        self._woken.set()
+        self._thread.join(seconds)
+
+    def offer(self, snapshot: Snapshot) -> None:
+        """Take the next snapshot to judge. Costs the caller nothing but this."""
+        self._waiting.append(snapshot)
+        self._woken.set()
+
+    def changed(self) -> None:
+        """Rules were edited, or something was acknowledged: look now."""
+        self._is_changed = True
+        self._woken.set()
+
+    # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._woken.wait(self._until_due())
+            self._woken.clear()
+            self.work()
+        self._next_save = self._retry_at = 0.0
+        self._write()
+        connection.close()
+
+    def _until_due(self) -> float:
+        due = self._next_look
+        if self._unwritten:
+            due = min(due, self._retry_at)
+        return max(0.0, due - self._monotonic())
+
+    def work(self) -> None:
+        """Everything that is due now: look for changes, judge what waits, write what came of it."""
+        if self._is_changed or self._monotonic() >= self._next_look:
+            self._is_changed = False
+            self._look()
+        while self._is_restored and self._waiting:
+            self._judge(self._waiting.popleft())
+        self._write()
+
+    def _judge(self, snapshot: Snapshot) -> None:
+        events = self._evaluation.take(snapshot)
+        if events:
+            self._log(events)
+            self._unwritten += events
+            self._show_open()
+        identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
+        if identity != self._gpus and self._reaches_database(lambda: store.remember_gpus(snapshot)):
+            self._gpus = identity
+
+    def _look(self) -> None:
+        """Take up rules and acknowledgements as they are now; at the first time also what was left by the last run."""
+        self._next_look = self._monotonic() + LOOK_SECONDS
+        self._watch()
+        if self._reaches_database(self._load):
+            self._show_open()
+
+    def _load(self) -> None:
+        limits, revision = self._limits(), store.revision()
+        if revision != self._revision or limits != self._limits_then:
+            self._rules = store.load_rules(limits)
+            rules = [row.rule for row in self._rules.values()]
+            if self._is_restored:
+                self._dropped += [id_ for id_ in self._evaluation.judges if id_ not in self._rules]
+                ended = self._evaluation.set_rules(rules)
+                self._log(ended)
+                self._unwritten += ended
+            else:
+                self._restore(rules)
+            self._revision, self._limits_then = revision, limits
+        open_ids = self._evaluation.open.keys()
+        self._acknowledged = store.load_acknowledged(open_ids) if open_ids else {}
+        if self._next_clean is None or self._monotonic() >= self._next_clean:
+            self._next_clean = self._monotonic() + CLEAN_SECONDS
+            store.forget_before(self._clock(), days=self._retention_days())
+
+    def _restore(self, rules: list[Rule]) -> None:
+        evaluation = Evaluation()
+        evaluation.set_rules(rules)
+        saved = store.load_states(evaluation.judges.values())
+        self._unwritten += evaluation.restore(store.load_open_events(), saved, at=self._clock())
+        self._evaluation = evaluation
+        self._is_restored = True
+
+    # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _write(self) -> None:
+        """Write what is due. Where the database does not answer, everything stays as it was, to be tried again."""
+        if not self._is_restored:
+            return
+        now = self._monotonic()
+        judges = self._changed_judges() if self._unwritten or now >= self._next_save else []
+        if not self._unwritten and not judges:
+            return
+        events, dropped = [*self._unwritten], [*self._dropped]
+        if not self._reaches_database(lambda: store.save(events, judges, dropped, tell=self._tell, now=self._clock())):
+            return
+        self._unwritten.clear()
+        self._dropped.clear()
+        for judge in judges:
+            judge.is_changed = False
+            self._memories[judge.rule.id] = {**judge.memory}
+        self._next_save = now + SAVE_SECONDS
+        if events:
+            self._written()
+
+    def _changed_judges(self) -> list[Judge]:
+        return [
+            judge
+            for judge in self._evaluation.judges.values()
+            if judge.is_changed or judge.memory != self._memories.get(judge.rule.id, {})
+        ]
+
+    def _reaches_database(self, do: Callable[[], None]) -> bool:
+        """Do it, and say whether it could be done; after a failure not before RETRY_SECONDS. What is wrong is logged once."""
+        if self._monotonic() < self._retry_at:
+            return False
+        try:
+            if connection.connection is None and connection.vendor == "sqlite":
+                connection.ensure_connection()
+                with connection.cursor() as cursor:
+                    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            do()
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            self._retry_at = self._monotonic() + RETRY_SECONDS
+            if str(error) != self._problem:
+                self._problem = str(error)
+                log.warning("alerts cannot be written now (%s): they are kept and written later, in order", error)
+            return False
+        if self._problem is not None:
+            self._problem = None
+            log.info("alerts can be written again")
+        return True
+
+    # ── For those who look ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _show_open(self) -> None:
+        alerts = tuple(sorted(map(self._alert, self._evaluation.open.values()), key=_worst_first))
+        if alerts != self._shown:
+            self._shown = alerts
+            self._show(alerts)
+
+    def _alert(self, event: Event) -> Alert:
+        seen = self._acknowledged.get(event.id)
+        row = self._rules.get(event.rule.id)
+        muted_until = row.muted_until if row else None
+        return Alert(
+            id=event.id,
+            rule=event.rule.name,
+            severity=event.rule.severity,
+            summary=event.summary,
+            detail=event.detail or None,
+            gpu_uuid=event.gpu_uuid or None,
+            gpu_index=event.gpu_index,
+            pid=event.pid,
+            metric=event.metric or None,
+            value=event.value,
+            threshold=event.threshold,
+            started_at=event.started_at,
+            fired_at=event.fired_at,
+            acknowledged_at=seen.at if seen else None,
+            acknowledged_by=seen.by if seen else None,
+            is_muted=muted_until is not None and muted_until > self._clock(),
+        )
+
+    def _log(self, events: list[Event]) -> None:
+        for event in events:
+            if event.resolved_at is None:
+                log.warning("alert, %s: %s (rule %r)", event.rule.severity, event.summary, event.rule.name)
+            else:
+                log.info("alert over: %s (rule %r): %s", event.summary, event.rule.name, event.resolved_because)
+
+
+def _worst_first(alert: Alert) -> tuple[int, float]:
+    return -SEVERITIES.index(alert.severity), alert.fired_at
+
+
+def counts(alerts: tuple[Alert, ...]) -> dict[str, int]:
+    """How many there are of each severity."""
+    return {severity: sum(alert.severity == severity for alert in alerts) for severity in SEVERITIES}
