@@ -41,16 +41,32 @@ class Delivery(models.Model):
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     kind = models.CharField(
         max_length=10,
-        choices=[("fired", "Fired"), ("resolved", "Resolved"), ("reminder", "Reminder"), ("test", "Test")],
+        choices=[
+            ("fired", "Fired"),
+            ("resolved", "Resolved"),
+            ("reminder", "Reminder"),
+            ("digest", "Several in one"),
+            ("test", "Test"),
+        ],
     )
     rule = models.ForeignKey(AlertRule, on_delete=models.SET_NULL, null=True, related_name="+")
     events = models.ManyToManyField(AlertEvent, related_name="deliveries", blank=True)
     status = models.CharField(
         max_length=10,
-        choices=[("waiting", "Waiting"), ("sending", "Being sent"), ("sent", "Sent"), ("failed", "Given up")],
+        choices=[
+            ("held", "Held for quiet hours"),
+            ("waiting", "Waiting"),
+            ("sending", "Being sent"),
+            ("sent", "Sent"),
+            ("combined", "Within another"),
+            ("failed", "Given up"),
+        ],
         default="waiting",
     )
+    part_of = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="parts")
+    """The digest that tells of it in its place, once the channel's messages an hour were used up."""
     attempts = models.PositiveIntegerField(default=0)
+    first_attempt_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)

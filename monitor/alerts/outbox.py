@@ -1,0 +1,122 @@
+"""The outbox: what is to be told to whom is written here, in the same transaction as the event that it is about."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from monitor.alerts import quiet_hours
+from monitor.alerts.choices import SEVERITIES
+from monitor.models import AlertEvent, AlertRule, Channel, Delivery
+
+log = logging.getLogger(__name__)
+
+GROUP_SECONDS = 3.0
+"""A message waits so long for more events of its rule: many GPUs that fire together are told of in one."""
+
+
+def tell(event: AlertEvent, *, now: datetime) -> bool:
+    """Put into the outbox what there is to tell of an event that has just fired or resolved. Whether that was anything.
+
+    Belongs into the transaction that saves the event; `now` is the wall clock's. What a muted rule or quiet hours keep
+    back is told by monitor/alerts/review.py when they are over.
+    """
+    return _tell_resolved(event, now=now) if event.state == "resolved" else tell_fired(event, now=now)
+
+
+def tell_fired(event: AlertEvent, *, now: datetime) -> bool:
+    """Tell of a firing event, unless its rule is silent now or no channel wants it."""
+    return _tell(event, "fired", channels_now(event, now=now), now=now)
+
+
+def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:
+    """Where a firing event may be told now: nowhere while its rule is silent."""
+    rule = rule_of(event)
+    return [] if is_silent(rule, now) else _channels_for(event, rule)
+
+
+def remind(event: AlertEvent, *, now: datetime) -> bool:
+    """Tell once more of an event that still fires, on the channels that were told and have nothing of it waiting."""
+    under_way = ("waiting", "sending")
+    pending = Delivery.objects.filter(Q(status__in=under_way) | Q(part_of__status__in=under_way), events=event)
+    return _tell(event, "reminder", _told_channels(event).exclude(pk__in=pending.values("channel")), now=now)
+
+
+def rule_of(event: AlertEvent) -> AlertRule | None:
+    """An event's rule as it is now, and not as the caller may have kept it; None when it was deleted."""
+    return None if event.rule_id is None else AlertRule.objects.filter(pk=event.rule_id).first()
+
+
+def is_silent(rule: AlertRule | None, now: datetime) -> bool:
+    """Whether a rule is muted or in its quiet hours, which are in the time zone of the settings."""
+    if rule is None:
+        return False
+    if rule.muted_until is not None and now < rule.muted_until:
+        return True
+    try:
+        spans = _spans(rule.quiet_hours)
+    except ValueError as error:  # the form refuses such a text: it came here by another way
+        log.warning("Rule %s is told at any time: %s", rule.name, error)
+        return False
+    return quiet_hours.is_quiet(spans, now.astimezone(timezone.get_default_timezone()))
+
+
+@functools.lru_cache(maxsize=256)
+def _spans(text: str) -> tuple[quiet_hours.Span, ...]:
+    return quiet_hours.parse(text)
+
+
+def _tell_resolved(event: AlertEvent, *, now: datetime) -> bool:
+    """To those who were told that it fires; in silent hours it is written down and held."""
+    status = "held" if is_silent(rule_of(event), now) else "waiting"
+    untold = _told_channels(event).exclude(
+        pk__in=Delivery.objects.filter(events=event, kind="resolved").values("channel")
+    )
+    return _tell(event, "resolved", untold, now=now, status=status)
+
+
+def _channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
+    """The channels that the rule names, else those for all rules; of them the enabled ones that want this severity."""
+    channels = list(rule.channels.all()) if rule is not None else []
+    if not channels:
+        channels = list(Channel.objects.filter(is_for_all_rules=True))
+    rank = SEVERITIES.index
+    return [each for each in channels if each.is_enabled and rank(each.minimum_severity) <= rank(event.severity)]
+
+
+def _told_channels(event: AlertEvent) -> QuerySet[Channel]:
+    """The enabled channels that a message of its firing was made for."""
+    return Channel.objects.filter(is_enabled=True, deliveries__events=event, deliveries__kind="fired").distinct()
+
+
+def _tell(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: datetime, status: str = "waiting") -> bool:
+    channels = list(channels)
+    for channel in channels:
+        _delivery(channel, kind, event, now=now, status=status).events.add(event)
+    if channels:
+        event.told_at = now
+        event.save(update_fields=["told_at"])
+    return bool(channels)
+
+
+def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, status: str) -> Delivery:
+    """The message that the event joins: one of its rule that is still open for more, else a new one."""
+    # Where the database has row locks, one keeps the message from being taken away between here and the event's joining.
+    open_ones = Delivery.objects.select_for_update().filter(
+        channel=channel, rule=event.rule_id, kind=kind, status=status, attempts=0
+    )
+    if status == "waiting":
+        open_ones = open_ones.filter(created_at__gt=now - timedelta(seconds=GROUP_SECONDS))
+    return open_ones.order_by("-id").first() or Delivery.objects.create(
+        channel=channel,
+        rule_id=event.rule_id,
+        kind=kind,
+        status=status,
+        created_at=now,
+        due_at=now + timedelta(seconds=GROUP_SECONDS),
+    )

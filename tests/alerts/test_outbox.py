@@ -1,0 +1,193 @@
+"""What is put into the outbox, for whom, and what silence keeps back."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.alerts import outbox
+from monitor.alerts.review import review
+from monitor.models import Delivery
+from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve, told
+
+pytestmark = pytest.mark.django_db
+
+FIRED, RESOLVED, REMINDER = "fired", "resolved", "reminder"
+
+
+def test_a_rule_without_channels_is_told_on_those_for_all_rules() -> None:
+    a_channel(name="all")
+    a_channel(name="named only", is_for_all_rules=False)
+    a_channel(name="off", is_enabled=False)
+    event = fire(a_rule())
+    assert told() == [("all", FIRED, "waiting", {0})]
+    assert event.told_at == NOON
+
+
+def test_a_rule_with_channels_is_told_on_them_alone() -> None:
+    a_channel(name="all")
+    rule = a_rule()
+    rule.channels.add(a_channel(name="ops", is_for_all_rules=False), a_channel(name="off", is_enabled=False))
+    fire(rule)
+    assert told() == [("ops", FIRED, "waiting", {0})]
+
+
+@pytest.mark.parametrize(
+    ("severity", "names"),
+    [("info", ["info"]), ("warning", ["info", "warning"]), ("critical", ["critical", "info", "warning"])],
+)
+def test_a_channel_hears_of_its_least_severity_and_above(severity: str, names: list[str]) -> None:
+    for least in ("info", "warning", "critical"):
+        a_channel(name=least, minimum_severity=least)
+    fire(a_rule(severity=severity))
+    assert sorted(name for name, *_ in told()) == names
+
+
+def test_gpus_that_fire_the_same_rule_within_seconds_share_a_message() -> None:
+    a_channel(name="a")
+    rule, other, clock = a_rule(), a_rule(), Clock()
+    for gpu in (0, 1, 2):
+        fire(rule, gpu, now=clock.pass_by(seconds=0.9))
+    fire(other, 3, now=clock.now)
+    fire(rule, 4, now=clock.pass_by(seconds=outbox.GROUP_SECONDS))
+    assert told() == [
+        ("a", FIRED, "waiting", {0, 1, 2}),
+        ("a", FIRED, "waiting", {3}),
+        ("a", FIRED, "waiting", {4}),
+    ]
+
+
+def test_a_message_that_was_tried_already_takes_no_more_events() -> None:
+    a_channel(name="a")
+    rule = a_rule()
+    fire(rule, 0)
+    Delivery.objects.update(attempts=1)
+    fire(rule, 1)
+    assert [gpus for *_, gpus in told()] == [{0}, {1}]
+
+
+def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
+    a_channel(name="told")
+    late = Clock()
+    event = fire(a_rule())
+    a_channel(name="newer")
+    resolve(event, now=late.pass_by(minutes=2))
+    assert told() == [("told", FIRED, "waiting", {0}), ("told", RESOLVED, "waiting", {0})]
+    assert event.told_at == late.now
+
+
+def test_the_end_is_told_once() -> None:
+    a_channel(name="a")
+    event = fire(a_rule())
+    resolve(event, now=NOON)
+    assert outbox.tell(event, now=NOON) is False
+    assert [kind for _, kind, *_ in told()] == [FIRED, RESOLVED]
+
+
+def test_the_end_that_a_deleted_rule_brings_is_told_too() -> None:
+    a_channel(name="a")
+    rule = a_rule()
+    event = fire(rule)
+    rule.delete()
+    event.refresh_from_db()
+    resolve(event, now=NOON, because="the rule was deleted")
+    assert told()[-1] == ("a", RESOLVED, "waiting", {0})
+
+
+def test_what_fires_and_resolves_while_muted_is_never_told() -> None:
+    a_channel()
+    clock = Clock()
+    event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
+    assert event.told_at is None
+    resolve(event, now=clock.pass_by(minutes=1))
+    review(now=clock.pass_by(hours=3))
+    assert told() == []
+
+
+def test_what_still_fires_when_the_mute_is_over_is_told_then() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
+    review(now=clock.pass_by(minutes=59))
+    assert told() == []
+    review(now=clock.pass_by(minutes=1))
+    assert told() == [("a", FIRED, "waiting", {0})]
+    event.refresh_from_db()
+    assert event.told_at == clock.now
+
+
+def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(quiet_hours="Tue 13:00-14:00")
+    early = fire(rule, 0, now=clock.now)
+    fire(rule, 1, now=clock.pass_by(hours=1))
+    resolve(early, now=clock.pass_by(minutes=5))
+    review(now=clock.pass_by(minutes=50))
+    assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "held", {0})]
+    review(now=clock.pass_by(minutes=5))
+    assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "waiting", {0}), ("a", FIRED, "waiting", {1})]
+
+
+def test_a_mute_set_by_now_counts_and_not_the_rule_as_the_engine_remembers_it() -> None:
+    a_channel()
+    rule = a_rule()
+    type(rule).objects.update(muted_until=NOON.replace(hour=13))
+    assert fire(rule).told_at is None
+
+
+def test_quiet_hours_that_cannot_be_read_silence_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    a_channel(name="a")
+    fire(a_rule(name="odd", quiet_hours="at night"))
+    assert told() == [("a", FIRED, "waiting", {0})]
+    assert "Rule odd is told at any time: Quiet hours 'at night'" in caplog.text
+
+
+def sent() -> None:
+    Delivery.objects.update(status="sent")
+
+
+def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(remind_every_minutes=30)
+    event = fire(rule)
+    sent()
+    review(now=clock.pass_by(minutes=29))
+    assert len(told()) == 1
+    for _ in range(2):
+        review(now=clock.pass_by(minutes=30))
+        review(now=clock.pass_by(seconds=15))
+        sent()
+    assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER, REMINDER]
+
+    type(event).objects.update(acknowledged_at=clock.now)
+    review(now=clock.pass_by(hours=2))
+    assert len(told()) == 3
+
+
+@pytest.mark.parametrize("silence", [{"muted_until": NOON.replace(hour=20)}, {"quiet_hours": "12:00-20:00"}])
+def test_a_silent_rule_reminds_of_nothing(silence: dict[str, object]) -> None:
+    a_channel()
+    rule = a_rule(remind_every_minutes=1)
+    fire(rule)
+    sent()
+    type(rule).objects.update(**silence)
+    review(now=NOON.replace(hour=15))
+    assert len(told()) == 1
+
+
+def test_nobody_is_reminded_of_what_has_not_even_been_sent() -> None:
+    a_channel()
+    fire(a_rule(remind_every_minutes=1))
+    review(now=NOON.replace(hour=15))
+    assert len(told()) == 1
+
+
+def test_reminders_of_one_rule_share_a_message() -> None:
+    a_channel(name="a")
+    rule = a_rule(remind_every_minutes=10)
+    for gpu in (0, 1):
+        fire(rule, gpu)
+    sent()
+    review(now=NOON.replace(hour=13))
+    assert told()[1:] == [("a", REMINDER, "waiting", {0, 1})]
