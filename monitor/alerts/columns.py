@@ -160,7 +160,7 @@ def _threshold(tick: Tick, rule: Rule, _memory: Memory) -> Column:
 
 def _stale(tick: Tick, _rule: Rule, memory: Memory) -> Column:
     """A host that never showed a GPU has nothing that could fall silent."""
-    if tick.silent_seconds == 0:
+    if tick.snapshot.sampled_at is not None and not tick.snapshot.stale:
         memory["has_had_data"] = True
     return Column([HOST], [tick.silent_seconds if memory.get("has_had_data") else None])
 

@@ -46,7 +46,7 @@ class Engine:
         tell: Tell,
         show: Callable[[tuple[Alert, ...]], None],
         written: Callable[[], None] = lambda: None,
-        watch: Callable[[], None] = lambda: None,
+        watch: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Callable
 
 from monitor.live.hub import Hub
 from monitor.telemetry.providers.base import Options
+from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.supervisor import Supervisor
 from monitor.telemetry.system import SystemMetrics
 
@@ -25,9 +27,11 @@ class Live:
         version: str,
     ) -> None:
         self.hub = Hub(max_rate_hz=max_rate_hz, version=version, on_watched=self._watched)
+        self.also: Callable[[Snapshot], None] = lambda _snapshot: None
+        """Whoever else takes each snapshot, in the telemetry thread: it must not keep that waiting."""
         self.supervisor = Supervisor(
             options,
-            self.hub.publish,
+            self._publish,
             host=host,
             timeout_seconds=timeout_seconds,
             system=SystemMetrics().read if with_system_metrics else None,
@@ -36,13 +40,15 @@ class Live:
         self._lock = threading.Lock()
         self._has_started = False
 
-    def start(self) -> None:
-        """Start reading. Ends by itself with the process."""
+    def start(self) -> bool:
+        """Start reading, if nobody has. Says whether this call did. Ends by itself with the process."""
         with self._lock:
-            if not self._has_started:
-                self._has_started = True
-                atexit.register(self.supervisor.stop)
-                self.supervisor.start()
+            if self._has_started:
+                return False
+            self._has_started = True
+            atexit.register(self.supervisor.stop)
+            self.supervisor.start()
+            return True
 
     def apply(self, options: Options, *, max_rate_hz: float, with_system_metrics: bool) -> None:
         """Go on with these, from any thread, whether started or not. What is as before is left alone."""
@@ -52,6 +58,10 @@ class Live:
             if with_system_metrics != self._has_system_metrics:
                 self._has_system_metrics = with_system_metrics
                 self.supervisor.set_system(SystemMetrics().read if with_system_metrics else None)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self.hub.publish(snapshot)
+        self.also(snapshot)
 
     def _watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

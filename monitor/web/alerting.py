@@ -1,0 +1,45 @@
+"""Alerts of this process: the engine that judges, wired to the readings, the pages and the outbox."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+
+from gpumon_site.config import Config
+from monitor.alerts import outbox
+from monitor.alerts.engine import Engine
+from monitor.alerts.store import IdleLimits
+from monitor.live.hub import Hub
+from monitor.telemetry.schema import Snapshot
+
+
+class Alerting:
+    """Starts once, with the telemetry loop, and ends with the process."""
+
+    def __init__(self, hub: Hub, *, config: Callable[[], Config], watch: Callable[[], object]) -> None:
+        """`config`: the settings in force. `watch`: looks for settings that another process changed."""
+
+        def limits() -> IdleLimits:
+            now = config()
+            return IdleLimits(now.idle_held_memory_mib, now.idle_held_utilization_percent, now.idle_held_minutes)
+
+        self.engine = Engine(
+            limits=limits,
+            retention_days=lambda: config().alert_retention_days,
+            tell=outbox.tell,
+            show=hub.set_alerts,
+            watch=watch,
+        )
+
+    def start(self) -> None:
+        """Start judging."""
+        atexit.register(self.engine.stop)
+        self.engine.start()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """The next snapshot, from the telemetry thread."""
+        self.engine.offer(snapshot)
+
+    def changed(self) -> None:
+        """Look at rules and acknowledgements now."""
+        self.engine.changed()
