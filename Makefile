@@ -22,6 +22,11 @@ help: ## Show this list
 run: install ## Start the dashboard on http://127.0.0.1:5000
 	@exec $(BIN)/python manage.py serve
 
+.PHONY: admin
+admin: install ## Make an administrator, who logs in at /admin/ and may change settings
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@exec $(BIN)/python manage.py createsuperuser
+
 .PHONY: demo
 demo: install ## Start it with simulated GPUs, five readings a second
 	@GPU_MONITOR_TELEMETRY_PROVIDER=simulated GPU_MONITOR_POLL_INTERVAL_MS=200 exec $(BIN)/python manage.py serve

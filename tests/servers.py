@@ -70,6 +70,26 @@ class Server:
         wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
         return self
 
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """What `manage.py` prints with this server's settings; fails where it fails."""
+        ended = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self._environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def make_superuser(self, name: str = "root", password: str = "correct horse battery") -> tuple[str, str]:
+        """An administrator of everything; answers name and password."""
+        self.manage(
+            "createsuperuser", "--no-input", "--username", name, "--email", "", DJANGO_SUPERUSER_PASSWORD=password
+        )
+        return name, password
+
     def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
         """End it; answers the exit status."""
         assert self.process is not None

@@ -22,7 +22,8 @@ class InForce:
     def __init__(self, startup: Config) -> None:
         self.config = startup
         """The settings in force as of the last look: at first those of the start."""
-        self._startup = startup
+        self.startup = startup
+        """What environment, `.env` and defaults say, without the admin."""
         self._row: dict[str, Any] = {}
         self._problem: str | None = None
         self._lock = threading.Lock()
@@ -60,7 +61,7 @@ class InForce:
 
     def _take_up(self, row: dict[str, Any]) -> None:
         before = self.config
-        self.config, refused = layered(self._startup, row)
+        self.config, refused = layered(self.startup, row)
         for name, words in refused.items():
             log.warning("%s (set in the admin); %r is in force", words, getattr(self.config, name))
         for name in SET_IN_ADMIN:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from monitor.web import current
 from monitor.web.found import found
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """What one message of a WebSocket client may hold. Ours send a few words; longer ones close their socket."""
@@ -25,6 +29,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
         call_command("migrate", interactive=False, verbosity=0)
+        if not get_user_model().objects.filter(is_superuser=True, is_active=True).exists():
+            log.warning(
+                "nobody can log in to the admin yet: `make admin` (`manage.py createsuperuser`) makes the first administrator"
+            )
 
         # Imported here: daphne installs its reactor at import, which other commands have no use for.
         from daphne.endpoints import build_endpoint_description_strings

@@ -1,0 +1,190 @@
+"""The settings in the admin, in Chromium: an administrator changes them, and open dashboards follow at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from tests.browser.axe import serious
+from tests.browser.conftest import OpenPage, start
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+USER, PASSWORD = "root", "correct horse battery"
+FORM = "/admin/monitor/sitesettings/1/change/"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
+    """Two GPUs by the fake driver, on the first of them this very process; the broadcast rate fixed by the environment,
+    the rest free; one administrator.
+    """
+    driver.set({"gpu.0.processes": f"{os.getpid()}:C:512:7"}, gpus=2)
+    server = start(tmp_path_factory.mktemp("site"), driver, poll_interval_ms="")
+    server.make_superuser(USER, PASSWORD)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def untouched(site: Server) -> Server:
+    """The site with nothing set in the admin, as this process finds it at its next look."""
+    site.manage("shell", "-c", "from monitor.models import SiteSettings; SiteSettings.objects.all().delete()")
+    return site
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Username").fill(USER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+@pytest.fixture
+def form(untouched: Server, open_page: OpenPage) -> Page:
+    """The settings, as an administrator reaches them from the dashboard."""
+    page = open_page(untouched.url)
+    page.get_by_role("link", name="Settings").click()
+    log_in(page)
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    return page
+
+
+def messages(page: Page) -> list[dict[str, Any]]:
+    """What the page gets over its socket from now on; to be asked for before the page is opened."""
+    heard: list[dict[str, Any]] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda text: heard.append(json.loads(text)))
+
+    page.on("websocket", listen)
+    return heard
+
+
+def test_a_change_is_followed_by_an_open_dashboard_without_a_reload(
+    untouched: Server, form: Page, open_page: OpenPage
+) -> None:
+    watching = open_page("about:blank")
+    heard = messages(watching)
+    watching.goto(untouched.url)
+    expect(watching.locator("[data-connection]")).to_have_text("Live")
+    assert heard[-1]["poll_interval_seconds"] == 1
+    watching.evaluate("window.isTheSamePage = true")
+    form.get_by_label("Polling interval").fill("250")
+    save(form)
+    expect(form.get_by_text("Saved, and in force from now on.")).to_be_visible()
+    expect(form.get_by_label("Polling interval")).to_have_value("250")
+
+    def follows() -> bool:
+        watching.wait_for_timeout(50)  # lets Playwright hear the socket
+        return heard[-1]["poll_interval_seconds"] == 0.25
+
+    wait_for(follows, "the new interval on the open page")
+    assert watching.evaluate("window.isTheSamePage")
+    found = {setting["name"]: setting for setting in untouched.json("/api/config")["settings"]}
+    assert found["GPU_MONITOR_POLL_INTERVAL_MS"]["value"] == 250
+    assert found["GPU_MONITOR_POLL_INTERVAL_MS"]["source"] == "admin"
+
+
+def test_commands_that_are_hidden_leave_an_open_page_too(untouched: Server, form: Page, open_page: OpenPage) -> None:
+    watching = open_page(untouched.url)
+    command = watching.locator("#processes tbody .command, tbody .command").first
+    expect(command).to_contain_text("pytest")
+    form.get_by_label("Command lines").select_option("none")
+    save(form)
+    expect(command).not_to_contain_text("pytest")
+    form.get_by_label("Command lines").select_option("")
+    save(form)
+    expect(command).to_contain_text("pytest")
+
+
+def test_system_metrics_leave_and_return(untouched: Server, form: Page, open_page: OpenPage) -> None:
+    watching = open_page(untouched.url)
+    expect(watching.get_by_text("system metrics are switched off")).to_have_count(0)
+    form.get_by_label("System metrics").select_option("no")
+    save(form)
+    expect(watching.get_by_text("system metrics are switched off").first).to_be_visible()
+    form.get_by_label("System metrics").select_option("yes")
+    save(form)
+    expect(watching.get_by_text("system metrics are switched off")).to_have_count(0)
+
+
+def test_a_value_of_the_environment_is_shown_and_cannot_be_changed(form: Page) -> None:
+    rate = form.get_by_label("Broadcast rate")
+    expect(rate).to_be_disabled()
+    expect(rate).to_have_value("30")
+    expect(form.get_by_text("Set in the environment by GPU_MONITOR_WS_MAX_RATE_HZ")).to_be_visible()
+    expect(form.get_by_label("Polling interval")).to_be_enabled()
+
+
+def test_a_bad_value_is_refused_in_the_words_of_the_environment(untouched: Server, form: Page) -> None:
+    form.get_by_label("Polling interval").fill("50")
+    save(form)
+    words = "GPU_MONITOR_POLL_INTERVAL_MS=50 is wrong: it takes a whole number from 100 to 60000"
+    expect(form.get_by_text(words)).to_be_visible()
+    expect(form.get_by_label("Polling interval")).to_have_value("50")
+    assert untouched.json("/api/snapshot")["poll_interval_seconds"] == 1
+
+
+def test_a_change_stands_in_the_admins_log_with_both_values(untouched: Server, form: Page) -> None:
+    form.get_by_label("minutes").fill("45")
+    save(form)
+    expect(form.get_by_text("Saved, and in force from now on.")).to_be_visible()
+    form.get_by_role("link", name="History").click()
+    expect(form.locator("#change-history")).to_contain_text("Changed Idle holding: minutes: default → 45.")
+    expect(form.locator("#change-history")).to_contain_text(USER)
+
+
+def test_the_theme_chosen_on_the_dashboard_holds_in_the_admin_and_back(form: Page, untouched: Server) -> None:
+    form.goto(untouched.url)
+    before = form.evaluate("getComputedStyle(document.body).backgroundColor")
+    form.locator("[data-theme-switch]").click()
+    chosen = form.evaluate("document.documentElement.dataset.theme")
+    form.goto(untouched.url + FORM)
+    assert form.evaluate("document.documentElement.dataset.theme") == chosen
+    surface = form.evaluate("getComputedStyle(document.body).backgroundColor")
+    form.get_by_role("button", name="Switch between dark and light").click()
+    assert form.evaluate("getComputedStyle(document.body).backgroundColor") != surface
+    form.get_by_role("link", name="gpumon").click()
+    expect(form.locator("[data-page]")).to_be_visible()
+    assert form.evaluate("getComputedStyle(document.body).backgroundColor") == before
+
+
+def pages_of(page: Page, site: Server) -> list[str]:
+    """Every page of the admin that its front page, and then the lists, lead to."""
+    page.goto(site.url + "/admin/")
+    first = page.evaluate("[...document.querySelectorAll('#content-main a')].map((each) => each.pathname)")
+    return sorted({"/admin/", "/admin/password_change/", FORM, FORM.replace("change", "history"), *first})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_of_the_admin_keeps_the_policy_and_is_for_everybody(
+    untouched: Server, open_page: OpenPage, theme: str
+) -> None:
+    """A breach of the policy is an error on the page, for which `open_page` fails."""
+    page = open_page(untouched.url + FORM, color_scheme=theme)
+    found = {"/admin/login/": serious(page)}
+    log_in(page)
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    paths = pages_of(page, untouched)
+    assert len(paths) > 6
+    for path in paths:
+        answer = page.goto(untouched.url + path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert page.locator("[style], style, script:not([src])").count() == 0, path
+        found[path] = [
+            problem for problem in serious(page) if "help-tooltip search-label-icon" not in problem
+        ]  # Django's
+    assert {path: problems for path, problems in found.items() if problems} == {}
