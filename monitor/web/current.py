@@ -15,6 +15,7 @@ from gpumon_site.log_level import set_log_level
 from gpumon_site.static_build import build_id
 from monitor.live.running import Live
 from monitor.telemetry.providers.base import Options
+from monitor.web.alerting import Alerting
 from monitor.web.cards import IdleLimits
 from monitor.web.in_force import InForce
 
@@ -86,7 +87,7 @@ def options_of(config: Config) -> Options:
 def live() -> Live:
     """The loop, not yet started."""
     in_force = config()
-    return Live(
+    running = Live(
         options_of(in_force),
         host=socket.gethostname(),
         timeout_seconds=in_force.sampler_timeout_ms / 1000,
@@ -94,6 +95,19 @@ def live() -> Live:
         with_system_metrics=in_force.enable_system_metrics,
         version=version(),
     )
+    running.also = alerting(running).take
+    return running
+
+
+@functools.cache
+def alerting(running: Live) -> Alerting:
+    """The alerts judged by these readings, not yet started."""
+    return Alerting(running.hub, config=config, watch=apply_settings)
+
+
+def alerts_changed() -> None:
+    """Rules were edited or an alert acknowledged, by this process: pages and messages follow at once."""
+    alerting(live()).changed()
 
 
 @functools.cache
@@ -106,7 +120,8 @@ def started() -> Live:
     """The loop, started."""
     running = live()
     _first_look()
-    running.start()
+    if running.start():
+        alerting(running).start()
     return running
 
 
