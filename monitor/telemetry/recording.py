@@ -64,18 +64,23 @@ def read(path: Path) -> tuple[Header, Iterator[Reading]]:
         raise BadRecording(
             f"The recording {path} cannot be read: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE or --replay-file."
         ) from error
+    return read_file(file, name=str(path))
+
+
+def read_file(file: IO[bytes], *, name: str) -> tuple[Header, Iterator[Reading]]:
+    """The same of a file that is open, and is closed after the last reading; `name` is what the errors call it."""
     try:
         header = msgspec.json.decode(file.readline(_HEADER_BYTES), type=Header)
     except (*_NOT_DECODED, OSError) as error:
         file.close()
-        raise BadRecording(f"{path} is not a recording: {error}.", _MAKE_ONE) from error
+        raise BadRecording(f"{name} is not a recording: {error}.", _MAKE_ONE) from error
     if header.gpumon_recording != VERSION:
         file.close()
-        raise BadRecording(f"{path} is a recording of version {header.gpumon_recording}, not {VERSION}.", _MAKE_ONE)
-    return header, _readings(file, path)
+        raise BadRecording(f"{name} is a recording of version {header.gpumon_recording}, not {VERSION}.", _MAKE_ONE)
+    return header, _readings(file, name)
 
 
-def _readings(file: IO[bytes], path: Path) -> Iterator[Reading]:
+def _readings(file: IO[bytes], name: str) -> Iterator[Reading]:
     decoder, number = msgspec.json.Decoder(Reading), 1
     with file:
         try:
@@ -83,5 +88,5 @@ def _readings(file: IO[bytes], path: Path) -> Iterator[Reading]:
                 number += 1
                 yield decoder.decode(line)
         except (*_NOT_DECODED, OSError) as error:
-            mend = f"Leave the line out (`sed -i {number}d {shlex.quote(str(path))}`), or m{_MAKE_ONE[1:]}"
-            raise BadRecording(f"{path}, line {number}, is not a reading: {error}.", mend) from error
+            mend = f"Leave the line out (`sed -i {number}d {shlex.quote(name)}`), or m{_MAKE_ONE[1:]}"
+            raise BadRecording(f"{name}, line {number}, is not a reading: {error}.", mend) from error
