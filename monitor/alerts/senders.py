@@ -1,0 +1,103 @@
+"""Sends one delivery: a signed webhook by our own client, everything else through Apprise, each with a limit of time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.alerts import webhook
+from monitor.alerts.apprise_child import Answer, NotifyType, Order
+from monitor.alerts.choices import SEVERITIES
+from monitor.alerts.masking import without_secrets
+from monitor.alerts.messages import events_of, message_of
+from monitor.alerts.webhook_body import body_of
+from monitor.models import Channel, Delivery
+
+_COMMAND = (sys.executable, "-m", "monitor.alerts.apprise_child")
+_START_SECONDS = 10
+"""The process of Apprise may take that long to start on a busy machine, beyond the time it has for sending."""
+
+
+class Sending(NamedTuple):
+    """What is the same for every delivery."""
+
+    public_url: str | None = None
+    """Where people reach the dashboard, for links."""
+    webhook_limits: webhook.Limits = webhook.Limits()
+    apprise_seconds: int = 60
+
+    def send(self, delivery: Delivery, *, now: datetime) -> str | None:
+        """Send it once. None when it was taken, else an error without secrets. Raises nothing for what receivers do."""
+        channel = delivery.channel
+        message = message_of(delivery, now=now, public_url=self.public_url)
+        if is_webhook(channel):
+            body = body_of(delivery, message, public_url=self.public_url)
+            error = self._post(channel, delivery, body, now)
+        else:
+            error = ask_apprise(
+                Order(
+                    url=channel.url,
+                    title=message.title,
+                    text=message.text,
+                    notify_type=_type_of(delivery),
+                    limit_seconds=self.apprise_seconds,
+                )
+            ).error
+        return None if error is None else without_secrets(error, channel.url, channel.signing_secret)
+
+    def _post(self, channel: Channel, delivery: Delivery, body: bytes, now: datetime) -> str | None:
+        try:
+            return webhook.post(
+                channel.url,
+                body,
+                secret=channel.signing_secret,
+                message_id=str(delivery.message_id),
+                now=now,
+                limits=self.webhook_limits,
+            )
+        except ValueError as error:  # the secret is none
+            return str(error)
+
+
+def is_webhook(channel: Channel) -> bool:
+    """Whether it gets our signed JSON. The channel's form gives a signing secret to http(s) addresses that no service of
+    Apprise claims, and to nothing else.
+    """
+    return bool(channel.signing_secret) and channel.url.startswith(("http://", "https://"))
+
+
+def ask_apprise(order: Order) -> Answer:
+    """What a process with Apprise makes of an order."""
+    limit = order.limit_seconds + _START_SECONDS
+    try:
+        done = subprocess.run(
+            _COMMAND,
+            input=msgspec.json.encode(order),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limit,
+            check=False,
+        )
+        if done.returncode == 0:
+            return msgspec.json.decode(done.stdout, type=Answer)
+    except subprocess.TimeoutExpired:
+        return Answer(service=None, error=f"The service did not answer within {limit} s.")
+    except (OSError, msgspec.MsgspecError) as error:
+        return Answer(service=None, error=f"The process for Apprise failed: {error}.")
+    if done.returncode == -signal.SIGALRM:  # its own limit
+        return Answer(service=None, error=f"The service did not answer within {order.limit_seconds} s.")
+    return Answer(service=None, error=f"The process for Apprise ended with status {done.returncode}.")
+
+
+def _type_of(delivery: Delivery) -> NotifyType:
+    """The colour that services with one give a message."""
+    if delivery.kind in ("test", "resolved"):
+        return "success" if delivery.kind == "resolved" else "info"
+    worst = max((event.severity for event in events_of(delivery)), key=SEVERITIES.index, default="info")
+    types: dict[str, NotifyType] = {"info": "info", "warning": "warning", "critical": "failure"}
+    return types[worst]

@@ -1,0 +1,198 @@
+"""Signed JSON webhooks after the Standard Webhooks specification (standardwebhooks.com): what is sent, and how."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's prefix, no secret
+LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
+"""Lengths of a key that the specification allows."""
+
+
+class Limits(NamedTuple):
+    """How long a receiver may take."""
+
+    connect_seconds: float = 5.0
+    whole_seconds: float = 15.0
+    """From the first byte sent to the last header received, also where the server sends a byte now and then."""
+
+
+def new_secret() -> str:
+    """A signing secret, as it is shown to the administrator and given to the receiver."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def key_of(secret: str) -> bytes:
+    """The key in a signing secret. Raises ValueError that says what a secret looks like (and never the secret)."""
+    try:
+        key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
+        raise ValueError(
+            f"A signing secret is {SECRET_PREFIX} and {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} random bytes in base64. "
+            "Leave it empty to have one made."
+        )
+    return key
+
+
+def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of webhook-signature. `timestamp` is Unix seconds. Raises ValueError as key_of does."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key_of(secret), signed, hashlib.sha256)).decode()
+
+
+def post(url: str, body: bytes, *, secret: str, message_id: str, now: datetime, limits: Limits) -> str | None:
+    """Deliver a body. None when the receiver answered with a 2xx status, else what went wrong, without the URL.
+
+    Redirects are not followed: the next address would be told what was meant for this one. The answer's body is not read.
+    """
+    timestamp = int(now.timestamp())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "gpumon",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature(secret, message_id, timestamp, body),
+    }
+    _keep_addresses_out_of_the_log()
+    too_late = f"The server did not answer within {limits.whole_seconds:g} s."
+    with requests.Session() as session, _deadline(session, limits.whole_seconds) as is_over:
+        try:
+            answer = session.post(
+                url,
+                data=body,
+                headers=headers,
+                timeout=(limits.connect_seconds, limits.whole_seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+        except requests.RequestException as error:
+            if is_over.is_set() or isinstance(error, requests.ReadTimeout):
+                return too_late
+            return _why(error, limits)
+        with answer:
+            # http.client takes headers that break off for whole ones, and so our own shutting of the socket.
+            return too_late if is_over.is_set() else _why_refused(answer)
+
+
+def _why_refused(answer: requests.Response) -> str | None:
+    if answer.ok and answer.status_code < 300:
+        return None
+    status = f"{answer.status_code} {answer.reason or ''}".strip()
+    if 300 <= answer.status_code < 400:
+        return f"The server answered {status}; redirects are not followed: enter the address it points to."
+    return f"The server answered {status}."
+
+
+def _why(error: requests.RequestException, limits: Limits) -> str:
+    """In our words: the library's own name the whole URL."""
+    if isinstance(error, requests.ConnectTimeout):
+        return f"No connection within {limits.connect_seconds:g} s."
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"No trusted connection (TLS): {_innermost(error)}."
+    if isinstance(error, requests.ConnectionError):
+        return f"No connection: {_innermost(error)}."
+    return f"The request could not be made ({type(error).__name__})."
+
+
+def _innermost(error: BaseException) -> str:
+    """What the operating system or OpenSSL said at first, such as Connection refused."""
+    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+    while isinstance(reason, BaseException) and (reason.__cause__ or reason.__context__):
+        reason = reason.__cause__ or reason.__context__
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return type(reason).__name__ if isinstance(reason, BaseException) else "the server hung up"
+
+
+def _keep_addresses_out_of_the_log() -> None:
+    """urllib3 logs paths and whole URLs, at levels from DEBUG to WARNING."""
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+# ── A limit for the whole exchange ────────────────────────────────────────────────────────────────────────────────────
+# The time limits of requests are for each wait, so a server that sends a byte every few seconds can go on for hours.
+
+
+@contextmanager
+def _deadline(session: requests.Session, seconds: float) -> Iterator[threading.Event]:
+    """Shut down the session's sockets when the time is up; the event tells so."""
+    sockets: list[socket.socket] = []
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        for each in sockets:
+            _shut(each)
+
+    def opened(connection: socket.socket) -> None:
+        # A duplicate: TLS takes the descriptor over, and a shutdown of either ends both.
+        sockets.append(socket.socket(fileno=os.dup(connection.fileno())))
+        if is_over.is_set():
+            _shut(sockets[-1])
+
+    adapter = _WatchedAdapter(opened)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_over
+    finally:
+        timer.cancel()
+        timer.join()
+        for each in sockets:
+            each.close()
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """Tells of every socket that it opens."""
+
+    def __init__(self, opened: Any) -> None:
+        class Watched:
+            def _new_conn(self) -> socket.socket:
+                connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+                opened(connection)
+                return connection
+
+        plain = type("Plain", (Watched, HTTPConnection), {})
+        tls = type("Tls", (Watched, HTTPSConnection), {})
+        self._pools = {
+            "http": type("Http", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("Https", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+        }
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager

@@ -1,0 +1,146 @@
+"""Signed webhooks: the signature as a stranger checks it, and receivers that misbehave."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from monitor.alerts import webhook
+from monitor.alerts.webhook import Limits, post
+from tests.alerts.outbox_rows import NOON, SECRET
+from tests.alerts.receivers import Receiver, rude_server
+
+QUICK = Limits(connect_seconds=2.0, whole_seconds=0.4)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.close()
+
+
+def send(url: str, limits: Limits = QUICK, body: bytes = b'{"type":"alert.fired"}') -> str | None:
+    return post(url, body, secret=SECRET, message_id="m-1", now=NOON, limits=limits)
+
+
+def test_the_signature_is_the_one_of_the_specifications_example() -> None:
+    signed = webhook.signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_receiver_can_check_what_it_got(receiver: Receiver) -> None:
+    assert send(receiver.url, Limits()) is None
+    (got,) = receiver.requests
+    assert got.path == "/hook/S3CRETPATH?key=S3CRETQUERY"
+    assert (got.headers["webhook-id"], got.headers["content-type"]) == ("m-1", "application/json")
+    assert int(got.headers["webhook-timestamp"]) == NOON.timestamp()
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    signed = b".".join([b"m-1", got.headers["webhook-timestamp"].encode(), got.body])
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert got.headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_a_new_secret_is_one_that_can_sign() -> None:
+    first, second = webhook.new_secret(), webhook.new_secret()
+    assert first != second
+    assert len(webhook.key_of(first)) == 32
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_short", "whsec_!!!!", "whsec_" + "A" * 100])
+def test_a_secret_that_is_none_is_refused_without_being_repeated(secret: str) -> None:
+    with pytest.raises(ValueError, match="24 to 64 random bytes in base64") as caught:
+        webhook.key_of(secret)
+    assert not secret.removeprefix("whsec_") or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_2xx_status_is_success(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    assert send(receiver.url, Limits()) is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 429, 500, 503])
+def test_any_other_status_is_an_error_that_names_it(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    error = send(receiver.url, Limits())
+    assert error is not None
+    assert error.startswith(f"The server answered {status} ")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    assert "redirects are not followed" in (send(receiver.url, Limits()) or "")
+    assert len(receiver.requests) == 1
+
+
+def test_nobody_listening_is_an_error_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert send(f"http://127.0.0.1:{port}/S3CRET") == "No connection: Connection refused."
+
+
+def test_a_name_that_does_not_exist_is_an_error_in_words() -> None:
+    assert (send("http://no-such-host.invalid/S3CRET", Limits()) or "").startswith("No connection: ")
+
+
+def hang(_connection: socket.socket, is_over: threading.Event) -> None:
+    is_over.wait(20)
+
+
+def drip(connection: socket.socket, is_over: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not is_over.wait(0.05):
+        connection.sendall(b"x")
+
+
+def hang_up(connection: socket.socket, _is_over: threading.Event) -> None:
+    connection.recv(10)
+
+
+def talk_nonsense(connection: socket.socket, _is_over: threading.Event) -> None:
+    connection.recv(10)
+    connection.sendall(b"220 smtp ready\r\n")
+
+
+def pour(connection: socket.socket, is_over: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not is_over.is_set():
+        connection.sendall(b"x" * 65536)
+
+
+@pytest.mark.parametrize(("talk", "scheme"), [(hang, "http"), (drip, "http"), (hang, "https")])
+def test_a_server_that_hangs_or_drips_is_left_when_the_time_is_up(talk: object, scheme: str) -> None:
+    with rude_server(talk) as address:  # type: ignore[arg-type]
+        error = send(f"{scheme}://{address}/S3CRET")
+    assert error in ("The server did not answer within 0.4 s.", "No connection within 2 s.")
+
+
+@pytest.mark.parametrize("talk", [hang_up, talk_nonsense])
+def test_a_server_that_breaks_off_is_an_error(talk: object) -> None:
+    with rude_server(talk) as address:  # type: ignore[arg-type]
+        error = send(f"http://{address}/S3CRET", Limits())
+    assert (error or "").startswith("No connection: ")
+
+
+def test_an_endless_answer_is_not_read() -> None:
+    with rude_server(pour) as address:
+        assert send(f"http://{address}/S3CRET", Limits()) is None
+
+
+def test_no_log_at_any_level_names_the_address(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver.answer = lambda _number: 500
+    errors = [send(receiver.url, Limits())]
+    for talk in (hang_up, talk_nonsense):
+        with rude_server(talk) as address:
+            errors.append(send(f"http://{address}/S3CRETPATH", Limits()))
+    assert "S3CRET" not in caplog.text + repr(errors)
