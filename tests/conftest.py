@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.db import connections
 
 # No example is wrong for being slow: on a busy machine Hypothesis' own limit of 200 ms fails tests that hold.
 hypothesis.settings.register_profile(
@@ -20,6 +21,14 @@ pytest_plugins = ["tests.fakes.fake_driver"] if (Path(__file__).parent / "fakes"
 OUTSIDE_THE_CHECKOUT = "../shared/data"
 """Recordings of real machines beside the checkout, not part of it. Tests that need them name the folder as the reason
 for skipping, and that alone is accepted in CI: a fresh clone has no such folder."""
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The tests' database is a file, as in earnest: in memory, threads and locks behave in other ways."""
+    given = connections["default"].settings_dict
+    given["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """So often the database is asked whether another process changed rules or acknowledged something."""
 SAVE_SECONDS = 5.0
-"""States that have changed without an event are written so late at the latest: a crash costs a timer no more than this."""
+"""States are written with each event, and so often while timers run: a crash sets a timer back by no more than this."""
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
@@ -66,7 +66,9 @@ class Engine:
         self._memories: dict[int, dict[str, object]] = {}
         self._gpus: object = None
         self._is_restored = False
-        self._problem: str | None = None
+        self._prepared: object = None
+        self.problems: dict[str, str] = {}
+        """What cannot be done now, and why: the database's own words."""
         self._dropped: list[int] = []
         self._next_look = self._next_save = self._retry_at = 0.0
         self._next_clean: float | None = None
@@ -131,14 +133,16 @@ class Engine:
             self._unwritten += events
             self._show_open()
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
-        if identity != self._gpus and self._reaches_database(lambda: store.remember_gpus(snapshot)):
+        if identity != self._gpus and self._reaches_database(
+            "the GPUs seen cannot be written down now", lambda: store.remember_gpus(snapshot)
+        ):
             self._gpus = identity
 
     def _look(self) -> None:
         """Take up rules and acknowledgements as they are now; at the first time also what was left by the last run."""
         self._next_look = self._monotonic() + LOOK_SECONDS
         self._watch()
-        if self._reaches_database(self._load):
+        if self._reaches_database("rules cannot be read now: those that are known stay", self._load):
             self._show_open()
 
     def _load(self) -> None:
@@ -176,10 +180,13 @@ class Engine:
             return
         now = self._monotonic()
         judges = self._changed_judges() if self._unwritten or now >= self._next_save else []
-        if not self._unwritten and not judges:
+        if not self._unwritten and not judges and not self._dropped:
             return
         events, dropped = [*self._unwritten], [*self._dropped]
-        if not self._reaches_database(lambda: store.save(events, judges, dropped, tell=self._tell, now=self._clock())):
+        if not self._reaches_database(
+            "alerts cannot be written now: they are kept and written later, in order",
+            lambda: store.save(events, judges, dropped, tell=self._tell, now=self._clock()),
+        ):
             return
         self._unwritten.clear()
         self._dropped.clear()
@@ -194,30 +201,34 @@ class Engine:
         return [
             judge
             for judge in self._evaluation.judges.values()
-            if judge.is_changed or judge.memory != self._memories.get(judge.rule.id, {})
+            if judge.is_changed or judge.has_timers or judge.memory != self._memories.get(judge.rule.id, {})
         ]
 
-    def _reaches_database(self, do: Callable[[], None]) -> bool:
-        """Do it, and say whether it could be done; after a failure not before RETRY_SECONDS. What is wrong is logged once."""
+    def _reaches_database(self, problem: str, do: Callable[[], None]) -> bool:
+        """Do it, and say whether it could be done; after a failure not before RETRY_SECONDS. `problem` is logged once."""
         if self._monotonic() < self._retry_at:
             return False
         try:
-            if connection.connection is None and connection.vendor == "sqlite":
-                connection.ensure_connection()
-                with connection.cursor() as cursor:
-                    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            self._wait_little()
             do()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             self._retry_at = self._monotonic() + RETRY_SECONDS
-            if str(error) != self._problem:
-                self._problem = str(error)
-                log.warning("alerts cannot be written now (%s): they are kept and written later, in order", error)
+            if problem not in self.problems:
+                log.warning("%s (%s)", problem, error)
+            self.problems[problem] = str(error)
             return False
-        if self._problem is not None:
-            self._problem = None
-            log.info("alerts can be written again")
+        if self.problems.pop(problem, None) is not None:
+            log.info("no longer so: %s", problem)
         return True
+
+    def _wait_little(self) -> None:
+        """SQLite's lock is waited for briefly: Django's own setting is for requests, which have nothing else to do."""
+        connection.ensure_connection()
+        if connection.vendor == "sqlite" and connection.connection is not self._prepared:
+            with connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            self._prepared = connection.connection
 
     # ── For those who look ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -111,6 +111,11 @@ class Judge:
         """Resolve everything that fires: the rule is no more, or no longer the same."""
         return [change for key in [*self.states] for change in self._leave(key, at, because)]
 
+    @property
+    def has_timers(self) -> bool:
+        """Something is on its way to fire or to end: what was saved of it is soon no longer true."""
+        return any(state.phase == "pending" or state.clear_since is not None for state in self.states.values())
+
     def saved(self) -> dict[str, dict[str, Any]]:
         """Everything to be remembered, by subject; times as seconds gone by, since the clock begins anew at a start."""
         found: dict[str, dict[str, Any]] = {}
