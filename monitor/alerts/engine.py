@@ -47,14 +47,16 @@ class Engine:
         show: Callable[[tuple[Alert, ...]], None],
         written: Callable[[], None] = lambda: None,
         watch: Callable[[], object] = lambda: None,
+        keep: Callable[[Snapshot], None] = lambda _snapshot: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tell`: puts messages about an event into the outbox. `show`: takes the open alerts whenever they change.
         `written`: events are in the database. `watch`: called in this thread at each look for changes by other processes.
+        `keep`: takes each snapshot that was judged.
         """
         self._limits, self._retention_days = limits, retention_days
-        self._tell, self._show, self._written, self._watch = tell, show, written, watch
+        self._tell, self._show, self._written, self._watch, self._keep = tell, show, written, watch, keep
         self._clock, self._monotonic = clock, monotonic
         self._evaluation = Evaluation()
         self._rules: dict[int, RuleRow] = {}
@@ -132,6 +134,7 @@ class Engine:
             self._log(events)
             self._unwritten += events
             self._show_open()
+        self._keep(snapshot)
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
         if identity != self._gpus and self._reaches_database(
             "the GPUs seen cannot be written down now", lambda: store.remember_gpus(snapshot)

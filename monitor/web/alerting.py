@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gpumon_site.config import Config
 from monitor.alerts import outbox
 from monitor.alerts.engine import Engine
+from monitor.alerts.recent import Recent
 from monitor.alerts.store import IdleLimits
 from monitor.live.hub import Hub
 from monitor.telemetry.schema import Snapshot
@@ -23,12 +24,15 @@ class Alerting:
             now = config()
             return IdleLimits(now.idle_held_memory_mib, now.idle_held_utilization_percent, now.idle_held_minutes)
 
+        self.recent = Recent()
+        """The last minutes of readings, for trying rules on them."""
         self.engine = Engine(
             limits=limits,
             retention_days=lambda: config().alert_retention_days,
             tell=outbox.tell,
             show=hub.set_alerts,
             watch=watch,
+            keep=self.recent.add,
         )
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from gpumon_site import __version__
 from gpumon_site.config import Config
 from gpumon_site.log_level import set_log_level
 from gpumon_site.static_build import build_id
+from monitor.alerts.recent import Recent
 from monitor.live.running import Live
 from monitor.telemetry.providers.base import Options
 from monitor.web.alerting import Alerting
@@ -103,6 +104,11 @@ def live() -> Live:
 def alerting(running: Live) -> Alerting:
     """The alerts judged by these readings, not yet started."""
     return Alerting(running.hub, config=config, watch=apply_settings)
+
+
+def recent() -> Recent:
+    """The readings of the last 15 minutes."""
+    return alerting(live()).recent
 
 
 def alerts_changed() -> None:
