@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from monitor import formats
 from monitor.live.frames import Value
-from monitor.telemetry.schema import Fan, Gpu
+from monitor.telemetry.schema import Alert, Fan, Gpu
 from monitor.web.live_pieces import LivePieces
+from monitor.web.open_alerts import level_of
 
 Use = Literal["busy", "held", "free", "unknown"]
 
@@ -83,9 +85,19 @@ class Chip(NamedTuple):
     since: datetime | None = None
 
 
-def chips(gpu: Gpu, use: Use) -> tuple[Chip, ...]:
-    """What has to be said of a GPU in a word."""
-    found = []
+def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
+    """The name of the rule that fires, and how many more do."""
+    if not alerts:
+        return ()
+    worst, *others = alerts
+    quiet = "" if worst.acknowledged_at is None else f" · acknowledged by {worst.acknowledged_by or 'somebody'}"
+    named = Chip(worst.rule, worst.severity, f"{worst.summary}{quiet}")
+    return (named, Chip(f"+{len(others)}", "", " · ".join(alert.rule for alert in others))) if others else (named,)
+
+
+def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = ()) -> tuple[Chip, ...]:
+    """What has to be said of a GPU in a word, its open alerts first."""
+    found = [*alert_chips(alerts)]
     if gpu.state == "lost":
         since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
         found.append(
@@ -116,8 +128,10 @@ def short_name(name: str) -> str:
     return name.removeprefix("NVIDIA ")
 
 
-def _level(gpu: Gpu) -> str:
-    return "critical" if gpu.state == "lost" or is_hot(gpu) else ""
+def _level(gpu: Gpu, alerts: Sequence[Alert]) -> str:
+    if gpu.state == "lost" or is_hot(gpu):
+        return "critical"
+    return level_of(alerts).removeprefix("ok")
 
 
 def fans_text(fans: tuple[Fan, ...]) -> str:
@@ -145,7 +159,7 @@ def _share(value: float | None, of: float | None) -> float | None:
 class Card:
     """A GPU's card."""
 
-    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use) -> None:
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use, alerts: Sequence[Alert] = ()) -> None:
         at = f"g{place}"
         self.gpu = gpu
         self.name = short_name(gpu.name)
@@ -154,8 +168,8 @@ class Card:
         self.memory_total = "—" if gpu.memory_total_bytes is None else self.memory_form.number(gpu.memory_total_bytes)
         self.power_limit = "—" if gpu.power_limit_watts is None else self.power_form.number(gpu.power_limit_watts)
         self.fans_unit = fans_unit(gpu.fans)
-        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu))
-        shown = chips(gpu, use)
+        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts))
+        shown = chips(gpu, use, alerts)
         self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)
@@ -185,14 +199,16 @@ class Card:
 class Tile:
     """A GPU's tile: utilization as number and depth of colour, memory, temperature."""
 
-    def __init__(self, place: int, gpu: Gpu, live: LivePieces) -> None:
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, alerts: Sequence[Alert] = ()) -> None:
         at = f"g{place}"
         load = gpu.utilization_percent
         self.gpu = gpu
         self.name = short_name(gpu.name)
         memory_form = formats.memory_form(gpu.memory_total_bytes)
         heat = "" if load is None else f"{round(load / 10)}"
-        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu), data_heat=heat)
+        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts), data_heat=heat)
+        shown = alert_chips(alerts)
+        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory_meter = live.meter(f"{at}-mm", gpu.memory_used_percent)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", memory_form.text)

@@ -7,8 +7,10 @@ from typing import Literal
 
 from monitor.live.frames import Pieces, View
 from monitor.telemetry.schema import Snapshot
+from monitor.web.banner import Banner
 from monitor.web.cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, use_of
 from monitor.web.live_pieces import LivePieces
+from monitor.web.open_alerts import by_gpu
 from monitor.web.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.process_rows import ProcessTable, Sorting
 
@@ -42,10 +44,14 @@ class Dashboard:
         self.arrangement = sorting.as_query()
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
+        self.banner = Banner(snapshot, live)
         self.totals = Totals(snapshot, live, uses)
         kind: type[Card | Tile] = Card if layout == "cards" else Tile
+        alerts = by_gpu(snapshot.alerts)
         self.gpus: list[Card | Tile] = [
-            Card(place, gpu, live, use) if layout == "cards" else Tile(place, gpu, live)
+            Card(place, gpu, live, use, alerts.get(gpu.uuid, ()))
+            if layout == "cards"
+            else Tile(place, gpu, live, alerts.get(gpu.uuid, ()))
             for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
         ]
         free = [gpu.uuid for gpu, use in zip(snapshot.gpus, uses, strict=True) if use == "free"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from monitor import formats
 from monitor.live.frames import Pieces, Value, View
-from monitor.telemetry.schema import Gpu, MigInstance, NvLink, Snapshot
+from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
+from monitor.web.banner import Banner
 from monitor.web.cards import IDLE_BY_DEFAULT, IdleLimits, chips, fans_text, fans_unit, is_hot, short_name, use_of
 from monitor.web.live_pieces import LivePieces
-from monitor.web.overview import Level, notices_part, source_of
+from monitor.web.open_alerts import Level, in_a_few_words, level_of, open_alerts_part, periods_of, speaking_up
+from monitor.web.overview import notices_part, source_of
 from monitor.web.process_rows import ProcessTable, Sorting
 
 PREFIX = "gpu:"
@@ -84,10 +86,13 @@ class GpuPage:
         self.gpu = next((gpu for gpu in snapshot.gpus if gpu.uuid == uuid), None)
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
-        self.title, self.level = _title(snapshot, self.gpu)
+        self.banner = Banner(snapshot, live)
+        alerts = [alert for alert in snapshot.alerts if alert.gpu_uuid == uuid]
+        self.open_alerts = open_alerts_part(snapshot, live, gpu_uuid=uuid)
+        self.title, self.level = _title(snapshot, self.gpu, alerts)
         key: Hashable = None
         if self.gpu is not None:
-            self._of(self.gpu, live, sorting or Sorting(), idle)
+            self._of(self.gpu, live, sorting or Sorting(), idle, alerts)
             key = (
                 self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
@@ -96,12 +101,13 @@ class GpuPage:
         self.content = live.part("gpu", key, "monitor/fragments/gpu.html", {"page": self}, is_around=True)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
-    def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits) -> None:
+    def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
         self.name = short_name(gpu.name)
-        shown = chips(gpu, use_of(gpu, idle))
+        shown = chips(gpu, use_of(gpu, idle), alerts)
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.charts = _charts(gpu, live)
+        self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
         self.facts = _facts(gpu, live)
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
         self.links = [Link(link, live) for link in gpu.nvlinks or ()]
@@ -110,12 +116,15 @@ class GpuPage:
         self.processes = ProcessTable([(gpu.index, gpu)], live, sorting)
 
 
-def _title(snapshot: Snapshot, gpu: Gpu | None) -> tuple[str, Level]:
+def _title(snapshot: Snapshot, gpu: Gpu | None, alerts: Sequence[Alert]) -> tuple[str, Level]:
     """The browser's tab: what is wrong with this GPU, or that nobody knows."""
     if gpu is None:
         return f"GPU not there · {snapshot.host}", "ok"
     if snapshot.stale:
         return f"Stale · GPU {gpu.index} · {snapshot.host}", "critical"
+    loud = speaking_up(alerts)
+    if loud and (level := level_of(loud)) != "ok":
+        return f"{in_a_few_words(loud[0], snapshot.gpus)} · {snapshot.host}", level
     trouble = " lost" if gpu.state == "lost" else " hot" if is_hot(gpu) else ""
     return f"GPU {gpu.index}{trouble} · {snapshot.host}", "critical" if trouble else "ok"
 

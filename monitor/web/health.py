@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from monitor.live.hub import Hub
-from monitor.telemetry.schema import ProviderReport, Snapshot
+from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
 from monitor.telemetry.supervisor import Status
+from monitor.web.open_alerts import count_by_severity
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     sampler_abandoned: int
     clamped_count: int
     clients: dict[str, int]
+    alerts: dict[Severity, int]
+    """Open alerts by severity, acknowledged ones too."""
 
 
 def judge(
@@ -71,4 +74,5 @@ def health(hub: Hub, status: Status, *, now: float) -> Health:
         sampler_abandoned=status.abandoned,
         clamped_count=status.clamped_count,
         clients=dict(hub.clients),
+        alerts=count_by_severity(snapshot.alerts if snapshot else ()),
     )

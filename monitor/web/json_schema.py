@@ -14,7 +14,8 @@ from monitor.live import frames, points
 from monitor.live.frames import PageMessage
 from monitor.telemetry import schema
 from monitor.telemetry.schema import Snapshot
-from monitor.web import health
+from monitor.web import alerts_api, health
+from monitor.web.alerts_api import Alerts
 from monitor.web.health import Health
 
 
@@ -39,11 +40,11 @@ def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
 @functools.cache
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12: `$defs` holds every struct; the root is the Snapshot, which `/ws/gpu` sends."""
-    (root, _, _), components = msgspec.json.schema_components(
-        (Snapshot, PageMessage, Health), ref_template="#/$defs/{name}"
+    (root, *_), components = msgspec.json.schema_components(
+        (Snapshot, PageMessage, Health, Alerts), ref_template="#/$defs/{name}"
     )
     docs: dict[str, dict[str, str]] = {}
-    for module in (schema, points, frames, health):
+    for module in (schema, points, frames, health, alerts_api):
         docs |= _field_docstrings(module)
     for name, component in components.items():
         for field, text in docs.get(name, {}).items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from monitor import formats
 from monitor.live.frames import Part
@@ -11,8 +10,8 @@ from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot, System
 from monitor.web.cards import Use, is_hot
 from monitor.web.live_pieces import LivePieces
+from monitor.web.open_alerts import Level, in_a_few_words, speaking_up
 
-Level = Literal["ok", "warning", "critical"]
 _SWITCHED_OFF = "system metrics are switched off"
 
 
@@ -20,10 +19,15 @@ def trouble(snapshot: Snapshot) -> tuple[str, Level]:
     """The worst thing about this host in a few words, empty where there is none, and how bad it is."""
     if snapshot.stale:
         return "Stale", "critical"
+    alert = next(iter(speaking_up(snapshot.alerts)), None)
+    if alert is not None and alert.severity == "critical":
+        return in_a_few_words(alert, snapshot.gpus), "critical"
     if lost := [gpu.index for gpu in snapshot.gpus if gpu.state == "lost"]:
         return f"{_named(lost)} lost", "critical"
     if hot := [gpu.index for gpu in snapshot.gpus if is_hot(gpu)]:
         return f"{_named(hot)} hot", "critical"
+    if alert is not None and alert.severity == "warning":
+        return in_a_few_words(alert, snapshot.gpus), "warning"
     if not snapshot.gpus and snapshot.providers:
         return "No GPU", "warning"
     return "", "ok"

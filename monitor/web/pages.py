@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitor.live.frames import View
-from monitor.web import current, dashboard, gpu_page
+from monitor.web import alerts_page, current, dashboard, gpu_page
+from monitor.web.alert_history import history_of_gpu
+from monitor.web.frame import frame
 from monitor.web.process_rows import Sorting
 from monitor.web.waiting import first_snapshot
 
@@ -23,19 +21,10 @@ def view_named(name: str) -> View | None:
     """The page that a socket asks for, without a name the cards; None where there is none of that name."""
     if layout := dashboard.LAYOUTS.get(name or "cards"):
         return dashboard.view(layout, current.idle_limits)
+    if name == alerts_page.VIEW.name:
+        return alerts_page.VIEW
     uuid = name.removeprefix(gpu_page.PREFIX)
     return gpu_page.view(uuid, current.idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
-
-
-def _shared(request: HttpRequest, view: str | None) -> dict[str, Any]:
-    """What every page needs beside its own content. One without a view has nothing live, and opens no socket."""
-    home = reverse("dashboard")
-    return {
-        "home_path": home,
-        "socket_path": None if view is None else f"{home}ws/dashboard?view={quote(view)}",
-        "version": current.version(),
-        "is_kiosk": request.GET.get("kiosk") == "1",
-    }
 
 
 @never_cache
@@ -45,7 +34,7 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
     snapshot = await first_snapshot(current.started().hub)
     layout = dashboard.layout_of(snapshot, request.GET.get("layout", ""))
     page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET), idle=current.idle_limits())
-    return render(request, "monitor/dashboard.html", {"page": page, **_shared(request, layout)})
+    return render(request, "monitor/dashboard.html", {"page": page, **await frame(request, layout)})
 
 
 @never_cache
@@ -55,5 +44,7 @@ async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     snapshot = await first_snapshot(current.started().hub)
     page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=current.idle_limits())
     if page.gpu is None:
-        return render(request, "monitor/no_such_gpu.html", {"page": page, **_shared(request, None)}, status=404)
-    return render(request, "monitor/gpu.html", {"page": page, **_shared(request, gpu_page.PREFIX + uuid)})
+        return render(request, "monitor/no_such_gpu.html", {"page": page, **await frame(request, None)}, status=404)
+    past = await history_of_gpu(uuid)
+    context = {"page": page, "past": past, **await frame(request, gpu_page.PREFIX + uuid)}
+    return render(request, "monitor/gpu.html", context)

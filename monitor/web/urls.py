@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitor.web import pages, views
+from monitor.web import alert_views, pages, views
 
 urlpatterns = [
     path("", pages.dashboard_page, name="dashboard"),
     path("gpu/<path:uuid>", pages.gpu, name="gpu"),
+    path("alerts", alert_views.alerts, name="alerts"),
+    path("alerts/<uuid:event_id>", alert_views.alert, name="alert"),
+    path("alerts/<uuid:event_id>/acknowledge", alert_views.acknowledge, name="acknowledge"),
     path("api/health", views.health, name="health"),
+    path("api/alerts", views.alerts, name="api-alerts"),
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),

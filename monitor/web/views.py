@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web import current
+from monitor.web.alerts_api import Alerts, past_wanted, records
 from monitor.web.answers import json_error, json_read_only, json_response
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
@@ -45,6 +48,22 @@ async def snapshot(request: HttpRequest) -> HttpResponse:
         known = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in latest.gpus) or "none"
         return json_error(404, f"There is no GPU {wanted!r} here. Known, by index and UUID: {known}.")
     return json_response(gpu)
+
+
+@never_cache
+@json_read_only
+async def alerts(request: HttpRequest) -> HttpResponse:
+    """The open alerts; with `?state=resolved` or `all` the history too, `&since=` a time and up to `&limit=` of it."""
+    try:
+        past = past_wanted(request.GET.dict())
+    except ValueError as error:
+        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+    try:
+        history = None if past is None else await sync_to_async(records)(past)
+    except DatabaseError as error:
+        return json_error(503, f"The history cannot be read now: {error}. Open alerts are given without state.")
+    latest = current.started().hub.latest
+    return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:

@@ -10,6 +10,12 @@ import "./keys.js";
 import "./copy.js";
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+try {
+  // Only those who want to be told of alerts load what tells them.
+  if (localStorage.getItem("gpumon-tell")) import(document.querySelector("[data-socket]").dataset.alerts);
+} catch {
+  // storage is switched off, or nothing is live here
+}
 document.addEventListener("gpumon:replaced", (event) => {
   for (const element of event.target.querySelectorAll("[data-needs-script]")) element.hidden = false;
 });

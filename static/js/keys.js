@@ -1,4 +1,4 @@
-// Keyboard shortcuts: ? help, / filter, 0–9 a GPU, t cards or tiles, d theme, Space pause, Esc back. Never while typing.
+// Keyboard shortcuts: ? help, / filter, 0–9 a GPU, t cards or tiles, a alerts, d theme, Space pause, Esc back. Never while typing.
 // Hears keydown and clicks on [data-help-open]; sends gpumon:pause on document.
 
 const help = document.querySelector("[data-help]");
@@ -22,6 +22,7 @@ const ACTIONS = {
   "?": () => (help.open ? help.close() : help.showModal(), true),
   "/": () => (document.querySelector("[data-filter]")?.focus(), true),
   t: () => follow("[data-layout]:not([aria-current])"),
+  a: () => follow("#alerts-link"),
   d: () => follow("[data-theme-switch]"),
   " ": () => document.dispatchEvent(new CustomEvent("gpumon:pause")),
   Escape: () => !page.querySelector("[data-layout]") && follow(".brand"),
@@ -37,7 +38,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (help.open && event.key !== "?") return;
+  if (document.querySelector("dialog[open]") && !(help.open && event.key === "?")) return;
   if (event.key === " " && isPressing(event.target)) return;
   const done = /^[0-9]$/.test(event.key) ? goToGpu(event.key) : ACTIONS[event.key]?.();
   if (done) event.preventDefault();

@@ -2,6 +2,7 @@
 // Makes a chart of each [data-plot]; hears clicks on [data-range]; see chart.js, points.js and rolling.js for the rest.
 
 import { Chart, Charts, fillOf } from "./chart.js";
+import { shadePeriods } from "./periods.js";
 import { Points } from "./points.js";
 import { roll } from "./rolling.js";
 
@@ -75,6 +76,7 @@ function make(element) {
         ...metrics.map((_, place) => ({ stroke: () => styles().line, width: 1.5, points: { show: false }, ...(place ? { dash: [5, 4] } : { fill: fillOf(() => styles().line) }) })),
       ],
       hooks: {
+        drawAxes: [shadePeriods(element, edge)],
         draw: limit === null ? [] : [dashedLimit(limit * scale, styles)],
         setSelect: [
           (plot) => {

@@ -19,6 +19,10 @@ from tests.web.snapshots import GIB, gpu, host, process
 SYSTEM = System(cpu_percent=23.0, cpu_core_percents=(0.0, 46.0), load_1m=14.2, memory_used_percent=31.0)
 
 
+IN_THE_FRAME = '<i id="process-count"><i id="source"><i id="alerts-link"><i id="alerts-count">'
+"""Values that stand outside of the parts, in the page's own frame."""
+
+
 def drawn(pieces: Pieces) -> str:
     return "".join(part.draw() for part in pieces.parts)
 
@@ -31,8 +35,7 @@ def keys(snapshot: Snapshot) -> dict[str, object]:
 def test_every_live_value_has_its_one_place_on_the_page(layout: str) -> None:
     snapshot = host(gpu(0, processes=(process(5),)), gpu(1), system=SYSTEM)
     page = Dashboard(snapshot, layout)  # type: ignore[arg-type]
-    # The count and the source stand outside the parts, in the page's own frame.
-    html = drawn(page.pieces) + '<i id="process-count"><i id="source">'
+    html = drawn(page.pieces) + IN_THE_FRAME
     places = re.findall(r'\bid="([^"]+)"', html)
     for value in page.pieces.values:
         assert value.name in places, value
@@ -43,7 +46,7 @@ def test_every_live_value_has_its_place_on_the_page_of_a_gpu() -> None:
     instance = MigInstance(index=0, profile="3g.40gb", memory_total_bytes=40 * GIB, memory_used_bytes=GIB)
     snapshot = host(gpu(nvlinks=links, mig_instances=(instance,), processes=(process(5),)))
     pieces = GpuPage(snapshot, "GPU-0").pieces
-    places = set(re.findall(r'\bid="([^"]+)"', drawn(pieces) + '<i id="process-count"><i id="source">'))
+    places = set(re.findall(r'\bid="([^"]+)"', drawn(pieces) + IN_THE_FRAME))
     assert {value.name for value in pieces.values} <= places
 
 
