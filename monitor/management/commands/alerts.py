@@ -1,0 +1,182 @@
+"""`manage.py alerts`: replay a recording through the rules, or carry rules to another server as YAML."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from monitor import formats
+from monitor.alerts import exchange, exchange_rows
+from monitor.alerts.evaluation import Evaluation, Event
+from monitor.alerts.exchange import BadFile
+from monitor.alerts.given import given_of
+from monitor.alerts.metrics import text_of
+from monitor.alerts.recorded import snapshots_of
+from monitor.alerts.rules import BadRule, Rule
+from monitor.models import AlertRule
+from monitor.telemetry import recording
+from monitor.telemetry.recording import BadRecording
+from monitor.web import current
+from monitor.web.made_rule import make_rule
+
+COULD_NOT = 2
+"""Exit status where something could not be done: 1 says that rules fired."""
+
+
+class Command(BaseCommand):
+    """Rules of the database are those that are enabled; a file of rules needs no database."""
+
+    help = "Replay a recording through the alert rules, or export and import rules as YAML."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        commands = parser.add_subparsers(dest="command", required=True, metavar="check | export | import")
+        check = commands.add_parser(
+            "check",
+            help="print what would have fired",
+            description="Replays a recording through the rules and prints what fires and ends, by the recording's own time. "
+            "Exit status: 0 nothing fired, 1 something did, 2 it could not be checked.",
+        )
+        check.add_argument(
+            "file", metavar="FILE", help="a recording (python -m monitor.telemetry --stream --record FILE)"
+        )
+        check.add_argument("--rules", metavar="YAML", help="rules of this file, in place of those of the database")
+        check.add_argument("--json", action="store_true", help="one JSON object a line, times as Unix seconds")
+        export = commands.add_parser("export", help="write all rules as YAML")
+        export.add_argument("file", metavar="FILE", nargs="?", help="default: standard output")
+        take = commands.add_parser("import", help="add and change rules as a YAML file says, all or none")
+        take.add_argument("file", metavar="FILE", help="- for standard input")
+        take.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        take.add_argument("--replace", action="store_true", help="delete the rules that are not in the file")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Exit status 2 with the reason where it cannot be done."""
+        do = {"check": self._check, "export": self._export, "import": self._import}[options["command"]]
+        try:
+            do(options)
+        except BadFile as error:
+            problems = "\n".join(f"  {problem}" for problem in error.problems)
+            raise CommandError(
+                f"{options.get('rules') or options['file']}:\n{problems}", returncode=COULD_NOT
+            ) from error
+        except BadRecording as error:
+            raise CommandError(f"{error.reason} {error.fix}", returncode=COULD_NOT) from error
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}", returncode=COULD_NOT) from error
+        except UnicodeDecodeError as error:
+            raise CommandError(
+                f"{options.get('rules') or options['file']}: no text ({error})", returncode=COULD_NOT
+            ) from error
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer: {error}", returncode=COULD_NOT) from error
+
+    def _check(self, options: dict[str, Any]) -> None:
+        path = Path(options["file"])
+        rules = _rules_of_file(options["rules"]) if options["rules"] else self._rules_of_database()
+        if not rules:
+            raise CommandError("there is no rule to check by", returncode=COULD_NOT)
+        header, readings = recording.read_file(path.open("rb"), name=str(path))
+        evaluation = Evaluation()
+        evaluation.set_rules(rules)
+        count = fired = 0
+        for snapshot in snapshots_of(header, readings):
+            count += 1
+            for event in evaluation.take(snapshot):
+                fired += event.resolved_at is None
+                self.stdout.write(json.dumps(as_json(event)) if options["json"] else line_of(event))
+        if not options["json"]:
+            self.stdout.write(
+                f"{count} readings, {len(rules)} rules: {fired} fired, {len(evaluation.open)} still firing at the end"
+            )
+        if fired:
+            sys.exit(1)
+
+    def _rules_of_database(self) -> list[Rule]:
+        current.read_config()
+        found = []
+        for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
+            try:
+                found.append(make_rule(given_of(row)))
+            except BadRule as error:
+                raise CommandError(f"the rule “{row.name}” makes no sense: {error}", returncode=COULD_NOT) from error
+        return found
+
+    def _export(self, options: dict[str, Any]) -> None:
+        text = exchange.written(exchange_rows.entries())
+        if options["file"] is None:
+            self.stdout.write(text, ending="")
+        else:
+            Path(options["file"]).write_text(text, encoding="utf-8")
+
+    def _import(self, options: dict[str, Any]) -> None:
+        current.read_config()
+        entries = exchange.read(_text_of(options["file"]), make_rule)
+        plan = exchange_rows.take(entries, replace=options["replace"], is_trial=options["dry_run"])
+        would = "would be " if options["dry_run"] else ""
+        for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
+            for name in names:
+                self.stdout.write(f"{would}{what}: {name}")
+        self.stdout.write(f"{len(plan.unchanged)} as before")
+
+
+def line_of(event: Event) -> str:
+    """An event for people: time, what, how bad, rule, and in words what is wrong with which GPU, or how it ended."""
+    at = event.fired_at if event.resolved_at is None else event.resolved_at
+    time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    what = "fired" if event.resolved_at is None else "resolved"
+    return f"{time}  {what:<8}  {event.rule.severity:<8}  {event.rule.name}: {event.summary}{_how_it_ended(event)}"
+
+
+def _how_it_ended(event: Event) -> str:
+    if event.resolved_at is None:
+        return ""
+    worst = ""
+    if event.worst_value is not None and event.metric and event.worst_value != event.value:
+        worst = f", at worst {text_of(event.metric, event.worst_value)}"
+    return f"; after {formats.duration(event.resolved_at - event.fired_at)}{worst}: {event.resolved_because}"
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """An event for programs; unknown is null."""
+    is_over = event.resolved_at is not None
+    return {
+        "time": event.resolved_at if is_over else event.fired_at,
+        "state": "resolved" if is_over else "fired",
+        "id": event.id,
+        "rule": event.rule.name,
+        "severity": event.rule.severity,
+        "host": event.host,
+        "gpu_uuid": event.gpu_uuid or None,
+        "gpu_index": event.gpu_index,
+        "pid": event.pid,
+        "summary": event.summary,
+        "detail": event.detail or None,
+        "metric": event.metric or None,
+        "threshold": event.threshold,
+        "value": event.value,
+        "worst_value": event.worst_value,
+        "started_at": event.started_at,
+        "fired_at": event.fired_at,
+        "resolved_at": event.resolved_at,
+        "lasted_seconds": event.resolved_at - event.fired_at if event.resolved_at is not None else None,
+        "resolved_because": event.resolved_because or None,
+    }
+
+
+def _rules_of_file(path: str) -> list[Rule]:
+    entries = exchange.read(_text_of(path), make_rule)
+    # In no database, so they have no numbers to be told apart by.
+    return [
+        make_rule({**entry.given(), "id": number}) for number, entry in enumerate(entries, 1) if entry.row.is_enabled
+    ]
+
+
+def _text_of(path: str) -> str:
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")

@@ -1,0 +1,150 @@
+"""`manage.py alerts`: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from monitor.models import AlertRule
+from tests.alerts.recordings import BEGAN_AT, heat, record
+from tests.web.snapshots import gpu
+
+RULES = """\
+gpumon_rules: 1
+rules:
+- name: Hot
+  severity: critical
+  metric: gpu.temperature_celsius
+  comparator: '>='
+  threshold: 90
+  clear_threshold: 85
+  for_seconds: 2
+- {name: Lost, kind: gpu_lost}
+- {name: Not judged, kind: gpu_lost, is_enabled: false}
+"""
+TEMPERATURES = [80, 91, 92, 95, 93, 86, 84, 80]
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    return path
+
+
+@pytest.fixture
+def hot(tmp_path: Path) -> Path:
+    return heat(tmp_path / "hot.jsonl", TEMPERATURES)
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit status and what was printed."""
+    out = io.StringIO()
+    try:
+        call_command("alerts", *map(str, arguments), stdout=out)
+    except SystemExit as ended:
+        status = int(str(ended.code))
+        return status, out.getvalue()
+    except CommandError as error:
+        return error.returncode, str(error)
+    return 0, out.getvalue()
+
+
+def test_what_fires_and_ends_is_printed_by_the_recordings_own_time(rules: Path, hot: Path) -> None:
+    status, said = run("check", hot, "--rules", rules)
+    assert status == 1
+    assert said.replace("\u2009", " ").splitlines() == [
+        "2027-01-15 08:00:03Z  fired     critical  Hot: GPU 0: temperature is 95 °C, at or above 90 °C",
+        "2027-01-15 08:00:06Z  resolved  critical  Hot: GPU 0: temperature is 95 °C, at or above 90 °C; "
+        "after 3 s: 84 °C, back within the limit",
+        "8 readings, 2 rules: 1 fired, 0 still firing at the end",
+    ]
+
+
+def test_as_json_each_event_is_a_line_with_unix_times(rules: Path, hot: Path) -> None:
+    status, said = run("check", hot, "--rules", rules, "--json")
+    fired, resolved = map(json.loads, said.splitlines())
+    assert status == 1
+    assert (fired["time"], fired["state"], fired["gpu_index"], fired["value"]) == (BEGAN_AT + 3, "fired", 0, 95)
+    assert (fired["resolved_at"], fired["lasted_seconds"]) == (None, None)
+    assert (resolved["time"], resolved["state"], resolved["lasted_seconds"]) == (BEGAN_AT + 6, "resolved", 3)
+    assert resolved["id"] == fired["id"]
+
+
+def test_status_is_0_where_nothing_fires(rules: Path, tmp_path: Path) -> None:
+    status, said = run("check", heat(tmp_path / "cool.jsonl", [50, 60]), "--rules", rules)
+    assert (status, said) == (0, "2 readings, 2 rules: 0 fired, 0 still firing at the end\n")
+
+
+def test_a_gpu_that_is_missing_from_a_reading_is_lost(rules: Path, tmp_path: Path) -> None:
+    path = record(tmp_path / "lost.jsonl", [(gpu(0), gpu(1)), (gpu(0), gpu(1)), (gpu(0),)])
+    status, said = run("check", path, "--rules", rules)
+    assert status == 1
+    assert "Lost: GPU 1 is lost" in said
+    assert "1 still firing" in said
+
+
+@pytest.mark.django_db
+def test_without_a_file_of_rules_the_enabled_ones_of_the_database_judge(hot: Path) -> None:
+    AlertRule.objects.all().delete()
+    warm: dict[str, Any] = {"metric": "gpu.temperature_celsius", "comparator": ">", "threshold": 94}
+    AlertRule.objects.create(name="Warm", **warm)
+    AlertRule.objects.create(name="Off", is_enabled=False, **warm)
+    status, said = run("check", hot)
+    assert status == 1
+    assert "Warm: GPU 0" in said
+    assert "Off" not in said
+
+
+def test_what_cannot_be_checked_has_status_2_and_says_why(rules: Path, hot: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_bytes(hot.read_bytes()[:-10])
+    (tmp_path / "bad.yaml").write_text(RULES.replace("threshold: 90", "threshold: hot"))
+    (tmp_path / "none.yaml").write_text("gpumon_rules: 1\nrules: []")
+    for arguments, reason in (
+        ((tmp_path / "nowhere", "--rules", rules), "nowhere: No such file or directory"),
+        ((rules, "--rules", rules), "is not a recording"),
+        ((broken, "--rules", rules), "line 9, is not a reading"),
+        ((hot, "--rules", tmp_path / "bad.yaml"), "bad.yaml:\n  rule 1 “Hot”, threshold: 'hot' is no number"),
+        ((hot, "--rules", tmp_path / "none.yaml"), "there is no rule to check by"),
+        ((hot, "--rules", tmp_path), "Is a directory"),
+    ):
+        status, said = run("check", *arguments)
+        assert status == 2
+        assert reason in said
+
+
+@pytest.mark.django_db
+def test_rules_go_out_and_come_in_again(rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    AlertRule.objects.all().delete()
+    assert run("import", rules, "--dry-run") == (
+        0,
+        "would be added: Hot\nwould be added: Lost\nwould be added: Not judged\n0 as before\n",
+    )
+    assert not AlertRule.objects.exists()
+    assert run("import", rules) == (0, "added: Hot\nadded: Lost\nadded: Not judged\n0 as before\n")
+    exported = tmp_path / "exported.yaml"
+    assert run("export", exported) == (0, "")
+    assert run("export") == (0, exported.read_text())
+    AlertRule.objects.create(name="Other", kind="gpu_lost")
+    AlertRule.objects.filter(name="Hot").update(threshold=1)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(exported.read_text()))
+    assert run("import", "-", "--replace") == (0, "changed: Hot\ndeleted: Other\n2 as before\n")
+    assert run("export") == (0, exported.read_text())
+
+
+@pytest.mark.django_db
+def test_an_import_with_anything_wrong_has_status_2_and_changes_nothing(tmp_path: Path) -> None:
+    AlertRule.objects.all().delete()
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(RULES + "- {name: Odd, kind: gpu_lst}\n")
+    status, said = run("import", bad)
+    assert status == 2
+    assert "rule 4 “Odd”, kind: 'gpu_lst' is none; there are threshold, " in said
+    assert not AlertRule.objects.exists()
