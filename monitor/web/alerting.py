@@ -1,4 +1,4 @@
-"""Alerts of this process: the engine that judges, wired to the readings, the pages and the outbox."""
+"""Alerts of this process: the engine that judges and the notifier that tells, wired to readings, pages and outbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable
 from gpumon_site.config import Config
 from monitor.alerts import outbox
 from monitor.alerts.engine import Engine
+from monitor.alerts.notifier import Notifier
 from monitor.alerts.recent import Recent
+from monitor.alerts.senders import Sending
 from monitor.alerts.store import IdleLimits
 from monitor.live.hub import Hub
 from monitor.telemetry.schema import Snapshot
@@ -26,6 +28,7 @@ class Alerting:
 
         self.recent = Recent()
         """The last minutes of readings, for trying rules on them."""
+        self.notifier = Notifier(Sending().send)
         self.engine = Engine(
             limits=limits,
             retention_days=lambda: config().alert_retention_days,
@@ -33,12 +36,18 @@ class Alerting:
             show=hub.set_alerts,
             watch=watch,
             keep=self.recent.add,
+            written=self.notifier.wake,
         )
 
     def start(self) -> None:
-        """Start judging."""
-        atexit.register(self.engine.stop)
+        """Start judging and telling."""
+        atexit.register(self._stop)
         self.engine.start()
+        self.notifier.start()
+
+    def _stop(self) -> None:
+        self.engine.stop()
+        self.notifier.stop()
 
     def take(self, snapshot: Snapshot) -> None:
         """The next snapshot, from the telemetry thread."""
