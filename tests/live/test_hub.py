@@ -77,6 +77,20 @@ def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points()
     assert asyncio.run(scene()) == (4, [2.0, 3.0, 4.0])
 
 
+def test_another_rate_holds_from_the_next_frame_on() -> None:
+    async def scene() -> list[int]:
+        hub = Hub(max_rate_hz=0.001)
+        hub.join("dashboard")
+        hub.publish(snapshot(1))
+        first = await hub.newer(0)
+        hub.set_max_rate(1000)
+        hub.publish(snapshot(2))
+        second = await asyncio.wait_for(hub.newer(first.number), 5)
+        return [first.snapshot.seq, second.snapshot.seq]
+
+    assert asyncio.run(scene()) == [1, 2]
+
+
 def test_the_first_and_the_last_client_are_told_to_the_sampler() -> None:
     told: list[bool] = []
 

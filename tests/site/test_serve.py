@@ -138,3 +138,47 @@ def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
         wait_for(lambda: "gpumon: 1 GPU by NVML: " in server.log, "what was found")
     finally:
         server.stop()
+
+
+def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_do_not(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
+    try:
+        assert server.log.count("nobody can log in to the admin yet: `make admin`") == 1
+        server.make_superuser()
+        server.stop()
+        server.start()
+        assert server.log.count("nobody can log in to the admin yet") == 1
+    finally:
+        server.stop()
+
+
+SET = "from monitor.models import SiteSettings; SiteSettings.objects.update_or_create(pk=1, defaults={})"
+
+
+def test_settings_are_heard_from_a_database_that_is_made_after_the_start(tmp_path: Path) -> None:
+    """daphne alone migrates nothing: the defaults apply until there is a table, and then what is set in it."""
+    command = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
+    server = Server(tmp_path, command=command, telemetry_provider="simulated").start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        assert "the settings of the admin cannot be read now" in server.log
+        server.manage("migrate", "--verbosity", "0")
+        server.manage("shell", "-c", SET.format('{"poll_interval_ms": 250}'))
+        wait_for(lambda: server.json("/api/snapshot")["poll_interval_seconds"] == 0.25, "the interval of the admin")
+    finally:
+        server.stop()
+
+
+def test_what_was_set_holds_from_the_start_and_the_environment_wins_over_it(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated", ws_max_rate_hz=9)
+    server.manage("migrate", "--verbosity", "0")
+    server.manage("shell", "-c", SET.format('{"poll_interval_ms": 300, "ws_max_rate_hz": 3, "log_level": "loud"}'))
+    server.start()
+    try:
+        found = {setting["name"]: setting for setting in server.json("/api/config")["settings"]}
+    finally:
+        server.stop()
+    told = [(found[f"GPU_MONITOR_{name}"]["value"], found[f"GPU_MONITOR_{name}"]["source"])
+            for name in ("POLL_INTERVAL_MS", "WS_MAX_RATE_HZ", "LOG_LEVEL")]  # fmt: skip
+    assert told == [(300, "admin"), (9, "environment"), ("INFO", "default")]
+    assert "GPU_MONITOR_LOG_LEVEL=loud is wrong: it takes one of" in server.log

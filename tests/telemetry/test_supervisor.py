@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from monitor.telemetry.providers.base import Options
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Snapshot, System
 from monitor.telemetry.supervisor import Supervisor
 
 PRELUDE = """
@@ -243,6 +243,58 @@ def test_orders_reach_the_sampler_and_other_providers_mean_a_fresh_one(watch: Wa
     supervisor.set_options(Options(interval_seconds=0.1, provider="nvtop"))
     watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
     watch.until(lambda _: "nvtop" in heard.read_text())
+
+
+def test_another_provider_is_tried_at_once_where_none_was_found(watch: Watch) -> None:
+    """An administrator who chose another provider waited half a minute for the next look round."""
+    supervisor = watch.start(
+        """
+        if b'"provider":"simulated"' in sys.stdin.buffer.readline():
+            write(selected(), reading())
+            until_told()
+        else:
+            write(selected(None, reason="gone"))
+        """,
+        look_again=3600,
+    )
+    watch.until(lambda snapshot: bool(snapshot.providers))
+    supervisor.set_options(Options(interval_seconds=0.1, provider="simulated"))
+    assert watch.until(is_fresh).provider is not None
+
+
+def test_commands_just_hidden_do_not_show_again_while_the_next_sampler_starts(watch: Watch) -> None:
+    script = """
+        from monitor.telemetry.schema import GpuProcess
+        process = GpuProcess(pid=1, name="python", command="python --token secret")
+        gpu = Gpu(index=0, uuid="a", name="x", processes=(process,))
+        if b'"show_commands":"full"' in sys.stdin.buffer.readline():
+            write(selected(), Reading(sampled_at=time.time(), gpus=(gpu,)))
+        until_told()
+        """
+    supervisor = watch.start(script, timeout=30)
+    shown = watch.until(lambda snapshot: bool(snapshot.gpus) and bool(snapshot.gpus[0].processes))
+    assert [process.command for process in shown.gpus[0].processes or ()] == ["python --token secret"]
+    first = supervisor.status.sampler_pid
+    supervisor.set_options(Options(interval_seconds=0.1, show_commands="none"))
+    watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
+    after = watch.until(lambda snapshot: bool(snapshot.gpus))
+    assert [(process.name, process.command) for process in after.gpus[0].processes or ()] == [(None, None)]
+
+
+def test_other_options_leave_it_to_the_pages_whether_somebody_looks(watch: Watch) -> None:
+    supervisor = watch.start("write(selected(), reading())\nuntil_told()")
+    supervisor.set_watched(True)
+    supervisor.set_options(Options(interval_seconds=0.2))
+    assert supervisor.options == Options(interval_seconds=0.2, is_watched=True)
+
+
+def test_system_metrics_are_switched_off_and_on_while_it_runs(watch: Watch) -> None:
+    supervisor = watch.start("write(selected(), reading())\nuntil_told()", timeout=30)
+    watch.until(lambda snapshot: snapshot.system is None)
+    supervisor.set_system(lambda _now: System(cpu_percent=12.0))
+    watch.until(lambda snapshot: snapshot.system is not None and snapshot.system.cpu_percent == 12.0)
+    supervisor.set_system(None)
+    watch.until(lambda snapshot: snapshot.system is None)
 
 
 def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:

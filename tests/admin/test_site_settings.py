@@ -1,0 +1,167 @@
+"""The settings form: what may be changed, what is refused and in which words, who may, and what the log keeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from gpumon_site.admin_layer import SET_IN_ADMIN
+from gpumon_site.config import BASE_DIR, Config, load_config
+from monitor.admin.site_settings import MEANINGS, help_of
+from monitor.models import SiteSettings
+from monitor.web import current
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
+
+FORM = "/admin/monitor/sitesettings/1/change/"
+
+
+@pytest.fixture(autouse=True)
+def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """This process with a broadcast rate from the environment; nothing else is set. What is saved is applied to nothing."""
+    for name in Config.model_fields:
+        monkeypatch.delenv(f"GPU_MONITOR_{name.upper()}", raising=False)
+    monkeypatch.setenv("GPU_MONITOR_WS_MAX_RATE_HZ", "7")
+    config = load_config(())
+    monkeypatch.setattr("django.conf.settings.GPU_MONITOR", config)
+    current._in_force.cache_clear()
+    yield config
+    current._in_force.cache_clear()
+
+
+@pytest.fixture
+def root() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def holder_of(*codenames: str) -> Client:
+    """Somebody with these permissions and no other."""
+    user = User.objects.create_user("somebody", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(client: Client) -> str:
+    answer = client.get(FORM)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_list_leads_to_the_one_form(root: Client) -> None:
+    assert root.get("/admin/monitor/sitesettings/")["Location"] == FORM
+
+
+def test_nothing_is_added_or_deleted_and_there_is_no_other_row(root: Client) -> None:
+    assert root.get("/admin/monitor/sitesettings/add/").status_code == 403
+    assert root.post("/admin/monitor/sitesettings/1/delete/", {"post": "yes"}).status_code == 403
+    assert root.get(FORM.replace("1", "2")).status_code == 302
+    assert SiteSettings.objects.count() == 0
+
+
+def test_to_look_writes_nothing(root: Client) -> None:
+    page(root)
+    assert not SiteSettings.objects.exists()
+
+
+def test_every_setting_is_on_the_page_with_its_range_and_default(root: Client, fixed: Config) -> None:
+    html = page(root)
+    for name in SET_IN_ADMIN:
+        assert f'name="{name}"' in html
+    assert "in milliseconds. A whole number from 100 to 60000. Empty: the default, 1000." in html
+    assert set(MEANINGS) == set(SET_IN_ADMIN)
+    assert help_of("show_commands", fixed).endswith("Default, full.")
+
+
+def test_values_are_stored_as_the_config_takes_them_and_empty_ones_not_at_all(root: Client) -> None:
+    given = {"poll_interval_ms": " 250 ", "enable_system_metrics": "False", "telemetry_provider": "nvidia-smi"}
+    assert root.post(FORM, given)["Location"] == FORM
+    row = SiteSettings.objects.get()
+    assert (row.poll_interval_ms, row.enable_system_metrics, row.telemetry_provider) == (250, False, "nvidia_smi")
+    assert row.log_level is None
+    root.post(FORM, {})
+    assert SiteSettings.objects.get().poll_interval_ms is None
+
+
+def test_a_fixed_value_says_where_from_and_stays_whatever_is_sent(root: Client) -> None:
+    html = page(root)
+    assert "Set in the environment by GPU_MONITOR_WS_MAX_RATE_HZ, so it cannot be changed here." in html
+    field = re.search(r'<input[^>]*name="ws_max_rate_hz"[^>]*>', html)
+    assert field is not None
+    assert "disabled" in field.group()
+    assert 'value="7"' in field.group()
+    SiteSettings.objects.create(ws_max_rate_hz=12)
+    assert root.post(FORM, {"ws_max_rate_hz": "20", "poll_interval_ms": "300"}).status_code == 302
+    row = SiteSettings.objects.get()
+    assert (row.ws_max_rate_hz, row.poll_interval_ms) == (12, 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("poll_interval_ms", "50"),
+        ("poll_interval_ms", "fast"),
+        ("log_level", "loud"),
+        ("telemetry_provider", "replay"),
+        ("enable_system_metrics", "perhaps"),
+        ("alert_retention_days", "1e3"),
+    ],
+)
+def test_a_bad_value_is_refused_in_the_words_of_the_environment(
+    root: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    answer = root.post(FORM, {name: value, "idle_held_minutes": "10"})
+    assert answer.status_code == 200
+    monkeypatch.setenv(f"GPU_MONITOR_{name.upper()}", value)
+    with pytest.raises(SystemExit) as ended:
+        load_config(())
+    words = str(ended.value).removeprefix("gpumon: ").removesuffix(" (set in the environment)")
+    assert answer.context["errors"].as_data()  # type: ignore[index]
+    assert answer.context["adminform"].form.errors == {name: [words]}  # type: ignore[index]
+    assert not SiteSettings.objects.exists()
+
+
+def test_the_log_keeps_each_change_with_both_values(root: Client) -> None:
+    root.post(FORM, {"poll_interval_ms": "250", "idle_held_utilization_percent": "0"})
+    root.post(FORM, {"poll_interval_ms": "500", "idle_held_utilization_percent": "0", "enable_system_metrics": "True"})
+    messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+    assert messages == [
+        "Changed Polling interval: default → 250 and Idle holding: utilization: default → 0.",
+        "Changed Polling interval: 250 → 500 and System metrics: default → yes.",
+    ]
+
+
+def test_who_may_only_look_sees_what_is_in_force_and_changes_nothing() -> None:
+    client = holder_of("view_sitesettings")
+    html = page(client)
+    assert '<div class="readonly">1000</div>' in html
+    assert '<div class="readonly">7</div>' in html
+    assert '<input type="submit" value="Save"' not in html
+    assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 403
+
+
+def test_without_the_permission_there_is_nothing_to_see() -> None:
+    assert holder_of("view_user").get(FORM).status_code == 403
+    assert Client().get(FORM)["Location"].startswith("/admin/login/")
+
+
+def test_a_holder_of_the_permission_changes_settings() -> None:
+    client = holder_of("view_sitesettings", "change_sitesettings")
+    assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 302
+    assert SiteSettings.objects.get().poll_interval_ms == 250
+
+
+def test_the_admins_tokens_are_those_of_the_pages() -> None:
+    pages, admin = ((BASE_DIR / f"static/css/{name}.css").read_text() for name in ("gpumon", "admin"))
+    tokens = dict(re.findall(r"^  (--[\w-]+): (.*);$", pages.partition("}")[0], re.MULTILINE))
+    ours = dict(re.findall(r"^  (--[\w-]+): (.*);$", admin.partition("}")[0], re.MULTILINE))
+    assert ours
+    assert ours.items() <= tokens.items()
