@@ -33,6 +33,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None
     """The service that the URL belongs to, such as Discord; None where Apprise knows none."""
     error: str | None = None
+    has_failed: bool = False
+    """The process failed, so that nothing is known."""
 
 
 def obey(order: Order) -> Answer:

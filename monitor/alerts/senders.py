@@ -86,12 +86,14 @@ def ask_apprise(order: Order) -> Answer:
         if done.returncode == 0:
             return msgspec.json.decode(done.stdout, type=Answer)
     except subprocess.TimeoutExpired:
-        return Answer(service=None, error=f"The service did not answer within {limit} s.")
+        return Answer(service=None, has_failed=True, error=f"The service did not answer within {limit} s.")
     except (OSError, msgspec.MsgspecError) as error:
-        return Answer(service=None, error=f"The process for Apprise failed: {error}.")
+        return Answer(service=None, has_failed=True, error=f"The process for Apprise failed: {error}.")
     if done.returncode == -signal.SIGALRM:  # its own limit
-        return Answer(service=None, error=f"The service did not answer within {order.limit_seconds} s.")
-    return Answer(service=None, error=f"The process for Apprise ended with status {done.returncode}.")
+        return Answer(
+            service=None, has_failed=True, error=f"The service did not answer within {order.limit_seconds} s."
+        )
+    return Answer(service=None, has_failed=True, error=f"The process for Apprise ended with status {done.returncode}.")
 
 
 def _type_of(delivery: Delivery) -> NotifyType:

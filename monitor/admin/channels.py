@@ -1,0 +1,185 @@
+"""Channels in the admin: the only place that shows a channel's URL is its form; beside it, a test message."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.validators import MinValueValidator
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from monitor.alerts import queue
+from monitor.alerts.apprise_child import Order
+from monitor.alerts.masking import masked
+from monitor.alerts.senders import Sending, ask_apprise
+from monitor.alerts.webhook import key_of, new_secret
+from monitor.models import Channel, Delivery
+
+TEST_SECONDS = 20
+"""Somebody is looking at the page meanwhile."""
+EXAMPLES = (
+    "mailtos://user:password@smtp.example.com?to=oncall@example.com, slack://TokenA/TokenB/TokenC, ntfys://topic, "
+    "https://example.com/hook"
+)
+
+
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A channel whose URL a service understands, or that is a webhook of ours with a secret to sign by."""
+
+    url = forms.CharField(
+        label="URL",
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="Where messages go, as an Apprise URL or the address that a service hands out. Any other http or https "
+        f"address gets signed JSON. For example {EXAMPLES}. It is shown in this form only.",
+    )
+    signing_secret = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="For webhooks of signed JSON only: the receiver checks the signature with it. Empty: one is made.",
+    )
+
+    class Meta:
+        model = Channel
+        fields = (
+            "name",
+            "url",
+            "signing_secret",
+            "is_enabled",
+            "is_for_all_rules",
+            "minimum_severity",
+            "messages_per_hour",
+        )
+        help_texts = {  # noqa: RUF012  # as Django's forms have it
+            "is_for_all_rules": "Rules that name channels of their own are told on those alone.",
+            "minimum_severity": "Of alerts below it this channel hears nothing.",
+            "messages_per_hour": "From 1 on. What is beyond it is told together, in one message, once there may be one again.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "messages_per_hour" in self.fields:  # not for somebody who may only look
+            self.fields["messages_per_hour"].validators.append(MinValueValidator(1))
+
+    def clean_url(self) -> str:
+        """Without spaces around it."""
+        return str(self.cleaned_data["url"]).strip()
+
+    def clean(self) -> dict[str, Any]:
+        """The URL is asked about where it is new; a signing secret belongs to webhooks alone."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if "url" not in cleaned:
+            return cleaned
+        url, secret = cleaned["url"], cleaned.get("signing_secret", "").strip()
+        is_new = "url" in self.changed_data or not self.instance.pk
+        is_webhook = _is_webhook(url) if is_new else bool(self.instance.signing_secret)
+        if is_webhook:
+            try:
+                key_of(secret or new_secret())
+            except ValueError as error:
+                self.add_error("signing_secret", str(error))
+        cleaned["signing_secret"] = (secret or new_secret()) if is_webhook else ""
+        return cleaned
+
+
+def _is_webhook(url: str) -> bool:
+    """Whether a URL gets our signed JSON and not a service's message. Raises ValidationError where it can get neither."""
+    answer = ask_apprise(Order(url=url, limit_seconds=TEST_SECONDS))
+    if answer.has_failed:
+        raise ValidationError({"url": f"The URL could not be checked: {answer.error} Try again."})
+    if answer.service is not None:
+        return False
+    if url.lower().startswith(("http://", "https://")):
+        try:
+            parts = urlsplit(url)
+            is_address = bool(parts.hostname) and parts.port != 0 and not any(character.isspace() for character in url)
+        except ValueError:
+            is_address = False
+        if is_address:
+            return True
+        raise ValidationError({"url": "This is no http address: the name of a server is missing, or its port is none."})
+    raise ValidationError(
+        {
+            "url": "No service understands this URL: its beginning is unknown, or a part that the service needs is missing or "
+            f"has another form. For example {EXAMPLES}. docs/notifications.md shows more."
+        }
+    )
+
+
+@admin.register(Channel)
+class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Channels. URLs are masked wherever they are not edited, for administrators too."""
+
+    form = ChannelForm
+    list_display = (
+        "name",
+        "shown_url",
+        "is_enabled",
+        "minimum_severity",
+        "last_sent_at",
+        "last_error",
+        "last_error_at",
+    )
+    list_filter = ("is_enabled", "minimum_severity")
+    search_fields = ("name",)
+    readonly_fields = ("last_sent_at", "last_error", "last_error_at")
+
+    @admin.display(description="URL")
+    def shown_url(self, channel: Channel) -> str:
+        """The URL without its secrets."""
+        return masked(channel.url)
+
+    def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
+        """Who may look but not change is shown neither URL nor secret."""
+        edited = list(ChannelForm.Meta.fields)
+        if obj is None:
+            return edited
+        if not self.has_change_permission(request, obj):
+            edited = ["shown_url" if name == "url" else name for name in edited if name != "signing_secret"]
+        return [*edited, *self.readonly_fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
+        may_change = obj is None or self.has_change_permission(request, obj)
+        return self.readonly_fields if may_change else ("shown_url", *self.readonly_fields)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's pages and the test."""
+        test = path("<path:object_id>/test/", self.admin_site.admin_view(self.send_test), name="monitor_channel_test")
+        return [test, *super().get_urls()]
+
+    def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Send a message to the channel as it is saved, at once, and say on its page what became of it."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        channel = self.get_object(request, object_id)
+        if not self.has_change_permission(request, channel):
+            raise PermissionDenied
+        if channel is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
+        error = _test(channel, request.build_absolute_uri(reverse("dashboard")))
+        if error is None:
+            self.message_user(request, "The test message was taken. See whether it has arrived.", messages.SUCCESS)
+        else:
+            self.message_user(request, f"The test message was not taken: {error}", messages.ERROR)
+        return redirect(reverse("admin:monitor_channel_change", args=(channel.pk,)))
+
+
+def _test(channel: Channel, public_url: str) -> str | None:
+    now = timezone.now()
+    delivery = Delivery.objects.create(
+        channel=channel,
+        kind="test",
+        status="sending",
+        attempts=1,
+        created_at=now,
+        due_at=now,
+        first_attempt_at=now,
+    )
+    error = Sending(public_url=public_url, apprise_seconds=TEST_SECONDS).send(delivery, now=now)
+    queue.settle(delivery, error, now=timezone.now())
+    return error
