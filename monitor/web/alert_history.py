@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import urlencode
+from uuid import UUID
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -23,6 +24,7 @@ from monitor.web.open_alerts import WORST_FIRST, against_of
 PAGE_SIZE = 50
 OF_A_GPU = 5
 """So many of the last alerts stand on a GPU's page."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _CHART_SPAN = timedelta(minutes=15)
 _STATES = ("firing", "resolved")
 _YES_OR_NO = ("yes", "no")
@@ -42,7 +44,7 @@ class Wanted(NamedTuple):
     """By UTC."""
     q: str = ""
     """Words that all have to be in summary, detail, rule or note."""
-    before: tuple[datetime, str] | None = None
+    before: tuple[datetime, UUID] | None = None
     """When the last event of the page before fired, and its id."""
 
     @classmethod
@@ -60,7 +62,7 @@ class Wanted(NamedTuple):
             query.get("gpu", "")[:96],
             one_of("acknowledged", _YES_OR_NO),
             _day_of(query.get("day", "")),
-            query.get("q", "")[:200],
+            query.get("q", "").replace("\0", "")[:200],
             _cursor_of(query.get("before", "")),
         )
 
@@ -82,11 +84,12 @@ def _day_of(text: str) -> date | None:
         return None
 
 
-def _cursor_of(text: str) -> tuple[datetime, str] | None:
+def _cursor_of(text: str) -> tuple[datetime, UUID] | None:
     at, _, last = text.partition("_")
     try:
-        return datetime.fromtimestamp(int(at) / 1e6, UTC), last
-    except (ValueError, OverflowError, OSError):
+        # Microseconds, whole: as a float the last one might be lost.
+        return _EPOCH + timedelta(microseconds=int(at)), UUID(last)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -156,12 +159,12 @@ def _history(wanted: Wanted) -> History:
     page = found
     if wanted.before is not None:
         at, last = wanted.before
-        page = page.filter(Q(fired_at__lt=at) | Q(fired_at=at, id__lt=last) if last else Q(fired_at__lt=at))
+        page = page.filter(Q(fired_at__lt=at) | Q(fired_at=at, id__lt=last))
     shown = list(page.order_by("-fired_at", "-id")[: PAGE_SIZE + 1])
     older = ""
     if len(shown) > PAGE_SIZE:
         shown.pop()
-        older = wanted.as_query(f"{_microseconds(shown[-1].fired_at)}_{shown[-1].id.hex}")
+        older = wanted.as_query(_cursor_after(shown[-1]))
     days = [(day, list(group)) for day, group in groupby(shown, lambda event: event.fired_at.astimezone(UTC).date())]
     counts: dict[date, int] = {}
     if days:
@@ -178,9 +181,8 @@ def _history(wanted: Wanted) -> History:
     )
 
 
-def _microseconds(at: datetime) -> int:
-    """Whole, as the database keeps them: as a float the last one would be lost."""
-    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+def _cursor_after(event: AlertEvent) -> str:
+    return f"{(event.fired_at - _EPOCH) // timedelta(microseconds=1)}_{event.id.hex}"
 
 
 def _filtered(events: QuerySet[AlertEvent], wanted: Wanted) -> QuerySet[AlertEvent]:

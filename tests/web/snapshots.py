@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
+from monitor.telemetry.schema import Alert, Gpu, GpuProcess, Snapshot
 from monitor.telemetry.totals import total
 
 GIB = 1 << 30
@@ -46,6 +46,24 @@ def process(pid: int, **changes: Any) -> GpuProcess:
         "resident_memory_bytes": 2 * GIB,
     }
     return GpuProcess(**{**values, **changes})
+
+
+def alert(number: int = 1, **changes: Any) -> Alert:
+    """GPU 5 is too hot since 72 seconds before the snapshot of `host`."""
+    values: dict[str, Any] = {
+        "id": f"00000000-0000-4000-8000-{number:012}",
+        "rule": "Thermal slowdown",
+        "severity": "critical",
+        "summary": "GPU 5 is hotter than its slowdown threshold",
+        "gpu_uuid": "GPU-5",
+        "gpu_index": 5,
+        "metric": "gpu.temperature_celsius",
+        "value": 88.0,
+        "threshold": 87.0,
+        "started_at": 928.0,
+        "fired_at": 930.0,
+    }
+    return Alert(**{**values, **changes})
 
 
 def host(*gpus: Gpu, **changes: Any) -> Snapshot:

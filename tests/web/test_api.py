@@ -20,7 +20,7 @@ from tests.web.conftest import SECRET
 
 pytestmark = pytest.mark.slow
 
-ENDPOINTS = ("/api/health", "/api/config", "/api/snapshot", "/api/schema")
+ENDPOINTS = ("/api/health", "/api/alerts", "/api/config", "/api/snapshot", "/api/schema")
 
 
 class Answer(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from monitor.telemetry.schema import Fan, Gpu
 from monitor.web.cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, chips, use_of
 from monitor.web.live_pieces import LivePieces
-from tests.web.snapshots import GIB, gpu, process
+from tests.web.snapshots import GIB, alert, gpu, process
 
 
 def card(gpu: Gpu) -> Card:
@@ -122,3 +122,26 @@ def test_new_numbers_leave_the_structure_alone_and_another_limit_does_not() -> N
 def test_a_tiles_colour_is_as_deep_as_its_load(load: float | None, heat: str) -> None:
     tile = Tile(0, gpu(utilization_percent=load), LivePieces())
     assert dict(tile.state.attributes)["data-heat"] == heat
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("kind", ["card", "tile"])
+def test_a_firing_gpu_is_outlined_and_names_the_rule(kind: str, severity: str) -> None:
+    alerts = (alert(severity=severity), alert(2, severity="warning", rule="Memory nearly full"))
+    made = Card(0, gpu(), LivePieces(), "busy", alerts) if kind == "card" else Tile(0, gpu(), LivePieces(), alerts[:1])
+    assert dict(made.state.attributes)["data-level"] == severity
+    html = made.chips.draw()
+    assert f'data-level="{severity}"' in html
+    assert "Thermal slowdown" in html
+    assert ("+1" in html) == (kind == "card")
+
+
+def test_what_only_informs_outlines_nothing() -> None:
+    made = Card(0, gpu(), LivePieces(), "busy", (alert(severity="info"),))
+    assert dict(made.state.attributes)["data-level"] == ""
+    assert "Thermal slowdown" in made.chips.draw()
+
+
+def test_a_chip_tells_who_acknowledged_the_alert() -> None:
+    quiet = alert(acknowledged_at=5.0, acknowledged_by="ana")
+    assert "acknowledged by ana" in chips(gpu(), "busy", [quiet])[0].why

@@ -17,8 +17,8 @@ from tests.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
-PLACEHOLDER = "1"
-"""What every parameter of today's addresses takes; a new converter that does not fails the first test here."""
+PLACEHOLDER, UUID_PLACEHOLDER = "1", "00000000-0000-4000-8000-000000000001"
+"""What the parameters of today's addresses take; a new converter that takes neither fails the first test here."""
 
 LONG = b"a" * 4000
 METHODS = [b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"BREW", b"get", b"G" * 3000,
@@ -28,6 +28,8 @@ PARTS = [b"%00", b"%ff%fe", b"%c3%28", b"%", b"%zz", b"%25%32%65", b"..%2f..%2fe
          b"\xff", b"\x00", LONG, b"%00" * 1000, b"//", b";a=b", b"a/" * 500]  # fmt: skip
 QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu=" + b"9" * 5000, b"gpu[]=1", b"gpu=0&gpu=%c3",
            b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x",
+           b"state=all&since=nan", b"state=all&since=1e999&limit=%00", b"severity=%00&day=0000-00-00&rule=%ff&acknowledged=1&q=%00",
+           b"before=9_9", b"before=%00_%00", b"before=" + b"9" * 60 + b"_00000000-0000-4000-8000-000000000001", b"day=" + b"9" * 99,
            b"layout=%00&kiosk=%ff&sort=__class__&order=%c3&filter=%00", b"filter=" + b"%f0%9f%92%a9" * 400]  # fmt: skip
 HEADERS = [
     b"Host: evil.example", b"Host:", b"Host: a b", b"Host: \xff", b"Host: [::1", b"Host: 127.0.0.1:99999", b"Host: 127.0.0.1\x00",
@@ -73,6 +75,7 @@ def addresses(entries: list[URLPattern | URLResolver] | None = None, prefix: str
         if isinstance(entry.pattern, RegexPattern):
             pattern = re.sub(r"\(\?P<\w+>([^()]*)\)", fill, pattern).strip("^$").replace("\\", "")
         else:
+            pattern = re.sub(r"<uuid:[^>]+>", UUID_PLACEHOLDER, pattern)
             pattern = re.sub(r"<[^>]+>", PLACEHOLDER, pattern)
         if isinstance(entry, URLResolver):
             yield from addresses(entry.url_patterns, prefix + pattern)
@@ -92,8 +95,9 @@ def known_paths(server: Server) -> list[bytes]:
 def with_parts(path: bytes) -> Iterator[bytes]:
     """Garbage in the place of a parameter, and behind the address."""
     for part in PARTS:
-        if b"/1/" in path + b"/":
-            yield (path + b"/").replace(b"/1/", b"/" + part + b"/").removesuffix(b"/")
+        for placeholder in (f"/{PLACEHOLDER}/".encode(), f"/{UUID_PLACEHOLDER}/".encode()):
+            if placeholder in path + b"/":
+                yield (path + b"/").replace(placeholder, b"/" + part + b"/").removesuffix(b"/")
         yield path + part
 
 

@@ -8,6 +8,7 @@ from monitor.live.hub import Hub
 from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
 from monitor.telemetry.supervisor import Status
 from monitor.web.health import health, judge
+from tests.web.snapshots import alert
 
 NOW = 1_000_000.0
 NOTHING = ProviderReport(name="pynvml", reason="The driver is missing.", fix="Install it.")
@@ -77,8 +78,15 @@ def test_a_clock_set_back_makes_no_reading_younger_than_it_was() -> None:
     assert health(hub_with(snapshot()), Status(), now=NOW - 3600).age_seconds == pytest.approx(0.2)
 
 
+def test_open_alerts_are_counted_by_severity() -> None:
+    alerts = (alert(1), alert(2, severity="warning", acknowledged_at=5.0))
+    answer = health(hub_with(snapshot(alerts=alerts)), Status(), now=NOW)
+    assert answer.alerts == {"info": 0, "warning": 1, "critical": 1}
+
+
 def test_without_a_snapshot_nothing_is_made_up() -> None:
     answer = health(hub_with(None), Status(sampler_pid=7, restarts=2, abandoned=1, clamped_count=3), now=NOW)
     assert (answer.status, answer.host, answer.provider, answer.age_seconds) == ("down", None, None, None)
     assert (answer.providers, answer.gpu_count, answer.clients) == ((), 0, {})
+    assert answer.alerts == {"info": 0, "warning": 0, "critical": 0}
     assert (answer.sampler_pid, answer.sampler_restarts, answer.sampler_abandoned, answer.clamped_count) == (7, 2, 1, 3)
