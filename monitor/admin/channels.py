@@ -18,7 +18,7 @@ from monitor.alerts import queue
 from monitor.alerts.apprise_child import Order
 from monitor.alerts.masking import masked
 from monitor.alerts.senders import Sending, ask_apprise
-from monitor.alerts.webhook import key_of, new_secret
+from monitor.alerts.signing import key_of, new_secret
 from monitor.models import Channel, Delivery
 
 TEST_SECONDS = 20

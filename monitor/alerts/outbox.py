@@ -30,8 +30,8 @@ def tell(event: AlertEvent, *, now: datetime) -> bool:
 
 
 def tell_fired(event: AlertEvent, *, now: datetime) -> bool:
-    """Tell of a firing event, unless its rule is silent now or no channel wants it."""
-    return _tell(event, "fired", channels_now(event, now=now), now=now)
+    """Tell of a firing event, unless that was done before, its rule is silent now or no channel wants it."""
+    return event.told_at is None and _tell(event, "fired", channels_now(event, now=now), now=now)
 
 
 def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:

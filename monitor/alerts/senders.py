@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.alerts import webhook
 from monitor.alerts.apprise_child import Answer, NotifyType, Order
 from monitor.alerts.choices import SEVERITIES
 from monitor.alerts.masking import without_secrets
@@ -28,8 +27,10 @@ class Sending(NamedTuple):
 
     public_url: str | None = None
     """Where people reach the dashboard, for links."""
-    webhook_limits: webhook.Limits = webhook.Limits()
+    webhook_seconds: float = 15.0
+    """How long a receiver of webhooks may take."""
     apprise_seconds: int = 60
+    """How long a service of Apprise may take."""
 
     def send(self, delivery: Delivery, *, now: datetime) -> str | None:
         """Send it once. None when it was taken, else an error without secrets. Raises nothing for what receivers do."""
@@ -51,6 +52,8 @@ class Sending(NamedTuple):
         return None if error is None else without_secrets(error, channel.url, channel.signing_secret)
 
     def _post(self, channel: Channel, delivery: Delivery, body: bytes, now: datetime) -> str | None:
+        from monitor.alerts import webhook  # here: its client takes 7 MB, and few servers have a webhook
+
         try:
             return webhook.post(
                 channel.url,
@@ -58,7 +61,7 @@ class Sending(NamedTuple):
                 secret=channel.signing_secret,
                 message_id=str(delivery.message_id),
                 now=now,
-                limits=self.webhook_limits,
+                whole_seconds=self.webhook_seconds,
             )
         except ValueError as error:  # the secret is none
             return str(error)

@@ -1,67 +1,39 @@
-"""Signed JSON webhooks after the Standard Webhooks specification (standardwebhooks.com): what is sent, and how."""
+"""The client that delivers signed webhooks: one POST, no redirect, and a limit of time that no server can stretch."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import logging
 import os
-import secrets
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's prefix, no secret
-LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
-"""Lengths of a key that the specification allows."""
+from monitor.alerts.signing import signature
 
 
-class Limits(NamedTuple):
-    """How long a receiver may take."""
-
-    connect_seconds: float = 5.0
-    whole_seconds: float = 15.0
-    """From the first byte sent to the last header received, also where the server sends a byte now and then."""
-
-
-def new_secret() -> str:
-    """A signing secret, as it is shown to the administrator and given to the receiver."""
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def key_of(secret: str) -> bytes:
-    """The key in a signing secret. Raises ValueError that says what a secret looks like (and never the secret)."""
-    try:
-        key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
-    except ValueError:
-        key = b""
-    if not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
-        raise ValueError(
-            f"A signing secret is {SECRET_PREFIX} and {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} random bytes in base64. "
-            "Leave it empty to have one made."
-        )
-    return key
-
-
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of webhook-signature. `timestamp` is Unix seconds. Raises ValueError as key_of does."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key_of(secret), signed, hashlib.sha256)).decode()
-
-
-def post(url: str, body: bytes, *, secret: str, message_id: str, now: datetime, limits: Limits) -> str | None:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    secret: str,
+    message_id: str,
+    now: datetime,
+    connect_seconds: float = 5.0,
+    whole_seconds: float = 15.0,
+) -> str | None:
     """Deliver a body. None when the receiver answered with a 2xx status, else what went wrong, without the URL.
 
+    `whole_seconds` is for everything up to the last header received, also where the server sends a byte now and then.
     Redirects are not followed: the next address would be told what was meant for this one. The answer's body is not read.
+    Raises ValueError where the secret is none.
     """
     timestamp = int(now.timestamp())
     headers = {
@@ -72,21 +44,21 @@ def post(url: str, body: bytes, *, secret: str, message_id: str, now: datetime, 
         "webhook-signature": signature(secret, message_id, timestamp, body),
     }
     _keep_addresses_out_of_the_log()
-    too_late = f"The server did not answer within {limits.whole_seconds:g} s."
-    with requests.Session() as session, _deadline(session, limits.whole_seconds) as is_over:
+    too_late = f"The server did not answer within {whole_seconds:g} s."
+    with requests.Session() as session, _deadline(session, whole_seconds) as is_over:
         try:
             answer = session.post(
                 url,
                 data=body,
                 headers=headers,
-                timeout=(limits.connect_seconds, limits.whole_seconds),
+                timeout=(connect_seconds, whole_seconds),
                 allow_redirects=False,
                 stream=True,
             )
         except requests.RequestException as error:
             if is_over.is_set() or isinstance(error, requests.ReadTimeout):
                 return too_late
-            return _why(error, limits)
+            return _why(error, connect_seconds)
         with answer:
             # http.client takes headers that break off for whole ones, and so our own shutting of the socket.
             return too_late if is_over.is_set() else _why_refused(answer)
@@ -101,10 +73,10 @@ def _why_refused(answer: requests.Response) -> str | None:
     return f"The server answered {status}."
 
 
-def _why(error: requests.RequestException, limits: Limits) -> str:
+def _why(error: requests.RequestException, connect_seconds: float) -> str:
     """In our words: the library's own name the whole URL."""
     if isinstance(error, requests.ConnectTimeout):
-        return f"No connection within {limits.connect_seconds:g} s."
+        return f"No connection within {connect_seconds:g} s."
     if isinstance(error, requests.exceptions.SSLError):
         return f"No trusted connection (TLS): {_innermost(error)}."
     if isinstance(error, requests.ConnectionError):

@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from monitor.alerts.webhook import key_of
+from monitor.alerts.signing import key_of
 from monitor.models import Channel, Delivery
 from tests.alerts.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
 from tests.alerts.receivers import Receiver

@@ -22,7 +22,6 @@ def main() -> None:
 
     from monitor.alerts.notifier import Notifier
     from monitor.alerts.senders import Sending
-    from monitor.alerts.webhook import Limits
     from tests.alerts.outbox_rows import a_channel, a_rule, fire
 
     if sys.argv[1] == "fire":
@@ -30,7 +29,7 @@ def main() -> None:
         a_channel(sys.argv[2])
         fire(a_rule(), now=timezone.now() - timedelta(minutes=1))
         return
-    Notifier(Sending(webhook_limits=Limits(whole_seconds=60)).send, poll_seconds=0.05).start()
+    Notifier(Sending(webhook_seconds=60).send, poll_seconds=0.05).start()
     threading.Event().wait()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.alerts import quiet_hours, webhook
+from monitor.alerts import quiet_hours, signing
 from monitor.alerts.apprise_child import Order
 from monitor.alerts.senders import ask_apprise
 from monitor.alerts.webhook_body import Body
@@ -36,7 +36,7 @@ def test_the_snippet_verifies_what_is_signed_and_nothing_else() -> None:
         headers = {
             "webhook-id": "m-1",
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": "v1,another " + webhook.signature(SECRET, "m-1", timestamp, b"{}"),
+            "webhook-signature": "v1,another " + signing.signature(SECRET, "m-1", timestamp, b"{}"),
         }
         return bool(names["is_from_gpumon"](SECRET, headers, body))
 

@@ -15,7 +15,6 @@ from monitor.alerts import queue
 from monitor.alerts.notifier import Notifier
 from monitor.alerts.outbox import GROUP_SECONDS
 from monitor.alerts.senders import Sending
-from monitor.alerts.webhook import Limits
 from monitor.models import Channel, Delivery
 from tests.alerts.outbox_rows import Clock, a_channel, a_rule, fire, resolve
 from tests.alerts.receivers import Receiver
@@ -23,7 +22,7 @@ from tests.servers import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-SEND = Sending(webhook_limits=Limits(whole_seconds=0.3)).send
+SEND = Sending(webhook_seconds=0.3).send
 
 
 @pytest.fixture
@@ -191,7 +190,7 @@ def test_stop_waits_for_the_message_under_way(receiver: Receiver, clock: Clock, 
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
     clock.pass_by(seconds=GROUP_SECONDS)
-    running = begin(Sending(webhook_limits=Limits(whole_seconds=20)).send)
+    running = begin(Sending(webhook_seconds=20).send)
     receiver.wait_for(1)
     threading.Timer(0.1, receiver.go_on.set).start()
     running.stop(10)

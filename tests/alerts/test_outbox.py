@@ -75,6 +75,13 @@ def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
     assert event.told_at == late.now
 
 
+def test_the_beginning_is_told_once() -> None:
+    a_channel(name="a")
+    event = fire(a_rule())
+    assert outbox.tell(event, now=NOON) is False
+    assert told() == [("a", FIRED, "waiting", {0})]
+
+
 def test_the_end_is_told_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())

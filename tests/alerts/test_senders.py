@@ -16,7 +16,6 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from monitor.alerts.apprise_child import Order
 from monitor.alerts.senders import Sending, ask_apprise
-from monitor.alerts.webhook import Limits
 from monitor.models import Channel, Delivery
 from tests.alerts.outbox_rows import NOON, a_channel, a_rule, fire, resolve
 from tests.alerts.receivers import Receiver, rude_server
@@ -186,5 +185,5 @@ def test_a_webhook_whose_secret_was_spoilt_says_so_and_sends_nothing(receiver: R
 def test_a_webhook_that_hangs_is_an_error_without_the_urls_secrets(receiver: Receiver) -> None:
     receiver.go_on.clear()
     delivery = delivery_to(a_channel(receiver.url))
-    error = Sending(webhook_limits=Limits(whole_seconds=0.2)).send(delivery, now=NOON)
+    error = Sending(webhook_seconds=0.2).send(delivery, now=NOON)
     assert error == "The server did not answer within 0.2 s."
