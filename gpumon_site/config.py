@@ -17,11 +17,12 @@ from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
+from gpumon_site.layout import LAYOUT
+
 log = logging.getLogger(__name__)
 
 PREFIX = "GPU_MONITOR_"
-BASE_DIR = Path(__file__).resolve().parent.parent
-ENV_FILES = (BASE_DIR / ".env", Path(".env"))
+ENV_FILES = (LAYOUT.env_file, Path(".env"))
 """The project's own, then the current folder's, which wins. A name with an empty value counts as not set."""
 
 Source = Literal["environment", ".env", "admin", "default"]
@@ -87,7 +88,7 @@ class Config(BaseSettings):
     telemetry_provider: ProviderName = None
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=1, le=65_535)
-    data_dir: Path = BASE_DIR / "data"
+    data_dir: Path = LAYOUT.data_dir
     secret_key: SecretStr | None = None
     allowed_hosts: CommaList = ()
     csrf_trusted_origins: CommaList = ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpumon_site.config import BASE_DIR, load_config
+from gpumon_site.config import load_config
 from gpumon_site.hosts import hosts_answered
+from gpumon_site.layout import LAYOUT
 from gpumon_site.log_format import without_traceback_of_refusals
 from gpumon_site.log_level import SERVER_PARTS, level_of_server_parts
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
@@ -63,7 +64,7 @@ ASGI_APPLICATION = "gpumon_site.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [LAYOUT.templates],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -96,7 +97,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # holds each file whole in memory before it sends it. The comparison stands in docs/architecture.md.
 STATIC_URL = "/static/"
 STATIC_ROOT = GPU_MONITOR.data_dir / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [LAYOUT.static]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "gpumon_site.static_storage.HashedStaticStorage"},

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 
+from gpumon_site import __version__
+
 _STAMP = "sources.sha256"
 
 
@@ -46,7 +48,8 @@ def build_id() -> str:
 
 def _fingerprint() -> str:
     """Of names, sizes and times, not contents: about 200 files are looked at on every start."""
-    digest = hashlib.sha256(f"{version('django')} {version('servestatic')} {settings.STATIC_URL}\n".encode())
+    versions = f"{__version__} {version('django')} {version('servestatic')}"
+    digest = hashlib.sha256(f"{versions} {settings.STATIC_URL}\n".encode())
     for finder in get_finders():
         for path, storage in sorted(finder.list(None), key=lambda found: found[0]):
             facts = Path(storage.path(path)).stat()

@@ -46,11 +46,14 @@ class Server:
         data_dir: Path,
         environment: Mapping[str, str] | None = None,
         command: list[str] | None = None,
+        folder: Path = ROOT,
         **settings: object,
     ) -> None:
+        """`folder`: the current folder of the server."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws = f"ws://127.0.0.1:{self.port}"
+        self.data_dir = data_dir
         self._log_path = data_dir / f"server-{self.port}.log"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
         given = {"data_dir": data_dir, "port": self.port, **settings}
@@ -60,13 +63,14 @@ class Server:
             **(environment or {}),
         }
         self._command = command or [sys.executable, "manage.py", "serve"]
+        self._folder = folder
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
         """Start it and wait until it listens."""
         command = [part.format(port=self.port) for part in self._command]
         with self._log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
         wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
         return self
 

@@ -22,15 +22,14 @@ from monitor.telemetry.schema import Reading, Snapshot
 from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.system import SystemMetrics
 
+PROGRAM = "python -m monitor.telemetry"
 NO_READING = 1
 NOT_WRITTEN = 2
 
 
-def arguments(given: list[str] | None = None) -> argparse.Namespace:
+def arguments(given: list[str] | None = None, *, program: str = PROGRAM) -> argparse.Namespace:
     """The command line. Exits with status 2 and the usage on what is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m monitor.telemetry", description="Print a snapshot of this host's GPUs as JSON."
-    )
+    parser = argparse.ArgumentParser(prog=program, description="Print a snapshot of this host's GPUs as JSON.")
     parser.add_argument("--stream", action="store_true", help="go on: a snapshot a line, until Ctrl-C")
     parser.add_argument("--provider", type=lambda name: name.replace("-", "_"), choices=NAMES, help="use this one only")
     parser.add_argument(
@@ -162,9 +161,9 @@ def _reading(snapshot: Snapshot) -> Reading:
     )
 
 
-def main() -> int:
-    """The command."""
-    args = arguments()
+def main(given: list[str] | None = None, *, program: str = PROGRAM) -> int:
+    """The command, by its own command line or these arguments; `program` is what usage calls it."""
+    args = arguments(given, program=program)
     logging.basicConfig(level=args.log_level, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = Options(

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from gpumon_site.config import BASE_DIR
+from gpumon_site.layout import BASE_DIR
 from monitor.web.found import NOTHING
 from tests.fakes.fake_driver import FakeDriver
 from tests.servers import Server, wait_for
