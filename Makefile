@@ -29,7 +29,7 @@ admin: install ## Make an administrator, who logs in at /admin/ and may change s
 
 .PHONY: demo
 demo: install ## Start it with simulated GPUs, five readings a second
-	@exec $(BIN)/python -m gpumon_site.cli demo
+	@GPU_MONITOR_TELEMETRY_PROVIDER=simulated GPU_MONITOR_POLL_INTERVAL_MS=200 exec $(BIN)/python manage.py serve
 
 .PHONY: install
 install: .venv/installed ## Make the environment in .venv and install what gpumon needs to run
@@ -44,12 +44,37 @@ test-fast: .venv/installed-dev ## Run the tests that need neither servers nor a 
 	@$(BIN)/python -m pytest -m "not slow and not browser"
 
 .PHONY: lint
-lint: .venv/installed-dev ## Check style, types, layers and templates
+lint: .venv/installed-dev ## Check style, types, layers, templates, and for weak spots and secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/djlint templates --lint --quiet
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive monitor gpumon_site manage.py
+	@git ls-files -z -- $(SCANNED) ':!tests' | xargs -0 $(BIN)/detect-secrets-hook --exclude-secrets '$(NO_SECRETS)'
+	@git ls-files -z -- tests | xargs -0 $(BIN)/detect-secrets-hook $(NOT_IN_TESTS)
+
+# Committed secrets are looked for by the form that keys and tokens of the great services have, and outside the tests, which
+# are full of passwords made up for them, also by names such as `password` and by how random a text is.
+SCANNED := . ':!*.lock' ':!static/vendor' ':!*.png'
+NO_SECRETS := ^(password|whsec_)$$
+NOT_IN_TESTS := $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector Base64HighEntropyString HexHighEntropyString)
+
+.PHONY: audit
+audit: .venv/made ## Ask the Python package index for known weaknesses of what is locked
+	@$(BIN)/python -m venv --clear build/audit
+	@build/audit/bin/python -m pip install --quiet pip-audit
+	@report=build/audit/report.txt; status=0; \
+	  build/audit/bin/pip-audit --disable-pip --require-hashes --progress-spinner off --requirement requirements-dev.lock \
+	    >$$report 2>&1 || status=$$?; \
+	  unknown=$$(grep -c 'could not be audited' $$report || true); \
+	  grep -v 'could not be audited' $$report || true; \
+	  if ((unknown)) || ! grep -qE 'No known vulnerabilities|known vulnerabilit' $$report; then \
+	    echo "make audit: the service that knows of weaknesses was not reached, or did not know $$unknown of the packages:" \
+	      "nothing is said about them." >&2; \
+	    exit 2; \
+	  fi; \
+	  exit $$status
 
 .PHONY: bench
 bench: .venv/installed-dev ## Measure what a reading and a message cost
@@ -58,10 +83,6 @@ bench: .venv/installed-dev ## Measure what a reading and a message cost
 .PHONY: screenshots
 screenshots: .venv/installed-dev ## Take the pictures of docs/screenshots anew
 	@$(BIN)/python -m tests.screenshots
-
-.PHONY: wheel
-wheel: .venv/installed-dev ## Build the wheel that `pipx install` takes, into dist
-	@$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 
 .PHONY: lock
 lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import psutil
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to  # nosec
 
 
 def hosts_answered(allowed: Iterable[str], bound_to: str) -> list[str]:

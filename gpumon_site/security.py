@@ -1,4 +1,4 @@
-"""The headers that keep a page to its own origin: content policy and permissions. The rest is Django's middleware."""
+"""The headers that keep a page to its own origin and out of caches. The rest of them is Django's middleware's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 PERMISSIONS_POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": PERMISSIONS_POLICY,
+    # No other site may embed what we answer, nor do our pages take anything from one.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "X-Permitted-Cross-Domain-Policies": "none",
+}
+NOT_KEPT = "no-store"
+"""Pages and answers name users and commands: no cache on the way may keep one that does not say for itself how long."""
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 RespondLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -38,6 +48,7 @@ def security_headers(get_response: Respond | RespondLater) -> Respond | RespondL
 
 
 def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", NOT_KEPT)
     return response

@@ -183,7 +183,7 @@ def read(text: str, make: Make) -> list[Entry]:
     """The rules of a file. Raises BadFile with everything that is wrong in it."""
     try:
         # A SafeLoader that also refuses a key given twice: it makes plain values alone.
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506  # nosec
     except yaml.YAMLError as error:
         raise BadFile([f"not YAML: {' '.join(str(error).split())}"]) from error
     problems: list[str] = []

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 
-SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's prefix, no secret  # nosec B105
+SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's prefix, no secret  # nosec
 LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
 """Lengths of a key that the specification allows."""
 

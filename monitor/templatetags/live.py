@@ -24,7 +24,7 @@ def live(tag: str, piece: Value | Part, **attributes: object) -> SafeString:
     content: str
     if isinstance(piece, Part):
         own = (("data-key", piece.mark),)
-        content = mark_safe(piece.draw())  # noqa: S308 - drawn by a template, which has escaped what it was given
+        content = mark_safe(piece.draw())  # noqa: S308 - drawn by a template, which has escaped what it was given  # nosec
     else:
         own = piece.attributes
         content = piece.text

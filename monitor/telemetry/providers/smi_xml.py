@@ -6,7 +6,7 @@ The documents come from the driver's own program, so the standard parser is used
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
+import xml.etree.ElementTree as ET  # nosec
 from typing import Any, NamedTuple
 
 from monitor.telemetry.providers.base import (
@@ -116,7 +116,7 @@ NUMBERS: tuple[Field, ...] = (
 def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
     """The reading. Raises NotADocument where the XML is broken or is about something else."""
     try:
-        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's text
+        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's text  # nosec
     except ET.ParseError as error:
         raise NotADocument(str(error)) from error
     if root.tag != "nvidia_smi_log":
