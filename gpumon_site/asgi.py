@@ -6,9 +6,12 @@ import os
 
 import django
 from channels.routing import ProtocolTypeRouter
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from gpumon_site.base_path import BasePath
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
+from gpumon_site.forwarded import TrustedProxies
 from gpumon_site.static_build import collect_if_outdated
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
@@ -21,4 +24,7 @@ from monitor.web import current, sockets  # noqa: E402 - they need Django to be 
 # starts the loop as well, should a server import it long before it serves.
 current.started()
 refuse_garbled_root_paths()
-application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets.router()})
+_of_gpumon = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets.router()})
+application = TrustedProxies(
+    BasePath(_of_gpumon, settings.GPU_MONITOR.base_path), settings.GPU_MONITOR.trusted_proxies
+)

@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
+from gpumon_site.forwarded import UNIX, network
+
 from gpumon_site.layout import LAYOUT
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ ENV_FILES = (LAYOUT.env_file, Path(".env"))
 Source = Literal["environment", ".env", "admin", "default"]
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
+_SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
 
 def _split_by_comma(value: Any) -> Any:
@@ -92,6 +95,9 @@ class Config(BaseSettings):
     secret_key: SecretStr | None = None
     allowed_hosts: CommaList = ()
     csrf_trusted_origins: CommaList = ()
+    trusted_proxies: CommaList = ()
+    base_path: str = ""
+    static_dir: Path | None = None
     debug: bool = False
     sampler_timeout_ms: int = Field(5000, ge=500, le=60_000)
     let_gpus_sleep: SleepRule = "auto"
@@ -131,6 +137,32 @@ class Config(BaseSettings):
         if not all(_ORIGIN_PATTERN.fullmatch(origin) for origin in value):
             raise ValueError("origins between commas, with scheme and without path, such as https://gpu.example.com")
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for proxy in value:
+                if proxy != UNIX:
+                    network(proxy)
+        except ValueError as error:
+            raise ValueError(
+                f"addresses and networks of proxies between commas, such as 127.0.0.1,10.0.0.0/24, or {UNIX}: {error}"
+            ) from None
+        return value
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_begins_with_a_slash(cls, value: str) -> str:
+        path = value.strip("/")
+        if path and not all(_SEGMENT_PATTERN.fullmatch(segment) for segment in path.split("/")):
+            raise ValueError("a path of letters, digits, - . _ and ~, such as /gpus")
+        return f"/{path}" if path else ""
+
+    @field_validator("static_dir")
+    @classmethod
+    def _static_dir_is_absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else _absolute(value)
 
     @field_validator("data_dir")
     @classmethod

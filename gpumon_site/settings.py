@@ -23,6 +23,10 @@ SECRET_KEY = (
 ALLOWED_HOSTS = hosts_answered(GPU_MONITOR.allowed_hosts, GPU_MONITOR.host)
 CSRF_TRUSTED_ORIGINS = list(GPU_MONITOR.csrf_trusted_origins)
 
+# None, and not "", where there is no base path: see base_path.py, which tells Django either way.
+FORCE_SCRIPT_NAME = GPU_MONITOR.base_path or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{GPU_MONITOR.base_path}/"
+
 # daphne is not among the apps: it would bring its reactor into every command, only to replace `runserver`, in whose
 # place `manage.py serve` stands.
 INSTALLED_APPS = [
@@ -95,8 +99,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Static files are served by ServeStatic, chosen over WhiteNoise: it is asynchronous all the way, where WhiteNoise's
 # middleware is synchronous only (async_capable = False): under ASGI every request goes through a thread, and Django
 # holds each file whole in memory before it sends it. The comparison stands in docs/architecture.md.
-STATIC_URL = "/static/"
-STATIC_ROOT = GPU_MONITOR.data_dir / "static"
+STATIC_URL = f"{GPU_MONITOR.base_path}/static/"
+STATIC_ROOT = GPU_MONITOR.static_dir or GPU_MONITOR.data_dir / "static"
+# A web server in front may read them from disk, whatever the umask. (The data folder above them is closed to it.)
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 STATICFILES_DIRS = [LAYOUT.static]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
