@@ -29,7 +29,7 @@ admin: install ## Make an administrator, who logs in at /admin/ and may change s
 
 .PHONY: demo
 demo: install ## Start it with simulated GPUs, five readings a second
-	@GPU_MONITOR_TELEMETRY_PROVIDER=simulated GPU_MONITOR_POLL_INTERVAL_MS=200 exec $(BIN)/python manage.py serve
+	@exec $(BIN)/python -m gpumon_site.cli demo
 
 .PHONY: install
 install: .venv/installed ## Make the environment in .venv and install what gpumon needs to run
@@ -83,6 +83,10 @@ bench: .venv/installed-dev ## Measure what a reading and a message cost
 .PHONY: screenshots
 screenshots: .venv/installed-dev ## Take the pictures of docs/screenshots anew
 	@$(BIN)/python -m tests.screenshots
+
+.PHONY: wheel
+wheel: .venv/installed-dev ## Build the wheel that `pipx install` takes, into dist
+	@$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 
 .PHONY: lock
 lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
