@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from monitor.admin.channels import ChannelAdmin
 from monitor.admin.deliveries import DeliveryAdmin
+from monitor.admin.events import AlertEventAdmin
+from monitor.admin.gpus import SeenGpuAdmin
+from monitor.admin.rules import AlertRuleAdmin
 from monitor.admin.site_settings import SiteSettingsAdmin
 
-__all__ = ["ChannelAdmin", "DeliveryAdmin", "SiteSettingsAdmin"]
+__all__ = ["AlertEventAdmin", "AlertRuleAdmin", "ChannelAdmin", "DeliveryAdmin", "SeenGpuAdmin", "SiteSettingsAdmin"]

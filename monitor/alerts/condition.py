@@ -9,7 +9,7 @@ from monitor.alerts.choices import KINDS
 from monitor.alerts.metrics import label_of, metrics
 from monitor.alerts.rules import Rule, Which
 
-_SIGNS = {">": ">", ">=": "≥", "<": "<", "<=": "≤"}
+SIGNS = {">": ">", ">=": "≥", "<": "<", "<=": "≤"}
 
 
 def condition_of(rule: Rule) -> str:
@@ -18,21 +18,21 @@ def condition_of(rule: Rule) -> str:
     return f"{_what(rule)}{held}{_where(rule.which)}"
 
 
-def limit_of(rule: Rule) -> str:
-    """What the value is compared with: 90 °C, or slowdown temperature + 0 °C."""
+def limit_of(rule: Rule, threshold: float) -> str:
+    """A threshold of the rule in words: 90 °C, or slowdown temperature + 0 °C."""
     metric = metrics()[rule.metric]
     if not rule.relative_to:
-        return metric.text(rule.threshold)
-    sign = "−" if rule.threshold < 0 else "+"
-    return f"{label_of(f'gpu.{rule.relative_to}')} {sign} {metric.text(abs(rule.threshold))}"
+        return metric.text(threshold)
+    sign = "−" if threshold < 0 else "+"
+    return f"{label_of(f'gpu.{rule.relative_to}')} {sign} {metric.text(abs(threshold))}"
 
 
 def _what(rule: Rule) -> str:
     if rule.kind == "threshold":
         metric = metrics()[rule.metric]
         of = "" if metric.of == "gpu" else f"{'host' if metric.of == 'system' else metric.of}: "
-        back = "" if rule.clear_threshold is None else f" (back at {metric.text(rule.clear_threshold)})"
-        return f"{of}{metric.label} {_SIGNS[rule.comparator]} {limit_of(rule)}{back}"
+        back = "" if rule.clear_threshold is None else f" (back at {limit_of(rule, rule.clear_threshold)})"
+        return f"{of}{metric.label} {SIGNS[rule.comparator]} {limit_of(rule, rule.threshold)}{back}"
     if rule.kind == "stale":
         return f"no fresh reading for {_time(rule.threshold)}"
     if rule.kind == "rise":

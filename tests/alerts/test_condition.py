@@ -29,8 +29,8 @@ def words(**given: Any) -> str:
             "temperature ≥ slowdown temperature + 0 °C for 60 s",
         ),
         (
-            {**HOT, "relative_to": "slowdown_temperature_celsius", "threshold": -5},
-            "temperature ≥ slowdown temperature − 5 °C",
+            {**HOT, "relative_to": "slowdown_temperature_celsius", "threshold": -5, "clear_threshold": -8},
+            "temperature ≥ slowdown temperature − 5 °C (back at slowdown temperature − 8 °C)",
         ),
         ({**HOT, "for_seconds": 0.5}, "temperature ≥ 90 °C for 0.5 s"),
         ({**HOT, "for_seconds": 200}, "temperature ≥ 90 °C for 3 min 20 s"),

@@ -1,0 +1,28 @@
+"""GPUs that were seen: to be looked at, and to be found by the form of a rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from monitor.models import SeenGpu
+
+
+@admin.register(SeenGpu)
+class SeenGpuAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Written by the readings alone."""
+
+    list_display = ("uuid", "host", "index", "name", "last_seen_at")
+    list_filter = ("host", "name")
+    search_fields = ("uuid", "name", "host")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

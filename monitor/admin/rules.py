@@ -1,0 +1,151 @@
+"""Alert rules in the admin: the list with what each one fires at, and a form that can be tried before it is saved."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from monitor.admin.rule_actions import ACTIONS
+from monitor.admin.rule_form import OF_KINDS, AlertRuleForm, what_kinds_need
+from monitor.admin.rule_preview import preview
+from monitor.alerts.condition import condition_of
+from monitor.alerts.given import given_of
+from monitor.alerts.rules import BadRule
+from monitor.models import AlertRule
+from monitor.web import current
+from monitor.web.made_rule import make_rule
+
+
+class _IsMuted(admin.SimpleListFilter):
+    title = "muted"
+    parameter_name = "muted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        muted = Q(muted_until__gt=timezone.now())
+        return {"yes": queryset.filter(muted), "no": queryset.exclude(muted)}.get(self.value() or "", queryset)
+
+
+class _IsFiring(admin.SimpleListFilter):
+    title = "firing"
+    parameter_name = "firing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = {"yes": queryset.filter(firing_count__gt=0), "no": queryset.filter(firing_count=0)}
+        return chosen.get(self.value() or "", queryset)
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Whoever may mute but not change sees rules as texts and mutes them from the list."""
+
+    form = AlertRuleForm
+    change_form_template = "admin/monitor/alertrule/change_form.html"
+    list_display = ("name", "severity", "condition", "is_enabled", "muted", "firing")
+    list_filter = ("severity", "is_enabled", _IsFiring, _IsMuted, "kind")
+    search_fields = ("name", "metric", "gpu_name_pattern", "host_pattern")
+    ordering = ("name",)
+    actions = ACTIONS
+    autocomplete_fields = ("gpus",)
+    save_as = False
+
+    class Media:
+        css: ClassVar = {"all": ("css/admin_rule.css",)}
+        js = (
+            forms.Script("js/admin_rule.js", type="module"),
+            forms.Script("js/admin_preview.js", type="module"),
+        )
+
+    def get_fieldsets(self, request: HttpRequest, obj: AlertRule | None = None) -> Any:
+        return (
+            (None, {"fields": ("name", "is_enabled", "severity")}),
+            (
+                "When it fires",
+                {
+                    "fields": ("kind", *OF_KINDS, "for_seconds", "clear_for_seconds"),
+                    "description": what_kinds_need(),
+                },
+            ),
+            (
+                "Which GPUs",
+                {
+                    "fields": ("gpus", "gpu_indexes", "gpu_name_pattern", "host_pattern", "mig"),
+                    "description": "Those that fit everything that is given here.",
+                },
+            ),
+            ("Who is told", {"fields": ("channels", "remind_every_minutes", "muted_until", "quiet_hours")}),
+        )
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Channels are few: each with a box to tick."""
+        if db_field.name == "channels":
+            kwargs["widget"] = forms.CheckboxSelectMultiple
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        firing = Count("events", filter=Q(events__state="firing"))
+        found: QuerySet[Any] = super().get_queryset(request).prefetch_related("gpus").annotate(firing_count=firing)
+        return found
+
+    def get_urls(self) -> list[Any]:
+        trying = path("preview/", self.admin_site.admin_view(self.preview_view), name="monitor_alertrule_preview")
+        return [trying, *super().get_urls()]
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """Try the rule of a form that is not saved."""
+        return preview(self, request)
+
+    def has_mute_permission(self, request: HttpRequest) -> bool:
+        """For the actions: muting alone, or changing."""
+        return self.has_change_permission(request) or request.user.has_perm("monitor.mute_alertrule")
+
+    @admin.display(description="fires at")
+    def condition(self, rule: AlertRule) -> str:
+        """In words; of one that was written past the admin and makes no sense, why."""
+        try:
+            return condition_of(make_rule(given_of(rule)))
+        except BadRule as error:
+            return f"not judged: {error}"
+
+    @admin.display(description="muted", ordering="muted_until")
+    def muted(self, rule: AlertRule) -> str:
+        """Until when, by the server's clock."""
+        if rule.muted_until is None or rule.muted_until <= timezone.now():
+            return "no"
+        return f"until {timezone.localtime(rule.muted_until):%Y-%m-%d %H:%M}"
+
+    @admin.display(description="firing", ordering="firing_count")
+    def firing(self, rule: Any) -> str:
+        """How many alerts are open, with the way to them."""
+        if not rule.firing_count:
+            return "0"
+        events = reverse("admin:monitor_alertevent_changelist")
+        return format_html(
+            '<a href="{}?rule__id__exact={}&amp;state__exact=firing">{}</a>', events, rule.pk, rule.firing_count
+        )
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The engine of this process judges by it as soon as it is written."""
+        super().save_related(request, form, formsets, change)
+        transaction.on_commit(current.alerts_changed)
+
+    def delete_model(self, request: HttpRequest, obj: AlertRule) -> None:
+        super().delete_model(request, obj)
+        transaction.on_commit(current.alerts_changed)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        super().delete_queryset(request, queryset)
+        transaction.on_commit(current.alerts_changed)
