@@ -10,6 +10,7 @@ from gpumon_site.layout import LAYOUT
 from gpumon_site.log_format import without_traceback_of_refusals
 from gpumon_site.log_level import SERVER_PARTS, level_of_server_parts
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
+from gpumon_site.time_zone import server_time_zone
 
 GPU_MONITOR = load_config()
 prepare_data_dir(GPU_MONITOR.data_dir)
@@ -112,7 +113,7 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
-TIME_ZONE = "UTC"
+TIME_ZONE = server_time_zone()
 USE_TZ = True
 
 LOGGING: dict[str, Any] = {

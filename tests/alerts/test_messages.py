@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pytest_django import Settings
 
 from monitor.alerts.messages import LONGEST_LIST, Message, message_of
 from monitor.models import AlertEvent, Channel, Delivery
 from tests.alerts.outbox_rows import NOON, a_channel, a_rule, an_event, fire, resolve
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def utc(settings: Settings) -> None:
+    """Whatever the time zone of the machine that runs the tests."""
+    settings.TIME_ZONE = "UTC"
+
 
 HOT = {
     "summary": "GPU 3: temperature is 88 °C, above 85 °C",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import Settings
 
 from monitor.alerts import outbox
 from monitor.alerts.review import review
@@ -10,6 +11,13 @@ from monitor.models import Delivery
 from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve, told
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def utc(settings: Settings) -> None:
+    """Whatever the time zone of the machine that runs the tests."""
+    settings.TIME_ZONE = "UTC"
+
 
 FIRED, RESOLVED, REMINDER = "fired", "resolved", "reminder"
 
@@ -133,6 +141,13 @@ def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
     assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "held", {0})]
     review(now=clock.pass_by(minutes=5))
     assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "waiting", {0}), ("a", FIRED, "waiting", {1})]
+
+
+def test_quiet_hours_are_in_the_time_zone_of_the_server(settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    a_channel()
+    assert fire(a_rule(quiet_hours="Tue 21:00-22:00"), now=NOON).told_at is None
+    assert fire(a_rule(quiet_hours="Tue 12:00-13:00"), now=NOON).told_at == NOON
 
 
 def test_a_mute_set_by_now_counts_and_not_the_rule_as_the_engine_remembers_it() -> None:
