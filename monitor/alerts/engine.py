@@ -31,6 +31,7 @@ RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
 """How long this thread waits for SQLite's lock at a time: meanwhile it judges nothing."""
+NOT_JUDGED = "a reading could not be judged"
 MOST_WAITING = 600
 """Snapshots that may wait to be judged; more than that (no database at the start) and the oldest are left out."""
 
@@ -70,7 +71,7 @@ class Engine:
         self._is_restored = False
         self._prepared: object = None
         self.problems: dict[str, str] = {}
-        """What cannot be done now, and why: the database's own words."""
+        """What cannot be done now, and why. Read by others, written by this thread."""
         self._dropped: list[int] = []
         self._next_look = self._next_save = self._retry_at = 0.0
         self._next_clean: float | None = None
@@ -97,6 +98,13 @@ class Engine:
         self._waiting.append(snapshot)
         self._woken.set()
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with alerts now, for health; None while all is well."""
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping:
+            return "The thread that judges alerts has ended."
+        return "; ".join(f"{what} ({why})" for what, why in [*self.problems.items()]) or None
+
     def changed(self) -> None:
         """Rules were edited, or something was acknowledged: look now."""
         self._is_changed = True
@@ -108,10 +116,19 @@ class Engine:
         while not self._is_stopping:
             self._woken.wait(self._until_due())
             self._woken.clear()
-            self.work()
+            self._work_on()
         self._next_save = self._retry_at = 0.0
         self._write()
         connection.close()
+
+    def _work_on(self) -> None:
+        """Whatever goes wrong with one reading, the next is judged all the same: an engine that has died tells of nothing."""
+        try:
+            self.work()
+        except Exception as error:
+            if self.problems.get(NOT_JUDGED) != str(error):
+                log.exception(NOT_JUDGED)
+            self.problems[NOT_JUDGED] = str(error)
 
     def _until_due(self) -> float:
         due = self._next_look
@@ -126,6 +143,7 @@ class Engine:
             self._look()
         while self._is_restored and self._waiting:
             self._judge(self._waiting.popleft())
+            self.problems.pop(NOT_JUDGED, None)
         self._write()
 
     def _judge(self, snapshot: Snapshot) -> None:
@@ -274,8 +292,3 @@ class Engine:
 
 def _worst_first(alert: Alert) -> tuple[int, float]:
     return -SEVERITIES.index(alert.severity), alert.fired_at
-
-
-def counts(alerts: tuple[Alert, ...]) -> dict[str, int]:
-    """How many there are of each severity."""
-    return {severity: sum(alert.severity == severity for alert in alerts) for severity in SEVERITIES}

@@ -16,7 +16,7 @@ from django.utils import timezone
 from monitor.alerts.engine import RETRY_SECONDS, SAVE_SECONDS, Engine
 from monitor.alerts.store import IdleLimits
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
-from monitor.telemetry.schema import Alert, Gpu
+from monitor.telemetry.schema import Alert, Gpu, Snapshot
 from tests.servers import wait_for
 from tests.web.snapshots import gpu, host
 
@@ -354,6 +354,29 @@ def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) ->
     assert not shown.is_set()
 
 
+def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = True
+
+    def keep(_snapshot: Snapshot) -> None:
+        if broken:
+            raise RuntimeError("cannot be kept")
+
+    engine = Engine(
+        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene._tell, show=scene.shown.append, keep=keep
+    )
+    engine.start()
+    engine.offer(host(COOL))
+    wait_for(lambda: engine.problem, "the problem to be told")
+    assert engine.problem == "a reading could not be judged (cannot be kept)"
+    assert "RuntimeError: cannot be kept" in caplog.text
+    broken = False
+    engine.offer(host(COOL))
+    wait_for(lambda: engine.problem is None, "the next reading to be judged")
+    engine.stop()
+
+
 def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_it(scene: Scene) -> None:
     rule(for_seconds=0)
     told = scene._tell
@@ -370,4 +393,3 @@ def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_
     scene.goes(RETRY_SECONDS, HOT)
     assert AlertEvent.objects.count() == 1
     assert len(scene.told) == 1
-
