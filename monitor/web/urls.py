@@ -17,4 +17,5 @@ urlpatterns = [
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),
+    path("api/openapi.json", views.openapi_document, name="openapi"),
 ]

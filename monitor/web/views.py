@@ -7,6 +7,7 @@ import time
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 from django.views.decorators.cache import never_cache
 
 from monitor.telemetry.schema import Gpu, Snapshot
@@ -15,6 +16,7 @@ from monitor.web.alerts_api import Alerts, past_wanted, records
 from monitor.web.answers import json_error, json_read_only, json_response
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
+from monitor.web.openapi import openapi
 
 
 @never_cache
@@ -76,3 +78,9 @@ def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
 async def schema(request: HttpRequest) -> HttpResponse:
     """JSON Schema of everything the sockets and the API send."""
     return json_response(json_schema())
+
+
+@json_read_only
+async def openapi_document(request: HttpRequest) -> HttpResponse:
+    """This API as an OpenAPI document."""
+    return json_response(openapi(get_script_prefix().rstrip("/") or "/"))
