@@ -119,6 +119,18 @@ def test_system_metrics_leave_and_return(untouched: Server, form: Page, open_pag
     expect(watching.get_by_text("system metrics are switched off")).to_have_count(0)
 
 
+def test_another_provider_takes_over_on_an_open_page(untouched: Server, form: Page, open_page: OpenPage) -> None:
+    watching = open_page(untouched.url)
+    expect(watching.locator("#source")).to_contain_text("NVML")
+    form.get_by_label("Provider").select_option("simulated")
+    save(form)
+    expect(watching.get_by_role("article")).to_have_count(8)
+    form.get_by_label("Provider").select_option("")
+    save(form)
+    expect(watching.locator("#source")).to_contain_text("NVML")
+    expect(watching.get_by_role("article")).to_have_count(2)
+
+
 def test_a_value_of_the_environment_is_shown_and_cannot_be_changed(form: Page) -> None:
     rate = form.get_by_label("Broadcast rate")
     expect(rate).to_be_disabled()
