@@ -95,7 +95,8 @@ lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
 	@compile="build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
 	  $$compile --output-file requirements.lock requirements.txt; \
-	  $$compile --constraint requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+	  $$compile --constraint requirements.lock --output-file requirements-gunicorn.lock requirements-gunicorn.txt; \
+	  $$compile --constraint requirements-gunicorn.lock --output-file requirements-dev.lock requirements-dev.txt
 
 .venv/made:
 	@python=$$($(FIND_PYTHON)); "$$python" -m venv .venv

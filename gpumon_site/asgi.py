@@ -13,18 +13,25 @@ from gpumon_site.base_path import BasePath
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
 from gpumon_site.forwarded import TrustedProxies
 from gpumon_site.static_build import collect_if_outdated
+from gpumon_site.systemd_notify import Systemd, lifespan
 
+_systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
 django.setup(set_prefix=False)
 collect_if_outdated()
 
-from monitor.web import current, sockets  # noqa: E402 - they need Django to be set up
+from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402 - they need Django to be set up
+from monitor.web import current, sockets  # noqa: E402
 
 # Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket
 # starts the loop as well, should a server import it long before it serves.
 current.started()
 refuse_garbled_root_paths()
-_of_gpumon = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": sockets.router()})
-application = TrustedProxies(
-    BasePath(_of_gpumon, settings.GPU_MONITOR.base_path), settings.GPU_MONITOR.trusted_proxies
+_of_gpumon = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": sockets.router(),
+        "lifespan": lifespan(_systemd, pulse_of_readings()),
+    }
 )
+application = TrustedProxies(BasePath(_of_gpumon, settings.GPU_MONITOR.base_path), settings.GPU_MONITOR.trusted_proxies)

@@ -99,7 +99,7 @@ def test_every_make_target_that_makes_no_file_is_phony() -> None:
     assert set(re.findall(r"^\.PHONY: (\S+)$", text("Makefile"), re.MULTILINE)) == targets()
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-gunicorn", "requirements-dev"])
 def test_the_lock_holds_every_requirement_within_its_range_and_by_hash(name: str) -> None:
     pins = locked(f"{name}.lock")
     for requirement in requirements(f"{name}.txt"):
@@ -110,11 +110,12 @@ def test_the_lock_holds_every_requirement_within_its_range_and_by_hash(name: str
     assert all("--hash=sha256:" in block for block in blocks)
 
 
-def test_the_two_locks_agree() -> None:
-    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+def test_each_lock_agrees_with_the_one_that_holds_more() -> None:
+    assert locked("requirements.lock").items() <= locked("requirements-gunicorn.lock").items()
+    assert locked("requirements-gunicorn.lock").items() <= locked("requirements-dev.lock").items()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gunicorn.lock", "requirements-dev.lock"])
 def test_a_lock_names_no_package_index(name: str) -> None:
     assert not re.search(r"://|index-url|find-links|trusted-host", text(name))
 

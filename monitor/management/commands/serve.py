@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from gpumon_site.readings_pulse import pulse_of_readings
+from gpumon_site.systemd_notify import READY, STOPPING, Systemd
 from monitor.web import current
 from monitor.web.found import found
 
@@ -37,8 +41,18 @@ class Command(BaseCommand):
         # Imported here: daphne installs its reactor at import, which other commands have no use for.
         from daphne.endpoints import build_endpoint_description_strings
         from daphne.server import Server
+        from twisted.internet import reactor
 
+        systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
         failures: list[str] = []
+
+        def ready() -> None:
+            self._say_where(host, port)
+            systemd.tell(READY)
+            # zope's interfaces have no self
+            reactor.addSystemEventTrigger("before", "shutdown", systemd.tell, STOPPING)  # type: ignore[arg-type]
+            # Later: the event loop does not run yet.
+            reactor.callLater(0, self._keep_telling, systemd)  # type: ignore[arg-type]
 
         class ListeningServer(Server):  # type: ignore[misc]  # daphne has no types
             """Daphne's server, except that a port it cannot have is an error and not a line in the log."""
@@ -51,13 +65,16 @@ class Command(BaseCommand):
             application=import_string(settings.ASGI_APPLICATION),
             endpoints=build_endpoint_description_strings(host=host, port=port),
             server_name="gpumon",
-            ready_callable=lambda: self._say_where(host, port),
+            ready_callable=ready,
             application_close_timeout=2,
             websocket_max_message_size=MAX_MESSAGE_BYTES,
             websocket_max_frame_size=MAX_MESSAGE_BYTES,
         ).run()
         if failures:
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
+
+    def _keep_telling(self, systemd: Systemd) -> None:
+        self._telling = asyncio.ensure_future(systemd.keep_telling(pulse_of_readings()))
 
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
