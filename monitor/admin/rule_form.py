@@ -102,6 +102,9 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         for name in ("clear_for_seconds", "remind_every_minutes"):
             if name in self.fields:
                 self.fields[name].required = False
+        if "muted_until" in self.fields:
+            for part, widget in zip(("date", "time"), self.fields["muted_until"].widget.widgets, strict=True):
+                widget.attrs["aria-label"] = f"Muted until: {part}"
         if "kind" not in self.fields:
             return  # shown as texts, to somebody who may only look
         units = {metric.key: metric.unit for metric in metrics().values()}
@@ -112,7 +115,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
             widget=forms.Select(attrs=_as_data(metrics=units, counters=COUNTERS)),
         )
         self.fields["relative_to"] = forms.ChoiceField(
-            choices=_limit_choices, required=False, label="measured from", help_text=HELP["relative_to"]
+            choices=_limit_choices, required=False, label="Measured from", help_text=HELP["relative_to"]
         )
         kinds = {
             name: {"help": kind.help, "fields": kind.needs + kind.takes, "unit": _UNITS.get(name)}

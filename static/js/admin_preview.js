@@ -10,9 +10,10 @@ if (button) {
 
   const answerOf = async (form) => {
     const response = await fetch(button.formAction, { method: "POST", body: new FormData(form) });
+    if (!response.ok) throw new Error(`the server answered with status ${response.status}`);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const answer = page.querySelector("[data-preview-answer]");
-    if (!answer) throw new Error(`the server answered with status ${response.status}; are you still logged in?`);
+    if (!answer) throw new Error("log in again, in another tab");
     return answer;
   };
 

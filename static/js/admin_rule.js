@@ -39,6 +39,12 @@ if (kinds && metrics) {
     showUnits();
   };
 
+  // Django's search for GPUs (select2, made some time after the page is ready) has a field without a name.
+  const gpus = document.querySelector(".field-gpus");
+  const nameSearch = () => gpus.querySelector(".select2-search__field")?.setAttribute("aria-label", "Search for GPUs");
+  new MutationObserver(nameSearch).observe(gpus, { childList: true, subtree: true });
+  nameSearch();
+
   kinds.addEventListener("change", showFields);
   metrics.addEventListener("change", showUnits);
   showFields();

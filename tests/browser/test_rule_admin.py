@@ -1,0 +1,184 @@
+"""Alert rules in the admin, in Chromium: one is made, tried on the readings before it is saved, and fires."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.alerts.recordings import heat
+from tests.browser.axe import serious
+from tests.browser.conftest import OpenPage, start
+from tests.servers import Server, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ADD = "/admin/monitor/alertrule/add/"
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Eight simulated GPUs, no rule, one administrator."""
+    server = start(tmp_path_factory.mktemp("site"), telemetry_provider="simulated", poll_interval_ms=200)
+    server.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.all().delete()")
+    server.make_superuser()
+    wait_for(lambda: "8" in server.manage("shell", "-c", "from monitor.models import SeenGpu; print(SeenGpu.objects.count())"),
+             "the GPUs to be remembered")  # fmt: skip
+    yield server
+    server.stop()
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture
+def form(site: Server, open_page: OpenPage) -> Page:
+    """The form of a new rule."""
+    page = open_page(site.url + ADD)
+    log_in(page)
+    expect(page.get_by_role("heading", name="Add alert rule")).to_be_visible()
+    return page
+
+
+def fill_in(page: Page, *, name: str = "Warm", threshold: str = "1") -> None:
+    page.get_by_label("Name:", exact=True).fill(name)
+    page.get_by_label("Metric:").select_option("gpu.temperature_celsius")
+    page.get_by_label("Threshold:", exact=True).fill(threshold)
+
+
+def try_it(page: Page) -> None:
+    page.get_by_role("button", name="Preview").click()
+
+
+def test_a_rule_is_made_tried_and_saved_and_fires(site: Server, form: Page) -> None:
+    fill_in(form)
+    try_it(form)
+    result = form.locator("[data-preview-result]")
+    expect(result.locator(".gpumon-condition")).to_have_text(re.compile("temperature ≥ 1.°C"))
+    expect(result.locator("[data-preview-firing]")).to_contain_text("It would fire now: GPU 0")
+    expect(result.locator("[data-preview-times]")).to_contain_text(re.compile(r"It would have fired\s+8\s+times"))
+    expect(result.locator("polyline")).to_have_count(3)
+    assert form.url == site.url + ADD
+    form.get_by_role("button", name="Save", exact=True).click()
+    expect(form.get_by_text("was added successfully")).to_be_visible()
+    row = form.get_by_role("row", name="Warm")
+    expect(row).to_contain_text(re.compile("temperature ≥ 1.°C"))
+
+    def fires() -> bool:
+        form.reload()
+        return row.locator(".field-firing").inner_text() == "8"
+
+    wait_for(fires, "the saved rule to fire")
+
+
+def test_only_the_fields_that_a_kind_has_a_use_for_are_shown(form: Page) -> None:
+    metric, throttle, threshold = (
+        form.get_by_label("Metric:"),
+        form.get_by_label("Throttle:"),
+        form.locator("#id_threshold"),
+    )
+    expect(metric).to_be_visible()
+    expect(throttle).to_be_hidden()
+    metric.select_option("gpu.power_watts")
+    expect(form.locator(".field-threshold .gpumon-unit")).to_have_text("W")
+    form.get_by_label("Kind:").select_option("throttled")
+    expect(throttle).to_be_visible()
+    expect(metric).to_be_hidden()
+    expect(threshold).to_be_hidden()
+    expect(form.locator(".field-kind .help")).to_have_text("The driver lowers the clocks for the chosen reasons.")
+    form.get_by_label("Kind:").select_option("stale")
+    expect(form.locator(".field-threshold .gpumon-unit")).to_have_text("s")
+    expect(metric).to_be_hidden()
+    form.get_by_label("Kind:").select_option("threshold")
+    expect(metric).to_have_value("gpu.power_watts")
+
+
+def test_what_another_kind_had_use_for_is_not_saved_with_it(form: Page) -> None:
+    fill_in(form, name="Throttled")
+    form.get_by_label("Kind:").select_option("throttled")
+    form.get_by_label("Throttle:").select_option("thermal")
+    form.get_by_role("button", name="Save", exact=True).click()
+    expect(form.get_by_text("was added successfully")).to_be_visible()
+
+
+def test_gpus_are_found_as_you_type(form: Page) -> None:
+    box = form.locator(".field-gpus .select2-search__field")
+    box.click()
+    box.press_sequentially("H100")
+    options = form.locator(".select2-results__option[role=option]")
+    expect(options).to_have_count(8)
+    options.nth(2).click()
+    expect(form.locator(".field-gpus .select2-selection__choice")).to_contain_text("GPU 2")
+    fill_in(form)
+    try_it(form)
+    expect(form.locator("[data-preview-firing]")).to_contain_text(re.compile(r"It would fire now:\s+GPU 2: [^;]*$"))
+
+
+def test_a_recording_is_tried_and_errors_are_told_in_words(form: Page, tmp_path: Path) -> None:
+    fill_in(form, threshold="90")
+    result = form.locator("[data-preview-result]")
+    form.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 80]))
+    try_it(form)
+    expect(result).to_contain_text("4 readings of hot.jsonl")
+    expect(result.get_by_role("table").get_by_role("row")).to_have_count(2)
+    words = tmp_path / "words.txt"
+    words.write_text("just words")
+    form.get_by_label("Recording").set_input_files(words)
+    try_it(form)
+    expect(result).to_contain_text("words.txt is not a recording")
+    form.get_by_label("Threshold:", exact=True).fill("")
+    try_it(form)
+    expect(result).to_contain_text("Threshold: Needed for “A value passes a threshold”.")
+
+
+def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
+    page = open_page(site.url + ADD, java_script_enabled=False)
+    log_in(page)
+    expect(page.get_by_label("Throttle:")).to_be_visible()
+    fill_in(page)
+    with page.context.expect_page() as opened:
+        try_it(page)
+    expect(opened.value.get_by_role("heading", name="Preview")).to_be_visible()
+    expect(opened.value.locator("[data-preview-firing]")).to_contain_text("It would fire now")
+    expect(page.get_by_label("Name:", exact=True)).to_have_value("Warm")
+
+
+def test_a_preview_without_a_session_says_so(form: Page) -> None:
+    fill_in(form)
+    form.context.clear_cookies(name="sessionid")
+    try_it(form)
+    expect(form.locator("[data-preview-result]")).to_contain_text("No preview: log in again, in another tab")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_form_and_its_preview_are_for_everybody(
+    site: Server, open_page: OpenPage, scheme: str, tmp_path: Path
+) -> None:
+    page = open_page(site.url + ADD, color_scheme=scheme)
+    log_in(page)
+    fill_in(page, threshold="90")
+    page.get_by_label("Clear threshold:").fill("85")
+    page.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 87, 80, 82, 95]))
+    try_it(page)
+    expect(page.locator(".gpumon-chart svg")).to_be_visible()
+    assert serious(page) == []
+    assert page.evaluate(FITS)
+    page.goto(site.url + "/admin/monitor/alertrule/")
+    assert serious(page) == []
+
+
+def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(site.url + ADD, viewport={"width": 390, "height": 844})
+    log_in(page)
+    fill_in(page, threshold="90")
+    page.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 80]))
+    try_it(page)
+    expect(page.locator(".gpumon-chart svg")).to_be_visible()
+    assert page.evaluate(FITS)
