@@ -88,7 +88,7 @@ def settle(delivery: Delivery, error: str | None, *, now: datetime) -> None:
         )
         Channel.objects.filter(id=delivery.channel_id).update(last_error=error, last_error_at=now)
     what = f"message {delivery.message_id} to channel {delivery.channel.name}"
-    if is_over:
+    if is_over and delivery.kind != "test":
         log.error("%s is given up after %d attempts: %s", what, delivery.attempts, error)
     else:
         log.warning("%s, attempt %d: %s", what, delivery.attempts, error)
