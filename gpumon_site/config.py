@@ -109,6 +109,7 @@ class Config(BaseSettings):
     idle_held_utilization_percent: int = Field(5, ge=0, le=100)
     idle_held_minutes: int = Field(30, ge=1, le=1440)
     alert_retention_days: int = Field(90, ge=1, le=3650)
+    forbid_private_webhooks: bool = False
 
     @field_validator("host")
     @classmethod

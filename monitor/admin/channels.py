@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import MinValueValidator
@@ -180,6 +181,11 @@ def _test(channel: Channel, public_url: str) -> str | None:
         due_at=now,
         first_attempt_at=now,
     )
-    error = Sending(public_url=public_url, apprise_seconds=TEST_SECONDS).send(delivery, now=now)
+    sending = Sending(
+        public_url=public_url,
+        apprise_seconds=TEST_SECONDS,
+        forbids_private=settings.GPU_MONITOR.forbid_private_webhooks,
+    )
+    error = sending.send(delivery, now=now)
     queue.settle(delivery, error, now=timezone.now())
     return error

@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from monitor.alerts.private_addresses import FORBIDDEN, is_public
+
+_REACHING_OUT = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+"""Audit events of Python whose second argument is the address of the other side."""
 NotifyType = Literal["info", "success", "warning", "failure"]
 
 
@@ -25,6 +29,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     notify_type: NotifyType = "info"
     limit_seconds: int = 60
     """The process ends itself after that long, whatever Apprise does."""
+    forbids_private: bool = False
+    """Connect to public addresses alone, and to no proxy of the environment."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +47,7 @@ def obey(order: Order) -> Answer:
     """Find the service and, where there is a text, send it."""
     import apprise  # here, so that whoever imports Order and Answer does not load it
 
+    refused = _keep_to_public_addresses() if order.forbids_private else []
     asset = apprise.AppriseAsset(
         app_id="gpumon",
         app_desc="gpumon alerts",
@@ -65,8 +72,31 @@ def obey(order: Order) -> Answer:
     )
     if result:
         return Answer(service=name)
+    if refused:
+        return Answer(service=name, error=FORBIDDEN)
     said = list(dict.fromkeys(entry.message for entry in result.logs()))
     return Answer(service=name, error=" ".join(said) or "it did not take the message, and gave no reason")
+
+
+def _keep_to_public_addresses() -> list[object]:
+    """Refuse, for as long as this process lives, every connection to an address that is not public; gives the refused ones.
+
+    At the connection itself, whichever of Apprise's services makes it: what a name means by then is known exactly. The
+    path of a local socket, such as syslog's, is no address.
+    """
+    refused: list[object] = []
+
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if event not in _REACHING_OUT or not isinstance(given[1], tuple):
+            return
+        if not is_public(str(given[1][0])):
+            refused.append(given[1])
+            raise PermissionError(FORBIDDEN)
+
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]  # a proxy would look the name up by itself
+    sys.addaudithook(watch)
+    return refused
 
 
 def main() -> None:

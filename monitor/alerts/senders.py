@@ -14,6 +14,7 @@ from monitor.alerts.apprise_child import Answer, NotifyType, Order
 from monitor.alerts.choices import SEVERITIES
 from monitor.alerts.masking import without_secrets
 from monitor.alerts.messages import events_of, message_of
+from monitor.alerts.private_addresses import public_addresses
 from monitor.alerts.webhook_body import body_of
 from monitor.models import Channel, Delivery
 
@@ -31,6 +32,8 @@ class Sending(NamedTuple):
     """How long a receiver of webhooks may take."""
     apprise_seconds: int = 60
     """How long a service of Apprise may take."""
+    forbids_private: bool = False
+    """Whether messages go to public addresses alone."""
 
     def send(self, delivery: Delivery, *, now: datetime) -> str | None:
         """Send it once. None when it was taken, else an error without secrets. Raises nothing for what receivers do."""
@@ -47,6 +50,7 @@ class Sending(NamedTuple):
                     text=message.text,
                     notify_type=_type_of(delivery),
                     limit_seconds=self.apprise_seconds,
+                    forbids_private=self.forbids_private,
                 )
             ).error
         return None if error is None else without_secrets(error, channel.url, channel.signing_secret)
@@ -62,6 +66,7 @@ class Sending(NamedTuple):
                 message_id=str(delivery.message_id),
                 now=now,
                 whole_seconds=self.webhook_seconds,
+                lookup=public_addresses if self.forbids_private else None,
             )
         except ValueError as error:  # the secret is none
             return str(error)

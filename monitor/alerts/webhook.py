@@ -6,8 +6,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from monitor.alerts.private_addresses import Forbidden
 from monitor.alerts.signing import signature
+
+Lookup = Callable[[str, int], list[str]]
+"""From host and port to the addresses that may be connected to. Raises Forbidden, or OSError where there are none."""
 
 
 def post(
@@ -28,11 +32,13 @@ def post(
     now: datetime,
     connect_seconds: float = 5.0,
     whole_seconds: float = 15.0,
+    lookup: Lookup | None = None,
 ) -> str | None:
     """Deliver a body. None when the receiver answered with a 2xx status, else what went wrong, without the URL.
 
     `whole_seconds` is for everything up to the last header received, also where the server sends a byte now and then.
     Redirects are not followed: the next address would be told what was meant for this one. The answer's body is not read.
+    `lookup`: connect to the addresses it gives, and to no proxy, which would look the name up once more; None: as usual.
     Raises ValueError where the secret is none.
     """
     timestamp = int(now.timestamp())
@@ -45,7 +51,8 @@ def post(
     }
     _keep_addresses_out_of_the_log()
     too_late = f"The server did not answer within {whole_seconds:g} s."
-    with requests.Session() as session, _deadline(session, whole_seconds) as is_over:
+    with requests.Session() as session, _deadline(session, whole_seconds, lookup) as is_over:
+        session.trust_env = lookup is None
         try:
             answer = session.post(
                 url,
@@ -59,6 +66,8 @@ def post(
             if is_over.is_set() or isinstance(error, requests.ReadTimeout):
                 return too_late
             return _why(error, connect_seconds)
+        except Forbidden as error:
+            return str(error)
         with answer:
             # http.client takes headers that break off for whole ones, and so our own shutting of the socket.
             return too_late if is_over.is_set() else _why_refused(answer)
@@ -104,8 +113,8 @@ def _keep_addresses_out_of_the_log() -> None:
 
 
 @contextmanager
-def _deadline(session: requests.Session, seconds: float) -> Iterator[threading.Event]:
-    """Shut down the session's sockets when the time is up; the event tells so."""
+def _deadline(session: requests.Session, seconds: float, lookup: Lookup | None) -> Iterator[threading.Event]:
+    """Shut down the session's sockets when the time is up; the event tells so. `lookup` as in post."""
     sockets: list[socket.socket] = []
     is_over = threading.Event()
 
@@ -120,7 +129,7 @@ def _deadline(session: requests.Session, seconds: float) -> Iterator[threading.E
         if is_over.is_set():
             _shut(sockets[-1])
 
-    adapter = _WatchedAdapter(opened)
+    adapter = _WatchedAdapter(opened, lookup)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     timer = threading.Timer(seconds, end)
@@ -143,13 +152,34 @@ def _shut(connection: socket.socket) -> None:
 
 
 class _WatchedAdapter(HTTPAdapter):
-    """Tells of every socket that it opens."""
+    """Tells of every socket that it opens, and opens none but to the addresses of the lookup."""
 
-    def __init__(self, opened: Any) -> None:
+    def __init__(self, opened: Any, lookup: Lookup | None) -> None:
         class Watched:
+            _dns_host: str
+            port: int
+
             def _new_conn(self) -> socket.socket:
-                connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+                connection = self._connected()
                 opened(connection)
+                return connection
+
+            def _connected(self) -> socket.socket:
+                name = self._dns_host
+                if lookup is None:
+                    return self._to(name)
+                try:
+                    *others, last = lookup(name, self.port)
+                    for address in others:
+                        with suppress(urllib3.exceptions.HTTPError):
+                            return self._to(address)
+                    return self._to(last)
+                finally:
+                    self._dns_host = name  # which certificate and Host header go by
+
+            def _to(self, address: str) -> socket.socket:
+                self._dns_host = address
+                connection: socket.socket = super()._new_conn()  # type: ignore[misc]
                 return connection
 
         plain = type("Plain", (Watched, HTTPConnection), {})

@@ -28,7 +28,7 @@ class Alerting:
 
         self.recent = Recent()
         """The last minutes of readings, for trying rules on them."""
-        self.notifier = Notifier(Sending().send)
+        self.notifier = Notifier(Sending(forbids_private=config().forbid_private_webhooks).send)
         self.engine = Engine(
             limits=limits,
             retention_days=lambda: config().alert_retention_days,
