@@ -16,7 +16,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 p
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: run
 run: install ## Start the dashboard on http://127.0.0.1:5000
@@ -87,6 +87,10 @@ screenshots: .venv/installed-dev ## Take the pictures of docs/screenshots anew
 .PHONY: wheel
 wheel: .venv/installed-dev ## Build the wheel that `pipx install` takes, into dist
 	@$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+
+.PHONY: release-schema
+release-schema: .venv/installed-dev ## Keep the database of this version, for the tests of upgrades
+	@$(BIN)/python -m tests.upgrades.dump
 
 .PHONY: lock
 lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt

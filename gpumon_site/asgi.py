@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import django
@@ -20,7 +21,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
 django.setup(set_prefix=False)
 collect_if_outdated()
 
-from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402 - they need Django to be set up
+from gpumon_site.upgrade import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
+
+try:
+    prepare_server()
+except CannotStart as error:
+    logging.getLogger(__name__).critical("gpumon does not start: %s", error)
+    # The status by which gunicorn's workers say that starting them again would not help; uvicorn's own for a failed start.
+    raise SystemExit(3) from None
+
+from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402
 from monitor.web import current, sockets  # noqa: E402
 
 # Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket

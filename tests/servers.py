@@ -68,11 +68,16 @@ class Server:
 
     def start(self) -> Server:
         """Start it and wait until it listens."""
+        self.launch()
+        wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
         command = [part.format(port=self.port) for part in self._command]
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
-        wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
-        return self
+        return self.process
 
     def manage(self, *arguments: str, **variables: str) -> str:
         """What `manage.py` prints with this server's settings; fails where it fails."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from gpumon_site.readings_pulse import pulse_of_readings
 from gpumon_site.systemd_notify import READY, STOPPING, Systemd
+from gpumon_site.upgrade import CannotStart, prepare_server
 from monitor.web import current
 from monitor.web.found import found
 
@@ -32,10 +32,14 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            prepare_server()
+        except CannotStart as error:
+            raise CommandError(f"gpumon: {error}") from error
         if not get_user_model().objects.filter(is_superuser=True, is_active=True).exists():
             log.warning(
-                "nobody can log in to the admin yet: `make admin` (`manage.py createsuperuser`) makes the first administrator"
+                "nobody can log in to the admin yet: `make admin` (without a checkout: `gpumon manage createsuperuser`) makes "
+                "the first administrator"
             )
 
         # Imported here: daphne installs its reactor at import, which other commands have no use for.

@@ -1,0 +1,78 @@
+"""A database of any earlier release is brought up to date by the start of the server, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from gpumon_site.layout import BASE_DIR
+from tests.servers import Server
+from tests.upgrades.dump import ADMINISTRATOR, DATABASE, PASSWORD, SCHEMAS, count, load
+
+pytestmark = pytest.mark.slow
+
+KEPT = sorted(SCHEMAS.glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a database of this version looks like that no earlier one has touched."""
+    server = Server(tmp_path_factory.mktemp("fresh"))
+    server.manage("migrate")
+    return schema(server.data_dir / DATABASE)
+
+
+def schema(database: Path) -> dict[str, Any]:
+    """Columns and indices of each table, and what is applied; without the order in which they came."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+
+        def ask(question: str) -> list[tuple[Any, ...]]:
+            return connection.execute(question).fetchall()
+
+        found: dict[str, Any] = {"migrations": sorted(ask("SELECT app, name FROM django_migrations"))}
+        for (table,) in ask("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+            columns = sorted(
+                (name, kind, not_null, default, key)
+                for _, name, kind, not_null, default, key in ask(f"PRAGMA table_info({table})")
+            )
+            indices = sorted(
+                (is_unique, sorted(str(column) for _, _, column in ask(f"PRAGMA index_info({name})")))
+                for _, name, is_unique, *_ in ask(f"PRAGMA index_list({table})")
+            )
+            found[table] = (columns, indices)
+        return found
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.stem)
+def test_the_start_brings_it_up_to_date_and_its_administrator_still_logs_in(
+    kept: Path, fresh: dict[str, Any], tmp_path: Path
+) -> None:
+    database = tmp_path / DATABASE
+    load(kept, database)
+    events = count(database, "monitor_alertevent") if "monitor_alertevent" in kept.read_text() else 0
+    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=2).start()
+    try:
+        with requests.Session() as browser:
+            form = browser.get(f"{server.url}/admin/login/", timeout=10).text
+            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+            assert token is not None
+            who = {"username": ADMINISTRATOR, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+            answer = browser.post(f"{server.url}/admin/login/?next=/admin/", data=who, timeout=10)
+            assert (answer.status_code, answer.url) == (200, f"{server.url}/admin/")
+        assert server.get("/")[0] == 200
+    finally:
+        server.stop()
+    assert schema(database) == fresh, "a kept schema differs from a fresh one: was a migration edited that is in use?"
+    assert count(database, "monitor_alertevent") >= events
+    assert count(database, "monitor_alertrule") > 0
+
+
+def test_every_release_in_the_changelog_has_its_database_kept() -> None:
+    released = re.findall(r"^## (\d+\.\d+\.\d+)", (BASE_DIR / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert {*released} <= {path.stem for path in KEPT}

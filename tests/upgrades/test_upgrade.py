@@ -1,0 +1,143 @@
+"""What the start does with a data folder: one server has it, migrations take turns, later versions' data are left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpumon_site import __version__
+from gpumon_site.data_lock import FILE_NAME, DataDirTaken, lock_data_dir
+from tests.servers import ROOT, Server, wait_for
+from tests.upgrades.dump import DATABASE
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.at_each = [lambda: None]
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.at_each[0]()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def test_a_second_server_waits_and_is_told_which_process_has_the_folder(data_dir: Path) -> None:
+    clock = Clock()
+    with lock_data_dir(data_dir), pytest.raises(DataDirTaken, match=rf"process {os.getpid()}\) runs on .*{data_dir}"):
+        lock_data_dir(data_dir, wait_seconds=7, monotonic=clock.monotonic, sleep=clock.sleep)
+    assert 7 <= clock.now < 8
+
+
+def test_a_server_that_ends_meanwhile_leaves_the_folder_to_the_one_that_waits(data_dir: Path) -> None:
+    clock = Clock()
+    first = lock_data_dir(data_dir)
+    clock.at_each[0] = lambda: first.close() if clock.now >= 3 else None
+    with lock_data_dir(data_dir, wait_seconds=7, monotonic=clock.monotonic, sleep=clock.sleep):
+        assert 3 <= clock.now < 4
+
+
+def test_the_lock_outlives_neither_its_owner_nor_passes_to_programs_that_it_started(data_dir: Path) -> None:
+    script = (
+        "import pathlib, subprocess, sys, time; from gpumon_site.data_lock import lock_data_dir\n"
+        "lock = lock_data_dir(pathlib.Path(sys.argv[1])); child = subprocess.Popen(['sleep', '60'], stdout=2)\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script, str(data_dir)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        try:
+            owner.kill()
+            owner.wait()
+            lock_data_dir(data_dir, wait_seconds=0).close()
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["manage.py", "serve"], id="serve"),
+        pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], id="daphne"),
+        pytest.param(["-m", "uvicorn", "--port", "{port}", "gpumon_site.asgi:application"], id="uvicorn"),
+    ],
+)
+def test_a_server_refuses_the_database_of_a_later_version_in_one_line_and_leaves_it_as_it_is(
+    tmp_path: Path, command: list[str]
+) -> None:
+    server = Server(tmp_path, command=[sys.executable, *command])
+    server.manage("migrate")
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+        database.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('monitor', '9999_later', '2036-01-01')"
+        )
+        database.commit()
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(AssertionError, match="ended at its start"):
+        server.start()
+    (line,) = server.log.splitlines()
+    assert f"later version of gpumon: this one, {__version__}, does not know its migrations monitor.9999_later." in line
+    assert "restore a backup" in line
+    assert server.process is not None
+    assert server.process.returncode == (1 if "serve" in command else 3)
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_migrate_refuses_it_too(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.manage("migrate")
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+        database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('axes', '0001', '2036-01-01')")
+        database.commit()
+    with pytest.raises(AssertionError, match=r"does not know its migrations axes\.0001"):
+        server.manage("migrate")
+
+
+@pytest.mark.slow
+def test_of_two_servers_that_start_together_one_serves_and_the_other_names_it(tmp_path: Path) -> None:
+    """Both find no database at all: one makes it, and neither sees it half made."""
+    servers = [Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1) for _ in range(2)]
+    processes = [server.launch() for server in servers]
+    try:
+        wait_for(lambda: any(process.poll() is not None for process in processes), "one to give up", seconds=60)
+        loser = next(number for number, process in enumerate(processes) if process.poll() is not None)
+        winner = 1 - loser
+        assert processes[loser].returncode == 1
+        assert f"another server (process {processes[winner].pid}) runs on the data folder" in servers[loser].log
+        assert servers[winner].health()["status"] == "ok"
+        assert stat.S_IMODE((tmp_path / DATABASE).stat().st_mode) == 0o600
+    finally:
+        for server in servers:
+            server.stop()
+    assert (tmp_path / FILE_NAME).exists()
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_database_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"nothing of the kind" * 1000)
+    server = Server(tmp_path)
+    with pytest.raises(AssertionError, match="ended at its start"):
+        server.start()
+    (line,) = server.log.splitlines()
+    assert "the database cannot be used: file is not a database" in line
