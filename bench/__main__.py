@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from playwright.sync_api import Error as BrowserError
 
 from bench import (
+    alerts,
     delivery,
     delta,
     fast_tick,
@@ -42,6 +43,7 @@ def main() -> int:
         "first-load": first_load.measure,
         "main-thread": main_thread.measure,
         "many-gpus": many_gpus.measure,
+        "alerts": alerts.measure,
         "heap": lambda: heap.measure(given.minutes or 1.5),
     }
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)}; all when none is given")

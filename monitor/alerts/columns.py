@@ -66,6 +66,7 @@ class Tick:
         """How long there has been no fresh reading."""
         self._columns: dict[Any, Column] = {}
         self._selected: dict[Which, tuple[Sequence[str], Sequence[Gpu]]] = {}
+        self._processes: dict[Which, list[tuple[str, Gpu, GpuProcess]]] = {}
         self._places = places
         """Kept from tick to tick: which GPUs a rule is about changes with the GPUs and not with their values."""
         self._identity = tuple([(gpu.uuid, gpu.index, gpu.mig_mode) for gpu in snapshot.gpus])
@@ -122,13 +123,30 @@ class Tick:
 
     def processes(self, which: Which) -> list[tuple[str, Gpu, GpuProcess]]:
         """Every process of the chosen GPUs that answer, with its key."""
-        _, gpus = self.selected(which)
-        return [
-            (process_key(gpu, process), gpu, process)
-            for gpu in gpus
-            if gpu.state == "ok"
-            for process in gpu.processes or ()
-        ]
+        found = self._processes.get(which)
+        if found is None:
+            _, gpus = self.selected(which)
+            found = self._processes[which] = [
+                (process_key(gpu, process), gpu, process)
+                for gpu in gpus
+                if gpu.state == "ok"
+                for process in gpu.processes or ()
+            ]
+        return found
+
+    def process_metric(self, field: str, which: Which) -> Column:
+        """A metric of the processes on the GPUs."""
+        key = ("process", field, which)
+        column = self._columns.get(key)
+        if column is None:
+            found = self.processes(which)
+            column = self._columns[key] = Column(
+                [key for key, _, _ in found],
+                [getattr(process, field) for _, _, process in found],
+                [gpu for _, gpu, _ in found],
+                [process for _, _, process in found],
+            )
+        return column
 
 
 def process_key(gpu: Gpu, process: GpuProcess) -> str:
@@ -145,13 +163,7 @@ def _threshold(tick: Tick, rule: Rule, _memory: Memory) -> Column:
             return tick.distance(metric.field, rule.relative_to, rule.which)
         return tick.metric(metric.field, rule.which)
     if metric.of == "process":
-        found = tick.processes(rule.which)
-        return Column(
-            [key for key, _, _ in found],
-            [getattr(process, metric.field) for _, _, process in found],
-            [gpu for _, gpu, _ in found],
-            [process for _, _, process in found],
-        )
+        return tick.process_metric(metric.field, rule.which)
     if metric.of == "system":
         system = tick.snapshot.system
         return Column([HOST], [None if system is None else getattr(system, metric.field)])
