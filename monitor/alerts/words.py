@@ -113,7 +113,7 @@ def _gpu_count_fell(change: Change, tick: Tick) -> Told:
     count, most = change.column.details[change.place]
     return Told(
         f"{tick.snapshot.host}: {count} GPU{'' if count == 1 else 's'} instead of {most}",
-        "If the others were taken out on purpose, save this rule anew: it then counts from what is there.",
+        "If the others were taken out on purpose, switch this rule off and on again: it then counts from what is there.",
         float(count),
         float(most),
         "health.gpu_count",
