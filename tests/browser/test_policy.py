@@ -13,7 +13,7 @@ from tests.servers import Server
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}"])
+@pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}", "/alerts"])
 def test_what_a_page_loads_is_its_own_and_kept_for_ever(demo: Server, open_page: OpenPage, path: str) -> None:
     page = open_page("about:blank")
     answers: list[Response] = []
@@ -32,7 +32,7 @@ def test_what_a_page_loads_is_its_own_and_kept_for_ever(demo: Server, open_page:
     assert "unsafe" not in document.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}", "/gpu/GPU-nowhere"])
+@pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}", "/gpu/GPU-nowhere", "/alerts"])
 def test_no_page_has_script_or_style_in_it(demo: Server, path: str) -> None:
     html = demo.get(path.format(uuid=demo.json("/api/snapshot")["gpus"][0]["uuid"]))[1]
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", html) == []

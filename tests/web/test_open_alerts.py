@@ -6,9 +6,18 @@ import json
 
 import pytest
 
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 from monitor.web.gpu_page import GpuPage
-from monitor.web.open_alerts import against_of, by_gpu, count_by_severity, counted_in_words, in_a_few_words, periods_of
+from monitor.web.live_pieces import LivePieces
+from monitor.web.open_alerts import (
+    against_of,
+    by_gpu,
+    count_by_severity,
+    counted_in_words,
+    in_a_few_words,
+    open_alerts_part,
+    periods_of,
+)
 from monitor.web.overview import title_of
 from tests.web.snapshots import alert, gpu, host
 
@@ -88,3 +97,18 @@ def test_the_title_of_a_gpus_page_leads_with_its_own_alerts_only() -> None:
 def test_charts_are_told_since_when_alerts_hold() -> None:
     assert json.loads(periods_of([alert(7)])) == [["00000000-0000-4000-8000-000000000007", 928.0, "critical"]]
     assert periods_of([]) == ""
+
+
+def test_what_comes_from_outside_is_escaped_in_the_list() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    html = open_alerts_part(host(gpu(5), alerts=(alert(detail=evil, summary=evil, rule=evil),)), LivePieces()).draw()
+    assert "<img" not in html
+    assert html.count("&lt;img") == 4  # in the summary, once more for the dialog, in the rule and in the detail
+
+
+def test_the_list_is_drawn_anew_when_an_alert_comes_goes_or_is_acknowledged_and_not_as_time_goes_on() -> None:
+    def key(*alerts: Alert, time: float = 1000.0) -> object:
+        return open_alerts_part(host(gpu(5), alerts=alerts, time=time), LivePieces()).key
+
+    assert key(alert()) == key(alert(), time=1001.0)
+    assert len({key(), key(alert()), key(alert(), alert(2)), key(alert(**QUIET))}) == 4
