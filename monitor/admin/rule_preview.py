@@ -110,7 +110,7 @@ def _snapshots(uploaded: UploadedFile[Any] | None) -> Iterator[Snapshot]:
     if uploaded.size is None or uploaded.size > MOST_UPLOADED_BYTES:
         raise BadRecording(
             f"{uploaded.name} is too large: at most {MOST_UPLOADED_BYTES >> 20} MiB are taken here.",
-            "Cut it with `head -n 5000`, or use `manage.py alerts check FILE`, which takes any size.",
+            "Cut it with `head -n LINES`, or use `manage.py alerts check FILE`, which takes any size.",
         )
     assert uploaded.file is not None
     # The file behind the upload: Django's own wrapper begins anew when it is iterated.

@@ -60,7 +60,6 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     ordering = ("name",)
     actions = ACTIONS
     autocomplete_fields = ("gpus",)
-    save_as = False
 
     class Media:
         css: ClassVar = {"all": ("css/admin_rule.css",)}
