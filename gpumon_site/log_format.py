@@ -1,8 +1,10 @@
-"""How a log record looks: always one line, so that what a client sends can never pass for a record of ours."""
+"""How a log record looks: one line, and nothing a terminal obeys, so that what others send never passes for a record of ours."""
 
 from __future__ import annotations
 
 import logging
+
+from monitor.telemetry.plain_text import visible
 
 
 def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
@@ -23,4 +25,4 @@ class OneLineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        return " | ".join(line for line in super().format(record).splitlines() if line)
+        return " | ".join(visible(line) for line in super().format(record).splitlines() if line)

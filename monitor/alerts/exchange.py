@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ def _text(name: str, value: Any) -> str:
         raise ValueError(f"{len(value)} characters are too long: it takes {longest}")
     if "\0" in value:
         raise ValueError("holds a null character, which no database keeps")
+    if re.search(r"[\ud800-\udfff]", value):
+        raise ValueError("holds half a character (\\ud800 to \\udfff), which no database keeps")
     return value
 
 

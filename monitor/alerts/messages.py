@@ -13,6 +13,7 @@ from monitor import formats
 from monitor.alerts.choices import SEVERITIES
 from monitor.alerts.metrics import label_of, metrics, text_of
 from monitor.models import AlertEvent, Delivery
+from monitor.telemetry.plain_text import plain
 
 LONGEST_LIST = 20
 """A message names so many alerts one by one and counts the others."""
@@ -27,7 +28,15 @@ class Message(NamedTuple):
 
 
 def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
-    """The words of a delivery. `public_url` is where the dashboard is reached, for a link; without one there is none."""
+    """The words of a delivery. `public_url` is where the dashboard is reached, for a link; without one there is none.
+
+    Without control characters: people name rules and channels as they like, and the title becomes the subject of a mail.
+    """
+    title, text = _worded(delivery, now, public_url)
+    return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")))
+
+
+def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Message:
     if delivery.kind == "test":
         title = f"Test of the channel {delivery.channel.name}"
         return Message(title, _with_link("gpumon can reach you here. Alerts come by the same way.", public_url))

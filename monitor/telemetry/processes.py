@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from monitor.telemetry.cgroups import Membership, membership
+from monitor.telemetry.plain_text import plain
 from monitor.telemetry.schema import Gpu, GpuProcess, Notice
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC
@@ -40,8 +41,6 @@ _COMMAND_BYTES = 4096
 """A command line may be megabytes long, and goes to every viewer."""
 _STAT_BYTES = 4096
 """Far above 52 numbers and a name of 64 bytes at most."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, line separators, and the marks that turn the direction of the text around them."""
 _DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
 _NOTICE = Notice(
     code="pid_namespace",
@@ -207,12 +206,12 @@ class ProcessTable:
 
     def _read_facts(self, pid: int, known: _Known, stat: _Stat, now: float) -> None:
         known.read_at = now
-        known.name = _clean(stat.comm) or "?"
+        known.name = plain(stat.comm) or "?"
         try:
             known.user = _user_name(os.stat(f"{self._proc}/{pid}").st_uid)
             with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
                 data = file.read(_COMMAND_BYTES + 1)
-            words = _clean(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+            words = plain(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
             if len(data) > _COMMAND_BYTES:
                 words += "…"
             if words:
@@ -301,11 +300,6 @@ def _is_anothers(pid: int) -> bool:
 def _user_name(uid: int) -> str:
     try:
         # Python hands odd bytes on as lone surrogates, which no encoder takes.
-        return _clean(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
+        return plain(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
     except KeyError:
         return str(uid)
-
-
-def _clean(text: str) -> str:
-    """Without control characters, which would garble a terminal, a log or a table."""
-    return _CONTROL.sub(" ", text).strip()

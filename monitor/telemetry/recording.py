@@ -10,6 +10,7 @@ from typing import IO
 
 import msgspec
 
+from monitor.telemetry.plain_text import with_plain_texts
 from monitor.telemetry.providers.base import Explained
 from monitor.telemetry.schema import Reading
 
@@ -77,7 +78,7 @@ def read_file(file: IO[bytes], *, name: str) -> tuple[Header, Iterator[Reading]]
     if header.gpumon_recording != VERSION:
         file.close()
         raise BadRecording(f"{name} is a recording of version {header.gpumon_recording}, not {VERSION}.", _MAKE_ONE)
-    return header, _readings(file, name)
+    return with_plain_texts(header), _readings(file, name)
 
 
 def _readings(file: IO[bytes], name: str) -> Iterator[Reading]:
@@ -86,7 +87,7 @@ def _readings(file: IO[bytes], name: str) -> Iterator[Reading]:
         try:
             for line in file:
                 number += 1
-                yield decoder.decode(line)
+                yield with_plain_texts(decoder.decode(line))
         except (*_NOT_DECODED, OSError) as error:
             mend = f"Leave the line out (`sed -i {number}d {shlex.quote(name)}`), or m{_MAKE_ONE[1:]}"
             raise BadRecording(f"{name}, line {number}, is not a reading: {error}.", mend) from error

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from monitor.telemetry import wire
+from monitor.telemetry.plain_text import with_plain_texts
 from monitor.telemetry.processes import ProcessTable, without_commands
 from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.providers.base import Options, Provider, ProviderFailed
@@ -75,6 +76,7 @@ class Sampler:
         reading = self._provider.read(now)
         if self._processes is None:
             return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
+        reading = with_plain_texts(reading)
         gpus = self._processes.describe(reading.gpus, now)
         if idle := self._idle.let_go(gpus, now, is_watched=is_watched):
             return wire.StartOver(unattached=(*alone, *idle))

@@ -15,6 +15,7 @@ from gpumon_site.log_level import set_log_level
 from gpumon_site.static_build import build_id
 from monitor.alerts.recent import Recent
 from monitor.live.running import Live
+from monitor.telemetry.plain_text import plain
 from monitor.telemetry.providers.base import Options
 from monitor.web.alerting import Alerting
 from monitor.web.cards import IdleLimits
@@ -90,7 +91,7 @@ def live() -> Live:
     in_force = config()
     running = Live(
         options_of(in_force),
-        host=socket.gethostname(),
+        host=plain(socket.gethostname()),
         timeout_seconds=in_force.sampler_timeout_ms / 1000,
         max_rate_hz=in_force.ws_max_rate_hz,
         with_system_metrics=in_force.enable_system_metrics,

@@ -7,6 +7,7 @@ import socket
 import time
 
 from monitor.live.hub import Hub
+from monitor.telemetry.plain_text import plain
 from monitor.telemetry.schema import Snapshot
 
 LONGEST_SECONDS = 2.0
@@ -23,4 +24,4 @@ async def first_snapshot(hub: Hub) -> Snapshot:
     deadline = time.monotonic() + LONGEST_SECONDS
     while not has_news(hub.latest) and time.monotonic() < deadline:  # noqa: ASYNC110 - set in another thread
         await asyncio.sleep(_STEP_SECONDS)
-    return hub.latest or Snapshot(host=socket.gethostname(), seq=0, time=time.time())
+    return hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())

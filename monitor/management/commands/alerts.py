@@ -22,6 +22,7 @@ from monitor.alerts.recorded import snapshots_of
 from monitor.alerts.rules import BadRule, Rule
 from monitor.models import AlertRule
 from monitor.telemetry import recording
+from monitor.telemetry.plain_text import visible
 from monitor.telemetry.recording import BadRecording
 from monitor.web import current
 from monitor.web.made_rule import make_rule
@@ -62,7 +63,7 @@ class Command(BaseCommand):
         try:
             do(options)
         except BadFile as error:
-            problems = "\n".join(f"  {problem}" for problem in error.problems)
+            problems = "\n".join(f"  {visible(problem)}" for problem in error.problems)
             raise CommandError(
                 f"{options.get('rules') or options['file']}:\n{problems}", returncode=COULD_NOT
             ) from error
@@ -122,7 +123,7 @@ class Command(BaseCommand):
         would = "would be " if options["dry_run"] else ""
         for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
             for name in names:
-                self.stdout.write(f"{would}{what}: {name}")
+                self.stdout.write(f"{would}{what}: {visible(name)}")
         self.stdout.write(f"{len(plan.unchanged)} as before")
 
 
@@ -131,7 +132,8 @@ def line_of(event: Event) -> str:
     at = event.fired_at if event.resolved_at is None else event.resolved_at
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     what = "fired" if event.resolved_at is None else "resolved"
-    return f"{time}  {what:<8}  {event.rule.severity:<8}  {event.rule.name}: {event.summary}{_how_it_ended(event)}"
+    told = f"{event.rule.name}: {event.summary}{_how_it_ended(event)}"
+    return f"{time}  {what:<8}  {event.rule.severity:<8}  {visible(told)}"
 
 
 def _how_it_ended(event: Event) -> str:

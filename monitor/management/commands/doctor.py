@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from monitor.telemetry.diagnosis import Finding, examine
+from monitor.telemetry.plain_text import visible
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.schema import Snapshot
@@ -89,6 +90,6 @@ class Command(BaseCommand):
             self._tell(Finding("note", notice.text, notice.fix))
 
     def _tell(self, finding: Finding) -> None:
-        self.stdout.write(f"  {MARKS[finding.level]} {finding.text}")
+        self.stdout.write(f"  {MARKS[finding.level]} {visible(finding.text)}")
         if finding.fix:
-            self.stdout.write(f"    → {finding.fix}")
+            self.stdout.write(f"    → {visible(finding.fix)}")
