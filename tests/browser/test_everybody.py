@@ -13,7 +13,13 @@ from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATHS = {"cards": "/", "tiles": "/?layout=tiles", "GPU page": "/gpu/{uuid}", "alerts": "/alerts", "not found": "/gpu/GPU-nowhere"}
+PATHS = {
+    "cards": "/",
+    "tiles": "/?layout=tiles",
+    "GPU page": "/gpu/{uuid}",
+    "alerts": "/alerts",
+    "not found": "/gpu/GPU-nowhere",
+}
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
 
