@@ -1,0 +1,39 @@
+"""Chromium as in tests/browser, and the command lines of the servers that deploy/ is made for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import browser, open_page  # noqa: F401 - fixtures
+from tests.servers import ROOT, Server, wait_for
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn" / "gunicorn.conf.py")]
+COMMANDS = {"daphne": None, "gunicorn": GUNICORN}
+"""None: `manage.py serve`, which runs daphne."""
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """`start_server("gunicorn", base_path="/gpus")`: with simulated GPUs, answering, its static files in a folder that others
+    may read. Open to all, but for what the admin asks a login for.
+    """
+    started = []
+
+    def start(kind: str, **settings: object) -> Server:
+        folder: Path = tmp_path_factory.mktemp(kind)
+        given = {"telemetry_provider": "simulated", "poll_interval_ms": 200, "auth": "none"}
+        server = Server(folder, None, COMMANDS[kind], **{**given, **settings})
+        started.append(server)
+        server.start()
+        wait_for(lambda: server.get("/api/health")[0] == 200, f"the first reading; the log:\n{server.log}")
+        return server
+
+    yield start
+    for server in started:
+        server.stop()

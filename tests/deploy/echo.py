@@ -1,0 +1,38 @@
+"""An ASGI application that answers who it thinks asks, behind the project's own layers: for what nginx and a server make of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from gpumon_site.base_path import BasePath
+from gpumon_site.forwarded import PROXY, TrustedProxies
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """The client's address, the scheme, the host, the path and whether a trusted proxy told them, as JSON."""
+    if scope["type"] == "lifespan":
+        return
+    told = {
+        "client": scope["client"][0],
+        "scheme": scope.get("scheme", "ws"),  # daphne leaves it out for sockets
+        "host": dict(scope["headers"])[b"host"].decode(),
+        "path": scope["path"],
+        "by_proxy": scope[PROXY],
+        "headers": sorted(name.decode() for name, _ in scope["headers"]),
+    }
+    text = json.dumps(told)
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": text})
+        await send({"type": "websocket.close"})
+        return
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(text)).encode())]}
+    )
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+application = TrustedProxies(BasePath(echo, ""), os.environ["GPU_MONITOR_TRUSTED_PROXIES"].split(","))
