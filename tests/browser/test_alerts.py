@@ -356,6 +356,27 @@ def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
     assert page.evaluate("tones") == 2
 
 
+def test_a_hidden_tab_which_has_no_socket_tells_all_the_same(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(f"{calm.url}/alerts", init=STUBS))
+    page.get_by_role("button", name="Notifications: off").click()
+    expect(page.get_by_role("button", name="Notifications: on")).to_be_visible()
+    page.clock.install()
+    with page.expect_response(re.compile("/api/alerts")):
+        page.reload()
+    live(page)
+    page.evaluate("Notification.permission = 'granted'")
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { get: () => true }); document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    heat(driver, 1)
+    alert = opened(calm)
+    page.clock.fast_forward(16_000)
+    until(page, "told.length > 0")
+    assert [each["tag"] for each in page.evaluate("told")] == [alert]
+
+
 def test_nobody_is_asked_or_told_who_did_not_switch_it_on(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
@@ -407,4 +428,4 @@ def test_printed_there_is_no_button(calm: Server, driver: FakeDriver, open_page:
     heat(driver, 1)
     expect(page.locator("#open-alerts article")).to_have_count(1)
     page.emulate_media(media="print")
-    assert page.get_by_role("button").count() == 0
+    assert page.get_by_role("main").get_by_role("button").count() == 0
