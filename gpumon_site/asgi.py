@@ -11,14 +11,17 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from gpumon_site.base_path import BasePath
+from gpumon_site.daphne_access_log import hide_queries
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
 from gpumon_site.forwarded import TrustedProxies
+from gpumon_site.request_id import RequestIds
 from gpumon_site.static_build import collect_if_outdated
 from gpumon_site.systemd_notify import Systemd, lifespan
 
 _systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
 django.setup(set_prefix=False)
+logging.captureWarnings(True)  # else Python writes them in two lines of its own
 collect_if_outdated()
 
 from gpumon_site.upgrade import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
@@ -37,6 +40,7 @@ from monitor.web import current, sockets  # noqa: E402
 # starts the loop as well, should a server import it long before it serves.
 current.started()
 refuse_garbled_root_paths()
+hide_queries()
 _of_gpumon = ProtocolTypeRouter(
     {
         "http": get_asgi_application(),
@@ -44,4 +48,7 @@ _of_gpumon = ProtocolTypeRouter(
         "lifespan": lifespan(_systemd, pulse_of_readings()),
     }
 )
-application = TrustedProxies(BasePath(_of_gpumon, settings.GPU_MONITOR.base_path), settings.GPU_MONITOR.trusted_proxies)
+_of_base_path = BasePath(_of_gpumon, settings.GPU_MONITOR.base_path)
+application = TrustedProxies(
+    RequestIds(_of_base_path, logs_access=settings.GPU_MONITOR.access_log), settings.GPU_MONITOR.trusted_proxies
+)

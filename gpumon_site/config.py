@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from gpumon_site.forwarded import UNIX, network
 
 from gpumon_site.layout import LAYOUT
+from monitor.telemetry.log_lines import LogFormat
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def _absolute(path: Path) -> Path:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
+Format = Annotated[LogFormat, BeforeValidator(_lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 ProviderName = Annotated[
     Literal["pynvml", "nvidia_smi", "nvtop", "simulated", "replay"] | None, BeforeValidator(_provider_name)
@@ -87,6 +89,8 @@ class Config(BaseSettings):
     poll_interval_ms: int = Field(1000, ge=100, le=60_000)
     ws_max_rate_hz: int = Field(5, ge=1, le=30)
     log_level: LogLevel = "INFO"
+    log_format: Format = "text"
+    access_log: bool = False
     enable_system_metrics: bool = True
     telemetry_provider: ProviderName = None
     host: str = "127.0.0.1"
@@ -193,6 +197,11 @@ class Config(BaseSettings):
         config = self.model_copy(update=values)
         config._sources = {**self._sources, **dict.fromkeys(values, "admin")}
         return config
+
+    def secret_values(self, *, and_also: str) -> tuple[str, ...]:
+        """Every secret among the settings, with this one, to keep them out of the log."""
+        given = (getattr(self, name) for name in type(self).model_fields)
+        return (and_also, *(value.get_secret_value() for value in given if isinstance(value, SecretStr)))
 
     def settings_in_force(self) -> list[Setting]:
         """Every setting with its value and where it came from, for /api/config."""

@@ -7,8 +7,7 @@ from typing import Any
 from gpumon_site.config import load_config
 from gpumon_site.hosts import hosts_answered
 from gpumon_site.layout import LAYOUT
-from gpumon_site.log_format import without_traceback_of_refusals
-from gpumon_site.log_level import SERVER_PARTS, level_of_server_parts
+from gpumon_site.log_format import logging_config
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
 from gpumon_site.time_zone import server_time_zone
 
@@ -116,20 +115,4 @@ USE_I18N = False
 TIME_ZONE = server_time_zone()
 USE_TZ = True
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"one_line": {"()": "gpumon_site.log_format.OneLineFormatter"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "one_line",
-            "filters": [without_traceback_of_refusals],
-        }
-    },
-    "root": {"handlers": ["console"], "level": GPU_MONITOR.log_level},
-    "loggers": {
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        **{name: {"level": level_of_server_parts(GPU_MONITOR.log_level)} for name in SERVER_PARTS},
-    },
-}
+LOGGING = logging_config(GPU_MONITOR.log_format, GPU_MONITOR.log_level, GPU_MONITOR.secret_values(and_also=SECRET_KEY))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from monitor.web.account import Login
+
 admin.site.site_header = admin.site.site_title = "gpumon"
 admin.site.index_title = "Administration"
 
 urlpatterns = [
+    path("admin/login/", Login.as_view()),  # one page takes passwords, wherever one comes from
     path("admin/", admin.site.urls),
     path("", include("monitor.web.urls")),
 ]

@@ -7,6 +7,7 @@ is an element's whole content, drawn by its template, and only when its key diff
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.live.points import Columns, Series
+from monitor.telemetry.redaction import without_details
 from monitor.telemetry.schema import Snapshot
 
 
@@ -65,6 +67,12 @@ class View(NamedTuple):
     pieces: Callable[[Snapshot], Pieces]
     gpu: str | None = None
     """UUID of the GPU whose charts the page shows; None for the sparklines of all."""
+    has_details: bool = True
+    """Whether it says who runs what; the same page without is another view, for people who are not known."""
+
+    def without_details(self) -> View:
+        """The same page for people who may not know who runs what."""
+        return self._replace(name=f"{self.name} without details", has_details=False)
 
 
 class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,13 +171,20 @@ class Frame:
         self._minute, self._quarter = minute, quarter
         self._minute_to, self._quarter_to = minute.newest, quarter.newest
         self._drawn: dict[str, _Drawn] = {}
-        self._feed: str | None = None
+        self._feeds: dict[bool, str] = {}
 
-    def feed(self) -> str:
-        """The snapshot as JSON, for `/ws/gpu`."""
-        if self._feed is None:
-            self._feed = _encoder.encode(self.snapshot).decode()
-        return self._feed
+    @functools.cached_property
+    def _without_details(self) -> Snapshot:
+        return without_details(self.snapshot)
+
+    def _of(self, *, has_details: bool) -> Snapshot:
+        return self.snapshot if has_details else self._without_details
+
+    def feed(self, *, has_details: bool = True) -> str:
+        """The snapshot as JSON, for `/ws/gpu`; with or without who runs what."""
+        if has_details not in self._feeds:
+            self._feeds[has_details] = _encoder.encode(self._of(has_details=has_details)).decode()
+        return self._feeds[has_details]
 
     def page(self, view: View, seen: int) -> str:
         """The message for a page that has frame `seen`: what changed since, or everything."""
@@ -187,7 +202,7 @@ class Frame:
     def _draw(self, view: View) -> _Drawn:
         if view.name not in self._drawn:
             before = self._previous._drawn.get(view.name) if self._previous else None
-            self._drawn[view.name] = _Drawn(view.pieces(self.snapshot), before)
+            self._drawn[view.name] = _Drawn(view.pieces(self._of(has_details=view.has_details)), before)
         return self._drawn[view.name]
 
     def _points(self, view: View, before: Frame | None) -> Columns:

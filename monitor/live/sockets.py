@@ -6,21 +6,16 @@ These are plain ASGI applications, without a consumer class around them: that la
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import msgspec
 
 from monitor.live.backpressure import flow_of
+from monitor.live.door import ENDED, OPEN_DOOR, Door, Guest, Receive, Refusal, Scope, Send, refuse
 from monitor.live.frames import Frame, View
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
 """Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne lets an application use no
@@ -49,16 +44,20 @@ Payload = Callable[[Frame, int], str]
 Hear = Callable[[str, Pace], None]
 
 
-async def serve(hub: Hub, kind: str, receive: Receive, send: Send, *, payload: Payload, hear: Hear, pace: Pace) -> None:
-    """Accept the socket, then deliver frames and listen until one side closes it."""
+async def serve(
+    hub: Hub, kind: str, receive: Receive, send: Send, *, payload: Payload, hear: Hear, pace: Pace, guest: Guest
+) -> None:
+    """Accept the socket, then deliver frames and listen until one side closes it or the guest may stay no longer."""
     await send({"type": "websocket.accept"})
     hub.join(kind)
     delivery = asyncio.ensure_future(_deliver(hub, send, payload, pace))
     listening = asyncio.ensure_future(_listen(receive, hear, pace))
     try:
-        await asyncio.wait((delivery, listening), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((delivery, listening, guest.ended), return_when=asyncio.FIRST_COMPLETED)
         if listening.done() and isinstance(closing := listening.exception(), Closing):
             await send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+        elif guest.ended.done() and not listening.done():
+            await send({"type": "websocket.close", "code": ENDED, "reason": guest.ended.result()})
     finally:
         hub.leave(kind)
         for task in (delivery, listening):
@@ -134,34 +133,41 @@ def _hear_nothing(_text: str, _pace: Pace) -> None:
     raise Closing(UNSUPPORTED_DATA, "this socket only sends")
 
 
-async def _refuse(receive: Receive, send: Send) -> None:
-    """Answer the handshake with 403."""
-    await receive()
-    await send({"type": "websocket.close"})
-
-
-def gpu_feed(hub: Callable[[], Hub], origins: Origins) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def gpu_feed(
+    hub: Callable[[], Hub], origins: Origins, door: Door = OPEN_DOOR
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """`/ws/gpu`: each snapshot as JSON. `?hz=` lowers the rate. Programs without an Origin header are let in."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if not origins.allow(scope, without_origin=True):
-            await _refuse(receive, send)
-            return
         await receive()
+        if not origins.allow(scope, without_origin=True):
+            await refuse(scope, send, Refusal(403, "This page is not of this site."))
+            return
         pace = Pace()
         if (hz := _query(scope, "hz")) is not None:
             try:
                 pace.seconds = _pace(float(hz))
-            except ValueError:
-                await send({"type": "websocket.close"})
+            except ValueError as error:
+                await refuse(scope, send, Refusal(403, f"{error}"))
                 return
-        await serve(hub(), "gpu", receive, send, payload=lambda frame, _: frame.feed(), hear=_hear_feed, pace=pace)
+        guest = await door.let_in(scope, takes_tokens=True)
+        if isinstance(guest, Refusal):
+            await refuse(scope, send, guest)
+            return
+
+        def payload(frame: Frame, _seen: int) -> str:
+            return frame.feed(has_details=guest.sees_details)
+
+        try:
+            await serve(hub(), "gpu", receive, send, payload=payload, hear=_hear_feed, pace=pace, guest=guest)
+        finally:
+            door.leave(guest)
 
     return app
 
 
 def dashboard(
-    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], View | None]
+    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], View | None], door: Door = OPEN_DOOR
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """`/ws/dashboard?view=`: fragments and chart points for the pages, which are of this site.
 
@@ -169,16 +175,26 @@ def dashboard(
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
         view = view_named(_query(scope, "view") or "")
         if view is None or not origins.allow(scope, without_origin=False):
-            await _refuse(receive, send)
+            await refuse(scope, send, Refusal(403, "There is no such page, or this one is not of this site."))
             return
+        guest = await door.let_in(scope, takes_tokens=False)
+        if isinstance(guest, Refusal):
+            await refuse(scope, send, guest)
+            return
+        shown = view if guest.sees_details else view.without_details()
 
         def payload(frame: Frame, seen: int) -> str:
-            return frame.page(view, seen)
+            return frame.page(shown, seen)
 
-        await receive()
-        await serve(hub(), "dashboard", receive, send, payload=payload, hear=_hear_nothing, pace=Pace())
+        try:
+            await serve(
+                hub(), "dashboard", receive, send, payload=payload, hear=_hear_nothing, pace=Pace(), guest=guest
+            )
+        finally:
+            door.leave(guest)
 
     return app
 

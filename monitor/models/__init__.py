@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from monitor.models.api_tokens import ApiToken
 from monitor.models.channels import Channel, Delivery
 from monitor.models.events import AlertEvent
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
 
-__all__ = ["AlertEvent", "AlertRule", "AlertState", "Channel", "Delivery", "SeenGpu", "SiteSettings"]
+__all__ = ["AlertEvent", "AlertRule", "AlertState", "ApiToken", "Channel", "Delivery", "SeenGpu", "SiteSettings"]

@@ -94,10 +94,13 @@ def _cursor_of(text: str) -> tuple[datetime, UUID] | None:
 
 
 class PastAlert:
-    """An event in its row."""
+    """An event in its row. `has_details`: whether it may name users and commands, and who did something about it."""
 
-    def __init__(self, event: AlertEvent) -> None:
+    def __init__(self, event: AlertEvent, *, has_details: bool) -> None:
         self.event = event
+        self.detail = event.detail if has_details else ""
+        self.note = event.note if has_details else ""
+        self._has_details = has_details
         self.metric = event.metric or None
         self.against = against_of(self.metric, event.value, event.threshold, event.summary)
         self.value = _text(event.metric, event.value)
@@ -109,6 +112,8 @@ class PastAlert:
     @property
     def acknowledged_by(self) -> str:
         """The name of who did; an account that is gone has none."""
+        if not self._has_details:
+            return "somebody"
         user = self.event.acknowledged_by
         return "an account that is gone" if user is None else user.get_username()
 
@@ -144,18 +149,18 @@ class History(NamedTuple):
     gpus: list[Choice]
 
 
-def history(wanted: Wanted) -> History | None:
+def history(wanted: Wanted, *, has_details: bool) -> History | None:
     """The page that is asked for. None where the database does not answer, which is logged."""
     try:
-        return _history(wanted)
+        return _history(wanted, has_details=has_details)
     except DatabaseError as error:
         log.warning("the history of alerts cannot be read now: %s", error)
         return None
 
 
-def _history(wanted: Wanted) -> History:
+def _history(wanted: Wanted, *, has_details: bool) -> History:
     events = AlertEvent.objects.select_related("acknowledged_by")
-    found = _filtered(events, wanted)
+    found = _filtered(events, wanted, has_details=has_details)
     page = found
     if wanted.before is not None:
         at, last = wanted.before
@@ -174,7 +179,7 @@ def _history(wanted: Wanted) -> History:
         by_day = of_days.annotate(day=TruncDate("fired_at", tzinfo=UTC)).values_list("day").annotate(Count("id"))
         counts = dict(by_day)
     return History(
-        [Day(day, counts[day], [PastAlert(event) for event in group]) for day, group in days],
+        [Day(day, counts[day], [PastAlert(event, has_details=has_details) for event in group]) for day, group in days],
         older,
         list(AlertEvent.objects.order_by("rule_name").values_list("rule_name", flat=True).distinct()),
         _gpus(),
@@ -185,7 +190,7 @@ def _cursor_after(event: AlertEvent) -> str:
     return f"{(event.fired_at - _EPOCH) // timedelta(microseconds=1)}_{event.id.hex}"
 
 
-def _filtered(events: QuerySet[AlertEvent], wanted: Wanted) -> QuerySet[AlertEvent]:
+def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool) -> QuerySet[AlertEvent]:
     exact = {
         "severity": wanted.severity,
         "state": wanted.state,
@@ -199,12 +204,10 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted) -> QuerySet[AlertEve
         start = datetime.combine(wanted.day, datetime.min.time(), UTC)
         events = events.filter(fired_at__gte=start, fired_at__lt=start + timedelta(days=1))
     for word in wanted.q.split():
-        events = events.filter(
-            Q(summary__icontains=word)
-            | Q(detail__icontains=word)
-            | Q(rule_name__icontains=word)
-            | Q(note__icontains=word)
-        )
+        told = Q(summary__icontains=word) | Q(rule_name__icontains=word)
+        if has_details:  # else a search would tell what is in them
+            told |= Q(detail__icontains=word) | Q(note__icontains=word)
+        events = events.filter(told)
     return events
 
 
@@ -228,12 +231,12 @@ class PastOfGpu(NamedTuple):
     """JSON for the charts: id, start, end (Unix seconds) and severity of those that reach into the last 15 minutes."""
 
 
-async def history_of_gpu(uuid: str) -> PastOfGpu | None:
+async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
     """The last alerts of a GPU that are over. None where the database does not answer, which is logged."""
-    return await sync_to_async(_history_of_gpu)(uuid, datetime.now(UTC))
+    return await sync_to_async(_history_of_gpu)(uuid, datetime.now(UTC), has_details=has_details)
 
 
-def _history_of_gpu(uuid: str, now: datetime) -> PastOfGpu | None:
+def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu | None:
     over = AlertEvent.objects.filter(gpu_uuid=uuid, state="resolved", resolved_at__isnull=False)
     try:
         last = list(over.select_related("acknowledged_by").order_by("-fired_at")[:OF_A_GPU])
@@ -246,4 +249,7 @@ def _history_of_gpu(uuid: str, now: datetime) -> PastOfGpu | None:
         for event in rows
         if event.resolved_at is not None
     ]
-    return PastOfGpu([PastAlert(event) for event in last], msgspec.json.encode(periods).decode() if periods else "")
+    return PastOfGpu(
+        [PastAlert(event, has_details=has_details) for event in last],
+        msgspec.json.encode(periods).decode() if periods else "",
+    )

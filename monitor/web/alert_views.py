@@ -15,6 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from monitor.access.middleware import takes_token
+from monitor.access.visitor import visitor_of
 from monitor.models import AlertEvent
 from monitor.web import current
 from monitor.web.alert_history import PastAlert, Wanted, history
@@ -23,7 +25,7 @@ from monitor.web.answers import json_error, json_response
 from monitor.web.frame import MAY_ACKNOWLEDGE, StillPage, frame
 from monitor.web.open_alerts import WORST_FIRST
 from monitor.web.rule_then import lines_of
-from monitor.web.waiting import first_snapshot
+from monitor.web.seen import first_seen
 
 LONGEST_NOTE = 1000
 """Characters, as the form says too."""
@@ -33,12 +35,12 @@ LONGEST_NOTE = 1000
 @require_safe
 async def alerts(request: HttpRequest) -> HttpResponse:
     """All alerts: the open ones live, and the page of the history that the address asks for."""
-    snapshot = await first_snapshot(current.started().hub)
+    snapshot = await first_seen(request)
     wanted = Wanted.of(request.GET)
     context = {
         "page": AlertsPage(snapshot),
         "wanted": wanted,
-        "history": await sync_to_async(history)(wanted),
+        "history": await sync_to_async(history)(wanted, has_details=visitor_of(request).sees_details),
         "severities": WORST_FIRST,
         **await frame(request, VIEW.name),
     }
@@ -55,16 +57,17 @@ async def alert(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return await _refuse(request, 503, *_no_answer(error))
     if event is None:
         return await _refuse(request, 404, *_unknown())
-    snapshot = await first_snapshot(current.started().hub)
+    snapshot = await first_seen(request)
     context = {
         "page": StillPage(snapshot, event.summary),
-        "past": PastAlert(event),
+        "past": PastAlert(event, has_details=visitor_of(request).sees_details),
         "rule_then": lines_of(event.rule_then),
         **await frame(request, None),
     }
     return render(request, "monitor/alert.html", context)
 
 
+@takes_token("acknowledge")
 @never_cache
 @require_POST
 async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
@@ -80,7 +83,7 @@ async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
             if _wants_json(request):
                 return json_error(401, "Log in to acknowledge alerts.")
             back = urlencode({"next": reverse("alert", args=[event_id])})
-            return HttpResponseRedirect(f"{reverse('admin:login')}?{back}")
+            return HttpResponseRedirect(f"{reverse('login')}?{back}")
         if not await user.ahas_perm(MAY_ACKNOWLEDGE):
             return await _refuse(
                 request,
@@ -101,7 +104,7 @@ async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
     if event is None:
         return await _refuse(request, 404, *_unknown())
     if not is_first:
-        told = f"“{event.summary}” was acknowledged by {PastAlert(event).acknowledged_by}"
+        told = f"“{event.summary}” was acknowledged by {PastAlert(event, has_details=True).acknowledged_by}"
         at = f" at {event.acknowledged_at:%H:%M:%S} UTC on {event.acknowledged_at:%d %B %Y}"
         return await _refuse(
             request, 409, "It is acknowledged already", f"{told}{at if event.acknowledged_at else ''}."
@@ -139,6 +142,6 @@ async def _refuse(request: HttpRequest, status: int, heading: str, reason: str) 
     """A page that says what cannot be, or the same as JSON."""
     if _wants_json(request):
         return json_error(status, f"{heading}. {reason}")
-    page = StillPage(await first_snapshot(current.started().hub), heading)
+    page = StillPage(await first_seen(request), heading)
     context = {"page": page, "heading": heading, "reason": reason, **await frame(request, None)}
     return render(request, "monitor/refused.html", context, status=status)

@@ -105,17 +105,18 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def records(past: Past) -> tuple[AlertRecord, ...]:
-    """Read from the database."""
+def records(past: Past, *, has_details: bool) -> tuple[AlertRecord, ...]:
+    """Read from the database. `has_details`: with what may name users and commands, and who did something about it."""
     events = AlertEvent.objects.select_related("acknowledged_by").order_by("-fired_at", "-id")
     if past.is_resolved_only:
         events = events.filter(state="resolved")
     if past.since is not None:
         events = events.filter(fired_at__gte=past.since)
-    return tuple([_record(event) for event in events[: past.limit]])
+    return tuple([_record(event, has_details=has_details) for event in events[: past.limit]])
 
 
-def _record(event: AlertEvent) -> AlertRecord:
+def _record(event: AlertEvent, *, has_details: bool) -> AlertRecord:
+    by = event.acknowledged_by if has_details else None
     return AlertRecord(
         id=str(event.id),
         rule=event.rule_name,
@@ -123,7 +124,7 @@ def _record(event: AlertEvent) -> AlertRecord:
         state=event.state,
         host=event.host,
         summary=event.summary,
-        detail=event.detail or None,
+        detail=(event.detail or None) if has_details else None,
         gpu_uuid=event.gpu_uuid or None,
         gpu_index=event.gpu_index,
         gpu_name=event.gpu_name or None,
@@ -137,6 +138,6 @@ def _record(event: AlertEvent) -> AlertRecord:
         resolved_at=event.resolved_at.timestamp() if event.resolved_at else None,
         resolved_because=event.resolved_because or None,
         acknowledged_at=event.acknowledged_at.timestamp() if event.acknowledged_at else None,
-        acknowledged_by=event.acknowledged_by.get_username() if event.acknowledged_by else None,
-        note=event.note or None,
+        acknowledged_by=by.get_username() if by else None,
+        note=(event.note or None) if has_details else None,
     )

@@ -10,6 +10,8 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from monitor.access.middleware import takes_token
+
 View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
 
 
@@ -26,9 +28,11 @@ def json_error(status: int, message: str) -> HttpResponse:
 def json_read_only(view: View) -> View:
     """GET and HEAD only; any other method is answered 405.
 
-    Exempt from the CSRF check, which there is no use for: it would answer 403 first, and as a page.
+    Exempt from the CSRF check, which there is no use for: it would answer 403 first, and as a page. Programs may ask with a
+    token that may read.
     """
 
+    @takes_token("read")
     @csrf_exempt
     @functools.wraps(view)
     async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -82,6 +82,7 @@ def options_of(config: Config) -> Options:
         let_gpus_sleep=config.let_gpus_sleep,
         show_commands=config.show_commands,
         log_level=config.log_level,
+        log_format=config.log_format,
     )
 
 

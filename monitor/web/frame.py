@@ -39,6 +39,7 @@ class Viewer(NamedTuple):
 
     is_known: bool = False
     """Logged in."""
+    user_name: str = ""
     may_acknowledge: bool = False
 
 
@@ -51,7 +52,8 @@ async def _viewer(request: HttpRequest, *, is_kiosk: bool) -> Viewer:
         user = await request.auser()
         if not user.is_authenticated:
             return Viewer()
-        return Viewer(is_known=True, may_acknowledge=not is_kiosk and await user.ahas_perm(MAY_ACKNOWLEDGE))
+        may_acknowledge = not is_kiosk and await user.ahas_perm(MAY_ACKNOWLEDGE)
+        return Viewer(is_known=True, user_name=user.get_username(), may_acknowledge=may_acknowledge)
     except DatabaseError as error:
         log.warning("who looks at %s is not known, the database does not answer: %s", request.path, error)
         return Viewer()

@@ -7,12 +7,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitor.access.visitor import visitor_of
 from monitor.live.frames import View
 from monitor.web import alerts_page, current, dashboard, gpu_page
 from monitor.web.alert_history import history_of_gpu
 from monitor.web.frame import frame
 from monitor.web.process_rows import Sorting
-from monitor.web.waiting import first_snapshot
+from monitor.web.seen import first_seen
 
 _LONGEST_UUID = 96
 
@@ -31,7 +32,7 @@ def view_named(name: str) -> View | None:
 @require_safe
 async def dashboard_page(request: HttpRequest) -> HttpResponse:
     """All GPUs; a first visit right after the start waits a moment for the readings."""
-    snapshot = await first_snapshot(current.started().hub)
+    snapshot = await first_seen(request)
     layout = dashboard.layout_of(snapshot, request.GET.get("layout", ""))
     page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET), idle=current.idle_limits())
     return render(request, "monitor/dashboard.html", {"page": page, **await frame(request, layout)})
@@ -41,10 +42,10 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     """One GPU by its UUID; 404 with a way back where there is none."""
-    snapshot = await first_snapshot(current.started().hub)
+    snapshot = await first_seen(request)
     page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=current.idle_limits())
     if page.gpu is None:
         return render(request, "monitor/no_such_gpu.html", {"page": page, **await frame(request, None)}, status=404)
-    past = await history_of_gpu(uuid)
+    past = await history_of_gpu(uuid, has_details=visitor_of(request).sees_details)
     context = {"page": page, "past": past, **await frame(request, gpu_page.PREFIX + uuid)}
     return render(request, "monitor/gpu.html", context)

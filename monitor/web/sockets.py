@@ -5,10 +5,17 @@ from __future__ import annotations
 from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import re_path
+from django.utils import timezone
 
+from monitor.access.changes import tell_of_changes
+from monitor.access.door import Caps, GuardedDoor
+from monitor.access.identity import ended
+from monitor.access.visitor import access
+from monitor.access.watch import Watch
+from monitor.live.door import Receive, Scope, Send
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
-from monitor.live.sockets import Receive, Scope, Send, dashboard, gpu_feed
+from monitor.live.sockets import dashboard, gpu_feed
 from monitor.web import current
 from monitor.web.pages import view_named
 
@@ -26,10 +33,14 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
 def router() -> URLRouter:
     """The WebSocket half of the ASGI application."""
     origins = Origins(settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS)
+    config = settings.GPU_MONITOR
+    watch = Watch(lambda identities: ended(identities, timezone.now()))
+    tell_of_changes(watch.wake)
+    door = GuardedDoor(access, Caps(config.max_sockets, config.max_sockets_per_address), watch)
     return URLRouter(
         [
-            re_path(r"^ws/gpu$", gpu_feed(_hub, origins)),  # type: ignore[arg-type]
-            re_path(r"^ws/dashboard$", dashboard(_hub, origins, view_named)),  # type: ignore[arg-type]
+            re_path(r"^ws/gpu$", gpu_feed(_hub, origins, door)),  # type: ignore[arg-type]
+            re_path(r"^ws/dashboard$", dashboard(_hub, origins, view_named, door)),  # type: ignore[arg-type]
             re_path(r"", _no_such_socket),  # type: ignore[arg-type]
         ]
     )

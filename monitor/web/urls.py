@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitor.web import alert_views, pages, views
+from monitor.web import account, alert_views, pages, views
 
 urlpatterns = [
     path("", pages.dashboard_page, name="dashboard"),
@@ -12,6 +12,10 @@ urlpatterns = [
     path("alerts", alert_views.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alert_views.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alert_views.acknowledge, name="acknowledge"),
+    path("login", account.Login.as_view(), name="login"),
+    path("logout", account.Logout.as_view(), name="logout"),
+    path("account/password", account.PasswordChange.as_view(), name="password"),
+    path("setup/<str:token>", account.setup, name="setup"),
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),
     path("api/config", views.config, name="config"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
 from django.views.decorators.cache import never_cache
 
+from monitor.access.answers import UNAUTHORIZED, json_refusal
+from monitor.access.visitor import visitor_of
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web import current
 from monitor.web.alerts_api import Alerts, past_wanted, records
@@ -17,21 +20,26 @@ from monitor.web.answers import json_error, json_read_only, json_response
 from monitor.web.health import health as health_of
 from monitor.web.json_schema import json_schema
 from monitor.web.openapi import openapi
+from monitor.web.seen import as_seen
 
 
+@login_not_required  # container engines and load balancers ask it
 @never_cache
 @json_read_only
 async def health(request: HttpRequest) -> HttpResponse:
-    """200 while readings are fresh, 503 when they are stale or no provider answers."""
+    """200 while readings are fresh, 503 when they are stale or no provider answers. Who may not look is told that alone."""
     running = current.started()
     answer = health_of(running.hub, running.supervisor.status, now=time.time())
-    return json_response(answer, status=503 if answer.status == "down" else 200)
+    shown = answer if visitor_of(request).may_look else {"status": answer.status}
+    return json_response(shown, status=503 if answer.status == "down" else 200)
 
 
 @never_cache
 @json_read_only
 async def config(request: HttpRequest) -> HttpResponse:
-    """The settings in force and where each came from; a secret's value is null."""
+    """The settings in force and where each came from; a secret's value is null. For those who may see who runs what."""
+    if not visitor_of(request).sees_details:
+        return json_refusal(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
     return json_response({"settings": [setting._asdict() for setting in current.config().settings_in_force()]})
 
 
@@ -39,7 +47,8 @@ async def config(request: HttpRequest) -> HttpResponse:
 @json_read_only
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
-    latest = current.started().hub.latest
+    running = current.started()
+    latest = running.hub.latest and as_seen(running.hub.latest, request)
     if latest is None:
         return json_error(503, "There is no reading yet: the first one is on its way. Ask again in a second.")
     wanted = request.GET.get("gpu")
@@ -61,10 +70,12 @@ async def alerts(request: HttpRequest) -> HttpResponse:
     except ValueError as error:
         return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
     try:
-        history = None if past is None else await sync_to_async(records)(past)
+        has_details = visitor_of(request).sees_details
+        history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
     except DatabaseError as error:
         return json_error(503, f"The history cannot be read now: {error}. Open alerts are given without state.")
-    latest = current.started().hub.latest
+    running = current.started()
+    latest = running.hub.latest and as_seen(running.hub.latest, request)
     return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
 
 

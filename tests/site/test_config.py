@@ -44,6 +44,8 @@ def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) 
         "poll_interval_ms": 1000,
         "ws_max_rate_hz": 5,
         "log_level": "INFO",
+        "log_format": "text",
+        "access_log": False,
         "enable_system_metrics": True,
         "telemetry_provider": None,
         "host": "127.0.0.1",

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def asked(**query: str) -> History:
-    found = history(Wanted.of(query))
+    found = history(Wanted.of(query), has_details=True)
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of
 @pytest.mark.parametrize("before", ["", "x", "1", "9" * 30, "-9999999999999999_", "1_'; --", "1_%00"])
 def test_a_page_that_makes_no_sense_is_one_all_the_same(before: str) -> None:
     event(1)
-    assert history(Wanted.of({"before": before})) is not None
+    assert history(Wanted.of({"before": before}), has_details=True) is not None
 
 
 def test_a_row_tells_its_values_how_long_and_who_acknowledged() -> None:
@@ -124,7 +124,7 @@ def test_a_gpus_page_gets_the_last_that_are_over_and_what_its_charts_can_still_s
         event(minutes)
     event(0, state="firing", fired_at=now)
     event(0, gpu_uuid="GPU-1")
-    past = async_to_sync(history_of_gpu)("GPU-5")
+    past = async_to_sync(history_of_gpu)("GPU-5", has_details=True)
     assert past is not None
     assert len(past.alerts) == alert_history.OF_A_GPU
     assert past.alerts[0].event == recent
@@ -139,6 +139,6 @@ def test_a_database_that_does_not_answer_gives_no_history_and_says_why_in_the_lo
 
     monkeypatch.setattr(QuerySet, "__iter__", locked)
     monkeypatch.setattr(QuerySet, "_fetch_all", locked)
-    assert history(Wanted.of({})) is None
-    assert async_to_sync(history_of_gpu)("GPU-5") is None
+    assert history(Wanted.of({}), has_details=True) is None
+    assert async_to_sync(history_of_gpu)("GPU-5", has_details=True) is None
     assert caplog.text.count("database is locked") == 2

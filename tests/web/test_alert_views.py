@@ -64,7 +64,7 @@ def session(server: Server, name: str) -> requests.Session:
 def post(
     visitor: requests.Session, server: Server, alert: str, accept: str = "text/html", **given: str
 ) -> requests.Response:
-    token = visitor.cookies.get("csrftoken", "")
+    token = visitor.cookies.get("gpumon_csrf", "")
     return visitor.post(
         f"{server.url}/alerts/{alert}/acknowledge",
         {"csrfmiddlewaretoken": token, **given},

@@ -50,12 +50,16 @@ def test_records_are_the_rows_the_last_first_and_unknown_is_null() -> None:
         5, state="firing", gpu_uuid="", gpu_index=None, gpu_name="", metric="", value=None, worst_value=None,
         threshold=None,
     )  # fmt: skip
-    every = records(Past(is_resolved_only=False, since=None, limit=10))
+    every = records(Past(is_resolved_only=False, since=None, limit=10), has_details=True)
     assert [record.id for record in every] == [str(bare.id), str(old.id)]
     assert (every[0].gpu_uuid, every[0].metric, every[0].detail, every[0].resolved_at, every[0].note) == (None,) * 5
     assert (every[1].acknowledged_by, every[1].note, every[1].worst_value) == ("ana", "Known", 99.0)
     assert every[1].resolved_at == every[1].fired_at + 120
-    assert [record.id for record in records(Past(is_resolved_only=True, since=None, limit=10))] == [str(old.id)]
+    assert [record.id for record in records(Past(is_resolved_only=True, since=None, limit=10), has_details=True)] == [
+        str(old.id)
+    ]
     since = NOON - timedelta(minutes=30)
-    assert [record.id for record in records(Past(is_resolved_only=False, since=since, limit=10))] == [str(bare.id)]
-    assert len(records(Past(is_resolved_only=False, since=None, limit=1))) == 1
+    assert [record.id for record in records(Past(is_resolved_only=False, since=since, limit=10), has_details=True)] == [
+        str(bare.id)
+    ]
+    assert len(records(Past(is_resolved_only=False, since=None, limit=1), has_details=True)) == 1

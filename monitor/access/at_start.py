@@ -1,0 +1,35 @@
+"""What a server says of access when it starts, and the first administrator that it makes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+from django.db import connection
+
+from monitor.access.first_administrator import prepare
+from monitor.access.setup_link import setup_link
+from monitor.access.visitor import access
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def at_start() -> None:
+    """Once a process, when the database is up to date. In a thread: the start may be in an event loop, which Django's
+    database refuses.
+    """
+    rule = access()
+    if rule.login == "nobody" and rule.is_exposed:
+        log.warning("GPU_MONITOR_AUTH=none: whoever reaches this server sees the dashboard without logging in")
+    with ThreadPoolExecutor(1, thread_name_prefix="first administrator") as pool:
+        pool.submit(_prepare).result()
+
+
+def _prepare() -> None:
+    try:
+        prepare(settings.GPU_MONITOR, setup_link(), needs_login=access().login == "everybody")
+    finally:
+        connection.close()

@@ -1,0 +1,84 @@
+"""Before every view: who asks, and whether they may. What is open to everybody says so itself; all else asks for a login."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils import timezone
+
+from monitor.access import tokens
+from monitor.access.answers import UNAUTHORIZED, json_refusal
+from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
+
+AnyView = TypeVar("AnyView", bound=Callable[..., Any])
+_BEARER = "bearer "
+
+
+def takes_token(scope: str) -> Callable[[AnyView], AnyView]:
+    """For a view that programs may ask with a token of this scope (see tokens.SCOPES) in place of a login."""
+
+    def mark(view: AnyView) -> AnyView:
+        view.token_scope = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+class AccessMiddleware:
+    """Stands before Django's CSRF check, which has no use for requests with a token: browsers send none by themselves."""
+
+    async_capable = True
+    sync_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self._get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return await self._get_response(request)
+
+    async def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
+    ) -> HttpResponse | None:
+        """None to go on to the view."""
+        scope = getattr(view, "token_scope", None)
+        try:
+            if scope is not None and (secret := bearer_of(request.headers.get("Authorization", ""))) is not None:
+                return await _by_token(request, secret, scope)
+            remember(request, await recognise(request))
+        except DatabaseError as error:
+            return json_refusal(503, f"The database does not answer, so nobody can be recognised: {error}")
+        if visitor_of(request).may_look or not getattr(view, "login_required", True):
+            return None
+        if scope is not None and request.path_info.startswith("/api/"):
+            return json_refusal(401, "Log in, or send a token: `Authorization: Bearer gpumon_…`.", UNAUTHORIZED)
+        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+
+
+def bearer_of(authorization: str) -> str | None:
+    """The token in an Authorization header (RFC 6750, 2.1); None where it holds none."""
+    return authorization[len(_BEARER) :].strip() if authorization[: len(_BEARER)].lower() == _BEARER else None
+
+
+async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpResponse | None:
+    found = await sync_to_async(tokens.find)(secret, timezone.now())
+    if isinstance(found, str):
+        challenge = f'{UNAUTHORIZED}, error="invalid_token", error_description="{found}"'
+        return json_refusal(401, tokens.WORDS[found], challenge)
+    if scope not in found.scopes:
+        challenge = f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"'
+        return json_refusal(
+            403, f"This asks for a token of the scope {scope!r}; this one has {found.scopes}.", challenge
+        )
+    become(request, found.owner)
+    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own way to say so
+    remember(request, Visitor(may_look=True, sees_details=True, is_known=True))
+    return None

@@ -1,0 +1,74 @@
+"""How often one client may ask: a bucket a client that refills at the rate and holds what may come at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+MOST_CLIENTS = 10_000
+"""Buckets kept; of more, the one longest unused is forgotten, which by then is mostly full again."""
+
+
+class _Bucket(NamedTuple):
+    left: float
+    at: float
+
+
+class Rate:
+    """`per_minute` tries a minute and client, of which `at_once` may come together. From any thread."""
+
+    def __init__(self, *, per_minute: float, at_once: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_minute / 60
+        self._at_once = at_once
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, client: str) -> int:
+        """Take a try and answer 0; or, where there is none, in how many whole seconds there will be one."""
+        with self._lock:
+            left = self._left(client)
+            if (wait := self._wait(left)) == 0:
+                self._buckets[client] = _Bucket(left - 1, self._clock())
+                self._buckets.move_to_end(client)
+                if len(self._buckets) > MOST_CLIENTS:
+                    self._buckets.popitem(last=False)
+            return wait
+
+    def give_back(self, client: str) -> None:
+        """One that was taken need not have been."""
+        with self._lock:
+            if client in self._buckets:
+                self._buckets[client] = _Bucket(min(self._at_once, self._left(client) + 1), self._clock())
+
+    def forget(self, client: str) -> None:
+        """Give this client all its tries back."""
+        with self._lock:
+            self._buckets.pop(client, None)
+
+    def _left(self, client: str) -> float:
+        bucket = self._buckets.get(client)
+        if bucket is None:
+            return self._at_once
+        return min(self._at_once, bucket.left + self._per_second * (self._clock() - bucket.at))
+
+    def _wait(self, left: float) -> int:
+        return 0 if left >= 1 else math.ceil((1 - left) / self._per_second)
+
+
+def client_of(address: str) -> str:
+    """Whom an address counts for: itself; of IPv6 the /64, in which one machine has addresses without end."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

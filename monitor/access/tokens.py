@@ -1,0 +1,87 @@
+"""API tokens: made, looked up by their hash, and noted as used."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Q
+
+from monitor.models import ApiToken
+
+SCOPES = {
+    "read": "Read snapshots, alerts, settings in force, the schema and the live feed",
+    "acknowledge": "Acknowledge alerts, if the owner may",
+    "metrics": "Read /metrics, for Prometheus",
+}
+PREFIX = "gpumon_"
+_SHOWN = len(PREFIX) + 6
+_LONGEST = 200
+_NOTE_EVERY = timedelta(minutes=1)
+
+Refused = Literal["unknown", "revoked", "expired", "disabled"]
+WORDS: dict[Refused, str] = {
+    "unknown": "The token is not known.",
+    "revoked": "The token has been revoked.",
+    "expired": "The token has expired.",
+    "disabled": "The token's owner may not log in any more.",
+}
+
+
+class Made(NamedTuple):
+    """A new token."""
+
+    token: ApiToken
+    secret: str
+    """The one time that it is there to be shown."""
+
+
+def make(*, owner: AbstractBaseUser, name: str, scopes: Sequence[str], expires_at: datetime | None = None) -> Made:
+    """Make and save a token. `scopes` are names of SCOPES; `expires_at` None: never."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        owner=owner,  # type: ignore[misc]  # whatever the user model is
+        name=name,
+        prefix=secret[:_SHOWN],
+        digest=digest_of(secret),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        expires_at=expires_at,
+    )
+    return Made(token, secret)
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def find(secret: str, now: datetime) -> ApiToken | Refused:
+    """The token with this secret, its owner with it, noted as used; or why it is not taken.
+
+    It is looked for by its hash: how long that takes tells nothing of secrets, since nobody can choose a hash.
+    """
+    if not secret.startswith(PREFIX) or len(secret) > _LONGEST:
+        return "unknown"
+    digest = digest_of(secret)
+    token = ApiToken.objects.select_related("owner").filter(digest=digest).first()
+    if token is None or not secrets.compare_digest(token.digest, digest):
+        return "unknown"
+    if (reason := why_not(token, now)) is not None:
+        return reason
+    ApiToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _NOTE_EVERY), pk=token.pk).update(
+        last_used_at=now
+    )
+    return token
+
+
+def why_not(token: ApiToken, now: datetime) -> Refused | None:
+    """Why this token, which is known, is not taken now."""
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= now:
+        return "expired"
+    return None if token.owner.is_active else "disabled"

@@ -1,0 +1,77 @@
+"""Who sent a request: found out once by the middleware, asked for by the views."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest
+
+from gpumon_site.access import Access
+from gpumon_site.claims import FORWARDED, remote_user
+from monitor.access.remote_users import user_named
+
+_KEPT = "gpumon_visitor"
+
+
+class Visitor(NamedTuple):
+    """What a request may be answered with."""
+
+    may_look: bool
+    sees_details: bool
+    """Who runs what: users, command lines, containers; and of alerts the detail, the note and who acknowledged."""
+    is_known: bool = False
+    """Logged in, or with a token. Not asked for where that makes no difference to what is shown."""
+
+
+def access() -> Access:
+    """The rule of this server."""
+    return settings.ACCESS
+
+
+def visitor_of(request: HttpRequest) -> Visitor:
+    """What the middleware found. A request that has not been through it may see nothing."""
+    return cast("Visitor", getattr(request, _KEPT, Visitor(may_look=False, sees_details=False)))
+
+
+def remember(request: HttpRequest, visitor: Visitor) -> None:
+    """Keep it with the request."""
+    setattr(request, _KEPT, visitor)
+
+
+def become(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Have the request be this user's, whatever its session says."""
+
+    async def auser() -> AbstractBaseUser:
+        return user
+
+    request.user = user  # type: ignore[assignment]  # whatever the user model is
+    request.auser = auser  # type: ignore[assignment]
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's IP address; empty where it has none, as through a Unix socket."""
+    return str(request.META.get("REMOTE_ADDR") or "")
+
+
+async def recognise(request: HttpRequest) -> Visitor:
+    """Who sends this request, by the proxy's header or the session. Raises DatabaseError.
+
+    Where nobody has to log in and everybody sees everything, the database is not asked.
+    """
+    scope = getattr(request, "scope", {})
+    if name := remote_user(scope):
+        user = await sync_to_async(user_named)(name)
+        if user is not None:
+            become(request, user)
+            return Visitor(may_look=True, sees_details=True, is_known=True)
+    rule = access()
+    has_to_log_in = rule.asks_login_of(address_of(request), was_forwarded=bool(scope.get(FORWARDED)))
+    if not has_to_log_in and rule.shows_details:
+        return Visitor(may_look=True, sees_details=True)
+    is_known = (await request.auser()).is_authenticated
+    return Visitor(
+        may_look=is_known or not has_to_log_in, sees_details=is_known or rule.shows_details, is_known=is_known
+    )

@@ -1,0 +1,37 @@
+"""What of a snapshot is for people who are known: who runs what. Without it the rest may be shown to anybody."""
+
+from __future__ import annotations
+
+import msgspec
+
+from monitor.telemetry.schema import Alert, Gpu, GpuProcess, Snapshot
+
+REASON = "shown to people who are logged in"
+OF_PROCESSES = ("user", "name", "command", "container_id", "pod_id")
+"""Fields of GpuProcess that say who runs what, and where."""
+OF_ALERTS = ("detail", "acknowledged_by")
+"""Fields of Alert that may name users and commands."""
+
+
+def without_details(snapshot: Snapshot) -> Snapshot:
+    """The same host at the same moment; what says who runs what is null, with the reason where there is a place for it."""
+    return msgspec.structs.replace(
+        snapshot,
+        gpus=tuple([_gpu(gpu) for gpu in snapshot.gpus]),
+        alerts=tuple([_alert(alert) for alert in snapshot.alerts]),
+    )
+
+
+def _gpu(gpu: Gpu) -> Gpu:
+    if not gpu.processes:
+        return gpu
+    return msgspec.structs.replace(gpu, processes=tuple([_process(process) for process in gpu.processes]))
+
+
+def _process(process: GpuProcess) -> GpuProcess:
+    reasons = {**process.unavailable, **dict.fromkeys(OF_PROCESSES, REASON)}
+    return msgspec.structs.replace(process, **dict.fromkeys(OF_PROCESSES), unavailable=reasons)
+
+
+def _alert(alert: Alert) -> Alert:
+    return msgspec.structs.replace(alert, **dict.fromkeys(OF_ALERTS))
