@@ -1,10 +1,42 @@
-"""How a log record looks: one line, and nothing a terminal obeys, so that what others send never passes for a record of ours."""
+"""How the server's log looks: records of refused requests are short, and all are lines of monitor/telemetry/log_lines.py."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from monitor.telemetry.plain_text import visible
+from gpumon_site.log_level import SERVER_PARTS, level_of_server_parts
+from gpumon_site.request_id import with_request_id
+from monitor.telemetry.log_lines import LogFormat
+
+
+def logging_config(log_format: LogFormat, log_level: str, secrets: tuple[str, ...]) -> dict[str, Any]:
+    """For logging.config.dictConfig, which Django calls at its start. The servers' own handlers give way to ours."""
+    to_console = {"handlers": ["console"], "propagate": False}
+    of_server_parts = level_of_server_parts(log_level)
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": {"()": "monitor.telemetry.log_lines.lines_of", "log_format": log_format, "secrets": secrets}
+        },
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "lines",
+                "filters": [without_traceback_of_refusals, with_request_id],
+            }
+        },
+        "root": {"handlers": ["console"], "level": log_level},
+        "loggers": {
+            "django": {**to_console, "level": "INFO"},
+            **{name: {"level": of_server_parts} for name in SERVER_PARTS},
+            "uvicorn": {**to_console, "level": of_server_parts},
+            # It writes addresses with their query; ours (gpumon_site/request_id.py) does not.
+            "uvicorn.access": {"handlers": [], "level": "WARNING"},
+            "gunicorn.error": to_console,
+        },
+    }
 
 
 def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
@@ -16,13 +48,3 @@ def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
     ):
         record.exc_info = record.exc_text = None
     return True
-
-
-class OneLineFormatter(logging.Formatter):
-    """Time, level, logger, message; a traceback follows on the same line."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        return " | ".join(visible(line) for line in super().format(record).splitlines() if line)

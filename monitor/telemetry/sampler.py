@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from monitor.telemetry import wire
+from monitor.telemetry.log_lines import lines_of
 from monitor.telemetry.plain_text import with_plain_texts
 from monitor.telemetry.processes import ProcessTable, without_commands
 from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
@@ -116,6 +117,8 @@ def run(orders: Orders, out: BinaryIO) -> int:
         out.flush()
 
     options = orders.options
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(lines_of(options.log_format, part="sampler"))
     logging.getLogger().setLevel(options.log_level)
     provider, sampler = start(options, write)
     if sampler is None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from monitor.telemetry.log_lines import LogFormat
 from monitor.telemetry.schema import Gpu, GpuProcess, Reading
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """full, name or none: how much of a command line leaves this process."""
     log_level: str = "INFO"
     """DEBUG to CRITICAL: of the sampler's own records, on standard error."""
+    log_format: LogFormat = "text"
+    """How these look."""
     is_watched: bool = False
     """Somebody looks at the readings: do not let go of the driver."""
     unattached: tuple[str, ...] = ()

@@ -1,0 +1,141 @@
+"""A log record is one line, whatever is in it, and holds no secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.telemetry.log_lines import JsonLines, LogFormat, TextLines, lines_of, without_secrets
+
+SECRET = "of-the-settings-9f8e7d"
+
+EVERY_FORMAT = pytest.mark.parametrize("log_format", ["text", "json"])
+
+
+def record(message: str, *arguments: object, with_error: bool = False, **extra: object) -> logging.LogRecord:
+    error = sys.exc_info() if with_error else None
+    made = logging.LogRecord("monitor.live", logging.WARNING, __file__, 1, message, arguments, error)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_line_of_text_holds_level_logger_and_message() -> None:
+    assert TextLines().format(record("lost %s", "GPU 3")).endswith(" WARNING monitor.live: lost GPU 3")
+
+
+def test_a_record_of_a_request_names_it() -> None:
+    told = record("lost: %s", "GPU 3", request_id="4f2a")
+    assert TextLines().format(told).endswith(" WARNING monitor.live [4f2a]: lost: GPU 3")
+    assert json.loads(JsonLines().format(told))["request_id"] == "4f2a"
+
+
+def test_a_line_of_json_holds_time_level_logger_and_message_and_nothing_that_is_not_known() -> None:
+    made = record("lost %s", "GPU 3", request_id=None)
+    made.created = 1_795_526_877.42
+    assert json.loads(JsonLines().format(made)) == {
+        "time": "2026-11-24T13:27:57.420Z",
+        "level": "WARNING",
+        "logger": "monitor.live",
+        "message": "lost GPU 3",
+    }
+
+
+def test_json_has_the_fields_of_a_record_and_the_process_that_writes() -> None:
+    told = json.loads(
+        JsonLines(part="sampler").format(record("answered", fields={"status": 200, "path": "/a?token=b"}))
+    )
+    assert (told["status"], told["path"], told["part"]) == (200, "/a?token=***", "sampler")
+
+
+@EVERY_FORMAT
+def test_a_traceback_stays_on_the_line(log_format: LogFormat) -> None:
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert len(line.splitlines()) == 1
+    assert "ValueError: bad" in line
+    assert "test_log_lines.py" in line
+
+
+@EVERY_FORMAT
+@given(text=st.text())
+def test_nothing_from_outside_starts_a_line_or_steers_a_terminal(log_format: LogFormat, text: str) -> None:
+    line = lines_of(log_format).format(
+        record("Not Found: %s", f"{text}\r\n2026-01-01 ERROR forged\u2028again\x1b[2J\u202e")
+    )
+    assert len(line.splitlines()) == 1
+    assert not set(line) & {"\r", "\n", "\x1b", "\u202e", "\u2028", "\x85"}
+    line.encode()
+    if log_format == "json":
+        assert "forged" in json.loads(line)["message"]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("broken", ["\udcff", "\ud800x", "\x00"])
+def test_what_is_no_text_can_be_logged_all_the_same(log_format: LogFormat, broken: str) -> None:
+    lines_of(log_format).format(record("a process named %s", broken)).encode()
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET https://ada:hunter2@example.com/x failed",
+        "redis://:hunter2@10.0.0.1:6379/0 does not answer",
+        "smtp://ada%40x:hunter2@mail refuses",
+        "headers: {'Authorization': 'Bearer hunter2hunter2'}",
+        "Authorization: Basic hunter2==",
+        "authorization=hunter2",
+        "sent with bearer hunter2.hunter2",
+        "/ws/gpu?hz=1&token=hunter2&x=1 was refused",
+        "password=hunter2, next",
+        'body {"api_key": "hunter2", "a": 1}',
+        "GPU_MONITOR_ADMIN_PASSWORD=hunter2",
+        "cookie sessionid=hunter2; path=/",
+        f"the key is {SECRET}, hunter3".replace("hunter3", ""),
+    ],
+)
+def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
+    formatter = lines_of(log_format, secrets=(SECRET,))
+    for made in (record(text), record("it says %r", text), record("fine", fields={"told": text})):
+        line = formatter.format(made)
+        assert "hunter2" not in line
+        assert SECRET not in line
+    try:
+        raise ValueError(text)
+    except ValueError:
+        line = formatter.format(record("failed", with_error=True))
+    assert "ValueError" in line
+    assert not [secret for secret in ("hunter2", SECRET) if secret in line.rpartition("ValueError")[2]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the password: at least 10 characters",
+        "POST https://example.com/hook@2 answered 500",
+        "the token of ada was revoked",
+        "mail to ada@example.com could not be sent",
+        "GPU_MONITOR_PORT=0 is wrong: it takes a whole number from 1 to 65535",
+    ],
+)
+def test_a_sentence_stays_as_it_is(text: str) -> None:
+    assert without_secrets(text, ("short",)) == text
+
+
+def test_a_handler_writes_one_line_a_record() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    emit: Callable[[logging.LogRecord], None] = handler.emit
+    for log_format in ("text", "json"):
+        handler.setFormatter(lines_of(log_format))
+        emit(record("one\ntwo"))
+    assert len(written.getvalue().splitlines()) == 2
