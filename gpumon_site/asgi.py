@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from gpumon_site.base_path import BasePath
+from gpumon_site.claims import Claims
 from gpumon_site.daphne_access_log import hide_queries
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
 from gpumon_site.forwarded import TrustedProxies
@@ -34,6 +35,7 @@ except CannotStart as error:
     raise SystemExit(3) from None
 
 from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402
+from monitor.access.at_start import at_start  # noqa: E402
 from monitor.web import current, sockets  # noqa: E402
 
 # Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket
@@ -41,6 +43,7 @@ from monitor.web import current, sockets  # noqa: E402
 current.started()
 refuse_garbled_root_paths()
 hide_queries()
+at_start()
 _of_gpumon = ProtocolTypeRouter(
     {
         "http": get_asgi_application(),
@@ -49,6 +52,7 @@ _of_gpumon = ProtocolTypeRouter(
     }
 )
 _of_base_path = BasePath(_of_gpumon, settings.GPU_MONITOR.base_path)
-application = TrustedProxies(
+_behind_proxies = TrustedProxies(
     RequestIds(_of_base_path, logs_access=settings.GPU_MONITOR.access_log), settings.GPU_MONITOR.trusted_proxies
 )
+application = Claims(_behind_proxies, settings.GPU_MONITOR.remote_user_header)

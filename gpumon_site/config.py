@@ -18,7 +18,6 @@ from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationE
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from gpumon_site.forwarded import UNIX, network
-
 from gpumon_site.layout import LAYOUT
 from monitor.telemetry.log_lines import LogFormat
 
@@ -30,6 +29,8 @@ ENV_FILES = (LAYOUT.env_file, Path(".env"))
 
 Source = Literal["environment", ".env", "admin", "default"]
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
+_USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
+_HEADER_PATTERN = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
 _SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
@@ -67,6 +68,9 @@ ProviderName = Annotated[
 ]
 SleepRule = Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)]
 CommandDetail = Annotated[Literal["full", "name", "none"], BeforeValidator(_lower)]
+Auth = Annotated[Literal["auto", "login", "none"], BeforeValidator(_lower)]
+AnonymousDetails = Annotated[Literal["auto", "show", "hide"], BeforeValidator(_lower)]
+Tls = Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)]
 
 
 class Setting(NamedTuple):
@@ -101,6 +105,16 @@ class Config(BaseSettings):
     csrf_trusted_origins: CommaList = ()
     trusted_proxies: CommaList = ()
     base_path: str = ""
+    auth: Auth = "auto"
+    anonymous_details: AnonymousDetails = "auto"
+    admin_user: str = "admin"
+    admin_password: SecretStr | None = None
+    admin_password_file: Path | None = None
+    remote_user_header: str | None = None
+    tls: Tls = "auto"
+    max_sockets: int = Field(2000, ge=1, le=100_000)
+    max_sockets_per_address: int = Field(100, ge=1, le=100_000)
+    api_requests_per_minute: int = Field(1200, ge=10, le=100_000)
     static_dir: Path | None = None
     debug: bool = False
     sampler_timeout_ms: int = Field(5000, ge=500, le=60_000)
@@ -164,6 +178,38 @@ class Config(BaseSettings):
             raise ValueError("a path of letters, digits, - . _ and ~, such as /gpus")
         return f"/{path}" if path else ""
 
+    @field_validator("admin_user")
+    @classmethod
+    def _admin_user_is_a_user_name(cls, value: str) -> str:
+        if not _USER_NAME_PATTERN.fullmatch(value):
+            raise ValueError("a user name of up to 150 letters, digits and @ . + - _")
+        return value
+
+    @field_validator("admin_password_file")
+    @classmethod
+    def _password_file_can_be_read(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        if info.data.get("admin_password") is not None:
+            raise ValueError(f"nothing where {PREFIX}ADMIN_PASSWORD is set: it is one or the other")
+        path = _absolute(value)
+        try:
+            path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the path of a text file that can be read ({error})") from None
+        return path
+
+    @field_validator("remote_user_header")
+    @classmethod
+    def _header_needs_a_proxy(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if not _HEADER_PATTERN.fullmatch(value):
+            raise ValueError("the name of a header, such as Remote-User or X-Forwarded-User")
+        if not info.data.get("trusted_proxies"):
+            raise ValueError(f"a header's name once {PREFIX}TRUSTED_PROXIES names the proxies that may set it")
+        return value.lower()
+
     @field_validator("static_dir")
     @classmethod
     def _static_dir_is_absolute(cls, value: Path | None) -> Path | None:
@@ -217,7 +263,7 @@ class Config(BaseSettings):
         ]
 
 
-_SECRETS = frozenset({"secret_key"})
+_SECRETS = frozenset({"secret_key", "admin_password"})
 
 
 def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpumon_site.access import access_of, is_behind_tls
 from gpumon_site.config import load_config
 from gpumon_site.hosts import hosts_answered
 from gpumon_site.layout import LAYOUT
@@ -22,6 +23,7 @@ SECRET_KEY = (
 )
 ALLOWED_HOSTS = hosts_answered(GPU_MONITOR.allowed_hosts, GPU_MONITOR.host)
 CSRF_TRUSTED_ORIGINS = list(GPU_MONITOR.csrf_trusted_origins)
+ACCESS = access_of(GPU_MONITOR)
 
 # None, and not "", where there is no base path: see base_path.py, which tells Django either way.
 FORCE_SCRIPT_NAME = GPU_MONITOR.base_path or None
@@ -45,9 +47,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "gpumon_site.security.security_headers",
+    "monitor.access.rate_limits.RateLimitMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "monitor.access.middleware.AccessMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -58,9 +62,31 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# Cookies are of the host, whatever the port: names of our own keep apart what else of Django runs there.
+SESSION_COOKIE_NAME = "gpumon_session"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "gpumon_csrf"
+CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS = is_behind_tls(GPU_MONITOR)
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_BEHIND_TLS else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains: of those this host knows nothing
+    "security.W008",  # from HTTP to HTTPS leads the proxy; health checks come by HTTP
+    "security.W021",  # browsers' preload lists are of whole domains
+]
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
 
 ROOT_URLCONF = "gpumon_site.urls"
 ASGI_APPLICATION = "gpumon_site.asgi.application"
