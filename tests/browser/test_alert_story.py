@@ -1,0 +1,84 @@
+"""The whole way of an alert in Chromium: a rule is made and tried, fires live from a recording, is acknowledged, and ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.alerts.recordings import heat
+from tests.browser.conftest import OpenPage, start
+from tests.servers import Server, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GPU 0 is cool for 20 s and hot for 160."""
+    return heat(tmp_path_factory.mktemp("recording") / "heat.jsonl", [60.0] * 20 + [95.0] * 160)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[Server]:
+    """The recording over and over, four times as fast, and an administrator."""
+    server = start(
+        tmp_path_factory.mktemp("site"),
+        telemetry_provider="replay",
+        replay_file=recording,
+        replay_speed=4,
+        poll_interval_ms=200,
+    )
+    server.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.all().delete()")
+    server.make_superuser()
+    yield server
+    server.stop()
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(
+    site: Server, open_page: OpenPage, recording: Path
+) -> None:
+    admin = open_page(f"{site.url}/admin/monitor/alertrule/add/")
+    log_in(admin)
+    admin.get_by_label("Name:", exact=True).fill("Hotter than its limit")
+    admin.get_by_label("Severity:").select_option("critical")
+    admin.get_by_label("Metric:").select_option("gpu.temperature_celsius")
+    admin.get_by_label("Measured from:").select_option("slowdown_temperature_celsius")
+    admin.get_by_label("Threshold:", exact=True).fill("0")
+    admin.get_by_label("For:", exact=True).fill("6")
+    admin.locator("input[type=file]").set_input_files(recording)
+    admin.get_by_role("button", name="Preview").click()
+    expect(admin.locator("[data-preview-times]")).to_contain_text(re.compile(r"It would have fired\s+1\s+time"))
+
+    page = open_page(site.url)
+    page.evaluate("window.marker = 'the same page'")
+    admin.get_by_role("button", name="Save", exact=True).click()
+    expect(admin.get_by_text("was added successfully")).to_be_visible()
+
+    banner = page.get_by_role("alert")
+    expect(banner).to_contain_text(re.compile("GPU 0: temperature is 95.°C, at or above 87.°C"), timeout=60_000)
+    expect(page.locator("article.gpu").first).to_contain_text("Hotter than its limit")
+    expect(page).to_have_title(re.compile("^GPU 0 hot"))
+
+    # Looked at by somebody without a login, acknowledged by the administrator on a page of their own.
+    admin.goto(site.url)
+    admin.get_by_role("button", name="Acknowledge").click()
+    dialog = admin.get_by_role("dialog", name="Acknowledge")
+    dialog.get_by_label("Note").fill("the fan of row 3")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    expect(banner).to_be_hidden()
+    assert page.evaluate("window.marker") == "the same page"
+
+    expect(page.get_by_role("link", name="Alerts", exact=True)).to_be_visible(timeout=60_000)
+    # What has been is read from the database, which is written a moment after the page was told.
+    (event,) = wait_for(lambda: site.json("/api/alerts?state=resolved")["alerts"] or None, "the end to be written")
+    assert (event["rule"], event["acknowledged_by"]) == ("Hotter than its limit", "root")
