@@ -11,6 +11,7 @@ import msgspec
 
 from monitor.alerts.choices import COMPARE, KINDS, SEVERITIES, THROTTLE_REASONS, Comparator, Kind, Mig
 from monitor.alerts.metrics import COUNTERS, LIMITS, metrics
+from monitor.telemetry.plain_text import plain
 from monitor.telemetry.schema import Gpu, Severity
 
 LONGEST_SECONDS = 30 * 86_400.0
@@ -147,7 +148,7 @@ def make(given: Mapping[str, Any], *, held_memory_mib: float, held_percent: floa
     )
     return Rule(
         id=given.get("id") or 0,
-        name=given["name"],
+        name=plain(given["name"]),  # as it goes to pages, logs and messages
         kind=kind,
         severity=given.get("severity") or "warning",
         ignored_xids=ignored,

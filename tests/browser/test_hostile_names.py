@@ -1,0 +1,69 @@
+"""A recording full of hostile names, played in Chromium: nothing in it runs, and the pages keep their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, start
+from tests.security.hostile import fill_database, recording
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WATCH_DIALOGS = "window.hacked = 0; window.alert = window.prompt = window.confirm = () => { window.hacked = 2; };"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("hostile")
+    server = start(
+        folder, telemetry_provider="replay", replay_file=recording(folder / "hostile.jsonl"), poll_interval_ms=200
+    )
+    try:
+        fill_database(server)
+        yield server
+    finally:
+        server.stop()
+
+
+def is_in_shape(page: Page) -> bool:
+    """Nothing was run, and nothing is wider than the window."""
+    is_calm: bool = page.evaluate("window.hacked === 0 && document.documentElement.scrollWidth <= innerWidth + 1")
+    return is_calm
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/alerts"])
+def test_hostile_names_run_nothing_and_break_no_layout(
+    hostile: Server, open_page: OpenPage, path: str, width: int
+) -> None:
+    page = open_page(hostile.url + path, init=WATCH_DIALOGS, viewport={"width": width, "height": 900})
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    page.wait_for_timeout(600)  # a few messages of the socket: what they bring is drawn as well
+    assert is_in_shape(page)
+
+
+def test_pages_of_gpus_with_hostile_names_run_nothing(hostile: Server, open_page: OpenPage) -> None:
+    uuids = [gpu["uuid"] for gpu in hostile.json("/api/snapshot")["gpus"]]
+    for uuid in (uuids[0], uuids[4], uuids[-1]):
+        page = open_page(f"{hostile.url}/gpu/{quote(uuid, safe='')}", init=WATCH_DIALOGS, expecting=[r"status of 404"])
+        page.wait_for_timeout(300)
+        assert is_in_shape(page)
+
+
+def test_pages_of_the_admin_with_hostile_names_run_nothing(hostile: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{hostile.url}/admin/login/?next=/admin/", init=WATCH_DIALOGS)
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    for path in ("alertrule", "channel", "alertevent", "delivery"):
+        page.goto(f"{hostile.url}/admin/monitor/{path}/")
+        assert page.evaluate("window.hacked === 0"), path
+        row = page.locator("#result_list tbody a").first
+        if row.count():
+            page.goto(hostile.url + str(row.get_attribute("href")))
+            assert page.evaluate("window.hacked === 0"), path
