@@ -20,7 +20,7 @@ NAMES = [
     "\x1b]0;title\x07",
     "a\u2028Bcc: v@example.com",
     "é" * 90,
-    "=?utf-8?q?Bcc:_v?=",,
+    "=?utf-8?q?Bcc:_v?=",
 ]
 
 
