@@ -276,7 +276,7 @@ def test_the_containers_nginx_has_the_same_rules(tmp_path: Path) -> None:
     nginx = Nginx(
         tmp_path / "etc",
         {name: example(f"docker/{name}") for name in ("gpumon.conf", "gpumon-upstream.conf")},
-        {"server app:5000;": f"server 127.0.0.1:{port};"},
+        {"server gpumon:5000;": f"server 127.0.0.1:{port};"},
     ).start()
     connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
     connection.request("GET", "/", headers={"Host": "anything"})

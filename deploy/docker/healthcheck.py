@@ -1,0 +1,39 @@
+"""The container's health check: asks /api/health inside the container, prints the answer, and exits 0 when it is good."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+
+TIMEOUT_SECONDS = 4
+
+
+def host_answered(allowed_hosts: str) -> str:
+    """A name that the server answers to, from GPU_MONITOR_ALLOWED_HOSTS; localhost where all or the usual ones are."""
+    names = [name.strip().removeprefix(".") for name in allowed_hosts.split(",")]
+    return next((name for name in names if name and name != "*"), "localhost")
+
+
+def main() -> int:
+    """Exit status 0: ok or degraded (a GPU is lost, the others are read). 1: no answer, or no readings."""
+    port = os.environ.get("GPU_MONITOR_PORT") or "5000"
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/health",
+        headers={"Host": host_answered(os.environ.get("GPU_MONITOR_ALLOWED_HOSTS", ""))},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            print(answer.read().decode())  # noqa: T201
+            return 0
+    except urllib.error.HTTPError as error:
+        with error:
+            print(error.read().decode())  # noqa: T201 - why, for `docker inspect`
+    except OSError as error:
+        print(f"no answer on port {port}: {error}")  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

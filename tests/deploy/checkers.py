@@ -1,0 +1,20 @@
+"""Programs that check what stands in deploy/: from PATH, or as .ci/checkers brought them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.servers import ROOT
+
+FOLDER = ROOT / "build" / "checkers" / "bin"
+
+
+def checker(name: str) -> str:
+    """The path of a program, or the test is skipped, which counts as failed where CI is set."""
+    path = shutil.which(name, path=f"{FOLDER}:{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not in PATH; `bash .ci/checkers` brings hadolint, docker-compose and pm2")
+    return path
