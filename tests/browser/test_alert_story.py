@@ -80,5 +80,5 @@ def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(
 
     expect(page.get_by_role("link", name="Alerts", exact=True)).to_be_visible(timeout=60_000)
     # What has been is read from the database, which is written a moment after the page was told.
-    (event,) = wait_for(lambda: site.json("/api/alerts?state=resolved")["alerts"] or None, "the end to be written")
+    (event,) = wait_for(lambda: site.json("/api/alerts?state=resolved")["history"] or None, "the end to be written")
     assert (event["rule"], event["acknowledged_by"]) == ("Hotter than its limit", "root")
