@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 import msgspec
+from django.conf import settings
 from django.urls import URLPattern
 
 from gpumon_site import __version__
@@ -20,7 +21,8 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The years 1 and 9999, which is what a time may be."""
 _DESCRIPTION = """\
 What docs/api.md tells in words. Unknown is null, never 0 and never absent; names carry their unit. GET and HEAD are taken,
-any other method is answered 405; an error is JSON with the matching status. The WebSockets `/ws/gpu`, whose messages are
+any other method is answered 405; an error is JSON with the matching status. A server that is meant for its own machine alone
+asks nobody to log in. The WebSockets `/ws/gpu`, whose messages are
 Snapshots, and `/ws/dashboard`, whose messages are PageMessages, cannot be told of in OpenAPI."""
 
 
@@ -37,6 +39,8 @@ class Operation(NamedTuple):
 
     answers: dict[int, tuple[str, dict[str, Any]]]
     parameters: tuple[Parameter, ...] = ()
+    is_open: bool = False
+    """Answered without a login as well."""
 
 
 def _a(name: str) -> dict[str, Any]:
@@ -48,6 +52,21 @@ _ERROR: dict[str, Any] = {
     "title": "Error",
     "required": ["error"],
     "properties": {"error": {"type": "string", "description": "What is wrong, and how to mend it."}},
+}
+_HEALTH: dict[str, Any] = {
+    "anyOf": [
+        _a("Health"),
+        {
+            "type": "object",
+            "title": "Health for those who may not look",
+            "required": ["status"],
+            "properties": {"status": {"enum": ["ok", "degraded", "down"]}},
+        },
+    ]
+}
+_LOGINS: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token of the scope `read`: docs/access.md."},
+    "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
 }
 _SETTINGS: dict[str, Any] = {
     "type": "object",
@@ -71,14 +90,18 @@ _SETTINGS: dict[str, Any] = {
 }
 _EVERYWHERE: dict[int, tuple[str, dict[str, Any]]] = {
     400: ("The host name is not one of this server's, or a parameter makes no sense.", _a("Error")),
+    401: ("It asks for a login, or for a token that is known and neither revoked nor expired.", _a("Error")),
+    403: ("The token has not the scope for it.", _a("Error")),
     405: ("It can only be read: use GET.", _a("Error")),
+    429: ("Too many requests from this address: Retry-After tells when to come again.", _a("Error")),
 }
 OPERATIONS = {
     "health": Operation(
         {
-            200: ("Readings are fresh.", _a("Health")),
-            503: ("Readings are stale, or no provider answers.", _a("Health")),
-        }
+            200: ("Readings are fresh.", _HEALTH),
+            503: ("Readings are stale, or no provider answers.", _HEALTH),
+        },
+        is_open=True,
     ),
     "api-alerts": Operation(
         {
@@ -127,7 +150,7 @@ def _document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "gpumon", "version": __version__, "description": _DESCRIPTION, "license": {"name": "MIT"}},
         "paths": {f"/{_path(pattern)}": _operation(pattern) for pattern in api_addresses()},
-        "components": {"schemas": {**_structs(), "Error": _ERROR, "Settings": _SETTINGS}},
+        "components": {"schemas": {**_structs(), "Error": _ERROR, "Settings": _SETTINGS}, "securitySchemes": _LOGINS},
     }
 
 
@@ -143,6 +166,7 @@ def _operation(pattern: URLPattern) -> dict[str, Any]:
         "get": {
             "operationId": name,
             "summary": (inspect.getdoc(pattern.callback) or "").partition("\n")[0],
+            "security": [*({name: []} for name in _LOGINS), *([{}] if operation.is_open else [])],
             "parameters": [
                 {"name": each.name, "in": "query", "description": each.description, "schema": each.schema}
                 for each in operation.parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 
 from monitor.web.openapi import OPERATIONS, api_addresses, openapi
-from tests.servers import ROOT, Server
+from tests.servers import ROOT, Server, wait_for
 from tests.web.test_garbage import addresses
 
 SEED = "20261124"
@@ -61,14 +62,35 @@ def test_a_parameter_that_makes_no_sense_is_400_in_json(gpu_server: Server, quer
     assert (status, '{"error":' in body) == (400, True)
 
 
+TOKEN = """
+from django.contrib.auth.models import User
+from monitor.access import tokens
+owner = User.objects.create_superuser("root", password="correct horse")
+print(tokens.make(owner=owner, name="schemathesis", scopes=["read"]).secret)
+"""
+
+
+@pytest.fixture
+def closed_server(tmp_path: Path) -> Iterator[Server]:
+    """It asks everybody for a login, this machine too."""
+    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=3, auth="login").start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.mark.slow
-def test_schemathesis_finds_no_answer_that_the_document_does_not_tell_of(gpu_server: Server, tmp_path: Path) -> None:
-    """Fuzzed by the document itself: no 500, answers keep their schema, other methods are 405, bad parameters 400."""
+def test_schemathesis_finds_no_answer_that_the_document_does_not_tell_of(closed_server: Server, tmp_path: Path) -> None:
+    """No 500, answers keep their schema, 401 without a token, 405 for other methods, 400 for bad parameters."""
+    secret = closed_server.manage("shell", "-c", TOKEN).split()[-1]
     done = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
             *("--config-file", ROOT / "tests/web/schemathesis.toml"),
-            *("run", f"{gpu_server.url}/api/openapi.json"),
+            *("run", f"{closed_server.url}/api/openapi.json"),
+            *("--header", f"Authorization: Bearer {secret}"),
             *("--checks", "all", "--phases", "examples,coverage,fuzzing"),
             *("--seed", SEED, "--max-examples", MOST_EXAMPLES, "--generation-database", "none", "--no-color"),
         ],
@@ -79,4 +101,4 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell_of(gpu_ser
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in gpu_server.log
+    assert "Traceback" not in closed_server.log
