@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.admin.api_tokens import ApiTokenAdmin
 from monitor.admin.channels import ChannelAdmin
 from monitor.admin.deliveries import DeliveryAdmin
 from monitor.admin.events import AlertEventAdmin
@@ -9,4 +10,12 @@ from monitor.admin.gpus import SeenGpuAdmin
 from monitor.admin.rules import AlertRuleAdmin
 from monitor.admin.site_settings import SiteSettingsAdmin
 
-__all__ = ["AlertEventAdmin", "AlertRuleAdmin", "ChannelAdmin", "DeliveryAdmin", "SeenGpuAdmin", "SiteSettingsAdmin"]
+__all__ = [
+    "AlertEventAdmin",
+    "AlertRuleAdmin",
+    "ApiTokenAdmin",
+    "ChannelAdmin",
+    "DeliveryAdmin",
+    "SeenGpuAdmin",
+    "SiteSettingsAdmin",
+]
