@@ -105,6 +105,7 @@ class Config(BaseSettings):
     csrf_trusted_origins: CommaList = ()
     trusted_proxies: CommaList = ()
     base_path: str = ""
+    public_url: str | None = None
     auth: Auth = "auto"
     anonymous_details: AnonymousDetails = "auto"
     admin_user: str = "admin"
@@ -168,6 +169,13 @@ class Config(BaseSettings):
             raise ValueError(
                 f"addresses and networks of proxies between commas, such as 127.0.0.1,10.0.0.0/24, or {UNIX}: {error}"
             ) from None
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_can_be_opened(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("an address that a browser opens, such as https://gpu.example.com/gpus/")
         return value
 
     @field_validator("base_path")

@@ -105,10 +105,9 @@ async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return await _refuse(request, 404, *_unknown())
     if not is_first:
         told = f"“{event.summary}” was acknowledged by {PastAlert(event, has_details=True).acknowledged_by}"
-        at = f" at {event.acknowledged_at:%H:%M:%S} UTC on {event.acknowledged_at:%d %B %Y}"
-        return await _refuse(
-            request, 409, "It is acknowledged already", f"{told}{at if event.acknowledged_at else ''}."
-        )
+        at = event.acknowledged_at
+        when = "" if at is None else f" at {at:%H:%M:%S} UTC on {at:%d %B %Y}"
+        return await _refuse(request, 409, "It is acknowledged already", f"{told}{when}.")
     current.alerts_changed()
     if _wants_json(request):
         return json_response({"id": str(event_id), "acknowledged_by": user.get_username()})
