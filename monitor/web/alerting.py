@@ -28,7 +28,9 @@ class Alerting:
 
         self.recent = Recent()
         """The last minutes of readings, for trying rules on them."""
-        self.notifier = Notifier(Sending(forbids_private=config().forbid_private_webhooks).send)
+        now = config()
+        sending = Sending(public_url=now.public_url, forbids_private=now.forbid_private_webhooks)
+        self.notifier = Notifier(sending.send)
         self.engine = Engine(
             limits=limits,
             retention_days=lambda: config().alert_retention_days,
@@ -41,11 +43,12 @@ class Alerting:
 
     def start(self) -> None:
         """Start judging and telling."""
-        atexit.register(self._stop)
+        atexit.register(self.stop)
         self.engine.start()
         self.notifier.start()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Write down what is remembered and finish messages under way; a second call does nothing."""
         self.engine.stop()
         self.notifier.stop()
 
