@@ -11,9 +11,11 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from gpumon_site.base_path import BasePath
+from gpumon_site.body_limit import BodyLimit
 from gpumon_site.claims import Claims
 from gpumon_site.daphne_access_log import hide_queries
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
+from gpumon_site.daphne_limits import limit_requests
 from gpumon_site.forwarded import TrustedProxies
 from gpumon_site.request_id import RequestIds
 from gpumon_site.static_build import collect_if_outdated
@@ -42,11 +44,12 @@ from monitor.web import current, sockets  # noqa: E402
 # starts the loop as well, should a server import it long before it serves.
 current.started()
 refuse_garbled_root_paths()
+limit_requests()
 hide_queries()
 at_start()
 _of_gpumon = ProtocolTypeRouter(
     {
-        "http": get_asgi_application(),
+        "http": BodyLimit(get_asgi_application()),
         "websocket": sockets.router(),
         "lifespan": lifespan(_systemd, pulse_of_readings()),
     }

@@ -122,6 +122,11 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Files apart: the whole of a request is limited before, in body_limit.py.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
+
 # Static files are served by ServeStatic, chosen over WhiteNoise: it is asynchronous all the way, where WhiteNoise's
 # middleware is synchronous only (async_capable = False): under ASGI every request goes through a thread, and Django
 # holds each file whole in memory before it sends it. The comparison stands in docs/architecture.md.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views import defaults
@@ -16,8 +16,13 @@ def _is_api(request: HttpRequest) -> bool:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """A host name that is not ours, too many parameters, and the like."""
+    is_too_large = isinstance(exception, RequestDataTooBig)
     if not _is_api(request):
-        return defaults.bad_request(request, exception)
+        page = defaults.bad_request(request, exception)
+        page.status_code = 413 if is_too_large else 400
+        return page
+    if is_too_large:
+        return json_error(413, "The request is too large.")
     if isinstance(exception, DisallowedHost):
         return json_error(400, "The host name asked for is not one of this server's: see GPU_MONITOR_ALLOWED_HOSTS.")
     return json_error(400, f"The request cannot be understood: {exception}")

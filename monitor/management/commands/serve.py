@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """What one message of a WebSocket client may hold. Ours send a few words; longer ones close their socket."""
+HTTP_SECONDS = 120
+"""What answers later than that is given up: a test of a channel takes 30 s at most, and nothing else nearly as long."""
 LOOK_SECONDS = 0.1
 
 
@@ -70,6 +72,7 @@ class Command(BaseCommand):
             endpoints=build_endpoint_description_strings(host=host, port=port),
             server_name="gpumon",
             ready_callable=ready,
+            http_timeout=HTTP_SECONDS,
             application_close_timeout=2,
             websocket_max_message_size=MAX_MESSAGE_BYTES,
             websocket_max_frame_size=MAX_MESSAGE_BYTES,

@@ -1,0 +1,15 @@
+"""`manage.py serve`, except that requests have half a second to arrive: for test_slow_clients.py."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+from gpumon_site import daphne_limits
+
+daphne_limits.limit_requests = functools.partial(daphne_limits.limit_requests, seconds=0.5)
+os.environ["DJANGO_SETTINGS_MODULE"] = "gpumon_site.settings"
+execute_from_command_line([*sys.argv, "serve"])

@@ -1,0 +1,149 @@
+"""Requests that never end, come byte by byte or are too large, against the real daphne with little patience."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from gpumon_site.body_limit import LARGEST_FORM, largest_body
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+HEAD = b"POST /alerts/00000000-0000-4000-8000-000000000001/acknowledge HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    command = [sys.executable, "-m", "tests.security.serve_hastily"]
+    server = Server(tmp_path_factory.mktemp("hasty"), command=command, telemetry_provider="simulated").start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield server
+    finally:
+        server.stop()
+
+
+def connected(server: Server) -> closing[socket.socket]:
+    return closing(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+
+
+def answer_to(client: socket.socket) -> bytes:
+    """All that comes until the server hangs up."""
+    received = b""
+    try:
+        while data := client.recv(65536):
+            received += data
+    except ConnectionError:
+        return received
+    return received
+
+
+def drip(client: socket.socket, data: bytes, step_seconds: float = 0.05) -> bytes:
+    """Send a byte now and then until the server hangs up; what it has answered."""
+    try:
+        for byte in data:
+            client.sendall(bytes([byte]))
+            time.sleep(step_seconds)
+    except ConnectionError:
+        return answer_to(client)
+    raise AssertionError("the server took all of it")
+
+
+GET = b"GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        GET + b"X-Half: ",
+        HEAD + b"Content-Length: 9\r\n\r\nno",
+    ],
+)
+def test_a_request_that_is_never_finished_is_left(server: Server, sent: bytes) -> None:
+    with connected(server) as client:
+        client.sendall(sent)
+        assert answer_to(client) == b""
+
+
+@pytest.mark.parametrize(
+    "begin", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", HEAD + b"Content-Length: 900\r\n\r\n"]
+)
+def test_a_request_that_comes_byte_by_byte_is_left(server: Server, begin: bytes) -> None:
+    """Slow loris: each byte used to give it another minute."""
+    with connected(server) as client:
+        client.sendall(begin)
+        assert drip(client, b"GET / HTTP/1.1" + b"a" * 500) == b""
+
+
+def test_a_hundred_of_them_keep_nobody_waiting(server: Server) -> None:
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]
+    try:
+        for client in slow:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+        assert server.get("/api/health")[0] == 200
+        for client in slow:
+            assert answer_to(client) == b""
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_a_connection_that_is_kept_is_served_again_and_then_left(server: Server) -> None:
+    with connected(server) as client:
+        for _ in range(2):
+            client.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert client.recv(15).startswith(b"HTTP/1.1 200")
+            wait_for(lambda: client.recv(65536).endswith((b"}", b"\r\n0\r\n\r\n")), "the end of the answer")
+        assert answer_to(client) == b""
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server: Server) -> None:
+    with connected(server) as client:
+        client.sendall(HEAD + f"Content-Length: {LARGEST_FORM + 1}\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert answer_to(client).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_in_endless_chunks_is_refused_where_it_grows_too_large(server: Server) -> None:
+    sent = 0
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+    with connected(server) as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(ConnectionError):  # noqa: PT012
+            while sent < 64 << 20:
+                client.sendall(chunk)
+                sent += len(chunk)
+        assert sent < 16 << 20  # what the kernels on the way hold comes on top
+    assert server.health()["status"] == "ok"
+
+
+@pytest.mark.parametrize("header", [b"X: " + b"a" * 20_000, b"\r\n".join(b"X-%d: y" % number for number in range(600))])
+def test_headers_that_are_too_large_or_too_many_are_refused(server: Server, header: bytes) -> None:
+    with connected(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
+        assert answer_to(client)[:12] in (b"HTTP/1.1 400", b"")
+
+
+def test_a_form_of_too_many_fields_is_400(server: Server) -> None:
+    body = b"a=1&" * 2000
+    with connected(server) as client:
+        client.sendall(
+            b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            b"Cookie: gpumon_csrf=" + b"a" * 32 + b"\r\n"  # without it the form is not read
+            b"Content-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        assert answer_to(client).startswith(b"HTTP/1.1 400 ")
+
+
+def test_only_the_form_that_takes_recordings_takes_large_bodies() -> None:
+    large = {path for path in ("/", "/login", "/api/snapshot", "/admin/monitor/channel/add/", "/admin/monitor/alertrule/preview/",
+                               "/gpus/admin/monitor/alertrule/1/change/") if largest_body(path) > LARGEST_FORM}  # fmt: skip
+    assert large == {"/admin/monitor/alertrule/preview/", "/gpus/admin/monitor/alertrule/1/change/"}
