@@ -16,7 +16,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of /api/health."""
 
     status: Literal["ok", "degraded", "down"]
-    """ok: all GPUs answer. degraded: readings are fresh but a GPU is lost. down: stale, or no provider answers."""
+    """ok: all GPUs answer. degraded: readings are fresh but a GPU is lost, or alerts cannot be judged or written.
+    down: stale, or no provider answers."""
     reason: str | None
     host: str | None
     provider: str | None
@@ -31,6 +32,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     clients: dict[str, int]
     alerts: dict[Severity, int]
     """Open alerts by severity, acknowledged ones too."""
+    alerts_problem: str | None
+    """Why alerts cannot be judged or written now."""
 
 
 def judge(
@@ -54,10 +57,12 @@ def judge(
     return "ok", None
 
 
-def health(hub: Hub, status: Status, *, now: float) -> Health:
-    """Health of the loop that feeds `hub`."""
+def health(hub: Hub, status: Status, *, now: float, alerts_problem: str | None = None) -> Health:
+    """Health of the loop that feeds `hub`, and of the alerts that it feeds."""
     snapshot = hub.latest
     verdict, reason = judge(snapshot, status, now=now)
+    if verdict == "ok" and alerts_problem is not None:
+        verdict, reason = "degraded", f"Alerts: {alerts_problem}"
     age = None
     if snapshot is not None and snapshot.age_seconds is not None:
         age = snapshot.age_seconds + max(0.0, now - snapshot.time)
@@ -75,4 +80,5 @@ def health(hub: Hub, status: Status, *, now: float) -> Health:
         clamped_count=status.clamped_count,
         clients=dict(hub.clients),
         alerts=count_by_severity(snapshot.alerts if snapshot else ()),
+        alerts_problem=alerts_problem,
     )

@@ -29,7 +29,8 @@ from monitor.web.seen import as_seen
 async def health(request: HttpRequest) -> HttpResponse:
     """200 while readings are fresh, 503 when they are stale or no provider answers. Who may not look is told that alone."""
     running = current.started()
-    answer = health_of(running.hub, running.supervisor.status, now=time.time())
+    problem = current.alerting(running).engine.problem
+    answer = health_of(running.hub, running.supervisor.status, now=time.time(), alerts_problem=problem)
     shown = answer if visitor_of(request).may_look else {"status": answer.status}
     return json_response(shown, status=503 if answer.status == "down" else 200)
 

@@ -90,3 +90,10 @@ def test_without_a_snapshot_nothing_is_made_up() -> None:
     assert (answer.providers, answer.gpu_count, answer.clients) == ((), 0, {})
     assert answer.alerts == {"info": 0, "warning": 0, "critical": 0}
     assert (answer.sampler_pid, answer.sampler_restarts, answer.sampler_abandoned, answer.clamped_count) == (7, 2, 1, 3)
+
+
+def test_alerts_that_cannot_be_written_are_told_and_do_not_hide_what_is_worse() -> None:
+    answer = health(hub_with(snapshot()), Status(), now=NOW, alerts_problem="the database is locked")
+    assert (answer.status, answer.reason) == ("degraded", "Alerts: the database is locked")
+    stale = hub_with(snapshot(stale=True, stale_reason="The driver hangs."))
+    assert health(stale, Status(), now=NOW, alerts_problem="x").reason == "The driver hangs."
