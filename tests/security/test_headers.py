@@ -1,0 +1,137 @@
+"""The headers that scanners ask for, on every address of the site: pages, the API, the admin, files, redirects and errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+
+import pytest
+import requests
+from django.test import Client
+
+from gpumon_site.body_limit import LARGEST_FORM
+from gpumon_site.security import HEADERS
+from monitor.web import errors
+from tests.servers import Server, wait_for
+from tests.web.test_garbage import addresses
+
+EXPECTED = {
+    **HEADERS,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+FORBIDDEN = ("Access-Control-Allow-Origin", "X-Powered-By", "Via", "X-AspNet-Version", "X-Debug", "Server-Timing")
+PATHS = sorted({address.path for address in addresses()})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("headers"), telemetry_provider="simulated", simulated_gpus=1).start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def root(server: Server) -> requests.Session:
+    """An administrator who has logged in."""
+    name, password = server.make_superuser()
+    visitor = requests.Session()
+    login = f"{server.url}/login"
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
+    assert token is not None
+    given = {"username": name, "password": password, "csrfmiddlewaretoken": token[1], "next": "/"}
+    assert visitor.post(login, given).status_code == 200
+    return visitor
+
+
+def holds(answer: requests.Response) -> None:
+    """Everything that has to hold for every answer."""
+    said = answer.headers
+    assert {name: said.get(name) for name in EXPECTED} == EXPECTED
+    assert [name for name in FORBIDDEN if name in said] == []
+    assert said["Server"] == "gpumon"  # no version
+    assert "unsafe" not in said["Content-Security-Policy"]
+    assert "*" not in said["Content-Security-Policy"]
+    is_file = "/static/" in answer.url and answer.status_code in (200, 304)
+    assert is_file or "no-store" in said["Cache-Control"], said["Cache-Control"]
+    if answer.content:
+        assert "Content-Type" in said
+        assert not said["Content-Type"].startswith("text/html") or "charset=utf-8" in said["Content-Type"].lower()
+    for given in answer.raw.headers.getlist("Set-Cookie"):
+        for cookie in SimpleCookie(given).values():
+            if cookie["max-age"] == "0":  # it is taken back
+                continue
+            assert cookie["httponly"], given
+            assert cookie["samesite"] in ("Lax", "Strict"), given
+            assert not cookie["domain"], given
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+def test_every_address_has_the_headers(server: Server, root: requests.Session, path: str, method: str) -> None:
+    for visitor in (requests.Session(), root):
+        answer = visitor.request(method, server.url + path, allow_redirects=False, timeout=10)
+        assert answer.status_code < 500 or path == "/api/health"
+        holds(answer)
+
+
+@pytest.mark.slow
+def test_files_have_them_and_are_kept_by_caches(server: Server) -> None:
+    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', server.get("/")[1]))
+    assert len(files) > 5
+    for file in files:
+        answer = requests.get(server.url + file, timeout=10)
+        holds(answer)
+        assert "immutable" in answer.headers["Cache-Control"]
+        again = requests.get(
+            server.url + file, headers={"If-Modified-Since": answer.headers["Last-Modified"]}, timeout=10
+        )
+        assert again.status_code == 304
+        holds(again)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("status", "method", "path", "headers", "body"),
+    [
+        (400, "GET", "/", {"Host": "evil.example"}, b""),
+        (400, "GET", "/api/health", {"Host": "evil.example"}, b""),
+        (400, "GET", "/api/alerts?state=none", {}, b""),
+        (403, "POST", "/login", {}, b""),
+        (404, "GET", "/nothing", {}, b""),
+        (404, "GET", "/api/nothing", {}, b""),
+        (404, "GET", "/gpu/nothing", {}, b""),
+        (404, "GET", "/static/nothing.js", {}, b""),
+        (405, "POST", "/", {"Cookie": "gpumon_csrf=" + 32 * "a", "X-CSRFToken": 32 * "a"}, b""),
+        (405, "DELETE", "/api/snapshot", {}, b""),
+        (413, "POST", "/admin/monitor/alertrule/preview/",
+         {"Cookie": "gpumon_csrf=" + 32 * "a", "Content-Type": "application/x-www-form-urlencoded"}, b"a=" + b"b" * LARGEST_FORM),
+    ],
+)  # fmt: skip
+def test_errors_have_them(
+    server: Server, status: int, method: str, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    answer = requests.request(method, server.url + path, headers=headers, data=body, allow_redirects=False, timeout=10)
+    assert answer.status_code == status
+    holds(answer)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/nothing", "/api/nothing"])
+def test_a_fault_of_ours_has_them(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    def fail(*_given: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(errors.defaults, "page_not_found", fail)
+    monkeypatch.setattr(errors, "not_found", fail)
+    monkeypatch.setattr("gpumon_site.urls.handler404", fail)
+    answer = Client(raise_request_exception=False).get(path)
+    assert answer.status_code == 500
+    assert {name: answer.get(name) for name in EXPECTED} == EXPECTED
+    assert answer["Cache-Control"] == "no-store"
