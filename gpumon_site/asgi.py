@@ -14,6 +14,7 @@ from gpumon_site.base_path import BasePath
 from gpumon_site.body_limit import BodyLimit
 from gpumon_site.claims import Claims
 from gpumon_site.daphne_access_log import hide_queries
+from gpumon_site.daphne_farewell import close_sockets_at_end
 from gpumon_site.daphne_guard import refuse_garbled_root_paths
 from gpumon_site.daphne_limits import limit_requests
 from gpumon_site.forwarded import TrustedProxies
@@ -46,12 +47,13 @@ current.started()
 refuse_garbled_root_paths()
 limit_requests()
 hide_queries()
+close_sockets_at_end()
 at_start()
 _of_gpumon = ProtocolTypeRouter(
     {
         "http": BodyLimit(get_asgi_application()),
         "websocket": sockets.router(),
-        "lifespan": lifespan(_systemd, pulse_of_readings()),
+        "lifespan": lifespan(_systemd, pulse_of_readings(), at_end=current.ended),
     }
 )
 _of_base_path = BasePath(_of_gpumon, settings.GPU_MONITOR.base_path)

@@ -87,11 +87,14 @@ class Pulse:
         return now - self._since <= self._longest_seconds()
 
 
-def lifespan(systemd: Systemd, is_alive: Callable[[], bool]) -> Callable[..., Any]:
+def lifespan(
+    systemd: Systemd, is_alive: Callable[[], bool], *, at_end: Callable[[], None] = lambda: None
+) -> Callable[..., Any]:
     """An ASGI application for the lifespan protocol: ready once the server says that it has started.
 
     For uvicorn; daphne has no lifespan, there `manage.py serve` does the same. It does not say that the service ends: a worker
-    that ends may be followed by another, so that is for gunicorn's master to say.
+    that ends may be followed by another, so that is for gunicorn's master to say. `at_end`: called in a thread once every
+    connection is closed.
     """
 
     async def app(_scope: Any, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
@@ -105,6 +108,7 @@ def lifespan(systemd: Systemd, is_alive: Callable[[], bool]) -> Callable[..., An
             elif message["type"] == "lifespan.shutdown":
                 if telling is not None:
                     telling.cancel()
+                await asyncio.to_thread(at_end)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -137,5 +137,9 @@ class Server:
     def _listens(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended at its start:\n{self.log}"
+        return self.listens()
+
+    def listens(self) -> bool:
+        """Whether a connection is taken."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

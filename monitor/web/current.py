@@ -133,6 +133,14 @@ def started() -> Live:
     return running
 
 
+def ended() -> None:
+    """End it, with what its alerts remember written down. By itself that happens as Python ends, which uvicorn does not wait
+    for: it ends by the signal that it was told to end by.
+    """
+    alerting(live()).stop()
+    live().supervisor.stop()
+
+
 @functools.cache
 def _first_look() -> None:
     """In a thread of its own: the start may be in an event loop, and must not hang with the database."""
