@@ -1,0 +1,261 @@
+"""Every address and every socket, asked by everybody. The addresses are read from the URL configuration: a new view is asked for
+a login until its row is written here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+import requests
+from django.urls import URLPattern, URLResolver, get_resolver
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from monitor.web import sockets
+from tests.security.people import Made, log_in, make_people
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+OPEN = {
+    "login": "the page that takes passwords",
+    "admin/login/": "the same, where the admin looks for it",
+    "setup": "the link in the log is the key; any other is answered 404",
+    "health": "container engines and load balancers ask it; they are told a word",
+}
+"""The names, or routes, of all that is answered without a login, each with why."""
+PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout"}
+API = {"api-alerts", "config", "snapshot", "schema", "openapi"}
+OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
+"""Of the admin, for everybody who may enter it."""
+NOBODY_MAY = {
+    ("", "autocomplete"),  # without saying of what
+    ("alertevent", "add"),
+    ("delivery", "add"),
+    ("seengpu", "add"),
+    ("seengpu", "delete"),
+    ("sitesettings", "add"),
+    ("sitesettings", "delete"),
+}
+"""What the engine and the readings write, and the one row of settings."""
+OPERATOR_SEES = {"alertrule", "alertevent", "sitesettings", "delivery", "apitoken"}
+PEOPLE = ("viewer", "operator", "manager", "administrator")
+"""`manager` is in the group of administrators, `administrator` a superuser."""
+TOKENS = ("read", "acknowledge", "metrics", "revoked", "expired")
+NOBODY = ("anonymous", "spoofed")
+POSTED = {"acknowledge", "monitor_apitoken_revoke", "monitor_channel_test", "monitor_alertrule_preview"}
+"""What changes something, or works on what is sent. (The token with the id 1 is revoked already.)"""
+SAMPLES = {
+    "uuid": "GPU-none",
+    "event_id": str(UUID(int=1)),
+    "token": "x" * 43,
+    "object_id": "1",
+    "content_type_id": "1",
+    "id": "1",
+}
+
+
+class Address(NamedTuple):
+    """One pattern of the URL configuration."""
+
+    route: str
+    name: str
+    """Of the view; the route where it has none."""
+
+    @property
+    def is_admin(self) -> bool:
+        return self.route.startswith("admin/") and self.name not in OPEN and self.route not in OPEN
+
+    @property
+    def path(self) -> str:
+        """One that the pattern fits."""
+        path = re.sub(r"\(\?P<app_label>[^)]*\)", "monitor", self.route).replace("(?P<url>.*)", "nothing")
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: SAMPLES[found[1]], path).replace("^", "").replace(
+            "$", ""
+        )
+
+
+def addresses(patterns: list[Any] | None = None, before: str = "") -> Iterator[Address]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield Address(route, pattern.name if pattern.name and route != "admin/login/" else route)
+
+
+ADDRESSES = sorted(set(addresses()))
+
+
+def expected(address: Address, who: str, *, needs_login: bool) -> str:
+    """allowed, login (on to the login page), 401, 403, or status (a word of /api/health alone)."""
+    is_token, is_known = who in TOKENS, who in PEOPLE
+    name = address.name
+    if address.is_admin:
+        return _of_admin(address, who, needs_login=needs_login)
+    if name == "health":
+        if is_token:
+            return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
+        return "allowed" if is_known or not needs_login else "status"
+    if name in OPEN or address.route in OPEN:
+        return "allowed"
+    if name == "acknowledge":
+        if is_token:
+            return {"acknowledge": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
+        return {"viewer": "403"}.get(who, "allowed") if is_known else "login"
+    if name in API:
+        if is_token:
+            return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
+        return "allowed" if is_known or not needs_login else "401"
+    assert name in PAGES, f"{address}: write here who may open it"
+    # A token opens no page: whoever sends one is as little known there as somebody who sends none.
+    return "allowed" if is_known or not (needs_login or name == "password") else "login"
+
+
+def _of_admin(address: Address, who: str, *, needs_login: bool) -> str:
+    found = re.fullmatch(r"(monitor|auth)_(\w+?)_(\w+)", address.name)
+    app, model, page = found.groups() if found else ("", "", address.name)
+    if who in ("administrator", "manager"):
+        # The group of administrators is for gpumon; accounts are a superuser's.
+        is_forbidden = (model, page) in NOBODY_MAY or (who == "manager" and app == "auth")
+        return "403" if is_forbidden else "allowed"
+    if who != "operator":
+        # The admin's own logout leads whoever may not enter to its first page, which asks for a login then.
+        return "allowed" if address.name == "logout" and (who in PEOPLE or not needs_login) else "login"
+    if (not app and page in OWN_OF_STAFF) or address.name == address.route:
+        return "allowed"
+    is_seen = model in OPERATOR_SEES and page in ("changelist", "change", "history")
+    is_own = (model, page) in {("apitoken", "add"), ("apitoken", "revoke")}
+    return "allowed" if is_seen or is_own else "403"
+
+
+def outcome(answer: requests.Response) -> str:
+    if answer.status_code == 302 and re.match(r"(/login|/admin/login/)(\?|$)", answer.headers["Location"]):
+        return "login"
+    if answer.status_code in (401, 403):
+        return str(answer.status_code)
+    assert answer.status_code < 500 or answer.status_code == 503, (answer.url, answer.status_code)
+    if answer.url.endswith("/api/health") and answer.json().keys() == {"status"}:
+        return "status"
+    return "allowed"
+
+
+# ── Two servers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Site(NamedTuple):
+    server: Server
+    made: Made
+    needs_login: bool
+
+
+@pytest.fixture(scope="module", params=["login", "auto"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Everybody has to log in; and, by default, nobody on this machine."""
+    folder = tmp_path_factory.mktemp(request.param)
+    server = Server(folder, auth=request.param, telemetry_provider="simulated", simulated_gpus=1).start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield Site(server, make_people(server), request.param == "login")
+    finally:
+        server.stop()
+
+
+def browser_of(site: Site, who: str) -> requests.Session:
+    if who in PEOPLE:
+        return log_in(site.server, who)
+    browser = requests.Session()
+    if who in TOKENS:
+        browser.headers["Authorization"] = f"Bearer {site.made.tokens[who]}"
+    if who == "spoofed":
+        browser.headers.update({"Remote-User": "administrator", "X-Remote-User": "administrator"})
+    return browser
+
+
+def ask(site: Site, browser: requests.Session, address: Address) -> requests.Response:
+    url = site.server.url + address.path.replace(SAMPLES["event_id"], site.made.event)
+    if address.name not in POSTED:
+        return browser.get(url, allow_redirects=False, timeout=20)
+    # With what a browser's form would send.
+    token = "t" * 32
+    browser.cookies.set("gpumon_csrf", token)
+    return browser.post(url, {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20)
+
+
+@pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
+def test_every_address_answers_everybody_as_written_here(site: Site, who: str) -> None:
+    browser = browser_of(site, who)
+    wrong = []
+    for address in ADDRESSES:
+        wanted = expected(address, who, needs_login=site.needs_login)
+        answer = ask(site, browser, address)
+        got = outcome(answer)
+        if got != wanted:
+            wrong.append(f"{address.route} ({answer.status_code}): {got}, wanted {wanted}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_open_to_everybody_is_named_here_and_there() -> None:
+    found = {
+        address.name if address.name in OPEN else address.route for address in ADDRESSES if not _asks_for_login(address)
+    }
+    assert found == set(OPEN)
+
+
+def _asks_for_login(address: Address) -> bool:
+    view = get_resolver().resolve(address.path).func
+    return bool(getattr(view, "login_required", True))
+
+
+def test_no_row_is_written_for_what_is_not_there() -> None:
+    names = {address.name for address in ADDRESSES}
+    assert PAGES | API | OWN_OF_STAFF | set(OPEN) <= names
+
+
+def test_a_token_that_is_refused_says_why(site: Site) -> None:
+    for who, told in (("revoked", "revoked"), ("expired", "expired")):
+        answer = browser_of(site, who).get(f"{site.server.url}/api/snapshot", timeout=20)
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="gpumon", error="invalid_token"')
+        assert told in answer.json()["error"]
+
+
+# ── Sockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SOCKETS = {"^ws/gpu$": "feed", "^ws/dashboard$": "page", "": "none"}
+
+
+def test_every_socket_has_its_row_here() -> None:
+    assert {route.pattern.regex.pattern for route in sockets.router().routes} == set(SOCKETS)
+
+
+def _socket(site: Site, who: str, path: str, origin: str | None) -> str:
+    browser = browser_of(site, who)
+    headers = {name: value for name, value in browser.headers.items() if name in ("Authorization", "Remote-User")}
+    if browser.cookies:
+        headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
+    try:
+        with connect(site.server.ws + path, origin=origin, additional_headers=headers) as client:  # type: ignore[arg-type]
+            assert client.recv(timeout=10)
+            return "allowed"
+    except InvalidStatus as refused:
+        return "refused" if refused.response.status_code == 403 else str(refused.response.status_code)
+
+
+@pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
+def test_every_socket_lets_in_those_written_here(site: Site, who: str) -> None:
+    known = who in PEOPLE or not site.needs_login
+    may_read = {"read": True, "acknowledge": False, "metrics": False, "revoked": False, "expired": False}.get(
+        who, known
+    )
+    own, foreign = site.server.url, "http://evil.example"
+    assert _socket(site, who, "/ws/gpu", None) == ("allowed" if may_read else "refused")
+    assert _socket(site, who, "/ws/gpu", own) == ("allowed" if may_read else "refused")
+    assert _socket(site, who, "/ws/gpu", foreign) == "refused"
+    assert _socket(site, who, "/ws/dashboard", own) == ("allowed" if known else "refused")
+    assert _socket(site, who, "/ws/dashboard", None) == "refused"
+    assert _socket(site, who, "/ws/dashboard", foreign) == "refused"
+    assert _socket(site, who, "/ws/nothing", own) == "refused"
