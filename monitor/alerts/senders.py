@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,8 +16,9 @@ from monitor.alerts.messages import events_of, message_of
 from monitor.alerts.private_addresses import public_addresses
 from monitor.alerts.webhook_body import body_of
 from monitor.models import Channel, Delivery
+from monitor.telemetry.own_programs import command_of, environment
 
-_COMMAND = (sys.executable, "-m", "monitor.alerts.apprise_child")
+_COMMAND = command_of("monitor.alerts.apprise_child")
 _START_SECONDS = 10
 """The process of Apprise may take that long to start on a busy machine, beyond the time it has for sending."""
 
@@ -85,6 +85,7 @@ def ask_apprise(order: Order) -> Answer:
     try:
         done = subprocess.run(
             _COMMAND,
+            env=environment(),
             input=msgspec.json.encode(order),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

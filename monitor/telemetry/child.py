@@ -6,16 +6,16 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 
 import msgspec
 
+from monitor.telemetry.own_programs import command_of, environment
 from monitor.telemetry.providers.base import Options
 
 log = logging.getLogger(__name__)
 
-COMMAND: Sequence[str] = (sys.executable, "-m", "monitor.telemetry.sampler")
+COMMAND: Sequence[str] = command_of("monitor.telemetry.sampler")
 TERM_AFTER_SECONDS = 1.3
 """The sampler ends by itself 1 s after its stdin ended, inside the driver too."""
 KILL_AFTER_SECONDS = 1.8
@@ -34,6 +34,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            env=environment(),
             # Of its own session, so that it and the programs it starts can be signalled together, and Ctrl-C is ours.
             start_new_session=True,
         )

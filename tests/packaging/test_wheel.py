@@ -58,9 +58,12 @@ def variables(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def demo(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Started in a folder whose files have the names of our modules and of Python's."""
     folder = tmp_path_factory.mktemp("demo")
-    (folder / "empty").mkdir()
-    server = Server(folder, command=[str(command), "demo"], folder=folder / "empty").start()
+    (folder / "elsewhere" / "monitor").mkdir(parents=True)
+    (folder / "elsewhere" / "monitor" / "__init__.py").write_text("raise ImportError('not this one')")
+    (folder / "elsewhere" / "logging.py").write_text("raise ImportError('nor this one')")
+    server = Server(folder, command=[str(command), "demo"], folder=folder / "elsewhere").start()
     yield server
     assert server.stop() == 0
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from monitor.telemetry import wire
 from monitor.telemetry.child import COMMAND
+from monitor.telemetry.own_programs import environment
 from monitor.telemetry.providers.base import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.sampler import EXIT_NO_ORDERS, EXIT_NO_PROVIDER, Sampler, next_due, start
@@ -324,7 +325,7 @@ def test_the_level_of_the_log_comes_with_the_orders() -> None:
             capture_output=True,
             timeout=30,
             check=False,
-            env={**os.environ, "PATH": "/nonexistent"},
+            env={**environment(), "PATH": "/nonexistent"},
         )
         told[level] = ended.stderr
     assert b"nvtop passed over" in told["DEBUG"]
