@@ -58,7 +58,8 @@ class Rate:
         return min(self._at_once, bucket.left + self._per_second * (self._clock() - bucket.at))
 
     def _wait(self, left: float) -> int:
-        return 0 if left >= 1 else math.ceil((1 - left) / self._per_second)
+        # What is missing by rounding alone is there.
+        return max(0, math.ceil((1 - left) / self._per_second - 1e-6))
 
 
 def client_of(address: str) -> str:

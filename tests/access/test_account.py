@@ -1,0 +1,139 @@
+"""Logging in and out: where one is led, what guessing costs, what a token may do in place of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from gpumon_site.access import Access
+from monitor.access import rate_limits
+from monitor.access.attempts import PER_NAME, attempts
+from monitor.access.rate_limits import LOGINS_PER_MINUTE, Limits, limits
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "everybody_logs_in")]
+PASSWORD = "a staple of horses"
+
+
+@pytest.fixture
+def everybody_logs_in(settings: Any) -> Iterator[None]:
+    settings.ACCESS = Access("everybody", is_exposed=True, shows_details=False)
+    attempts.cache_clear()
+    limits.cache_clear()
+    yield
+    attempts.cache_clear()
+    limits.cache_clear()
+
+
+@pytest.fixture
+def mira() -> User:
+    return User.objects.create_user("mira", password=PASSWORD)
+
+
+def log_in(client: Client, password: str = PASSWORD, *, path: str = "/login", **given: str) -> Any:
+    return client.post(path, {"username": "mira", "password": password, **given})
+
+
+def test_a_page_leads_to_the_login_and_back(client: Client, mira: User) -> None:
+    sent = client.get("/alerts?severity=critical")
+    assert sent["Location"] == "/login?next=/alerts%3Fseverity%3Dcritical"
+    assert log_in(client, next="/alerts?severity=critical")["Location"] == "/alerts?severity=critical"
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+)
+def test_it_leads_to_no_other_site(client: Client, mira: User, target: str) -> None:
+    assert log_in(client, next=target)["Location"] == "/"
+
+
+def test_the_login_page_tells_nothing_of_the_machine(client: Client) -> None:
+    page = client.get("/login").content.decode()
+    assert "<title>Log in · gpumon</title>" in page
+    assert "vm" not in page.split("<main")[1]
+
+
+@pytest.mark.parametrize("path", ["/login", "/admin/login/"])
+def test_after_five_wrong_passwords_the_right_one_has_to_wait_too(client: Client, mira: User, path: str) -> None:
+    for _ in range(PER_NAME):
+        answer = log_in(client, "wrong", path=path)
+        assert answer.status_code == 200
+        assert b"User name or password is wrong" in answer.content
+    refused = log_in(client, path=path)
+    assert (refused.status_code, int(refused["Retry-After"]) > 60) == (429, True)
+    assert b"Too many wrong passwords. Try again in 3 minutes." in refused.content
+    assert "_auth_user_id" not in client.session
+    assert log_in(Client(REMOTE_ADDR="10.0.0.9")).status_code == 302, "another address does not wait"
+
+
+def test_a_name_that_is_not_there_is_told_from_a_wrong_password_by_nothing(client: Client, mira: User) -> None:
+    there = log_in(client, "wrong").content.decode()
+    not_there = client.post("/login", {"username": "nobody", "password": "wrong"}).content.decode()
+    assert there.split("<form")[0] == not_there.split("<form")[0]
+
+
+def test_the_session_gets_another_key_with_the_login(client: Client, mira: User) -> None:
+    before = client.session
+    before["x"] = 1
+    before.save()
+    log_in(client)
+    assert client.session.session_key != before.session_key
+
+
+def test_logging_out_takes_a_form_of_ours(mira: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(mira)
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout").status_code == 403
+    assert "_auth_user_id" in client.session
+
+
+def test_logging_out_leads_to_the_login(client: Client, mira: User) -> None:
+    client.force_login(mira)
+    assert client.post("/logout")["Location"] == "/login"
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_new_password_is_checked_and_ends_other_sessions(client: Client, mira: User) -> None:
+    other = Client()
+    for each in (client, other):
+        each.force_login(mira)
+    given = {"old_password": PASSWORD, "new_password1": "short", "new_password2": "short"}
+    assert b"too short" in client.post("/account/password", given).content
+    given |= {"new_password1": "another staple", "new_password2": "another staple"}
+    assert client.post("/account/password", given)["Location"] == "/account/password"
+    assert b"Your password is changed" in client.get("/account/password").content
+    assert other.get("/account/password")["Location"].startswith("/login")
+
+
+def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client: Client, mira: User) -> None:
+    client.force_login(mira)
+    sent = client.get("/admin/")
+    assert sent["Location"] == "/admin/login/?next=/admin/"
+    assert b"You are logged in as mira, who may not open that page" in client.get(sent["Location"]).content
+
+
+def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> None:
+    far = Client(REMOTE_ADDR="10.0.0.9")
+    for number in range(LOGINS_PER_MINUTE):
+        far.post("/setup/x", {"n": number})
+    assert far.post("/setup/x").status_code == 429
+    assert far.post("/login").status_code == 429
+    assert far.get("/login").status_code == 200
+    assert Client(REMOTE_ADDR="10.0.0.10").post("/setup/x").status_code == 404
+    assert client.post("/setup/x").status_code == 404, "this machine itself has no limit"
+
+
+def test_the_api_is_limited_for_each_address_and_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Limits(api_per_minute=10)
+    monkeypatch.setattr(rate_limits, "limits", lambda: few)
+    far = Client(REMOTE_ADDR="2001:db8::1")
+    assert {far.get("/api/schema").status_code for _ in range(10)} == {401}
+    answer = far.get("/api/schema")
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 6
+    assert answer.json()["error"].startswith("Too many requests from this address")
+    assert answer["Content-Security-Policy"]

@@ -1,0 +1,149 @@
+"""The one-time link, the first administrator of the settings, and what is logged of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from gpumon_site.admin_layer import _checked
+from gpumon_site.config import Config
+from monitor.access.first_administrator import prepare
+from monitor.access.setup_link import VALID_SECONDS, SetupLink, setup_link
+
+PASSWORD = "a staple of horses"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def config(**values: Any) -> Config:
+    return _checked(Config.model_construct(), values)
+
+
+def test_a_link_works_once_and_the_next_one_replaces_it() -> None:
+    link = SetupLink()
+    first, second = link.open(), link.open()
+    assert not link.fits(first)
+    assert link.fits(second)
+    assert link.use(second)
+    assert not link.use(second)
+    assert not link.fits(second)
+
+
+def test_a_link_is_good_for_a_day() -> None:
+    clock = Clock()
+    link = SetupLink(clock)
+    token = link.open()
+    clock.now = VALID_SECONDS - 1
+    assert link.fits(token)
+    clock.now = VALID_SECONDS
+    assert not link.fits(token)
+
+
+def test_the_token_itself_is_not_kept() -> None:
+    link = SetupLink()
+    assert link.open() not in str(vars(link))
+
+
+def test_nothing_fits_where_no_link_is_open() -> None:
+    assert not SetupLink().fits("")
+
+
+@pytest.mark.django_db
+def test_a_start_without_administrator_writes_the_link_only_where_everybody_logs_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    link = SetupLink()
+    prepare(config(), link, needs_login=False)
+    assert caplog.text == ""
+    prepare(config(host="0.0.0.0", base_path="/gpus"), link, needs_login=True)
+    token = caplog.text.partition("http://0.0.0.0:5000/gpus/setup/")[2].partition(" ")[0]
+    assert link.fits(token)
+
+
+@pytest.mark.django_db
+def test_the_password_of_the_settings_makes_the_administrator_and_is_logged_nowhere(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level("DEBUG")
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    prepare(config(admin_password_file=tmp_path / "password", admin_user="chief"), SetupLink(), needs_login=True)
+    user = User.objects.get(username="chief")
+    assert (user.is_superuser, user.is_staff, user.check_password(PASSWORD)) == (True, True, True)
+    assert PASSWORD not in caplog.text
+    assert "/setup/" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_another_password_later_changes_nobody() -> None:
+    for password in (PASSWORD, "another staple of horses"):
+        prepare(config(admin_password=password), SetupLink(), needs_login=True)
+    assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("password", ["t1ny", "password12", "12345678901234", "chief-admin"])
+def test_a_weak_password_is_refused_without_being_shown_and_the_link_is_there(
+    password: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(config(admin_password=password, admin_user="chief-admin"), SetupLink(), needs_login=True)
+    assert not User.objects.exists()
+    assert "GPU_MONITOR_ADMIN_PASSWORD is not taken: " in caplog.text
+    assert "/setup/" in caplog.text
+    assert f" {password}" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_an_account_that_is_no_administrator_is_made_none(caplog: pytest.LogCaptureFixture) -> None:
+    User.objects.create_user("admin", password="something else")
+    prepare(config(admin_password=PASSWORD), SetupLink(), needs_login=True)
+    user = User.objects.get()
+    assert (user.is_superuser, user.check_password("something else")) == (False, True)
+    assert "which is no administrator" in caplog.text
+
+
+# ── The page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill(client: Client, token: str, **given: str) -> Any:
+    return client.post(f"/setup/{token}", {"username": "chief", "password1": PASSWORD, "password2": PASSWORD, **given})
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("static_root")
+def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
+    token = setup_link().open()
+    assert b"The first administrator" in client.get(f"/setup/{token}").content
+    assert fill(client, token)["Location"] == "/"
+    user = User.objects.get()
+    assert (user.username, user.is_superuser, user.is_staff) == ("chief", True, True)
+    assert client.session["_auth_user_id"] == str(user.pk)
+    assert fill(Client(), token, username="second").status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("static_root")
+def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) -> None:
+    token = setup_link().open()
+    assert b"too short" in fill(client, token, password1="short", password2="short").content
+    assert b"match" in fill(client, token, password2="another one here").content
+    assert not User.objects.exists()
+    assert fill(client, token).status_code == 302
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("static_root")
+def test_another_token_or_an_administrator_in_between_is_answered_404(client: Client) -> None:
+    token = setup_link().open()
+    assert client.get("/setup/other").status_code == 404
+    User.objects.create_superuser("root")
+    assert fill(client, token).status_code == 404
+    assert User.objects.count() == 1

@@ -1,0 +1,36 @@
+"""What is kept from people who are not known."""
+
+from __future__ import annotations
+
+import msgspec
+
+from monitor.telemetry.redaction import OF_ALERTS, OF_PROCESSES, REASON, without_details
+from tests.web.snapshots import alert, gpu, host, process
+
+SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by")
+
+
+def whole() -> bytes:
+    running = process(7, container_id="c0ffee", pod_id="p0d", name="ana-python", unavailable={"user": "no permission"})
+    told = alert(detail="held by ana", acknowledged_by="mira", acknowledged_at=950.0)
+    return msgspec.json.encode(host(gpu(processes=(running,)), alerts=(told,)))
+
+
+def test_nothing_of_who_runs_what_is_left() -> None:
+    snapshot = msgspec.json.decode(whole(), type=type(host()))
+    text = msgspec.json.encode(without_details(snapshot)).decode()
+    assert [secret for secret in SECRETS if secret in text] == []
+    assert all(secret in whole().decode() for secret in SECRETS)
+
+
+def test_what_is_hidden_is_unknown_with_the_reason_and_the_rest_stays() -> None:
+    shown = without_details(msgspec.json.decode(whole(), type=type(host())))
+    (running,) = shown.gpus[0].processes or ()
+    assert {name: running.unavailable[name] for name in OF_PROCESSES} == dict.fromkeys(OF_PROCESSES, REASON)
+    assert (running.pid, running.memory_used_bytes) == (7, 1 << 30)
+    assert [getattr(shown.alerts[0], name) for name in OF_ALERTS] == [None, None]
+    assert (shown.alerts[0].summary, shown.alerts[0].acknowledged_at) == (alert().summary, 950.0)
+
+
+def test_a_gpu_whose_processes_are_not_known_stays_so() -> None:
+    assert without_details(host(gpu(processes=None))).gpus[0].processes is None
