@@ -83,7 +83,10 @@ async def _deliver(hub: Hub, send: Send, payload: Payload, pace: Pace) -> None:
             continue  # by now there is a newer frame
         text = payload(frame, seen)
         if flow is None:
-            await send({"type": "websocket.send", "text": text})
+            try:
+                await send({"type": "websocket.send", "text": text})
+            except RuntimeError:
+                return  # uvicorn has closed the socket by itself, for a breach of the protocol (ASGI says OSError)
         else:
             flow.send(text)
         seen = frame.number

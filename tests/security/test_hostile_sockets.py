@@ -1,0 +1,297 @@
+"""Clients that break the WebSocket protocol (RFC 6455) byte by byte, against the real daphne and the real uvicorn.
+
+What an honest library can send wrongly, and memory with a client that never reads, is in tests/live/test_daphne.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import psutil
+import pytest
+from websockets.sync.client import connect
+
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+UVICORN = [str(Path(sys.executable).with_name("uvicorn")), "--host", "127.0.0.1", "--port", "{port}", "--http", "h11",
+           "--h11-max-incomplete-event-size", "32768", "--ws-max-size", "65536", "--ws-max-queue", "4",
+           "gpumon_site.asgi:application"]  # fmt: skip
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+TEXT, MORE, CLOSE, PING = 1, 0, 8, 9
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    command = UVICORN if request.param == "uvicorn" else None
+    server = Server(tmp_path_factory.mktemp(request.param), command=command, telemetry_provider="simulated", poll_interval_ms=100,
+                    ws_max_rate_hz=30)  # fmt: skip
+    server.start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield server
+        # uvicorn itself writes a traceback for text that is no UTF-8.
+        assert "Traceback" not in re.sub(r"^.* uvicorn.error: Invalid UTF-8 .*$", "", server.log, flags=re.MULTILINE)
+    finally:
+        server.stop()
+
+
+def handshake(
+    path: bytes = b"/ws/gpu", headers: bytes = UPGRADE + KEY, method: bytes = b"GET", version: bytes = b"1.1"
+) -> bytes:
+    return method + b" " + path + b" HTTP/" + version + b"\r\nHost: 127.0.0.1\r\n" + headers + b"\r\n"
+
+
+def frame(
+    payload: bytes,
+    opcode: int = TEXT,
+    *,
+    is_last: bool = True,
+    reserved: int = 0,
+    says: int | None = None,
+    masked: bool = True,
+) -> bytes:
+    """A frame as a client sends it; `says`: the length that it claims to have."""
+    length = len(payload) if says is None else says
+    first = (0x80 if is_last else 0) | reserved << 4 | opcode
+    mask = 0x80 if masked else 0
+    if length < 126:
+        head = struct.pack("!BB", first, mask | length)
+    elif length < 1 << 16:
+        head = struct.pack("!BBH", first, mask | 126, length)
+    else:
+        head = struct.pack("!BBQ", first, mask | 127, length)
+    return head + (bytes(4) if masked else b"") + payload  # a mask of zeros leaves the payload as it is
+
+
+def opened(server: Server, headers: bytes = UPGRADE + KEY) -> socket.socket:
+    """A socket behind its handshake."""
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    client.sendall(handshake(headers=headers))
+    assert client.recv(12) == b"HTTP/1.1 101"
+    return client
+
+
+def is_hung_up_on(client: socket.socket, most_bytes: int = 64 << 20) -> bool:
+    """Whether the server ends the connection, whatever it still sends before."""
+    received = 0
+    try:
+        while data := client.recv(1 << 16):
+            received += len(data)
+            if received > most_bytes:
+                return False
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+def rss(server: Server) -> int:
+    assert server.process is not None
+    return int(psutil.Process(server.process.pid).memory_info().rss)
+
+
+def is_well(server: Server) -> bool:
+    """Somebody else is served, and whoever was hostile is forgotten."""
+    with connect(f"{server.ws}/ws/gpu") as client:
+        assert client.recv(timeout=10)
+    wait_for(lambda: not any(server.health()["clients"].values()), "hostile clients to be forgotten")
+    return server.health()["status"] == "ok"
+
+
+BROKEN = {
+    "a frame of a terabyte": frame(b"x", says=1 << 40),
+    "a frame of a negative length": frame(b"x", says=(1 << 64) - 1),
+    "a frame that is too large": frame(b"x" * 200_000),
+    "text that is no UTF-8": frame(b"\xff\xfe\xed\xa0\x80"),
+    "half a character in the last frame": frame(b"{\xc3", is_last=False) + frame(b"", MORE),
+    "reserved bits": frame(b"{}", reserved=7),
+    "compressed though nobody agreed to it": frame(zlib.compress(b"{}"), reserved=4),
+    "an opcode that is none": frame(b"{}", 5),
+    "a frame without a mask": frame(b"{}", masked=False),
+    "a continuation of nothing": frame(b"{}", MORE),
+    "a message within a message": frame(b"{", is_last=False) + frame(b"{}"),
+    "a ping in two frames": frame(b"x", PING, is_last=False),
+    "a ping that is too large": frame(b"x" * 126, PING),
+    "a close of one byte": frame(b"x", CLOSE),
+    "a close with a forbidden code": frame(struct.pack("!H", 1005), CLOSE),
+    "a close whose reason is no UTF-8": frame(struct.pack("!H", 1000) + b"\xff", CLOSE),
+    "garbage": os.urandom(4) + b"\xff" * 4000,
+    "HTTP once more": handshake(),
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
+def test_whoever_breaks_the_protocol_is_hung_up_on(server: Server, sent: bytes) -> None:
+    with closing(opened(server)) as client:
+        try:
+            client.sendall(sent)
+        except ConnectionError:
+            pass
+        else:
+            assert is_hung_up_on(client)
+    assert is_well(server)
+
+
+def test_what_comes_before_the_handshake_is_answered_breaks_nothing(server: Server) -> None:
+    for early in (frame(b'{"hz": 1}'), frame(b"x" * 100_000), b"\xff" * 100, frame(b"", CLOSE)):
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+            client.sendall(handshake() + early)
+            assert client.recv(9) in (b"HTTP/1.1 ", b"")
+    assert is_well(server)
+
+
+def test_a_message_in_endless_frames_is_cut_off_and_takes_no_memory(server: Server) -> None:
+    before = rss(server)
+    sent = 0
+    with closing(opened(server)) as client:
+        client.sendall(frame(b"{", is_last=False))
+        with pytest.raises(ConnectionError):  # noqa: PT012
+            while sent < 32 << 20:
+                client.sendall(frame(b"x" * 1000, MORE, is_last=False) * 50)
+                sent += 50_000
+        assert sent < 16 << 20
+    assert is_well(server)
+    assert rss(server) - before < 20 << 20
+
+
+def test_empty_frames_without_end_delay_nobody(server: Server) -> None:
+    with closing(opened(server)) as client, connect(f"{server.ws}/ws/gpu") as bystander:
+        client.sendall(frame(b"{", is_last=False))
+        try:
+            for _ in range(20):
+                client.sendall(frame(b"", MORE, is_last=False) * 500)
+        except ConnectionError:
+            pass
+        assert bystander.recv(timeout=10)
+    assert is_well(server)
+
+
+def test_a_flood_of_pings_delays_nobody_and_takes_no_memory(server: Server) -> None:
+    before = rss(server)
+    with closing(opened(server)) as client, connect(f"{server.ws}/ws/gpu") as bystander:
+        client.settimeout(2)
+        try:
+            for _ in range(100):
+                client.sendall(frame(b"p" * 100, PING) * 100)
+                client.recv(1 << 20)
+        except OSError:
+            pass  # the server does not read on while its answers are not read
+        assert bystander.recv(timeout=10)
+    assert is_well(server)
+    assert rss(server) - before < 20 << 20
+
+
+def test_a_message_that_unpacks_to_a_hundred_megabytes_is_not_unpacked(server: Server) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = (packer.compress(b" " * (100 << 20)) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    before = rss(server)
+    with closing(opened(server, UPGRADE + KEY + b"Sec-WebSocket-Extensions: permessage-deflate\r\n")) as client:
+        for start in range(0, len(bomb), 60_000):
+            part = bomb[start : start + 60_000]
+            try:
+                client.sendall(
+                    frame(
+                        part, MORE if start else TEXT, is_last=start + 60_000 >= len(bomb), reserved=0 if start else 4
+                    )
+                )
+            except ConnectionError:
+                break
+        assert is_hung_up_on(client)
+    assert is_well(server)
+    assert rss(server) - before < 20 << 20
+
+
+HANDSHAKES = {
+    "no key": handshake(headers=UPGRADE + b"Sec-WebSocket-Version: 13\r\n"),
+    "no version": handshake(headers=UPGRADE + KEY.split(b"\r\n")[0] + b"\r\n"),
+    "a version of the future": handshake(headers=UPGRADE + KEY.replace(b"13", b"99")),
+    "a version that is no number": handshake(headers=UPGRADE + KEY.replace(b"13", b"abc")),
+    "a key that is too short": handshake(headers=UPGRADE + KEY.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"aa")),
+    "a key that is no base64": handshake(headers=UPGRADE + KEY.replace(b"dGhl", b"\xff\xfe!!")),
+    "two keys": handshake(headers=UPGRADE + KEY + KEY),
+    "HTTP/1.0": handshake(version=b"1.0"),
+    "POST": handshake(method=b"POST"),
+    "a body": handshake(headers=UPGRADE + KEY + b"Content-Length: 3\r\n") + b"abc",
+    "no connection header": handshake(headers=b"Upgrade: websocket\r\n" + KEY),
+    "extensions that are none": handshake(headers=UPGRADE + KEY + b"Sec-WebSocket-Extensions: ;;,=\r\n"),
+    "a window of the compression that is none": handshake(
+        headers=UPGRADE + KEY + b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99\r\n"
+    ),
+    "protocols that are none": handshake(headers=UPGRADE + KEY + b"Sec-WebSocket-Protocol: ,,\xff, \r\n"),
+    "a hundred protocols": handshake(headers=UPGRADE + KEY + b"Sec-WebSocket-Protocol: " + b"a, " * 100 + b"b\r\n"),
+    "an origin that is none": handshake(headers=UPGRADE + KEY + b"Origin: http://[\xff\r\n"),
+    "two origins": handshake(headers=UPGRADE + KEY + b"Origin: http://127.0.0.1\r\nOrigin: http://evil.example\r\n"),
+    "another host": handshake(headers=UPGRADE + KEY).replace(b"Host: 127.0.0.1", b"Host: evil.example"),
+    "no host": handshake(headers=UPGRADE + KEY).replace(b"Host: 127.0.0.1\r\n", b""),
+    "an address that is too long": handshake(b"/ws/gpu?hz=" + b"1" * 15_000),
+    "an address of broken characters": handshake(b"/ws/gpu?hz=%ff%00%c3"),
+    "a cookie that is none": handshake(headers=UPGRADE + KEY + b"Cookie: gpumon_session=\xff; =;;\r\n"),
+    "a token that is none": handshake(headers=UPGRADE + KEY + b"Authorization: Bearer \xff\x80\r\n"),
+}
+HARMLESS = {
+    "HTTP/1.0",
+    "no connection header",
+    "extensions that are none",
+    "a window of the compression that is none",
+    "protocols that are none",
+    "a hundred protocols",
+    "a body",
+    "a cookie that is none",
+    "a token that is none",
+    "two keys",
+    "no version",
+}
+"""May be let in, as the server likes it: nothing is gained by them."""
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+def test_an_odd_handshake_is_refused_or_harmless(server: Server, name: str) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=2)) as client:
+        client.sendall(HANDSHAKES[name])
+        try:
+            head = client.recv(12)
+        except (ConnectionError, TimeoutError):
+            head = (
+                b""  # uvicorn waits for the rest of what can be no request; a proxy before it has the patience to limit
+            )
+    assert head == b"" or head.startswith(b"HTTP/1.1 4") or (head == b"HTTP/1.1 101" and name in HARMLESS), head
+    assert is_well(server)
+
+
+def test_a_client_that_closes_its_half_is_forgotten(server: Server) -> None:
+    with closing(opened(server)) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert is_well(server)
+
+
+def test_a_client_that_never_reads_takes_no_memory(server: Server) -> None:
+    with closing(opened(server)) as deaf, connect(f"{server.ws}/ws/gpu") as client:
+        assert deaf.fileno() > 0
+        for _ in range(25):
+            client.recv(timeout=10)
+        before = rss(server)
+        for _ in range(25):
+            client.recv(timeout=10)
+        assert rss(server) - before < 4 << 20
+
+
+def test_hundreds_of_sockets_are_served_and_forgotten(server: Server) -> None:
+    with ExitStack() as held:
+        for _ in range(200):
+            held.enter_context(closing(opened(server)))
+        assert server.health()["clients"]["gpu"] == 200
+        with connect(f"{server.ws}/ws/gpu") as client:
+            assert client.recv(timeout=10)
+    assert is_well(server)

@@ -1,0 +1,58 @@
+"""The limit on bodies, as an ASGI server without one of its own meets it."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from gpumon_site.body_limit import LARGEST_FORM, LARGEST_UPLOAD, BodyLimit
+
+UPLOAD = "/admin/monitor/alertrule/preview/"
+
+
+def asked(path: str, chunks: list[int], declared: int | None = None) -> tuple[int, int]:
+    """The status, and how many bytes the application got, of a request whose body comes in chunks of these sizes."""
+    waiting, sent, got = list(chunks), [], 0
+    headers = [] if declared is None else [(b"content-length", str(declared).encode())]
+
+    async def receive() -> MutableMapping[str, Any]:
+        size = waiting.pop(0)
+        return {"type": "http.request", "body": b"x" * size, "more_body": bool(waiting)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def app(_scope: object, receive: Any, send: Any) -> None:
+        nonlocal got
+        has_more = True
+        while has_more:
+            message = await receive()
+            got += len(message["body"])
+            has_more = message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async_to_sync(BodyLimit(app))({"type": "http", "path": path, "headers": headers}, receive, send)
+    assert sum(message["type"] == "http.response.start" for message in sent) == 1
+    return sent[0]["status"], got
+
+
+@pytest.mark.parametrize("path", ["/login", UPLOAD])
+def test_a_body_within_the_limit_arrives(path: str) -> None:
+    assert asked(path, [LARGEST_FORM - 9, 9], LARGEST_FORM) == (200, LARGEST_FORM)
+
+
+def test_a_length_that_is_too_large_is_refused_unread() -> None:
+    assert asked("/login", [LARGEST_FORM + 1], LARGEST_FORM + 1) == (413, 0)
+    assert asked(UPLOAD, [1], LARGEST_UPLOAD + 1) == (413, 0)
+
+
+def test_chunks_are_counted_and_no_more_is_read_than_may_come() -> None:
+    assert asked("/login", [LARGEST_FORM, 1, 1_000_000_000]) == (413, LARGEST_FORM)
+
+
+@pytest.mark.parametrize("declared", ["-1", "abc", "", "1e9"])
+def test_a_length_that_is_no_number_is_the_servers_to_refuse(declared: str) -> None:
+    assert asked("/login", [9], declared) == (200, 9)  # type: ignore[arg-type]
