@@ -252,10 +252,10 @@ class Config(BaseSettings):
         config._sources = {**self._sources, **dict.fromkeys(values, "admin")}
         return config
 
-    def secret_values(self, *, and_also: str) -> tuple[str, ...]:
-        """Every secret among the settings, with this one, to keep them out of the log."""
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret among the settings, to keep them out of the log."""
         given = (getattr(self, name) for name in type(self).model_fields)
-        return (and_also, *(value.get_secret_value() for value in given if isinstance(value, SecretStr)))
+        return tuple(value.get_secret_value() for value in given if isinstance(value, SecretStr))
 
     def settings_in_force(self) -> list[Setting]:
         """Every setting with its value and where it came from, for /api/config."""

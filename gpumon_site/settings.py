@@ -146,4 +146,4 @@ USE_I18N = False
 TIME_ZONE = server_time_zone()
 USE_TZ = True
 
-LOGGING = logging_config(GPU_MONITOR.log_format, GPU_MONITOR.log_level, GPU_MONITOR.secret_values(and_also=SECRET_KEY))
+LOGGING = logging_config(GPU_MONITOR.log_format, GPU_MONITOR.log_level, (SECRET_KEY, *GPU_MONITOR.secret_values()))

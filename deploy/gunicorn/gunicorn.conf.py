@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uvicorn_worker import UvicornWorker
 
 from gpumon_site.config import load_config
+from gpumon_site.log_format import logging_config
 from gpumon_site.systemd_notify import STOPPING, Systemd
 
 _config = load_config()
@@ -45,6 +46,8 @@ max_requests = 0
 timeout = 30
 graceful_timeout = 8
 keepalive = 15
+# As GPU_MONITOR_LOG_FORMAT and _LEVEL say, gunicorn's own records too. Without its access log: gpumon has one.
+logconfig_dict = logging_config(_config.log_format, _config.log_level, _config.secret_values())
 # Where the worker keeps its sign of life; on a disk it can wait for the disk.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 # No socket to steer it by: systemd does.

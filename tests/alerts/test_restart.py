@@ -36,7 +36,7 @@ GPUS = 2
 
 SERVERS = [
     pytest.param(None, id="serve"),
-    pytest.param([sys.executable, "-m", "uvicorn", "--port", "{port}", "gpumon_site.asgi:application"], id="uvicorn"),
+    pytest.param([sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
 ]
 
 

@@ -57,9 +57,7 @@ def records(server: Server) -> list[dict[str, object]]:
     [
         pytest.param(None, id="serve"),
         pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], id="daphne"),
-        pytest.param(
-            ["-m", "uvicorn", "--log-level", "info", "--port", "{port}", "gpumon_site.asgi:application"], id="uvicorn"
-        ),
+        pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
     ],
 )
 def test_every_record_of_a_server_is_json_and_those_of_a_request_carry_its_name(
