@@ -67,6 +67,8 @@ class View(NamedTuple):
     pieces: Callable[[Snapshot], Pieces]
     gpu: str | None = None
     """UUID of the GPU whose charts the page shows; None for the sparklines of all."""
+    has_charts: bool = True
+    """A page without any gets no points."""
     has_details: bool = True
     """Whether it says who runs what; the same page without is another view, for people who are not known."""
 
@@ -206,6 +208,8 @@ class Frame:
         return self._drawn[view.name]
 
     def _points(self, view: View, before: Frame | None) -> Columns:
+        if not view.has_charts:
+            return Columns(time=[], gpus=(), series={})
         if view.gpu is None:
             return self._minute.columns(after=before._minute_to if before else 0, up_to=self._minute_to)
         after = before._quarter_to if before else 0

@@ -26,5 +26,5 @@ class AlertsPage:
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
-VIEW = View("alerts", lambda snapshot: AlertsPage(snapshot).pieces)
+VIEW = View("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
 """The page as the sockets know it."""

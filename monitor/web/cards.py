@@ -91,12 +91,13 @@ def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
         return ()
     worst, *others = alerts
     quiet = "" if worst.acknowledged_at is None else f" · acknowledged by {worst.acknowledged_by or 'somebody'}"
-    named = Chip(worst.rule, worst.severity, f"{worst.summary}{quiet}")
-    return (named, Chip(f"+{len(others)}", "", " · ".join(alert.rule for alert in others))) if others else (named,)
+    more = f" +{len(others)}" if others else ""
+    also = f" · also {', '.join(alert.rule for alert in others)}" if others else ""
+    return (Chip(f"{worst.rule}{more}", worst.severity, f"{worst.rule}: {worst.summary}{quiet}{also}"),)
 
 
-def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = ()) -> tuple[Chip, ...]:
-    """What has to be said of a GPU in a word, its open alerts first."""
+def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool = False) -> tuple[Chip, ...]:
+    """What has to be said of a GPU in a word, its open alerts first; where it is narrow, they take the P-state's room."""
     found = [*alert_chips(alerts)]
     if gpu.state == "lost":
         since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
@@ -118,7 +119,7 @@ def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = ()) -> tuple[Chip, ...]:
         found.append(Chip("Idle-held", "info", "Processes hold its memory and it does nothing"))
     if gpu.mig_mode:
         found.append(Chip("MIG", "", f"{len(gpu.mig_instances)} MIG instances"))
-    if gpu.performance_state:
+    if gpu.performance_state and not (is_narrow and alerts):
         found.append(Chip(gpu.performance_state, "", "Performance state"))
     return tuple(found)
 
@@ -169,7 +170,7 @@ class Card:
         self.power_limit = "—" if gpu.power_limit_watts is None else self.power_form.number(gpu.power_limit_watts)
         self.fans_unit = fans_unit(gpu.fans)
         self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts))
-        shown = chips(gpu, use, alerts)
+        shown = chips(gpu, use, alerts, is_narrow=True)
         self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)

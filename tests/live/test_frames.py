@@ -165,3 +165,8 @@ def test_whatever_stands_in_a_value_comes_out_as_that_text(text: str, title: str
     read = Reading(frames.content(frames.cut(Value("u", text, (("title", title),))), 0))
     assert read.tags == [("hx-set", {})]
     assert json.loads(read.text) == {"u": {"text": text, "title": title} if text else {"title": title}}
+
+
+def test_a_page_without_charts_gets_no_points() -> None:
+    bare = View("bare", lambda _snapshot: Pieces((), (), "title", "ok"), has_charts=False)
+    assert json.loads(Frames().cut().page(bare, 0))["points"] == {"time": [], "gpus": [], "series": {}}
