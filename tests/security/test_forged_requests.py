@@ -1,0 +1,154 @@
+"""Requests that somebody else's page or name makes: no POST without a token of ours, no host name but ours, on any address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import pytest
+import requests
+
+from tests.servers import Server, wait_for
+from tests.web.test_garbage import addresses
+
+pytestmark = pytest.mark.slow
+
+PATHS = sorted({address.path for address in addresses()})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("forged"), telemetry_provider="simulated", simulated_gpus=1).start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def root(server: Server) -> requests.Session:
+    """An administrator who has logged in."""
+    name, password = server.make_superuser()
+    visitor = requests.Session()
+    login = f"{server.url}/login"
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
+    assert token is not None
+    given = {"username": name, "password": password, "csrfmiddlewaretoken": token[1], "next": "/"}
+    assert visitor.post(login, given).status_code == 200
+    return visitor
+
+
+def token_of(root: requests.Session, server: Server) -> str:
+    found = re.search(
+        r'name="csrfmiddlewaretoken" value="([^"]+)"', root.get(f"{server.url}/admin/auth/user/1/change/").text
+    )
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_nothing_is_changed_without_a_token_of_a_form(
+    server: Server, root: requests.Session, path: str, method: str
+) -> None:
+    """403 for whoever is logged in and sends none, or a wrong one; the API takes no such method at all."""
+    for forged in ({}, {"csrfmiddlewaretoken": "a" * 64}):
+        answer = root.request(method, server.url + path, data=forged, allow_redirects=False, timeout=10)
+        assert answer.status_code == (405 if path.startswith("/api/") else 403)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1.evil.example"]
+)
+@pytest.mark.parametrize(
+    "path", ["/login", "/logout", "/account/password", "/admin/auth/user/add/", "/admin/monitor/channel/add/"]
+)
+def test_a_right_token_from_another_origin_is_refused(
+    server: Server, root: requests.Session, path: str, origin: str
+) -> None:
+    """As a page would send it that has got hold of one."""
+    given = {"csrfmiddlewaretoken": token_of(root, server)}
+    answer = root.post(server.url + path, given, headers={"Origin": origin}, allow_redirects=False, timeout=10)
+    assert answer.status_code == 403
+
+
+HOSTS = [
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "evil.example:80",
+    "localhost.evil.example",
+    "127.0.0.1@evil.example",
+    "[::ffff:7f00:1]",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_address_answers_to_a_name_that_is_not_ours(server: Server, root: requests.Session, path: str) -> None:
+    for host in HOSTS[:3]:
+        answer = root.get(server.url + path, headers={"Host": host}, allow_redirects=False, timeout=10)
+        assert answer.status_code == 400, host
+        assert "evil" not in str(answer.headers)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("path", ["/", "/login", "/api/snapshot", "/admin/"])
+def test_odd_names_are_not_ours_either(server: Server, path: str, host: str) -> None:
+    answer = requests.get(server.url + path, headers={"Host": host}, allow_redirects=False, timeout=10)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-Host",
+        "X-Host",
+        "Forwarded",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Forwarded-Server",
+        "X-Forwarded-Prefix",
+    ],
+)
+def test_what_a_client_says_of_hosts_in_other_headers_is_not_believed(
+    server: Server, root: requests.Session, header: str
+) -> None:
+    value = (
+        "host=evil.example"
+        if header == "Forwarded"
+        else "/evil.example"
+        if "URL" in header or "Prefix" in header
+        else "evil.example"
+    )
+    for path in ("/", "/login", "/admin/", "/alerts", "/api/health"):
+        for visitor in (requests.Session(), root):
+            answer = visitor.get(server.url + path, headers={header: value}, allow_redirects=False, timeout=10)
+            assert answer.status_code < 400
+            assert "evil.example" not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "//evil.example",
+        "http://evil.example/",
+        "\\\\evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "https:evil.example",
+        "%0d%0aX: y",
+    ],
+)
+def test_a_login_leads_to_no_other_site(server: Server, to: str) -> None:
+    name, password = "root", "correct horse battery"
+    for login in ("/login", "/admin/login/"):
+        visitor = requests.Session()
+        page = visitor.get(server.url + login, params={"next": to}).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token is not None
+        given = {"username": name, "password": password, "csrfmiddlewaretoken": token[1], "next": to}
+        answer = visitor.post(server.url + login, given, allow_redirects=False)
+        assert answer.status_code == 302
+        assert urljoin(server.url, answer.headers["Location"]).startswith(f"{server.url}/")
+        assert "\r" not in answer.headers["Location"]
