@@ -140,6 +140,7 @@ def test_what_a_client_says_of_hosts_in_other_headers_is_not_believed(
         "%0d%0aX: y",
     ],
 )
+@pytest.mark.usefixtures("root")
 def test_a_login_leads_to_no_other_site(server: Server, to: str) -> None:
     name, password = "root", "correct horse battery"
     for login in ("/login", "/admin/login/"):
