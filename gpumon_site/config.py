@@ -24,7 +24,7 @@ from monitor.telemetry.log_lines import LogFormat
 log = logging.getLogger(__name__)
 
 PREFIX = "GPU_MONITOR_"
-ENV_FILES = (LAYOUT.env_file, Path(".env"))
+ENV_FILES = (*LAYOUT.env_files, Path(".env"))
 """The project's own, then the current folder's, which wins. A name with an empty value counts as not set."""
 
 Source = Literal["environment", ".env", "admin", "default"]

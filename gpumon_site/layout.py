@@ -17,8 +17,8 @@ class Layout(NamedTuple):
 
     templates: Path
     static: Path
-    env_file: Path
-    """Settings, read after those of the current folder."""
+    env_files: tuple[Path, ...]
+    """Settings beside those of the current folder, which win. None where no home folder is known."""
     data_dir: Path
     """The default of GPU_MONITOR_DATA_DIR; it may begin with `~`."""
 
@@ -27,17 +27,18 @@ def layout_of(package: Path, variables: Mapping[str, str]) -> Layout:
     """The layout around a copy of this package. The wheel puts templates and static files into it (pyproject.toml)."""
     packed = package / "files"
     if packed.is_dir():
+        config = _home(variables, "XDG_CONFIG_HOME", "~/.config")
         return Layout(
             templates=packed / "templates",
             static=packed / "static",
-            env_file=_home(variables, "XDG_CONFIG_HOME", "~/.config") / "gpumon" / ".env",
+            env_files=() if str(config).startswith("~") else (config / "gpumon" / ".env",),
             data_dir=_home(variables, "XDG_DATA_HOME", "~/.local/share") / "gpumon",
         )
     checkout = package.parent
     return Layout(
         templates=checkout / "templates",
         static=checkout / "static",
-        env_file=checkout / ".env",
+        env_files=(checkout / ".env",),
         data_dir=checkout / "data",
     )
 

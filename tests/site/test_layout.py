@@ -18,21 +18,21 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_a_checkout_keeps_everything_in_its_own_folder() -> None:
-    assert (BASE_DIR / "templates", BASE_DIR / "static", BASE_DIR / ".env", BASE_DIR / "data") == LAYOUT
+    assert (BASE_DIR / "templates", BASE_DIR / "static", (BASE_DIR / ".env",), BASE_DIR / "data") == LAYOUT
     assert layout_of(BASE_DIR / "gpumon_site", {"XDG_DATA_HOME": "/elsewhere"}) == LAYOUT
 
 
 def test_installed_its_files_are_in_the_package_and_its_data_where_the_desktop_standard_says(installed: Path) -> None:
     layout = layout_of(installed, {"XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/c"})
     files = installed / "files"
-    assert layout == (files / "templates", files / "static", Path("/c/gpumon/.env"), Path("/d/gpumon"))
+    assert layout == (files / "templates", files / "static", (Path("/c/gpumon/.env"),), Path("/d/gpumon"))
 
 
 def test_relative_paths_are_ignored_as_that_standard_says(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     layout = layout_of(installed, {"XDG_DATA_HOME": "d", "XDG_CONFIG_HOME": ""})
     assert layout.data_dir == Path("/home/ada/.local/share/gpumon")
-    assert layout.env_file == Path("/home/ada/.config/gpumon/.env")
+    assert layout.env_files == (Path("/home/ada/.config/gpumon/.env"),)
 
 
 def test_where_no_home_is_known_the_data_folder_says_so_by_its_tilde(
@@ -42,4 +42,6 @@ def test_where_no_home_is_known_the_data_folder_says_so_by_its_tilde(
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "expanduser", unknown)
-    assert layout_of(installed, {}).data_dir == Path("~/.local/share/gpumon")
+    layout = layout_of(installed, {})
+    assert layout.data_dir == Path("~/.local/share/gpumon")
+    assert layout.env_files == ()

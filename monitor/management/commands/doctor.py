@@ -40,7 +40,7 @@ class Command(BaseCommand):
             self._tell(Finding("good" if report.is_chosen else "note", text, report.fix))
         if snapshot is None or snapshot.sampled_at is None:
             self._tell(Finding("bad", problem or "No provider answers, so only the host itself can be shown.",
-                               "`make demo` shows what it looks like with GPUs."))  # fmt: skip
+                               "`make demo` (installed: `gpumon demo`) shows what it looks like with GPUs."))  # fmt: skip
             raise SystemExit(1)
         self._tell_gpus(snapshot)
 
