@@ -92,6 +92,10 @@ wheel: .venv/installed-dev ## Build the wheel that `pipx install` takes, into di
 release-schema: .venv/installed-dev ## Keep the database of this version, for the tests of upgrades
 	@$(BIN)/python -m tests.upgrades.dump
 
+.PHONY: install-service
+install-service: ## Install gpumon as a systemd service into /opt/gpumon, or bring it up to date; as root
+	@PYTHON=$$($(FIND_PYTHON)) exec bash deploy/systemd/install
+
 .PHONY: lock
 lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
 	@$(BIN)/python -m venv --clear build/lock

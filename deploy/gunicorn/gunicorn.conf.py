@@ -7,6 +7,7 @@ without gunicorn, or `--bind unix:/run/gpumon/gunicorn.sock` (then GPU_MONITOR_T
 import os
 from typing import Any, ClassVar
 
+from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
 from gpumon_site.config import load_config
@@ -32,6 +33,17 @@ class Worker(UvicornWorker):
         "server_header": False,
         "timeout_graceful_shutdown": 5,
     }
+
+    def load_wsgi(self) -> None:
+        """Load gpumon. Where that ends with a word of its own (a data folder that cannot be written), trying again does not help:
+        the status says so, or the master would start one worker after another for ever.
+        """
+        try:
+            super().load_wsgi()
+        except SystemExit as ended:
+            if ended.code != Arbiter.WORKER_BOOT_ERROR:
+                self.log.error("%s", ended.code)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 
 
 wsgi_app = "gpumon_site.asgi:application"

@@ -1,0 +1,226 @@
+"""The units and their installation: into a folder, checked by systemd's own tools, started as systemd would start them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import site
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.checkers import checker
+from tests.deploy.listening import NotifySocket
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import ROOT, Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+UNITS = ("gpumon.service", "gpumon-gunicorn.service")
+PREFIX = "/opt/gpumon"
+
+
+def install(destination: Path) -> str:
+    """`make install-service`, below that folder."""
+    ended = subprocess.run(
+        ["make", "--no-print-directory", "install-service"],
+        cwd=ROOT,
+        env={**os.environ, "DESTDIR": str(destination)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, time and bytes of every file, the packages left out."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".venv" not in path.parts and path.suffix != ".pyc"
+    }
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which it has been installed. Its packages are those of the tests: what pip does with a lock and its hashes
+    is tried by test_image.py.
+    """
+    destination = tmp_path_factory.mktemp("destination")
+    environment = destination / PREFIX.lstrip("/") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    packages = next(environment.glob("lib/python*/site-packages"))
+    (packages / "of_the_tests.pth").write_text("\n".join(site.getsitepackages()))
+    lock = (ROOT / "requirements-gunicorn.lock").read_bytes()
+    summed = subprocess.run(["sha256sum"], input=lock, capture_output=True, check=True).stdout
+    (environment / "installed.sha256").write_bytes(summed)
+    install(destination)
+    return destination
+
+
+def unit(installed: Path, name: str) -> str:
+    return (installed / "etc/systemd/system" / name).read_text()
+
+
+def values(text: str, name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
+
+
+def test_installing_again_changes_nothing(installed: Path) -> None:
+    before = contents(installed)
+    install(installed)
+    after = contents(installed)
+    assert after.keys() == before.keys()
+    assert {name for name in before if after[name][::2] != before[name][::2]} == set()
+    program = {name for name in before if name.startswith("opt/")}
+    assert {name for name in program if after[name] != before[name]} == set()
+
+
+def test_what_an_administrator_has_set_stays_and_a_file_that_is_no_longer_ours_goes(installed: Path) -> None:
+    settings = installed / "etc/gpumon/gpumon.env"
+    before = settings.read_text()
+    settings.write_text("GPU_MONITOR_PORT=5001\n")
+    stale = installed / "opt/gpumon/monitor/of_an_older_version.py"
+    stale.write_text("")
+    install(installed)
+    assert settings.read_text() == "GPU_MONITOR_PORT=5001\n"
+    assert not stale.exists()
+    settings.write_text(before)
+
+
+def test_settings_are_for_root_alone_and_name_every_variable(installed: Path) -> None:
+    settings = installed / "etc/gpumon/gpumon.env"
+    assert oct(settings.stat().st_mode)[-3:] == "600"
+    assert settings.read_text() == (ROOT / ".env.example").read_text()
+
+
+def test_without_root_and_without_a_folder_it_refuses() -> None:
+    ended = subprocess.run(
+        ["unshare", "--user", "bash", "deploy/systemd/install"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "run it as root, or with DESTDIR set" in ended.stderr
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_nothing_to_complain_of(installed: Path, name: str, tmp_path: Path) -> None:
+    text = unit(installed, name).replace(PREFIX, str(installed / PREFIX.lstrip("/")))
+    (tmp_path / name).write_text(text)
+    ended = subprocess.run(
+        [checker("systemd-analyze"), "verify", "--man=no", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_calls_it_hardly_exposed(installed: Path, name: str) -> None:
+    """At most 3.0 of 10; what is open, and why, stands in the unit."""
+    path = installed / "etc/systemd/system" / name
+    ended = subprocess.run(
+        [checker("systemd-analyze"), "security", "--offline=true", "--threshold=30", "--no-pager", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-300:]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_what_reading_needs_is_left_open(installed: Path, name: str) -> None:
+    text = unit(installed, name)
+    assert values(text, "DeviceAllow") == ["char-nvidia* rw", "char-drm rw"]
+    assert not values(text, "PrivateDevices")
+    assert (values(text, "ProtectProc"), values(text, "ProcSubset")) == (["default"], ["all"])
+
+
+def test_the_two_units_differ_in_the_server_alone(installed: Path) -> None:
+    one, other = (
+        [line for line in unit(installed, name).splitlines() if line and not line.startswith("#")] for name in UNITS
+    )
+    assert {line.partition("=")[0] for line in set(one) ^ set(other)} == {"ExecStart", "NotifyAccess", "Conflicts"}
+
+
+@pytest.fixture(params=UNITS)
+def service(request: pytest.FixtureRequest, installed: Path, tmp_path: Path) -> Iterator[tuple[Server, NotifySocket]]:
+    """What the unit starts, started from where it is installed with systemd's variables."""
+    text = unit(installed, request.param)
+    (command,) = values(text, "ExecStart")
+    folder = installed / PREFIX.lstrip("/")
+    notify = NotifySocket(tmp_path, watchdog_seconds=0.2)
+    server = Server(
+        tmp_path,
+        notify.environment,
+        ["env", "-C", str(folder), *shlex.split(command.replace(PREFIX, str(folder)))],
+        telemetry_provider="simulated",
+        auth="none",
+    )
+    server.start()
+    yield server, notify
+    server.stop()
+    notify.close()
+
+
+def test_a_service_says_that_it_is_ready_and_alive_and_that_it_ends(service: tuple[Server, NotifySocket]) -> None:
+    server, notify = service
+    notify.wait_for("READY=1")
+    assert server.get("/api/schema")[0] == 200
+    notify.wait_for("WATCHDOG=1", times=5)
+    assert server.stop(signal.SIGTERM, seconds=20) == 0
+    assert notify.heard().count("READY=1") == 1
+    assert notify.heard()[-1] == "STOPPING=1"
+
+
+def test_a_service_that_cannot_start_ends_and_never_says_that_it_is_ready(installed: Path, tmp_path: Path) -> None:
+    text = unit(installed, "gpumon-gunicorn.service")
+    folder = installed / PREFIX.lstrip("/")
+    notify = NotifySocket(tmp_path, watchdog_seconds=10)
+    ended = subprocess.run(
+        shlex.split(values(text, "ExecStart")[0].replace(PREFIX, str(folder))),
+        cwd=folder,
+        env={**os.environ, **notify.environment, "GPU_MONITOR_DATA_DIR": "/proc/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 3
+    assert "it takes a folder that can be written" in ended.stderr
+    assert "READY=1" not in notify.heard()
+    notify.close()
+
+
+def test_nvml_is_read_without_capabilities_and_without_memory_made_executable(
+    tmp_path: Path, fake_driver: FakeDriver
+) -> None:
+    command = [sys.executable, str(ROOT / "tests/deploy/mdwe.py")]
+    if subprocess.run([*command, "true"], check=False).returncode != 0:
+        pytest.skip("the kernel has no PR_SET_MDWE: it takes 6.3 or newer")
+    fake_driver.set(gpus=2)
+    if os.geteuid() == 0:
+        command += ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+    server = Server(
+        tmp_path,
+        {**fake_driver.env},
+        [*command, sys.executable, "manage.py", "serve"],
+        telemetry_provider="pynvml",
+        poll_interval_ms=200,
+    ).start()
+    try:
+        wait_for(lambda: server.health()["gpu_count"] == 2, f"both GPUs; the log:\n{server.log}")
+    finally:
+        server.stop()
