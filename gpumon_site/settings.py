@@ -48,7 +48,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "gpumon_site.security.security_headers",
     "monitor.access.rate_limits.RateLimitMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "gpumon_site.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "monitor.access.middleware.AccessMiddleware",
