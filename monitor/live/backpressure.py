@@ -35,6 +35,11 @@ class Flow:
         if self._protocol.state == self._protocol.STATE_OPEN:
             self._protocol.sendPreparedMessage(_prepared(text))
 
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection with code and reason, of which daphne's `send` passes on the code alone."""
+        if self._protocol.state == self._protocol.STATE_OPEN:
+            self._protocol.sendClose(code=code, reason=reason)
+
     async def resumed(self) -> None:
         """Wait until the client has read what it was sent."""
         await self._resumed.wait()

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from monitor.live.backpressure import flow_of
+from monitor.live.backpressure import Flow, flow_of
 from monitor.live.door import ENDED, OPEN_DOOR, Door, Guest, Receive, Refusal, Scope, Send, refuse
 from monitor.live.frames import Frame, View
 from monitor.live.hub import Hub
@@ -50,14 +50,15 @@ async def serve(
     """Accept the socket, then deliver frames and listen until one side closes it or the guest may stay no longer."""
     await send({"type": "websocket.accept"})
     hub.join(kind)
-    delivery = asyncio.ensure_future(_deliver(hub, send, payload, pace))
+    flow = flow_of(send)
+    delivery = asyncio.ensure_future(_deliver(hub, send, flow, payload, pace))
     listening = asyncio.ensure_future(_listen(receive, hear, pace))
     try:
         await asyncio.wait((delivery, listening, guest.ended), return_when=asyncio.FIRST_COMPLETED)
         if listening.done() and isinstance(closing := listening.exception(), Closing):
-            await send({"type": "websocket.close", "code": closing.code, "reason": closing.reason})
+            await _close(send, flow, closing.code, closing.reason)
         elif guest.ended.done() and not listening.done():
-            await send({"type": "websocket.close", "code": ENDED, "reason": guest.ended.result()})
+            await _close(send, flow, ENDED, guest.ended.result())
     finally:
         hub.leave(kind)
         for task in (delivery, listening):
@@ -69,10 +70,16 @@ async def serve(
             raise result
 
 
-async def _deliver(hub: Hub, send: Send, payload: Payload, pace: Pace) -> None:
+async def _close(send: Send, flow: Flow | None, code: int, reason: str) -> None:
+    if flow is None:
+        await send({"type": "websocket.close", "code": code, "reason": reason})
+    else:
+        flow.close(code, reason)
+
+
+async def _deliver(hub: Hub, send: Send, flow: Flow | None, payload: Payload, pace: Pace) -> None:
     """Send the newest frame, again and again; a client that is slow misses frames and delays nobody."""
     loop = asyncio.get_running_loop()
-    flow = flow_of(send)
     seen = 0
     while True:
         frame = await hub.newer(seen)

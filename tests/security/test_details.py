@@ -1,0 +1,136 @@
+"""Where all may look, only those who are known are told who runs what: on pages, in the API and in the sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+from websockets.sync.client import connect
+
+from tests.security.people import Made, log_in, make_people
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+OF_ALERTS = ("ana runs it", "mira looks at it", "operator")
+
+
+class Site(NamedTuple):
+    server: Server
+    made: Made
+    uuid: str
+    secrets: set[str]
+    """Users, names, command lines and containers that the driver tells of."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Nobody has to log in, and details are hidden."""
+    folder = tmp_path_factory.mktemp("open")
+    server = Server(folder, auth="none", anonymous_details="hide", telemetry_provider="simulated").start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        made = make_people(server)
+        whole = requests.get(f"{server.url}/api/snapshot", headers=bearer(made), timeout=20).json()
+        yield Site(server, made, whole["gpus"][0]["uuid"], secrets_of(whole))
+    finally:
+        server.stop()
+
+
+def bearer(made: Made) -> dict[str, str]:
+    return {"Authorization": f"Bearer {made.tokens['read']}"}
+
+
+def secrets_of(snapshot: dict[str, Any]) -> set[str]:
+    running = [process for gpu in snapshot["gpus"] for process in gpu["processes"] or ()]
+    values = {process[name] for process in running for name in ("user", "command", "container_id", "pod_id")}
+    found = {value for value in values if value}
+    assert len(found) > 5
+    return found
+
+
+def told(site: Site, text: str) -> set[str]:
+    """Which of the secrets stand in the text, as words of their own."""
+    return {secret for secret in (*site.secrets, *OF_ALERTS) if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text)}
+
+
+def paths(site: Site) -> list[str]:
+    return [
+        "/",
+        "/?layout=tiles",
+        "/?filter=python&sort=user",
+        f"/gpu/{site.uuid}",
+        "/alerts",
+        f"/alerts/{site.made.event}",
+    ]
+
+
+def test_pages_tell_nobody_unknown(site: Site) -> None:
+    for path in paths(site):
+        status, html = site.server.get(path)
+        assert status == 200
+        assert told(site, html) == set(), path
+
+
+def test_pages_tell_those_who_have_logged_in(site: Site) -> None:
+    browser = log_in(site.server, "viewer")
+    assert told(site, browser.get(f"{site.server.url}/", timeout=20).text)
+    for path in ("/alerts", f"/alerts/{site.made.event}"):
+        assert set(OF_ALERTS) <= told(site, browser.get(site.server.url + path, timeout=20).text)
+
+
+def test_a_search_finds_nothing_in_what_is_hidden(site: Site) -> None:
+    """Else one word after the other could be guessed."""
+    browser = log_in(site.server, "viewer")
+    link = f"/alerts/{site.made.event}"
+    for word in ("ana", "mira"):
+        assert link not in site.server.get(f"/alerts?q={word}")[1]
+        assert link in browser.get(f"{site.server.url}/alerts?q={word}", timeout=20).text
+    user = next(iter(sorted(site.secrets)))
+    assert 'class="command"' not in site.server.get(f"/?filter={user.split()[0]}")[1]
+
+
+def test_the_api_tells_nobody_unknown_and_says_why_it_is_null(site: Site) -> None:
+    for path in ("/api/snapshot", "/api/snapshot?gpu=0", "/api/alerts?state=all", "/api/health"):
+        assert told(site, site.server.get(path)[1]) == set(), path
+    (running, *_) = site.server.json("/api/snapshot?gpu=0")["processes"]
+    assert running["user"] is None
+    assert running["unavailable"]["command"] == "shown to people who are logged in"
+    (event, *_) = site.server.json("/api/alerts?state=all")["history"]
+    assert [event[name] for name in ("detail", "note", "acknowledged_by")] == [None, None, None]
+    assert site.server.get("/api/config")[0] == 401
+
+
+def test_the_api_tells_a_program_with_a_token(site: Site) -> None:
+    for path in ("/api/alerts?state=all", "/api/config"):
+        answer = requests.get(site.server.url + path, headers=bearer(site.made), timeout=20)
+        assert answer.status_code == 200
+    assert set(OF_ALERTS) <= told(
+        site, requests.get(f"{site.server.url}/api/alerts?state=all", headers=bearer(site.made), timeout=20).text
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws/gpu", "/ws/dashboard", "/ws/dashboard?view=tiles", "/ws/dashboard?view=gpu:{uuid}"]
+)
+def test_sockets_tell_each_what_is_theirs_at_the_same_time(site: Site, path: str) -> None:
+    """Frames are shared by all who may see the same, and by nobody else."""
+    url = site.server.ws + path.format(uuid=site.uuid)
+    browser = log_in(site.server, "viewer")
+    cookie = f"gpumon_session={browser.cookies['gpumon_session']}"
+    with (
+        connect(url, origin=site.server.url) as unknown,  # type: ignore[arg-type]
+        connect(url, origin=site.server.url, additional_headers={"Cookie": cookie}) as known,  # type: ignore[arg-type]
+    ):
+        for _ in range(3):
+            assert told(site, str(unknown.recv(timeout=10))) == set()
+        assert told(site, str(known.recv(timeout=10)))
+
+
+def test_the_dash_says_that_a_login_shows_more(site: Site) -> None:
+    with connect(f"{site.server.ws}/ws/dashboard", origin=site.server.url) as unknown:  # type: ignore[arg-type]
+        content = json.loads(unknown.recv(timeout=10))["content"]
+    assert 'title="shown to people who are logged in"' in content

@@ -1,0 +1,143 @@
+"""Users whom a proxy names, by header; and what comes of the same header from anybody else. Caps by the address it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import requests
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.security.test_sockets_end import end_of
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def start(folder: object, **settings: object) -> Server:
+    server = Server(folder, telemetry_provider="simulated", simulated_gpus=1, **settings).start()  # type: ignore[arg-type]
+    wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+    return server
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Trusts the proxy at 127.0.0.1, which these tests are."""
+    server = start(
+        tmp_path_factory.mktemp("proxied"),
+        trusted_proxies="127.0.0.1",
+        remote_user_header="X-Forwarded-User",
+        max_sockets_per_address=2,
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Trusts another address: these tests are anybody."""
+    server = start(tmp_path_factory.mktemp("far"), trusted_proxies="10.0.0.1", remote_user_header="X-Forwarded-User")
+    yield server
+    server.stop()
+
+
+def get(server: Server, path: str, **headers: str) -> requests.Response:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.get(server.url + path, headers=given, allow_redirects=False, timeout=20)
+
+
+def feed(server: Server, **headers: str) -> ClientConnection:
+    return connect(
+        f"{server.ws}/ws/gpu", additional_headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+def users(server: Server) -> str:
+    code = (
+        "from django.contrib.auth.models import User\n"
+        "print([(user.username, [group.name for group in user.groups.all()]) for user in User.objects.all()])"
+    )
+    return server.manage("shell", "-v", "0", "-c", code).strip()
+
+
+def test_a_user_named_by_the_proxy_is_a_viewer_from_the_first_time_on(proxied: Server) -> None:
+    for _ in range(2):
+        answer = get(proxied, "/", X_Forwarded_User="mira")
+        assert answer.status_code == 200
+        assert "Logged in as </span>mira<" in answer.text
+        assert "gpumon_session" not in answer.cookies
+    assert get(proxied, "/api/snapshot", X_Forwarded_User="mira").status_code == 200
+    assert get(proxied, "/").status_code == 302
+    assert "('mira', ['viewers'])" in users(proxied)
+    with feed(proxied, X_Forwarded_User="mira") as client:
+        assert client.recv(timeout=10)
+    with pytest.raises(InvalidStatus), feed(proxied):
+        pass
+
+
+def test_a_disabled_account_is_not_let_in_by_the_proxy(proxied: Server) -> None:
+    assert get(proxied, "/", X_Forwarded_User="gone").status_code == 200
+    with feed(proxied, X_Forwarded_User="gone", X_Forwarded_For="203.0.113.50") as client:
+        proxied.manage(
+            "shell",
+            "-v",
+            "0",
+            "-c",
+            "from django.contrib.auth.models import User; User.objects.filter(username='gone').update(is_active=False)",
+        )
+        wait_for(lambda: get(proxied, "/", X_Forwarded_User="gone").status_code == 302, "the account to be refused")
+        assert end_of(client) == (4001, "the account is disabled")
+
+
+@pytest.mark.parametrize("spelled", ["X-Forwarded-User", "x_forwarded_user", "X-Forwarded_User"])
+def test_from_anybody_else_the_header_names_nobody(far: Server, spelled: str) -> None:
+    given = {spelled: "admin", "X-Forwarded-For": "10.0.0.1"}
+    for path, status in (("/", 302), ("/api/snapshot", 401), ("/admin/", 302)):
+        answer = requests.get(far.url + path, headers=given, allow_redirects=False, timeout=20)
+        assert answer.status_code == status
+    with pytest.raises(InvalidStatus), connect(f"{far.ws}/ws/gpu", additional_headers=given):
+        pass
+    assert users(far) == "[]"
+
+
+def test_a_client_cannot_slip_a_second_name_past_the_proxy(proxied: Server) -> None:
+    """Daphne drops names with an underscore by itself; where a server does not, nobody is named (tests/site/test_claims.py)."""
+    given = {"X-Forwarded-User": "mira", "X_Forwarded_User": "root"}
+    answer = requests.get(f"{proxied.url}/", headers=given, allow_redirects=False, timeout=20)
+    assert "root" not in answer.text
+    assert "root" not in users(proxied)
+
+
+def test_sockets_are_capped_for_the_address_that_the_proxy_tells(proxied: Server) -> None:
+    one = {"X_Forwarded_User": "mira", "X_Forwarded_For": "203.0.113.7"}
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(feed(proxied, **one))
+        with pytest.raises(InvalidStatus), feed(proxied, **one):
+            pass
+        held.enter_context(feed(proxied, **{**one, "X_Forwarded_For": "203.0.113.8"}))
+    assert "203.0.113.7 has 2 sockets, which GPU_MONITOR_MAX_SOCKETS_PER_ADDRESS allows" in proxied.log
+    wait_for(lambda: _opens(proxied, one), "the closed ones to count no longer")
+
+
+def _opens(server: Server, headers: dict[str, str]) -> bool:
+    try:
+        with feed(server, **headers):
+            return True
+    except InvalidStatus:
+        return False
+
+
+def test_a_proxy_that_nobody_told_of_makes_a_loopback_server_ask_for_a_login(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    server = start(tmp_path_factory.mktemp("untold"))
+    try:
+        assert get(server, "/").status_code == 200
+        assert get(server, "/", X_Forwarded_For="127.0.0.1").status_code == 302
+        with pytest.raises(InvalidStatus), feed(server, X_Real_IP="127.0.0.1"):
+            pass
+    finally:
+        server.stop()

@@ -1,0 +1,122 @@
+"""An open socket ends within seconds once what let it in holds no longer, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.security.people import Made, log_in, make_people, submit
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+ENDED = 4001
+
+
+class Site(NamedTuple):
+    server: Server
+    made: Made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Everybody has to log in."""
+    server = Server(tmp_path, auth="login", telemetry_provider="simulated", simulated_gpus=1).start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        yield Site(server, make_people(server))
+    finally:
+        server.stop()
+
+
+def page(site: Site, browser: requests.Session, session: str = "") -> ClientConnection:
+    cookie = f"gpumon_session={session or browser.cookies['gpumon_session']}"
+    return connect(
+        f"{site.server.ws}/ws/dashboard",
+        origin=site.server.url,  # type: ignore[arg-type]
+        additional_headers={"Cookie": cookie},
+    )
+
+
+def feed(site: Site, token: str) -> ClientConnection:
+    given = {"Authorization": f"Bearer {site.made.tokens[token]}"}
+    return connect(f"{site.server.ws}/ws/gpu", additional_headers=given)
+
+
+def end_of(client: ClientConnection) -> tuple[int | None, str]:
+    """How it was closed; it is read until then."""
+    try:
+        while True:
+            client.recv(timeout=20)
+    except ConnectionClosed as closed:
+        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+
+
+def shell(site: Site, code: str) -> Callable[[], object]:
+    """Something done by another process, of which this server hears by looking."""
+    return lambda: site.server.manage("shell", "-v", "0", "-c", f"from django.contrib.auth.models import User\n{code}")
+
+
+def test_logging_out_ends_that_sessions_sockets_and_no_others(site: Site) -> None:
+    here, elsewhere = log_in(site.server, "viewer"), log_in(site.server, "viewer")
+    session = here.cookies["gpumon_session"]
+    with page(site, here) as first, page(site, here) as second, page(site, elsewhere) as stays:
+        assert submit_logout(site, here) == 302
+        assert [end_of(first), end_of(second)] == [(ENDED, "logged out")] * 2
+        assert stays.recv(timeout=10)
+    with pytest.raises(InvalidStatus), page(site, here, session):
+        pass
+
+
+def submit_logout(site: Site, browser: requests.Session) -> int:
+    token = browser.cookies["gpumon_csrf"]
+    answer = browser.post(
+        f"{site.server.url}/logout", {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20
+    )
+    return answer.status_code
+
+
+def test_a_revoked_token_ends_its_sockets(site: Site) -> None:
+    boss = log_in(site.server, "administrator")
+    listing = f"{site.server.url}/admin/monitor/apitoken/"
+    with feed(site, "read") as client:
+        assert client.recv(timeout=10)
+        pk = shell(site, "from monitor.models import ApiToken\nprint(ApiToken.objects.get(name='read').pk)")()
+        answer = submit(boss, listing, action="revoke_chosen", _selected_action=str(pk).strip())
+        assert answer.status_code == 302
+        assert end_of(client) == (ENDED, "The token has been revoked.")
+    with pytest.raises(InvalidStatus), feed(site, "read"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("User.objects.filter(username='viewer').update(is_active=False)", "the account is disabled"),
+        (
+            "u = User.objects.get(username='viewer'); u.set_password('another staple'); u.save()",
+            "the password was changed",
+        ),
+        ("from django.contrib.sessions.models import Session; Session.objects.all().delete()", "logged out"),
+    ],
+)
+def test_what_another_process_changes_is_noticed(site: Site, code: str, reason: str) -> None:
+    with page(site, log_in(site.server, "viewer")) as client:
+        assert client.recv(timeout=10)
+        shell(site, code)()
+        assert end_of(client) == (ENDED, reason)
+
+
+def test_a_token_that_expires_ends_its_sockets(site: Site) -> None:
+    code = (
+        "from django.utils import timezone; from datetime import timedelta; from monitor.models import ApiToken\n"
+        "ApiToken.objects.filter(name='read').update(expires_at=timezone.now() + timedelta(seconds=2))"
+    )
+    with feed(site, "read") as client:
+        shell(site, code)()
+        assert end_of(client) == (ENDED, "The token has expired.")
