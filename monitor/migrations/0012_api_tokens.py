@@ -14,7 +14,9 @@ OWN = ("view_apitoken", "add_apitoken", "change_apitoken")
 
 
 def allow_groups(apps: Any, schema_editor: Any) -> None:
-    """Everybody may make and revoke tokens of their own, administrators those of others. Groups that are gone stay gone."""
+    """Everybody may make and revoke tokens of their own, administrators those of others. A group that may not even look by now,
+    or never was one of gpumon's, is left as it is.
+    """
     database = schema_editor.connection.alias
     create_permissions(global_apps.get_app_config("monitor"), apps=apps, using=database, verbosity=0)
     permissions = apps.get_model("auth", "Permission").objects.using(database).filter(content_type__app_label="monitor")
@@ -24,7 +26,8 @@ def allow_groups(apps: Any, schema_editor: Any) -> None:
         "operators": of_tokens.filter(codename__in=OWN),
         "administrators": of_tokens,
     }
-    for group in apps.get_model("auth", "Group").objects.using(database).filter(name__in=held):
+    groups = apps.get_model("auth", "Group").objects.using(database)
+    for group in groups.filter(name__in=held, permissions__in=permissions.filter(codename="view_alertrule")):
         group.permissions.add(*held[group.name])
 
 

@@ -28,7 +28,8 @@ def test_a_first_start_makes_three_groups_and_a_later_one_keeps_what_became_of_t
     server = Server(tmp_path)
     server.manage("migrate", "--verbosity", "0")
     found = groups(server)
-    assert found["viewers"] == ["view_alertevent", "view_alertrule", "view_sitesettings"]
+    own_tokens = ["add_apitoken", "change_apitoken"]
+    assert found["viewers"] == [*own_tokens, "view_alertevent", "view_alertrule", "view_apitoken", "view_sitesettings"]
     assert set(found["operators"]) - set(found["viewers"]) == {
         "acknowledge_alertevent",
         "mute_alertrule",

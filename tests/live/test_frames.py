@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.live.frames import Frame, Part, Pieces, Value, View
 from monitor.live.points import Series
-from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 
 class Drawing:
@@ -60,6 +60,30 @@ class Frames:
 
     def content(self, frame: Frame, seen: int) -> str:
         return str(json.loads(frame.page(self.drawing.view, seen))["content"])
+
+
+def test_a_page_without_details_is_drawn_of_its_own_and_only_if_somebody_watches() -> None:
+    frames = Frames()
+    frame = frames.cut(Value("u", "1"))
+    hidden = frames.drawing.view.without_details()
+    frame.page(frames.drawing.view, 0)
+    assert frames.drawing.asked == 1
+    for _ in range(3):
+        frame.page(hidden, 0)
+        frame.page(frames.drawing.view, 0)
+    assert frames.drawing.asked == 2
+
+
+def test_the_feed_without_details_is_made_once_from_a_snapshot_that_has_none() -> None:
+    running = GpuProcess(pid=1, user="mira", command="python train.py")
+    snapshot = Snapshot(host="h", seq=1, time=1.0, gpus=(Gpu(index=0, uuid="a", name="x", processes=(running,)),))
+    series = Series(("utilization_percent",), seconds=60)
+    frame = Frame(1, snapshot, minute=series, quarter=series, version="1")
+    assert "mira" in frame.feed()
+    assert "mira" not in frame.feed(has_details=False)
+    assert "train.py" not in frame.feed(has_details=False)
+    assert frame.feed(has_details=False) is frame.feed(has_details=False)
+    assert "mira" in frame.feed()
 
 
 def test_a_page_one_frame_behind_gets_the_values_that_changed_and_one_point() -> None:

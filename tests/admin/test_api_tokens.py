@@ -1,0 +1,114 @@
+"""Tokens in the admin: the secret is shown once, and each sees their own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.utils import timezone
+
+from monitor.access import tokens
+from monitor.models import ApiToken
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
+LIST = "/admin/monitor/apitoken/"
+
+
+def person(name: str, group: str) -> User:
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+@pytest.fixture
+def mira() -> User:
+    return person("mira", "viewers")
+
+
+@pytest.fixture
+def client(mira: User) -> Client:
+    client = Client()
+    client.force_login(mira)
+    return client
+
+
+def make(client: Client, **given: object) -> str:
+    answer = client.post(f"{LIST}add/", {"name": "prom", "scopes": ["read", "metrics"], "lasts_days": "90", **given})
+    return answer.content.decode()
+
+
+def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: User) -> None:
+    found = re.search(r"<code data-token-secret>(gpumon_[\w-]{43})</code>", make(client))
+    assert found is not None
+    token = ApiToken.objects.get()
+    assert tokens.find(found[1], timezone.now()) == token
+    assert (token.owner, token.name, token.scopes) == (mira, "prom", ["read", "metrics"])
+    assert token.expires_at is not None
+    assert 89 <= (token.expires_at - timezone.now()).days <= 90
+    assert "no-store" in client.get(LIST)["Cache-Control"]
+    for path in (LIST, f"{LIST}{token.pk}/change/", f"{LIST}{token.pk}/history/", "/admin/"):
+        assert found[1] not in client.get(path).content.decode()
+        assert token.digest not in client.get(path).content.decode()
+
+
+def test_one_may_last_until_it_is_revoked(client: Client) -> None:
+    assert "until it is revoked" in make(client, lasts_days="")
+    assert ApiToken.objects.get().expires_at is None
+
+
+@pytest.mark.parametrize("given", [{"scopes": []}, {"scopes": ["everything"]}, {"lasts_days": "9999"}, {"name": ""}])
+def test_what_makes_no_sense_makes_no_token(client: Client, given: dict[str, object]) -> None:
+    assert "errorlist" in make(client, **given)
+    assert not ApiToken.objects.exists()
+
+
+def test_a_page_loaded_again_makes_no_second_one(client: Client) -> None:
+    make(client)
+    assert "You have a token of this name" in make(client)
+    assert ApiToken.objects.count() == 1
+
+
+def test_nobody_makes_one_for_somebody_else(client: Client, mira: User) -> None:
+    other = person("ana", "operators")
+    make(client, owner=other.pk)
+    assert ApiToken.objects.get().owner == mira
+
+
+def test_those_of_others_are_seen_and_revoked_by_administrators_alone(client: Client) -> None:
+    theirs = tokens.make(owner=person("ana", "operators"), name="hers", scopes=["read"]).token
+    assert "hers" not in client.get(LIST).content.decode()
+    assert client.get(f"{LIST}{theirs.pk}/change/").status_code == 302
+    client.post(f"{LIST}{theirs.pk}/revoke/")
+    client.post(LIST, {"action": "revoke_chosen", "_selected_action": [theirs.pk]})
+    theirs.refresh_from_db()
+    assert theirs.revoked_at is None
+
+    boss = Client()
+    boss.force_login(person("boss", "administrators"))
+    assert "hers" in boss.get(LIST).content.decode()
+    assert "Revoke" in boss.get(f"{LIST}{theirs.pk}/change/").content.decode()
+    assert boss.post(f"{LIST}{theirs.pk}/revoke/")["Location"] == LIST
+    theirs.refresh_from_db()
+    assert theirs.revoked_at is not None
+    page = boss.get(f"{LIST}{theirs.pk}/change/").content.decode()
+    assert 'value="Revoke"' not in page
+    assert ">revoked<" in page
+
+
+def test_ones_own_are_revoked_by_the_list(client: Client) -> None:
+    make(client)
+    token = ApiToken.objects.get()
+    client.post(LIST, {"action": "revoke_chosen", "_selected_action": [token.pk]})
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    history = client.get(f"{LIST}{token.pk}/history/").content.decode()
+    assert "Revoked." in history
+
+
+def test_a_token_is_not_changed_any_more(client: Client) -> None:
+    make(client)
+    token = ApiToken.objects.get()
+    assert client.post(f"{LIST}{token.pk}/change/", {"name": "other", "scopes": ["acknowledge"]}).status_code == 403
+    assert client.get(f"{LIST}{token.pk}/revoke/").status_code == 405
