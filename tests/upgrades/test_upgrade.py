@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -12,9 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 
-from gpumon_site import __version__
-from gpumon_site.data_lock import FILE_NAME, DataDirTaken, lock_data_dir
+from gpumon_site import __version__, upgrade
+from gpumon_site.data_lock import DataDirTaken, lock_data_dir
+from gpumon_site.upgrade import CannotStart
 from tests.servers import ROOT, Server, wait_for
 from tests.upgrades.dump import DATABASE
 
@@ -115,22 +120,36 @@ def test_migrate_refuses_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_two_servers_that_start_together_one_serves_and_the_other_names_it(tmp_path: Path) -> None:
+def test_of_two_servers_that_start_together_one_serves_and_the_other_follows_when_it_has_ended(tmp_path: Path) -> None:
     """Both find no database at all: one makes it, and neither sees it half made."""
     servers = [Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1) for _ in range(2)]
-    processes = [server.launch() for server in servers]
+    for server in servers:
+        server.launch()
     try:
-        wait_for(lambda: any(process.poll() is not None for process in processes), "one to give up", seconds=60)
-        loser = next(number for number, process in enumerate(processes) if process.poll() is not None)
-        winner = 1 - loser
-        assert processes[loser].returncode == 1
-        assert f"another server (process {processes[winner].pid}) runs on the data folder" in servers[loser].log
-        assert servers[winner].health()["status"] == "ok"
+        first = wait_for(lambda: next((server for server in servers if server.listens()), None), "one to listen")
+        (second,) = (server for server in servers if server is not first)
         assert stat.S_IMODE((tmp_path / DATABASE).stat().st_mode) == 0o600
+        assert first.process is not None
+        waiting = rf"another server( \(process {first.process.pid}\))? still runs on {tmp_path}: waiting"
+        wait_for(lambda: re.search(waiting, second.log), "the other to say that it waits")
+        assert not second.listens()
+        assert first.stop() == 0
+        wait_for(second.listens, "the other to follow")
+        assert [server.log.count("bringing the database up to date") for server in (first, second)] == [1, 0]
     finally:
         for server in servers:
             server.stop()
-    assert (tmp_path / FILE_NAME).exists()
+
+
+def test_one_that_has_waited_long_enough_cannot_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "lock_data_dir", functools.partial(lock_data_dir, wait_seconds=0))
+    override = override_settings(GPU_MONITOR=settings.GPU_MONITOR.model_copy(update={"data_dir": data_dir}))
+    with (
+        lock_data_dir(data_dir),
+        override,
+        pytest.raises(CannotStart, match=r"end it first, or give this one a folder"),
+    ):
+        upgrade.prepare_server.__wrapped__()
 
 
 @pytest.mark.slow
