@@ -1,0 +1,91 @@
+"""Logging in and out in Chromium: led to the login and back, told by the header, sent away when the session ends elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.conftest import OpenPage, start, until
+from tests.security.people import make_people
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PASSWORD = "correct horse battery"
+REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Everybody has to log in."""
+    server = start(tmp_path_factory.mktemp("site"), telemetry_provider="simulated", auth="login")
+    make_people(server)
+    yield server
+    server.stop()
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_person_is_led_to_the_login_and_back_and_logs_out(site: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}/?layout=tiles")
+    expect(page).to_have_title("Log in · gpumon")
+    log_in(page, "viewer")
+    expect(page).to_have_url(f"{site.url}/?layout=tiles")
+    until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
+    expect(page.get_by_role("link", name="Logged in as viewer")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(f"{site.url}/login")
+    page.goto(f"{site.url}/alerts")
+    expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
+
+
+def test_a_wrong_password_is_told_in_words_and_too_many_have_to_wait(site: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}/login", expecting=[REFUSED])
+    for _ in range(5):
+        log_in(page, "nobody", "wrong")
+        expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong")
+    log_in(page, "nobody", "wrong")
+    expect(page.get_by_role("alert")).to_have_text("Too many wrong passwords. Try again in 3 minutes.")
+
+
+def test_an_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}/alerts", expecting=[REFUSED])
+    log_in(page, "operator")
+    until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
+    code = (
+        "from django.contrib.auth.models import User; u = User.objects.get(username='operator'); "
+        "p = u.password; u.set_password('another staple'); u.save(); u.password = p"
+    )
+    site.manage("shell", "-v", "0", "-c", code)
+    expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_pages_of_accounts_have_no_serious_faults(site: Server, open_page: OpenPage, theme: str) -> None:
+    page = open_page(f"{site.url}/login", color_scheme=theme, expecting=[r"status of 404"])
+    found = {"login": serious(page)}
+    log_in(page, "viewer", "wrong")
+    expect(page.get_by_role("alert")).to_be_visible()
+    found["wrong"] = serious(page)
+    log_in(page, "viewer")
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    found["dashboard"] = serious(page)
+    for path in ("account/password", "setup/nothing"):
+        page.goto(f"{site.url}/{path}")
+        found[path] = serious(page)
+    assert {where: what for where, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("width", [390, 1000, 1440])
+def test_the_header_holds_name_and_button_at_every_width(site: Server, open_page: OpenPage, width: int) -> None:
+    page = open_page(f"{site.url}/", viewport={"width": width, "height": 800})
+    log_in(page, "administrator")
+    expect(page.get_by_role("button", name="Log out")).to_be_attached()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
