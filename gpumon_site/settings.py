@@ -10,6 +10,7 @@ from gpumon_site.hosts import hosts_answered
 from gpumon_site.layout import LAYOUT
 from gpumon_site.log_format import logging_config
 from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
+from gpumon_site.static_dir import static_root
 from gpumon_site.time_zone import server_time_zone
 
 GPU_MONITOR = load_config()
@@ -131,7 +132,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 5
 # middleware is synchronous only (async_capable = False): under ASGI every request goes through a thread, and Django
 # holds each file whole in memory before it sends it. The comparison stands in docs/architecture.md.
 STATIC_URL = f"{GPU_MONITOR.base_path}/static/"
-STATIC_ROOT = GPU_MONITOR.static_dir or GPU_MONITOR.data_dir / "static"
+STATIC_ROOT = static_root(GPU_MONITOR.static_dir, GPU_MONITOR.data_dir)
 # A web server in front may read them from disk, whatever the umask. (The data folder above them is closed to it.)
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 STATICFILES_DIRS = [LAYOUT.static]

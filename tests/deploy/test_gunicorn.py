@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.deploy.conftest import StartServer
+from tests.deploy.conftest import GUNICORN, StartServer
 from tests.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -66,3 +67,21 @@ def test_a_worker_that_dies_is_replaced(server: Server) -> None:
         lambda: any(child.pid != worker.pid for child in master.children()) and server.get("/api/schema")[0] == 200,
         "another worker to serve",
     )
+
+
+def test_who_comes_through_the_unix_socket_is_believed_where_that_is_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    command = [*GUNICORN, "-b", "127.0.0.1:{port}", "-b", f"unix:{path}", "tests.deploy.echo:application"]
+    server = Server(tmp_path, None, command, trusted_proxies="unix").start()
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.socket(socket.AF_UNIX) as proxy, socket.create_connection(("127.0.0.1", server.port)) as other:
+            proxy.connect(str(path))
+            clients = []
+            for connection in (proxy, other):
+                connection.settimeout(20)
+                connection.sendall(request)
+                clients.append(json.loads(connection.makefile("rb").read().rpartition(b"\r\n\r\n")[2])["client"])
+    finally:
+        server.stop()
+    assert clients == ["192.0.2.1", "127.0.0.1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -12,9 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.deploy.checkers import checker
+from tests.deploy.conftest import COMMANDS
 from tests.deploy.listening import NotifySocket
 from tests.fakes.fake_driver import FakeDriver
 from tests.servers import ROOT, Server, wait_for
@@ -202,6 +205,48 @@ def test_a_service_that_cannot_start_ends_and_never_says_that_it_is_ready(instal
     assert "it takes a folder that can be written" in ended.stderr
     assert "READY=1" not in notify.heard()
     notify.close()
+
+
+@functools.cache
+def calls_of(group: str) -> frozenset[str]:
+    """The system calls of a group such as @system-service, by systemd's own list."""
+    listed = subprocess.run(
+        [checker("systemd-analyze"), "syscall-filter", group], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
+    names = {line.strip() for line in listed if line.strip() and not line.strip().startswith("#")}
+    groups = {name for name in names if name.startswith("@")}
+    return frozenset(names - groups).union(*(calls_of(name) for name in groups))
+
+
+@pytest.mark.parametrize(("name", "kind"), list(zip(UNITS, COMMANDS, strict=True)))
+def test_a_service_makes_no_system_call_that_its_filter_refuses(
+    installed: Path, name: str, kind: str, tmp_path: Path, fake_driver: FakeDriver
+) -> None:
+    allowed: set[str] = set()
+    for line in values(unit(installed, name), "SystemCallFilter"):
+        for group in line.removeprefix("~").split():
+            allowed = allowed - calls_of(group) if line.startswith("~") else allowed | calls_of(group)
+    fake_driver.set(gpus=2)
+    counted = tmp_path / "calls"
+    command = COMMANDS[kind] or [sys.executable, "manage.py", "serve"]
+    server = Server(
+        tmp_path,
+        dict(fake_driver.env),
+        [checker("strace"), "-f", "-qq", "-c", "-o", str(counted), *command],
+        telemetry_provider="pynvml",
+        auth="none",
+    ).start()
+    try:
+        wait_for(lambda: server.health()["gpu_count"] == 2, "both GPUs")
+        assert server.get("/admin/login/")[0] == 200
+    finally:
+        assert server.process is not None
+        for child in psutil.Process(server.process.pid).children():
+            child.terminate()  # strace itself would only let go of it
+        server.process.wait(30)
+    made = set(re.findall(r"^ *[\d.]+ .* (\w+)$", counted.read_text(), re.MULTILINE)) - {"total"}
+    assert "listen" in made
+    assert made - allowed == set()
 
 
 def test_nvml_is_read_without_capabilities_and_without_memory_made_executable(
