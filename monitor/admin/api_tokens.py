@@ -108,6 +108,13 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         obj.__dict__.update(made.token.__dict__)
         request.new_token_secret = made.secret  # type: ignore[attr-defined]
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """With one button: all lead to the secret."""
+        extra = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, extra)
+
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
         """The secret stands in this answer and nowhere else: no redirect, no message, which would keep it in a cookie."""
         context = {

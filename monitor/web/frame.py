@@ -6,6 +6,7 @@ import logging
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from django.contrib.auth import SESSION_KEY
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
@@ -40,6 +41,8 @@ class Viewer(NamedTuple):
     is_known: bool = False
     """Logged in."""
     user_name: str = ""
+    has_session: bool = False
+    """Can log out here: who is known by a proxy's word logs out there."""
     may_acknowledge: bool = False
 
 
@@ -53,7 +56,12 @@ async def _viewer(request: HttpRequest, *, is_kiosk: bool) -> Viewer:
         if not user.is_authenticated:
             return Viewer()
         may_acknowledge = not is_kiosk and await user.ahas_perm(MAY_ACKNOWLEDGE)
-        return Viewer(is_known=True, user_name=user.get_username(), may_acknowledge=may_acknowledge)
+        return Viewer(
+            is_known=True,
+            user_name=user.get_username(),
+            has_session=await request.session.ahas_key(SESSION_KEY),
+            may_acknowledge=may_acknowledge,
+        )
     except DatabaseError as error:
         log.warning("who looks at %s is not known, the database does not answer: %s", request.path, error)
         return Viewer()

@@ -8,13 +8,13 @@ import os
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from gpumon_site.readings_pulse import pulse_of_readings
 from gpumon_site.systemd_notify import READY, STOPPING, Systemd
 from gpumon_site.upgrade import CannotStart, prepare_server
+from monitor.access.setup_link import has_administrator
 from monitor.web import current
 from monitor.web.found import found
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             prepare_server()
         except CannotStart as error:
             raise CommandError(f"gpumon: {error}") from error
-        if not get_user_model().objects.filter(is_superuser=True, is_active=True).exists():
+        if settings.ACCESS.login != "everybody" and not has_administrator():  # else the server says more itself
             log.warning(
                 "nobody can log in to the admin yet: `make admin` (without a checkout: `gpumon manage createsuperuser`) makes "
                 "the first administrator"
