@@ -12,7 +12,6 @@ from django.test import Client
 
 from gpumon_site.admin_layer import SET_IN_ADMIN
 from gpumon_site.config import Config, load_config
-from gpumon_site.layout import BASE_DIR
 from monitor.admin.site_settings import MEANINGS, help_of
 from monitor.models import SiteSettings
 from monitor.web import current
@@ -158,11 +157,3 @@ def test_a_holder_of_the_permission_changes_settings() -> None:
     client = holder_of("view_sitesettings", "change_sitesettings")
     assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 302
     assert SiteSettings.objects.get().poll_interval_ms == 250
-
-
-def test_the_admins_tokens_are_those_of_the_pages() -> None:
-    pages, admin = ((BASE_DIR / f"static/css/{name}.css").read_text() for name in ("gpumon", "admin"))
-    tokens = dict(re.findall(r"^  (--[\w-]+): (.*);$", pages.partition("}")[0], re.MULTILINE))
-    ours = dict(re.findall(r"^  (--[\w-]+): (.*);$", admin.partition("}")[0], re.MULTILINE))
-    assert ours
-    assert ours.items() <= tokens.items()

@@ -179,6 +179,11 @@ def pages_of(page: Page, site: Server) -> list[str]:
     return sorted({"/admin/", "/admin/password_change/", FORM, FORM.replace("change", "history"), *first})
 
 
+# In what the server sent: scripts may set styles, and those of the date and GPU fields do.
+INLINE = """(html) => new DOMParser().parseFromString(html, "text/html")
+  .querySelectorAll("[style], style, script:not([src])").length"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_of_the_admin_keeps_the_policy_and_is_for_everybody(
     untouched: Server, open_page: OpenPage, theme: str
@@ -195,7 +200,7 @@ def test_every_page_of_the_admin_keeps_the_policy_and_is_for_everybody(
         assert answer is not None
         assert answer.status == 200, path
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-        assert page.locator("[style], style, script:not([src])").count() == 0, path
+        assert page.evaluate(INLINE, answer.text()) == 0, path
         found[path] = [
             problem for problem in serious(page) if "help-tooltip search-label-icon" not in problem
         ]  # Django's
