@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -120,3 +121,25 @@ def test_a_token_that_expires_ends_its_sockets(site: Site) -> None:
     with feed(site, "read") as client:
         shell(site, code)()
         assert end_of(client) == (ENDED, "The token has expired.")
+
+
+def test_a_server_that_can_answer_a_handshake_says_what_would_do(tmp_path: Path) -> None:
+    """Daphne knows 403 alone; uvicorn takes the whole answer."""
+    command = [sys.executable, "-m", "uvicorn", "gpumon_site.asgi:application", "--port", "{port}"]
+    server = Server(tmp_path, command=command, auth="login", max_sockets=1, telemetry_provider="simulated").start()
+    try:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+        site = Site(server, make_people(server))
+        with pytest.raises(InvalidStatus) as unknown, connect(f"{server.ws}/ws/gpu"):
+            pass
+        assert unknown.value.response.status_code == 401
+        assert unknown.value.response.headers["WWW-Authenticate"] == 'Bearer realm="gpumon"'
+        with feed(site, "read") as client:
+            with pytest.raises(InvalidStatus) as too_many, feed(site, "read"):
+                pass
+            assert too_many.value.response.status_code == 429
+            assert too_many.value.response.headers["Retry-After"] == "30"
+            shell(site, "User.objects.filter(username='operator').update(is_active=False)")()
+            assert end_of(client) == (ENDED, "the account is disabled")
+    finally:
+        server.stop()
