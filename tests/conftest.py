@@ -16,6 +16,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("gpumon")
 
+# Before anybody imports it: tests of more than one folder use its asserts.
+pytest.register_assert_rewrite("tests.security.hostile")
+
 pytest_plugins = ["tests.fakes.fake_driver"] if (Path(__file__).parent / "fakes" / "fake_driver.py").exists() else []
 
 OUTSIDE_THE_CHECKOUT = "../shared/data"
