@@ -90,9 +90,9 @@ def test_a_document_names_only_make_targets_that_exist(document: Path) -> None:
     assert set(written) <= targets()
 
 
-def test_the_readme_names_every_make_target() -> None:
-    readme = text("README.md")
-    assert {target for target in targets() if not re.search(rf"make {target}\b(?!-)", readme)} == set()
+def test_the_list_of_commands_names_every_make_target() -> None:
+    commands = text("docs/commands.md")
+    assert {target for target in targets() if not re.search(rf"make {target}\b(?!-)", commands)} == set()
 
 
 def test_every_make_target_that_makes_no_file_is_phony() -> None:
