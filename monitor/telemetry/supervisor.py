@@ -16,11 +16,10 @@ import msgspec
 
 from monitor.telemetry import wire
 from monitor.telemetry.child import COMMAND, Child, how_it_ended
+from monitor.telemetry.heard import Heard
 from monitor.telemetry.processes import without_commands
 from monitor.telemetry.providers.base import Options
-from monitor.telemetry.roster import Roster
-from monitor.telemetry.schema import Gpu, Reading, Snapshot, System
-from monitor.telemetry.totals import total
+from monitor.telemetry.schema import Reading, Snapshot, System
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,6 @@ class Supervisor:
     ) -> None:
         self._options = options
         self._publish = publish
-        self._host = host
         self._timeout = timeout_seconds
         self._system = system
         self._command = command
@@ -86,14 +84,8 @@ class Supervisor:
         self._failures = 0
         self._is_start_wanted = False
         """The sampler was asked to end so that one with other options takes its place."""
-        self._seq = 0
-        self._roster = Roster()
-        self._selected = wire.Selected(provider=None)
-        self._has_tried = False
         self._unattached: tuple[str, ...] = ()
-        self._reading: Reading | None = None
-        self._gpus: tuple[Gpu, ...] = ()
-        self._reading_at: float | None = None
+        self._heard = Heard(host)
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None
@@ -194,7 +186,7 @@ class Supervisor:
         if not orders:
             return
         # What was read before must not show for longer what a setting has just hidden.
-        self._gpus = without_commands(self._gpus, self._options.show_commands)
+        self._heard.hide_commands(self._options.show_commands)
         apart = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}
         if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):
             if self._child is not None:
@@ -229,40 +221,24 @@ class Supervisor:
     def _hear(self, frame: wire.Frame) -> None:
         if isinstance(frame, Reading):
             self._heard_at = self._monotonic()
-            self._reading, self._reading_at = frame, self._heard_at
             gpus = frame.gpus
             if self._is_start_wanted:  # what a sampler of other options had still under way
                 gpus = without_commands(gpus, self._options.show_commands)
-            self._gpus = self._roster.update(gpus, frame.sampled_at)
+            self._heard.take_reading(frame, gpus, self._heard_at)
             self._problem = None
             self._note(problem=None, clamped_count=frame.clamped_count)
             self._emit()
         elif isinstance(frame, wire.Selected):
-            if frame.provider is not None and frame.provider != self._selected.provider:
-                self._roster.forget()
             if frame.provider is None:
                 self._trouble("No provider answers.")
-            self._report(frame)
+            self._heard.take_selection(frame)
+            if frame.provider is None:
+                self._emit()
         elif isinstance(frame, wire.Failed):
             self._trouble(frame.reason if frame.fix is None else f"{frame.reason} {frame.fix}")
         else:
             log.info("a fresh sampler leaves these GPUs to sleep: %s", ", ".join(frame.unattached) or "none")
             self._unattached = frame.unattached
-
-    def _report(self, selected: wire.Selected) -> None:
-        if selected.reports != self._selected.reports:
-            for report in selected.reports:
-                if report.is_chosen:
-                    log.info("reading GPUs by %s", report.name)
-                else:
-                    log.warning("%s: %s %s", report.name, report.reason, report.fix or "")
-        # The last provider's name stays with its readings, which go on as stale ones.
-        provider = selected.provider or (self._selected.provider if self._reading else None)
-        simulated = selected.is_simulated if selected.provider else self._selected.is_simulated
-        self._selected = wire.Selected(provider=provider, is_simulated=simulated, reports=selected.reports)
-        self._has_tried = True
-        if selected.provider is None:
-            self._emit()
 
     def _look_after_child(self) -> None:
         now = self._monotonic()
@@ -288,7 +264,7 @@ class Supervisor:
         self._frames = wire.FrameReader()
         self._start_at = None
         try:
-            before = {"unattached": self._unattached, "provider_before": self._selected.provider}
+            before = {"unattached": self._unattached, "provider_before": self._heard.selected.provider}
             options = msgspec.structs.replace(self._options, **before)
             self._child = Child(options, started_at=now, command=self._command)
         except OSError as error:
@@ -310,18 +286,17 @@ class Supervisor:
         lived = now - child.started_at if child else 0.0
         if lived >= HEALTHY_AFTER_SECONDS:
             self._failures = 0
-        is_unprovided = not any(report.is_chosen for report in self._selected.reports) and self._has_tried
         if self._is_start_wanted:
             self._is_start_wanted = False
             delay = 0.0
-        elif is_unprovided:
+        elif self._heard.has_selection and not self._heard.has_provider:
             delay = self._look_again
         else:
             delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (self._failures - 1)) if self._failures else 0.0
             self._failures += self._problem is not None
             self._note(restarts=self.status.restarts + 1)
         self._start_at = now + delay
-        self._roster.restarted()
+        self._heard.sampler_is_gone()
         self._note(sampler_pid=None)
 
     def _trouble(self, problem: str) -> None:
@@ -351,7 +326,7 @@ class Supervisor:
 
     def _emit_at(self) -> float:
         """When the next snapshot goes out, reading or not."""
-        is_expecting = self._reading is not None and self._problem is None
+        is_expecting = self._heard.has_reading and self._problem is None
         return self._emitted_at + self._options.interval_seconds * (1 + _LATE_SHARE if is_expecting else 1)
 
     def _emit_if_due(self) -> None:
@@ -359,41 +334,25 @@ class Supervisor:
             self._emit()
 
     def _emit(self) -> None:
-        self._emitted_at = self._monotonic()
-        self._seq += 1
-        self._publish(self._snapshot(self._clock()))
+        self._emitted_at = now = self._monotonic()
+        time, system = self._clock(), self._system  # once: another thread may switch the host's metrics off
+        self._publish(
+            self._heard.snapshot(
+                time,
+                now,
+                stale_reason=self._stale_reason(now),
+                interval_seconds=self._options.interval_seconds,
+                system=system(time) if system else None,
+            )
+        )
 
-    def _stale_reason(self, age: float | None) -> str | None:
+    def _stale_reason(self, now: float) -> str | None:
         """Why the readings are older than they should be, None while they are not."""
+        age = self._heard.age_seconds(now)
         if age is not None:
             is_late = age > self._options.interval_seconds + self._timeout
             return self._problem or ("The driver has not answered in time." if is_late else None)
-        if self._child is None or self._has_tried:
+        if self._child is None or self._heard.has_selection:
             return None  # nothing was read yet because there is nothing to read
-        waited = self._monotonic() - self._child.started_at
+        waited = now - self._child.started_at
         return f"The driver has not answered for {waited:.0f} s since the start." if waited > self._timeout else None
-
-    def _snapshot(self, now: float) -> Snapshot:
-        reading = self._reading
-        age = self._monotonic() - self._reading_at if self._reading_at is not None else None
-        stale_reason = self._stale_reason(age)
-        system = self._system  # once: another thread may switch it off
-        return Snapshot(
-            host=self._host,
-            seq=self._seq,
-            time=now,
-            sampled_at=reading.sampled_at if reading else None,
-            stale=stale_reason is not None,
-            age_seconds=age,
-            stale_reason=stale_reason,
-            provider=self._selected.provider,
-            is_simulated=self._selected.is_simulated,
-            driver_version=reading.driver_version if reading else None,
-            cuda_version=reading.cuda_version if reading else None,
-            poll_interval_seconds=self._options.interval_seconds,
-            gpus=self._gpus,
-            totals=total(self._gpus),
-            system=system(now) if system else None,
-            providers=self._selected.reports,
-            notices=reading.notices if reading else (),
-        )
