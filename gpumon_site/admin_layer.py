@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gpumon_site.config import Config, Source, refusal
+from gpumon_site.config import Config, Source
+from gpumon_site.config_loading import refusal
 
 SET_IN_ADMIN = (
     "poll_interval_ms",

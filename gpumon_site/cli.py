@@ -59,7 +59,8 @@ def _serve(rest: list[str]) -> int:
 
 def _demo(rest: list[str]) -> int:
     """Its data lie in a folder of their own: simulated alerts have no place among those of real GPUs."""
-    from gpumon_site.config import PREFIX, load_config
+    from gpumon_site.config import PREFIX
+    from gpumon_site.config_loading import load_config
 
     os.environ[f"{PREFIX}DATA_DIR"] = str(load_config().data_dir / DEMO_FOLDER)
     os.environ[f"{PREFIX}TELEMETRY_PROVIDER"] = "simulated"

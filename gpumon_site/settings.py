@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpumon_site.access import access_of, is_behind_tls
-from gpumon_site.config import load_config
+from gpumon_site.config_loading import load_config
 from gpumon_site.hosts import hosts_answered
 from gpumon_site.layout import LAYOUT
 from gpumon_site.log_format import logging_config

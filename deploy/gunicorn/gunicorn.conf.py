@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
-from gpumon_site.config import load_config
+from gpumon_site.config_loading import load_config
 from gpumon_site.log_format import logging_config
 from gpumon_site.systemd_notify import STOPPING, Systemd
 

@@ -12,7 +12,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from gpumon_site.admin_layer import FIXED, SET_IN_ADMIN, layered
-from gpumon_site.config import PREFIX, Config, schema_of, what_it_takes
+from gpumon_site.config import PREFIX, Config
+from gpumon_site.config_loading import schema_of, what_it_takes
 from monitor.models import SiteSettings
 from monitor.web import current
 

@@ -11,7 +11,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from gpumon_site.admin_layer import SET_IN_ADMIN
-from gpumon_site.config import Config, load_config
+from gpumon_site.config import Config
+from gpumon_site.config_loading import load_config
 from monitor.admin.site_settings import MEANINGS, help_of
 from monitor.models import SiteSettings
 from monitor.web import current

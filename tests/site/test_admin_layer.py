@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpumon_site.admin_layer import SET_IN_ADMIN, layered
-from gpumon_site.config import PREFIX, Config, load_config
+from gpumon_site.config import PREFIX, Config
+from gpumon_site.config_loading import load_config
 from monitor.models import SiteSettings
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.urls import get_script_prefix, reverse
 
 from gpumon_site.base_path import BasePath
-from gpumon_site.config import load_config
+from gpumon_site.config_loading import load_config
 
 
 def below(base_path: str, path: str, kind: str = "http", root_path: str = "") -> tuple[str, str, str]:

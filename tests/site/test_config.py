@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpumon_site.config import PREFIX, Config, Setting, load_config
+from gpumon_site.config import PREFIX, Config, Setting
+from gpumon_site.config_loading import load_config
 from gpumon_site.layout import BASE_DIR
 
 
