@@ -28,11 +28,11 @@ def free_port() -> int:
 
 
 def wait_for(ask: Callable[[], T | None], what: str, *, seconds: float = 20.0) -> T:
-    """The first answer that is not None or False; fails when there is none in time."""
+    """The first answer that is something: neither None, False nor empty, though 0 is one; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = ask()
-        if answer is not None and answer is not False:
+        if answer or (answer == 0 and answer is not False):
             return answer
         time.sleep(0.03)
     raise AssertionError(f"waited {seconds:g} s in vain for {what}")

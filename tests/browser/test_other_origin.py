@@ -26,9 +26,9 @@ AlertRule.objects.create(
 """
 
 
-def alert_of(server: Server) -> dict[str, Any]:
-    """The alert of the rule above; empty before there is one. Those of the rules before it may still be open for a moment."""
-    return next((alert for alert in server.json("/api/alerts")["alerts"] if alert["rule"] == "Always"), {})
+def alert_of(server: Server) -> dict[str, Any] | None:
+    """The alert of the rule above; None before there is one. Those of the rules before it may still be open for a moment."""
+    return next((alert for alert in server.json("/api/alerts")["alerts"] if alert["rule"] == "Always"), None)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def theirs(ours: Server) -> Iterator[HostileSite]:
-    alert = alert_of(ours)["id"]
+    alert = wait_for(lambda: alert_of(ours), "the alert")["id"]
     site = HostileSite()
     try:
         site.attack(ours.url, f"/alerts/{alert}/acknowledge")
