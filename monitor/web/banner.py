@@ -22,7 +22,7 @@ class Banner:
             self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
             self.lasting = live.text("banner-for", formats.duration(max(0.0, snapshot.time - alert.started_at)))
             # A value and no part of the key: drawn anew, the same alert would be read out again.
-            self.more = live.text("banner-more", f"and {len(loud) - 1} more" if len(loud) > 1 else "all alerts")
+            self.more = live.text("banner-more", f"and {len(loud) - 1} more" if len(loud) > 1 else "see all")
             key = (alert.id, alert.severity, alert.summary, self.against, alert.rule)
         self.part = live.part("banner", key, "monitor/fragments/banner.html", {"banner": self})
         told = counted_in_words(alerts)

@@ -349,7 +349,7 @@ def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
     until(page, "told.length > 0")
     driver.set({"gpu.0.temperature": 50})
     expect(page.get_by_role("region", name="Alert")).to_contain_text("GPU 1")
-    expect(page.locator("#banner-more")).to_have_text("all alerts")
+    expect(page.locator("#banner-more")).to_have_text("see all")
     (told,) = page.evaluate("told")
     assert "GPU 1" in told["title"]
     assert told["tag"] == calm.json("/api/alerts")["alerts"][0]["id"]

@@ -34,7 +34,7 @@ def test_it_says_what_is_wrong_against_which_limit_for_how_long_and_by_which_rul
     assert "“Thermal slowdown”" in html
     assert "Critical: " in html
     assert texts["banner-for"] == "1\u2009min 12\u2009s"
-    assert texts["banner-more"] == "all alerts"
+    assert texts["banner-more"] == "see all"
 
 
 def test_the_worst_that_nobody_has_acknowledged_speaks_and_the_others_are_counted() -> None:
