@@ -36,8 +36,8 @@ install: .venv/installed ## Make the environment in .venv and install what gpumo
 	@:
 
 .PHONY: test
-test: .venv/installed-dev ## Run every test
-	@$(BIN)/python -m pytest
+test: .venv/installed-dev ## Run every test, a file to a core
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: test-fast
 test-fast: .venv/installed-dev ## Run the tests that need neither servers nor a browser
