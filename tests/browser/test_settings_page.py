@@ -38,8 +38,10 @@ def untouched(site: Server) -> Server:
     """The site with nothing set in the admin, as the server finds it at its next look."""
     site.manage("shell", "-c", "from monitor.models import SiteSettings; SiteSettings.objects.all().delete()")
     wait_for(
-        lambda: all(each["source"] != "admin" for each in site.json("/api/config")["settings"])
-        and site.json("/api/snapshot").get("poll_interval_seconds") == 1,
+        lambda: (
+            all(each["source"] != "admin" for each in site.json("/api/config")["settings"])
+            and site.json("/api/snapshot").get("poll_interval_seconds") == 1
+        ),
         "the server to see that nothing is set",
     )
     return site
