@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from http.cookies import SimpleCookie
 
 import pytest
@@ -13,7 +12,7 @@ from django.test import Client
 from gpumon_site.body_limit import LARGEST_FORM
 from gpumon_site.security import HEADERS
 from monitor.web import errors
-from tests.servers import Server, wait_for
+from tests.servers import Server
 from tests.web.test_garbage import addresses
 
 EXPECTED = {
@@ -24,29 +23,6 @@ EXPECTED = {
 }
 FORBIDDEN = ("Access-Control-Allow-Origin", "X-Powered-By", "Via", "X-AspNet-Version", "X-Debug", "Server-Timing")
 PATHS = sorted({address.path for address in addresses()})
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("headers"), telemetry_provider="simulated", simulated_gpus=1).start()
-    try:
-        wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def root(server: Server) -> requests.Session:
-    """An administrator who has logged in."""
-    name, password = server.make_superuser()
-    visitor = requests.Session()
-    login = f"{server.url}/login"
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
-    assert token is not None
-    given = {"username": name, "password": password, "csrfmiddlewaretoken": token[1], "next": "/"}
-    assert visitor.post(login, given).status_code == 200
-    return visitor
 
 
 def holds(answer: requests.Response) -> None:
