@@ -202,6 +202,9 @@ class Engine:
         now = self._monotonic()
         judges = self._changed_judges() if self._unwritten or now >= self._next_save else []
         if not self._unwritten and not judges and not self._dropped:
+            # Looked for at the save's own pace, and not at each reading for as long as there is nothing.
+            if now >= self._next_save:
+                self._next_save = now + SAVE_SECONDS
             return
         events, dropped = [*self._unwritten], [*self._dropped]
         if not self._reaches_database(
