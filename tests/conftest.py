@@ -8,7 +8,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from django.db import connections
+from django.core.management import call_command
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker
+from pytest_django.plugin import blocking_manager_key
 
 # No example is wrong for being slow: on a busy machine Hypothesis' own limit of 200 ms fails tests that hold.
 hypothesis.settings.register_profile(
@@ -32,6 +35,33 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     given = connections["default"].settings_dict
     given["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
     given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+
+
+MADE_BY_MIGRATIONS = pytest.StashKey[str]()
+"""The rows of the tests' database before the first test: groups, rules, permissions."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config) -> None:
+    """As pytest-django's own; and the rows there are at the start are kept for later."""
+    with django_db_blocker.unblock():
+        pytestconfig.stash[MADE_BY_MIGRATIONS] = connection.creation.serialize_db_to_string()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Gives back what the migrations made: Django empties the database after a test with transactions.
+
+    Django puts such tests last for that reason; where files are shared out among processes, any other may follow.
+    """
+    yield
+    marker = item.get_closest_marker("django_db")
+    if marker is None or not marker.kwargs.get("transaction"):
+        return
+    with item.config.stash[blocking_manager_key].unblock():
+        # The permissions Django makes anew after emptying would stand in the way of the same with their first numbers.
+        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+        connection.creation.deserialize_db_from_string(item.config.stash[MADE_BY_MIGRATIONS])
 
 
 @pytest.hookimpl(wrapper=True)
