@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from monitor.access import tokens
 from monitor.models import ApiToken
+from tests.admin.conftest import logged_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 LIST = "/admin/monitor/apitoken/"
@@ -29,9 +30,7 @@ def mira() -> User:
 
 @pytest.fixture
 def client(mira: User) -> Client:
-    client = Client()
-    client.force_login(mira)
-    return client
+    return logged_in(mira)
 
 
 def make(client: Client, **given: object) -> str:
@@ -85,8 +84,7 @@ def test_those_of_others_are_seen_and_revoked_by_administrators_alone(client: Cl
     theirs.refresh_from_db()
     assert theirs.revoked_at is None
 
-    boss = Client()
-    boss.force_login(person("boss", "administrators"))
+    boss = logged_in(person("boss", "administrators"))
     assert "hers" in boss.get(LIST).content.decode()
     assert "Revoke" in boss.get(f"{LIST}{theirs.pk}/change/").content.decode()
     assert boss.post(f"{LIST}{theirs.pk}/revoke/")["Location"] == LIST

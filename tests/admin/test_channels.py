@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from monitor.alerts.signing import key_of
 from monitor.models import Channel, Delivery
+from tests.admin.conftest import holder_of
 from tests.alerts.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
 from tests.alerts.receivers import Receiver
 
@@ -24,26 +24,10 @@ DISCORD = "https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV
 
 
 @pytest.fixture
-def root() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-@pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
     yield server
     server.close()
-
-
-def holder_of(*codenames: str) -> Client:
-    """Somebody with these permissions and no other."""
-    user = User.objects.create_user("somebody", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def change(channel: Channel) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from gpumon_site.admin_layer import SET_IN_ADMIN
@@ -16,6 +15,7 @@ from gpumon_site.config_loading import load_config
 from monitor.admin.site_settings import MEANINGS, help_of
 from monitor.models import SiteSettings
 from monitor.web import current
+from tests.admin.conftest import holder_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 
@@ -33,22 +33,6 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     current._in_force.cache_clear()
     yield config
     current._in_force.cache_clear()
-
-
-@pytest.fixture
-def root() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-def holder_of(*codenames: str) -> Client:
-    """Somebody with these permissions and no other."""
-    user = User.objects.create_user("somebody", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def page(client: Client) -> str:

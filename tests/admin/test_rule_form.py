@@ -1,0 +1,89 @@
+"""The form of an alert rule: what it names, and what is refused at which field and in which words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.test import Client
+
+from monitor.alerts.choices import KINDS
+from monitor.alerts.metrics import metrics
+from monitor.models import AlertRule, Channel, SeenGpu
+from tests.admin.conftest import text
+from tests.admin.hot_rule import ADD, HOT, LIST, hot
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
+
+
+def errors(answer: Any) -> dict[str, list[str]]:
+    assert answer.status_code == 200
+    return dict(answer.context["adminform"].form.errors)
+
+
+def test_a_rule_is_added_with_its_gpus_and_channels_and_stands_in_the_log(root: Client) -> None:
+    seen = SeenGpu.objects.create(uuid="GPU-a", index=0)
+    mail = Channel.objects.create(name="mail", url="json://localhost")
+    answer = root.post(ADD, {**HOT, "gpus": [seen.pk], "channels": [mail.pk], "quiet_hours": "Sat,Sun 00:00-24:00"})
+    assert answer.status_code == 302, errors(answer)
+    rule = AlertRule.objects.get()
+    assert (rule.threshold, rule.clear_for_seconds, rule.remind_every_minutes) == (90, 0, 0)
+    assert ([*rule.gpus.all()], [*rule.channels.all()]) == ([seen], [mail])
+    assert LogEntry.objects.get().action_flag == ADDITION
+
+
+def test_what_the_rule_makes_no_sense_by_stands_at_its_field(root: Client) -> None:
+    answer = root.post(ADD, {**HOT, "threshold": "", "throttle": "power", "gpu_indexes": "0-x", "for_seconds": "-1"})
+    assert errors(answer) == {
+        "threshold": ["Needed for “A value passes a threshold”."],
+        "throttle": ["Of no use to “A value passes a threshold”: leave it empty."],
+        "for_seconds": ["-1 s is out of range: it takes 0 to 2592000 s (30 days)."],
+        "gpu_indexes": [
+            "'0-x' is no GPU index: indexes and ranges go between commas, such as 0,2-5."
+        ],
+    }  # fmt: skip
+    assert not AlertRule.objects.exists()
+
+
+def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
+    [problem] = errors(root.post(ADD, {**HOT, "quiet_hours": "Mon 25:00-26:00"}))["quiet_hours"]
+    assert "25:00 is no time" in problem
+
+
+def test_an_edit_that_makes_no_sense_changes_nothing(root: Client) -> None:
+    rule = hot()
+    answer = root.post(f"{LIST}{rule.pk}/change/", {**HOT, "clear_threshold": "95"})
+    assert "wrong side" in errors(answer)["clear_threshold"][0]
+    rule.refresh_from_db()
+    assert rule.clear_threshold is None
+
+
+def test_the_form_names_every_metric_in_its_group_with_its_unit(root: Client) -> None:
+    page = root.get(ADD).content.decode()
+    for key in metrics():
+        assert f'<option value="{key}"' in page
+    assert re.search(r'<optgroup label="GPU">.*?>Temperature, °C<.*?</optgroup>', page, re.DOTALL)
+    assert re.search(r'<optgroup label="Host">.*?>CPU, %<.*?</optgroup>', page, re.DOTALL)
+
+
+def test_the_form_says_what_each_kind_needs(root: Client) -> None:
+    said = text(root.get(ADD))
+    for kind in KINDS.values():
+        assert kind.label in said
+        assert kind.help in said
+
+
+def test_the_form_has_no_script_or_style_in_it(root: Client) -> None:
+    page = root.get(ADD).content.decode()
+    assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
+    assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
+
+
+def test_gpus_are_found_by_name_uuid_and_host(root: Client) -> None:
+    SeenGpu.objects.create(uuid="GPU-a", name="NVIDIA A100", host="dgx", index=0)
+    SeenGpu.objects.create(uuid="GPU-b", name="NVIDIA H100", host="dgx", index=1)
+    asked = {"app_label": "monitor", "model_name": "alertrule", "field_name": "gpus", "term": "h100"}
+    found = root.get("/admin/autocomplete/", asked).json()["results"]
+    assert [each["text"] for each in found] == ["dgx · GPU 1 · NVIDIA H100 · GPU-b"]

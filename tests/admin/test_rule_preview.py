@@ -1,0 +1,181 @@
+"""A rule tried before it is saved: on the readings in memory, on a recording, and by whom."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponse
+from django.test import Client
+
+from monitor.admin import rule_preview
+from monitor.alerts.recent import Recent
+from monitor.models import AlertRule
+from monitor.web import current
+from tests.admin.conftest import holder_of, text
+from tests.admin.hot_rule import HOT, LIST, hot
+from tests.alerts.recordings import heat
+from tests.web.snapshots import gpu, host, process
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
+
+PREVIEW = f"{LIST}preview/"
+
+
+@pytest.fixture
+def recent(monkeypatch: pytest.MonkeyPatch) -> Recent:
+    """The readings in memory: none yet."""
+    kept = Recent()
+    monkeypatch.setattr(current, "recent", lambda: kept)
+    return kept
+
+
+def ask(client: Client, fields: Mapping[str, Any], recording: Path | None = None) -> Any:
+    data = dict(fields)
+    if recording is None:
+        return client.post(PREVIEW, data)
+    file = io.BytesIO(recording.read_bytes())
+    file.name = recording.name
+    return client.post(PREVIEW, {**data, "recording": file})
+
+
+def feed(recent: Recent, *temperatures: float) -> None:
+    for second, temperature in enumerate(temperatures):
+        at = 1_800_000_000.0 + second
+        recent.add(host(gpu(0, temperature_celsius=temperature), gpu(1), time=at, sampled_at=at))
+
+
+def test_a_rule_that_is_not_saved_is_tried_on_the_readings_in_memory(root: Client, recent: Recent) -> None:
+    feed(recent, 80, 95, 96, 80, 92)
+    answer = ask(root, HOT)
+    said = text(answer)
+    assert "temperature ≥ 90 °C" in said
+    assert "Judged by 5 readings of the last 15 minutes, 2027-01-15 08:00:00 to 2027-01-15 08:00:04 UTC" in said
+    assert "It would fire now: GPU 0: temperature is 92 °C, at or above 90 °C. It" in said
+    assert "It would have fired 2 times, for 2 s in all." in said
+    assert answer.content.decode().count("<polyline") == 2
+    assert not AlertRule.objects.exists()
+
+
+def test_a_rule_is_tried_on_a_recording(root: Client, recent: Recent, tmp_path: Path) -> None:
+    said = text(ask(root, HOT, heat(tmp_path / "hot.jsonl", [80, 91, 80, 80])))
+    assert "Judged by 4 readings of hot.jsonl" in said
+    assert "At the end it would not fire." in said
+    assert "It would have fired 1 time, for 1 s in all." in said
+
+
+def test_a_saved_rule_is_tried_as_its_form_stands_and_stays_as_it_is(root: Client, recent: Recent) -> None:
+    rule = hot()
+    feed(recent, 80, 85)
+    assert "It would fire now: GPU 0" in text(ask(root, {**HOT, "threshold": "82", "preview_of": rule.pk}))
+    rule.refresh_from_db()
+    assert rule.threshold == 90
+
+
+def test_a_form_without_a_name_can_be_tried(root: Client, recent: Recent) -> None:
+    hot()
+    feed(recent, 95, 95)
+    assert "It would fire now" in text(ask(root, {**HOT, "name": ""}))
+    assert "It would fire now" in text(ask(root, HOT))  # a name that another rule has
+
+
+def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Recent) -> None:
+    said = text(ask(root, {**HOT, "threshold": "", "throttle": "power"}))
+    assert "This rule cannot be tried yet:" in said
+    assert "Threshold: Needed for “A value passes a threshold”." in said
+    assert "Throttle: Of no use" in said
+    assert "Threshold: Enter a number." in text(ask(root, {**HOT, "threshold": "hot"}))
+
+
+def test_a_bad_recording_is_told_in_words(root: Client, recent: Recent, tmp_path: Path) -> None:
+    good = heat(tmp_path / "hot.jsonl", [80, 91])
+    words = tmp_path / "words.txt"
+    words.write_text("just words\n")
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(good.read_bytes()[:-20])
+    assert "words.txt is not a recording" in text(ask(root, HOT, words))
+    assert "cut.jsonl, line 3, is not a reading" in text(ask(root, HOT, cut))
+
+
+def test_a_recording_that_is_too_large_is_refused(
+    root: Client, recent: Recent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_preview, "MOST_UPLOADED_BYTES", 1 << 20)
+    large = heat(tmp_path / "large.jsonl", [80.0] * 1500)
+    assert large.stat().st_size > 1 << 20
+    assert "large.jsonl is too large: at most 1 MiB are taken here." in text(ask(root, HOT, large))
+
+
+def test_a_recording_larger_than_what_is_kept_in_memory_is_read_from_the_disk(
+    root: Client, recent: Recent, tmp_path: Path, settings: Any
+) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
+    assert "Judged by 500 readings of hot.jsonl" in text(ask(root, HOT, heat(tmp_path / "hot.jsonl", [80.0] * 500)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "No reading has been kept yet: wait a few seconds."),
+        ({"gpu_name_pattern": "A100"}, "Nothing in these readings fits the rule"),
+        ({"host_pattern": "elsewhere"}, "Nothing in these readings fits the rule"),
+        ({"metric": "gpu.hotspot_temperature_celsius"}, "The value was never known in these readings"),
+    ],
+)
+def test_where_there_is_nothing_to_judge_by_it_says_why(
+    root: Client, recent: Recent, fields: dict[str, str], said: str
+) -> None:
+    if fields:
+        feed(recent, 80)
+    assert said in text(ask(root, {**HOT, **fields}))
+
+
+def test_a_recording_has_no_metrics_of_the_host(root: Client, recent: Recent, tmp_path: Path) -> None:
+    fields = {**HOT, "metric": "system.cpu_percent"}
+    assert "no metrics of the host" in text(ask(root, fields, heat(tmp_path / "hot.jsonl", [80, 91])))
+
+
+def test_what_a_process_is_called_cannot_break_the_page(root: Client, recent: Recent) -> None:
+    evil = process(7, user="<script>alert(1)</script>", memory_used_bytes=90 << 30)
+    recent.add(host(gpu(0, processes=(evil,)), time=5.0, sampled_at=5.0))
+    answer = ask(root, {**HOT, "metric": "process.memory_used_bytes", "gpu_name_pattern": "*<b>*"})
+    assert b"<script>alert" not in answer.content
+    assert b"<b>" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("permissions", "is_allowed"),
+    [
+        (("view_alertrule", "mute_alertrule"), False),
+        (("change_alertrule",), False),
+        (("add_alertrule",), True),
+        (("view_alertrule", "change_alertrule"), False),
+    ],
+)
+def test_trying_a_new_rule_needs_the_permission_to_add(
+    recent: Recent, permissions: tuple[str, ...], is_allowed: bool
+) -> None:
+    assert ask(holder_of(*permissions), HOT).status_code == (200 if is_allowed else 403)
+
+
+def test_trying_a_saved_rule_needs_the_permission_to_change(recent: Recent) -> None:
+    fields = {**HOT, "preview_of": hot().pk}
+    client = holder_of("view_alertrule")
+    assert ask(client, fields).status_code == 403
+    User.objects.get().user_permissions.set(
+        Permission.objects.filter(codename__in=["view_alertrule", "change_alertrule"])
+    )
+    assert ask(client, fields).status_code == 200
+
+
+def test_a_preview_is_asked_for_by_post_with_a_token_and_a_login(root: Client) -> None:
+    assert root.get(PREVIEW).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="root"))
+    assert strict.post(PREVIEW, HOT).status_code == 403
+    anonymous: HttpResponse = Client().post(PREVIEW, HOT)
+    assert anonymous.status_code == 302
