@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,6 +17,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def plain(open_page: OpenPage, url: str) -> Page:
     return open_page(url, java_script_enabled=False)
+
+
+@contextmanager
+def next_page(page: Page) -> Iterator[None]:
+    """Whatever is done in here leads to another page, and all of it has come at the end: its texts are read but once."""
+    with page.expect_navigation():
+        yield
 
 
 def column(page: Page, title: str) -> list[str]:
@@ -48,11 +57,13 @@ def test_no_control_is_shown_that_needs_a_script(demo: Server, open_page: OpenPa
 def test_columns_sort_by_links(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
     link = page.get_by_role("columnheader", name="PID")
-    link.get_by_role("link").click()
+    with next_page(page):
+        link.get_by_role("link").click()
     pids = [int(pid) for pid in column(page, "PID")]
     assert pids == sorted(pids)
     expect(link).to_have_attribute("aria-sort", "ascending")
-    link.get_by_role("link").click()
+    with next_page(page):
+        link.get_by_role("link").click()
     assert [int(pid) for pid in column(page, "PID")] == sorted(pids, reverse=True)
     expect(link).to_have_attribute("aria-sort", "descending")
 
@@ -60,7 +71,8 @@ def test_columns_sort_by_links(demo: Server, open_page: OpenPage) -> None:
 def test_the_filter_is_a_form_that_keeps_the_sorting(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url + "/?sort=pid&order=desc")
     page.get_by_role("searchbox").fill("vllm")
-    page.keyboard.press("Enter")
+    with next_page(page):
+        page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"sort=pid&order=desc&filter=vllm"))
     expect(page.get_by_role("searchbox")).to_have_value("vllm")
     assert all("vllm" in command for command in column(page, "Command"))
@@ -69,20 +81,24 @@ def test_the_filter_is_a_form_that_keeps_the_sorting(demo: Server, open_page: Op
 
 def test_sorting_and_filtering_keep_the_layout(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url + "/?layout=tiles")
-    page.get_by_role("columnheader", name="User").get_by_role("link").click()
+    with next_page(page):
+        page.get_by_role("columnheader", name="User").get_by_role("link").click()
     assert page.get_by_role("article").count() == 0
     page.get_by_role("searchbox").fill("mira")
-    page.keyboard.press("Enter")
+    with next_page(page):
+        page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("filter=mira"))
     assert page.get_by_role("article").count() == 0
-    page.get_by_role("link", name="Cards").click()
+    with next_page(page):
+        page.get_by_role("link", name="Cards").click()
     assert set(column(page, "User")) == {"mira"}
     expect(page.get_by_role("columnheader", name="User")).to_have_attribute("aria-sort", "ascending")
 
 
 def test_a_gpu_has_a_page_of_its_own(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
-    page.get_by_role("article").first.get_by_role("link").first.click()
+    with next_page(page):
+        page.get_by_role("article").first.get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("H100 80GB HBM3")
     main = page.get_by_role("main").inner_text()
     assert re.search(r"Utilization\s*0–100\s%\s*\d+\s%", main)
