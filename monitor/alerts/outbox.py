@@ -96,6 +96,11 @@ def _told_channels(event: AlertEvent) -> QuerySet[Channel]:
 
 def _tell(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: datetime, status: str = "waiting") -> bool:
     channels = list(channels)
+    if status == "waiting":
+        # What silence held of this rule came first. The review may not have looked since the silence is over.
+        Delivery.objects.filter(rule=event.rule_id, channel__in=channels, status="held").update(
+            status="waiting", due_at=now
+        )
     for channel in channels:
         _delivery(channel, kind, event, now=now, status=status).events.add(event)
     if channels:
@@ -112,7 +117,10 @@ def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, 
     )
     if status == "waiting":
         open_ones = open_ones.filter(created_at__gt=now - timedelta(seconds=GROUP_SECONDS))
-    return open_ones.order_by("-id").first() or Delivery.objects.create(
+    newest = open_ones.order_by("-id").first()
+    if newest is not None and not _is_told_later(event, newest):
+        return newest
+    return Delivery.objects.create(
         channel=channel,
         rule_id=event.rule_id,
         kind=kind,
@@ -120,3 +128,11 @@ def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, 
         created_at=now,
         due_at=now + timedelta(seconds=GROUP_SECONDS),
     )
+
+
+def _is_told_later(event: AlertEvent, delivery: Delivery) -> bool:
+    """Whether a later message on the channel is about the event's subject: joining an earlier one would turn the order round,
+    with an end before its beginning.
+    """
+    later = Delivery.objects.filter(channel=delivery.channel_id, id__gt=delivery.pk)
+    return later.filter(events__rule=event.rule_id, events__host=event.host, events__subject=event.subject).exists()

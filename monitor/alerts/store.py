@@ -149,9 +149,13 @@ def remember_gpus(snapshot: Snapshot) -> None:
 
 
 def forget_before(now: float, *, days: float) -> int:
-    """Delete what ended more than so many days ago, and messages sent before. Answers how many events went."""
+    """Delete what ended more than so many days ago, and messages sent before. Answers how many events went.
+
+    Messages about what still fires stay: by them it is known who is to be told of its end.
+    """
     before = as_time(now - days * 86_400)
-    Delivery.objects.filter(status__in=("sent", "failed"), created_at__lt=before).delete()
+    old = Delivery.objects.filter(status__in=("sent", "failed"), created_at__lt=before)
+    old.exclude(events__state="firing").exclude(parts__events__state="firing").delete()
     _, counts = AlertEvent.objects.filter(state="resolved", resolved_at__lt=before).delete()
     return counts.get("monitor.AlertEvent", 0)
 

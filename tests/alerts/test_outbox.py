@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from pytest_django import Settings
 
 from monitor.alerts import outbox
 from monitor.alerts.review import review
+from monitor.alerts.store import forget_before
 from monitor.models import Delivery
 from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve, told
 
@@ -20,6 +23,10 @@ def utc(settings: Settings) -> None:
 
 
 FIRED, RESOLVED, REMINDER = "fired", "resolved", "reminder"
+
+
+def sent() -> None:
+    Delivery.objects.exclude(status="combined").update(status="sent")
 
 
 def test_a_rule_without_channels_is_told_on_those_for_all_rules() -> None:
@@ -73,6 +80,34 @@ def test_a_message_that_was_tried_already_takes_no_more_events() -> None:
     assert [gpus for *_, gpus in told()] == [{0}, {1}]
 
 
+def test_an_alert_that_comes_back_at_once_is_told_after_its_end() -> None:
+    """Joined to its first message, it would be over by the words of the last one."""
+    a_channel(name="a")
+    rule, clock = a_rule(), Clock()
+    first = fire(rule, 0, now=clock.now)
+    resolve(first, now=clock.pass_by(seconds=1))
+    fire(rule, 1, now=clock.now)
+    fire(rule, 0, now=clock.pass_by(seconds=1))
+    assert told() == [
+        ("a", FIRED, "waiting", {0, 1}),
+        ("a", RESOLVED, "waiting", {0}),
+        ("a", FIRED, "waiting", {0}),
+    ]
+
+
+def test_no_end_is_told_before_its_beginning() -> None:
+    """The end of GPU 1 came within the seconds in which the end of GPU 0 waited for more, before GPU 1 was told of."""
+    a_channel(name="a")
+    rule, clock = a_rule(), Clock()
+    first = fire(rule, 0, now=clock.now)
+    resolve(first, now=clock.pass_by(seconds=2.5))
+    second = fire(rule, 1, now=clock.pass_by(seconds=1))
+    resolve(second, now=clock.pass_by(seconds=1))
+    assert [(kind, gpus) for _, kind, _, gpus in told()] == [
+        (FIRED, {0}), (RESOLVED, {0}), (FIRED, {1}), (RESOLVED, {1})
+    ]  # fmt: skip
+
+
 def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
     a_channel(name="told")
     late = Clock()
@@ -96,6 +131,27 @@ def test_the_end_is_told_once() -> None:
     resolve(event, now=NOON)
     assert outbox.tell(event, now=NOON) is False
     assert [kind for _, kind, *_ in told()] == [FIRED, RESOLVED]
+
+
+@pytest.mark.parametrize("is_in_a_digest", [False, True])
+def test_the_end_is_told_however_long_it_took(is_in_a_digest: bool) -> None:
+    """The message of its beginning was deleted with all old ones, and with it who is to be told of the end."""
+    channel = a_channel(name="a")
+    clock = Clock()
+    event = fire(a_rule())
+    sent()
+    if is_in_a_digest:
+        digest = Delivery.objects.create(
+            channel=channel, kind="digest", status="sent", created_at=clock.now, due_at=clock.now
+        )
+        Delivery.objects.filter(kind=FIRED).update(status="combined", part_of=digest)
+    forget_before(clock.pass_by(days=100).timestamp(), days=90)
+    resolve(event, now=clock.now)
+    assert told()[-1] == ("a", RESOLVED, "waiting", {0})
+
+    sent()
+    forget_before(clock.pass_by(days=100).timestamp(), days=90)
+    assert told() == []
 
 
 def test_the_end_that_a_deleted_rule_brings_is_told_too() -> None:
@@ -143,6 +199,36 @@ def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
     assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "waiting", {0}), ("a", FIRED, "waiting", {1})]
 
 
+def test_what_silence_held_goes_before_what_comes_after_it() -> None:
+    """The alert comes back when the quiet hours are over, and before anybody has looked for what they held."""
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(quiet_hours="Tue 13:00-14:00")
+    early = fire(rule, 0, now=clock.now)
+    resolve(early, now=clock.pass_by(hours=1))
+    fire(rule, 0, now=clock.pass_by(hours=1))
+    assert [(kind, status) for _, kind, status, _ in told()] == [
+        (FIRED, "waiting"), (RESOLVED, "waiting"), (FIRED, "waiting")
+    ]  # fmt: skip
+    assert Delivery.objects.get(kind=RESOLVED).due_at == clock.now
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_quiet"),
+    [
+        ("2026-03-29T00:59", True), ("2026-03-29T01:00", False),  # 01:59, and a minute later 03:00
+        ("2026-10-24T23:29", False), ("2026-10-24T23:30", True),  # 01:29, 01:30
+        ("2026-10-25T01:59", True), ("2026-10-25T02:00", False),  # 02:59 for the second time, 03:00
+    ],
+)  # fmt: skip
+def test_quiet_hours_go_by_the_clock_on_the_wall_when_it_is_set(
+    settings: Settings, moment: str, is_quiet: bool
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    rule = a_rule(quiet_hours="Sun 01:30-03:00")
+    assert outbox.is_silent(rule, datetime.fromisoformat(moment).replace(tzinfo=UTC)) is is_quiet
+
+
 def test_quiet_hours_are_in_the_time_zone_of_the_server(settings: Settings) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
     a_channel()
@@ -162,10 +248,6 @@ def test_quiet_hours_that_cannot_be_read_silence_nothing(caplog: pytest.LogCaptu
     fire(a_rule(name="odd", quiet_hours="at night"))
     assert told() == [("a", FIRED, "waiting", {0})]
     assert "Rule odd is told at any time: Quiet hours 'at night'" in caplog.text
-
-
-def sent() -> None:
-    Delivery.objects.update(status="sent")
 
 
 def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None:
