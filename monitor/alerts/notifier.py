@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from monitor.alerts import queue
@@ -75,11 +75,11 @@ class Notifier:
         deadline = time.monotonic() + seconds
         self._is_stopping.set()
         self.wake()
-        with self._senders_lock:
-            threads = [self._thread, *self._senders.values()]
-        for thread in threads:
-            if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        _join(self._thread, deadline)
+        with self._senders_lock:  # only now: the thread may have begun one more
+            senders = [*self._senders.values()]
+        for thread in senders:
+            _join(thread, deadline)
 
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,7 +95,7 @@ class Notifier:
         """Do what is due. How many seconds there is nothing to do, unless woken."""
         try:
             wait = self._do_due(self._clock())
-        except DatabaseError as error:  # locked, missing, being migrated: nothing is lost, it is in there
+        except (DatabaseError, InterfaceError) as error:  # locked, missing, being migrated: nothing is lost
             self._note_trouble(f"the outbox cannot be read ({error}); it is tried again every {self._poll_seconds:g} s")
             connection.close()
             return self._poll_seconds
@@ -119,12 +119,14 @@ class Notifier:
             queue.recover()
             self._has_recovered = True
         if self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds:
+            self._reviewed_at = now  # also where it fails: what waits is sent before it is tried again
             review(now=now)
-            self._reviewed_at = now
         wait = self._poll_seconds
         with self._senders_lock:
             busy = set(self._senders)
         for head in queue.heads(now=now, without=busy):
+            if self._is_stopping.is_set():
+                break
             if head.ready_at is None or len(busy) >= MOST_AT_ONCE:
                 continue
             if head.ready_at > now:
@@ -146,7 +148,7 @@ class Notifier:
         except RuntimeError as error:  # the system has no more threads
             with self._senders_lock:
                 del self._senders[delivery.channel_id]
-            queue.settle(delivery, f"It could not be sent: {error}.", now=self._clock())
+            self._record(delivery, f"It could not be sent: {error}.")
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -171,10 +173,15 @@ class Notifier:
         while True:
             try:
                 queue.settle(delivery, error, now=self._clock())
-            except DatabaseError as trouble:
+            except (DatabaseError, InterfaceError) as trouble:
                 log.warning("what became of message %s cannot be written: %s", delivery.message_id, trouble)
                 connection.close()
                 if self._is_stopping.wait(_RECORD_AGAIN_SECONDS):
                     return
             else:
                 return
+
+
+def _join(thread: threading.Thread, deadline: float) -> None:
+    if thread.is_alive():
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -61,7 +61,7 @@ def take(head: Head, *, now: datetime) -> Delivery | None:
     1. Where it is the last message allowed this hour, or has waited for long, all that wait behind it join it in a digest.
     2. The row goes from waiting to sending by a conditional update, so that nobody else sends it too.
     """
-    with transaction.atomic():
+    with transaction.atomic():  # read back within it: what was claimed without our knowing would never be sent
         delivery = Delivery.objects.select_for_update().filter(id=head.delivery_id, status="waiting").first()
         if delivery is None:
             return None
@@ -71,7 +71,7 @@ def take(head: Head, *, now: datetime) -> Delivery | None:
         claimed = Delivery.objects.filter(id=delivery.pk, status="waiting").update(
             status="sending", attempts=F("attempts") + 1, first_attempt_at=delivery.first_attempt_at or now
         )
-    return Delivery.objects.select_related("channel").get(id=delivery.pk) if claimed else None
+        return Delivery.objects.select_related("channel").get(id=delivery.pk) if claimed else None
 
 
 def settle(delivery: Delivery, error: str | None, *, now: datetime) -> None:
@@ -110,12 +110,13 @@ def _head(delivery: Delivery, now: datetime) -> Head:
         .order_by("-sent_at")
         .values_list("sent_at", flat=True)[: channel.messages_per_hour]
     )
-    # A due time further ahead than any wait of ours comes from a clock that was wrong: such a row would wait for days.
-    ready_at: datetime | None = delivery.due_at if delivery.due_at <= now + LONGEST_BACK_OFF else now
+    # Due further ahead than we ever let it wait, it comes from a clock that was ahead: nobody waits for that time again.
+    due_at = delivery.due_at if delivery.due_at <= now + back_off(delivery.attempts) else now
+    ready_at: datetime | None = due_at
     if channel.messages_per_hour == 0:
         ready_at = None
     elif len(sent) >= channel.messages_per_hour and (oldest := sent[-1]) is not None:
-        ready_at = max(delivery.due_at, oldest + _HOUR)
+        ready_at = max(due_at, oldest + _HOUR)
     return Head(delivery.pk, channel.pk, ready_at, is_last_allowed=len(sent) >= channel.messages_per_hour - 1)
 
 

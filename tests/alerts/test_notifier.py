@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 
 from monitor.alerts import notifier as notifier_module
 from monitor.alerts import queue
@@ -16,13 +17,13 @@ from monitor.alerts.notifier import Notifier
 from monitor.alerts.outbox import GROUP_SECONDS
 from monitor.alerts.senders import Sending
 from monitor.models import Channel, Delivery
-from tests.alerts.outbox_rows import Clock, a_channel, a_rule, fire, resolve
+from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve
 from tests.alerts.receivers import Receiver
 from tests.servers import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-SEND = Sending(webhook_seconds=0.3).send
+SEND = Sending().send
 
 
 @pytest.fixture
@@ -177,7 +178,11 @@ def test_a_server_that_hangs_is_tried_again(receiver: Receiver, clock: Clock, be
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
     clock.pass_by(seconds=GROUP_SECONDS)
-    begin()
+
+    def less_patient_at_first(delivery: Delivery, *, now: datetime) -> str | None:
+        return Sending(webhook_seconds=0.3 if delivery.attempts == 1 else 20).send(delivery, now=now)
+
+    begin(less_patient_at_first)
     wait_for(has_failed, "the time to be up")
     assert Delivery.objects.get().last_error == "The server did not answer within 0.3 s."
     receiver.go_on.set()
@@ -195,6 +200,22 @@ def test_stop_waits_for_the_message_under_way(receiver: Receiver, clock: Clock, 
     threading.Timer(0.1, receiver.go_on.set).start()
     running.stop(10)
     assert Delivery.objects.get().status == "sent"
+
+
+def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be told so in the middle of a look: what it began then would be cut off, and sent once more."""
+    a_channel()
+    fire(a_rule(), now=NOON)
+    stopping = Notifier(SEND, clock=lambda: NOON + timedelta(seconds=GROUP_SECONDS))
+    real = queue.heads
+
+    def told_meanwhile(**arguments: Any) -> list[queue.Head]:
+        stopping.stop()
+        return real(**arguments)
+
+    monkeypatch.setattr(queue, "heads", told_meanwhile)
+    stopping._look()
+    assert Delivery.objects.values_list("status", "attempts").get() == ("waiting", 0)
 
 
 # ── The limit of messages an hour ─────────────────────────────────────────────────────────────────────────────────────
@@ -303,6 +324,60 @@ def test_an_outcome_that_cannot_be_written_is_written_later_and_nothing_is_sent_
     assert len(receiver.requests) == 1
 
 
+def test_a_connection_that_broke_keeps_no_outcome_from_being_written(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django's InterfaceError is no DatabaseError: it ended the thread, with the message left as being sent."""
+    monkeypatch.setattr(notifier_module, "_RECORD_AGAIN_SECONDS", 0.01)
+    tries = iter(range(10_000))
+    real = queue.settle
+
+    def broken(*arguments: Any, **more: Any) -> None:
+        if next(tries) == 0:
+            raise InterfaceError("connection already closed")
+        real(*arguments, **more)
+
+    monkeypatch.setattr(queue, "settle", broken)
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    wait_for(has("sent"), "the outcome")
+    assert len(receiver.requests) == 1
+
+
+def test_a_message_that_cannot_be_read_once_it_is_claimed_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was left as being sent, with nobody sending it, until the next start."""
+    a_channel()
+    fire(a_rule())
+    (head,) = queue.heads(now=NOON)
+    real = QuerySet.get
+
+    def unreadable(rows: QuerySet[Delivery], *arguments: Any, **more: Any) -> Delivery:
+        if Delivery.objects.filter(status="sending").exists():
+            raise OperationalError("disk I/O error")
+        return real(rows, *arguments, **more)
+
+    monkeypatch.setattr(QuerySet, "get", unreadable)
+    with pytest.raises(OperationalError):
+        queue.take(head, now=NOON)
+    assert Delivery.objects.values_list("status", "attempts").first() == ("waiting", 0)
+
+
+def test_a_review_that_fails_keeps_no_message_from_being_sent(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*, now: datetime) -> None:
+        raise TypeError(f"no good at {now}")
+
+    monkeypatch.setattr(notifier_module, "review", faulty)
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    wait_for(has("sent"), "the message")
+
+
 def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,6 +414,15 @@ def test_a_clock_that_was_years_ahead_does_not_keep_a_message_for_years(
 ) -> None:
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now + timedelta(days=3650))
+    begin()
+    receiver.wait_for(1)
+
+
+def test_a_clock_that_is_set_back_by_minutes_holds_no_message_up(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now + timedelta(minutes=10))
     begin()
     receiver.wait_for(1)
 
