@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from gpumon_site.security import HEADERS
+from gpumon_site.security import HEADERS, NOT_KEPT
+from gpumon_site.upload_permit import has_permit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,12 +16,20 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 LARGEST_FORM = 1 << 20
 LARGEST_UPLOAD = 130 << 20
 """A recording to try a rule on, which the admin's form takes up to 128 MiB of, and what else is in the form."""
-_UPLOADS = "/admin/monitor/alertrule/"
+_UPLOADS = "/admin/monitor/alertrule/preview/"
+REFUSAL = {
+    **HEADERS,
+    "Content-Type": "text/plain",
+    "Cache-Control": NOT_KEPT,
+    "X-Content-Type-Options": "nosniff",
+    "Connection": "close",
+}
+"""The headers of the answer 413."""
 
 
-def largest_body(path: str) -> int:
-    """Bytes that a request to this path may carry."""
-    return LARGEST_UPLOAD if _UPLOADS in path else LARGEST_FORM
+def largest_body(path: str, cookies: str) -> int:
+    """Bytes that a request to this path, without its query, and with this Cookie header may carry."""
+    return LARGEST_UPLOAD if path.endswith(_UPLOADS) and has_permit(cookies) else LARGEST_FORM
 
 
 class TooLarge(Exception):
@@ -37,7 +46,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        largest, received = largest_body(scope["path"]), 0
+        largest, received = largest_body(scope["path"], _cookies(scope)), 0
 
         async def limited() -> Message:
             nonlocal received
@@ -62,13 +71,11 @@ def _declared_length(scope: Message) -> int:
     return int(given[-1]) if given and given[-1].isdigit() else 0
 
 
+def _cookies(scope: Message) -> str:
+    return b"; ".join(value for name, value in scope["headers"] if name.lower() == b"cookie").decode("latin-1")
+
+
 async def _refuse(send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-    headers += [
-        (b"content-type", b"text/plain"),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    headers += [(b"connection", b"close")]
+    headers = [(name.lower().encode(), value.encode()) for name, value in REFUSAL.items()]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": b"The body of the request is too large.\n"})

@@ -10,13 +10,19 @@ import functools
 import sys
 from typing import Any
 
-from gpumon_site.body_limit import largest_body
+from gpumon_site.body_limit import LARGEST_FORM, REFUSAL, largest_body
 
 REQUEST_SECONDS = 20
 """From the connection, or the answer before, to the end of the headers; and as long again for a body, however small."""
 SLOWEST_BYTES_PER_SECOND = 200_000
 """A larger body has the time that it takes at this pace."""
-TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_LARGE = "\r\n".join(
+    (
+        "HTTP/1.1 413 Content Too Large",
+        *(f"{name}: {value}" for name, value in REFUSAL.items()),
+        "Content-Length: 0\r\n\r\n",
+    )
+).encode()
 
 
 def limit_requests(*, seconds: float = REQUEST_SECONDS) -> None:
@@ -63,9 +69,15 @@ def limit_requests(*, seconds: float = REQUEST_SECONDS) -> None:
 
 def _refuse_if_larger(request: Any, size: int) -> bool:
     channel = request.channel
-    if size <= largest_body(channel._path.decode("latin-1")):
+    if size <= LARGEST_FORM or size <= _largest_body(request):
         return False
     request.requestHeaders.removeHeader(b"Expect")  # or it would be told to go on
     channel.transport.write(TOO_LARGE)
     channel.loseConnection()
     return True
+
+
+def _largest_body(request: Any) -> int:
+    path = request.channel._path.partition(b"?")[0].decode("latin-1")
+    cookies = b"; ".join(request.requestHeaders.getRawHeaders(b"cookie", ())).decode("latin-1")
+    return largest_body(path, cookies)
