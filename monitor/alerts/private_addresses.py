@@ -32,7 +32,10 @@ def is_public(address: str) -> bool:
             within = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if within is not None:
             return is_public(str(within))
-    return ip.is_global and not ip.is_multicast
+        if ip.is_site_local:
+            return False
+    # Reserved, and yet global for Python: ::127.0.0.1, or 64:ff9b:1::/48, from which gateways lead on to IPv4 (RFC 8215).
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
 def public_addresses(host: str, port: int) -> list[str]:
