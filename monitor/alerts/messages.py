@@ -27,6 +27,9 @@ class Message(NamedTuple):
     text: str
 
 
+_DELETED = Message("An alert that was deleted", "It was deleted before this message could be sent.")
+
+
 def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
     """The words of a delivery. `public_url` is where the dashboard is reached, for a link; without one there is none.
 
@@ -44,7 +47,7 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
         return _digest(delivery, public_url)
     events = list(delivery.events.order_by("fired_at", "gpu_index"))
     if not events:
-        return Message("An alert that was deleted", "It was deleted before this message could be sent.")
+        return _DELETED
     title = f"{_PREFIX[delivery.kind]}{_title(events)}"
     if len(events) == 1:
         return Message(title, _with_link(_one(events[0], delivery.kind, now), public_url, events[0]))
@@ -130,6 +133,8 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
         lines += [
             f"· {prefix}{_summary(event)} ({event.host})" for event in part.events.order_by("fired_at", "gpu_index")
         ]
+    if not lines:
+        return _DELETED
     count = delivery.channel.messages_per_hour
     text = [
         *_listed(lines),

@@ -76,7 +76,7 @@ def is_webhook(channel: Channel) -> bool:
     """Whether it gets our signed JSON. The channel's form gives a signing secret to http(s) addresses that no service of
     Apprise claims, and to nothing else.
     """
-    return bool(channel.signing_secret) and channel.url.startswith(("http://", "https://"))
+    return bool(channel.signing_secret) and channel.url.lower().startswith(("http://", "https://"))
 
 
 def ask_apprise(order: Order) -> Answer:

@@ -129,3 +129,4 @@ def test_a_digest_tells_everything_in_the_order_it_came() -> None:
 def test_a_test_and_an_alert_deleted_meanwhile_have_words_too() -> None:
     assert message_of(delivery("test"), now=NOON).title == "Test of the channel ops"
     assert message_of(delivery("fired"), now=NOON).title == "An alert that was deleted"
+    assert message_of(delivery("digest"), now=NOON).title == "An alert that was deleted"

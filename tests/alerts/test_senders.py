@@ -176,6 +176,12 @@ def test_a_webhook_carries_the_event_and_the_messages_id(receiver: Receiver) -> 
     assert event["url"] == "https://gpus.example.com/gpu/GPU-3"
 
 
+def test_a_webhook_whose_scheme_is_in_capitals_is_one_too(receiver: Receiver) -> None:
+    """As the channel's form has it."""
+    assert SEND(delivery_to(a_channel(receiver.url.replace("http", "HTTP"))), now=NOON) is None
+    assert "webhook-signature" in receiver.requests[0].headers
+
+
 def test_a_webhook_whose_secret_was_spoilt_says_so_and_sends_nothing(receiver: Receiver) -> None:
     error = SEND(delivery_to(a_channel(receiver.url, signing_secret="whsec_spoilt")), now=NOON)
     assert (error or "").startswith("A signing secret is ")
