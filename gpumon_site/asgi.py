@@ -26,7 +26,6 @@ _systemd = Systemd.taken_from(os.environ)  # before the first child is started: 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
 django.setup(set_prefix=False)
 logging.captureWarnings(True)  # else Python writes them in two lines of its own
-collect_if_outdated()
 
 from gpumon_site.upgrade import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
 
@@ -36,6 +35,9 @@ except CannotStart as error:
     logging.getLogger(__name__).critical("gpumon does not start: %s", error)
     # The status by which gunicorn's workers say that starting them again would not help; uvicorn's own for a failed start.
     raise SystemExit(3) from None
+
+# Not before: a server that is refused is not to take away the files of the one that runs.
+collect_if_outdated()
 
 from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402
 from monitor.access.at_start import at_start  # noqa: E402

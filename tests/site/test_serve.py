@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from gpumon_site.data_lock import lock_data_dir
 from gpumon_site.layout import BASE_DIR
 from monitor.web.found import NOTHING
 from tests.fakes.fake_driver import FakeDriver
@@ -90,6 +91,15 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1 port {port}" in output
 
 
+def test_a_server_that_still_waits_at_its_start_ends_at_sigterm_and_not_by_it(tmp_path: Path) -> None:
+    """As the first process of a container it would not hear a signal that it has no handler for."""
+    server = Server(tmp_path)
+    with lock_data_dir(tmp_path):
+        server.launch()
+        wait_for(lambda: "waiting up to" in server.log, "it to wait for the data folder")
+        assert server.stop() == 0
+
+
 def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -> None:
     command = ["-m", "daphne", "--port", str(port), "gpumon_site.asgi:application"]
     with started(command, tmp_path, port) as process:
@@ -144,6 +154,7 @@ def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_d
     server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
     try:
         assert server.log.count("nobody can log in to the admin yet: `make admin`") == 1
+        assert f"makes the first administrator, with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log
         server.make_superuser()
         server.stop()
         server.start()

@@ -106,6 +106,7 @@ def test_a_server_refuses_the_database_of_a_later_version_in_one_line_and_leaves
     assert server.process is not None
     assert server.process.returncode == (1 if "serve" in command else 3)
     assert (tmp_path / DATABASE).read_bytes() == before
+    assert not (tmp_path / "static").exists(), "the static files of the version that may still run were replaced"
 
 
 @pytest.mark.slow

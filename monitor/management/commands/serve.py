@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from gpumon_site.layout import LAYOUT
 from gpumon_site.readings_pulse import pulse_of_readings
 from gpumon_site.systemd_notify import READY, STOPPING, Systemd
 from gpumon_site.upgrade import CannotStart, prepare_server
@@ -34,14 +36,18 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
+        # Until the reactor has a handler of its own: the first process of a container would not hear of it at all.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         try:
             prepare_server()
         except CannotStart as error:
             raise CommandError(f"gpumon: {error}") from error
         if settings.ACCESS.login != "everybody" and not has_administrator():  # else the server says more itself
+            data_dir = settings.GPU_MONITOR.data_dir
             log.warning(
                 "nobody can log in to the admin yet: `make admin` (without a checkout: `gpumon manage createsuperuser`) makes "
-                "the first administrator"
+                "the first administrator%s",
+                "" if data_dir == LAYOUT.data_dir else f", with GPU_MONITOR_DATA_DIR={data_dir}",
             )
 
         # Imported here: daphne installs its reactor at import, which other commands have no use for.
