@@ -17,6 +17,8 @@ from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 HOST = ""
 """The subject of rules about the host as a whole."""
+NEW_XID_SECONDS = 60.0
+"""An Xid this old is new to a rule that has just begun to look."""
 Memory = dict[str, Any]
 """What a rule has to remember from one reading to the next, as JSON: counters, the most GPUs seen."""
 
@@ -24,7 +26,18 @@ Memory = dict[str, Any]
 class Column:
     """Values side by side; None where a value is unknown. `gpus[i]` and `processes[i]` say what `keys[i]` is."""
 
-    __slots__ = ("_highest", "_is_measured", "_lowest", "bases", "details", "gpus", "keys", "processes", "values")
+    __slots__ = (
+        "_highest",
+        "_is_measured",
+        "_lowest",
+        "bases",
+        "details",
+        "gpus",
+        "hidden_on",
+        "keys",
+        "processes",
+        "values",
+    )
 
     def __init__(
         self,
@@ -34,6 +47,7 @@ class Column:
         processes: Sequence[GpuProcess] = (),
         bases: Sequence[float | None] = (),
         details: Sequence[Any] = (),
+        hidden_on: Sequence[Gpu] = (),
     ) -> None:
         self.keys = keys
         self.values = values
@@ -43,6 +57,8 @@ class Column:
         """What each value is measured from: the GPU's own limit."""
         self.details = details
         """What a kind wants to tell besides the value."""
+        self.hidden_on = hidden_on
+        """GPUs whose processes are not known now: one of theirs that is missing need not have ended."""
         self._is_measured = False
         self._highest: float | None = None
         self._lowest: float | None = None
@@ -55,6 +71,10 @@ class Column:
                 self._highest, self._lowest = max(known), min(known)
             self._is_measured = True
         return self._highest if is_upward else self._lowest
+
+    def is_hidden(self, key: str) -> bool:
+        """Whether there is no telling if this subject is still there."""
+        return any(key.startswith(f"{gpu.uuid}/") for gpu in self.hidden_on)
 
 
 class Tick:
@@ -134,19 +154,32 @@ class Tick:
             ]
         return found
 
+    def hidden_on(self, which: Which) -> list[Gpu]:
+        """The chosen GPUs whose processes are not known now. On one that sleeps there are none."""
+        _, gpus = self.selected(which)
+        return [gpu for gpu in gpus if gpu.state == "lost" or (gpu.state == "ok" and gpu.processes is None)]
+
     def process_metric(self, field: str, which: Which) -> Column:
         """A metric of the processes on the GPUs."""
         key = ("process", field, which)
         column = self._columns.get(key)
         if column is None:
             found = self.processes(which)
-            column = self._columns[key] = Column(
-                [key for key, _, _ in found],
-                [getattr(process, field) for _, _, process in found],
-                [gpu for _, gpu, _ in found],
-                [process for _, _, process in found],
-            )
+            values = [getattr(process, field) for _, _, process in found]
+            column = self._columns[key] = self.of_processes(found, values, which)
         return column
+
+    def of_processes(
+        self, found: list[tuple[str, Gpu, GpuProcess]], values: Sequence[float | None], which: Which
+    ) -> Column:
+        """Some of `processes(which)` with a value each."""
+        return Column(
+            [key for key, _, _ in found],
+            values,
+            [gpu for _, gpu, _ in found],
+            [process for _, _, process in found],
+            hidden_on=self.hidden_on(which),
+        )
 
 
 def process_key(gpu: Gpu, process: GpuProcess) -> str:
@@ -190,7 +223,10 @@ def _gpu_count_fell(tick: Tick, rule: Rule, memory: Memory) -> Column:
 
 
 def _xid(tick: Tick, rule: Rule, memory: Memory) -> Column:
-    """New is what was reported later than the last time this code was seen; a list that is empty again began anew."""
+    """New is what was reported later than the last time this code was seen; a list that is empty again began anew.
+
+    To a rule that sees a GPU for the first time, since it was made or edited just now, what was reported long ago is not new.
+    """
     keys, gpus = tick.selected(rule.which)
     values: list[float | None] = []
     details: list[Any] = []
@@ -200,13 +236,13 @@ def _xid(tick: Tick, rule: Rule, memory: Memory) -> Column:
             details.append(())
             continue
         seen: dict[str, float] = memory.get(gpu.uuid, {})
+        before = float("-inf") if gpu.uuid in memory else tick.snapshot.time - NEW_XID_SECONDS
         new = [
             xid
             for xid in gpu.xids
-            if xid.code not in rule.ignored_xids and xid.last_at > seen.get(str(xid.code), float("-inf"))
+            if xid.code not in rule.ignored_xids and xid.last_at > seen.get(str(xid.code), before)
         ]
-        if gpu.xids or seen:
-            memory[gpu.uuid] = {str(xid.code): xid.last_at for xid in gpu.xids}
+        memory[gpu.uuid] = {str(xid.code): xid.last_at for xid in gpu.xids}
         values.append(float(len(new)))
         details.append(tuple(xid.code for xid in new))
     return Column(keys, values, gpus, details=details)
@@ -240,40 +276,38 @@ def _throttled(tick: Tick, rule: Rule, _memory: Memory) -> Column:
 
 
 def _several_users(tick: Tick, rule: Rule, _memory: Memory) -> Column:
+    """Where not every process's user is known, those that are may be enough; fewer say nothing."""
     keys, gpus = tick.selected(rule.which)
     users = [sorted({process.user for process in gpu.processes or () if process.user is not None}) for gpu in gpus]
-    values = [
-        None if gpu.processes is None or gpu.state != "ok" else float(len(names))
-        for gpu, names in zip(gpus, users, strict=True)
-    ]
+    values: list[float | None] = []
+    for gpu, names in zip(gpus, users, strict=True):
+        is_known = gpu.processes is not None and gpu.state == "ok"
+        is_whole = all(process.user is not None or process.status == "gone" for process in gpu.processes or ())
+        values.append(float(len(names)) if is_known and (is_whole or len(names) >= rule.threshold) else None)
     return Column(keys, values, gpus, details=users)
 
 
 def _idle_held(tick: Tick, rule: Rule, _memory: Memory) -> Column:
     """Processes that hold enough; one that lets go of it is no longer among the subjects."""
-    found = [
-        each for each in tick.processes(rule.which) if (each[2].memory_used_bytes or 0) >= rule.held_memory_bytes > 0
-    ]
+    found = [each for each in tick.processes(rule.which) if _may_hold(each[2], rule)]
     values = [
-        None if gpu.utilization_percent is None else float(gpu.utilization_percent < rule.idle_percent)
-        for _, gpu, _ in found
+        None
+        if gpu.utilization_percent is None or process.memory_used_bytes is None
+        else float(gpu.utilization_percent < rule.idle_percent)
+        for _, gpu, process in found
     ]
-    return _of_processes(found, values)
+    return tick.of_processes(found, values, rule.which)
 
 
 def _process_gone(tick: Tick, rule: Rule, _memory: Memory) -> Column:
-    found = [
-        each
-        for each in tick.processes(rule.which)
-        if each[2].status == "gone" and (each[2].memory_used_bytes or 0) >= rule.held_memory_bytes
-    ]
-    return _of_processes(found, [1.0] * len(found))
+    found = [each for each in tick.processes(rule.which) if each[2].status == "gone" and _may_hold(each[2], rule)]
+    values = [None if process.memory_used_bytes is None else 1.0 for _, _, process in found]
+    return tick.of_processes(found, values, rule.which)
 
 
-def _of_processes(found: list[tuple[str, Gpu, GpuProcess]], values: Sequence[float | None]) -> Column:
-    return Column(
-        [key for key, _, _ in found], values, [gpu for _, gpu, _ in found], [process for _, _, process in found]
-    )
+def _may_hold(process: GpuProcess, rule: Rule) -> bool:
+    """Whether it holds as much as the rule asks for, or nobody knows how much."""
+    return process.memory_used_bytes is None or process.memory_used_bytes >= rule.held_memory_bytes
 
 
 _MAKERS: dict[str, Callable[[Tick, Rule, Memory], Column]] = {

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from monitor.alerts.columns import Tick, is_of_host
-from monitor.alerts.judge import Change, Judge
+from monitor.alerts.judge import Change, Judge, State
 from monitor.alerts.rules import Rule
-from monitor.alerts.words import shown_value, told, why_ended
+from monitor.alerts.words import told, why_ended
 from monitor.telemetry.schema import Snapshot
 
 LONGEST_STEP_SECONDS = 60.0
@@ -82,6 +82,7 @@ class Evaluation:
         Events of rules that were deleted or edited meanwhile are returned as ended, at Unix time `at`.
         """
         ended = []
+        self._now = at
         for event in open_events:
             judge = self.judges.get(event.rule.id)
             if judge is not None and judge.rule == event.rule:
@@ -92,14 +93,11 @@ class Evaluation:
         for id_, states in saved.items():
             judge = self.judges.get(id_)
             if judge is not None:
+                judge.restore(states)
                 # Whatever fires has its event; one that was deleted by hand may fire anew.
-                judge.restore(
-                    {
-                        key: state
-                        for key, state in states.items()
-                        if state["phase"] != "firing" or state["event_id"] in self.open
-                    }
-                )
+                for key, state in [*judge.states.items()]:
+                    if state.phase == "firing" and state.event_id not in self.open:
+                        del judge.states[key]
         firing = {state.event_id for judge in self.judges.values() for state in judge.states.values()}
         for lost in [event_id for event_id in self.open if event_id not in firing]:
             event = self.open.pop(lost)
@@ -135,7 +133,8 @@ class Evaluation:
             if found:
                 changes += [(change, tick) for change in found]
         return [
-            self._fired(change, tick) if change.what == "fired" else self._ended(change) for change, tick in changes
+            self._fired(change, tick) if change.what == "fired" else self._ended(change, snapshot)
+            for change, tick in changes
         ]
 
     def _fired(self, change: Change, tick: Tick) -> Event:
@@ -166,14 +165,23 @@ class Evaluation:
         self.open[event.id] = event
         return event
 
-    def _ended(self, change: Change) -> Event:
+    def _ended(self, change: Change, snapshot: Snapshot | None = None) -> Event:
         event = self.open.pop(change.state.event_id)
-        worst = event.worst_value
-        if change.rule.kind in ("threshold", "stale", "several_users"):
-            worst = shown_value(change, change.state.worst)
         return msgspec.structs.replace(
-            event, worst_value=worst, resolved_at=change.at, resolved_because=why_ended(change)
+            event,
+            worst_value=_worst(event, change.state),
+            resolved_at=change.at,
+            resolved_because=why_ended(change, snapshot),
         )
+
+
+def _worst(event: Event, state: State) -> float | None:
+    """The worst value as the event tells values: a state has them as distances from the GPU's own limit, if from any."""
+    if event.rule.kind not in ("threshold", "stale", "several_users"):
+        return event.worst_value
+    if not event.rule.relative_to or event.value is None or state.value is None or state.worst is None:
+        return state.worst
+    return event.value + (state.worst - state.value)
 
 
 def _step(before: float | None, now: float | None) -> float:

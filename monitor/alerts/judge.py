@@ -5,6 +5,8 @@ Unknown neither fires nor clears: its time is not counted. A subject that is not
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +14,8 @@ import msgspec
 from monitor.alerts.choices import COMPARE, Phase
 from monitor.alerts.columns import Column, Memory
 from monitor.alerts.rules import Rule
+
+log = logging.getLogger(__name__)
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -26,6 +30,12 @@ class State(msgspec.Struct, kw_only=True):
     value: float | None = None
     worst: float | None = None
     event_id: str = ""
+
+    def wait(self, seconds: float) -> None:
+        """Nothing is known of the time since the reading before: none of it counts."""
+        self.since += seconds
+        if self.clear_since is not None:
+            self.clear_since += seconds
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,19 +83,17 @@ class Judge:
             state = states.get(key)
             if state is None:
                 if value is not None and is_bad(value, threshold):
-                    states[key] = state = State(phase="pending", since=now, started_at=at, worst=value)
+                    states[key] = state = State(phase="pending", since=now, started_at=at, worst=float(value))
                     self.is_changed = True
                     if rule.for_seconds <= 0:
                         changes.append(self._fire(key, state, at, column, place, value))
                 continue
             touched += 1
             if value is None:
-                state.since += seconds
-                if state.clear_since is not None:
-                    state.clear_since += seconds
+                state.wait(seconds)
             elif is_bad(value, threshold):
                 if state.worst is None or (value > state.worst if self._is_upward else value < state.worst):
-                    state.worst = value
+                    state.worst = float(value)
                 if state.clear_since is not None:
                     state.clear_since = None
                     self.is_changed = True
@@ -104,7 +112,13 @@ class Judge:
                     changes.append(self._resolve(key, at, column, place))
         if touched < open_before:
             there = set(keys)
-            changes += [change for key in [*states] if key not in there for change in self._leave(key, at)]
+            for key in [*states]:
+                if key in there:
+                    continue
+                if column.is_hidden(key):
+                    states[key].wait(seconds)
+                else:
+                    changes += self._leave(key, at)
         return changes
 
     def end(self, at: float, because: str) -> list[Change]:
@@ -126,17 +140,21 @@ class Judge:
             found[key] = kept
         return found
 
-    def restore(self, saved: dict[str, dict[str, Any]]) -> None:
-        """Go on from what `saved` gave before a restart. Raises msgspec.ValidationError on what it never gave."""
+    def restore(self, saved: Mapping[str, dict[str, Any]]) -> None:
+        """Go on from what `saved` gave before a restart. What it never gave (another version did) is left out, and logged."""
         for key, kept in saved.items():
-            state = msgspec.convert(kept, State)
+            try:
+                state = msgspec.convert(kept, State)
+            except msgspec.ValidationError as error:
+                log.warning("what was remembered of %r by rule %r means nothing here: %s", key, self.rule.name, error)
+                continue
             state.since = self.elapsed - state.since
             if state.clear_since is not None:
                 state.clear_since = self.elapsed - state.clear_since
             self.states[key] = state
 
     def _fire(self, key: str, state: State, at: float, column: Column, place: int, value: float) -> Change:
-        state.phase, state.fired_at, state.value = "firing", at, value
+        state.phase, state.fired_at, state.value = "firing", at, float(value)  # yes or no are 1 and 0 from here on
         self.is_changed = True
         return Change(what="fired", rule=self.rule, key=key, state=state, at=at, column=column, place=place)
 

@@ -24,7 +24,8 @@ _FORMS: tuple[tuple[str, str, Form], ...] = (
     ("_bytes", "bytes", Form(lambda value: formats.memory(value), "")),
     ("_seconds", "s", Form(lambda value: formats.duration(value), "")),
 )
-_PLAIN = Form(lambda value: f"{value:g}", "")
+_PLAIN = Form(lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:g}", "")
+"""Counts in full: of 1234567 replays the last one matters too."""
 _YES_OR_NO = Form(lambda value: "yes" if value else "no", "")
 _NO_MEASURE = frozenset({"index", "pid", "mig_instance", "since", "read_at", "started_at", "booted_at"})
 _WORDS = {

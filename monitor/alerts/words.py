@@ -10,7 +10,7 @@ from monitor.alerts.columns import Tick
 from monitor.alerts.judge import Change
 from monitor.alerts.metrics import metrics
 from monitor.alerts.xids import meaning_of
-from monitor.telemetry.schema import Gpu, GpuProcess
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 _COMPARED = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
 
@@ -30,22 +30,20 @@ def told(change: Change, tick: Tick) -> Told:
     return _TOLD[change.rule.kind](change, tick)
 
 
-def why_ended(change: Change) -> str:
-    """Why the alert is over."""
+def why_ended(change: Change, snapshot: Snapshot | None) -> str:
+    """Why the alert is over; `snapshot` is the one that ended it, None where none did."""
     if change.because:
         return change.because
     rule, column = change.rule, change.column
     if column is None:
-        return "the process has ended or holds less" if "/" in change.key else "this GPU is not on the host any more"
+        if "/" in change.key:
+            return "the process has ended or holds less"
+        is_there = snapshot is not None and any(gpu.uuid == change.key for gpu in snapshot.gpus)
+        return "the rule is not about this GPU any more" if is_there else "this GPU is not on the host any more"
     value = column.values[change.place]
     if rule.kind != "threshold" or value is None:
         return "it does not hold any more"
     return f"{metrics()[rule.metric].text(value + _base(change))}, back within the limit"
-
-
-def shown_value(change: Change, value: float | None) -> float | None:
-    """A value of the rule's column as its metric has it: measured from 0 and not from the GPU's limit."""
-    return None if value is None else value + _base(change)
 
 
 def _base(change: Change) -> float:
@@ -136,7 +134,7 @@ def _rise(change: Change, _tick: Tick) -> Told:
     metric = metrics()[change.rule.metric]
     rise, now = change.state.value or 0.0, change.column.details[change.place]
     return Told(
-        f"GPU {_gpu(change).index}: {metric.label} rose by {rise:g} to {now:g}",
+        f"GPU {_gpu(change).index}: {metric.label} rose by {metric.text(rise)} to {metric.text(now)}",
         "",
         rise,
         change.rule.threshold,

@@ -51,6 +51,23 @@ def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:
     assert seen.open == {}
 
 
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_the_worst_value_is_no_distance_where_the_end_has_no_reading_of_its_own(is_edited: bool) -> None:
+    """It said 4 °C at worst."""
+    seen = evaluation(rule(threshold=0.0, relative_to="slowdown_temperature_celsius"))
+    seen.take(at(1, gpu(0, temperature_celsius=88)))
+    seen.take(at(2, gpu(0, temperature_celsius=91)))
+    (over,) = seen.set_rules(()) if is_edited else seen.take(at(3, gpu(1)))
+    assert (over.value, over.worst_value) == (88, 91)
+
+
+def test_the_worst_value_is_compared_with_the_limit_it_passed_and_not_with_a_later_one() -> None:
+    seen = evaluation(rule(metric="gpu.power_watts", threshold=0.0, relative_to="power_limit_watts"))
+    seen.take(at(1, gpu(power_watts=310, power_limit_watts=300)))
+    (over,) = seen.take(at(2, gpu(power_watts=310, power_limit_watts=700)))
+    assert (over.threshold, over.worst_value) == (300, 310)
+
+
 def test_a_lost_gpu_fires_and_its_last_values_neither_fire_nor_end_anything() -> None:
     seen = evaluation(rule(for_seconds=5.0), rule("gpu_lost", id=2))
     assert seen.take(at(0, gpu(3, temperature_celsius=95))) == []
@@ -105,6 +122,20 @@ def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
     assert seen.take(at(150, gpu(xids=(again,)))) == []
     assert seen.take(at(200, gpu(xids=(again,)))) == []
     assert told(seen.take(at(251, gpu(xids=(again,))))) == [("over", "it does not hold any more")]
+
+
+def test_an_xid_of_long_before_a_rule_was_made_or_edited_is_not_new_to_it() -> None:
+    """Another name for the rule sent every Xid since the start of the server once more."""
+    seen = evaluation(rule("xid"))
+    old = Xid(code=79, count=1, last_at=5)
+    assert len(seen.take(at(6, gpu(xids=(old,))))) == 1
+    seen.set_rules((rule("xid", name="another name"),))
+    assert seen.take(at(1000, gpu(xids=(old,)))) == []
+    assert len(seen.take(at(1001, gpu(xids=(Xid(code=79, count=2, last_at=1001),))))) == 1
+
+
+def test_an_xid_of_a_moment_ago_is_new_to_a_rule_that_begins_to_look() -> None:
+    assert len(evaluation(rule("xid")).take(at(60, gpu(xids=(Xid(code=79, count=1, last_at=1),))))) == 1
 
 
 def test_an_unknown_xid_says_so() -> None:
@@ -213,6 +244,14 @@ def test_a_gpu_that_leaves_the_host_ends_its_alert() -> None:
     assert told(seen.take(at(1, gpu(1)))) == [("over", "this GPU is not on the host any more")]
 
 
+def test_a_gpu_that_a_rule_is_not_about_any_more_is_not_called_gone() -> None:
+    seen = evaluation(rule(which=Which(mig="without")))
+    seen.take(at(0, gpu(0, temperature_celsius=95)))
+    assert told(seen.take(at(1, gpu(0, temperature_celsius=95, mig_mode=True)))) == [
+        ("over", "the rule is not about this GPU any more")
+    ]
+
+
 @pytest.mark.parametrize(("rules", "because"), [((), DELETED), ((rule(threshold=80.0),), EDITED)])
 def test_editing_or_deleting_a_rule_ends_what_it_had_open_and_says_so(rules: tuple[Rule, ...], because: str) -> None:
     seen = evaluation(rule())
@@ -282,3 +321,11 @@ def test_after_a_restart_an_event_without_a_state_ends_and_a_state_without_an_ev
     lost_event = evaluation(rule())
     assert lost_event.restore((), {1: before.judges[1].saved()}, at=9) == []
     assert len(lost_event.take(at(10, gpu(temperature_celsius=95)))) == 1
+
+
+def test_an_edit_between_a_restart_and_the_first_reading_ends_alerts_now_and_not_in_1970() -> None:
+    before = evaluation(rule())
+    before.take(at(1000, gpu(temperature_celsius=95)))
+    after = evaluation(rule())
+    after.restore(before.open.values(), {1: before.judges[1].saved()}, at=1500)
+    assert [event.resolved_at for event in after.set_rules(())] == [1500]

@@ -165,6 +165,26 @@ def test_a_restart_in_the_middle_of_any_state_changes_nothing(
     assert replayed(judged, steps, restarts_at=restarts) == replayed(judged, steps)
 
 
+def test_yes_and_no_are_kept_as_1_and_0() -> None:
+    """`true` was kept, which is no number to whoever reads it: after a restart nothing was judged any more."""
+    judged = rule(metric="gpu.remapped_rows_are_pending", threshold=1.0, clear_threshold=None, for_seconds=0.0)
+    judge = Judge(judged)
+    assert play(judge, (0, True)) == [("fired", 0)]
+    after = Judge(judged)
+    after.restore(json.loads(json.dumps(judge.saved())))
+    assert after.states == judge.states
+    assert play(after, (1, False), (7, False)) == [("resolved", 7)]
+
+
+def test_what_another_version_remembered_is_left_out_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    judge = Judge(rule())
+    judge.step(Column(["a", "b"], [95, 95]), 0, 0)
+    after = Judge(rule())
+    after.restore({**judge.saved(), "a": {"phase": "simmering"}})
+    assert list(after.states) == ["b"]
+    assert "what was remembered of 'a' by rule 'hot' means nothing here" in caplog.text
+
+
 def test_what_is_saved_says_so_once() -> None:
     judge = Judge(rule())
     play(judge, (0, 50))

@@ -24,6 +24,7 @@ def test_values_are_told_in_their_unit() -> None:
     assert text_of("gpu.temperature_celsius", 88) == "88\u2009°C"
     assert text_of("gpu.memory_used_bytes", 3 << 30) == "3.0\u2009GiB"
     assert text_of("system.load_1m", 2.5) == "2.5"
+    assert text_of("gpu.pcie_replays", 1234567) == "1234567"
     assert text_of("gpu.persistence_mode", 0) == "no"
     assert text_of("health.age_seconds", 72) == "1\u2009min 12\u2009s"
     assert text_of("gpu.of_a_later_version", 7.5) == "7.5"
