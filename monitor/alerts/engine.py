@@ -141,10 +141,13 @@ class Engine:
         if self._is_changed or self._monotonic() >= self._next_look:
             self._is_changed = False
             self._look()
+        is_judged = False
         while self._is_restored and self._waiting:
             self._judge(self._waiting.popleft())
-            self.problems.pop(NOT_JUDGED, None)
+            is_judged = True
         self._write()
+        if is_judged:
+            self.problems.pop(NOT_JUDGED, None)
 
     def _judge(self, snapshot: Snapshot) -> None:
         events = self._evaluation.take(snapshot)

@@ -2,80 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
-from monitor.alerts.engine import RETRY_SECONDS, SAVE_SECONDS, Engine
+from monitor.alerts.engine import SAVE_SECONDS
 from monitor.alerts.store import IdleLimits
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
-from monitor.telemetry.schema import Alert, Gpu, Snapshot
-from tests.servers import wait_for
-from tests.web.snapshots import gpu, host
+from tests.alerts.engine_scene import COOL, HOT, Scene, rule
+from tests.web.snapshots import gpu, process
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Scene:
-    """An engine whose clocks stand still, and everything it shows and tells."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.shown: list[tuple[Alert, ...]] = []
-        self.told: list[tuple[str, str]] = []
-        self.limits = IdleLimits(1024, 5, 30)
-        self.retention_days = 90.0
-        self.engine = self.restarted()
-
-    def restarted(self) -> Engine:
-        """Another engine, as after the end of the process."""
-        self.engine = Engine(
-            limits=lambda: self.limits,
-            retention_days=lambda: self.retention_days,
-            tell=self._tell,
-            show=self.shown.append,
-            clock=lambda: self.now,
-            monotonic=lambda: self.now,
-        )
-        return self.engine
-
-    def _tell(self, event: AlertEvent, *, now: datetime) -> None:
-        self.told.append((event.state, event.summary))
-
-    def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
-        """Time passes, and a snapshot comes."""
-        self.now += seconds
-        self.engine.offer(host(*gpus, **{"time": self.now, "sampled_at": self.now, **changes}))
-        self.engine.work()
-
-    @property
-    def open(self) -> list[str]:
-        """Summaries of what was shown last."""
-        return [alert.summary for alert in self.shown[-1]] if self.shown else []
 
 
 @pytest.fixture
 def scene() -> Scene:
     AlertRule.objects.all().delete()
     return Scene()
-
-
-def rule(**changes: Any) -> AlertRule:
-    values: dict[str, Any] = {
-        "name": "hot", "kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90,
-        "for_seconds": 10, "severity": "critical",
-    }  # fmt: skip
-    return AlertRule.objects.create(**{**values, **changes})
-
-
-HOT, COOL = gpu(temperature_celsius=95), gpu(temperature_celsius=60)
 
 
 def test_an_event_is_written_told_and_shown_and_so_is_its_end(scene: Scene) -> None:
@@ -132,6 +77,20 @@ def test_an_alert_goes_on_after_a_restart_with_the_same_id(scene: Scene) -> None
     scene.goes(1, COOL)
     assert AlertEvent.objects.get().state == "resolved"
     assert len(scene.told) == 2
+
+
+def test_after_a_restart_nothing_that_was_remembered_keeps_the_engine_from_judging(scene: Scene) -> None:
+    """A rule on a metric of yes and no, or a row that another version wrote: at each look the rules failed to be taken up."""
+    rule(metric="gpu.remapped_rows_are_pending", threshold=1, for_seconds=0)
+    rule(name="lost", kind="gpu_lost", metric="", comparator="", threshold=None, for_seconds=0)
+    scene.goes(0, gpu(0, remapped_rows_are_pending=True), gpu(1, state="lost"))
+    AlertState.objects.filter(subject="GPU-1").update(state={"phase": "simmering"})
+    scene.restarted()
+    scene.goes(1, gpu(0, remapped_rows_are_pending=True), gpu(1, state="lost"))
+    resolved = AlertEvent.objects.get(state="resolved")
+    assert (resolved.gpu_index, resolved.resolved_because) == (1, "what was known of it was lost in a restart")
+    assert sorted(AlertEvent.objects.filter(state="firing").values_list("gpu_index", flat=True)) == [0, 1]
+    assert AlertEvent.objects.count() == 3
 
 
 def test_the_way_back_goes_on_after_a_restart(scene: Scene) -> None:
@@ -249,8 +208,6 @@ def test_a_rule_that_makes_no_sense_is_left_out_and_told(scene: Scene, caplog: p
 
 
 def test_other_limits_in_the_settings_are_taken_up(scene: Scene) -> None:
-    from tests.web.snapshots import process
-
     rule(kind="idle_held", metric="", comparator="", threshold=None, for_seconds=0)
     idle = gpu(utilization_percent=3, processes=(process(1),))
     scene.limits = IdleLimits(1024, 2, 30)
@@ -284,113 +241,3 @@ def test_old_events_are_deleted_after_so_many_days_and_open_ones_never(scene: Sc
     )
     scene.goes(0, COOL)
     assert AlertEvent.objects.count() == 1
-
-
-# ── A database that does not answer ───────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def locked() -> Iterator[Callable[[bool], None]]:
-    """`locked(True)`: another process writes and does not end."""
-    other = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
-
-    def set_locked(is_locked: bool) -> None:
-        other.execute("BEGIN EXCLUSIVE" if is_locked else "ROLLBACK")
-
-    yield set_locked
-    if other.in_transaction:
-        other.execute("ROLLBACK")
-    other.close()
-
-
-@pytest.mark.slow
-def test_while_the_database_is_locked_alerts_are_shown_and_then_written_in_their_order(
-    scene: Scene, locked: Callable[[bool], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    rule(for_seconds=0, clear_threshold=None)
-    scene.goes(0, COOL)
-    locked(True)
-    for second in range(20):
-        scene.goes(1, HOT if second % 2 == 0 else COOL)
-    assert len(scene.shown) == 20
-    assert scene.told == []
-    assert caplog.text.count("alerts cannot be written now") == 1
-    locked(False)
-    scene.goes(RETRY_SECONDS, COOL)
-    assert [state for state, _ in scene.told] == ["firing", "resolved"] * 10
-    assert AlertEvent.objects.filter(state="resolved").count() == 10
-    fired = list(AlertEvent.objects.order_by("fired_at").values_list("fired_at", flat=True))
-    assert fired == sorted(set(fired))
-
-
-def test_a_database_without_tables_at_the_start_is_waited_for(scene: Scene) -> None:
-    table = AlertRule._meta.db_table
-    rule(for_seconds=0)
-    with connection.cursor() as cursor:
-        cursor.execute(f'ALTER TABLE "{table}" RENAME TO "elsewhere"')
-    try:
-        scene.goes(0, HOT)
-        assert scene.shown == []
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f'ALTER TABLE "elsewhere" RENAME TO "{table}"')
-    scene.goes(5, HOT)
-    assert AlertEvent.objects.get().fired_at == datetime.fromtimestamp(1_000_000, UTC)
-
-
-def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) -> None:
-    rule()
-    shown = threading.Event()
-    engine = Engine(
-        limits=lambda: scene.limits,
-        retention_days=lambda: 90,
-        tell=scene._tell,
-        show=lambda _alerts: shown.set(),
-    )
-    engine.start()
-    engine.offer(host(HOT))
-    wait_for(lambda: SeenGpu.objects.exists(), "the first snapshot to be judged")
-    engine.stop()
-    assert AlertState.objects.exclude(subject="#").get().state["phase"] == "pending"
-    assert not shown.is_set()
-
-
-def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken = True
-
-    def keep(_snapshot: Snapshot) -> None:
-        if broken:
-            raise RuntimeError("cannot be kept")
-
-    engine = Engine(
-        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene._tell, show=scene.shown.append, keep=keep
-    )
-    engine.start()
-    engine.offer(host(COOL))
-    wait_for(lambda: engine.problem, "the problem to be told")
-    assert engine.problem == "a reading could not be judged (cannot be kept)"
-    assert "RuntimeError: cannot be kept" in caplog.text
-    broken = False
-    engine.offer(host(COOL))
-    wait_for(lambda: engine.problem is None, "the next reading to be judged")
-    engine.stop()
-
-
-def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_it(scene: Scene) -> None:
-    rule(for_seconds=0)
-    told = scene._tell
-
-    def fails(event: AlertEvent, *, now: datetime) -> None:
-        from django.db import OperationalError
-
-        raise OperationalError("disk full")
-
-    scene.engine._tell = fails
-    scene.goes(0, HOT)
-    assert not AlertEvent.objects.exists()
-    scene.engine._tell = told
-    scene.goes(RETRY_SECONDS, HOT)
-    assert AlertEvent.objects.count() == 1
-    assert len(scene.told) == 1

@@ -1,0 +1,61 @@
+"""An engine for tests: its clocks stand still, and what it shows and tells is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from monitor.alerts.engine import Engine
+from monitor.alerts.store import IdleLimits
+from monitor.models import AlertEvent, AlertRule
+from monitor.telemetry.schema import Alert, Gpu
+from tests.web.snapshots import gpu, host
+
+
+class Scene:
+    """An engine whose clocks stand still, and everything it shows and tells."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.shown: list[tuple[Alert, ...]] = []
+        self.told: list[tuple[str, str]] = []
+        self.limits = IdleLimits(1024, 5, 30)
+        self.retention_days = 90.0
+        self.engine = self.restarted()
+
+    def restarted(self) -> Engine:
+        """Another engine, as after the end of the process."""
+        self.engine = Engine(
+            limits=lambda: self.limits,
+            retention_days=lambda: self.retention_days,
+            tell=self._tell,
+            show=self.shown.append,
+            clock=lambda: self.now,
+            monotonic=lambda: self.now,
+        )
+        return self.engine
+
+    def _tell(self, event: AlertEvent, *, now: datetime) -> None:
+        self.told.append((event.state, event.summary))
+
+    def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
+        """Time passes, and a snapshot comes."""
+        self.now += seconds
+        self.engine.offer(host(*gpus, **{"time": self.now, "sampled_at": self.now, **changes}))
+        self.engine.work()
+
+    @property
+    def open(self) -> list[str]:
+        """Summaries of what was shown last."""
+        return [alert.summary for alert in self.shown[-1]] if self.shown else []
+
+
+def rule(**changes: Any) -> AlertRule:
+    values: dict[str, Any] = {
+        "name": "hot", "kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90,
+        "for_seconds": 10, "severity": "critical",
+    }  # fmt: skip
+    return AlertRule.objects.create(**{**values, **changes})
+
+
+HOT, COOL = gpu(temperature_celsius=95), gpu(temperature_celsius=60)

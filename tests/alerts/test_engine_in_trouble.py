@@ -1,0 +1,157 @@
+"""The engine while something fails: a database that does not answer, a reading that cannot be judged, a message not written."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.db import OperationalError, connection
+
+from monitor.alerts.engine import RETRY_SECONDS, Engine
+from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
+from monitor.telemetry.schema import Snapshot
+from tests.alerts.engine_scene import COOL, HOT, Scene, rule
+from tests.servers import wait_for
+from tests.web.snapshots import host
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    AlertRule.objects.all().delete()
+    return Scene()
+
+
+@pytest.fixture
+def locked() -> Iterator[Callable[[bool], None]]:
+    """`locked(True)`: another process writes and does not end."""
+    other = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
+
+    def set_locked(is_locked: bool) -> None:
+        other.execute("BEGIN EXCLUSIVE" if is_locked else "ROLLBACK")
+
+    yield set_locked
+    if other.in_transaction:
+        other.execute("ROLLBACK")
+    other.close()
+
+
+@pytest.mark.slow
+def test_while_the_database_is_locked_alerts_are_shown_and_then_written_in_their_order(
+    scene: Scene, locked: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    rule(for_seconds=0, clear_threshold=None)
+    scene.goes(0, COOL)
+    locked(True)
+    for second in range(20):
+        scene.goes(1, HOT if second % 2 == 0 else COOL)
+    assert len(scene.shown) == 20
+    assert scene.told == []
+    assert caplog.text.count("alerts cannot be written now") == 1
+    locked(False)
+    scene.goes(RETRY_SECONDS, COOL)
+    assert [state for state, _ in scene.told] == ["firing", "resolved"] * 10
+    assert AlertEvent.objects.filter(state="resolved").count() == 10
+    fired = list(AlertEvent.objects.order_by("fired_at").values_list("fired_at", flat=True))
+    assert fired == sorted(set(fired))
+
+
+def test_a_database_without_tables_at_the_start_is_waited_for(scene: Scene) -> None:
+    table = AlertRule._meta.db_table
+    rule(for_seconds=0)
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{table}" RENAME TO "elsewhere"')
+    try:
+        scene.goes(0, HOT)
+        assert scene.shown == []
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER TABLE "elsewhere" RENAME TO "{table}"')
+    scene.goes(5, HOT)
+    assert AlertEvent.objects.get().fired_at == datetime.fromtimestamp(1_000_000, UTC)
+
+
+def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) -> None:
+    rule()
+    shown = threading.Event()
+    engine = Engine(
+        limits=lambda: scene.limits,
+        retention_days=lambda: 90,
+        tell=scene._tell,
+        show=lambda _alerts: shown.set(),
+    )
+    engine.start()
+    engine.offer(host(HOT))
+    wait_for(lambda: SeenGpu.objects.exists(), "the first snapshot to be judged")
+    engine.stop()
+    assert AlertState.objects.exclude(subject="#").get().state["phase"] == "pending"
+    assert not shown.is_set()
+
+
+def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = True
+
+    def keep(_snapshot: Snapshot) -> None:
+        if broken:
+            raise RuntimeError("cannot be kept")
+
+    engine = Engine(
+        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene._tell, show=scene.shown.append, keep=keep
+    )
+    engine.start()
+    engine.offer(host(COOL))
+    wait_for(lambda: engine.problem, "the problem to be told")
+    assert engine.problem == "a reading could not be judged (cannot be kept)"
+    assert "RuntimeError: cannot be kept" in caplog.text
+    broken = False
+    engine.offer(host(COOL))
+    wait_for(lambda: engine.problem is None, "the next reading to be judged")
+    engine.stop()
+
+
+def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_it(scene: Scene) -> None:
+    rule(for_seconds=0)
+    told = scene._tell
+
+    def fails(event: AlertEvent, *, now: datetime) -> None:
+        raise OperationalError("disk full")
+
+    scene.engine._tell = fails
+    scene.goes(0, HOT)
+    assert not AlertEvent.objects.exists()
+    scene.engine._tell = told
+    scene.goes(RETRY_SECONDS, HOT)
+    assert AlertEvent.objects.count() == 1
+    assert len(scene.told) == 1
+
+
+def test_a_fault_that_stays_is_logged_once_and_told_for_as_long_as_it_lasts(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each reading was judged well and then not written, and each time the log had the whole story again."""
+    rule(for_seconds=0)
+    told = scene._tell
+
+    def fails(event: AlertEvent, *, now: datetime) -> None:
+        raise ValueError("nobody thought of this")
+
+    def tick() -> None:
+        scene.now += 1
+        scene.engine.offer(host(HOT, time=scene.now, sampled_at=scene.now))
+        scene.engine._work_on()
+
+    scene.engine._tell = fails
+    for _ in range(5):
+        tick()
+    assert caplog.text.count("ValueError: nobody thought of this") == 1
+    assert scene.engine.problem == "a reading could not be judged (nobody thought of this)"
+    scene.engine._tell = told
+    tick()
+    assert scene.engine.problem is None
+    assert len(scene.told) == 1
