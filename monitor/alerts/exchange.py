@@ -72,9 +72,13 @@ def _flag(_name: str, value: Any) -> bool:
 
 
 def _number(_name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{value!r} is no number (1000 or 1.0e+3; YAML takes 1e3 for a text)")
-    return float(value) + 0.0  # no database keeps the sign of a zero
+    return number + 0.0  # no database keeps the sign of a zero
 
 
 def _number_or_none(name: str, value: Any) -> float | None:
@@ -110,7 +114,10 @@ def _moment(_name: str, value: Any) -> dt.datetime | None:
             moment = None
     if not isinstance(moment, dt.datetime) or moment.tzinfo is None:
         raise ValueError(f"{str(value)!r} is no time with its zone, such as 2030-01-31 18:00:00+00:00")
-    return moment.astimezone(dt.UTC)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{str(value)!r} is no time that there is in UTC") from error
 
 
 _READ: dict[str, Callable[[str, Any], Any]] = {
@@ -189,6 +196,8 @@ def read(text: str, make: Make) -> list[Entry]:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506  # nosec
     except yaml.YAMLError as error:
         raise BadFile([f"not YAML: {' '.join(str(error).split())}"]) from error
+    except RecursionError as error:
+        raise BadFile(["not YAML that can be read: lists or fields lie too deep within each other"]) from error
     problems: list[str] = []
     entries: list[Entry] = []
     for number, said in enumerate(_rules_of(document), 1):
@@ -259,7 +268,16 @@ def _nearest(key: Any, known: Iterable[str]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's own loader would take the last."""
+    """Refuses a key that is given twice, of which YAML's own loader would take the last, and what looks like a date or number
+    and is none, at which PyYAML's own constructors stumble each in its own way.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            problem = f"{node.value!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

@@ -206,6 +206,8 @@ def test_every_problem_is_told_with_rule_and_field() -> None:
         ("channels", "[1]", "no list of names"),
         ("muted_until", "2030-01-01 00:00:00", "no time with its zone"),
         ("muted_until", "tomorrow", "no time with its zone"),
+        ("muted_until", "0001-01-01 00:00:00+05:00", "no time that there is in UTC"),
+        ("for_seconds", "1" + "0" * 400, "no number"),
         ("quiet_hours", "Mon 25:00-26:00", "Quiet hours"),
         ("ignored_xids", "'13'", "of no use"),
     ],
@@ -229,6 +231,12 @@ def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -
         (file("- {name: a, name: b, kind: gpu_lost}"), "'name' is given twice"),
         (file("- {name: a, kind: gpu_lost}", "- {name: a, kind: gpu_lost}"), "another rule of this name"),
         (file("- !!python/object/apply:os.system ['true']"), "not YAML"),
+        (file("- {muted_until: 2030-02-30 18:00:00Z}"), "'2030-02-30 18:00:00Z' is no timestamp in"),
+        (file("- {threshold: 0x_}"), "'0x_' is no int in"),
+        (file("- {threshold: 1" + "0" * 5000 + "}"), "is no int in"),
+        (file("- {muted_until: !!timestamp soon}"), "'soon' is no timestamp in"),
+        (file("- {is_enabled: !!bool perhaps}"), "'perhaps' is no bool in"),
+        (file("- " + "[" * 5000), "too deep"),
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:

@@ -70,7 +70,8 @@ class Command(BaseCommand):
         except BadRecording as error:
             raise CommandError(f"{error.reason} {error.fix}", returncode=COULD_NOT) from error
         except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}", returncode=COULD_NOT) from error
+            where = "" if error.filename is None else f"{error.filename}: "
+            raise CommandError(f"{where}{error.strerror}", returncode=COULD_NOT) from error
         except UnicodeDecodeError as error:
             raise CommandError(
                 f"{options.get('rules') or options['file']}: no text ({error})", returncode=COULD_NOT
