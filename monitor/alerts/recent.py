@@ -56,7 +56,8 @@ class Recent:
         with self._lock:
             self._kept.append(_Kept(snapshot.time, packed))
             self._bytes += len(packed)
-            while self._bytes > self._most_bytes or self._kept[0].time < snapshot.time - KEPT_SECONDS:
+            # Empty where this snapshot alone is more than all may take.
+            while self._kept and (self._bytes > self._most_bytes or self._kept[0].time < snapshot.time - KEPT_SECONDS):
                 self._bytes -= len(self._kept.popleft().packed)
 
     def snapshots(self) -> Iterator[Snapshot]:

@@ -75,6 +75,13 @@ def test_large_snapshots_are_kept_further_apart_so_that_15_minutes_fit(gpus: int
     assert kept[-1] - kept[0] >= 0.8 * KEPT_SECONDS
 
 
+def test_a_snapshot_larger_than_all_may_take_is_not_kept_and_breaks_nothing() -> None:
+    recent = Recent(most_bytes=10)
+    recent.add(at(1.0))
+    recent.add(at(1e9))
+    assert (times(recent), recent.size_bytes) == ([], 0)
+
+
 def test_a_clock_that_is_set_back_begins_anew() -> None:
     recent = Recent()
     for time in (5000.0, 5001.0, 1000.0, 1001.0):
