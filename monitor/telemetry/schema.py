@@ -314,7 +314,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     """What a provider answers for one tick: the GPUs' half of a Snapshot."""
 
-    sampled_at: float
+    sampled_at: Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
+    """When the GPUs were read. A recording's may be anything: what no calendar has (the year 10000) is no reading."""
     gpus: tuple[Gpu, ...]
     driver_version: str | None = None
     cuda_version: str | None = None

@@ -139,8 +139,9 @@ def test_a_recording_that_was_cut_off_says_where_and_how_to_mend_it(path: Path) 
         (b'"type":"reading"', b'"type":"snapshot"'),
         (b'"sampled_at":1800000001.25', b'"sampled_at":1e999'),
         (b'"sampled_at":1800000001.25', b'"sampled_at":null'),
+        (b'"sampled_at":1800000001.25', b'"sampled_at":1800000001250'),
     ],
-    ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time"],
+    ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time", "a time in no calendar"],
 )
 def test_a_corrupt_line_is_told_by_its_number_after_the_good_ones(path: Path, before: bytes, after: bytes) -> None:
     """Bytes that are no UTF-8 ended in a traceback."""
