@@ -24,6 +24,7 @@ _UNITS = {"stale": "s", "several_users": "users", "idle_held": "%"}
 """What a threshold is given in, where the kind says it and no metric."""
 OF_KINDS = tuple(dict.fromkeys(name for kind in KINDS.values() for name in kind.needs + kind.takes))
 """Fields that only some kinds have a use for."""
+PRESET_COMPARATOR = ">="
 HELP = {
     "name": "What alerts and messages call it. Each rule has a name of its own.",
     "kind": "What it is about. Fields below that are of no use to a kind stay empty.",
@@ -123,7 +124,14 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         }
         self.fields["kind"].widget.attrs.update(_as_data(kinds=kinds, of_kinds=OF_KINDS))
         if not self.instance.pk and not self.is_bound:
-            self.initial.setdefault("comparator", ">=")
+            self.initial.setdefault("comparator", PRESET_COMPARATOR)
+
+    def clean_comparator(self) -> str:
+        """What a new form begins with is no choice of a kind that compares nothing: without script it is sent all the same."""
+        comparator: str = self.cleaned_data["comparator"]
+        kind = KINDS.get(self.cleaned_data.get("kind", ""))
+        is_of_use = kind is None or "comparator" in kind.needs
+        return "" if comparator == PRESET_COMPARATOR and not is_of_use else comparator
 
     def clean_clear_for_seconds(self) -> float:
         """Empty is 0."""

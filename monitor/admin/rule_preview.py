@@ -96,6 +96,7 @@ def _tried(rule: Rule, uploaded: UploadedFile[Any] | None) -> dict[str, Any]:
         "step": "" if uploaded else formats.duration(current.recent().step_seconds),
         "most_readings": MOST_READINGS,
         "firing": [event.summary for event in firing[:MOST_EVENTS]],
+        "unlisted_firing": max(0, len(firing) - MOST_EVENTS),
         "firing_for": formats.duration(tried.firing_seconds),
         "rows": [_row(event, tried) for event in tried.events[:MOST_EVENTS]],
         "unlisted": max(0, len(tried.events) - MOST_EVENTS),
@@ -129,6 +130,8 @@ def _lacking(tried: Tried, *, is_recording: bool) -> str:
     rule = tried.rule
     if is_recording and rule.metric and metrics()[rule.metric].of == "system":
         return "A recording holds the readings of GPUs alone, and no metrics of the host."
+    if rule.kind == "process_gone" and not tried.tracks:
+        return ""  # its subjects are there only while it fires
     if not tried.tracks:
         return "Nothing in these readings fits the rule: look at its GPUs and its host."
     return "The value was never known in these readings: this GPU or provider may not report it."

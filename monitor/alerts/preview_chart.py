@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from monitor import formats
@@ -16,7 +16,11 @@ from monitor.alerts.rules import Rule
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 78, 12, 10, 24
 """Room for the labels."""
+TEXT_ABOVE, TEXT_BELOW, TEXT_BESIDE = -5, 13, 4
+"""From a line to the foot of the letters that belong to it."""
+LETTERS = 10
 MOST_LINES = 3
+_YES_OR_NO = ("gpu_lost", "throttled", "idle_held", "process_gone")
 
 
 class Line(NamedTuple):
@@ -31,11 +35,13 @@ class Mark(NamedTuple):
     """A height with its words."""
 
     y: str
+    text_y: str
+    """The foot of the letters."""
     text: str
 
 
 class Span(NamedTuple):
-    """A time in which it fired."""
+    """A time in which it fired, for one subject or several at once."""
 
     x: str
     width: str
@@ -81,6 +87,8 @@ def chart_of(tried: Tried) -> Chart | None:
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
+    # Of two lines the upper one has its words above it and the lower one below, so that they do not meet.
+    is_upper = clear is None or threshold >= clear
     return Chart(
         title=_title(rule, is_distance=is_distance),
         lines=[
@@ -90,20 +98,37 @@ def chart_of(tried: Tried) -> Chart | None:
             )
             for track, each in zip(tracks, values, strict=True)
         ],
-        threshold=Mark(f"{y(threshold):.1f}", _threshold_text(rule, threshold, is_distance=is_distance)),
+        threshold=_on_line(y(threshold), _threshold_text(rule, threshold, is_distance=is_distance), is_upper=is_upper),
         clear=None
         if clear is None or clear == threshold
-        else Mark(f"{y(clear):.1f}", f"back at {text_of(rule, clear)}"),
-        marks=[Mark(f"{y(high):.1f}", text_of(rule, high)), Mark(f"{y(low):.1f}", text_of(rule, low))],
+        else _on_line(y(clear), f"back at {text_of(rule, clear)}", is_upper=not is_upper),
+        marks=[Mark(f"{y(value):.1f}", f"{y(value) + TEXT_BESIDE:.1f}", text_of(rule, value)) for value in (high, low)],
         firing=[
-            Span(
-                f"{x(event.fired_at):.1f}",
-                f"{max(1.0, x(event.resolved_at or tried.ended_at) - x(event.fired_at)):.1f}",
+            Span(f"{left:.1f}", f"{max(1.0, right - left):.1f}")
+            for left, right in _joined(
+                (x(event.fired_at), x(event.resolved_at or tried.ended_at)) for event in tried.events
             )
-            for event in tried.events
         ],
         seconds=seconds,
     )
+
+
+def _on_line(y: float, text: str, *, is_upper: bool) -> Mark:
+    """Words above or below a line, wherever the picture has room for them."""
+    fits_above, fits_below = y + TEXT_ABOVE - LETTERS >= 0, y + TEXT_BELOW <= HEIGHT - BOTTOM
+    is_above = fits_above if is_upper else not fits_below
+    return Mark(f"{y:.1f}", f"{y + (TEXT_ABOVE if is_above else TEXT_BELOW):.1f}", text)
+
+
+def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans without what they have in common: shading that lies on shading hides the lines."""
+    joined: list[tuple[float, float]] = []
+    for left, right in sorted(spans):
+        if joined and left <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], right)
+        else:
+            joined.append((left, right))
+    return joined
 
 
 def text_of(rule: Rule, value: float) -> str:
@@ -118,6 +143,8 @@ def text_of(rule: Rule, value: float) -> str:
 
 
 def _threshold_text(rule: Rule, threshold: float, *, is_distance: bool) -> str:
+    if rule.kind in _YES_OR_NO:
+        return "where it fires"
     limit = limit_of(rule, rule.threshold) if rule.relative_to else ""
     shown = limit if is_distance else text_of(rule, threshold) + (f" ({limit})" if limit else "")
     return f"{SIGNS[rule.comparator]} {shown}"

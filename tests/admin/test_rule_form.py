@@ -47,6 +47,25 @@ def test_what_the_rule_makes_no_sense_by_stands_at_its_field(root: Client) -> No
     assert not AlertRule.objects.exists()
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "threshold"])
+def test_a_form_without_script_takes_every_kind_with_what_it_needs(root: Client, kind: str) -> None:
+    """The comparator that a new form begins with was refused for every kind but the first."""
+    page = root.get(ADD).content.decode()
+    assert re.search(r'<option value="&gt;=" selected>', page)
+    needs = {"metric": "gpu.ecc_uncorrected_volatile", "threshold": "2", "throttle": "any"}
+    given = {name: needs[name] for name in KINDS[kind].needs}
+    answer = root.post(
+        ADD, {"name": "New", "severity": "info", "kind": kind, "comparator": ">=", "mig": "any", **given}
+    )
+    assert answer.status_code == 302, errors(answer)
+    assert AlertRule.objects.get().comparator == ""
+
+
+def test_a_comparator_that_was_chosen_is_refused_where_nothing_is_compared(root: Client) -> None:
+    answer = root.post(ADD, {"name": "Lost", "severity": "info", "kind": "gpu_lost", "comparator": "<", "mig": "any"})
+    assert errors(answer) == {"comparator": ["Of no use to “A GPU is lost”: leave it empty."]}
+
+
 def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
     [problem] = errors(root.post(ADD, {**HOT, "quiet_hours": "Mon 25:00-26:00"}))["quiet_hours"]
     assert "25:00 is no time" in problem

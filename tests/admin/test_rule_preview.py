@@ -134,6 +134,22 @@ def test_where_there_is_nothing_to_judge_by_it_says_why(
     assert said in text(ask(root, {**HOT, **fields}))
 
 
+def test_no_dead_process_is_no_reason_to_doubt_the_rule(root: Client, recent: Recent) -> None:
+    feed(recent, 80)
+    fields = {**HOT, "kind": "process_gone", "metric": "", "threshold": ""}
+    assert "It would not fire now. It would not have fired at all." in text(ask(root, fields))
+
+
+def test_of_more_that_fire_than_are_listed_the_rest_is_counted(
+    root: Client, recent: Recent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_preview, "MOST_EVENTS", 1)
+    recent.add(host(*[gpu(each, temperature_celsius=95) for each in range(3)], time=5.0, sampled_at=5.0))
+    said = text(ask(root, HOT))
+    assert "It would fire now: GPU 0: temperature is 95 °C, at or above 90 °C; and 2 more." in said
+    assert "And 2 more." in said
+
+
 def test_a_recording_has_no_metrics_of_the_host(root: Client, recent: Recent, tmp_path: Path) -> None:
     fields = {**HOT, "metric": "system.cpu_percent"}
     assert "no metrics of the host" in text(ask(root, fields, heat(tmp_path / "hot.jsonl", [80, 91])))

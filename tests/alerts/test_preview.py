@@ -92,6 +92,41 @@ def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
     assert found.title == "temperature"
 
 
+def test_where_several_fire_at_once_the_time_is_shaded_once() -> None:
+    """One shade a GPU, one on the other, made a wall that hid the lines."""
+    both = [gpu(each, temperature_celsius=95.0) for each in (0, 1)]
+    cool = [gpu(each, temperature_celsius=50.0) for each in (0, 1)]
+    tried = try_rule(rule(), seconds([both, [both[0], cool[1]], cool, [cool[0], both[1]], both]))
+    assert len(tried.events) == 4
+    half = (WIDTH - LEFT - RIGHT) / 2
+    assert [(float(left), float(width)) for left, width in chart(tried).firing] == [
+        pytest.approx((LEFT, half), abs=0.1),
+        pytest.approx((LEFT + 1.5 * half, half / 2), abs=0.1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comparator", "threshold", "clear", "value"),
+    [
+        (">=", 100, None, 50),
+        (">=", 100, 99, 50),
+        ("<=", 0, None, 50),
+        ("<", 0, 1, 50),
+        (">", 51, 50, 60),
+        ("<", 50, 51, 60),
+    ],
+)
+def test_words_on_lines_stay_in_the_picture_and_apart(
+    comparator: str, threshold: float, clear: float | None, value: float
+) -> None:
+    by = rule(metric="gpu.utilization_percent", comparator=comparator, threshold=threshold, clear_threshold=clear)
+    found = chart(try_rule(by, seconds([[gpu(0, utilization_percent=float(value))]] * 3)))
+    feet = [float(mark.text_y) for mark in (found.threshold, found.clear) if mark]
+    assert all(10 <= foot <= HEIGHT - BOTTOM for foot in feet), feet
+    if 0 < threshold < 100:
+        assert abs(feet[0] - feet[1]) >= 11
+
+
 def test_where_limits_differ_the_distance_from_them_is_drawn() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius")
     boards = (gpu(0, temperature_celsius=88.0), gpu(1, temperature_celsius=88.0, slowdown_temperature_celsius=95.0))
@@ -177,7 +212,7 @@ def test_each_kind_fires_and_has_a_picture_within_its_frame(kind: str) -> None:
         assert TOP <= y <= HEIGHT - BOTTOM
     heights = [found.threshold, *found.marks, *([found.clear] if found.clear else [])]
     assert all(TOP <= float(mark.y) <= HEIGHT - BOTTOM for mark in heights)
-    assert not re.search("nan|inf", repr(found))
+    assert not re.search("nan|inf|. yes", repr(found))
 
 
 @given(st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=30), st.floats(-1e9, 1e9), st.booleans())
