@@ -21,11 +21,13 @@ from gpumon_site.forwarded import TrustedProxies
 from gpumon_site.request_id import RequestIds
 from gpumon_site.static_build import collect_if_outdated
 from gpumon_site.systemd_notify import Systemd, lifespan
+from monitor.telemetry.log_output import log_uncaught
 
 _systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
 django.setup(set_prefix=False)
-logging.captureWarnings(True)  # else Python writes them in two lines of its own
+logging.captureWarnings(True)  # else Python writes them in two lines of its own, and tracebacks in many
+log_uncaught()
 
 from gpumon_site.upgrade import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
 

@@ -22,7 +22,7 @@ def logging_config(log_format: LogFormat, log_level: str, secrets: tuple[str, ..
         },
         "handlers": {
             "console": {
-                "class": "logging.StreamHandler",
+                "class": "monitor.telemetry.log_output.LineHandler",
                 "formatter": "lines",
                 "filters": [without_traceback_of_refusals, with_request_id],
             }

@@ -20,6 +20,7 @@ import msgspec
 
 from monitor.telemetry import wire
 from monitor.telemetry.log_lines import lines_of
+from monitor.telemetry.log_output import LineHandler, log_uncaught
 from monitor.telemetry.plain_text import with_plain_texts
 from monitor.telemetry.processes import ProcessTable, without_commands
 from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
@@ -161,7 +162,8 @@ def next_due(due: float, interval: float, now: float) -> float:
 def main() -> int:
     """Set up the process: ends with its parent, lets no library print among the frames."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the server's to hear
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s sampler %(name)s: %(message)s")
+    logging.basicConfig(handlers=[LineHandler()], format="%(levelname)s sampler %(name)s: %(message)s")
+    log_uncaught()
     frames = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
