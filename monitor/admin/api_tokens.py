@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -16,6 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from monitor.access import tokens
+from monitor.admin.yes_no import YesNoFilter
 from monitor.models import ApiToken
 
 LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "until it is revoked"}
@@ -45,13 +46,21 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         return name
 
 
+class _IsRevoked(YesNoFilter):
+    title = "revoked"
+    parameter_name = "revoked"
+
+    def holds(self) -> Q:
+        return Q(revoked_at__isnull=False)
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """A token is made for oneself, whoever one is; whoever may manage all of them sees and revokes those of others."""
 
     form = ApiTokenForm
     list_display = ("name", "owner", "prefix", "may", "state", "expires_at", "last_used_at", "created_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (_IsRevoked,)
     search_fields = ("name", "prefix", "owner__username")
     actions = ("revoke_chosen",)
     fields = ("name", "owner", "prefix", "may", "state", "created_at", "expires_at", "last_used_at", "revoked_at")

@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 
 from monitor import formats
+from monitor.admin.yes_no import YesNoFilter
 from monitor.models import AlertEvent
+
+
+class _IsAcknowledged(YesNoFilter):
+    title = "acknowledged"
+    parameter_name = "acknowledged"
+
+    def holds(self) -> Q:
+        return Q(acknowledged_at__isnull=False)
 
 
 @admin.register(AlertEvent)
 class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Nothing is added or changed here: events are written by the engine alone."""
+    """Nothing is added or changed here: events are written by the engine alone. Those of the past may be deleted."""
 
     list_display = (
         "summary",
@@ -26,16 +36,56 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         "lasted",
         "is_acknowledged",
     )
-    list_filter = ("state", "severity", ("acknowledged_at", admin.EmptyFieldListFilter), "fired_at", "rule", "host")
+    list_filter = ("state", "severity", _IsAcknowledged, "fired_at", "rule", "host")
     search_fields = ("summary", "detail", "rule_name", "host", "gpu_uuid", "gpu_name", "note")
     date_hierarchy = "fired_at"
     ordering = ("-fired_at",)
+    fields = (
+        "summary",
+        "detail",
+        "severity",
+        "state",
+        "rule",
+        "name_then",
+        "rule_then",
+        "host",
+        "gpu_index",
+        "gpu_name",
+        "gpu_uuid",
+        "pid",
+        "metric",
+        "threshold",
+        "value",
+        "worst_value",
+        "started_at",
+        "fired_at",
+        "resolved_at",
+        "resolved_because",
+        "acknowledged_at",
+        "acknowledged_by",
+        "note",
+        "told_at",
+    )
+    readonly_fields = ("name_then",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What still fires is kept: it would go on on the pages, with nothing to acknowledge and no message of its end."""
+        deleted, counts, lacking, kept = super().get_deleted_objects(objs, request)
+        firing = [
+            f"{event} (fires still: it can be deleted once it is over)" for event in objs if event.state == "firing"
+        ]
+        return deleted, counts, lacking, [*kept, *firing]
+
+    @admin.display(description="the rule's name then")
+    def name_then(self, event: AlertEvent) -> str:
+        """Which stays where the rule has another one by now, or is gone."""
+        return event.rule_name
 
     @admin.display(description="lasted")
     def lasted(self, event: AlertEvent) -> str:

@@ -17,6 +17,7 @@ from gpumon_site.upload_permit import with_permit
 from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import OF_KINDS, AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
+from monitor.admin.yes_no import YesNoFilter
 from monitor.alerts.condition import condition_of
 from monitor.alerts.given import given_of
 from monitor.alerts.rules import BadRule
@@ -25,28 +26,20 @@ from monitor.web import current
 from monitor.web.made_rule import make_rule
 
 
-class _IsMuted(admin.SimpleListFilter):
+class _IsMuted(YesNoFilter):
     title = "muted"
     parameter_name = "muted"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        muted = Q(muted_until__gt=timezone.now())
-        return {"yes": queryset.filter(muted), "no": queryset.exclude(muted)}.get(self.value() or "", queryset)
+    def holds(self) -> Q:
+        return Q(muted_until__gt=timezone.now())
 
 
-class _IsFiring(admin.SimpleListFilter):
+class _IsFiring(YesNoFilter):
     title = "firing"
     parameter_name = "firing"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = {"yes": queryset.filter(firing_count__gt=0), "no": queryset.filter(firing_count=0)}
-        return chosen.get(self.value() or "", queryset)
+    def holds(self) -> Q:
+        return Q(firing_count__gt=0)
 
 
 @admin.register(AlertRule)

@@ -52,6 +52,16 @@ def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: Use
         assert token.digest not in client.get(path).content.decode()
 
 
+def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
+    """It was called UTC whatever the server's zone."""
+    with timezone.override("Asia/Tokyo"):
+        found = re.search(r"until (\d+ \w+ \d+, [\d:]+ \w+)\. This is its secret", make(client))
+        assert found is not None
+        expires_at = ApiToken.objects.get().expires_at
+        assert expires_at is not None
+        assert found[1] == f"{timezone.localtime(expires_at):%-d %b %Y, %H:%M JST}"
+
+
 def test_one_may_last_until_it_is_revoked(client: Client) -> None:
     assert "until it is revoked" in make(client, lasts_days="")
     assert ApiToken.objects.get().expires_at is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -11,6 +13,14 @@ from tests.admin.conftest import text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 
+LIST = "/admin/monitor/alertevent/"
+
+
+def an_event(state: str = "firing", **values: Any) -> AlertEvent:
+    now = timezone.now()
+    given = {"rule_name": "Hot", "severity": "critical", "host": "dgx", "summary": "GPU 0 is hot", **values}
+    return AlertEvent.objects.create(state=state, started_at=now, fired_at=now, **given)
+
 
 @pytest.mark.parametrize("what", ["seengpu", "alertevent"])
 def test_what_the_readings_write_is_not_added_or_changed_by_hand(root: Client, what: str) -> None:
@@ -19,8 +29,30 @@ def test_what_the_readings_write_is_not_added_or_changed_by_hand(root: Client, w
 
 
 def test_what_an_event_says_is_shown_and_cannot_be_edited(root: Client) -> None:
-    event = AlertEvent.objects.create(rule_name="Hot", severity="critical", host="dgx", summary="GPU 0 is hot",
-                                      started_at=timezone.now(), fired_at=timezone.now())  # fmt: skip
-    answer = root.get(f"/admin/monitor/alertevent/{event.pk}/change/")
+    event = an_event()
+    answer = root.get(f"{LIST}{event.pk}/change/")
     assert "GPU 0 is hot" in text(answer)
+    assert "Rule: - The rule's name then: Hot" in text(answer)
     assert "_save" not in answer.content.decode()
+
+
+def test_what_still_fires_cannot_be_deleted(root: Client) -> None:
+    """It went on on the pages, with nothing to acknowledge."""
+    firing, past = an_event("firing"), an_event("resolved")
+    page = text(root.post(LIST, {"action": "delete_selected", "_selected_action": [firing.pk, past.pk]}))
+    assert "GPU 0 is hot (fires still: it can be deleted once it is over)" in page
+    root.post(LIST, {"action": "delete_selected", "_selected_action": [firing.pk, past.pk], "post": "yes"})
+    root.post(f"{LIST}{firing.pk}/delete/", {"post": "yes"})
+    assert AlertEvent.objects.count() == 2
+    root.post(f"{LIST}{past.pk}/delete/", {"post": "yes"})
+    assert [*AlertEvent.objects.all()] == [firing]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"), [("yes", ["resolved"]), ("no", ["firing"]), ("x", ["firing", "resolved"])]
+)
+def test_events_are_filtered_by_whether_somebody_has_seen_to_them(root: Client, chosen: str, found: list[str]) -> None:
+    an_event("firing")
+    an_event("resolved", acknowledged_at=timezone.now())
+    answer = root.get(f"{LIST}?acknowledged={chosen}")
+    assert sorted(event.state for event in answer.context["cl"].queryset) == found
