@@ -17,6 +17,9 @@ from monitor.alerts.private_addresses import FORBIDDEN, is_public
 
 _REACHING_OUT = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 """Audit events of Python whose second argument is the address of the other side."""
+_LEAST_PART = 1000
+"""Characters. Who takes less is told the beginning alone, such as phones by SMS: dozens of parts, each seconds after the
+other, would take longer than the process has, and come again with the next attempt."""
 NotifyType = Literal["info", "success", "warning", "failure"]
 
 
@@ -62,6 +65,10 @@ def obey(order: Order) -> Answer:
     name = str(service.service_name)
     if order.text is None:
         return Answer(service=name)
+    if service.overflow_mode is apprise.OverflowMode.UPSTREAM:
+        # Sent whole, a text longer than the service takes is refused at each attempt, and holds up those behind it.
+        in_parts = service.body_maxlen >= _LEAST_PART
+        service.overflow_mode = apprise.OverflowMode.SPLIT if in_parts else apprise.OverflowMode.TRUNCATE
     sender = apprise.Apprise(asset=asset)
     sender.add(service)
     result = sender.notify(

@@ -129,6 +129,29 @@ def test_a_service_gets_the_severity_as_its_kind_of_message(receiver: Receiver) 
     assert [request.json["type"] for request in receiver.requests] == ["failure", "success"]
 
 
+@pytest.mark.parametrize(
+    ("url", "most", "is_whole"),
+    [
+        ("rocket://abc/def@{}/%23gpus?mode=webhook", 1000, True),
+        ("rocket://abc/def@{}/%23gpus?mode=webhook&overflow=truncate", 1000, False),
+        ("misskey://token@{}", 512, False),
+    ],
+)
+def test_a_text_longer_than_a_service_takes_comes_in_parts_or_cut(
+    receiver: Receiver, url: str, most: int, is_whole: bool
+) -> None:
+    receiver.answer = lambda _number: 200
+    lines = [f"· GPU {index}: temperature is 88 °C" for index in range(40)]
+    order = Order(url=url.format(receiver.hostport), title="40 GPUs", text="\n".join(lines), limit_seconds=40)
+    assert ask_apprise(order).error is None
+    texts = [request.json["text"] for request in receiver.requests]
+    assert max(map(len, texts)) <= most
+    assert (len(texts) > 1) is is_whole
+    arrived = [line for text in texts for line in text.splitlines() if line in lines]
+    assert arrived == lines[: len(arrived)] != []
+    assert (arrived == lines) is is_whole
+
+
 def test_a_service_that_never_answers_is_ended() -> None:
     def drip(connection: socket.socket, is_over: threading.Event) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
