@@ -56,7 +56,8 @@ def layered(startup: Config, values: Mapping[str, Any]) -> tuple[Config, dict[st
 
 def _checked(startup: Config, values: Mapping[str, Any]) -> Config:
     """These values as a Config, the rest by default. By the fields alone: `Config()` would ask the environment too."""
-    given = dict(values)
+    # The default data folder may be none at all: for a user without a home.
+    given = {**values, "data_dir": startup.data_dir}
     if "telemetry_provider" in given:
         given["replay_file"] = startup.replay_file
     config = Config.__new__(Config)

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import difflib
 import functools
+import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from gpumon_site.config import ENV_FILES, PREFIX, SECRETS, Config, Source
+from monitor.telemetry.log_lines import LogFormat, lines_of
+from monitor.telemetry.log_output import LineHandler
 
 log = logging.getLogger(__name__)
 
 
 def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:
-    """The settings in force, or SystemExit with one line that says which variable is wrong and what it takes."""
+    """The settings in force, or SystemExit with one line that says which variable is wrong and what it takes, or which file
+    cannot be read.
+    """
+    garbled = [warning for file in env_files for warning in _garbled_lines(file)]
+    # It says the same, of no file in particular, each time that a file is read.
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)
     in_files = DotEnvSettingsSource(Config, env_file=env_files, env_ignore_empty=True)()
     in_environment = EnvSettingsSource(Config)()
-    for warning in _unknown_variables(env_files):
-        log.warning(warning)
     sources: dict[str, Source] = {
         **dict.fromkeys(in_files, ".env"),
         **dict.fromkeys(in_environment, "environment"),
@@ -38,7 +45,44 @@ def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:
         )
         raise SystemExit("gpumon: " + "; ".join(lines)) from None
     config._sources.update(sources)
+    _warn([*garbled, *_unknown_variables(env_files)], config.log_format)
     return config
+
+
+def _garbled_lines(file: Path) -> list[str]:
+    """A warning for each line that sets nothing. SystemExit with one line where there is a file that cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return []
+    except OSError as error:
+        raise SystemExit(f"gpumon: the settings in {file.absolute()} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SystemExit(
+            f"gpumon: the settings in {file.absolute()} cannot be read: no UTF-8 ({error.reason})"
+        ) from None
+    lines = []
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            of_whole = binding.original.string
+            empty_before = of_whole[: len(of_whole) - len(of_whole.lstrip())].count("\n")
+            number = binding.original.line + empty_before
+            lines.append(f"gpumon: line {number} of {file.absolute()} is no NAME=value and is passed over")
+    return lines
+
+
+def _warn(lines: Iterable[str], log_format: LogFormat) -> None:
+    """Log in the form that is asked for, also at a start, when Django has not set up the log yet."""
+    own = None if log.hasHandlers() else LineHandler()
+    if own is not None:
+        own.setFormatter(lines_of(log_format))
+        log.addHandler(own)
+    try:
+        for line in lines:
+            log.warning("%s", line)
+    finally:
+        if own is not None:
+            log.removeHandler(own)
 
 
 def _wrong_value(

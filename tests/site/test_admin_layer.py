@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpumon_site import admin_layer
 from gpumon_site.admin_layer import SET_IN_ADMIN, layered
 from gpumon_site.config import PREFIX, Config
 from gpumon_site.config_loading import load_config
@@ -26,6 +27,12 @@ def startup(**variables: str) -> Config:
         for name, value in variables.items():
             monkeypatch.setenv(PREFIX + name, value)
         return load_config((Path("no such .env"),))
+
+
+class WithoutHome(Config):
+    """Settings as a wheel has them, of a user whose home is not known."""
+
+    data_dir: Path = Path("~no-such-user/.local/share/gpumon")
 
 
 def test_every_setting_of_the_admin_has_a_column_and_a_field() -> None:
@@ -63,6 +70,14 @@ def test_what_the_admin_sets_does_not_change_what_the_start_said() -> None:
     given = startup()
     layered(given, {"poll_interval_ms": 250})
     assert (given.poll_interval_ms, given.source_of("poll_interval_ms")) == (1000, "default")
+
+
+def test_a_user_without_a_home_needs_none_for_what_the_admin_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an arbitrary user of a container, with gpumon from a wheel: the default data folder lies in a home."""
+    given = startup()
+    monkeypatch.setattr(admin_layer, "Config", WithoutHome)
+    config, refused = layered(given, {"poll_interval_ms": 250})
+    assert (config.poll_interval_ms, config.data_dir, refused) == (250, given.data_dir, {})
 
 
 @pytest.mark.parametrize(

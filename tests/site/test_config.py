@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -224,6 +225,45 @@ def test_a_misspelt_name_is_pointed_out_with_the_nearest_known_one(
         "gpumon: GPU_MONITOR_POL_INTERVAL is not a setting; did you mean GPU_MONITOR_POLL_INTERVAL_MS?",
         "gpumon: GPU_MONITOR_ZZZ is not a setting; docs/configuration.md lists them all",
     ]
+
+
+def test_a_file_that_is_no_text_ends_the_start_with_one_line(env_file: Path) -> None:
+    env_file.write_bytes(b"GPU_MONITOR_PORT=\xff\n")
+    with pytest.raises(SystemExit, match=rf"^gpumon: the settings in {env_file} cannot be read: no UTF-8 \(.*\)$"):
+        load_config((env_file,))
+
+
+def test_a_file_that_may_not_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    """As root, every file may be read: a name that is too long is refused to root too."""
+    with pytest.raises(SystemExit, match=r"^gpumon: the settings in .* cannot be read: File name too long$"):
+        load_config((tmp_path / ("x" * 300),))
+
+
+def test_a_folder_and_a_file_that_is_not_there_are_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert load_config((tmp_path, tmp_path / "none", tmp_path / "file" / ".env")).port == 5000
+
+
+def test_a_line_that_sets_nothing_is_pointed_out_once(env_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env_file.write_text('GPU_MONITOR_PORT=6000\n=hunter2\n\nGPU_MONITOR_WS_MAX_RATE_HZ="3\n')
+    assert load_config((env_file,)).port == 6000
+    assert caplog.messages == [
+        f"gpumon: line {number} of {env_file} is no NAME=value and is passed over" for number in (2, 4)
+    ]
+
+
+def test_what_is_warned_of_before_there_is_a_log_has_its_form(tmp_path: Path) -> None:
+    variables = {"GPU_MONITOR_PROT": "1", "GPU_MONITOR_LOG_FORMAT": "json", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=BASE_DIR,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = ended.stderr.splitlines()
+    assert json.loads(line)["message"] == "gpumon: GPU_MONITOR_PROT is not a setting; did you mean GPU_MONITOR_PORT?"
 
 
 @given(text=st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=300))

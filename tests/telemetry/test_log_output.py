@@ -68,7 +68,9 @@ log_uncaught()
 
 
 def test_an_error_that_ends_a_thread_is_a_record() -> None:
-    status, (record,) = ended_by("one = threading.Thread(target=lambda: 1 / 0, name='of work'); one.start(); one.join()")
+    status, (record,) = ended_by(
+        "one = threading.Thread(target=lambda: 1 / 0, name='of work'); one.start(); one.join()"
+    )
     assert (status, record["level"], record["message"]) == (0, "CRITICAL", "thread of work: ended by an error")
     assert "ZeroDivisionError" in record["exception"]
 
