@@ -58,14 +58,25 @@ class AccessMiddleware:
             return json_refusal(503, f"The database does not answer, so nobody can be recognised: {error}")
         if visitor_of(request).may_look or not getattr(view, "login_required", True):
             return None
-        if scope is not None and request.path_info.startswith("/api/"):
+        is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
+        if scope is not None and is_program:
             return json_refusal(401, "Log in, or send a token: `Authorization: Bearer gpumon_…`.", UNAUTHORIZED)
-        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+        return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 
 def bearer_of(authorization: str) -> str | None:
     """The token in an Authorization header (RFC 6750, 2.1); None where it holds none."""
     return authorization[len(_BEARER) :].strip() if authorization[: len(_BEARER)].lower() == _BEARER else None
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where to go on after the login: to the page that was asked for. A form is not sent again by that, and many an address
+    takes nothing but forms, so for one it is the page that the form was on.
+    """
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    site, _, path = request.headers.get("Referer", "").partition("://")[2].partition("/")
+    return f"/{path}" if site == request.get_host() else resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
 async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpResponse | None:

@@ -44,6 +44,23 @@ def test_a_page_leads_to_the_login_and_back(client: Client, mira: User) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"Referer": "http://testserver/alerts?severity=critical"}, "/alerts%3Fseverity%3Dcritical"),
+        ({"Referer": "https://evil.example/alerts"}, "/"),
+        ({"Referer": "http://[::1"}, "/"),
+        ({}, "/"),
+    ],
+)
+@pytest.mark.parametrize("address", ["/logout", "/alerts/00000000-0000-4000-8000-000000000001/acknowledge"])
+def test_a_form_after_the_login_ended_leads_back_to_its_page(
+    client: Client, address: str, given: dict[str, str], path: str
+) -> None:
+    """The address that takes it answers nothing else: once logged in again one was shown an empty page, status 405."""
+    assert client.post(address, headers=given)["Location"] == f"/login?next={path}"
+
+
+@pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
 )
 def test_it_leads_to_no_other_site(client: Client, mira: User, target: str) -> None:
