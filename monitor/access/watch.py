@@ -66,10 +66,12 @@ class Watch:
     async def _look_once(self) -> None:
         try:
             over = await database_sync_to_async(self._look)(tuple(self._watched))
-        except DatabaseError as error:
-            # Nobody is thrown out by a database that is away: nobody can log in then, either.
+        except Exception as error:
+            # Nobody is thrown out by a database that is away: nobody can log in then, either. And whatever else it is, the
+            # next look is due: without one every socket would stay open for good.
             if not self._is_silent:
-                log.warning("whether open sockets may stay cannot be known now: %s", error)
+                is_a_fault = not isinstance(error, DatabaseError)
+                log.warning("whether open sockets may stay cannot be known now: %s", error, exc_info=is_a_fault)
             self._is_silent = True
             return
         self._is_silent = False

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -136,14 +136,20 @@ def test_a_change_is_looked_at_at_once() -> None:
     assert asyncio.run(scene()) == "logged out"
 
 
-def test_a_database_that_is_away_ends_nobody_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "error", [OperationalError("database is locked"), InterfaceError("closed"), ValueError("a fault")]
+)
+def test_a_look_that_fails_ends_nobody_is_logged_once_and_is_not_the_last(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """A fault of ours, too: it used to end the looking, and with it the end of every session's sockets."""
     looks = 0
 
     def look(_: Collection[Identity]) -> dict[Identity, str]:
         nonlocal looks
         looks += 1
         if looks < 4:
-            raise OperationalError("database is locked")
+            raise error
         return {ONE: "logged out"}
 
     async def scene() -> None:
@@ -155,7 +161,8 @@ def test_a_database_that_is_away_ends_nobody_and_is_logged_once(caplog: pytest.L
 
     asyncio.run(scene())
     assert looks == 4
-    assert caplog.text.count("cannot be known now: database is locked") == 1
+    assert caplog.text.count(f"cannot be known now: {error}") == 1
+    assert ("Traceback" in caplog.text) is not isinstance(error, OperationalError)
 
 
 def test_with_nobody_watched_nothing_is_looked_at() -> None:
