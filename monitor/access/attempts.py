@@ -6,6 +6,7 @@ In memory, and for this process alone, which is the only one that serves (a rest
 from __future__ import annotations
 
 import functools
+import unicodedata
 
 from monitor.access.rates import Rate, client_of
 
@@ -41,8 +42,9 @@ class Attempts:
 
 
 def _key(name: str, client: str) -> str:
-    # Django looks names up as they are written; that variants count as one only makes guessing slower.
-    return f"{client} {name.strip().casefold()[:150]}"
+    # The form takes spellings that look alike for the same name (django.contrib.auth.forms.UsernameField), so each is tried
+    # against the same account. That capitals count as one with the rest only makes guessing slower.
+    return f"{client} {unicodedata.normalize('NFKC', name).strip().casefold()[:150]}"
 
 
 @functools.cache

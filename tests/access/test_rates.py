@@ -75,6 +75,15 @@ def test_after_five_wrong_passwords_that_name_waits_and_another_does_not(clock: 
     assert tries.begin("mira", "10.0.0.7") == 0
 
 
+@pytest.mark.parametrize("spelled", ["ｍira", "MIRA", "mir\N{MATHEMATICAL BOLD SMALL A}", "\u3000mira\n"])
+def test_a_name_in_other_characters_is_the_same_name(clock: Clock, spelled: str) -> None:
+    """Django's form tries them all against the same account, so each spelling had five passwords to guess."""
+    tries = attempts(clock)
+    for _ in range(PER_NAME):
+        tries.begin("mira", "10.0.0.7")
+    assert tries.begin(spelled, "10.0.0.7") == 180
+
+
 def test_the_right_password_gives_all_tries_back(clock: Clock) -> None:
     tries = attempts(clock)
     for _ in range(30):
