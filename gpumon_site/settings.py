@@ -48,7 +48,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "gpumon_site.security.security_headers",
-    "monitor.access.rate_limits.RateLimitMiddleware",
+    "monitor.access.rate_limits.rate_limits",
     "gpumon_site.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

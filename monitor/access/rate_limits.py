@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 
-from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.decorators import async_only_middleware
 
 from gpumon_site.access import is_loopback
 from monitor.access.answers import json_refusal
 from monitor.access.rates import Rate, client_of
 from monitor.access.visitor import address_of
 
+Respond = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 LOGINS_PER_MINUTE = 30
 """Forms with passwords that one address may send a minute, right or wrong: each costs a slow hash."""
 _WITH_PASSWORDS = ("/login", "/setup/", "/account/password", "/admin/")
@@ -46,19 +47,15 @@ def limits() -> Limits:
     return Limits(api_per_minute=settings.GPU_MONITOR.api_requests_per_minute)
 
 
-class RateLimitMiddleware:
-    """Stands first, before anything that costs."""
+@async_only_middleware
+def rate_limits(get_response: Respond) -> Respond:
+    """The middleware that asks them. Stands first, before anything that costs."""
 
-    async_capable = True
-    sync_capable = False
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
-        self._get_response = get_response
-        markcoroutinefunction(self)
-
-    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    async def limited(request: HttpRequest) -> HttpResponseBase:
         if wait := limits().wait_seconds(request):
             answer = json_refusal(429, f"Too many requests from this address: come again in {wait} s.")
             answer.headers["Retry-After"] = str(wait)
             return answer
-        return await self._get_response(request)
+        return await get_response(request)
+
+    return limited
