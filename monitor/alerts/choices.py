@@ -44,6 +44,8 @@ class KindOf(NamedTuple):
     """Fields of a rule that this kind cannot do without."""
     takes: tuple[str, ...] = ()
     """Fields it takes besides; those of no use to it have to be empty."""
+    is_of_a_moment: bool = False
+    """It holds for one reading alone: with a time to hold before it fires, it would never fire."""
 
 
 KINDS: dict[str, KindOf] = {
@@ -65,10 +67,12 @@ KINDS: dict[str, KindOf] = {
         "The driver reports an Xid. Codes that a faulty program alone can cause are best ignored.",
         (),
         ("ignored_xids",),
+        is_of_a_moment=True,
     ),
     "rise": KindOf(
         "A counter rises", "A counter of errors rises by at least so much from one reading to the next.",
         ("metric", "threshold"),
+        is_of_a_moment=True,
     ),
     "throttled": KindOf(
         "Clocks are held down", "The driver lowers the clocks for the chosen reasons.", ("throttle",)

@@ -121,6 +121,10 @@ def make(given: Mapping[str, Any], *, held_memory_mib: float, held_percent: floa
         if not 0 <= seconds <= LONGEST_SECONDS:
             problems[name] = f"{seconds:g} s is out of range: it takes 0 to {LONGEST_SECONDS:.0f} s (30 days)"
         values[name] = float(seconds)
+    if for_seconds and KINDS[kind].is_of_a_moment:
+        problems["for_seconds"] = (
+            f"“{KINDS[kind].label}” is over with the next reading: leave it empty, or it never fires"
+        )
     if kind == "idle_held":
         values["idle_percent"] = values.pop("threshold", held_percent)
         if for_seconds is None:

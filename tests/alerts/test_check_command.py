@@ -77,6 +77,16 @@ def test_as_json_each_event_is_a_line_with_unix_times(rules: Path, hot: Path) ->
     assert resolved["id"] == fired["id"]
 
 
+def test_where_the_clock_was_set_back_nobody_knows_how_long_it_lasted(rules: Path, tmp_path: Path) -> None:
+    """It said: after -1 d 23 h."""
+    path = heat(tmp_path / "set_back.jsonl", [95, 95, 95, 60])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], lines[-1].replace(f"{BEGAN_AT + 3}", f"{BEGAN_AT - 3000}")]))
+    said = run("check", path, "--rules", rules)[1].splitlines()
+    assert "; after a time that is not known, for the clock was set back: 60" in said[1]
+    assert json.loads(run("check", path, "--rules", rules, "--json")[1].splitlines()[1])["lasted_seconds"] is None
+
+
 def test_status_is_0_where_nothing_fires(rules: Path, tmp_path: Path) -> None:
     status, said = run("check", heat(tmp_path / "cool.jsonl", [50, 60]), "--rules", rules)
     assert (status, said) == (0, "2 readings, 2 rules: 0 fired, 0 still firing at the end\n")

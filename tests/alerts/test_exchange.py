@@ -78,7 +78,7 @@ def entries(draw: st.DrawFn) -> Entry:
         kind=kind,
         severity=draw(st.sampled_from(SEVERITIES)),
         is_enabled=draw(st.booleans()),
-        for_seconds=draw(st.none() | seconds),
+        for_seconds=draw(st.sampled_from([None, 0.0]) if KINDS[kind].is_of_a_moment else st.none() | seconds),
         clear_for_seconds=draw(seconds),
         gpu_indexes=draw(st.sampled_from(["", "0", "0,2-5"])),
         gpu_name_pattern=draw(texts),

@@ -59,6 +59,8 @@ def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
         ({"kind": "xid", "metric": "", "comparator": "", "threshold": None, "ignored_xids": "13,x"}, "ignored_xids", "'x'"),
         ({"kind": "rise", "comparator": "", "threshold": 1.0}, "metric", "is none; there are gpu.ecc"),
         ({"kind": "stale", "metric": "", "comparator": "", "threshold": 0.0}, "threshold", "above 0"),
+        ({"kind": "xid", "metric": "", "comparator": "", "threshold": None}, "for_seconds", "or it never fires"),
+        ({"kind": "rise", "metric": "gpu.pcie_replays", "comparator": ""}, "for_seconds", "or it never fires"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_at_its_field(changes: dict[str, Any], field: str, words: str) -> None:

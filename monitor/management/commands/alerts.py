@@ -143,7 +143,20 @@ def _how_it_ended(event: Event) -> str:
     worst = ""
     if event.worst_value is not None and event.metric and event.worst_value != event.value:
         worst = f", at worst {text_of(event.metric, event.worst_value)}"
-    return f"; after {formats.duration(event.resolved_at - event.fired_at)}{worst}: {event.resolved_because}"
+    lasted = _lasted_seconds(event)
+    after = (
+        "; after a time that is not known, for the clock was set back"
+        if lasted is None
+        else f"; after {formats.duration(lasted)}"
+    )
+    return f"{after}{worst}: {event.resolved_because}"
+
+
+def _lasted_seconds(event: Event) -> float | None:
+    """From firing to its end; None while it fires, and where the recorded clock was set back meanwhile."""
+    if event.resolved_at is None or event.resolved_at < event.fired_at:
+        return None
+    return event.resolved_at - event.fired_at
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -168,7 +181,7 @@ def as_json(event: Event) -> dict[str, Any]:
         "started_at": event.started_at,
         "fired_at": event.fired_at,
         "resolved_at": event.resolved_at,
-        "lasted_seconds": event.resolved_at - event.fired_at if event.resolved_at is not None else None,
+        "lasted_seconds": _lasted_seconds(event),
         "resolved_because": event.resolved_because or None,
     }
 
