@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 
 FORBIDDEN = (
     "It leads to an address that is not public, such as one of this machine or of the local network, which "
@@ -38,13 +39,22 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
+def addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host, the ones to try first in front. Raises OSError where there is no such host."""
+    found = []
+    with suppress(UnicodeError):  # no name has such a label: it is empty, or too long
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
 def public_addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, to connect to and not to look up again: the next answer may be another (DNS rebinding).
 
-    Raises Forbidden where one of them is not public, and OSError where there is no such host.
+    Raises Forbidden where one of them is not public, and OSError as addresses does.
     """
-    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not all(is_public(address) for address in addresses):
+    found = addresses(host, port)
+    if not all(is_public(address) for address in found):
         raise Forbidden
-    return addresses
+    return found

@@ -16,7 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from monitor.alerts.private_addresses import Forbidden
+from monitor.alerts.private_addresses import Forbidden, addresses
 from monitor.alerts.signing import signature
 
 Lookup = Callable[[str, int], list[str]]
@@ -38,7 +38,7 @@ def post(
 
     `whole_seconds` is for everything up to the last header received, also where the server sends a byte now and then.
     Redirects are not followed: the next address would be told what was meant for this one. The answer's body is not read.
-    `lookup`: connect to the addresses it gives, and to no proxy, which would look the name up once more; None: as usual.
+    `lookup`: connect to the addresses it gives, and to no proxy, which would look the name up once more; None: to any.
     Raises ValueError where the secret is none.
     """
     timestamp = int(now.timestamp())
@@ -129,7 +129,7 @@ def _deadline(session: requests.Session, seconds: float, lookup: Lookup | None) 
         if is_over.is_set():
             _shut(sockets[-1])
 
-    adapter = _WatchedAdapter(opened, lookup)
+    adapter = _WatchedAdapter(opened, is_over, lookup or addresses)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     timer = threading.Timer(seconds, end)
@@ -154,7 +154,7 @@ def _shut(connection: socket.socket) -> None:
 class _WatchedAdapter(HTTPAdapter):
     """Tells of every socket that it opens, and opens none but to the addresses of the lookup."""
 
-    def __init__(self, opened: Any, lookup: Lookup | None) -> None:
+    def __init__(self, opened: Any, is_over: threading.Event, lookup: Lookup) -> None:
         class Watched:
             _dns_host: str
             port: int
@@ -166,13 +166,13 @@ class _WatchedAdapter(HTTPAdapter):
 
             def _connected(self) -> socket.socket:
                 name = self._dns_host
-                if lookup is None:
-                    return self._to(name)
                 try:
                     *others, last = lookup(name, self.port)
                     for address in others:
                         with suppress(urllib3.exceptions.HTTPError):
                             return self._to(address)
+                        if is_over.is_set():  # a name may have thousands of addresses, and none that answers
+                            raise TimeoutError
                     return self._to(last)
                 finally:
                     self._dns_host = name  # which certificate and Host header go by

@@ -103,6 +103,30 @@ def test_a_server_that_hangs_or_drips_is_left_when_the_time_is_up(talk: object, 
     assert error in ("The server did not answer within 0.4 s.", "No connection within 2 s.")
 
 
+def test_a_name_with_many_addresses_that_do_not_answer_is_left_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+
+    def never(address: tuple[str, int], *_arguments: object, **_more: object) -> socket.socket:
+        tried.append(address)
+        threading.Event().wait(0.05)
+        raise TimeoutError
+
+    names = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.{index // 256}.{index % 256}", 80)) for index in range(1000)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_named: names)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", never)
+    assert send("http://many.example/S3CRET", whole_seconds=0.1) == "The server did not answer within 0.1 s."
+    assert 0 < len(tried) < 1000
+
+
+@pytest.mark.parametrize("name", ["a" * 70 + ".example", "two..example"])
+def test_a_name_that_can_be_none_is_an_error_in_words(name: str) -> None:
+    assert send(f"http://{name}/S3CRET") == "No connection: Name or service not known."
+
+
 @pytest.mark.parametrize("talk", [hang_up, talk_nonsense])
 def test_a_server_that_breaks_off_is_an_error(talk: object) -> None:
     with rude_server(talk) as address:  # type: ignore[arg-type]
