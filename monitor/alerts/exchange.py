@@ -268,9 +268,16 @@ def _nearest(key: Any, known: Iterable[str]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML's own loader would take the last, and what looks like a date or number
-    and is none, at which PyYAML's own constructors stumble each in its own way.
+    """Refuses what YAML's own loader takes or stumbles at: a key given twice, of which it takes the last; what looks like a date or
+    number and is none; and aliases, of which a file of a thousand bytes makes a value that fills the memory.
     """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack its types
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not taken: write it out", mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -291,7 +298,12 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts texts with line breaks of any kind between double quotes: PyYAML writes some of them so that they read otherwise."""
+    """Puts texts with line breaks of any kind between double quotes: PyYAML writes some of them so that they read otherwise. Writes
+    no aliases, which are not read.
+    """
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
 
 
 def _quoted_where_needed(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -237,10 +237,17 @@ def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -
         (file("- {muted_until: !!timestamp soon}"), "'soon' is no timestamp in"),
         (file("- {is_enabled: !!bool perhaps}"), "'perhaps' is no bool in"),
         (file("- " + "[" * 5000), "too deep"),
+        (file("- {name: &a [x, x], kind: [*a, *a]}"), "aliases (*name) are not taken"),
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:
     assert said in complaint(text)
+
+
+def test_what_two_rules_share_is_written_twice() -> None:
+    until = dt.datetime(2030, 1, 31, 18, tzinfo=dt.UTC)
+    both = [Entry(AlertRule(name=name, kind="gpu_lost", muted_until=until), (), ()) for name in ("a", "b")]
+    assert [entry.row.muted_until for entry in read(written(both), make)] == [until, until]
 
 
 def test_a_single_number_needs_no_quotes() -> None:
