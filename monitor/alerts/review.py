@@ -23,9 +23,14 @@ def review(*, now: datetime) -> None:
 
 def _tell_untold(now: datetime) -> None:
     untold = AlertEvent.objects.filter(state="firing", told_at=None).order_by("fired_at")
+    is_wanted: dict[tuple[int | None, str], bool] = {}
     for seen in untold:
-        if not outbox.channels_now(seen, now=now):
-            continue  # looked at first without a transaction, which would take the database's one place to write
+        # Looked at first without a transaction, which would take the database's one place to write.
+        alike = (seen.rule_id, seen.severity)
+        if alike not in is_wanted:
+            is_wanted[alike] = bool(outbox.channels_now(seen, now=now))
+        if not is_wanted[alike]:
+            continue
         with transaction.atomic():
             # Read anew: it may have resolved, and what resolved in silence is never told.
             event = untold.select_for_update().filter(pk=seen.pk).first()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from monitor.alerts import outbox
@@ -267,6 +269,18 @@ def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None
     type(event).objects.update(acknowledged_at=clock.now)
     review(now=clock.pass_by(hours=2))
     assert len(told()) == 3
+
+
+def test_many_alerts_that_no_channel_wants_cost_no_more_than_one() -> None:
+    rule = a_rule()
+    counts = []
+    for gpus in (range(1), range(1, 20)):
+        for gpu in gpus:
+            fire(rule, gpu)
+        with CaptureQueriesContext(connection) as queries:
+            review(now=NOON)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("silence", [{"muted_until": NOON.replace(hour=20)}, {"quiet_hours": "12:00-20:00"}])
