@@ -43,7 +43,7 @@ VOLUME ["/data", "/var/cache/gpumon"]
 EXPOSE 5000
 USER 10001:10001
 
-# Unhealthy while no GPU can be read, with the reason in `docker inspect`. It goes on serving, and looks again by itself.
+# Unhealthy while no GPU can be read; the log says why. It goes on serving, and looks again by itself.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=2s --retries=3 \
     CMD ["python", "deploy/docker/healthcheck.py"]
 

@@ -61,6 +61,12 @@ def test_the_demo_needs_no_gpu_and_sees_nothing_of_the_host() -> None:
     assert app["environment"]["GPU_MONITOR_TELEMETRY_PROVIDER"] == "simulated"
 
 
+def test_the_demo_which_needs_no_login_keeps_its_data_apart_from_those_of_real_gpus() -> None:
+    apps = [composed("docker-compose.yml", *demo)["services"]["app"] for demo in ((), ("docker-compose.demo.yml",))]
+    assert [app["environment"].get("GPU_MONITOR_AUTH") for app in apps] == [None, "none"]
+    assert [app["environment"]["GPU_MONITOR_DATA_DIR"] for app in apps] == ["/data", "/data/demo"]
+
+
 def test_the_database_is_kept_in_a_named_volume_that_nginx_does_not_see() -> None:
     whole = composed("docker-compose.yml")
     mounts = {

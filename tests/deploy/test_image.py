@@ -83,10 +83,15 @@ def test_the_container_serves_as_its_own_user_is_healthy_and_ends_when_told(imag
         request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "gpu.example.com"})
         with urllib.request.urlopen(request, timeout=10) as page:
             assert b"data-socket=" in page.read()
+        backup = ["python", "manage.py", "backup", "/data/gpumon-backup.sqlite3"]
+        subprocess.run(image.inside(backup, variables), check=True, capture_output=True)
     finally:
         running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 0
     assert "Read-only file system" not in (tmp_path / "log").read_text()
+    restore = ["python", "manage.py", "restore", "/data/gpumon-backup.sqlite3"]
+    told = subprocess.run(image.inside(restore, variables), check=True, capture_output=True, text=True).stdout
+    assert "restored /data/gpumon-backup.sqlite3" in told
     listed = subprocess.run(image.inside(["ls", "/data", "/var/cache/gpumon"]), capture_output=True, check=True).stdout
     assert {b"gpumon.sqlite3", b"secret_key", b"static"} <= set(listed.split())
 

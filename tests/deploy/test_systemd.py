@@ -98,6 +98,28 @@ def test_what_an_administrator_has_set_stays_and_a_file_that_is_no_longer_ours_g
     settings.write_text(before)
 
 
+def test_packages_of_a_python_that_is_gone_are_installed_anew(tmp_path: Path) -> None:
+    """After an upgrade of the system the lock is as before, and the environment's Python is not."""
+    environment = tmp_path / PREFIX.lstrip("/") / ".venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").symlink_to("/usr/bin/python3.0")
+    lock = (ROOT / "requirements-gunicorn.lock").read_bytes()
+    summed = subprocess.run(["sha256sum"], input=lock, capture_output=True, check=True).stdout
+    (environment / "installed.sha256").write_bytes(summed)
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho asked for "$@"; exit 9\n')
+    python.chmod(0o755)
+    ended = subprocess.run(
+        ["bash", "deploy/systemd/install"],
+        cwd=ROOT,
+        env={**os.environ, "DESTDIR": str(tmp_path), "PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (9, f"asked for -m venv --clear {environment}\n")
+
+
 def test_settings_are_for_root_alone_and_name_every_variable(installed: Path) -> None:
     settings = installed / "etc/gpumon/gpumon.env"
     assert oct(settings.stat().st_mode)[-3:] == "600"
