@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError
 from django.db.models import Q
 
 from monitor.models import ApiToken
@@ -22,6 +24,7 @@ PREFIX = "gpumon_"
 _SHOWN = len(PREFIX) + 6
 _LONGEST = 200
 _NOTE_EVERY = timedelta(minutes=1)
+log = logging.getLogger(__name__)
 
 Refused = Literal["unknown", "revoked", "expired", "disabled"]
 WORDS: dict[Refused, str] = {
@@ -72,10 +75,17 @@ def find(secret: str, now: datetime) -> ApiToken | Refused:
         return "unknown"
     if (reason := why_not(token, now)) is not None:
         return reason
-    ApiToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _NOTE_EVERY), pk=token.pk).update(
-        last_used_at=now
-    )
+    _note_use(token, now)
     return token
+
+
+def _note_use(token: ApiToken, now: datetime) -> None:
+    """Once a minute. A database that can be read but not written, as on a full disk, costs the note and not the answer."""
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _NOTE_EVERY)
+    try:
+        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("that the token %s… was used cannot be noted now: %s", token.prefix, error)
 
 
 def why_not(token: ApiToken, now: datetime) -> Refused | None:

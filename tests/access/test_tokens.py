@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from monitor.access import tokens
 from monitor.models import ApiToken
@@ -65,3 +66,18 @@ def test_its_use_is_noted_once_a_minute_at_most(owner: User) -> None:
     assert [used_at(seconds) for seconds in (0, 30, 60, 61, 100)] == [
         NOW + timedelta(seconds=seconds) for seconds in (0, 0, 0, 61, 61)
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_cannot_be_written_costs_the_note_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """On a full disk every program was answered 503, though all that it asked for was there."""
+    made = tokens.make(owner=User.objects.create_user("mira"), name="prom", scopes=["read"])
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        try:
+            assert tokens.find(made.secret, NOW) == made.token
+        finally:
+            cursor.execute("PRAGMA query_only = OFF")
+    assert ApiToken.objects.get().last_used_at is None
+    assert "cannot be noted now: attempt to write a readonly database" in caplog.text
+    assert made.secret not in caplog.text
