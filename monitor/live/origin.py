@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.http.request import split_domain_port, validate_host
+from django.utils.http import is_same_domain
 
 
 class Origins:
@@ -32,10 +33,15 @@ class Origins:
         if origin.lower() in self._trusted:
             return True
         try:
-            netloc = urlsplit(origin).netloc
+            scheme, netloc = urlsplit(origin.lower())[:2]
         except ValueError:
             return False
-        return bool(netloc) and netloc.lower() == (host or "").lower()
+        return bool(netloc) and (netloc == (host or "").lower() or self._is_below_trusted(scheme, netloc))
+
+    def _is_below_trusted(self, scheme: str, netloc: str) -> bool:
+        """Whether it is one that `https://*.example.com` stands for, as Django has it for forms."""
+        wildcards = (trusted.split("://*", 1) for trusted in self._trusted if "://*." in trusted)
+        return any(scheme == of and is_same_domain(netloc, below) for of, below in wildcards)
 
 
 def _header(scope: Mapping[str, Any], name: bytes) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.live.origin import Origins
 
-ORIGINS = Origins(["localhost", "gpu.example.com"], ["https://portal.example.com"])
+ORIGINS = Origins(["localhost", "gpu.example.com"], ["https://portal.example.com", "https://*.lab.example.com"])
 
 
 def allowed(host: str | None, origin: str | None, *, without_origin: bool = False) -> bool:
@@ -22,6 +22,7 @@ def allowed(host: str | None, origin: str | None, *, without_origin: bool = Fals
         ("gpu.example.com", "https://gpu.example.com"),
         ("GPU.example.com", "https://gpu.EXAMPLE.com"),
         ("gpu.example.com", "https://portal.example.com"),
+        ("gpu.example.com", "https://a.LAB.example.com"),
     ],
 )
 def test_a_page_of_this_site_or_a_trusted_one_is_let_in(host: str, origin: str) -> None:
@@ -34,6 +35,11 @@ def test_a_page_of_this_site_or_a_trusted_one_is_let_in(host: str, origin: str) 
         ("localhost:5000", "http://evil.example"),
         ("localhost:5000", "http://localhost:5001"),
         ("localhost:5000", "http://localhost.evil.example:5000"),
+        ("localhost:5000", "http://a.lab.example.com"),
+        ("localhost:5000", "https://a.lab.example.com:8443"),
+        ("localhost:5000", "https://evil-lab.example.com"),
+        ("localhost:5000", "https://a.lab.example.com.evil.example"),
+        ("localhost:5000", "https://*.lab.example.com.evil.example"),
         ("localhost:5000", "null"),
         ("localhost:5000", ""),
         ("localhost:5000", "http://[::1"),
