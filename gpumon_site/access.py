@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from gpumon_site.config import Config
 
@@ -39,10 +40,12 @@ def access_of(config: Config) -> Access:
 
 
 def is_exposed(config: Config) -> bool:
-    """Whether anything says that others than this machine are to reach the server: its address, its names, its proxies."""
-    return (
-        not is_loopback(config.host) or not all(map(is_loopback, config.allowed_hosts)) or bool(config.trusted_proxies)
-    )
+    """Whether anything says that others than this machine are to reach the server: its address, its names, its proxies, or
+    where browsers open it. (Not every proxy says in a header that it is one, and some give our own name for Host.)
+    """
+    opened = [*config.csrf_trusted_origins, *([] if config.public_url is None else [config.public_url])]
+    names = [config.host, *config.allowed_hosts, *(urlsplit(url).hostname or "" for url in opened)]
+    return bool(config.trusted_proxies) or not all(map(is_loopback, names))
 
 
 def is_loopback(host: str) -> bool:

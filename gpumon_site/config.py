@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -47,6 +48,15 @@ def _provider_name(value: Any) -> Any:
     """The program is called nvidia-smi and the provider nvidia_smi: both are meant; auto says what None does."""
     name = value.strip().lower().replace("-", "_") if isinstance(value, str) else value
     return None if name in {"auto", "null"} else name
+
+
+def _has_host(url: str) -> bool:
+    """Whether a host stands between scheme and path, with a port that can be one or with none."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _absolute(path: Path) -> Path:
@@ -150,7 +160,7 @@ class Config(BaseSettings):
     @field_validator("csrf_trusted_origins")
     @classmethod
     def _origins_have_a_scheme(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_ORIGIN_PATTERN.fullmatch(origin) for origin in value):
+        if not all(_ORIGIN_PATTERN.fullmatch(origin) and _has_host(origin) for origin in value):
             raise ValueError("origins between commas, with scheme and without path, such as https://gpu.example.com")
         return value
 
@@ -170,7 +180,7 @@ class Config(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_url_can_be_opened(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        if value is not None and not (re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) and _has_host(value)):
             raise ValueError("an address that a browser opens, such as https://gpu.example.com/gpus/")
         return value
 

@@ -62,6 +62,8 @@ def _make(name: str, password: str) -> bool:
 
 def address_of(config: Config, token: str) -> str:
     """Where the set-up page is, as far as the server can know."""
+    if config.public_url is not None:
+        return f"{config.public_url.rstrip('/')}/setup/{token}"
     path = f"{config.base_path}/setup/{token}"
     if config.csrf_trusted_origins and "*" not in config.csrf_trusted_origins[0]:
         return config.csrf_trusted_origins[0].rstrip("/") + path

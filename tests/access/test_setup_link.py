@@ -11,7 +11,7 @@ from django.test import Client
 
 from gpumon_site.admin_layer import _checked
 from gpumon_site.config import Config
-from monitor.access.first_administrator import prepare
+from monitor.access.first_administrator import address_of, prepare
 from monitor.access.setup_link import VALID_SECONDS, SetupLink, setup_link
 
 PASSWORD = "a staple of horses"
@@ -67,6 +67,20 @@ def test_a_start_without_administrator_writes_the_link_only_where_everybody_logs
     prepare(config(host="0.0.0.0", base_path="/gpus"), link, needs_login=True)
     token = caplog.text.partition("http://0.0.0.0:5000/gpus/setup/")[2].partition(" ")[0]
     assert link.fits(token)
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({"host": "::", "port": 80}, "http://[::]:80/setup/T"),
+        ({"csrf_trusted_origins": "https://gpu.example.com", "base_path": "/gpus"}, "https://gpu.example.com/gpus/setup/T"),
+        ({"csrf_trusted_origins": "https://*.example.com"}, "http://127.0.0.1:5000/setup/T"),
+        ({"public_url": "https://a.example.com/gpus/", "base_path": "/gpus", "csrf_trusted_origins": "https://*.example.com"},
+         "https://a.example.com/gpus/setup/T"),
+    ],
+)  # fmt: skip
+def test_the_link_begins_as_people_open_the_server_where_that_is_known(values: dict[str, Any], address: str) -> None:
+    assert address_of(config(**values), "T") == address
 
 
 @pytest.mark.django_db

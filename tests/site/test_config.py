@@ -178,9 +178,15 @@ def test_allowed_hosts_with_scheme_port_or_path_are_refused(
     assert f"GPU_MONITOR_ALLOWED_HOSTS={hosts} is wrong" in refusal(env_file, monkeypatch, ALLOWED_HOSTS=hosts)
 
 
-def test_an_origin_without_a_scheme_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = refusal(env_file, monkeypatch, CSRF_TRUSTED_ORIGINS="gpu.example.com")
-    assert "GPU_MONITOR_CSRF_TRUSTED_ORIGINS=gpu.example.com is wrong" in line
+@pytest.mark.parametrize(
+    "origin", ["gpu.example.com", "https://[gpu", "https://gpu:port", "https://gpu:99999", "https://:80"]
+)
+@pytest.mark.parametrize("name", ["CSRF_TRUSTED_ORIGINS", "PUBLIC_URL"])
+def test_an_origin_that_no_page_can_be_of_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str
+) -> None:
+    """Some used to pass, though they trust nobody."""
+    assert f"GPU_MONITOR_{name}={origin} is wrong" in refusal(env_file, monkeypatch, **{name: origin})
 
 
 def test_a_refusal_names_the_file_the_value_stands_in(env_file: Path) -> None:
