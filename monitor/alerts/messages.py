@@ -48,7 +48,7 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
     events = list(delivery.events.order_by("fired_at", "gpu_index"))
     if not events:
         return _DELETED
-    title = f"{_PREFIX[delivery.kind]}{_title(events)}"
+    title = f"{_prefix(delivery.kind, events)}{_title(events)}"
     if len(events) == 1:
         return Message(title, _with_link(_one(events[0], delivery.kind, now), public_url, events[0]))
     are_of_one_host = len({event.host for event in events}) == 1
@@ -65,6 +65,12 @@ def events_of(delivery: Delivery) -> list[AlertEvent]:
     """The events a message tells of, those of its parts included, each once and in the order they fired."""
     ids = [delivery.pk, *delivery.parts.values_list("pk", flat=True)]
     return list(AlertEvent.objects.filter(deliveries__in=ids).distinct().order_by("fired_at", "gpu_index"))
+
+
+def _prefix(kind: str, events: Sequence[AlertEvent]) -> str:
+    """None for a reminder that had to wait until its alerts were over: the message of their end comes behind it."""
+    is_over = all(event.state == "resolved" for event in events)
+    return "" if kind == "reminder" and is_over else _PREFIX[kind]
 
 
 def _title(events: Sequence[AlertEvent]) -> str:
@@ -129,9 +135,9 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
     lines = []
     parts = list(delivery.parts.order_by("id"))
     for part in parts:
-        prefix = _PREFIX.get(part.kind, "")
         lines += [
-            f"· {prefix}{_summary(event)} ({event.host})" for event in part.events.order_by("fired_at", "gpu_index")
+            f"· {_prefix(part.kind, [event])}{_summary(event)} ({event.host})"
+            for event in part.events.order_by("fired_at", "gpu_index")
         ]
     if not lines:
         return _DELETED
@@ -146,7 +152,7 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
 
 
 def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
-    if kind == "resolved" and event.resolved_at is not None:
+    if kind != "fired" and event.resolved_at is not None:
         return f", resolved after {_span(event.fired_at, event.resolved_at)}"
     return f", for {_span(event.fired_at, now)}" if kind == "reminder" else ""
 

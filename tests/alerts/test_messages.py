@@ -80,6 +80,20 @@ def test_a_reminder_says_that_it_still_fires() -> None:
     assert "for 2 d 0 h" in message
 
 
+def test_a_reminder_that_comes_late_says_of_nothing_that_it_still_fires() -> None:
+    rule = a_rule()
+    over = [resolve(an_event(rule, gpu), now=NOON + timedelta(hours=1)) for gpu in (3, 4)]
+    late = NOON + timedelta(hours=5)
+    digest = delivery("digest")
+    delivery("reminder", *over, status="combined", part_of=digest)
+    for made in (delivery("reminder", over[0]), delivery("reminder", *over), digest):
+        assert "still" not in words(message_of(made, now=late)).lower()
+    one_fires = words(message_of(delivery("reminder", *over, an_event(rule, 5)), now=late))
+    assert one_fires.startswith("Still firing: 3 GPUs: ")
+    assert "· GPU 3 is lost, resolved after 1 h 0 min\n" in one_fires
+    assert "· GPU 5 is lost, for 5 h 0 min\n" in one_fires
+
+
 def test_several_gpus_share_a_title_and_have_a_line_each() -> None:
     rule = a_rule(name="Thermal slowdown")
     events = [an_event(rule, gpu, detail="Look at the fans.") for gpu in (2, 0, 1)]
