@@ -10,6 +10,8 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _FULL = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MINUTES_A_DAY = 24 * 60
 _EXAMPLE = "for example Mon-Fri 22:00-07:00, or 22:00-06:00 for every day"
+_LONGEST_PIECE = 200
+"""Characters. All days in full with their times take 68; the search for times takes the square of it, an hour for a megabyte of digits."""
 _SPAN = re.compile(r"(?P<days>.*?)\s*(?P<start>\d+:\d+)\s*[-–]\s*(?P<end>\d+:\d+)")
 _TIME = re.compile(r"(\d{1,2}):(\d\d)")
 
@@ -46,6 +48,8 @@ def is_quiet(spans: tuple[Span, ...], local: datetime) -> bool:
 
 
 def _span(piece: str) -> Span:
+    if len(piece) > _LONGEST_PIECE:
+        raise _error(f"{piece[:20]}…", f"it has more than {_LONGEST_PIECE} characters")
     match = _SPAN.fullmatch(piece)
     if match is None:
         raise _error(piece, "expected days, then a time from and to")

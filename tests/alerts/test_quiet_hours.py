@@ -50,6 +50,7 @@ def test_what_is_written_is_meant(text: str, quiet: list[tuple[str, str]], loud:
         ("07:00-07:00", "07:00-07:00", "ends when it begins"),
         ("Mon-,Tue 07:00-08:00", "Mon-,Tue 07:00-08:00", "a day is missing"),
         ("at night", "at night", "expected days"),
+        pytest.param("1" * 1_000_000, "1" * 20 + "…", "more than 200 characters", id="a megabyte of digits"),
     ],
 )
 def test_a_slip_is_named_with_its_piece_and_an_example(text: str, piece: str, wrong: str) -> None:
