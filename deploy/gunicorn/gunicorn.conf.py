@@ -1,7 +1,7 @@
 """gunicorn for gpumon: `gunicorn -c deploy/gunicorn/gunicorn.conf.py` from the project's folder. One worker, uvicorn inside.
 
 Needs requirements-gunicorn.lock beside requirements.lock. Where it listens: GPU_MONITOR_HOST and GPU_MONITOR_PORT, as
-without gunicorn, or `--bind unix:/run/gpumon/gunicorn.sock` (then GPU_MONITOR_TRUSTED_PROXIES takes `unix`).
+without gunicorn, or a Unix socket (docs/deployment.md).
 """
 
 import os
@@ -48,6 +48,9 @@ class Worker(UvicornWorker):
 
 wsgi_app = "gpumon_site.asgi:application"
 bind = f"{_host}:{_config.port}"
+# Of a Unix socket: whoever may open it is believed as the proxy (GPU_MONITOR_TRUSTED_PROXIES=unix), so not everybody may. A web
+# server of another user has to be in this one's group.
+umask = 0o007
 worker_class = Worker
 # One: the readings, the alerts and the last 15 minutes live in the process. A second would read the driver a second time
 # and send each message twice. One serves thousands of viewers.

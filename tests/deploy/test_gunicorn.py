@@ -75,6 +75,7 @@ def test_who_comes_through_the_unix_socket_is_believed_where_that_is_trusted(tmp
     server = Server(tmp_path, None, command, trusted_proxies="unix").start()
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n"
     try:
+        assert oct(path.stat().st_mode)[-3:] == "770", "others may pass for the proxy"
         with socket.socket(socket.AF_UNIX) as proxy, socket.create_connection(("127.0.0.1", server.port)) as other:
             proxy.connect(str(path))
             clients = []

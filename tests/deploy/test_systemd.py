@@ -177,7 +177,9 @@ def test_the_two_units_differ_in_the_server_alone(installed: Path) -> None:
     one, other = (
         [line for line in unit(installed, name).splitlines() if line and not line.startswith("#")] for name in UNITS
     )
-    assert {line.partition("=")[0] for line in set(one) ^ set(other)} == {"ExecStart", "NotifyAccess", "Conflicts"}
+    assert {line.partition("=")[0] for line in set(one) ^ set(other)} == {
+        *("ExecStart", "NotifyAccess", "Conflicts", "RuntimeDirectory")
+    }
 
 
 @pytest.fixture(params=UNITS)
