@@ -11,7 +11,7 @@ _FULL = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _MINUTES_A_DAY = 24 * 60
 _EXAMPLE = "for example Mon-Fri 22:00-07:00, or 22:00-06:00 for every day"
 _LONGEST_PIECE = 200
-"""Characters. All days in full with their times take 68; the search for times takes the square of it, an hour for a megabyte of digits."""
+"""Characters. All days in full with their times take 68. The search for times takes the square of it: an hour for a megabyte."""
 _SPAN = re.compile(r"(?P<days>.*?)\s*(?P<start>\d+:\d+)\s*[-–]\s*(?P<end>\d+:\d+)")
 _TIME = re.compile(r"(\d{1,2}):(\d\d)")
 
