@@ -308,7 +308,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: float | None = None
     acknowledged_by: str | None = None
     is_muted: bool = False
-    """Its rule sends nothing now."""
+    """Somebody muted its rule: it sends nothing now. In quiet hours it sends nothing either, and is not muted."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
