@@ -7,7 +7,8 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.contrib.auth import get_user_model
 
@@ -36,13 +37,16 @@ class SetupLink:
         with self._lock:
             return self._fits(token)
 
-    def use(self, token: str) -> bool:
-        """The same, after which it is good no longer: of two who come at once one is let in."""
+    @contextmanager
+    def used(self, token: str) -> Iterator[bool]:
+        """Whether it fits, for what is done with it: after that it is good no longer, unless that failed. Of two who come at
+        once the second waits, and is not let in.
+        """
         with self._lock:
             fits = self._fits(token)
+            yield fits
             if fits:
                 self._digest = None
-            return fits
 
     def close(self) -> None:
         """It is good no longer."""

@@ -72,10 +72,13 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
     if not link.fits(token):
         return render(request, "account/no_setup.html", status=404)
     form: UserCreationForm[User] = UserCreationForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and link.use(token):
+    if request.method == "POST" and form.is_valid():
         user: User = form.save(commit=False)
         user.is_staff = user.is_superuser = True
-        user.save()
-        log_in(request, user)
-        return redirect("dashboard")
+        with link.used(token) as fits:
+            if fits:
+                user.save()
+        if fits:
+            log_in(request, user)
+            return redirect("dashboard")
     return render(request, "account/setup.html", {"form": form})

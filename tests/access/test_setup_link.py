@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from gpumon_site.admin_layer import _checked
@@ -33,9 +35,28 @@ def test_a_link_works_once_and_the_next_one_replaces_it() -> None:
     first, second = link.open(), link.open()
     assert not link.fits(first)
     assert link.fits(second)
-    assert link.use(second)
-    assert not link.use(second)
+    for fits in (True, False):
+        with link.used(second) as found:
+            assert found is fits
     assert not link.fits(second)
+
+
+def test_of_two_who_come_at_once_one_is_let_in() -> None:
+    link = SetupLink()
+    token, let_in = link.open(), []
+    both = threading.Barrier(2)
+
+    def come() -> None:
+        both.wait(10)
+        with link.used(token) as fits:
+            let_in.append(fits)
+
+    comers = [threading.Thread(target=come) for _ in range(2)]
+    for comer in comers:
+        comer.start()
+    for comer in comers:
+        comer.join()
+    assert sorted(let_in) == [False, True]
 
 
 def test_a_link_is_good_for_a_day() -> None:
@@ -149,6 +170,22 @@ def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) 
     token = setup_link().open()
     assert b"too short" in fill(client, token, password1="short", password2="short").content
     assert b"match" in fill(client, token, password2="another one here").content
+    assert not User.objects.exists()
+    assert fill(client, token).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("static_root")
+def test_an_account_that_cannot_be_written_leaves_the_link_open(client: Client) -> None:
+    """On a full disk the link was used up without anybody made by it, and only a restart wrote another."""
+    client.raise_request_exception = False
+    token = setup_link().open()
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        try:
+            assert fill(client, token).status_code == 500
+        finally:
+            cursor.execute("PRAGMA query_only = OFF")
     assert not User.objects.exists()
     assert fill(client, token).status_code == 302
 
