@@ -91,5 +91,5 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
         )
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own way to say so
-    remember(request, Visitor(may_look=True, sees_details=True, is_known=True))
+    remember(request, Visitor(may_look=True, sees_details=True))
     return None

@@ -22,8 +22,6 @@ class Visitor(NamedTuple):
     may_look: bool
     sees_details: bool
     """Who runs what: users, command lines, containers; and of alerts the detail, the note and who acknowledged."""
-    is_known: bool = False
-    """Logged in, or with a token. Not asked for where that makes no difference to what is shown."""
 
 
 def access() -> Access:
@@ -66,12 +64,10 @@ async def recognise(request: HttpRequest) -> Visitor:
         user = await sync_to_async(user_named)(name)
         if user is not None:
             become(request, user)
-            return Visitor(may_look=True, sees_details=True, is_known=True)
+            return Visitor(may_look=True, sees_details=True)
     rule = access()
     has_to_log_in = rule.asks_login_of(address_of(request), was_forwarded=bool(scope.get(FORWARDED)))
     if not has_to_log_in and rule.shows_details:
         return Visitor(may_look=True, sees_details=True)
     is_known = (await request.auser()).is_authenticated
-    return Visitor(
-        may_look=is_known or not has_to_log_in, sees_details=is_known or rule.shows_details, is_known=is_known
-    )
+    return Visitor(may_look=is_known or not has_to_log_in, sees_details=is_known or rule.shows_details)
