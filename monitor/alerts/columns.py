@@ -205,9 +205,14 @@ def _threshold(tick: Tick, rule: Rule, _memory: Memory) -> Column:
 
 def _stale(tick: Tick, _rule: Rule, memory: Memory) -> Column:
     """A host that never showed a GPU has nothing that could fall silent."""
-    if tick.snapshot.sampled_at is not None and not tick.snapshot.stale:
+    snapshot = tick.snapshot
+    if snapshot.sampled_at is not None and not snapshot.stale:
         memory["has_had_data"] = True
-    return Column([HOST], [tick.silent_seconds if memory.get("has_had_data") else None])
+    if not memory.get("has_had_data"):
+        return Column([HOST], [None])
+    # A reading is called stale some seconds after it was due: those count too, where its age is known.
+    age = snapshot.age_seconds if snapshot.stale else None
+    return Column([HOST], [max(tick.silent_seconds, age or 0.0)])
 
 
 def _gpu_lost(tick: Tick, rule: Rule, _memory: Memory) -> Column:

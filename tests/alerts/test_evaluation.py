@@ -94,6 +94,14 @@ def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that
     assert len(seen.take(at(51, gpu(temperature_celsius=95)))) == 1
 
 
+def test_the_seconds_before_readings_were_called_stale_count_too() -> None:
+    """With 5 s of patience with the driver it was told 5 s late, and that it was 30 s."""
+    seen = evaluation(rule("stale", threshold=30.0))
+    seen.take(at(0, gpu()))
+    snapshots = [at(time, gpu(), sampled_at=0.0, age_seconds=float(time), stale=time > 5) for time in range(1, 31)]
+    assert [event.fired_at for snapshot in snapshots for event in seen.take(snapshot)] == [30]
+
+
 def test_a_host_that_never_had_a_gpu_is_not_called_silent() -> None:
     seen = evaluation(rule("stale", threshold=30.0))
     for time in range(0, 300, 10):
