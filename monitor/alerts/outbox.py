@@ -40,11 +40,15 @@ def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:
     return [] if is_silent(rule, now) else _channels_for(event, rule)
 
 
-def remind(event: AlertEvent, *, now: datetime) -> bool:
-    """Tell once more of an event that still fires, on the channels that were told and have nothing of it waiting."""
+def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
+    """Tell once more of an event that still fires, on the channels that were told, have nothing of it waiting and got
+    nothing of it for as long as `every`: a message may have waited for hours.
+    """
     under_way = ("waiting", "sending")
-    pending = Delivery.objects.filter(Q(status__in=under_way) | Q(part_of__status__in=under_way), events=event)
-    return _tell(event, "reminder", _told_channels(event).exclude(pk__in=pending.values("channel")), now=now)
+    is_pending = Q(status__in=under_way) | Q(part_of__status__in=under_way)
+    is_recent = Q(sent_at__gt=now - every, sent_at__lte=now)
+    heard = Delivery.objects.filter(is_pending | is_recent, events=event)
+    return _tell(event, "reminder", _told_channels(event).exclude(pk__in=heard.values("channel")), now=now)
 
 
 def rule_of(event: AlertEvent) -> AlertRule | None:

@@ -17,7 +17,9 @@ log = logging.getLogger(__name__)
 FIRST_BACK_OFF = timedelta(seconds=5)
 LONGEST_BACK_OFF = timedelta(minutes=15)
 GIVEN_UP_AFTER = timedelta(hours=24)
-"""After the first attempt."""
+"""After the first attempt, and not before the next."""
+GIVEN_UP_ATTEMPTS = 20
+"""Some hours of trying: a machine that was off for a day, or whose clock jumped by one, has not tried for a day."""
 COMBINED_AFTER = timedelta(hours=1)
 """What had to wait longer than that, for whatever reason, is told in one message."""
 _HOUR = timedelta(hours=1)
@@ -82,7 +84,8 @@ def settle(delivery: Delivery, error: str | None, *, now: datetime) -> None:
             Delivery.objects.filter(part_of=delivery.pk).update(sent_at=now)
             Channel.objects.filter(id=delivery.channel_id).update(last_sent_at=now, last_error="", last_error_at=None)
             return
-        is_over = delivery.kind == "test" or now - (delivery.first_attempt_at or now) >= GIVEN_UP_AFTER
+        is_long_ago = now - (delivery.first_attempt_at or now) >= GIVEN_UP_AFTER
+        is_over = delivery.kind == "test" or (is_long_ago and delivery.attempts >= GIVEN_UP_ATTEMPTS)
         Delivery.objects.filter(id=delivery.pk).update(
             status="failed" if is_over else "waiting", due_at=now + back_off(delivery.attempts), last_error=error
         )

@@ -48,11 +48,12 @@ def _remind(now: datetime) -> None:
     reminded = AlertEvent.objects.filter(
         state="firing", acknowledged_at=None, told_at__isnull=False, rule__remind_every_minutes__gt=0
     )
-    every = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
-    for event_id, told_at, minutes in every.values_list("id", "told_at", "minutes"):
-        if told_at is None or told_at + timedelta(minutes=minutes) > now:
+    due = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
+    for event_id, told_at, minutes in due.values_list("id", "told_at", "minutes"):
+        every = timedelta(minutes=minutes)
+        if told_at is None or told_at + every > now:
             continue
         with transaction.atomic():
             event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
             if event is not None and not outbox.is_silent(outbox.rule_of(event), now):
-                outbox.remind(event, now=now)
+                outbox.remind(event, every=every, now=now)

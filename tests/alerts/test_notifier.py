@@ -162,15 +162,33 @@ def test_a_message_is_given_up_after_a_day_and_the_log_says_so(
     clock.pass_by(seconds=GROUP_SECONDS)
     begin()
     wait_for(lambda: Delivery.objects.filter(attempts=1, status="waiting").exists(), "the first attempt")
+    Delivery.objects.filter(attempts=1).update(attempts=queue.GIVEN_UP_ATTEMPTS - 1)
     clock.pass_by(hours=24)
     wait_for(has("sent"), "what waited behind to be sent")
     assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [
         "failed", "combined", "combined", "sent"
     ]  # fmt: skip
     assert summaries(receiver)[-1] == ["GPU 1 is lost", "GPU 2 is lost"]
-    assert "to channel ops is given up after 2 attempts: The server answered 500" in caplog.text
+    assert "to channel ops is given up after 20 attempts: The server answered 500" in caplog.text
     channel.refresh_from_db()
     assert "S3CRET" not in caplog.text + channel.last_error
+
+
+def test_a_message_is_not_given_up_for_the_days_that_the_machine_was_off(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    """Its network may not be there yet when the machine begins again."""
+    receiver.answer = lambda number: 200 if number == 3 else 500
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    for attempt, pause in ((1, {"days": 3}), (2, {"seconds": 10})):
+        wait_for(
+            lambda attempt=attempt: Delivery.objects.filter(status="waiting", attempts=attempt).exists(), "an attempt"
+        )
+        clock.pass_by(**pause)
+    wait_for(has("sent"), "the third attempt")
 
 
 def test_a_server_that_hangs_is_tried_again(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:

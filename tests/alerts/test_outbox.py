@@ -301,6 +301,18 @@ def test_nobody_is_reminded_of_what_has_not_even_been_sent() -> None:
     assert len(told()) == 1
 
 
+def test_a_reminder_counts_from_when_the_message_before_arrived() -> None:
+    """The channel did not answer for five hours: nobody is reminded at once of what they have just been told."""
+    a_channel(name="a")
+    clock = Clock()
+    fire(a_rule(remind_every_minutes=30))
+    Delivery.objects.update(status="sent", sent_at=clock.pass_by(hours=5))
+    review(now=clock.pass_by(minutes=29))
+    assert len(told()) == 1
+    review(now=clock.pass_by(minutes=1))
+    assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER]
+
+
 def test_reminders_of_one_rule_share_a_message() -> None:
     a_channel(name="a")
     rule = a_rule(remind_every_minutes=10)
