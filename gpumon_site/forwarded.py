@@ -55,11 +55,13 @@ class TrustedProxies:
         claims: dict[bytes, list[str]] = {}
         headers = []
         for name, value in scope["headers"]:
-            plain = name.lower().replace(b"_", b"-")
-            if plain in _CLAIMS or plain.startswith(b"x-forwarded-"):
-                claims.setdefault(bytes(plain), []).extend(value.decode("latin-1").split(","))
-            else:
+            lower = bytes(name.lower())
+            plain = lower.replace(b"_", b"-")
+            if plain not in _CLAIMS and not plain.startswith(b"x-forwarded-"):
                 headers.append((name, value))
+            elif plain == lower:
+                # With underscores it is thrown away alone: a proxy that knows the right spelling may hand on a client's other.
+                claims.setdefault(lower, []).extend(value.decode("latin-1").split(","))
         is_proxy = self._is_trusted(scope)
         told = {**scope, "headers": headers, PROXY: is_proxy}
         if is_proxy:

@@ -54,6 +54,22 @@ ALL: Headers = [
 ]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_client_cannot_slip_a_spelling_of_its_own_past_the_proxy(order: int) -> None:
+    """A proxy that replaces X-Forwarded-For may hand on X_Forwarded_For, behind its own where it sorts headers by name."""
+    given: Headers = [
+        (b"x-forwarded-for", b"192.0.2.1"),
+        (b"x_forwarded_for", b"127.0.0.1"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded_proto", b"http"),
+        (b"x-forwarded-host", b"gpu.example.com"),
+        (b"X_Forwarded_Host", b"evil.example"),
+    ]
+    scope = behind(given[::order])
+    assert (scope["client"][0], scope["scheme"], host(scope)) == ("192.0.2.1", "https", [b"gpu.example.com"])
+    assert behind(given[1::2])["client"] == ("127.0.0.1", 4711)
+
+
 @pytest.mark.parametrize(("kind", "scheme"), [("http", "https"), ("websocket", "wss")])
 def test_a_trusted_proxy_sets_client_scheme_and_host(kind: str, scheme: str) -> None:
     scope = behind(ALL[:4], kind=kind)
