@@ -7,7 +7,10 @@ from collections import Counter
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot
 
-NOTHING = "no GPU found, so only the host is shown; why, and what to do: .venv/bin/python manage.py doctor"
+NOTHING = (
+    "no GPU found, so only the host is shown; why, and what to do: .venv/bin/python manage.py doctor "
+    "(installed: gpumon doctor)"
+)
 
 
 def found(snapshot: Snapshot | None) -> str | None:
