@@ -183,8 +183,9 @@ class Tick:
 
 
 def process_key(gpu: Gpu, process: GpuProcess) -> str:
-    """A process on a GPU. PIDs are used again: the time of its start tells two apart."""
-    started = "" if process.started_at is None else f"/{process.started_at:.0f}"
+    """A process on a GPU. PIDs are used again: the time of its start tells two apart. Of a dead one it is known only for a while."""
+    is_told_apart = process.started_at is not None and process.status != "gone"
+    started = f"/{process.started_at:.0f}" if is_told_apart else ""
     instance = "" if process.mig_instance is None else f"/mig{process.mig_instance}"
     return f"{gpu.uuid}/{process.pid}{instance}{started}"
 

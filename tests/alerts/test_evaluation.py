@@ -210,6 +210,13 @@ def test_a_dead_process_that_holds_memory_is_told() -> None:
     assert event.summary == "GPU 0: PID 7 has ended and still holds 1.0\u2009GiB"
 
 
+def test_a_dead_process_is_the_same_one_before_and_after_its_parent_took_note() -> None:
+    """A zombie's start is known and later it is not: the alert ended and came again."""
+    seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
+    assert len(seen.take(at(0, gpu(processes=(process(7, status="gone", started_at=5.0),))))) == 1
+    assert seen.take(at(1, gpu(processes=(process(7, status="gone", started_at=None),)))) == []
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "words"),
     [
