@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -25,6 +25,7 @@ PAGE_SIZE = 50
 OF_A_GPU = 5
 """So many of the last alerts stand on a GPU's page."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_DAY = timedelta(days=1)
 _CHART_SPAN = timedelta(minutes=15)
 _STATES = ("firing", "resolved")
 _YES_OR_NO = ("yes", "no")
@@ -79,9 +80,10 @@ class Wanted(NamedTuple):
 
 def _day_of(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day < date.max else None  # the last one of all ends beyond what can be told
 
 
 def _cursor_of(text: str) -> tuple[datetime, UUID] | None:
@@ -141,6 +143,9 @@ class Choice(NamedTuple):
 class History(NamedTuple):
     """One page of it."""
 
+    is_behind: bool
+    """What opened or ended last is not written yet: the database is locked, or was about to be asked."""
+
     days: list[Day]
     older: str
     """The query of the next page; empty on the last."""
@@ -149,16 +154,21 @@ class History(NamedTuple):
     gpus: list[Choice]
 
 
-def history(wanted: Wanted, *, has_details: bool) -> History | None:
-    """The page that is asked for. None where the database does not answer, which is logged."""
+def history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History | None:
+    """The page that is asked for. None where the database does not answer, which is logged.
+
+    `open_now`: the ids of the alerts that are open, as the engine has it before it is written.
+    """
     try:
-        return _history(wanted, has_details=has_details)
+        return _history(wanted, has_details=has_details, open_now=open_now)
     except DatabaseError as error:
         log.warning("the history of alerts cannot be read now: %s", error)
         return None
 
 
-def _history(wanted: Wanted, *, has_details: bool) -> History:
+def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History:
+    firing = AlertEvent.objects.filter(state="firing").values_list("id", flat=True)
+    is_behind = {str(id_) for id_ in firing} != set(open_now)  # asked first: what is written meanwhile is shown
     events = AlertEvent.objects.select_related("acknowledged_by")
     found = _filtered(events, wanted, has_details=has_details)
     page = found
@@ -174,12 +184,20 @@ def _history(wanted: Wanted, *, has_details: bool) -> History:
     counts: dict[date, int] = {}
     if days:
         since = datetime.combine(days[-1][0], datetime.min.time(), UTC)
-        until = datetime.combine(days[0][0], datetime.min.time(), UTC) + timedelta(days=1)
+        until = datetime.combine(days[0][0], datetime.min.time(), UTC) + _DAY
         of_days = found.filter(fired_at__gte=since, fired_at__lt=until).order_by()
         by_day = of_days.annotate(day=TruncDate("fired_at", tzinfo=UTC)).values_list("day").annotate(Count("id"))
-        counts = dict(by_day)
+        counts = dict(by_day)  # less than what is shown, where one ended since that was asked for
     return History(
-        [Day(day, counts[day], [PastAlert(event, has_details=has_details) for event in group]) for day, group in days],
+        is_behind,
+        [
+            Day(
+                day,
+                max(counts.get(day, 0), len(group)),
+                [PastAlert(event, has_details=has_details) for event in group],
+            )
+            for day, group in days
+        ],
         older,
         list(AlertEvent.objects.order_by("rule_name").values_list("rule_name", flat=True).distinct()),
         _gpus(),
@@ -202,7 +220,7 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool
         events = events.filter(acknowledged_at__isnull=wanted.acknowledged == "no")
     if wanted.day is not None:
         start = datetime.combine(wanted.day, datetime.min.time(), UTC)
-        events = events.filter(fired_at__gte=start, fired_at__lt=start + timedelta(days=1))
+        events = events.filter(fired_at__gte=start, fired_at__lt=start + _DAY)
     for word in wanted.q.split():
         told = Q(summary__icontains=word) | Q(rule_name__icontains=word)
         if has_details:  # else a search would tell what is in them

@@ -37,10 +37,11 @@ async def alerts(request: HttpRequest) -> HttpResponse:
     """All alerts: the open ones live, and the page of the history that the address asks for."""
     snapshot = await first_seen(request)
     wanted = Wanted.of(request.GET)
+    has_details, open_now = visitor_of(request).sees_details, [alert.id for alert in snapshot.alerts]
     context = {
         "page": AlertsPage(snapshot),
         "wanted": wanted,
-        "history": await sync_to_async(history)(wanted, has_details=visitor_of(request).sees_details),
+        "history": await sync_to_async(history)(wanted, has_details=has_details, open_now=open_now),
         "severities": WORST_FIRST,
         **await frame(request, VIEW.name),
     }
@@ -76,7 +77,8 @@ async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
     Refused are: nobody logged in (the login page, 401), no permission (403), an unknown event (404), one that is
     acknowledged (409), a note that is too long (400), a database that does not answer (503).
     """
-    note = request.POST.get("note", "").strip()
+    # Forms send a line's end as two characters, and count it as one towards their limit (HTML, "constructing the entry list").
+    note = request.POST.get("note", "").replace("\r\n", "\n").strip()
     try:
         user = await request.auser()
         if not user.is_authenticated:

@@ -1,5 +1,5 @@
 // The page of alerts: the two switches for being told of new ones, and the history drawn anew when the open ones change.
-// Hears clicks on [data-tell] and gpumon:replaced from #open-alerts; sends gpumon:replaced from [data-history].
+// Hears clicks on [data-tell] and gpumon:replaced from #open-alerts; sends nothing.
 
 import { sound, want, wanted } from "./alerts.js";
 
@@ -37,15 +37,27 @@ async function switchOver(button) {
   show();
 }
 
+// What is open is told before it is written: until the history has it too, it is looked at again.
+const section = document.querySelector("[data-history]");
+const AGAIN_MS = 2000;
+let timer;
+let turn = 0;
+
+const isHeld = () => section.contains(document.activeElement); // not under somebody's hands
+
+async function historyNow() {
+  const answer = await fetch(location.href);
+  return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-history]");
+}
+
 async function drawHistoryAnew() {
-  const section = document.querySelector("[data-history]");
-  const answer = await fetch(location.href).catch(() => null); // no server: the badge says so
-  if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector("[data-history]");
-  if (!fresh || section.contains(document.activeElement)) return; // not under somebody's hands
-  section.replaceChildren(...fresh.childNodes);
-  section.dispatchEvent(new CustomEvent("gpumon:replaced", { bubbles: true }));
+  clearTimeout(timer);
+  const mine = (turn += 1);
+  const fresh = isHeld() ? null : await historyNow().catch(() => null); // no server: the badge says so
+  if (mine !== turn) return;
+  const isNew = fresh && !isHeld();
+  if (isNew) section.replaceChildren(...fresh.childNodes);
+  if (!isNew || "isBehind" in fresh.dataset) timer = setTimeout(drawHistoryAnew, AGAIN_MS);
 }
 
 document.addEventListener("click", (event) => {
@@ -53,4 +65,5 @@ document.addEventListener("click", (event) => {
   if (button) switchOver(button);
 });
 document.getElementById("open-alerts").addEventListener("gpumon:replaced", drawHistoryAnew);
+if ("isBehind" in section.dataset) timer = setTimeout(drawHistoryAnew, AGAIN_MS);
 show();

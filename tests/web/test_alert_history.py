@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models.query import QuerySet
 
+from monitor.models import AlertEvent
 from monitor.web import alert_history
 from monitor.web.alert_history import PAGE_SIZE, History, Wanted, history, history_of_gpu
 from tests.web.alert_rows import NOON, event
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 def asked(**query: str) -> History:
-    found = history(Wanted.of(query), has_details=True)
+    found = history(Wanted.of(query), has_details=True, open_now=())
     assert found is not None
     return found
 
@@ -55,6 +57,8 @@ def test_it_is_given_by_day_the_last_to_fire_first_with_counts() -> None:
         ({"q": "ana holds"}, ["full"]),
         ({"q": "ana hot"}, []),
         ({"severity": "terrible", "state": "odd", "acknowledged": "?", "day": "soon"}, ["full", "hot", "stale"]),
+        ({"day": "0001-01-01"}, []),
+        ({"day": "9999-12-31"}, ["full", "hot", "stale"]),
     ],
 )
 def test_it_is_filtered_as_the_address_says(query: dict[str, str], expected: list[str]) -> None:
@@ -95,10 +99,35 @@ def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of
     assert sorted(map(int, seen)) == list(range(2 * PAGE_SIZE + 5))
 
 
+def test_it_says_that_what_opened_or_ended_last_is_not_written_yet() -> None:
+    firing, over = str(event(1, state="firing").id), str(event(2).id)
+
+    def is_behind(*open_now: str) -> bool:
+        found = history(Wanted(), has_details=True, open_now=open_now)
+        assert found is not None
+        return found.is_behind
+
+    assert not is_behind(firing)
+    assert is_behind()
+    assert is_behind(firing, over)
+
+
+def test_one_that_ends_while_the_page_is_read_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    event(1, state="firing")
+
+    def end(*given: Any) -> Any:
+        AlertEvent.objects.update(state="resolved")
+        return groupby(*given)
+
+    monkeypatch.setattr(alert_history, "groupby", end)
+    (day,) = asked(state="firing").days
+    assert (day.total, len(day.alerts)) == (1, 1)
+
+
 @pytest.mark.parametrize("before", ["", "x", "1", "9" * 30, "-9999999999999999_", "1_'; --", "1_%00"])
 def test_a_page_that_makes_no_sense_is_one_all_the_same(before: str) -> None:
     event(1)
-    assert history(Wanted.of({"before": before}), has_details=True) is not None
+    assert history(Wanted.of({"before": before}), has_details=True, open_now=()) is not None
 
 
 def test_a_row_tells_its_values_how_long_and_who_acknowledged() -> None:
@@ -139,6 +168,6 @@ def test_a_database_that_does_not_answer_gives_no_history_and_says_why_in_the_lo
 
     monkeypatch.setattr(QuerySet, "__iter__", locked)
     monkeypatch.setattr(QuerySet, "_fetch_all", locked)
-    assert history(Wanted.of({}), has_details=True) is None
+    assert history(Wanted.of({}), has_details=True, open_now=()) is None
     assert async_to_sync(history_of_gpu)("GPU-5", has_details=True) is None
     assert caplog.text.count("database is locked") == 2
