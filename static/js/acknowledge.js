@@ -13,15 +13,17 @@ async function send() {
   } catch {
     return "The server does not answer. Try again in a moment.";
   }
-  if (answer.ok) return "";
+  // A page is no answer, whatever its status: a login that ended leads to one.
   const isJson = answer.headers.get("Content-Type") === "application/json";
-  return isJson ? (await answer.json()).error : `The server refuses (${answer.status}): load the page anew and try again.`;
+  if (!isJson) return `The server did not take it (${answer.status}): load the page anew and try again.`;
+  return answer.ok ? "" : (await answer.json()).error;
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.('button[form="acknowledge"]');
   if (!button) return;
   event.preventDefault();
+  if (form.action !== button.formAction) note.value = ""; // what was written of another alert
   form.action = button.formAction;
   dialog.querySelector("[data-acknowledge-summary]").textContent = button.dataset.summary;
   problem.hidden = true;

@@ -50,12 +50,9 @@ function notify(alert) {
 }
 
 async function look() {
-  let alerts;
-  try {
-    ({ alerts } = await (await fetch(new URL("api/alerts", link.href))).json());
-  } catch {
-    return; // no server: the badge says so, and the next look comes
-  }
+  const answer = await fetch(new URL("api/alerts", link.href)).catch(() => null);
+  if (!answer?.ok) return; // no server, or no login any more: the badge says so, and the next look comes
+  const { alerts } = await answer.json();
   const loud = alerts.filter((alert) => alert.acknowledged_at === null && !alert.is_muted);
   const fresh = known ? loud.filter(({ id }) => !known.has(id)) : [];
   known = new Set([...(known ?? []), ...alerts.map(({ id }) => id)]);
