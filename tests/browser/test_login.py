@@ -46,6 +46,17 @@ def test_a_person_is_led_to_the_login_and_back_and_logs_out(site: Server, open_p
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
 
 
+def test_somebody_who_is_logged_in_is_told_so_on_the_page_that_takes_passwords(
+    site: Server, open_page: OpenPage
+) -> None:
+    """It said of them that they may not open a page that nobody had asked for."""
+    page = open_page(f"{site.url}/login")
+    log_in(page, "viewer")
+    expect(page.get_by_role("link", name="Logged in as viewer")).to_be_visible()
+    page.goto(f"{site.url}/login")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("^You are logged in as viewer. If a page"))
+
+
 def test_a_wrong_password_is_told_in_words_and_too_many_have_to_wait(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/login", expecting=[REFUSED])
     for _ in range(5):
