@@ -100,7 +100,7 @@ def _since(text: str | None) -> datetime | None:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST):
         raise ValueError(f"limit is {text!r}; it may be 1 to {MOST}")
     return int(text)
 

@@ -31,6 +31,7 @@ def test_the_past_is_asked_for_by_state_time_and_number() -> None:
         ({"state": "all", "since": "1e300"}, "since is '1e300'"),
         ({"state": "all", "limit": "0"}, "limit is '0'; it may be 1 to 1000"),
         ({"state": "all", "limit": "1001"}, "limit is '1001'"),
+        ({"state": "all", "limit": "0000010009999"}, "limit is '0000010009999'"),
         ({"state": "all", "limit": "٣"}, "limit is '٣'"),
         ({"limit": "5"}, "limit is about what has been: add state=resolved or state=all"),
         ({"stat": "all"}, "there is no parameter 'stat'; there are state, since and limit"),
