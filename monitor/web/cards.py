@@ -86,14 +86,15 @@ class Chip(NamedTuple):
 
 
 def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
-    """The name of the rule that fires, and how many more do."""
+    """The name of the rule that fires, and in a chip of its own, that a long name leaves its place, how many more do."""
     if not alerts:
         return ()
     worst, *others = alerts
     quiet = "" if worst.acknowledged_at is None else f" · acknowledged by {worst.acknowledged_by or 'somebody'}"
-    more = f" +{len(others)}" if others else ""
-    also = f" · also {', '.join(alert.rule for alert in others)}" if others else ""
-    return (Chip(f"{worst.rule}{more}", worst.severity, f"{worst.rule}: {worst.summary}{quiet}{also}"),)
+    rule = Chip(worst.rule, worst.severity, f"{worst.rule}: {worst.summary}{quiet}")
+    if not others:
+        return (rule,)
+    return rule, Chip(f"+{len(others)}", others[0].severity, f"Also {', '.join(alert.rule for alert in others)}")
 
 
 def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool = False) -> tuple[Chip, ...]:
