@@ -69,6 +69,17 @@ def test_no_page_scrolls_sideways_at_200_percent(demo: Server, open_page: OpenPa
     assert page.evaluate(FITS)
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_header_lies_over_nothing_that_an_address_leads_to(demo: Server, open_page: OpenPage, width: int) -> None:
+    page = opened(demo, open_page, "cards", "#processes", viewport={"width": width, "height": 500})
+    until(page, "scrollY > 0")
+    title = page.get_by_role("heading", name="Processes").bounding_box()
+    header = page.get_by_role("banner").bounding_box()
+    assert title is not None
+    assert header is not None
+    assert title["y"] >= header["y"] + header["height"]
+
+
 def test_the_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: OpenPage) -> None:
     page = opened(demo, open_page, "cards", viewport={"width": 390, "height": 800})
     assert page.evaluate(FITS)
