@@ -1,0 +1,135 @@
+"""Alerts appear on open pages and leave with their cause, told of by banner, count, title, icon, outline and charts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.alerts.conftest import heat, live
+from tests.browser.conftest import OpenPage, until
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("path", ["/", "/?layout=tiles"])
+def test_an_alert_appears_on_an_open_page_and_leaves_with_its_cause(
+    calm: Server, driver: FakeDriver, open_page: OpenPage, path: str
+) -> None:
+    page = live(open_page(calm.url + path))
+    page.evaluate("window.marker = 'the same page'")
+    banner = page.get_by_role("region", name="Alert")
+    link = page.get_by_role("link", name="Alerts")
+    expect(banner).to_be_hidden()
+    expect(page.locator("#alerts-count")).to_be_hidden()
+    heat(driver, 1)
+    expect(banner).to_contain_text(re.compile(r"GPU 1.*85\s°C.*for \d+\ss.*rule “Hot”"))
+    expect(page.get_by_role("alert").filter(has_text="GPU 1")).to_be_visible()
+    expect(link).to_have_accessible_name("Alerts, 1 critical")
+    expect(page.locator("#alerts-count")).to_have_text("1")
+    expect(page).to_have_title(re.compile(r"^GPU 1 hot · "))
+    expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("critical"))
+    outlined = page.locator("[data-gpu-link='1']").locator("xpath=ancestor-or-self::*[@data-level][1]")
+    expect(outlined).to_have_attribute("data-level", "critical")
+    expect(outlined.locator(".chip", has_text="Hot")).to_be_visible()
+    heat(driver, 0)
+    expect(banner).to_contain_text("and 1 more")
+    driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50})
+    expect(banner).to_be_hidden()
+    expect(page.locator("#alerts-count")).to_be_hidden()
+    expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("ok"))
+    expect(outlined).to_have_attribute("data-level", "")
+    assert page.evaluate("window.marker") == "the same page"
+
+
+def test_it_is_read_out_once_while_its_time_goes_on(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+    page = live(open_page(calm.url))
+    page.evaluate("""
+        window.readOut = 0;
+        new MutationObserver((changes) => {
+          for (const { target, addedNodes } of changes) {
+            const element = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+            const isAlert = (node) => node.querySelector?.("[role=alert]") || node.matches?.("[role=alert]");
+            if (element?.closest("[role=alert]") || [...addedNodes].some(isAlert)) readOut += 1;
+          }
+        }).observe(document.getElementById("banner"), { childList: true, subtree: true, characterData: true });
+    """)
+    heat(driver, 1)
+    expect(page.locator("#banner-for")).to_have_text(re.compile(r"^[2-9]\ss$"))
+    heat(driver, 0, 1)
+    expect(page.locator("#banner-more")).to_have_text("and 1 more")
+    assert page.evaluate("readOut") == 1
+
+
+def test_a_warning_gives_the_icon_and_the_outline_of_a_warning(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(calm.url))
+    driver.set({"gpu.1.memory_used_mib": 80_000})
+    expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("warning"))
+    expect(page).to_have_title(re.compile(r"^GPU 1: Memory nearly full · "))
+    card = page.get_by_role("article").nth(1)
+    expect(card).to_have_attribute("data-level", "warning")
+    expect(card.locator(".chip", has_text="Memory nearly full")).to_be_visible()
+
+
+def test_a_gpus_page_lists_its_own_alerts_and_shades_their_time(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    uuids = [gpu["uuid"] for gpu in calm.json("/api/snapshot")["gpus"]]
+    page = live(open_page(f"{calm.url}/gpu/{uuids[1]}"))
+    expect(page.get_by_text("No alert is open for this GPU.")).to_be_visible()
+    until(page, "plots.length > 0")
+    heat(driver, 0, 1)
+    rows = page.locator("#open-alerts article")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("GPU 1")
+    periods = page.evaluate("JSON.parse(document.getElementById('charts').dataset.alertsOpen)")
+    assert [severity for _, _, severity in periods] == ["critical"]
+    driver.set({"gpu.1.temperature": 50})
+    expect(page.get_by_text("No alert is open for this GPU.")).to_be_visible()
+    page.reload()
+    live(page)
+    expect(page.get_by_role("heading", name="The last that are over")).to_be_visible()
+    fired = re.compile(r"fired on \d+ \w{3} \d{4} at \d\d:\d\d:\d\d UTC")
+    expect(page.get_by_role("region", name="Alerts").get_by_role("article").first).to_contain_text(fired)
+    assert page.locator("[data-alerts-past]").count() == 1
+
+
+def test_the_time_of_an_alert_is_coloured_in_the_chart(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+    uuid = calm.json("/api/snapshot")["gpus"][1]["uuid"]
+    page = live(open_page(f"{calm.url}/gpu/{uuid}"))
+    page.get_by_role("button", name="1 min").click()
+    heat(driver, 1)
+    # At the right edge of the PCIe chart, above its line: nothing but the shade.
+    reddish = """(() => {
+        const plot = plots.find(({ ctx }) => ctx);
+        if (!plot) return false;
+        const { left, top, width } = plot.bbox;
+        const [red, , blue, alpha] = plot.ctx.getImageData(left + width - 3, top + 3, 1, 1).data;
+        return alpha > 0 && red > blue;
+    })()"""
+    until(page, reddish)
+
+
+def test_what_ended_while_a_page_was_away_is_gone_when_it_is_back(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(calm.url))
+    heat(driver, 1)
+    banner = page.get_by_role("region", name="Alert")
+    expect(banner).to_be_visible()
+    page.keyboard.press("Space")
+    expect(page.locator("[data-connection]")).to_have_text(re.compile("^Paused"))
+    driver.set({"gpu.1.temperature": 50})
+    wait_for(lambda: not calm.json("/api/alerts")["alerts"], "the alert to end")
+    expect(banner).to_be_visible()
+    page.keyboard.press("Space")
+    live(page)
+    expect(banner).to_be_hidden()
+    expect(page.locator("#alerts-count")).to_be_hidden()
+    expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("ok"))
+    expect(page.get_by_role("article").nth(1)).to_have_attribute("data-level", "")

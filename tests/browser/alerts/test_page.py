@@ -1,0 +1,127 @@
+"""The page of alerts: the open ones come and go, the history follows and is filtered; and for everybody."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.alerts.conftest import as_operator, heat, live, opened
+from tests.browser.axe import serious
+from tests.browser.conftest import OpenPage
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(calm.url))
+    page.keyboard.press("a")
+    expect(page).to_have_url(f"{calm.url}/alerts")
+    live(page)
+    expect(page.get_by_text("No alert is open.")).to_be_visible()
+    heat(driver, 0, 1)
+    rows = page.locator("#open-alerts article")
+    expect(rows).to_have_count(2)
+    expect(page.locator("#open-count")).to_have_text("2 critical")
+    # The history below follows, without a reload.
+    expect(page.locator("[data-history] article").filter(has_text="still firing").first).to_be_visible()
+    driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50})
+    expect(rows).to_have_count(0)
+    expect(page.locator("[data-history] article").first).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d.* after"))
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(f"{calm.url}/")
+
+
+def test_the_history_is_filtered_without_javascript_and_the_address_keeps_it(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    heat(driver, 1)
+    opened(calm)
+    page = open_page(f"{calm.url}/alerts", java_script_enabled=False)
+    history = page.locator("#history")
+    history.get_by_label("Severity").select_option("critical")
+    history.get_by_label("Words").fill("temperature")
+    history.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile(r"severity=critical.*q=temperature"))
+    expect(history.get_by_label("Words")).to_have_value("temperature")
+    expect(history.get_by_role("heading", level=3).first).to_contain_text(re.compile(r"\d{4} \d+ alerts?"))
+    history.get_by_label("Words").fill("no such word")
+    history.get_by_role("button", name="Filter").click()
+    expect(history).to_contain_text("No alert fits this filter.")
+    history.get_by_role("link", name="Show all").click()
+    expect(history.locator("article").first).to_be_visible()
+    history.locator("article").first.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="The rule as it was then")).to_be_visible()
+
+
+def test_the_history_gives_its_times_by_utc_as_it_says_wherever_one_reads_it(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    """They stood in the reader's own time zone, below days by UTC."""
+    heat(driver, 1)
+    opened(calm)
+    row = open_page(f"{calm.url}/alerts", java_script_enabled=False).locator("[data-history] article").first
+    page = live(open_page(f"{calm.url}/alerts", timezone_id="Asia/Tokyo"))
+    fired = re.search(r"fired \d\d:\d\d:\d\d UTC", row.inner_text())
+    assert fired is not None
+    expect(page.locator("[data-history] article").first).to_contain_text(fired[0])
+    expect(page.locator("#open-alerts time")).not_to_contain_text("UTC")  # that of an open one is the reader's
+
+
+def test_the_history_follows_a_locked_database_as_soon_as_it_answers(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    """It said still firing of what was over, until something else happened."""
+    heat(driver, 1)
+    opened(calm)
+    page = live(open_page(f"{calm.url}/alerts"))
+    last = page.locator("[data-history] article").first
+    expect(last).to_contain_text("still firing")
+    locking = sqlite3.connect(calm.data_dir / "gpumon.sqlite3", isolation_level=None, timeout=20)
+    try:
+        locking.execute("BEGIN IMMEDIATE")
+        driver.set({"gpu.1.temperature": 50})
+        expect(page.locator("#open-alerts article")).to_have_count(0)
+        expect(page.locator("[data-history]")).to_contain_text("is being written down")
+        locking.execute("ROLLBACK")
+    finally:
+        locking.close()
+    expect(last).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d UTC after"))
+    expect(page.locator("[data-history]")).not_to_contain_text("is being written down")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("width", [390, 1440, 2560])
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+    calm: Server, driver: FakeDriver, open_page: OpenPage, theme: str, width: int
+) -> None:
+    heat(driver, 0, 1)
+    alert = opened(calm)
+    uuid = calm.json("/api/snapshot")["gpus"][1]["uuid"]
+    page = as_operator(
+        open_page("about:blank", color_scheme=theme, viewport={"width": width, "height": 900}), calm.url, "/alerts"
+    )
+    for path in ("/alerts", "/", "/?layout=tiles", f"/gpu/{uuid}", f"/alerts/{alert}"):
+        page.goto(calm.url + path)
+        expect(page.get_by_role("button", name="Acknowledge").first).to_be_visible()
+        assert serious(page) == [], path
+        assert page.evaluate(FITS), path
+    page.goto(calm.url)
+    page.get_by_role("button", name="Acknowledge").first.click()
+    assert serious(page) == []
+    assert page.evaluate(FITS)
+
+
+def test_printed_there_is_no_button(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+    page = live(as_operator(open_page("about:blank"), calm.url, "/alerts"))
+    heat(driver, 1)
+    expect(page.locator("#open-alerts article")).to_have_count(1)
+    page.emulate_media(media="print")
+    assert page.get_by_role("main").get_by_role("button").count() == 0

@@ -1,0 +1,113 @@
+"""Notifications of the browser and sound: to those who switched them on, once for each new alert."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.alerts.conftest import heat, live, opened
+from tests.browser.conftest import OpenPage, until
+from tests.fakes.fake_driver import FakeDriver
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# Tells what notifications and sounds the page asks for.
+STUBS = """
+window.told = [];
+window.tones = 0;
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = window.answer ?? "granted"); }
+  constructor(title, options) { told.push({ title, ...options }); }
+};
+window.AudioContext = class {
+  currentTime = 0;
+  destination = {};
+  async resume() {}
+  createOscillator() { return { frequency: {}, connect: (next) => next, start: () => { tones += 1; }, stop() {} }; }
+  createGain() {
+    const gain = { setValueAtTime() {}, exponentialRampToValueAtTime() {} };
+    return { gain, connect: (next) => next };
+  }
+};
+"""
+
+
+def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    heat(driver, 0)
+    opened(calm)
+    page = live(open_page(f"{calm.url}/alerts", init=STUBS))
+    page.get_by_role("button", name="Notifications: off").click()
+    page.get_by_role("button", name="Sound: off").click()
+    expect(page.get_by_role("button", name="Notifications: on")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Sound: on")).to_have_attribute("aria-pressed", "true")
+    with page.expect_response(re.compile("/api/alerts")):  # what is open at load is known from then on
+        page.goto(calm.url)
+    live(page)
+    page.evaluate("Notification.permission = 'granted'")
+    heat(driver, 0, 1)
+    until(page, "told.length > 0")
+    driver.set({"gpu.0.temperature": 50})
+    expect(page.get_by_role("region", name="Alert")).to_contain_text("GPU 1")
+    expect(page.locator("#banner-more")).to_have_text("see all")
+    (told,) = page.evaluate("told")
+    assert "GPU 1" in told["title"]
+    assert told["tag"] == calm.json("/api/alerts")["alerts"][0]["id"]
+    assert page.evaluate("tones") == 2
+
+
+def test_a_hidden_tab_which_has_no_socket_tells_all_the_same(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(f"{calm.url}/alerts", init=STUBS))
+    page.get_by_role("button", name="Notifications: off").click()
+    expect(page.get_by_role("button", name="Notifications: on")).to_be_visible()
+    page.clock.install()
+    with page.expect_response(re.compile("/api/alerts")):
+        page.reload()
+    live(page)
+    page.evaluate("Notification.permission = 'granted'")
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { get: () => true }); document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    heat(driver, 1)
+    alert = opened(calm)
+    page.clock.fast_forward(16_000)
+    until(page, "told.length > 0")
+    assert [each["tag"] for each in page.evaluate("told")] == [alert]
+
+
+def test_nobody_is_asked_or_told_who_did_not_switch_it_on(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = live(open_page(calm.url, init=STUBS))
+    scripts = (
+        "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /js.alerts/.test(name))"
+    )
+    heat(driver, 1)
+    expect(page.get_by_role("region", name="Alert")).to_be_visible()
+    assert page.evaluate(scripts) == []
+    assert page.evaluate("[Notification.permission, told.length, tones]") == ["default", 0, 0]
+
+
+def test_a_browser_that_refuses_is_told_of_and_nothing_is_switched_on(calm: Server, open_page: OpenPage) -> None:
+    page = live(open_page(f"{calm.url}/alerts", init=STUBS + "window.answer = 'denied';"))
+    button = page.get_by_role("button", name="Notifications: off")
+    button.click()
+    expect(page.locator("[data-tell-problem]")).to_contain_text("does not let this site notify")
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_login_that_has_ended_is_no_fault_of_the_page(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+    page = live(open_page(f"{calm.url}/alerts", init=STUBS, expecting=["status of 401"]))
+    page.get_by_role("button", name="Sound: off").click()
+    page.route("**/api/alerts", lambda route: route.fulfill(status=401, json={"error": "Log in"}))
+    with page.expect_response(re.compile("/api/alerts")):
+        heat(driver, 1)
+    page.unroute("**/api/alerts")
+    heat(driver, 0, 1)
+    until(page, "tones > 2")  # the first two were of switching it on
