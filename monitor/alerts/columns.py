@@ -183,7 +183,7 @@ class Tick:
 
 
 def process_key(gpu: Gpu, process: GpuProcess) -> str:
-    """A process on a GPU. PIDs are used again: the time of its start tells two apart. Of a dead one it is known only for a while."""
+    """A process on a GPU. PIDs are used again: its start tells two apart. Of a dead one that is known for a while only."""
     is_told_apart = process.started_at is not None and process.status != "gone"
     started = f"/{process.started_at:.0f}" if is_told_apart else ""
     instance = "" if process.mig_instance is None else f"/mig{process.mig_instance}"
