@@ -63,7 +63,7 @@ class View(NamedTuple):
     """One kind of page, as the pages define it."""
 
     name: str
-    """Distinct: clients with the same name share bytes."""
+    """Distinct: clients with the same name share bytes, if the same may be told to them."""
     pieces: Callable[[Snapshot], Pieces]
     gpu: str | None = None
     """UUID of the GPU whose charts the page shows; None for the sparklines of all."""
@@ -74,7 +74,7 @@ class View(NamedTuple):
 
     def without_details(self) -> View:
         """The same page for people who may not know who runs what."""
-        return self._replace(name=f"{self.name} without details", has_details=False)
+        return self._replace(has_details=False)
 
 
 class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +172,7 @@ class Frame:
         self._version = version
         self._minute, self._quarter = minute, quarter
         self._minute_to, self._quarter_to = minute.newest, quarter.newest
-        self._drawn: dict[str, _Drawn] = {}
+        self._drawn: dict[tuple[str, bool], _Drawn] = {}
         self._feeds: dict[bool, str] = {}
 
     @functools.cached_property
@@ -202,10 +202,11 @@ class Frame:
         return drawn.full
 
     def _draw(self, view: View) -> _Drawn:
-        if view.name not in self._drawn:
-            before = self._previous._drawn.get(view.name) if self._previous else None
-            self._drawn[view.name] = _Drawn(view.pieces(self._of(has_details=view.has_details)), before)
-        return self._drawn[view.name]
+        key = view.name, view.has_details
+        if key not in self._drawn:
+            before = self._previous._drawn.get(key) if self._previous else None
+            self._drawn[key] = _Drawn(view.pieces(self._of(has_details=view.has_details)), before)
+        return self._drawn[key]
 
     def _points(self, view: View, before: Frame | None) -> Columns:
         if not view.has_charts:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -72,6 +73,25 @@ def test_a_page_without_details_is_drawn_of_its_own_and_only_if_somebody_watches
         frame.page(hidden, 0)
         frame.page(frames.drawing.view, 0)
     assert frames.drawing.asked == 2
+
+
+@pytest.mark.parametrize("name", ["page", "page without details"])
+def test_no_name_that_a_client_asks_for_shares_what_is_told_to_others(name: str) -> None:
+    """GPUs' pages are named by the client: one could be named as another's page without details was."""
+    told: list[str] = []
+
+    def pieces(snapshot: Snapshot) -> Pieces:
+        user = snapshot.gpus[0].processes[0].user if snapshot.gpus[0].processes else None
+        told.append(str(user))
+        return Pieces([], [Value("user", str(user))], "title", "ok")
+
+    running = GpuProcess(pid=1, user="mira", command="python train.py")
+    snapshot = Snapshot(host="h", seq=1, time=1.0, gpus=(Gpu(index=0, uuid="a", name="x", processes=(running,)),))
+    series = Series(("utilization_percent",), seconds=60)
+    frame = Frame(1, snapshot, minute=series, quarter=series, version="1")
+    assert "mira" in frame.page(View(name, pieces), 0)
+    assert "mira" not in frame.page(View("page", pieces).without_details(), 0)
+    assert told == ["mira", "None"]
 
 
 def test_the_feed_without_details_is_made_once_from_a_snapshot_that_has_none() -> None:
