@@ -48,7 +48,8 @@ def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
     is_pending = Q(status__in=under_way) | Q(part_of__status__in=under_way)
     is_recent = Q(sent_at__gt=now - every, sent_at__lte=now)
     heard = Delivery.objects.filter(is_pending | is_recent, events=event)
-    return _tell(event, "reminder", _told_channels(event).exclude(pk__in=heard.values("channel")), now=now)
+    channels = _told_channels(event).filter(is_enabled=True).exclude(pk__in=heard.values("channel"))
+    return _tell(event, "reminder", channels, now=now)
 
 
 def rule_of(event: AlertEvent) -> AlertRule | None:
@@ -76,7 +77,9 @@ def _spans(text: str) -> tuple[quiet_hours.Span, ...]:
 
 
 def _tell_resolved(event: AlertEvent, *, now: datetime) -> bool:
-    """To those who were told that it fires; in silent hours it is written down and held."""
+    """To those who were told that it fires; in silent hours it is written down and held. What is for a channel that is
+    switched off waits there.
+    """
     status = "held" if is_silent(rule_of(event), now) else "waiting"
     untold = _told_channels(event).exclude(
         pk__in=Delivery.objects.filter(events=event, kind="resolved").values("channel")
@@ -94,8 +97,8 @@ def _channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
 
 
 def _told_channels(event: AlertEvent) -> QuerySet[Channel]:
-    """The enabled channels that a message of its firing was made for."""
-    return Channel.objects.filter(is_enabled=True, deliveries__events=event, deliveries__kind="fired").distinct()
+    """The channels that a message of its firing was made for, also those that were switched off since."""
+    return Channel.objects.filter(deliveries__events=event, deliveries__kind="fired").distinct()
 
 
 def _tell(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: datetime, status: str = "waiting") -> bool:

@@ -120,6 +120,18 @@ def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
     assert event.told_at == late.now
 
 
+def test_a_channel_that_was_switched_off_meanwhile_keeps_the_end_and_nothing_new() -> None:
+    channel, clock = a_channel(name="a"), Clock()
+    rule = a_rule(remind_every_minutes=30)
+    event = fire(rule, 0)
+    sent()
+    type(channel).objects.update(is_enabled=False)
+    review(now=clock.pass_by(hours=1))
+    resolve(event, now=clock.now)
+    fire(rule, 1, now=clock.now)
+    assert told() == [("a", FIRED, "sent", {0}), ("a", RESOLVED, "waiting", {0})]
+
+
 def test_the_beginning_is_told_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())
