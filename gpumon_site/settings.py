@@ -144,6 +144,7 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+FORMAT_MODULE_PATH = "gpumon_site.date_formats"
 TIME_ZONE = server_time_zone()
 USE_TZ = True
 

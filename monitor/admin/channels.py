@@ -121,10 +121,10 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
         "name",
         "shown_url",
         "is_enabled",
-        "minimum_severity",
-        "last_sent_at",
         "last_error",
         "last_error_at",
+        "last_sent_at",
+        "minimum_severity",
     )
     list_filter = ("is_enabled", "minimum_severity")
     search_fields = ("name",)
@@ -147,6 +147,11 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
     def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         may_change = obj is None or self.has_change_permission(request, obj)
         return self.readonly_fields if may_change else ("shown_url", *self.readonly_fields)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """No filtering by the URL or the secret in the address of the list: they could be guessed piece by piece."""
+        is_secret = lookup.partition("__")[0] in ("url", "signing_secret")
+        return not is_secret and super().lookup_allowed(lookup, value, request)
 
     def get_urls(self) -> list[URLPattern]:
         """The admin's pages and the test."""

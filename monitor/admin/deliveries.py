@@ -72,5 +72,5 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         self.message_user(
             request,
             f"{count} will be tried again within a few seconds."
-            + (f" {left} left as they are: sent, on their way, or a test." if left else ""),
+            + (f" {left} left as they are: sent, on their way, held, or a test." if left else ""),
         )

@@ -18,7 +18,8 @@ LEFT, RIGHT, TOP, BOTTOM = 78, 12, 10, 24
 """Room for the labels."""
 TEXT_ABOVE, TEXT_BELOW, TEXT_BESIDE = -5, 13, 4
 """From a line to the foot of the letters that belong to it."""
-LETTERS = 10
+LETTERS = 12
+"""The height of a line of them."""
 MOST_LINES = 3
 _YES_OR_NO = ("gpu_lost", "throttled", "idle_held", "process_gone")
 
@@ -87,8 +88,7 @@ def chart_of(tried: Tried) -> Chart | None:
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    # Of two lines the upper one has its words above it and the lower one below, so that they do not meet.
-    is_upper = clear is None or threshold >= clear
+    foot, clear_foot = _feet(y(threshold), y(threshold if clear is None else clear))
     return Chart(
         title=_title(rule, is_distance=is_distance),
         lines=[
@@ -98,10 +98,10 @@ def chart_of(tried: Tried) -> Chart | None:
             )
             for track, each in zip(tracks, values, strict=True)
         ],
-        threshold=_on_line(y(threshold), _threshold_text(rule, threshold, is_distance=is_distance), is_upper=is_upper),
+        threshold=Mark(f"{y(threshold):.1f}", f"{foot:.1f}", _threshold_text(rule, threshold, is_distance=is_distance)),
         clear=None
         if clear is None or clear == threshold
-        else _on_line(y(clear), f"back at {text_of(rule, clear)}", is_upper=not is_upper),
+        else Mark(f"{y(clear):.1f}", f"{clear_foot:.1f}", f"back at {text_of(rule, clear)}"),
         marks=[Mark(f"{y(value):.1f}", f"{y(value) + TEXT_BESIDE:.1f}", text_of(rule, value)) for value in (high, low)],
         firing=[
             Span(f"{left:.1f}", f"{max(1.0, right - left):.1f}")
@@ -113,11 +113,18 @@ def chart_of(tried: Tried) -> Chart | None:
     )
 
 
-def _on_line(y: float, text: str, *, is_upper: bool) -> Mark:
-    """Words above or below a line, wherever the picture has room for them."""
-    fits_above, fits_below = y + TEXT_ABOVE - LETTERS >= 0, y + TEXT_BELOW <= HEIGHT - BOTTOM
-    is_above = fits_above if is_upper else not fits_below
-    return Mark(f"{y:.1f}", f"{y + (TEXT_ABOVE if is_above else TEXT_BELOW):.1f}", text)
+def _feet(threshold: float, clear: float) -> tuple[float, float]:
+    """Where the words of both lines stand: those of the upper one above it and of the lower one below it, as far as the
+    picture has room for them, and never on each other.
+    """
+    if threshold > clear:
+        return _feet(clear, threshold)[::-1]
+    has_room_above, has_room_below = threshold + TEXT_ABOVE >= LETTERS, clear + TEXT_BELOW <= HEIGHT - BOTTOM
+    upper = threshold + (TEXT_ABOVE if has_room_above else TEXT_BELOW)
+    lower = clear + (TEXT_BELOW if has_room_below else TEXT_ABOVE)
+    if has_room_above:
+        return min(upper, lower - LETTERS), lower
+    return upper, max(lower, upper + LETTERS)
 
 
 def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

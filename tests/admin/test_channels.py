@@ -107,6 +107,15 @@ def test_the_search_does_not_find_channels_by_their_secrets(root: Client) -> Non
     assert "ops</a>" in root.get(f"{LIST}?q=ops").content.decode()
 
 
+@pytest.mark.parametrize("lookup", ["url__startswith=https", "url=https", f"signing_secret__startswith={SECRET[:8]}"])
+def test_the_list_cannot_be_filtered_by_what_is_secret(lookup: str) -> None:
+    """Who may only look could have guessed a URL piece by piece."""
+    a_channel("https://hooks.example.com/S3CRET", name="ops")
+    client = holder_of("view_channel")
+    assert client.get(f"{LIST}?{lookup}").status_code == 400
+    assert "ops" in client.get(f"{LIST}?is_enabled__exact=1").content.decode()
+
+
 def test_who_may_only_look_sees_the_masked_url_and_no_secret() -> None:
     channel = a_channel("https://hooks.example.com/S3CRET")
     page = holder_of("view_channel").get(change(channel)).content.decode()
@@ -182,7 +191,7 @@ def test_what_was_given_up_is_tried_again_when_asked(root: Client) -> None:
     data = {"action": "try_again", "_selected_action": ids}
     answer = root.post(DELIVERIES, data, follow=True)
     assert [str(message) for message in answer.context["messages"]] == [
-        "2 will be tried again within a few seconds. 1 left as they are: sent, on their way, or a test."
+        "2 will be tried again within a few seconds. 1 left as they are: sent, on their way, held, or a test."
     ]
     assert list(channel.deliveries.order_by("id").values_list("status", flat=True)) == ["waiting", "waiting", "sent"]
     assert Delivery.objects.get(pk=ids[0]).first_attempt_at is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ LIST = "/admin/monitor/alertevent/"
 
 def an_event(state: str = "firing", **values: Any) -> AlertEvent:
     now = timezone.now()
-    given = {"rule_name": "Hot", "severity": "critical", "host": "dgx", "summary": "GPU 0 is hot", **values}
-    return AlertEvent.objects.create(state=state, started_at=now, fired_at=now, **given)
+    given = {"rule_name": "Hot", "severity": "critical", "host": "dgx", "summary": "GPU 0 is hot", "fired_at": now}
+    return AlertEvent.objects.create(state=state, started_at=now, **{**given, **values})
 
 
 @pytest.mark.parametrize("what", ["seengpu", "alertevent"])
@@ -34,6 +35,13 @@ def test_what_an_event_says_is_shown_and_cannot_be_edited(root: Client) -> None:
     assert "GPU 0 is hot" in text(answer)
     assert "Rule: - The rule's name then: Hot" in text(answer)
     assert "_save" not in answer.content.decode()
+
+
+def test_times_are_told_to_the_second_and_of_24_hours(root: Client) -> None:
+    """Alerts of one minute had one and the same time, "4:24 p.m."."""
+    event = an_event(fired_at=datetime(2026, 11, 24, 16, 24, 7, tzinfo=UTC))
+    assert "2026-11-24 16:24:07" in text(root.get(LIST))
+    assert "Fired at: 2026-11-24 16:24:07" in text(root.get(f"{LIST}{event.pk}/change/"))
 
 
 def test_what_still_fires_cannot_be_deleted(root: Client) -> None:

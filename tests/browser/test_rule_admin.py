@@ -182,3 +182,13 @@ def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path
     try_it(page)
     expect(page.locator(".gpumon-chart svg")).to_be_visible()
     assert page.evaluate(FITS)
+
+
+def test_no_column_of_the_list_is_out_of_sight_on_a_small_laptop(site: Server, open_page: OpenPage) -> None:
+    """The filters beside it took the room of the column that counts what fires."""
+    site.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.create(name='Remapped', kind='rise',"
+                "metric='gpu.remapped_rows_uncorrected', threshold=1, muted_until='2100-01-01 00:00+00:00')")  # fmt: skip
+    page = open_page(site.url + "/admin/monitor/alertrule/", viewport={"width": 1024, "height": 768})
+    log_in(page)
+    expect(page.locator("th.column-firing")).to_be_in_viewport(ratio=1)
+    assert page.evaluate(FITS)
