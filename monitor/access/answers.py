@@ -7,6 +7,8 @@ from django.http import HttpResponse
 
 UNAUTHORIZED = 'Bearer realm="gpumon"'
 """For WWW-Authenticate (RFC 6750, 3)."""
+LOG_IN = "Log in, or send a token: `Authorization: Bearer gpumon_…`."
+"""Told to whoever is not known."""
 
 
 def json_refusal(status: int, reason: str, challenge: str | None = None) -> HttpResponse:

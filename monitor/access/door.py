@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from gpumon_site.access import Access, is_loopback
 from gpumon_site.claims import FORWARDED, remote_user
-from monitor.access.answers import UNAUTHORIZED
+from monitor.access.answers import LOG_IN, UNAUTHORIZED
 from monitor.access.identity import Identity, by_session, by_token
 from monitor.access.middleware import bearer_of
 from monitor.access.rates import client_of
@@ -122,7 +122,7 @@ class GuardedDoor:
             if identity is not None:
                 return KnownGuest(client, identity, sees_details=True)
         if has_to_log_in:
-            return _unauthorized("Log in, or send a token: `Authorization: Bearer gpumon_…`.")
+            return _unauthorized(LOG_IN)
         return KnownGuest(client, None, sees_details=rule.shows_details)
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 
-from monitor.access.tokens import WORDS, Refused, find, why_not
+from monitor.access.tokens import WORDS, Refused, find, lacks_scope, why_not
 from monitor.models import ApiToken
 
 
@@ -42,9 +42,7 @@ def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
     found = find(secret, now)
     if isinstance(found, str):
         return WORDS[found]
-    if scope not in found.scopes:
-        return f"This asks for a token of the scope {scope!r}; this one has {found.scopes}."
-    return Identity(found.owner_id, token_id=found.pk)
+    return lacks_scope(found, scope) or Identity(found.owner_id, token_id=found.pk)
 
 
 def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str]:

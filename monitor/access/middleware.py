@@ -15,7 +15,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 
 from monitor.access import tokens
-from monitor.access.answers import UNAUTHORIZED, json_refusal
+from monitor.access.answers import LOG_IN, UNAUTHORIZED, json_refusal
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
@@ -60,7 +60,7 @@ class AccessMiddleware:
             return None
         is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
         if scope is not None and is_program:
-            return json_refusal(401, "Log in, or send a token: `Authorization: Bearer gpumon_…`.", UNAUTHORIZED)
+            return json_refusal(401, LOG_IN, UNAUTHORIZED)
         return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 
@@ -84,11 +84,8 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
     if isinstance(found, str):
         challenge = f'{UNAUTHORIZED}, error="invalid_token", error_description="{found}"'
         return json_refusal(401, tokens.WORDS[found], challenge)
-    if scope not in found.scopes:
-        challenge = f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"'
-        return json_refusal(
-            403, f"This asks for a token of the scope {scope!r}; this one has {found.scopes}.", challenge
-        )
+    if (lacking := tokens.lacks_scope(found, scope)) is not None:
+        return json_refusal(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own way to say so
     remember(request, Visitor(may_look=True, sees_details=True))

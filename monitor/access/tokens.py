@@ -95,3 +95,10 @@ def why_not(token: ApiToken, now: datetime) -> Refused | None:
     if token.expires_at is not None and token.expires_at <= now:
         return "expired"
     return None if token.owner.is_active else "disabled"
+
+
+def lacks_scope(token: ApiToken, scope: str) -> str | None:
+    """What to tell of a token that is good, but not for this; None where it is."""
+    if scope in token.scopes:
+        return None
+    return f"This asks for a token of the scope {scope!r}; this one has {token.scopes}."
