@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,3 +81,11 @@ def told() -> list[tuple[str, str, str, set[int | None]]]:
         (each.channel.name, each.kind, each.status, set(each.events.values_list("gpu_index", flat=True)))
         for each in Delivery.objects.order_by("id").select_related("channel")
     ]
+
+
+def has(status: str, count: int = 1) -> Callable[[], bool]:
+    return lambda: Delivery.objects.filter(status=status).count() >= count
+
+
+def has_failed() -> bool:
+    return Delivery.objects.exclude(last_error="").exists()

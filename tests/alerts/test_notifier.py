@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
-from django.db.models import QuerySet
 
 from monitor.alerts import notifier as notifier_module
 from monitor.alerts import queue
@@ -17,49 +15,13 @@ from monitor.alerts.notifier import Notifier
 from monitor.alerts.outbox import GROUP_SECONDS
 from monitor.alerts.senders import Sending
 from monitor.models import Channel, Delivery
-from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve
+from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, has, has_failed, resolve
 from tests.alerts.receivers import Receiver
 from tests.servers import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 SEND = Sending().send
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def begin(clock: Clock) -> Iterator[Callable[..., Notifier]]:
-    """Starts notifiers and ends them."""
-    begun: list[Notifier] = []
-
-    def start(send: Any = SEND, **options: Any) -> Notifier:
-        options = {"clock": clock, "poll_seconds": 0.02, "review_seconds": 15, **options}
-        begun.append(Notifier(send, **options))
-        begun[-1].start()
-        return begun[-1]
-
-    yield start
-    for each in begun:
-        each.stop()
-
-
-def has(status: str, count: int = 1) -> Callable[[], bool]:
-    return lambda: Delivery.objects.filter(status=status).count() >= count
-
-
-def has_failed() -> bool:
-    return Delivery.objects.exclude(last_error="").exists()
 
 
 def summaries(receiver: Receiver) -> list[list[str]]:
@@ -236,6 +198,41 @@ def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
     assert Delivery.objects.values_list("status", "attempts").get() == ("waiting", 0)
 
 
+def test_a_channel_that_is_off_keeps_its_messages(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    channel = a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    Channel.objects.update(is_enabled=False)
+    clock.pass_by(minutes=5)
+    running = begin()
+    threading.Event().wait(0.2)
+    assert not receiver.requests
+    Channel.objects.filter(pk=channel.pk).update(is_enabled=True)
+    running.wake()
+    receiver.wait_for(1)
+
+
+def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    a_channel(receiver.url)
+    fire(a_rule(muted_until=clock.now + timedelta(minutes=10)), now=clock.now)
+    begin()
+    clock.pass_by(minutes=11)
+    wait_for(lambda: Delivery.objects.exists(), "the message to be made")
+    clock.pass_by(seconds=GROUP_SECONDS)
+    receiver.wait_for(1)
+
+
+def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_assert_num_queries: Any) -> None:
+    idle = Notifier(SEND, clock=clock)
+    idle._look()
+    with django_assert_num_queries(1):
+        wait = idle._look()
+    assert wait == notifier_module.POLL_SECONDS
+
+
 # ── The limit of messages an hour ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,154 +287,3 @@ def test_a_digest_that_fails_is_tried_again_as_it_was(
     wait_for(has("sent"), "the second attempt")
     assert summaries(receiver) == [["GPU 0 is lost", "GPU 1 is lost"]] * 2
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
-
-
-# ── Trouble of our own ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_locked_database_makes_it_wait_and_say_so_once(
-    receiver: Receiver,
-    clock: Clock,
-    begin: Callable[..., Notifier],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level("INFO")
-    looks = iter(range(10_000))
-    real = queue.heads
-
-    def locked(**arguments: Any) -> Any:
-        if next(looks) < 5:
-            raise OperationalError("database is locked")
-        return real(**arguments)
-
-    monkeypatch.setattr(queue, "heads", locked)
-    a_channel(receiver.url)
-    fire(a_rule(), now=clock.now)
-    clock.pass_by(seconds=GROUP_SECONDS)
-    begin()
-    wait_for(has("sent"), "the message, once the lock is gone")
-    assert caplog.text.count("database is locked") == 1
-    assert "the outbox is worked on again" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "trouble", [OperationalError("database is locked"), InterfaceError("connection already closed")]
-)
-def test_an_outcome_that_cannot_be_written_is_written_later_and_nothing_is_sent_twice(
-    receiver: Receiver,
-    clock: Clock,
-    begin: Callable[..., Notifier],
-    monkeypatch: pytest.MonkeyPatch,
-    trouble: Exception,
-) -> None:
-    """Django's InterfaceError is no DatabaseError: it ended the thread, with the message left as being sent."""
-    monkeypatch.setattr(notifier_module, "_RECORD_AGAIN_SECONDS", 0.01)
-    tries = iter(range(10_000))
-    real = queue.settle
-
-    def in_trouble(*arguments: Any, **more: Any) -> None:
-        if next(tries) < 5:
-            raise trouble
-        real(*arguments, **more)
-
-    monkeypatch.setattr(queue, "settle", in_trouble)
-    a_channel(receiver.url)
-    fire(a_rule(), now=clock.now)
-    clock.pass_by(seconds=GROUP_SECONDS)
-    begin()
-    wait_for(has("sent"), "the outcome")
-    assert len(receiver.requests) == 1
-
-
-def test_a_message_that_cannot_be_read_once_it_is_claimed_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was left as being sent, with nobody sending it, until the next start."""
-    a_channel()
-    fire(a_rule())
-    (head,) = queue.heads(now=NOON)
-    real = QuerySet.get
-
-    def unreadable(rows: QuerySet[Delivery], *arguments: Any, **more: Any) -> Delivery:
-        if Delivery.objects.filter(status="sending").exists():
-            raise OperationalError("disk I/O error")
-        return real(rows, *arguments, **more)
-
-    monkeypatch.setattr(QuerySet, "get", unreadable)
-    with pytest.raises(OperationalError):
-        queue.take(head, now=NOON)
-    assert Delivery.objects.values_list("status", "attempts").first() == ("waiting", 0)
-
-
-def test_a_review_that_fails_keeps_no_message_from_being_sent(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def faulty(*, now: datetime) -> None:
-        raise TypeError(f"no good at {now}")
-
-    monkeypatch.setattr(notifier_module, "review", faulty)
-    a_channel(receiver.url)
-    fire(a_rule(), now=clock.now)
-    clock.pass_by(seconds=GROUP_SECONDS)
-    begin()
-    wait_for(has("sent"), "the message")
-
-
-def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], caplog: pytest.LogCaptureFixture
-) -> None:
-    def faulty(delivery: Delivery, *, now: Any) -> str | None:
-        raise TypeError(f"no good: {delivery.channel.url}")
-
-    a_channel(receiver.url)
-    fire(a_rule(), now=clock.now)
-    clock.pass_by(seconds=GROUP_SECONDS)
-    begin(faulty)
-    wait_for(has_failed, "the error")
-    assert Delivery.objects.get().last_error == "It could not be sent: TypeError (see the log)."
-    assert "no good: http://127.0.0.1:" in caplog.text
-    assert "S3CRET" not in caplog.text
-
-
-def test_a_channel_that_is_off_keeps_its_messages(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
-) -> None:
-    channel = a_channel(receiver.url)
-    fire(a_rule(), now=clock.now)
-    Channel.objects.update(is_enabled=False)
-    clock.pass_by(minutes=5)
-    running = begin()
-    threading.Event().wait(0.2)
-    assert not receiver.requests
-    Channel.objects.filter(pk=channel.pk).update(is_enabled=True)
-    running.wake()
-    receiver.wait_for(1)
-
-
-@pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(days=3650)])
-def test_a_clock_that_was_ahead_keeps_no_message_until_it_is_so_again(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], ahead: timedelta
-) -> None:
-    a_channel(receiver.url)
-    fire(a_rule(), now=clock.now + ahead)
-    begin()
-    receiver.wait_for(1)
-
-
-def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
-) -> None:
-    a_channel(receiver.url)
-    fire(a_rule(muted_until=clock.now + timedelta(minutes=10)), now=clock.now)
-    begin()
-    clock.pass_by(minutes=11)
-    wait_for(lambda: Delivery.objects.exists(), "the message to be made")
-    clock.pass_by(seconds=GROUP_SECONDS)
-    receiver.wait_for(1)
-
-
-def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_assert_num_queries: Any) -> None:
-    idle = Notifier(SEND, clock=clock)
-    idle._look()
-    with django_assert_num_queries(1):
-        wait = idle._look()
-    assert wait == notifier_module.POLL_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from monitor.alerts.webhook import post
 from monitor.models import Delivery
 from tests.alerts.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
 from tests.alerts.receivers import Receiver
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.close()
 
 
 def send(url: str, lookup: Any) -> str | None:

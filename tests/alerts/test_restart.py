@@ -40,13 +40,6 @@ SERVERS = [
 ]
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    listening = Receiver()
-    yield listening
-    listening.close()
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose only rule fires for every GPU, and tells a webhook."""

@@ -67,13 +67,6 @@ def mail_url(server: Controller, password: str = PASSWORD) -> str:
     )
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.close()
-
-
 def delivery_to(channel: Channel) -> Delivery:
     fire(a_rule(name="A GPU is gone", severity="critical"), 3, detail="Look at the kernel's log.")
     return Delivery.objects.get(channel=channel)

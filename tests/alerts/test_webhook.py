@@ -8,20 +8,12 @@ import hmac
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from monitor.alerts.webhook import post
 from tests.alerts.outbox_rows import NOON, SECRET
 from tests.alerts.receivers import Receiver, rude_server
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.close()
 
 
 def send(url: str, **limits: float) -> str | None:
