@@ -29,8 +29,8 @@ HELP = {
     "name": "What alerts and messages call it. Each rule has a name of its own.",
     "kind": "What it is about. Fields below that are of no use to a kind stay empty.",
     "metric": "The value that is looked at. For a counter that rises, one of the counters.",
-    "threshold": "In the metric's unit. No data: seconds. Several users: how many. Held idly: percent of utilization below "
-    "which a GPU is idle.",
+    "threshold": "In the metric's unit. No data: seconds. Several users: how many. Held idly: the highest utilization in "
+    "percent at which a GPU is idle.",
     "relative_to": "The threshold is then so much above that limit of the GPU itself; below it with a minus.",
     "clear_threshold": "It ends only on the far side of this value, so that it does not come and go. Empty: as the threshold.",
     "throttle": "For which reasons the driver holds the clocks down.",

@@ -299,7 +299,7 @@ def _idle_held(tick: Tick, rule: Rule, _memory: Memory) -> Column:
     values = [
         None
         if gpu.utilization_percent is None or process.memory_used_bytes is None
-        else float(gpu.utilization_percent < rule.idle_percent)
+        else float(gpu.utilization_percent <= rule.idle_percent)
         for _, gpu, process in found
     ]
     return tick.of_processes(found, values, rule.which)

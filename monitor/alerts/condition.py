@@ -44,7 +44,7 @@ def _what(rule: Rule) -> str:
         return f"{rule.threshold:g} or more users on one GPU"
     if rule.kind == "idle_held":
         held = formats.memory(rule.held_memory_bytes)
-        return f"a process holds {held} or more while utilization < {rule.idle_percent:g} %"
+        return f"a process holds {held} or more while utilization ≤ {rule.idle_percent:g} %"
     if rule.kind == "process_gone":
         return f"a process has ended and still holds {formats.memory(rule.held_memory_bytes)} or more"
     if rule.kind == "xid" and rule.ignored_xids:

@@ -70,7 +70,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     ignored_xids: frozenset[int] = frozenset()
     held_memory_bytes: float = 0.0
     idle_percent: float = 0.0
-    """A GPU whose utilization is below this does next to nothing."""
+    """The highest utilization that counts as doing next to nothing, as for the cards of the pages."""
     for_seconds: float = 0.0
     clear_for_seconds: float = 0.0
     which: Which = Which()

@@ -145,8 +145,10 @@ def _rise(change: Change, _tick: Tick) -> Told:
 def _throttled(change: Change, _tick: Tick) -> Told:
     assert change.column is not None
     reasons = ", ".join(change.column.details[change.place])
-    kind = {"thermal": "thermal ", "power": "power "}.get(change.rule.throttle, "")
-    return Told(f"GPU {_gpu(change).index}: clocks are held down for {kind}reasons", f"Clock-event reasons: {reasons}.")
+    kind = "thermal or power" if change.rule.throttle == "any" else change.rule.throttle
+    return Told(
+        f"GPU {_gpu(change).index}: clocks are held down for {kind} reasons", f"Clock-event reasons: {reasons}."
+    )
 
 
 def _several_users(change: Change, _tick: Tick) -> Told:
@@ -165,7 +167,7 @@ def _idle_held(change: Change, _tick: Tick) -> Told:
     held = float(process.memory_used_bytes or 0)
     return Told(
         f"GPU {_gpu(change).index}: PID {process.pid} holds {formats.memory(held)} while the GPU is idle",
-        f"{_whose(process)}. Utilization is below {rule.idle_percent:g} %.",
+        f"{_whose(process)}. Utilization is {rule.idle_percent:g} % at most.",
         held,
         rule.held_memory_bytes,
         "process.memory_used_bytes",

@@ -58,7 +58,7 @@ def words(**given: Any) -> str:
         ),
         ({"kind": "throttled", "throttle": "any"}, "clocks held down for thermal or power reasons"),
         ({"kind": "several_users", "threshold": 2}, "2 or more users on one GPU"),
-        ({"kind": "idle_held"}, "a process holds 1.0 GiB or more while utilization < 5 % for 30 min"),
+        ({"kind": "idle_held"}, "a process holds 1.0 GiB or more while utilization ≤ 5 % for 30 min"),
         ({"kind": "process_gone", "held_memory_mib": 512}, "a process has ended and still holds 512 MiB or more"),
         ({"kind": "gpu_count_fell"}, "fewer GPUs than before"),
     ],

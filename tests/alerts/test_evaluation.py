@@ -12,6 +12,7 @@ import pytest
 from monitor.alerts.evaluation import DELETED, EDITED, FORGOTTEN, Evaluation, Event
 from monitor.alerts.rules import Rule, Which
 from monitor.telemetry.schema import Gpu, Snapshot, System, Xid
+from monitor.web.cards import IdleLimits, use_of
 from tests.web.snapshots import GIB, gpu, host, process
 
 
@@ -190,18 +191,34 @@ def test_memory_held_idly_names_user_and_process_in_the_detail_and_ends_with_the
     ]
     (event,) = happened
     assert event.summary == "GPU 0: PID 7 holds 20.0\u2009GiB while the GPU is idle"
-    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is below 5 %."
+    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is 5 % at most."
     assert (event.pid, event.fired_at) == (7, 60)
     assert told(seen.take(at(70, gpu(utilization_percent=0, processes=(small,))))) == [
         ("over", "the process has ended or holds less")
     ]
 
 
+def test_clocks_held_down_for_any_reason_are_told_in_words() -> None:
+    """It said "held down for reasons"."""
+    (event,) = evaluation(rule("throttled", throttle="any")).take(at(0, gpu(clock_event_reasons=("sw_power_cap",))))
+    assert event.summary == "GPU 0: clocks are held down for thermal or power reasons"
+    assert event.detail == "Clock-event reasons: sw_power_cap."
+
+
 def test_a_gpu_at_work_is_not_held_idly() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=5.0))
-    assert seen.take(at(0, gpu(utilization_percent=5, processes=(process(7),)))) == []
+    assert seen.take(at(0, gpu(utilization_percent=6, processes=(process(7),)))) == []
     assert seen.take(at(1, gpu(utilization_percent=None, processes=(process(7),)))) == []
-    assert len(seen.take(at(2, gpu(utilization_percent=0, processes=(process(7),))))) == 1
+    assert len(seen.take(at(2, gpu(utilization_percent=5, processes=(process(7),))))) == 1
+
+
+def test_a_gpu_is_held_idly_for_the_rule_as_for_its_card() -> None:
+    """With a limit of 0 the rule could never fire, and at the limit itself the card alone called it idle."""
+    for percent in (0, 5):
+        seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=float(percent)))
+        held = gpu(utilization_percent=percent, processes=(process(7, memory_used_bytes=2 * GIB),))
+        assert use_of(held, IdleLimits(GIB, float(percent))) == "held"
+        assert len(seen.take(at(0, held))) == 1
 
 
 def test_a_dead_process_that_holds_memory_is_told() -> None:
