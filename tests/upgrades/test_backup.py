@@ -46,7 +46,7 @@ def test_a_copy_is_whole_holds_what_is_in_the_log_and_is_for_its_owner_alone(dat
 
 
 def test_a_copy_taken_while_rows_are_written_has_each_transaction_whole(database: Path, tmp_path: Path) -> None:
-    is_over = threading.Event()
+    has_begun, is_over = threading.Event(), threading.Event()
 
     def write() -> None:
         with written_to(database) as writer:
@@ -56,16 +56,21 @@ def test_a_copy_taken_while_rows_are_written_has_each_transaction_whole(database
                 for half in "ab":
                     writer.execute("INSERT INTO auth_group (name) VALUES (?)", (f"{number}{half}",))
                 writer.commit()
+                has_begun.set()
 
     writing = threading.Thread(target=write)
     writing.start()
     try:
+        assert has_begun.wait(20)
         for number in range(5):
             copy(database, tmp_path / f"copy{number}")
     finally:
         is_over.set()
         writing.join()
-    assert [count(tmp_path / f"copy{number}", "auth_group") % 2 for number in range(5)] == [0] * 5
+    counted = [count(tmp_path / f"copy{number}", "auth_group") for number in range(5)]
+    assert counted == sorted(counted)
+    assert counted[0] > 0
+    assert [rows % 2 for rows in counted] == [0] * 5
 
 
 def test_a_damaged_database_is_not_copied_and_the_copy_from_before_stays(database: Path, tmp_path: Path) -> None:
