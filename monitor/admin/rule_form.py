@@ -119,10 +119,14 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
             choices=_limit_choices, required=False, label="Measured from", help_text=HELP["relative_to"]
         )
         kinds = {
-            name: {"help": kind.help, "fields": kind.needs + kind.takes, "unit": _UNITS.get(name)}
+            name: {
+                "help": kind.help,
+                "fields": kind.needs + kind.takes + (() if kind.is_of_a_moment else ("for_seconds",)),
+                "unit": _UNITS.get(name),
+            }
             for name, kind in KINDS.items()
         }
-        self.fields["kind"].widget.attrs.update(_as_data(kinds=kinds, of_kinds=OF_KINDS))
+        self.fields["kind"].widget.attrs.update(_as_data(kinds=kinds, of_kinds=(*OF_KINDS, "for_seconds")))
         if not self.instance.pk and not self.is_bound:
             self.initial.setdefault("comparator", PRESET_COMPARATOR)
 

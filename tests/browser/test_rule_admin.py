@@ -96,6 +96,9 @@ def test_only_the_fields_that_a_kind_has_a_use_for_are_shown(form: Page) -> None
     form.get_by_label("Kind:").select_option("stale")
     expect(form.locator(".field-threshold .gpumon-unit")).to_have_text("s")
     expect(metric).to_be_hidden()
+    expect(form.locator("#id_for_seconds")).to_be_visible()
+    form.get_by_label("Kind:").select_option("xid")
+    expect(form.locator("#id_for_seconds")).to_be_hidden()
     form.get_by_label("Kind:").select_option("threshold")
     expect(metric).to_have_value("gpu.power_watts")
 
