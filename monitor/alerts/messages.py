@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from monitor import formats
@@ -63,8 +64,8 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
 
 def events_of(delivery: Delivery) -> list[AlertEvent]:
     """The events a message tells of, those of its parts included, each once and in the order they fired."""
-    ids = [delivery.pk, *delivery.parts.values_list("pk", flat=True)]
-    return list(AlertEvent.objects.filter(deliveries__in=ids).distinct().order_by("fired_at", "gpu_index"))
+    whole = Delivery.objects.filter(Q(pk=delivery.pk) | Q(part_of=delivery.pk))
+    return list(AlertEvent.objects.filter(deliveries__in=whole).distinct().order_by("fired_at", "gpu_index"))
 
 
 def _prefix(kind: str, events: Sequence[AlertEvent]) -> str:
@@ -132,23 +133,23 @@ def _rule_and_detail(events: Sequence[AlertEvent]) -> list[str]:
 
 
 def _digest(delivery: Delivery, public_url: str | None) -> Message:
-    lines = []
-    parts = list(delivery.parts.order_by("id"))
-    for part in parts:
-        lines += [
-            f"· {_prefix(part.kind, [event])}{_summary(event)} ({event.host})"
-            for event in part.events.order_by("fired_at", "gpu_index")
-        ]
-    if not lines:
+    told = Delivery.events.through.objects.filter(delivery__part_of=delivery)
+    count = told.count()  # there may be tens of thousands, where a rule flaps and the channel is away
+    if not count:
         return _DELETED
-    count = delivery.channel.messages_per_hour
-    text = [
-        *_listed(lines),
-        "",
-        f"{len(parts)} messages in one, the earliest of {_moment(parts[0].created_at)}: they had to wait, or this channel "
-        f"would have had more than {count} an hour.",
+    in_order = told.order_by("delivery_id", "alertevent__fired_at", "alertevent__gpu_index")
+    lines = [
+        f"· {_prefix(each.delivery.kind, [each.alertevent])}{_summary(each.alertevent)} ({each.alertevent.host})"
+        for each in in_order.select_related("delivery", "alertevent")[:LONGEST_LIST]
     ]
-    return Message(f"{len(lines)} alerts in one message", _with_link("\n".join(text), public_url))
+    parts = delivery.parts.aggregate(count=Count("id"), earliest=Min("created_at"))
+    text = [
+        *_cut(lines, count),
+        "",
+        f"{parts['count']} messages in one, the earliest of {_moment(parts['earliest'])}: they had to wait, or this channel "
+        f"would have had more than {delivery.channel.messages_per_hour} an hour.",
+    ]
+    return Message(f"{count} alerts in one message", _with_link("\n".join(text), public_url))
 
 
 def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
@@ -158,8 +159,13 @@ def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
 
 
 def _listed(lines: list[str]) -> list[str]:
-    more = len(lines) - LONGEST_LIST
-    return lines if more <= 0 else [*lines[:LONGEST_LIST], f"and {more} more"]
+    return _cut(lines[:LONGEST_LIST], len(lines))
+
+
+def _cut(lines: list[str], count: int) -> list[str]:
+    """The lines that are told of so many."""
+    more = count - len(lines)
+    return lines if more <= 0 else [*lines, f"and {more} more"]
 
 
 def _summary(event: AlertEvent) -> str:

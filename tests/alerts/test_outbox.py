@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from monitor.alerts import outbox
+from monitor.alerts import outbox, queue
+from monitor.alerts.messages import events_of, message_of
 from monitor.alerts.review import review
 from monitor.alerts.store import forget_before
 from monitor.models import Delivery
@@ -323,6 +325,26 @@ def test_a_reminder_counts_from_when_the_message_before_arrived() -> None:
     assert len(told()) == 1
     review(now=clock.pass_by(minutes=1))
     assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER]
+
+
+def test_any_number_of_messages_fits_into_one() -> None:
+    """SQLite takes 32,766 values in a statement, where a rule that flaps makes more messages in a day. Here it takes 20."""
+    channel, clock = a_channel(name="a", messages_per_hour=1), Clock()
+    for gpu in range(30):
+        fire(a_rule(), gpu, now=clock.pass_by(seconds=4))
+    connection.ensure_connection()
+    most = connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, 20)
+    try:
+        (head,) = queue.heads(now=clock.now)
+        digest = queue.take(head, now=clock.now)
+        assert digest is not None
+        text = message_of(digest, now=clock.now).text
+        assert [event.gpu_index for event in events_of(digest)] == [*range(30)]
+    finally:
+        connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, most)
+    assert text.startswith("· GPU 0 is lost (dgx-07)\n· GPU 1 is lost (dgx-07)\n")
+    assert "· GPU 19 is lost (dgx-07)\nand 10 more\n\n30 messages in one" in text
+    assert channel.deliveries.filter(status="combined", part_of=digest).count() == 30
 
 
 def test_reminders_of_one_rule_share_a_message() -> None:
