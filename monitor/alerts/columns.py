@@ -229,29 +229,29 @@ def _gpu_count_fell(tick: Tick, rule: Rule, memory: Memory) -> Column:
 
 
 def _xid(tick: Tick, rule: Rule, memory: Memory) -> Column:
-    """New is what was reported later than the last time this code was seen; a list that is empty again began anew.
+    """Each code on each GPU is a subject: one error must not hide another that comes while its alert is open.
 
+    New is what was reported later than the last time this code was seen; a list that is empty again began anew.
     To a rule that sees a GPU for the first time, since it was made or edited just now, what was reported long ago is not new.
     """
-    keys, gpus = tick.selected(rule.which)
-    values: list[float | None] = []
-    details: list[Any] = []
-    for gpu in gpus:
+    found: list[tuple[str, float | None, Gpu, int | None]] = []
+    for gpu in tick.selected(rule.which)[1]:
+        known: dict[str, float] = memory.get(gpu.uuid, {})
+        # A GPU without any Xid is seen to have none.
+        found.append((gpu.uuid, None if gpu.xids is None else 0.0, gpu, None))
         if gpu.xids is None:
-            values.append(None)
-            details.append(())
+            found += [(f"{gpu.uuid}/xid{code}", None, gpu, int(code)) for code in known]
             continue
-        seen: dict[str, float] = memory.get(gpu.uuid, {})
-        before = float("-inf") if gpu.uuid in memory else tick.snapshot.time - NEW_XID_SECONDS
-        new = [
-            xid
-            for xid in gpu.xids
-            if xid.code not in rule.ignored_xids and xid.last_at > seen.get(str(xid.code), before)
+        before = 0.0 if gpu.uuid in memory else tick.snapshot.time - NEW_XID_SECONDS
+        last = {**dict.fromkeys(known, 0.0), **{str(xid.code): xid.last_at for xid in gpu.xids}}
+        memory[gpu.uuid] = last
+        found += [
+            (f"{gpu.uuid}/xid{code}", float(last_at > known.get(code, before)), gpu, int(code))
+            for code, last_at in last.items()
+            if int(code) not in rule.ignored_xids
         ]
-        memory[gpu.uuid] = {str(xid.code): xid.last_at for xid in gpu.xids}
-        values.append(float(len(new)))
-        details.append(tuple(xid.code for xid in new))
-    return Column(keys, values, gpus, details=details)
+    keys, values, gpus, codes = zip(*found, strict=True) if found else ((), (), (), ())
+    return Column(keys, values, gpus, details=codes)
 
 
 def _rise(tick: Tick, rule: Rule, memory: Memory) -> Column:

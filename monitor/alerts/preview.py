@@ -96,7 +96,7 @@ class _Watching(Judge):
         for place, (key, value) in enumerate(zip(column.keys, column.values, strict=True)):
             track = self.tracks.get(key)
             if track is None:
-                label = _label(key, column, place)
+                label = _label(key, self.rule, column, place)
                 track = self.tracks[key] = Track(label=label, times=array("d"), values=array("d"))
             base = column.bases[place] if column.bases else None
             if base is not None:
@@ -106,8 +106,10 @@ class _Watching(Judge):
         return super().step(column, seconds, at)
 
 
-def _label(key: str, column: Column, place: int) -> str:
+def _label(key: str, rule: Rule, column: Column, place: int) -> str:
     if key == HOST:
         return "host"
     gpu = f"GPU {column.gpus[place].index}"
+    if rule.kind == "xid" and (code := column.details[place]) is not None:
+        return f"Xid {code} on {gpu}"
     return f"PID {column.processes[place].pid} on {gpu}" if column.processes else gpu

@@ -36,9 +36,10 @@ def why_ended(change: Change, snapshot: Snapshot | None) -> str:
         return change.because
     rule, column = change.rule, change.column
     if column is None:
-        if "/" in change.key:
+        uuid, of_gpu, _ = change.key.partition("/")
+        if of_gpu and rule.kind != "xid":
             return "the process has ended or holds less"
-        is_there = snapshot is not None and any(gpu.uuid == change.key for gpu in snapshot.gpus)
+        is_there = snapshot is not None and any(gpu.uuid == uuid for gpu in snapshot.gpus)
         return "the rule is not about this GPU any more" if is_there else "this GPU is not on the host any more"
     value = column.values[change.place]
     if rule.kind != "threshold" or value is None:
@@ -120,13 +121,9 @@ def _gpu_count_fell(change: Change, tick: Tick) -> Told:
 
 def _xid(change: Change, _tick: Tick) -> Told:
     assert change.column is not None
-    codes: tuple[int, ...] = change.column.details[change.place]
-    first = meaning_of(codes[0])
-    return Told(
-        f"GPU {_gpu(change).index} reported Xid {codes[0]}: {first.what}",
-        " ".join(f"Xid {code}: {meaning_of(code).what}. {meaning_of(code).do}" for code in codes),
-        float(codes[0]),
-    )
+    code: int = change.column.details[change.place]
+    meaning = meaning_of(code)
+    return Told(f"GPU {_gpu(change).index} reported Xid {code}: {meaning.what}", meaning.do, float(code))
 
 
 def _rise(change: Change, _tick: Tick) -> Told:
