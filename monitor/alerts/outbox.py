@@ -138,8 +138,8 @@ def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, 
 
 
 def _is_told_later(event: AlertEvent, delivery: Delivery) -> bool:
-    """Whether a later message on the channel is about the event's subject: joining an earlier one would turn the order round,
-    with an end before its beginning.
+    """Whether a later message of the rule on the channel is about the event's subject: joining an earlier one would turn
+    the order round, with an end before its beginning.
     """
-    later = Delivery.objects.filter(channel=delivery.channel_id, id__gt=delivery.pk)
-    return later.filter(events__rule=event.rule_id, events__host=event.host, events__subject=event.subject).exists()
+    later = Delivery.objects.filter(channel=delivery.channel_id, rule=event.rule_id, id__gt=delivery.pk)
+    return later.filter(events__host=event.host, events__subject=event.subject).exists()
