@@ -34,8 +34,17 @@ class Claims:
             else:
                 others.append((name, value))
         # One, spelled as it is set: of two, one may be the client's own.
-        is_plain = len(claimed) == 1 and claimed[0][0] == self._header
-        return {**scope, "headers": others, FORWARDED: was_forwarded, _CLAIMED: claimed[0][1] if is_plain else ""}
+        user = claimed[0][1] if len(claimed) == 1 and claimed[0][0] == self._header else ""
+        if user:
+            others = [header for header in others if not _is_of_the_proxy(*header)]
+        return {**scope, "headers": others, FORWARDED: was_forwarded, _CLAIMED: user}
+
+
+def _is_of_the_proxy(name: bytes, value: bytes) -> bool:
+    """Whether this is what a proxy knows the user by, which it may hand on (oauth2-proxy, `--pass-authorization-header`): it
+    would be taken for a token of ours that is not known.
+    """
+    return name.lower() == b"authorization" and not value.strip().lower().startswith(b"bearer gpumon_")
 
 
 def _text(value: bytes) -> str:

@@ -77,6 +77,15 @@ def test_a_user_named_by_the_proxy_is_a_viewer_from_the_first_time_on(proxied: S
         pass
 
 
+def test_the_proxys_own_token_for_somebody_stands_in_nobodys_way(proxied: Server) -> None:
+    given = {"X_Forwarded_User": "mira", "Authorization": "Bearer eyJhbGciOi.x.y"}
+    assert get(proxied, "/api/snapshot", **given).status_code == 200
+    with feed(proxied, **given) as client:
+        assert client.recv(timeout=10)
+    ours = get(proxied, "/api/snapshot", X_Forwarded_User="mira", Authorization="Bearer gpumon_x")
+    assert (ours.status_code, ours.json()["error"]) == (401, "The token is not known.")
+
+
 def test_a_disabled_account_is_not_let_in_by_the_proxy(proxied: Server) -> None:
     assert get(proxied, "/", X_Forwarded_User="gone").status_code == 200
     with feed(proxied, X_Forwarded_User="gone", X_Forwarded_For="203.0.113.50") as client:

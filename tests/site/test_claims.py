@@ -80,3 +80,15 @@ def test_a_scope_that_never_came_by_here_names_nobody() -> None:
 def test_that_a_proxy_asks_is_noted_whoever_it_is(name: bytes) -> None:
     assert seen([(name, b"127.0.0.1")], client="127.0.0.1")[FORWARDED] is True
     assert seen([], client="127.0.0.1")[FORWARDED] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [(b"Bearer eyJhbGciOi.x.y", False), (b"Basic bWlyYTp4", False), (b"bearer gpumon_abc", True)],
+)
+def test_what_the_proxy_knows_a_user_by_is_taken_for_no_token_of_ours(given: bytes, is_kept: bool) -> None:
+    """Oauth2-proxy can hand its own token on: pages came then, and whatever their scripts asked the API for was 401."""
+    scope = seen([(b"remote-user", b"mira"), (b"Authorization", given)])
+    assert remote_user(scope) == "mira"
+    assert scope["headers"] == ([(b"Authorization", given)] if is_kept else [])
+    assert seen([(b"authorization", given)])["headers"] == [(b"authorization", given)]
