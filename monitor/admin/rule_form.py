@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import MAXYEAR, MINYEAR, datetime
 from itertools import groupby
 from typing import Any
 
@@ -144,6 +145,13 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
     def clean_remind_every_minutes(self) -> int:
         """Empty is 0, which is never."""
         return self.cleaned_data["remind_every_minutes"] or 0
+
+    def clean_muted_until(self) -> datetime | None:
+        """A time that there is in every time zone."""
+        until: datetime | None = self.cleaned_data["muted_until"]
+        if until is not None and not MINYEAR < until.year < MAXYEAR:
+            raise forms.ValidationError("Years go from 2 to 9998. To hear nothing of a rule for good, disable it.")
+        return until
 
     def clean_quiet_hours(self) -> str:
         """As `is_quiet` will read them."""

@@ -50,9 +50,10 @@ def _remind(now: datetime) -> None:
     )
     due = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
     for event_id, told_at, minutes in due.values_list("id", "told_at", "minutes"):
-        every = timedelta(minutes=minutes)
-        if told_at is None or told_at + every > now:
+        # In seconds: minutes may be more than a date can be moved by.
+        if told_at is None or (now - told_at).total_seconds() < 60 * minutes:
             continue
+        every = timedelta(minutes=minutes)
         with transaction.atomic():
             event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
             if event is not None and not outbox.is_silent(outbox.rule_of(event), now):

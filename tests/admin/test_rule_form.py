@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.test import Client
+from django.utils import timezone
 
 from monitor.alerts.choices import KINDS
 from monitor.alerts.metrics import metrics
@@ -69,6 +70,16 @@ def test_a_comparator_that_was_chosen_is_refused_where_nothing_is_compared(root:
 def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
     [problem] = errors(root.post(ADD, {**HOT, "quiet_hours": "Mon 25:00-26:00"}))["quiet_hours"]
     assert "25:00 is no time" in problem
+
+
+@pytest.mark.parametrize(
+    ("zone", "date", "time"), [("America/New_York", "9999-12-31", "23:00:00"), ("Asia/Tokyo", "0001-01-01", "01:00:00")]
+)
+def test_a_time_that_is_none_in_utc_is_refused_in_words(root: Client, zone: str, date: str, time: str) -> None:
+    """Muted "for ever" was an error of the server."""
+    with timezone.override(zone):
+        answer = root.post(ADD, {**HOT, "muted_until_0": date, "muted_until_1": time})
+    assert "Years go from 2 to 9998" in errors(answer)["muted_until"][0]
 
 
 def test_an_edit_that_makes_no_sense_changes_nothing(root: Client) -> None:
