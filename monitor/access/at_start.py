@@ -1,4 +1,4 @@
-"""What a server says of access when it starts, and the first administrator that it makes."""
+"""What a server says of access when it starts, the first administrator that it makes, and the sessions that it forgets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
-from django.db import connection
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import DatabaseError, connection
 
 from monitor.access.first_administrator import prepare
 from monitor.access.setup_link import setup_link
@@ -31,5 +32,14 @@ def at_start() -> None:
 def _prepare() -> None:
     try:
         prepare(settings.GPU_MONITOR, setup_link(), needs_login=access().login == "everybody")
+        forget_old_sessions()
     finally:
         connection.close()
+
+
+def forget_old_sessions() -> None:
+    """Django leaves those that are over in the database. One that does not answer keeps them for longer."""
+    try:
+        SessionStore.clear_expired()
+    except DatabaseError as error:
+        log.warning("sessions that are over cannot be deleted now: %s", error)
