@@ -51,6 +51,8 @@ class Notifier:
         self._poll_seconds = poll_seconds
         self._review_seconds = review_seconds
         self._reviewed_at: datetime | None = None
+        self._is_reviewed = False
+        """Whether the last review was done to its end."""
         self._has_recovered = False
         self._trouble: str | None = None
         self._woken = threading.Event()
@@ -103,7 +105,8 @@ class Notifier:
             self._note_trouble(f"the outbox could not be worked on: {traceback.format_exc()}")
             connection.close()
             return self._poll_seconds
-        self._note_trouble(None)
+        if self._is_reviewed:
+            self._note_trouble(None)
         return wait
 
     def _note_trouble(self, trouble: str | None) -> None:
@@ -120,7 +123,9 @@ class Notifier:
             self._has_recovered = True
         if self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds:
             self._reviewed_at = now  # also where it fails: what waits is sent before it is tried again
+            self._is_reviewed = False
             review(now=now)
+            self._is_reviewed = True
         wait = self._poll_seconds
         with self._senders_lock:
             busy = set(self._senders)

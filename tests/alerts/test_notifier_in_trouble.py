@@ -95,11 +95,19 @@ def test_a_message_that_cannot_be_read_once_it_is_claimed_is_not_claimed(monkeyp
     assert Delivery.objects.values_list("status", "attempts").first() == ("waiting", 0)
 
 
-def test_a_review_that_fails_keeps_no_message_from_being_sent(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], monkeypatch: pytest.MonkeyPatch
+def test_a_review_that_fails_is_told_once_and_keeps_no_message_from_being_sent(
+    receiver: Receiver,
+    clock: Clock,
+    begin: Callable[..., Notifier],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
+    reviews: list[datetime] = []
+
     def faulty(*, now: datetime) -> None:
-        raise TypeError(f"no good at {now}")
+        reviews.append(now)
+        raise TypeError("no good")
 
     monkeypatch.setattr(notifier_module, "review", faulty)
     a_channel(receiver.url)
@@ -107,6 +115,11 @@ def test_a_review_that_fails_keeps_no_message_from_being_sent(
     clock.pass_by(seconds=GROUP_SECONDS)
     begin()
     wait_for(has("sent"), "the message")
+    clock.pass_by(seconds=15)
+    wait_for(lambda: len(reviews) == 2, "another review")
+    wait_for(lambda: clock.pass_by(seconds=15) and len(reviews) > 2, "the look after it")
+    assert caplog.text.count("TypeError: no good") == 1
+    assert "worked on again" not in caplog.text
 
 
 def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
