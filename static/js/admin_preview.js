@@ -10,6 +10,7 @@ if (button) {
 
   const answerOf = async (form) => {
     const response = await fetch(button.formAction, { method: "POST", body: new FormData(form) });
+    if (response.status === 413) throw new Error("the recording is larger than the 128 MiB that are taken here");
     if (!response.ok) throw new Error(`the server answered with status ${response.status}`);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const answer = page.querySelector("[data-preview-answer]");
@@ -21,6 +22,7 @@ if (button) {
     event.preventDefault();
     const turn = (asked += 1);
     section.setAttribute("aria-busy", "true");
+    if (!result.hasChildNodes()) result.textContent = "The rule is being tried…";
     let shown;
     try {
       shown = await answerOf(button.form);

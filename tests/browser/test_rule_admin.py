@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.alerts.recordings import heat
 from tests.browser.axe import serious
@@ -139,6 +139,19 @@ def test_a_recording_is_tried_and_errors_are_told_in_words(form: Page, tmp_path:
     form.get_by_label("Threshold:", exact=True).fill("")
     try_it(form)
     expect(result).to_contain_text("Threshold: Needed for “A value passes a threshold”.")
+
+
+def test_a_recording_that_the_server_does_not_even_take_is_told_in_words(site: Server, open_page: OpenPage) -> None:
+    page = open_page(site.url + ADD, expecting=["status of 413"])
+    log_in(page)
+    fill_in(page)
+    waiting: list[Route] = []
+    page.route("**/alertrule/preview/", lambda asked: waiting.append(asked))  # Playwright marks what it is given
+    try_it(page)
+    result = page.locator("[data-preview-result]")
+    expect(result).to_have_text("The rule is being tried…")
+    waiting[0].fulfill(status=413)
+    expect(result).to_have_text("No preview: the recording is larger than the 128 MiB that are taken here")
 
 
 def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
