@@ -42,10 +42,7 @@ def lock_data_dir(
         if monotonic() >= give_up_at:
             holder = _holder(file)
             file.close()
-            raise DataDirTaken(
-                f"another server{holder} runs on the data folder {data_dir}: end it first, or give this one a folder of its "
-                "own by GPU_MONITOR_DATA_DIR. One server is one process: more workers would tell of every alert twice"
-            )
+            raise DataDirTaken(f"another server{holder} runs on the data folder {data_dir}")
         if not has_told:
             log.info("another server%s still runs on %s: waiting up to %g s", _holder(file), data_dir, wait_seconds)
             has_told = True

@@ -49,7 +49,10 @@ def _prepare(data_dir: Path) -> TextIO:
     try:
         lock = lock_data_dir(data_dir)
     except DataDirTaken as error:
-        raise CannotStart(str(error)) from None
+        raise CannotStart(
+            f"{error}: end it first, or give this one a folder of its own by GPU_MONITOR_DATA_DIR. One server is one process: "
+            "more workers would tell of every alert twice"
+        ) from None
     except OSError as error:
         raise CannotStart(f"the data folder {data_dir} cannot be written: {error.strerror}") from error
     try:

@@ -53,7 +53,7 @@ class Command(BaseCommand):
             with lock_data_dir(settings.GPU_MONITOR.data_dir, wait_seconds=0):
                 aside = self._put(file, database)
         except DataDirTaken as error:
-            raise CommandError(f"nothing was restored: {error}") from error
+            raise CommandError(f"nothing was restored: {error}. End it first") from error
         except (sqlite3.Error, BadCopy) as error:
             raise CommandError(f"{file} cannot be copied: {error}") from error
         except OSError as error:
