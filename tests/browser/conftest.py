@@ -126,6 +126,13 @@ def fresh_host(host: Server, driver: FakeDriver) -> Iterator[Server]:
     wait_for(lambda: host.get("/api/health")[0] == 200, "readings to return")
 
 
+def log_in(page: Page, name: str = "root", password: str = "correct horse battery") -> None:
+    """On the page that takes passwords; without more it is who `Server.make_superuser` makes."""
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
 def until(page: Page, condition: str) -> None:
     """Wait until the expression holds in the page. (Playwright's own wait_for_function needs eval, which the policy forbids.)"""
     wait_for(lambda: page.evaluate(condition), f"the page: {condition}")

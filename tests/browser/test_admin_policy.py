@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, start
+from tests.browser.conftest import OpenPage, log_in, start
 from tests.security.hostile import fill_database
 from tests.servers import Server
 
@@ -30,9 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def admin(filled: Server, open_page: OpenPage) -> Page:
     """The admin's first page, after a login."""
     page = open_page(f"{filled.url}/admin/login/?next=/admin/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, password="correct horse")
     page.wait_for_url("**/admin/")
     return page
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.alerts.recordings import heat
-from tests.browser.conftest import OpenPage, start
+from tests.browser.conftest import OpenPage, log_in, start
 from tests.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -36,12 +36,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[
     server.make_superuser()
     yield server
     server.stop()
-
-
-def log_in(page: Page) -> None:
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("correct horse battery")
-    page.get_by_role("button", name="Log in").click()
 
 
 def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(

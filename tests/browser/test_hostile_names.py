@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, start
+from tests.browser.conftest import OpenPage, log_in, start
 from tests.security.hostile import fill_database, recording
 from tests.servers import Server
 
@@ -57,9 +57,7 @@ def test_pages_of_gpus_with_hostile_names_run_nothing(hostile: Server, open_page
 
 def test_pages_of_the_admin_with_hostile_names_run_nothing(hostile: Server, open_page: OpenPage) -> None:
     page = open_page(f"{hostile.url}/admin/login/?next=/admin/", init=WATCH_DIALOGS)
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, password="correct horse")
     for path in ("alertrule", "channel", "alertevent", "delivery"):
         page.goto(f"{hostile.url}/admin/monitor/{path}/")
         assert page.evaluate("window.hacked === 0"), path

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, start, until
+from tests.browser.conftest import OpenPage, log_in, start, until
 from tests.security.people import make_people
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PASSWORD = "correct horse battery"
 REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429"
 
 
@@ -25,12 +24,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     make_people(server)
     yield server
     server.stop()
-
-
-def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
 
 
 def test_a_person_is_led_to_the_login_and_back_and_logs_out(site: Server, open_page: OpenPage) -> None:

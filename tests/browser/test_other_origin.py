@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import TIMEOUT_MS, start
+from tests.browser.conftest import TIMEOUT_MS, log_in, start
 from tests.security.hostile_site import HostileSite
 from tests.servers import Server, wait_for
 
@@ -61,9 +61,7 @@ def visitor(browser: Browser, ours: Server) -> Iterator[Page]:
     context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
     page.goto(f"{ours.url}/admin/login/?next=/admin/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, password="correct horse")
     page.wait_for_url("**/admin/")
     yield page
     context.close()

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.alerts.recordings import heat
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, start
+from tests.browser.conftest import OpenPage, log_in, start
 from tests.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -30,12 +30,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
              "the GPUs to be remembered")  # fmt: skip
     yield server
     server.stop()
-
-
-def log_in(page: Page) -> None:
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("correct horse battery")
-    page.get_by_role("button", name="Log in").click()
 
 
 @pytest.fixture
