@@ -6,6 +6,7 @@ These are plain ASGI applications, without a consumer class around them: that la
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
@@ -20,6 +21,8 @@ from monitor.live.origin import Origins
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
 """Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne lets an application use no
 others (autobahn's sendClose)."""
+CLOSE_SECONDS = 5.0
+"""Within which a client has to take the close frame; one that reads nothing is left to the server."""
 MAX_MESSAGE_BYTES = 4096
 MIN_FEED_HZ, MAX_FEED_HZ = 0.01, 30.0
 
@@ -55,6 +58,7 @@ async def serve(
     listening = asyncio.ensure_future(_listen(receive, hear, pace))
     try:
         await asyncio.wait((delivery, listening, guest.ended), return_when=asyncio.FIRST_COMPLETED)
+        delivery.cancel()  # first: whoever has to go is told nothing more, however long the close frame takes
         if listening.done() and isinstance(closing := listening.exception(), Closing):
             await _close(send, flow, closing.code, closing.reason)
         elif guest.ended.done() and not listening.done():
@@ -71,10 +75,11 @@ async def serve(
 
 
 async def _close(send: Send, flow: Flow | None, code: int, reason: str) -> None:
-    if flow is None:
-        await send({"type": "websocket.close", "code": code, "reason": reason})
-    else:
+    if flow is not None:
         flow.close(code, reason)
+        return
+    with contextlib.suppress(TimeoutError):  # uvicorn's `send` waits until the client has read what came before
+        await asyncio.wait_for(send({"type": "websocket.close", "code": code, "reason": reason}), CLOSE_SECONDS)
 
 
 async def _deliver(hub: Hub, send: Send, flow: Flow | None, payload: Payload, pace: Pace) -> None:
