@@ -19,7 +19,7 @@ def _candidates(environment: Mapping[str, str], etc: Path) -> Iterator[str]:
     if localtime.is_symlink():
         yield _name_in(str(localtime.readlink()))
     try:
-        yield (etc / "timezone").read_text().strip()
+        yield (etc / "timezone").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return  # only some systems have it
 

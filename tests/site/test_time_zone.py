@@ -32,3 +32,5 @@ def test_a_copied_localtime_has_its_name_in_another_file(tmp_path: Path) -> None
 
 def test_it_is_utc_where_nothing_tells(tmp_path: Path) -> None:
     assert server_time_zone({}, tmp_path) == "UTC"
+    (tmp_path / "timezone").write_bytes(b"Europe/Z\xfcrich\n")
+    assert server_time_zone({}, tmp_path) == "UTC"
