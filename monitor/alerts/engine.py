@@ -18,6 +18,7 @@ from monitor.alerts.choices import SEVERITIES
 from monitor.alerts.evaluation import Evaluation, Event
 from monitor.alerts.judge import Judge
 from monitor.alerts.rules import Rule
+from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, IdleLimits, RuleRow, Tell
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -267,8 +268,7 @@ class Engine:
 
     def _alert(self, event: Event) -> Alert:
         seen = self._acknowledged.get(event.id)
-        row = self._rules.get(event.rule.id)
-        muted_until = row.muted_until if row else None
+        known = self._rules.get(event.rule.id)
         return Alert(
             id=event.id,
             rule=event.rule.name,
@@ -285,7 +285,7 @@ class Engine:
             fired_at=event.fired_at,
             acknowledged_at=seen.at if seen else None,
             acknowledged_by=seen.by if seen else None,
-            is_muted=muted_until is not None and muted_until > self._clock(),
+            is_muted=is_silent(known.row if known else None, store.as_time(self._clock())),
         )
 
     def _log(self, events: list[Event]) -> None:

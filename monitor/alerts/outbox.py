@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
-from monitor.alerts import quiet_hours
 from monitor.alerts.choices import SEVERITIES
+from monitor.alerts.silence import is_silent
 from monitor.models import AlertEvent, AlertRule, Channel, Delivery
-
-log = logging.getLogger(__name__)
 
 GROUP_SECONDS = 3.0
 """A message waits so long for more events of its rule: many GPUs that fire together are told of in one."""
@@ -55,25 +50,6 @@ def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
 def rule_of(event: AlertEvent) -> AlertRule | None:
     """An event's rule as it is now, and not as the caller may have kept it; None when it was deleted."""
     return None if event.rule_id is None else AlertRule.objects.filter(pk=event.rule_id).first()
-
-
-def is_silent(rule: AlertRule | None, now: datetime) -> bool:
-    """Whether a rule is muted or in its quiet hours, which are in the time zone of the settings."""
-    if rule is None:
-        return False
-    if rule.muted_until is not None and now < rule.muted_until:
-        return True
-    try:
-        spans = _spans(rule.quiet_hours)
-    except ValueError as error:  # the form refuses such a text: it came here by another way
-        log.warning("Rule %s is told at any time: %s", rule.name, error)
-        return False
-    return quiet_hours.is_quiet(spans, now.astimezone(timezone.get_default_timezone()))
-
-
-@functools.lru_cache(maxsize=256)
-def _spans(text: str) -> tuple[quiet_hours.Span, ...]:
-    return quiet_hours.parse(text)
 
 
 def _tell_resolved(event: AlertEvent, *, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from monitor.alerts import outbox
+from monitor.alerts.silence import is_silent
 from monitor.models import AlertEvent, Delivery
 
 
@@ -40,7 +41,7 @@ def _tell_untold(now: datetime) -> None:
 
 def _release_held(now: datetime) -> None:
     for delivery in Delivery.objects.filter(status="held").select_related("rule").order_by("id"):
-        if not outbox.is_silent(delivery.rule, now):
+        if not is_silent(delivery.rule, now):
             Delivery.objects.filter(pk=delivery.pk, status="held").update(status="waiting", due_at=now)
 
 
@@ -56,5 +57,5 @@ def _remind(now: datetime) -> None:
         every = timedelta(minutes=minutes)
         with transaction.atomic():
             event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
-            if event is not None and not outbox.is_silent(outbox.rule_of(event), now):
+            if event is not None and not is_silent(outbox.rule_of(event), now):
                 outbox.remind(event, every=every, now=now)

@@ -38,10 +38,10 @@ class IdleLimits(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """A rule, and until when it sends nothing."""
+    """A rule, and its row: whom it tells, and when it tells nobody."""
 
     rule: Rule
-    muted_until: float | None
+    row: AlertRule
 
 
 class Acknowledged(NamedTuple):
@@ -75,7 +75,7 @@ def load_rules(limits: IdleLimits) -> dict[int, RuleRow]:
         except BadRule as error:
             log.error("the alert rule %r is not judged: %s", row.name, error)
             continue
-        found[rule.id] = RuleRow(rule, row.muted_until.timestamp() if row.muted_until else None)
+        found[rule.id] = RuleRow(rule, row)
     return found
 
 

@@ -308,7 +308,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: float | None = None
     acknowledged_by: str | None = None
     is_muted: bool = False
-    """Somebody muted its rule: it sends nothing now. In quiet hours it sends nothing either, and is not muted."""
+    """Its rule tells nothing now: somebody muted it, or it is in its quiet hours."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):

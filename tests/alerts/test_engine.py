@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from pytest_django import Settings
 
 from monitor.alerts.engine import SAVE_SECONDS
 from monitor.alerts.store import IdleLimits
@@ -178,6 +179,14 @@ def test_muting_ends_nothing_and_is_shown(scene: Scene) -> None:
     scene.goes(2, HOT)
     assert AlertEvent.objects.get().state == "firing"
     assert [alert.is_muted for alert in scene.shown[-1]] == [True]
+
+
+@pytest.mark.parametrize(("quiet", "is_muted"), [("Mon 13:00-14:00", [True]), ("Mon 14:00-15:00", [False])])
+def test_quiet_hours_are_shown_as_a_mute_is(scene: Scene, settings: Settings, quiet: str, is_muted: list[bool]) -> None:
+    settings.TIME_ZONE = "UTC"
+    rule(for_seconds=0, quiet_hours=quiet)
+    scene.goes(0, HOT)  # 1970-01-12, a Monday, at 13:46
+    assert [alert.is_muted for alert in scene.shown[-1]] == is_muted
 
 
 def test_an_acknowledgement_is_shown_with_who_gave_it(scene: Scene) -> None:

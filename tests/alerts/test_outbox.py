@@ -13,6 +13,7 @@ from pytest_django import Settings
 from monitor.alerts import outbox, queue
 from monitor.alerts.messages import events_of, message_of
 from monitor.alerts.review import review
+from monitor.alerts.silence import is_silent
 from monitor.alerts.store import forget_before
 from monitor.models import Delivery
 from tests.alerts.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve, told
@@ -242,7 +243,7 @@ def test_quiet_hours_go_by_the_clock_on_the_wall_when_it_is_set(
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     rule = a_rule(quiet_hours="Sun 01:30-03:00")
-    assert outbox.is_silent(rule, datetime.fromisoformat(moment).replace(tzinfo=UTC)) is is_quiet
+    assert is_silent(rule, datetime.fromisoformat(moment).replace(tzinfo=UTC)) is is_quiet
 
 
 def test_quiet_hours_are_in_the_time_zone_of_the_server(settings: Settings) -> None:
