@@ -78,7 +78,9 @@ def energy(joules: float) -> str:
 
 
 def duration(value: float) -> str:
-    """The two largest units: 41 d 6 h, 1 min 12 s."""
+    """The two largest units: 41 d 6 h, 1 min 12 s. — where the end lies before the beginning: the clock was set back."""
+    if value < 0:
+        return "—"
     seconds = int(value)
     parts = [
         (seconds // 86400, "d"),

@@ -50,7 +50,14 @@ def test_an_amount_by_itself_is_in_mib_below_one_gib(value: float, text: str) ->
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59.9, "59 s"), (72, "1 min 12 s"), (3600, "1 h 0 min"), (41 * 86400 + 6 * 3600 + 59, "41 d 6 h")],
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (72, "1 min 12 s"),
+        (3600, "1 h 0 min"),
+        (41 * 86400 + 6 * 3600 + 59, "41 d 6 h"),
+        (-1, "—"),
+    ],
 )
 def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
     assert [part.replace(THIN, " ") for part in [formats.duration(seconds)]] == [text]

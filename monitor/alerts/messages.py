@@ -183,7 +183,7 @@ def link_to(event: AlertEvent | None, public_url: str) -> str:
 
 
 def _span(start: datetime, end: datetime) -> str:
-    return formats.duration(max(0.0, (end - start).total_seconds()))
+    return formats.duration((end - start).total_seconds())
 
 
 def _moment(moment: datetime) -> str:

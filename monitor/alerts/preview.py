@@ -50,7 +50,11 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def firing_seconds(self) -> float:
         """For how long it fired, all subjects together."""
-        return sum((event.resolved_at or self.ended_at or event.fired_at) - event.fired_at for event in self.events)
+        return sum(self.fired_seconds(event) for event in self.events)
+
+    def fired_seconds(self, event: Event) -> float:
+        """For how long one fired so far; 0 where the readings' clock was set back meanwhile."""
+        return max(0.0, (event.resolved_at or self.ended_at or event.fired_at) - event.fired_at)
 
     @property
     def has_values(self) -> bool:

@@ -178,8 +178,7 @@ def _worst(tried: Tried) -> list[str]:
     """Subjects that fired, the longest first, then those that came closest."""
     fired: dict[str, float] = {}
     for event in tried.events:
-        end = event.resolved_at or tried.ended_at or event.fired_at
-        fired[event.subject] = fired.get(event.subject, 0.0) + end - event.fired_at
+        fired[event.subject] = fired.get(event.subject, 0.0) + tried.fired_seconds(event)
     sign = 1 if tried.rule.comparator.startswith(">") else -1
 
     def rank(key: str) -> tuple[float, float]:

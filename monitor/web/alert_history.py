@@ -109,7 +109,7 @@ class PastAlert:
         self.worst = _text(event.metric, event.worst_value)
         self.threshold = _text(event.metric, event.threshold)
         end = event.resolved_at
-        self.lasted = "" if end is None else formats.duration(max(0.0, (end - event.started_at).total_seconds()))
+        self.lasted = "" if end is None else formats.duration((end - event.started_at).total_seconds())
 
     @property
     def acknowledged_by(self) -> str:
