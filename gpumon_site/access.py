@@ -43,8 +43,7 @@ def is_exposed(config: Config) -> bool:
     """Whether anything says that others than this machine are to reach the server: its address, its names, its proxies, or
     where browsers open it. (Not every proxy says in a header that it is one, and some give our own name for Host.)
     """
-    opened = [*config.csrf_trusted_origins, *([] if config.public_url is None else [config.public_url])]
-    names = [config.host, *config.allowed_hosts, *(urlsplit(url).hostname or "" for url in opened)]
+    names = [config.host, *config.allowed_hosts, *(urlsplit(url).hostname or "" for url in _opened_at(config))]
     return bool(config.trusted_proxies) or not all(map(is_loopback, names))
 
 
@@ -63,7 +62,12 @@ def is_loopback(host: str) -> bool:
 
 def is_behind_tls(config: Config) -> bool:
     """Whether browsers reach the server by HTTPS."""
-    origins = config.csrf_trusted_origins
     if config.tls == "auto":
-        return bool(origins) and all(origin.startswith("https://") for origin in origins)
+        opened = _opened_at(config)
+        return bool(opened) and all(url.startswith("https://") for url in opened)
     return config.tls == "on"
+
+
+def _opened_at(config: Config) -> list[str]:
+    """Where browsers open the server, as far as settings say so."""
+    return [*config.csrf_trusted_origins, *([] if config.public_url is None else [config.public_url])]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from monitor.web.account import Login
+from monitor.web.account import Login, PasswordChange
 
 admin.site.site_header = admin.site.site_title = "gpumon"
 admin.site.index_title = "Administration"
 
 urlpatterns = [
     path("admin/login/", Login.as_view()),  # one page takes passwords, wherever one comes from
+    path("admin/password_change/", PasswordChange.as_view()),
     path("admin/", admin.site.urls),
     path("", include("monitor.web.urls")),
 ]

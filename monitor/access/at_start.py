@@ -25,6 +25,10 @@ def at_start() -> None:
     rule = access()
     if rule.login == "nobody" and rule.is_exposed:
         log.warning("GPU_MONITOR_AUTH=none: whoever reaches this server sees the dashboard without logging in")
+    if settings.DEBUG and rule.is_exposed:
+        log.warning(
+            "GPU_MONITOR_DEBUG is on: whoever reaches this server can see its settings and source on pages of errors"
+        )
     with ThreadPoolExecutor(1, thread_name_prefix="first administrator") as pool:
         pool.submit(_prepare).result()
 

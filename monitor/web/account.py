@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import login as log_in
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, UserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
@@ -29,13 +29,8 @@ class Login(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Looks at the password, unless there have been too many that were wrong."""
-        name, address = request.POST.get("username", ""), address_of(request)
-        if wait := attempts().begin(name, address):
-            form = AuthenticationForm(request)
-            told = {"wait_minutes": -(-wait // 60)}
-            refusal = self.render_to_response(self.get_context_data(form=form, **told), status=429)
-            refusal.headers["Retry-After"] = str(wait)
-            return refusal
+        if wait := attempts().begin(request.POST.get("username", ""), address_of(request)):
+            return _has_to_wait(self, AuthenticationForm(request), wait)
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
@@ -49,15 +44,37 @@ class Logout(LogoutView):
 
 
 class PasswordChange(PasswordChangeView):
-    """Other sessions of the same person end by it."""
+    """Other sessions of the same person end by it. The old password cannot be guessed here, either: see Login."""
 
     template_name = "account/password.html"
     success_url = reverse_lazy("password")
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Looks at the old password, unless there have been too many that were wrong."""
+        if wait := attempts().begin(request.user.get_username(), address_of(request)):
+            form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # whoever is here has logged in
+            return _has_to_wait(self, form, wait)
+        return super().post(request, *args, **kwargs)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """The old password may have been right all the same, and only the new one not good enough."""
+        if "old_password" not in form.errors:
+            self._was_right()
+        return super().form_invalid(form)
+
     def form_valid(self, form: Any) -> HttpResponse:
         """Back to the form, which says so."""
+        self._was_right()
         messages.success(self.request, "Your password is changed. Wherever else you were logged in, you no longer are.")
         return super().form_valid(form)
+
+    def _was_right(self) -> None:
+        attempts().succeeded(self.request.user.get_username(), address_of(self.request))
+
+
+def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> HttpResponse:
+    context = view.get_context_data(form=form, wait_minutes=-(-seconds // 60))
+    return view.render_to_response(context, status=429, headers={"Retry-After": str(seconds)})
 
 
 @login_not_required

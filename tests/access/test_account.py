@@ -137,6 +137,20 @@ def test_a_new_password_is_checked_and_ends_other_sessions(client: Client, mira:
     assert other.get("/account/password")["Location"].startswith("/login")
 
 
+@pytest.mark.parametrize("path", ["/account/password", "/admin/password_change/"])
+def test_the_old_password_is_no_easier_to_guess_than_at_the_login(client: Client, mira: User, path: str) -> None:
+    client.force_login(mira)
+    weak = {"old_password": PASSWORD, "new_password1": "short", "new_password2": "short"}
+    for _ in range(PER_NAME + 1):
+        assert client.post(path, weak).status_code == 200, "a new password that is not good enough is no guess"
+    for _ in range(PER_NAME):
+        assert b"old password was entered incorrectly" in client.post(path, {**weak, "old_password": "guess"}).content
+    refused = client.post(path, weak)
+    assert (refused.status_code, int(refused["Retry-After"]) > 60) == (429, True)
+    assert b"Too many wrong passwords. Try again in 3 minutes." in refused.content
+    assert b"too short" not in refused.content, "nothing of it was looked at"
+
+
 def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client: Client, mira: User) -> None:
     client.force_login(mira)
     sent = client.get("/admin/")

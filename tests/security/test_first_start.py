@@ -60,11 +60,12 @@ def test_the_password_itself_is_a_secret_of_the_settings(tmp_path: Path) -> None
         server.stop()
 
 
-def test_with_none_the_log_warns_once(tmp_path: Path) -> None:
-    server = Server(tmp_path, host="0.0.0.0", auth="none", telemetry_provider="simulated").start()
+def test_the_log_warns_once_of_what_everybody_can_see(tmp_path: Path) -> None:
+    server = Server(tmp_path, host="0.0.0.0", auth="none", debug="true", telemetry_provider="simulated").start()
     try:
         wait_for(lambda: server.get("/api/snapshot")[0] == 200, "the first reading")
         assert server.log.count("GPU_MONITOR_AUTH=none: whoever reaches this server") == 1
+        assert server.log.count("GPU_MONITOR_DEBUG is on: whoever reaches this server") == 1
         assert "/setup/" not in server.log
     finally:
         server.stop()

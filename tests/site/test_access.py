@@ -84,9 +84,12 @@ def test_who_runs_what_is_told_to_nobody_unknown_once_others_reach_the_server(
         ({"csrf_trusted_origins": "https://gpu.example.com"}, True),
         ({"csrf_trusted_origins": "https://gpu.example.com,http://10.0.0.7"}, False),
         ({"csrf_trusted_origins": "https://gpu.example.com", "tls": "off"}, False),
+        ({"public_url": "https://gpu.example.com/"}, True),
+        ({"public_url": "http://gpu.example.com/"}, False),
+        ({"public_url": "http://gpu.example.com/", "csrf_trusted_origins": "https://gpu.example.com"}, False),
     ],
 )
-def test_https_is_told_by_the_setting_or_by_the_origins(values: dict[str, Any], is_tls: bool) -> None:
+def test_https_is_told_by_the_setting_or_by_where_it_is_opened(values: dict[str, Any], is_tls: bool) -> None:
     assert is_behind_tls(config(**values)) is is_tls
 
 

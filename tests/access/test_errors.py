@@ -1,0 +1,39 @@
+"""Pages instead of the one that was asked for: they look like the rest, and lead back to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "title", "words"),
+    [
+        ("/no/such/page", 404, "Not found", "There is no such page here."),
+        ("/admin/monitor/channel/", 403, "Not allowed", "Your account may not open this page."),
+    ],
+)
+def test_a_page_that_cannot_be_shown_says_why(address: str, status: int, title: str, words: str) -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("mira", is_staff=True))
+    _is_ours(client.get(address), status, title, words)
+
+
+def test_a_form_without_its_secret_is_refused_with_what_to_do() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/login", {"username": "mira", "password": "x"})
+    _is_ours(answer, 403, "Not taken", "Go back, load the page again and send it once more.")
+
+
+def _is_ours(answer: Any, status: int, title: str, words: str) -> None:
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert f"<title>{title} · gpumon</title>" in page
+    assert words in page
+    assert '<a href="/">To the dashboard</a>' in page
+    assert not re.search("<style|style=", page), "the policy of the site lets no browser obey it"
