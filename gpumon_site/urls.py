@@ -12,7 +12,7 @@ admin.site.index_title = "Administration"
 
 urlpatterns = [
     path("admin/login/", Login.as_view()),  # one page takes passwords, wherever one comes from
-    path("admin/password_change/", PasswordChange.as_view()),
+    path("admin/password_change/", admin.site.admin_view(PasswordChange.as_view())),
     path("admin/", admin.site.urls),
     path("", include("monitor.web.urls")),
 ]
