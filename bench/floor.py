@@ -18,6 +18,7 @@ from pathlib import Path
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
@@ -46,12 +47,17 @@ def as_floor(text: str) -> str:
     return json.dumps({"values": values, "points": message["points"], "time": message["time"]}, separators=(",", ":"))
 
 
+def fetched(upstream: str, path: str) -> tuple[bytes, str]:
+    """What our server answers, and its type."""
+    with urllib.request.urlopen(f"http://{upstream}{path}", timeout=10) as answer:
+        return answer.read(), answer.headers["Content-Type"]
+
+
 def floor_page(upstream: str) -> str:
-    """Our page with its scripts replaced; styles and uPlot come from our server still."""
-    with urllib.request.urlopen(f"http://{upstream}/", timeout=10) as answer:
-        html = answer.read().decode()
+    """Our page with its scripts replaced."""
+    html = fetched(upstream, "/")[0].decode()
     uplot = next(script for script in _SCRIPTS.findall(html) if "uPlot" in script).replace(" defer", "")
-    html = _SCRIPTS.sub("", html).replace("<head>", f'<head><base href="http://{upstream}/">')
+    html = _SCRIPTS.sub("", html)
     return html.replace("</body>", f"{uplot}<script>{_SCRIPT.read_text()}</script></body>")
 
 
@@ -68,10 +74,12 @@ async def main(port: int, upstream: str) -> None:
     async def page(client: ServerConnection, request: Request) -> Response | None:
         if request.path == "/ws":
             return None
-        html = await asyncio.to_thread(floor_page, upstream)
-        answer = client.respond(200, html)
-        answer.headers["Content-Type"] = "text/html"
-        return answer
+        if request.path == "/":
+            body, kind = (await asyncio.to_thread(floor_page, upstream)).encode(), "text/html; charset=utf-8"
+        else:  # styles and uPlot, which our server gives to no page but its own
+            body, kind = await asyncio.to_thread(fetched, upstream, request.path)
+        headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"})
+        return Response(200, "OK", headers, body)
 
     async with serve(relay, "127.0.0.1", port, process_request=page, compression=None):
         print(json.dumps("open"), flush=True)

@@ -32,6 +32,9 @@ def measure() -> Iterator[Figure]:
         floor.goto(f"http://127.0.0.1:{port}/")
         meters = Meter(ours), Meter(floor)
         ours.wait_for_timeout(_SETTLE_SECONDS * 1000)
+        drawn = [page.locator("[data-spark] canvas").count() for page in (ours, floor)]
+        if not drawn[0] or drawn[0] != drawn[1]:
+            raise RuntimeError(f"the pages draw {drawn[0]} and {drawn[1]} charts: they cannot be compared")
         rounds = []
         for _ in range(_ROUNDS):
             began = [meter.main_thread_seconds() for meter in meters]
