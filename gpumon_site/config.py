@@ -26,6 +26,8 @@ ENV_FILES = (*LAYOUT.env_files, Path(".env"))
 
 Source = Literal["environment", ".env", "admin", "default"]
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
+_NOT_IN_A_HOST = re.compile(r"[\s/]")
+_URL_PATTERN = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
 _HEADER_PATTERN = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
@@ -139,7 +141,7 @@ class Config(BaseSettings):
     @field_validator("host")
     @classmethod
     def _host_is_an_address(cls, value: str) -> str:
-        if not value or re.search(r"[\s/]", value):
+        if not value or _NOT_IN_A_HOST.search(value):
             raise ValueError("an address of this machine or a host name, such as 127.0.0.1 or 0.0.0.0")
         return value.strip("[]")
 
@@ -180,7 +182,7 @@ class Config(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_url_can_be_opened(cls, value: str | None) -> str | None:
-        if value is not None and not (re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) and _has_host(value)):
+        if value is not None and not (_URL_PATTERN.fullmatch(value) and _has_host(value)):
             raise ValueError("an address that a browser opens, such as https://gpu.example.com/gpus/")
         return value
 

@@ -26,7 +26,7 @@ only a proxy may set are believed where this is True."""
 _CLAIMS = frozenset({b"forwarded", b"x-real-ip"})
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
-_PORT = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:]+))(?::\d{1,5})?")
+_PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<four>[^:]+))(?::\d{1,5})?")
 
 
 def network(text: str) -> Network:

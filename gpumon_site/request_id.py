@@ -81,8 +81,8 @@ class RequestIds:
             "milliseconds": round(1000 * seconds, 1),
             "client": client,
         }
-        told = f"{client or '-'} {scope['method']} {path} {status or 'no answer'} {size} B {1000 * seconds:.1f} ms"
-        log.info("%s", told, extra={"fields": fields})
+        told = (client or "-", scope["method"], path, status or "no answer", size, 1000 * seconds)
+        log.info("%s %s %s %s %d B %.1f ms", *told, extra={"fields": fields})
 
 
 def shown_path(path: str) -> str:

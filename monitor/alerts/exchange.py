@@ -24,6 +24,7 @@ VERSION = 1
 _HEAD = "# Alert rules of gpumon: docs/alerts.md says what each field takes.\n"
 _LARGEST_WHOLE = 2_147_483_647
 _LONGEST_UUID = 96
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 Make = Callable[[Mapping[str, Any]], Rule]
 """`rules.make` with the settings' limits for idle holding."""
 
@@ -36,7 +37,7 @@ def _text(name: str, value: Any) -> str:
         raise ValueError(f"{len(value)} characters are too long: it takes {longest}")
     if "\0" in value:
         raise ValueError("holds a null character, which no database keeps")
-    if re.search(r"[\ud800-\udfff]", value):
+    if _SURROGATE.search(value):
         raise ValueError("holds half a character (\\ud800 to \\udfff), which no database keeps")
     return value
 

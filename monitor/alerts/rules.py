@@ -15,6 +15,8 @@ from monitor.telemetry.plain_text import plain
 from monitor.telemetry.schema import Gpu, Severity
 
 LONGEST_SECONDS = 30 * 86_400.0
+_INDEXES = re.compile(r"(\d{1,4})(?:\s*-\s*(\d{1,4}))?")
+_XID = re.compile(r"\d{1,5}")
 _OF_KINDS = sorted({name for kind in KINDS.values() for name in kind.needs + kind.takes})
 """The fields that only some kinds have a use for."""
 
@@ -85,7 +87,7 @@ def indexes_of(text: str) -> frozenset[int]:
     """0,2-5 as numbers. Raises ValueError."""
     found: set[int] = set()
     for part in filter(None, (each.strip() for each in text.split(","))):
-        match = re.fullmatch(r"(\d{1,4})(?:\s*-\s*(\d{1,4}))?", part)
+        match = _INDEXES.fullmatch(part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(f"{part!r} is no GPU index: indexes and ranges go between commas, such as 0,2-5")
         found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
@@ -94,8 +96,8 @@ def indexes_of(text: str) -> frozenset[int]:
 
 def xids_of(text: str) -> frozenset[int]:
     """13, 31 as numbers. Raises ValueError."""
-    parts = [part for part in re.split(r"[,\s]+", text) if part]
-    if bad := [part for part in parts if not re.fullmatch(r"\d{1,5}", part)]:
+    parts = text.replace(",", " ").split()
+    if bad := [part for part in parts if not _XID.fullmatch(part)]:
         raise ValueError(f"{bad[0]!r} is no Xid: codes are whole numbers between commas, such as 13,31,43")
     return frozenset(map(int, parts))
 

@@ -18,6 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 """Control characters, line separators, and the marks that turn the direction of the text around them."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Halves of characters, which Python makes of broken UTF-8 and no encoder takes."""
+_UNPRINTABLE = re.compile(f"{_CONTROL.pattern}|{_SURROGATE.pattern}")
 T = TypeVar("T")
 
 
@@ -66,7 +67,7 @@ def visible(text: str) -> str:
     """With control characters written out (`\\x1b`), for logs and terminals: nothing is hidden, and nothing obeyed."""
     if text.isprintable():
         return text
-    return re.sub(f"{_CONTROL.pattern}|{_SURROGATE.pattern}", _written_out, text)
+    return _UNPRINTABLE.sub(_written_out, text)
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -42,6 +42,7 @@ _COMMAND_BYTES = 4096
 _STAT_BYTES = 4096
 """Far above 52 numbers and a name of 64 bytes at most."""
 _DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
+_INODE = re.compile(r"\[(\d+)\]")
 _NOTICE = Notice(
     code="pid_namespace",
     text="Processes of the host are hidden from this container's PID namespace: only their GPU figures are known.",
@@ -247,7 +248,7 @@ class ProcessTable:
     def _namespace(self) -> int | None:
         """The inode of our PID namespace: the link reads pid:[4026531836]."""
         try:
-            found = re.search(r"\[(\d+)\]", os.readlink(f"{self._proc}/self/ns/pid"))
+            found = _INODE.search(os.readlink(f"{self._proc}/self/ns/pid"))
         except OSError:
             return INITIAL_PID_NAMESPACE  # no namespaces in this kernel: there is but one
         return int(found.group(1)) if found else None

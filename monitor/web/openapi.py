@@ -17,6 +17,7 @@ from monitor.web.alerts_api import DEFAULT_LIMIT, MOST
 from monitor.web.json_schema import json_schema
 
 _SCHEMAS = "#/components/schemas/"
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The years 1 and 9999, which is what a time may be."""
 _DESCRIPTION = """\
@@ -155,7 +156,7 @@ def _document() -> dict[str, Any]:
 
 
 def _path(pattern: URLPattern) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern.pattern))
+    return _PARAMETER.sub(r"{\1}", str(pattern.pattern))
 
 
 def _operation(pattern: URLPattern) -> dict[str, Any]:

@@ -12,9 +12,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.telemetry.log_lines import JsonLines, LogFormat, TextLines, lines_of, without_secrets
+from monitor.telemetry.log_lines import (
+    LONGEST,
+    LONGEST_OF_REQUEST,
+    LONGEST_TRACEBACK,
+    JsonLines,
+    LogFormat,
+    TextLines,
+    lines_of,
+    without_secrets,
+)
 
 SECRET = "of-the-settings-9f8e7d"
+
+WITH_SECRETS = [
+    "GET https://ada:hunter2@example.com/x failed",
+    "redis://:hunter2@10.0.0.1:6379/0 does not answer",
+    "smtp://ada%40x:hunter2@mail refuses",
+    "headers: {'Authorization': 'Bearer hunter2hunter2'}",
+    "Authorization: Basic hunter2==",
+    "authorization=hunter2",
+    "sent with bearer hunter2.hunter2",
+    "/ws/gpu?hz=1&token=hunter2&x=1 was refused",
+    "password=hunter2, next",
+    'body {"api_key": "hunter2", "a": 1}',
+    "GPU_MONITOR_ADMIN_PASSWORD=hunter2",
+    "cookie sessionid=hunter2; path=/",
+    f"the key is {SECRET}, hunter3".replace("hunter3", ""),
+]
 
 EVERY_FORMAT = pytest.mark.parametrize("log_format", ["text", "json"])
 
@@ -85,24 +110,7 @@ def test_what_is_no_text_can_be_logged_all_the_same(log_format: LogFormat, broke
 
 
 @EVERY_FORMAT
-@pytest.mark.parametrize(
-    "text",
-    [
-        "GET https://ada:hunter2@example.com/x failed",
-        "redis://:hunter2@10.0.0.1:6379/0 does not answer",
-        "smtp://ada%40x:hunter2@mail refuses",
-        "headers: {'Authorization': 'Bearer hunter2hunter2'}",
-        "Authorization: Basic hunter2==",
-        "authorization=hunter2",
-        "sent with bearer hunter2.hunter2",
-        "/ws/gpu?hz=1&token=hunter2&x=1 was refused",
-        "password=hunter2, next",
-        'body {"api_key": "hunter2", "a": 1}',
-        "GPU_MONITOR_ADMIN_PASSWORD=hunter2",
-        "cookie sessionid=hunter2; path=/",
-        f"the key is {SECRET}, hunter3".replace("hunter3", ""),
-    ],
-)
+@pytest.mark.parametrize("text", WITH_SECRETS)
 def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
     formatter = lines_of(log_format, secrets=(SECRET,))
     for made in (record(text), record("it says %r", text), record("fine", fields={"told": text})):
@@ -115,6 +123,73 @@ def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
         line = formatter.format(record("failed", with_error=True))
     assert "ValueError" in line
     assert not [secret for secret in ("hunter2", SECRET) if secret in line.rpartition("ValueError")[2]]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("text", [*WITH_SECRETS, "Authorization: Bearer hunter2hunter2", "redis://:hunter2@cache"])
+def test_a_cut_makes_no_part_of_a_secret_visible(log_format: LogFormat, text: str) -> None:
+    formatter = lines_of(log_format, secrets=(SECRET,))
+    for kept in range(len(text)):
+        long = "." * (LONGEST - kept - 1) + f" {text}" + " and more" * 9
+        line = formatter.format(record("%s", long, fields={"path": long}))
+        assert "… (cut: " in line
+        assert not [piece for piece in ("hu", "nter", SECRET[:4], SECRET[-4:]) if piece in line]
+
+
+@EVERY_FORMAT
+def test_a_long_text_is_cut_and_says_so(log_format: LogFormat) -> None:
+    formatter = lines_of(log_format)
+    line = formatter.format(record("%s", "x " * 50_000))
+    assert "x x… (cut: 100000 characters)" in line.replace("x …", "x…")
+    assert len(line) < LONGEST + 200
+    of_request = formatter.format(
+        record("Not Found: %s", "/token" * 3000, request_id="4f2a", fields={"path": "/a" * 999})
+    )
+    assert "… (cut: 18000 characters)" in of_request
+    assert len(of_request) < 2 * LONGEST_OF_REQUEST + 300
+
+
+@EVERY_FORMAT
+def test_a_long_path_does_not_push_the_rest_of_a_record_about_a_request_out(log_format: LogFormat) -> None:
+    told = record("%s %s %d B", "GET", "/token" * 3000, 12, request_id="4f2a")
+    line = lines_of(log_format).format(told)
+    assert "GET /token/token" in line
+    assert "… (cut: 18000 characters) 12 B" in line
+
+
+@EVERY_FORMAT
+def test_a_text_of_the_greatest_length_stays_whole(log_format: LogFormat) -> None:
+    line = lines_of(log_format).format(record("%s", "x" * LONGEST))
+    assert "x" * LONGEST in line
+    assert "cut" not in line
+
+
+@EVERY_FORMAT
+def test_a_traceback_shows_the_innermost_calls_and_the_error(log_format: LogFormat) -> None:
+    def ping(count: int) -> int:
+        return pong(count)
+
+    def pong(count: int) -> int:
+        return 1 // count if count == 0 else ping(count - 1)
+
+    try:
+        ping(200)
+    except ZeroDivisionError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert "ZeroDivisionError: integer division or modulo by zero" in line
+    assert "in pong" in line
+    assert len(line) < LONGEST_TRACEBACK
+
+
+@EVERY_FORMAT
+def test_the_text_of_an_error_is_cut(log_format: LogFormat) -> None:
+    try:
+        raise ValueError("token" * 20_000)
+    except ValueError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert "ValueError: token" in line
+    assert "… (cut: 100" in line
+    assert len(line) < LONGEST_TRACEBACK + 300
 
 
 @pytest.mark.parametrize(

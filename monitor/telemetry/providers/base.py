@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 NOT_SUPPORTED = "not supported by this GPU"
 NO_PERMISSION = "no permission: the driver answers this only to privileged users"
+
+LONG_PCI_DOMAIN = re.compile(r"^0000(?=[0-9a-f]{4}:)")
+"""What NVML and nvidia-smi write before the four digits of a PCI domain that sysfs has."""
 
 _FACTS_OF_STATE = {"since", "read_at"}
 GPU_METRICS: tuple[str, ...] = tuple(

@@ -20,11 +20,12 @@ _INSTALL = (
     "AMD and Intel GPUs are read through nvtop 3.2 or newer: `apt install nvtop`, or https://github.com/Syllo/nvtop."
 )
 _FIRST_SECONDS = 10.0
+_VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
 
 def version_of(text: str) -> tuple[int, int, int] | None:
     """The version in the answer of `nvtop --version`."""
-    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    found = _VERSION.search(text)
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
 
 

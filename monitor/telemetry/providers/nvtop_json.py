@@ -26,6 +26,8 @@ NO_GPU = "No GPU to monitor"
 _MAX_BYTES = 1 << 63
 """From here on a figure is the driver's “not available” (2^64 - 1), not memory."""
 _MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
+_NAME_LINE = re.compile(r'^([^\S\n]*"(?:device_name|user)"[^\S\n]*:[^\S\n]*)"(.*)"(,?[^\S\n]*)$', re.MULTILINE)
+_NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(%|MHz|GHz|C|F|W|RPM)?")
 _KINDS: dict[str, tuple[ProcessType, ...]] = {
     "graphic": ("graphics",),
@@ -80,7 +82,7 @@ def _escape_names(text: str) -> str:
         inner = match.group(2).replace("\\", "\\\\").replace('"', '\\"')
         return f'{match.group(1)}"{inner}"{match.group(3)}'
 
-    return re.sub(r'^(\s*"(?:device_name|user)"\s*:\s*)"(.*)"(,?\s*)$', escaped, text, flags=re.MULTILINE)
+    return _NAME_LINE.sub(escaped, text)
 
 
 class _Values(dict[str, Any]):
@@ -142,7 +144,7 @@ def _gpu(index: int, given: dict[str, Any], gate: PercentGate) -> Gpu:
     return Gpu(
         index=index,
         # nvtop tells neither UUID nor PCI address, so identical cards differ by their position alone.
-        uuid=f"nvtop-{index}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}",
+        uuid=f"nvtop-{index}-{_NOT_IN_AN_ID.sub('-', name.lower()).strip('-')}",
         name=name,
         memory_is_unified=given.get("fan_speed") == "CPU Fan",
         unavailable=explain(values, GPU_METRICS, values.reasons, NOT_REPORTED),

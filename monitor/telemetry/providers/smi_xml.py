@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from monitor.telemetry.providers.base import (
     GPU_METRICS,
+    LONG_PCI_DOMAIN,
     NO_PERMISSION,
     NOT_SUPPORTED,
     PROCESS_METRICS,
@@ -45,6 +46,7 @@ _UNITS = {
     "w": 1, "mw": 1e-3, "c": 1, "mhz": 1, "%": 1, "x": 1, "": 1, "j": 1, "mj": 1e-3, "rpm": 1,
 }  # fmt: skip
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z%/]*)")
+_DRIVE = re.compile(r"[A-Za-z]:\\")
 _TYPES: dict[str, ProcessType] = {"C": "compute", "G": "graphics", "M": "mps"}
 
 
@@ -216,7 +218,7 @@ def _gpu(index: int, element: ET.Element, gate: PercentGate) -> Gpu:
     values["memory_used_percent"] = used_percent(values.get("memory_used_bytes"), values.get("memory_total_bytes"))
     values["memory_unattributed_bytes"] = unattributed_bytes(values.get("memory_used_bytes"), values["processes"])
     bus = element.get("id") or _text(element, "pci/pci_bus_id")
-    values["pci_bus_id"] = re.sub(r"^0000(?=[0-9a-f]{4}:)", "", bus.strip().lower()) if bus else None
+    values["pci_bus_id"] = LONG_PCI_DOMAIN.sub("", bus.strip().lower()) if bus else None
     is_lost = any(
         _refusal(text) == LOST for text in (_text(element, "uuid") or "", _text(element, "utilization/gpu_util") or "")
     )
@@ -333,8 +335,8 @@ def _process(info: ET.Element, pid: int, by_ids: dict[tuple[int | None, int | No
 
 def _short_name(command: str) -> str:
     """The program's file name: of the first word, or of a whole Windows path, which has blanks in it."""
-    program = command if re.match(r"[A-Za-z]:\\", command) else command.split(" ", 1)[0]
-    return re.split(r"[/\\]", program)[-1] or program
+    program = command if _DRIVE.match(command) else command.split(" ", 1)[0]
+    return program.replace("\\", "/").rpartition("/")[2] or program
 
 
 def _merged(known: GpuProcess, again: GpuProcess) -> GpuProcess:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +10,14 @@ from pathlib import Path
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.base import (
+    LONG_PCI_DOMAIN,
+    Explained,
+    Options,
+    PercentGate,
+    ProviderFailed,
+    ProviderUnavailable,
+)
 from monitor.telemetry.providers.nvml import errors
 from monitor.telemetry.providers.nvml.device import Device, Identity
 from monitor.telemetry.providers.nvml.direct import Handle
@@ -173,4 +179,4 @@ def _name(handle: Handle) -> str:
 def short_pci_bus_id(bus_id: str | bytes) -> str:
     """NVML's 00000000:3B:00.0 as sysfs spells it: 0000:3b:00.0."""
     text = bus_id.decode("ascii", errors="replace") if isinstance(bus_id, bytes) else bus_id
-    return re.sub(r"^0000(?=[0-9a-f]{4}:)", "", text.strip("\x00 ").lower())
+    return LONG_PCI_DOMAIN.sub("", text.strip("\x00 ").lower())

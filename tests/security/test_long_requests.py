@@ -1,0 +1,47 @@
+"""Requests as long as a server takes, by somebody who has not logged in: each is answered, and its log line is short.
+
+A path of `token` with 2500 characters once held up everybody for 18 seconds, in a pattern that hides secrets from the log.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+
+import pytest
+
+from monitor.telemetry.log_lines import LONGEST_OF_REQUEST
+from tests.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+FORM = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
+
+
+def status_of(server: Server, head: str) -> int:
+    """The status by which the server answers, over a connection of its own."""
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+        client.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        with client.makefile("rb") as answer:
+            return int(answer.readline().split()[1])
+
+
+@pytest.mark.parametrize("unit", ["token", "a", "a.", "password-", "://a:"])
+@pytest.mark.parametrize("length", [2_500, 8_000])
+@pytest.mark.parametrize(
+    ("head", "status", "logged"),
+    [
+        pytest.param("GET /{text} HTTP/1.1\r\nHost: 127.0.0.1\r\n", 404, "Not Found: /", id="path"),
+        pytest.param("GET / HTTP/1.1\r\nHost: {text}\r\n", 400, "Invalid HTTP_HOST header", id="Host"),
+        pytest.param(FORM + "Origin: http://{text}\r\n", 403, "Origin checking failed", id="Origin"),
+    ],
+)
+def test_a_long_request_is_answered_and_its_log_line_is_short(
+    server: Server, head: str, status: int, logged: str, unit: str, length: int
+) -> None:
+    before = len(server.log)
+    assert status_of(server, head.format(text=unit * (length // len(unit)))) == status
+    assert server.get("/api/health")[0] == 200
+    lines = wait_for(lambda: [line for line in server.log[before:].splitlines() if logged in line], "its log line")
+    assert all(len(line) < LONGEST_OF_REQUEST + 200 for line in lines)
+    assert "… (cut: " in lines[0]

@@ -1,0 +1,253 @@
+"""Every regular expression of the code takes time in proportion to the text: twice the text, about twice the time.
+
+One request with a long path of `token` once held up the whole server for minutes, in a pattern of the log that was cubic.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import logging
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from monitor.alerts import masking, quiet_hours
+from monitor.telemetry import cgroups, log_lines
+from monitor.telemetry.providers import nvtop
+from tests.servers import ROOT
+
+PACKAGES = ("monitor", "gpumon_site")
+LARGEST = 16_384
+"""Characters. What takes less than MEASURABLE_SECONDS here is linear: a square of it takes 100 ms."""
+MEASURABLE_SECONDS = 0.0005
+MOST_GROWTH = 3.0
+"""Per doubling. A linear search has 2, one that takes the square of the text 4."""
+UNITS = (
+    *("a", "0", " ", "\n", ":", "=", ".", "/", "-", "@", "?", "&", ",", "'", '"', "`", "[", "<", "a.", "0.", "0:", ":0", "0 "),
+    *("a:", "a=", "a@", "?a", "&a", ":[", "'a", '"\n', '" ', "= ", ": ", "://", "a://", "://a:", "bearer ", "null\n", "/pod"),
+    *("token", "password", "authorization", "tokentoken=", '"token" ', "\udcff"),
+)  # fmt: skip
+SINGLE = ("a", "0", " ", "\n", ":", "=", ".", "/", "-", "@", "?", "&", "'", '"')
+STARTS = ("://", "https://a", "a=", '"', '"token"')
+ENDS = ("", "!", "\x00\n")
+
+
+@functools.cache
+def sources() -> list[tuple[str, ast.Module]]:
+    made = []
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            made.append((name, ast.parse(file.read_text(), str(file))))
+    return made
+
+
+def uses_of_re(tree: ast.AST) -> list[ast.Attribute]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "re"
+    ]
+
+
+def compiled_in(tree: ast.Module) -> list[ast.Call]:
+    """The module's constants made by `re.compile`."""
+    return [
+        statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Call)
+        and ast.unparse(statement.value.func) == "re.compile"
+    ]
+
+
+def is_escaped(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "re.escape"
+
+
+def escaping(tree: ast.Module) -> list[str]:
+    """Uses of `re` that no measurement of the module's constants sees. Searching for a plain text is allowed."""
+    seen = {id(call.func) for call in compiled_in(tree)}
+    plain = {
+        id(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and is_escaped(node.args[0])
+    }
+    found = [
+        ast.unparse(each)
+        for each in uses_of_re(tree)
+        if each.attr not in {"Match", "Pattern", "escape", "IGNORECASE", "MULTILINE", "DOTALL"}
+        and id(each) not in seen | plain
+    ]
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "re"]
+    return found + [ast.unparse(each) for each in imported]
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+    for name, tree in sources():
+        if uses_of_re(tree):
+            for constant, value in vars(importlib.import_module(name)).items():
+                if isinstance(value, re.Pattern):
+                    yield f"{name}.{constant}", value
+
+
+def seconds(search: Callable[[str], object], text: str) -> float:
+    """The least CPU time of several runs: what another program takes on the same core is not in it."""
+    least = float("inf")
+    for _ in range(4):
+        began = time.thread_time()
+        search(text)
+        least = min(least, time.thread_time() - began)
+        if least > 100 * MEASURABLE_SECONDS:
+            break
+    return least
+
+
+def growth(search: Callable[[str], object], start: str, unit: str, end: str) -> float:
+    """By what factor the time grows where the text doubles. 1 if it stays too short to be measured."""
+
+    def text(size: int) -> str:
+        return start + unit * (size // len(unit)) + end
+
+    size = 256
+    while (before := seconds(search, text(size))) < MEASURABLE_SECONDS:
+        if size >= LARGEST:
+            return 1.0
+        size *= 2
+    return seconds(search, text(2 * size)) / before
+
+
+def too_steep(
+    search: Callable[[str], object], *, words: Iterable[str] = (), marks: Iterable[str] = ()
+) -> Iterator[str]:
+    """The texts, as `beginning + repeated + end`, over which the time grows too fast: three times in a row, so not by chance."""
+    texts = [("", unit, end) for unit in (*UNITS, *words, *marks) for end in ENDS]
+    texts += [(start, unit, "!") for start in (*STARTS, *words) for unit in {*SINGLE, *marks}]
+    for start, unit, end in dict.fromkeys(texts):
+        if all(growth(search, start, unit, end) >= MOST_GROWTH for _ in range(3)):
+            yield f"{start!r} + {unit!r} + {end!r}"
+
+
+def too_steep_for(pattern: re.Pattern[Any]) -> Iterator[str]:
+    """The same, also with the words and marks that the pattern is written with."""
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode()
+    words = sorted(set(re.findall(r"[A-Za-z_]{3,}", source)))
+    marks = sorted(set(re.findall(r"[^\w\s\\]", source)) - set("(){}|^$*+"))
+    return too_steep(every_way(pattern), words=words, marks=marks)
+
+
+def every_way(pattern: re.Pattern[Any]) -> Callable[[str], object]:
+    """Search, and match the whole: both have to be linear, whichever the code uses."""
+
+    def search(text: str) -> None:
+        given: Any = text if isinstance(pattern.pattern, str) else text.encode(errors="replace")
+        deque(pattern.finditer(given), maxlen=0)
+        pattern.fullmatch(given)
+
+    return search
+
+
+@pytest.mark.parametrize(("name", "tree"), [pytest.param(*each, id=each[0]) for each in sources()])
+def test_every_pattern_is_a_constant_of_its_module(name: str, tree: ast.Module) -> None:
+    assert escaping(tree) == []
+
+
+def test_every_constant_is_measured() -> None:
+    written = Counter(name for name, tree in sources() for _ in compiled_in(tree))
+    measured = Counter(name.rpartition(".")[0] for name, _ in patterns())
+    assert written
+    assert written <= measured
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import re\ndef f(text):\n    return re.sub('a+', '', text)",
+        "import re\ndef f(text):\n    return re.compile('a+').search(text)",
+        "import re\nclass A:\n    PATTERN = re.compile('a+')",
+        "import re\ndef f(text, word):\n    return re.compile(re.escape(word) + 'a+').search(text)",
+        "from re import compile",
+    ],
+)
+def test_a_pattern_that_is_no_constant_is_found(source: str) -> None:
+    assert escaping(ast.parse(source))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", [pytest.param(each, id=name) for name, each in patterns()])
+def test_a_pattern_takes_time_in_proportion_to_the_text(pattern: re.Pattern[Any]) -> None:
+    assert list(too_steep_for(pattern)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "was",
+    [
+        pytest.param(
+            r"([\w-]*(?:password|passwd|token|secret)[\w-]*)(=|['\"]\s*:\s*)(['\"]?)[^\s'\"&;,)]+", id="names"
+        ),
+        pytest.param(r"\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]+@", id="userinfo"),
+        pytest.param(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", id="url"),
+        pytest.param(r"://[^/?#]*?:([^/?#]*)@", id="password"),
+        pytest.param(r"[?&]([^=&]+)=", id="parameters"),
+        pytest.param(r"(?P<days>.*?)\s*(?P<start>\d+:\d+)\s*[-–]\s*(?P<end>\d+:\d+)", id="quiet hours"),
+        pytest.param(r"(\d+)\.(\d+)(?:\.(\d+))?", id="version"),
+        pytest.param(r'(?m)^(\s*"(?:device_name|user)"\s*:\s*)"(.*)"(,?\s*)$', id="names of nvtop"),
+    ],
+)
+def test_the_patterns_that_were_here_before_are_found_too_slow(was: str) -> None:
+    pattern = re.compile(was)
+    assert next(too_steep_for(pattern), None) is not None
+
+
+URL = "https://ada:hunter2hunter2@hooks.example.com/T0KENT0KEN?key=S3CRET"
+
+
+def formatted(log_format: log_lines.LogFormat, request_id: str | None) -> Callable[[str], object]:
+    formatter = log_lines.lines_of(log_format, secrets=("token" * 8,))
+
+    def search(text: str) -> str:
+        record = logging.LogRecord("django.request", logging.WARNING, __file__, 1, "Not Found: %s", (text,), None)
+        record.request_id = request_id
+        record.fields = {"path": text}
+        try:
+            raise ValueError(text)
+        except ValueError as error:
+            record.exc_info = (ValueError, error, error.__traceback__)
+        return formatter.format(record)
+
+    return search
+
+
+def parsed(text: str) -> None:
+    try:
+        quiet_hours.parse(text)
+    except ValueError:
+        return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "search",
+    [
+        pytest.param(lambda text: log_lines.without_secrets(text, ("token" * 8,)), id="secrets of the log"),
+        pytest.param(lambda text: masking.without_secrets(text, URL, "whsec_abc"), id="secrets of a channel"),
+        pytest.param(lambda text: masking.without_secrets("refused", f"json://{text}"), id="the URL of a channel"),
+        pytest.param(masking.masked, id="a URL that is shown"),
+        pytest.param(formatted("text", None), id="text"),
+        pytest.param(formatted("json", None), id="JSON"),
+        pytest.param(formatted("text", "4f2a"), id="text about a request"),
+        pytest.param(formatted("json", "4f2a"), id="JSON about a request"),
+        pytest.param(parsed, id="quiet hours"),
+        pytest.param(cgroups.membership, id="cgroups"),
+        pytest.param(nvtop.version_of, id="version"),
+    ],
+)
+def test_what_handles_text_from_outside_takes_time_in_proportion_to_it(search: Callable[[str], object]) -> None:
+    assert list(too_steep(search)) == []
