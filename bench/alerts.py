@@ -12,13 +12,13 @@ from typing import Any
 
 from bench.figures import CouldNotMeasure, Figure
 from bench.recorded import record
-from monitor.alerts import rules
-from monitor.alerts.evaluation import Evaluation
-from monitor.alerts.metrics import COUNTERS
-from monitor.alerts.recent import Recent
-from monitor.alerts.recorded import snapshots_of
-from monitor.alerts.rules import Rule
+from monitor.rules import making
+from monitor.rules.evaluation import Evaluation
+from monitor.rules.making import Rule
+from monitor.rules.metrics import COUNTERS
 from monitor.telemetry import recording
+from monitor.telemetry.recent import Recent
+from monitor.telemetry.recorded_snapshots import snapshots_of
 from monitor.telemetry.schema import Snapshot
 
 RULES, GPUS = 100, 64
@@ -112,5 +112,5 @@ def _rules() -> list[Rule]:
         given = {**given, "id": number + 1, "name": str(number)}
         if number % 4 == 0 and given["kind"] != "stale":
             given["gpu_indexes"] = f"{chance.randrange(32)}-{chance.randrange(32, GPUS)}"
-        made.append(rules.make(given, held_memory_mib=1024, held_percent=20, held_minutes=0.5))
+        made.append(making.make(given, held_memory_mib=1024, held_percent=20, held_minutes=0.5))
     return made

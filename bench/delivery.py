@@ -20,7 +20,7 @@ from bench import message
 from bench.child import ROOT, Child, child
 from bench.cpu import Stopwatch
 from bench.figures import CouldNotMeasure, Figure
-from tests.servers import free_port, wait_for
+from tests.support.servers import free_port, wait_for
 
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 9, 3.0, 2.0
 _CLIENTS = {50: 10.0, 300: 4.0}

@@ -14,7 +14,7 @@ from bench.figures import Figure
 from bench.floor import values_of
 from bench.host import GPUS, PROCESSES
 from bench.replayed import replayed
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 _HZ, _TICKS = 5, 50
 _BOUND_KB = 12.0

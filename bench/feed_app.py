@@ -15,9 +15,9 @@ if not settings.configured:
     settings.configure()
 
 from bench import message
+from monitor.live.consumers import gpu_feed
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
-from monitor.live.sockets import gpu_feed
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from bench.chromium import opened
 from bench.figures import CouldNotMeasure, Figure
 from bench.host import GPUS, PROCESSES
 from bench.replayed import replayed
-from tests.chromium import chromium
-from tests.servers import Server, wait_for
+from tests.support.chromium import chromium
+from tests.support.servers import Server, wait_for
 
 _BEFORE_THE_FIRST_PAINT = "theme"
 """The one script that is meant to run before, so that the page does not flash in the other theme."""

@@ -9,7 +9,7 @@ from bench.chromium import Meter, opened
 from bench.figures import CouldNotMeasure, Figure
 from bench.host import GPUS
 from bench.replayed import replayed
-from tests.chromium import chromium
+from tests.support.chromium import chromium
 
 _HZ = 10
 """Twice the pace of the other figures: what leaks with ticks is seen in half of the time."""

@@ -11,8 +11,8 @@ from bench.chromium import Meter, opened
 from bench.figures import Figure
 from bench.host import GPUS
 from bench.replayed import replayed
-from tests.chromium import chromium
-from tests.servers import free_port
+from tests.support.chromium import chromium
+from tests.support.servers import free_port
 
 _HZ = 5
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 5, 8.0, 5.0

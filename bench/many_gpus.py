@@ -13,7 +13,7 @@ from bench.chromium import HEIGHT, Meter, opened, tasks_during
 from bench.figures import Figure
 from bench.host import GPUS
 from bench.replayed import replayed
-from tests.chromium import chromium
+from tests.support.chromium import chromium
 
 _MANY, _HZ = 64, 2
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 5, 6.0, 8.0

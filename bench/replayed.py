@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bench.recorded import record
 from bench.serving import running
-from tests.servers import Server
+from tests.support.servers import Server
 
 
 @contextmanager

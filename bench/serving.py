@@ -11,7 +11,7 @@ from bench.child import child
 from bench.cpu import with_children
 from bench.figures import CouldNotMeasure
 from bench.host import Host
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 WATCHERS = ("/ws/dashboard", "/ws/gpu")
 

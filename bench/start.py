@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bench.figures import Figure
 from bench.host import Host, fake_host
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 _TIMES = 3
 

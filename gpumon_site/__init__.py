@@ -1,3 +1,1 @@
-"""The Django project around the monitor app: settings, addresses and the ASGI application."""
-
-__version__ = "0.1.0"
+"""The Django project around the monitor app: settings, addresses, the ASGI application and the command line."""

@@ -10,18 +10,18 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-from gpumon_site.base_path import BasePath
-from gpumon_site.body_limit import BodyLimit
-from gpumon_site.claims import Claims
-from gpumon_site.daphne_access_log import hide_queries
-from gpumon_site.daphne_farewell import close_sockets_at_end
-from gpumon_site.daphne_guard import refuse_garbled_root_paths
-from gpumon_site.daphne_limits import limit_requests
-from gpumon_site.forwarded import TrustedProxies
-from gpumon_site.request_id import RequestIds
-from gpumon_site.static_build import collect_if_outdated
-from gpumon_site.systemd_notify import Systemd, lifespan
-from monitor.telemetry.log_output import log_uncaught
+from monitor.http.base_path import BasePath
+from monitor.http.body_limit import BodyLimit
+from monitor.http.claims import Claims
+from monitor.http.proxies import TrustedProxies
+from monitor.http.request_id import RequestIds
+from monitor.http.static_build import collect_if_outdated
+from monitor.logs.output import log_uncaught
+from monitor.server.daphne_access_log import hide_queries
+from monitor.server.daphne_farewell import close_sockets_at_end
+from monitor.server.daphne_guard import refuse_garbled_root_paths
+from monitor.server.daphne_limits import limit_requests
+from monitor.server.systemd import Systemd, lifespan
 
 _systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
@@ -29,7 +29,7 @@ django.setup(set_prefix=False)
 logging.captureWarnings(True)  # else Python writes them in two lines of its own, and tracebacks in many
 log_uncaught()
 
-from gpumon_site.upgrade import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
+from monitor.server.startup import CannotStart, prepare_server  # noqa: E402 - they need Django to be set up
 
 try:
     prepare_server()
@@ -41,13 +41,14 @@ except CannotStart as error:
 # Not before: a server that is refused is not to take away the files of the one that runs.
 collect_if_outdated()
 
-from gpumon_site.readings_pulse import pulse_of_readings  # noqa: E402
-from monitor.access.at_start import at_start  # noqa: E402
-from monitor.web import current, sockets  # noqa: E402
+from monitor.access.startup import at_start  # noqa: E402
+from monitor.runtime import process  # noqa: E402
+from monitor.server.readings_pulse import pulse_of_readings  # noqa: E402
+from monitor.web import routing  # noqa: E402
 
 # Daphne answers no lifespan events, so importing the application is the server's start; the first request or socket
 # starts the loop as well, should a server import it long before it serves.
-current.started()
+process.started()
 refuse_garbled_root_paths()
 limit_requests()
 hide_queries()
@@ -56,8 +57,8 @@ at_start()
 _of_gpumon = ProtocolTypeRouter(
     {
         "http": BodyLimit(get_asgi_application()),
-        "websocket": sockets.router(),
-        "lifespan": lifespan(_systemd, pulse_of_readings(), at_end=current.ended),
+        "websocket": routing.router(),
+        "lifespan": lifespan(_systemd, pulse_of_readings(), at_end=process.ended),
     }
 )
 _of_base_path = BasePath(_of_gpumon, settings.GPU_MONITOR.base_path)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from gpumon_site import __version__
+from monitor.version import __version__
 
 DEMO_POLL_INTERVAL_MS = "200"
 DEMO_FOLDER = "demo"
@@ -59,8 +59,8 @@ def _serve(rest: list[str]) -> int:
 
 def _demo(rest: list[str]) -> int:
     """Its data lie in a folder of their own: simulated alerts have no place among those of real GPUs."""
-    from gpumon_site.config import PREFIX
-    from gpumon_site.config_loading import load_config
+    from monitor.config.loading import load_config
+    from monitor.config.model import PREFIX
 
     os.environ[f"{PREFIX}DATA_DIR"] = str(load_config().data_dir / DEMO_FOLDER)
     os.environ[f"{PREFIX}TELEMETRY_PROVIDER"] = "simulated"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpumon_site.access import access_of, is_behind_tls
-from gpumon_site.config_loading import load_config
-from gpumon_site.hosts import hosts_answered
-from gpumon_site.layout import LAYOUT
-from gpumon_site.log_format import logging_config
-from gpumon_site.secret_key import kept_secret_key, prepare_data_dir
-from gpumon_site.static_dir import static_root
-from gpumon_site.time_zone import server_time_zone
+from monitor.access.policy import access_of, is_behind_tls
+from monitor.config.hosts import hosts_answered
+from monitor.config.loading import load_config
+from monitor.config.paths import LAYOUT
+from monitor.config.secret_key import kept_secret_key, prepare_data_dir
+from monitor.config.static_dir import static_root
+from monitor.config.time_zone import server_time_zone
+from monitor.logs.config import logging_config
 
 GPU_MONITOR = load_config()
 prepare_data_dir(GPU_MONITOR.data_dir)
@@ -47,9 +47,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "gpumon_site.security.security_headers",
-    "monitor.access.rate_limits.rate_limits",
-    "gpumon_site.static_files.StaticFiles",
+    "monitor.http.security_headers.security_headers",
+    "monitor.access.rate_limit_middleware.rate_limits",
+    "monitor.http.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "monitor.access.middleware.AccessMiddleware",
@@ -138,7 +138,7 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 STATICFILES_DIRS = [LAYOUT.static]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "gpumon_site.static_storage.HashedStaticStorage"},
+    "staticfiles": {"BACKEND": "monitor.http.static_storage.HashedStaticStorage"},
 }
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 

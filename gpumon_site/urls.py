@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from monitor.web.account import Login, PasswordChange
+from monitor.web.pages.account import Login, PasswordChange
 
 admin.site.site_header = admin.site.site_title = "gpumon"
 admin.site.index_title = "Administration"

@@ -1,1 +1,1 @@
-"""The tests mirror monitor/ and gpumon_site/; fakes/ holds what they talk to."""
+"""The tests mirror monitor/; fakes/ holds what they talk to."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.chromium import chromium
-from tests.servers import ROOT, Server, wait_for
+from tests.support.chromium import chromium
+from tests.support.servers import ROOT, Server, wait_for
 
 FOLDER = ROOT / "docs" / "screenshots"
 FILL_SECONDS = 62

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from gpumon_site.config import PREFIX, Config
-from gpumon_site.layout import BASE_DIR
+from monitor.config.model import PREFIX, Config
+from monitor.config.paths import BASE_DIR
 
 DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").glob("*.md")])
 VARIABLES = {PREFIX + name.upper() for name in Config.model_fields}

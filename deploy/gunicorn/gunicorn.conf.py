@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
-from gpumon_site.config_loading import load_config
-from gpumon_site.log_format import logging_config
-from gpumon_site.systemd_notify import STOPPING, Systemd
+from monitor.config.loading import load_config
+from monitor.logs.config import logging_config
+from monitor.server.systemd import STOPPING, Systemd
 
 _config = load_config()
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host

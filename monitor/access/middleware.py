@@ -15,7 +15,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 
 from monitor.access import tokens
-from monitor.access.answers import LOG_IN, UNAUTHORIZED, json_refusal
+from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_refusal
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])

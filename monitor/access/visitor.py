@@ -9,9 +9,9 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
-from gpumon_site.access import Access
-from gpumon_site.claims import FORWARDED, remote_user
-from monitor.access.remote_users import user_named
+from monitor.access.backends import user_named
+from monitor.access.policy import Access
+from monitor.http.claims import FORWARDED, remote_user
 
 _KEPT = "gpumon_visitor"
 

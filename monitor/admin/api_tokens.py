@@ -16,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from monitor.access import tokens
-from monitor.admin.yes_no import YesNoFilter
+from monitor.admin.filters import YesNoFilter
 from monitor.models import ApiToken
 
 LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "until it is revoked"}

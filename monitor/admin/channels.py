@@ -15,12 +15,12 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from monitor.alerts import queue
-from monitor.alerts.apprise_child import Order
-from monitor.alerts.masking import masked
-from monitor.alerts.senders import Sending, ask_apprise
-from monitor.alerts.signing import key_of, new_secret
 from monitor.models import Channel, Delivery
+from monitor.notifications import delivery_queue
+from monitor.notifications.apprise_child import Order
+from monitor.notifications.masking import masked
+from monitor.notifications.senders import Sending, ask_apprise
+from monitor.notifications.webhook_signature import key_of, new_secret
 
 TEST_SECONDS = 20
 """Somebody is looking at the page meanwhile."""
@@ -192,5 +192,5 @@ def _test(channel: Channel, public_url: str) -> str | None:
         forbids_private=settings.GPU_MONITOR.forbid_private_webhooks,
     )
     error = sending.send(delivery, now=now)
-    queue.settle(delivery, error, now=timezone.now())
+    delivery_queue.settle(delivery, error, now=timezone.now())
     return error

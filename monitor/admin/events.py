@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from monitor import formats
-from monitor.admin.yes_no import YesNoFilter
+from monitor.admin.filters import YesNoFilter
 from monitor.models import AlertEvent
 
 

@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from monitor.alerts.exchange import COLUMNS
+from monitor.alerts.rules_yaml import COLUMNS
 from monitor.models import AlertRule
-from monitor.web import current
+from monitor.runtime import process
 
 MUTED_FOR = timedelta(hours=1)
 
@@ -75,7 +75,7 @@ def _set(
             # Saved one by one: `updated_at` tells the engines of other processes.
             rule.save(update_fields=[*values, "updated_at"])
             model_admin.log_change(request, rule, log)
-        transaction.on_commit(current.alerts_changed)
+        transaction.on_commit(process.alerts_changed)
     _say(model_admin, request, len(rules), done)
 
 

@@ -13,12 +13,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from monitor.alerts import quiet_hours
-from monitor.alerts.choices import KINDS
-from monitor.alerts.given import JUDGED, given_of
-from monitor.alerts.metrics import COUNTERS, LIMITS, Metric, metrics
-from monitor.alerts.rules import BadRule, Rule
+from monitor.alerts.rule_rows import JUDGED, given_of
 from monitor.models import AlertRule
-from monitor.web.made_rule import make_rule
+from monitor.rules.choices import KINDS
+from monitor.rules.making import BadRule, Rule
+from monitor.rules.metrics import COUNTERS, LIMITS, Metric, metrics
+from monitor.runtime.made_rule import make_rule
 
 _GROUPS = {"gpu": "GPU", "process": "Process on a GPU", "system": "Host", "health": "The readings themselves"}
 _UNITS = {"stale": "s", "several_users": "users", "idle_held": "%"}

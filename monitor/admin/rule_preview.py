@@ -13,18 +13,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 
 from monitor import formats
-from monitor.alerts.condition import condition_of
-from monitor.alerts.evaluation import Event
-from monitor.alerts.metrics import metrics, text_of
-from monitor.alerts.preview import MOST_READINGS, Tried, try_rule
-from monitor.alerts.preview_chart import chart_of
-from monitor.alerts.recorded import snapshots_of
-from monitor.alerts.rules import Rule
 from monitor.models import AlertRule
+from monitor.rules.description import condition_of
+from monitor.rules.evaluation import Event
+from monitor.rules.making import Rule
+from monitor.rules.metrics import metrics, text_of
+from monitor.rules.trial import MOST_READINGS, Tried, try_rule
+from monitor.rules.trial_chart import chart_of
+from monitor.runtime import process
 from monitor.telemetry import recording
+from monitor.telemetry.recorded_snapshots import snapshots_of
 from monitor.telemetry.recording import BadRecording
 from monitor.telemetry.schema import Snapshot
-from monitor.web import current
 
 MOST_UPLOADED_BYTES = 128 << 20
 MOST_EVENTS = 200
@@ -93,7 +93,7 @@ def _tried(rule: Rule, uploaded: UploadedFile[Any] | None) -> dict[str, Any]:
         "source": uploaded.name if uploaded else "the last 15 minutes",
         "from": _time(tried.began_at),
         "until": _time(tried.ended_at),
-        "step": "" if uploaded else formats.duration(current.recent().step_seconds),
+        "step": "" if uploaded else formats.duration(process.recent().step_seconds),
         "most_readings": MOST_READINGS,
         "firing": [event.summary for event in firing[:MOST_EVENTS]],
         "unlisted_firing": max(0, len(firing) - MOST_EVENTS),
@@ -107,7 +107,7 @@ def _tried(rule: Rule, uploaded: UploadedFile[Any] | None) -> dict[str, Any]:
 
 def _snapshots(uploaded: UploadedFile[Any] | None) -> Iterator[Snapshot]:
     if uploaded is None:
-        return current.recent().snapshots()
+        return process.recent().snapshots()
     if uploaded.size is None or uploaded.size > MOST_UPLOADED_BYTES:
         raise BadRecording(
             f"{uploaded.name} is too large: at most {MOST_UPLOADED_BYTES >> 20} MiB are taken here.",

@@ -13,17 +13,17 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from gpumon_site.upload_permit import with_permit
+from monitor.admin.filters import YesNoFilter
 from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import OF_KINDS, AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
-from monitor.admin.yes_no import YesNoFilter
-from monitor.alerts.condition import condition_of
-from monitor.alerts.given import given_of
-from monitor.alerts.rules import BadRule
+from monitor.alerts.rule_rows import given_of
+from monitor.http.upload_permit import with_permit
 from monitor.models import AlertRule
-from monitor.web import current
-from monitor.web.made_rule import make_rule
+from monitor.rules.description import condition_of
+from monitor.rules.making import BadRule
+from monitor.runtime import process
+from monitor.runtime.made_rule import make_rule
 
 
 class _IsMuted(YesNoFilter):
@@ -140,12 +140,12 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The engine of this process judges by it as soon as it is written."""
         super().save_related(request, form, formsets, change)
-        transaction.on_commit(current.alerts_changed)
+        transaction.on_commit(process.alerts_changed)
 
     def delete_model(self, request: HttpRequest, obj: AlertRule) -> None:
         super().delete_model(request, obj)
-        transaction.on_commit(current.alerts_changed)
+        transaction.on_commit(process.alerts_changed)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         super().delete_queryset(request, queryset)
-        transaction.on_commit(current.alerts_changed)
+        transaction.on_commit(process.alerts_changed)

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import store
-from monitor.alerts.choices import SEVERITIES
-from monitor.alerts.evaluation import Evaluation, Event
-from monitor.alerts.judge import Judge
-from monitor.alerts.rules import Rule
 from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, IdleLimits, RuleRow, Tell
+from monitor.rules.choices import SEVERITIES
+from monitor.rules.evaluation import Evaluation, Event
+from monitor.rules.judge import Judge
+from monitor.rules.making import Rule
 from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from django.db import transaction
 
-from monitor.alerts.evaluation import Event
-from monitor.alerts.given import given_of
-from monitor.alerts.judge import Judge
-from monitor.alerts.rules import BadRule, Rule, make
+from monitor.alerts.rule_rows import given_of
 from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
+from monitor.rules.evaluation import Event
+from monitor.rules.judge import Judge
+from monitor.rules.making import BadRule, Rule, make
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from monitor.live.points import Columns, Series
+from monitor.live.series import Columns, Series
 from monitor.telemetry.redaction import without_details
 from monitor.telemetry.schema import Snapshot
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from monitor.live.frames import Frame
-from monitor.live.points import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
+from monitor.live.series import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
 from monitor.telemetry.schema import Alert, Snapshot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from monitor.alerts.choices import COMPARE, KINDS, SEVERITIES
+from monitor.rules.choices import COMPARE, KINDS, SEVERITIES
 
 SEVERITY_CHOICES = [(severity, severity.capitalize()) for severity in SEVERITIES]
 
@@ -29,7 +29,7 @@ class SeenGpu(models.Model):
 
 
 class AlertRule(models.Model):
-    """One rule. Which fields a kind needs stands in monitor/alerts/choices.py; monitor/alerts/rules.py checks them."""
+    """One rule. Which fields a kind needs stands in monitor/rules/choices.py; monitor/rules/making.py checks them."""
 
     name = models.CharField(max_length=100, unique=True)
     is_enabled = models.BooleanField("enabled", default=True)

@@ -8,7 +8,7 @@ from django.db import models
 
 
 class SiteSettings(models.Model):
-    """The layer between `.env` and the defaults. Fields are named as in gpumon_site/config.py, which also says what each
+    """The layer between `.env` and the defaults. Fields are named as in monitor/config/model.py, which also says what each
     one takes: a value is checked there, when it is set and again when it is read.
     """
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from monitor.telemetry import recording
+from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.providers import NAMES
 from monitor.telemetry.providers.base import Options
+from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Reading, Snapshot
-from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
-from monitor.telemetry.system import SystemMetrics
 
 PROGRAM = "python -m monitor.telemetry"
 NO_READING = 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from monitor.telemetry.limits import is_container
+from monitor.telemetry.host.container_limits import is_container
 
 Level = Literal["good", "note", "bad"]
 

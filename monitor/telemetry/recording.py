@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 
-from monitor.telemetry.plain_text import with_plain_texts
+from monitor.sanitize import with_plain_texts
 from monitor.telemetry.providers.base import Explained
 from monitor.telemetry.schema import Reading
 

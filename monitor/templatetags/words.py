@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from monitor.web.live_pieces import NOT_KNOWN, Explains
+from monitor.web.components.live_pieces import NOT_KNOWN, Explains
 
 register = template.Library()
 _TICKED = re.compile(r"`([^`]+)`")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitor.web import account, alert_views, pages, views
+from monitor.web.api import views
+from monitor.web.pages import account, alerts, registry
 
 urlpatterns = [
-    path("", pages.dashboard_page, name="dashboard"),
-    path("gpu/<path:uuid>", pages.gpu, name="gpu"),
-    path("alerts", alert_views.alerts, name="alerts"),
-    path("alerts/<uuid:event_id>", alert_views.alert, name="alert"),
-    path("alerts/<uuid:event_id>/acknowledge", alert_views.acknowledge, name="acknowledge"),
+    path("", registry.dashboard_page, name="dashboard"),
+    path("gpu/<path:uuid>", registry.gpu, name="gpu"),
+    path("alerts", alerts.alerts, name="alerts"),
+    path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
+    path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),
     path("login", account.Login.as_view(), name="login"),
     path("logout", account.Logout.as_view(), name="logout"),
     path("account/password", account.PasswordChange.as_view(), name="password"),

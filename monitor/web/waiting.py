@@ -7,7 +7,7 @@ import socket
 import time
 
 from monitor.live.hub import Hub
-from monitor.telemetry.plain_text import plain
+from monitor.sanitize import plain
 from monitor.telemetry.schema import Snapshot
 
 LONGEST_SECONDS = 2.0

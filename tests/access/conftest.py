@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.site.conftest import static_root
+from tests.support.static_root import static_root
 
 __all__ = ["static_root"]

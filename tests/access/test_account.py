@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from gpumon_site.access import Access
-from monitor.access import rate_limits
-from monitor.access.attempts import PER_NAME, attempts
-from monitor.access.rate_limits import LOGINS_PER_MINUTE, Limits, limits
+from monitor.access import rate_limit_middleware
+from monitor.access.login_throttle import PER_NAME, attempts
+from monitor.access.policy import Access
+from monitor.access.rate_limit_middleware import LOGINS_PER_MINUTE, Limits, limits
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "everybody_logs_in")]
 PASSWORD = "a staple of horses"
@@ -174,7 +174,7 @@ def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> No
 
 def test_the_api_is_limited_for_each_address_and_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     few = Limits(api_per_minute=10)
-    monkeypatch.setattr(rate_limits, "limits", lambda: few)
+    monkeypatch.setattr(rate_limit_middleware, "limits", lambda: few)
     far = Client(REMOTE_ADDR="2001:db8::1")
     assert {far.get("/api/schema").status_code for _ in range(10)} == {401}
     answer = far.get("/api/schema")

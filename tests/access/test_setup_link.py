@@ -11,10 +11,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from gpumon_site.admin_layer import _checked
-from gpumon_site.config import Config
-from monitor.access.first_administrator import address_of, prepare
+from monitor.access.bootstrap_admin import address_of, prepare
 from monitor.access.setup_link import VALID_SECONDS, SetupLink, setup_link
+from monitor.config.model import Config
+from monitor.config.overrides import _checked
 
 PASSWORD = "a staple of horses"
 

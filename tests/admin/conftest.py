@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from monitor.models import AlertRule
-from tests.site.conftest import static_root
+from tests.support.static_root import static_root
 
 __all__ = ["static_root"]  # pages name their static files by hashes, so these have to be collected first
 

@@ -10,11 +10,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from monitor.alerts.signing import key_of
 from monitor.models import Channel, Delivery
+from monitor.notifications.webhook_signature import key_of
 from tests.admin.conftest import holder_of
-from tests.alerts.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
-from tests.alerts.receivers import Receiver
+from tests.support.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
+from tests.support.receivers import Receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root"), pytest.mark.slow]
 

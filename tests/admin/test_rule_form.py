@@ -10,11 +10,11 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from monitor.alerts.choices import KINDS
-from monitor.alerts.metrics import metrics
 from monitor.models import AlertRule, Channel, SeenGpu
+from monitor.rules.choices import KINDS
+from monitor.rules.metrics import metrics
 from tests.admin.conftest import text
-from tests.admin.hot_rule import ADD, HOT, LIST, hot
+from tests.support.hot_rule import ADD, HOT, LIST, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from monitor.models import AlertEvent, AlertRule, Channel, SeenGpu
 from tests.admin.conftest import holder_of, text
-from tests.admin.hot_rule import HOT, LIST, hot
+from tests.support.hot_rule import HOT, LIST, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 

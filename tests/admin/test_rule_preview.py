@@ -13,13 +13,13 @@ from django.http import HttpResponse
 from django.test import Client
 
 from monitor.admin import rule_preview
-from monitor.alerts.recent import Recent
 from monitor.models import AlertRule
-from monitor.web import current
+from monitor.runtime import process as current
+from monitor.telemetry.recent import Recent
 from tests.admin.conftest import holder_of, text
-from tests.admin.hot_rule import HOT, LIST, hot
-from tests.alerts.recordings import heat
-from tests.web.snapshots import gpu, host, process
+from tests.support.hot_rule import HOT, LIST, hot
+from tests.support.recordings import heat
+from tests.support.snapshots import gpu, host, process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 

@@ -9,12 +9,12 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from gpumon_site.admin_layer import SET_IN_ADMIN
-from gpumon_site.config import Config
-from gpumon_site.config_loading import load_config
 from monitor.admin.site_settings import MEANINGS, help_of
+from monitor.config.loading import load_config
+from monitor.config.model import Config
+from monitor.config.overrides import SET_IN_ADMIN
 from monitor.models import SiteSettings
-from monitor.web import current
+from monitor.runtime import process
 from tests.admin.conftest import holder_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
@@ -30,9 +30,9 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     monkeypatch.setenv("GPU_MONITOR_WS_MAX_RATE_HZ", "7")
     config = load_config(())
     monkeypatch.setattr("django.conf.settings.GPU_MONITOR", config)
-    current._in_force.cache_clear()
+    process._in_force.cache_clear()
     yield config
-    current._in_force.cache_clear()
+    process._in_force.cache_clear()
 
 
 def page(client: Client) -> str:

@@ -9,7 +9,7 @@ from monitor.alerts.engine import Engine
 from monitor.alerts.store import IdleLimits
 from monitor.models import AlertEvent, AlertRule
 from monitor.telemetry.schema import Alert, Gpu
-from tests.web.snapshots import gpu, host
+from tests.support.snapshots import gpu, host
 
 
 class Scene:

@@ -12,8 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from monitor.models import AlertRule
-from tests.alerts.recordings import BEGAN_AT, heat, record
-from tests.web.snapshots import gpu
+from tests.support.recordings import BEGAN_AT, heat, record
+from tests.support.snapshots import gpu
 
 RULES = """\
 gpumon_rules: 1

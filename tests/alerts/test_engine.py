@@ -13,7 +13,7 @@ from monitor.alerts.engine import SAVE_SECONDS
 from monitor.alerts.store import IdleLimits
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
-from tests.web.snapshots import gpu, process
+from tests.support.snapshots import gpu, process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,8 +14,8 @@ from monitor.alerts.engine import RETRY_SECONDS, Engine
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from monitor.telemetry.schema import Snapshot
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
-from tests.servers import wait_for
-from tests.web.snapshots import host
+from tests.support.servers import wait_for
+from tests.support.snapshots import host
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

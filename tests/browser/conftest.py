@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.chromium import chromium
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server, wait_for
+from tests.support.chromium import chromium
+from tests.support.servers import Server, wait_for
 
 TIMEOUT_MS = 20_000
 expect.set_options(timeout=TIMEOUT_MS)

@@ -8,9 +8,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from monitor.live import running
-from monitor.telemetry.supervisor import Supervisor
+from monitor.runtime import pipeline
+from monitor.telemetry.sampler.supervisor import Supervisor
 
-running.Supervisor = functools.partial(Supervisor, look_again_seconds=0.5)  # type: ignore[misc,assignment]
+pipeline.Supervisor = functools.partial(Supervisor, look_again_seconds=0.5)  # type: ignore[misc,assignment]
 os.environ["DJANGO_SETTINGS_MODULE"] = "gpumon_site.settings"
 execute_from_command_line([*sys.argv, "serve"])

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, log_in, start
 from tests.security.hostile import fill_database
-from tests.servers import Server
+from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

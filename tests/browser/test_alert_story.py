@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.alerts.recordings import heat
 from tests.browser.conftest import OpenPage, log_in, start
-from tests.servers import Server, wait_for
+from tests.support.recordings import heat
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

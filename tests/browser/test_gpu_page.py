@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NOT_FOUND, OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server
+from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

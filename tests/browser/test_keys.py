@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.servers import Server
+from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import TIMEOUT_MS, log_in, start
 from tests.security.hostile_site import HostileSite
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

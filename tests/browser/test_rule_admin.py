@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.alerts.recordings import heat
 from tests.browser.axe import serious
 from tests.browser.conftest import OpenPage, log_in, start
-from tests.servers import Server, wait_for
+from tests.support.recordings import heat
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, WebSocket, expect
 from tests.browser.axe import serious
 from tests.browser.conftest import OpenPage, log_in, start
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 FOLDER = ROOT / "build" / "checkers" / "bin"
 

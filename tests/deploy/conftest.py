@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import browser, open_page  # noqa: F401 - fixtures
-from tests.servers import ROOT, Server, wait_for
+from tests.support.servers import ROOT, Server, wait_for
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn" / "gunicorn.conf.py")]
 COMMANDS = {"daphne": None, "gunicorn": GUNICORN}

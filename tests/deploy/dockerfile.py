@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 COMPILERS = re.compile(r"(.*-)?(gcc|g\+\+|cc|c\+\+|clang|ld|as)(-\d+)?")
 HIDDEN = ("work", "tmp", "home", "opt", "mnt", "srv")

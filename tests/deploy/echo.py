@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any
 
-from gpumon_site.base_path import BasePath
-from gpumon_site.forwarded import PROXY, TrustedProxies
+from monitor.http.base_path import BasePath
+from monitor.http.proxies import PROXY, TrustedProxies
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from tests.servers import wait_for
+from tests.support.servers import wait_for
 
 
 class NotifySocket:

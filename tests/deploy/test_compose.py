@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.checkers import checker
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.deploy.conftest import GUNICORN, StartServer
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 

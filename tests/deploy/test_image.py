@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.deploy.dockerfile import Image, Stage, instructions, sent_to_the_builder
-from tests.servers import ROOT, free_port, wait_for
+from tests.support.servers import ROOT, free_port, wait_for
 
 pytestmark = pytest.mark.slow
 

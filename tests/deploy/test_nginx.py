@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from tests.deploy.conftest import GUNICORN, StartServer
 from tests.deploy.proxies import SITE, Nginx, example
-from tests.servers import Server, free_port, wait_for
+from tests.support.servers import Server, free_port, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.checkers import checker
-from tests.servers import ROOT, Server, wait_for
+from tests.support.servers import ROOT, Server, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from tests.deploy.checkers import checker
 from tests.deploy.conftest import COMMANDS
 from tests.deploy.listening import NotifySocket
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import ROOT, Server, wait_for
+from tests.support.servers import ROOT, Server, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.telemetry.providers import make
 from monitor.telemetry.providers.base import Options, ProviderFailed, ProviderUnavailable
-from monitor.telemetry.wire import Failed
+from monitor.telemetry.sampler.wire import Failed
 
 
 def say(what: msgspec.Struct) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.live.frames import Frame, Part, Pieces, Value, View
-from monitor.live.points import Series
+from monitor.live.series import Series
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 

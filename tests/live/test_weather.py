@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 

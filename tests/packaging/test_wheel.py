@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from gpumon_site import __version__
-from gpumon_site.layout import BASE_DIR
-from tests.servers import Server
+from monitor.config.paths import BASE_DIR
+from monitor.version import __version__
+from tests.support.servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ def test_the_wheel_holds_what_the_checkout_serves_and_nothing_else(wheel: Path) 
     held = zipfile.ZipFile(wheel).namelist()
     tracked = run("git", "ls-files", "monitor", "gpumon_site", "templates", "static", cwd=BASE_DIR).splitlines()
     packed = {
-        f"gpumon_site/files/{path}" if path.startswith(("templates/", "static/")) else path
+        f"monitor/files/{path}" if path.startswith(("templates/", "static/")) else path
         for path in tracked
         if (BASE_DIR / path).exists()
     }

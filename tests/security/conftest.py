@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 
 @pytest.fixture(scope="module")

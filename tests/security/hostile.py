@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Server
+from tests.support.servers import Server
 
 HACKED = "window.hacked=1"
 NAMES = [
@@ -91,7 +91,7 @@ import json
 from django.contrib.auth.models import User
 from django.utils import timezone
 from monitor.models import *
-from monitor.telemetry.plain_text import plain
+from monitor.sanitize import plain
 names = [name.replace("\\0", "")[:90] for name in json.loads({names!r})]
 now = timezone.now()
 root = User.objects.create_superuser("root", password="correct horse")

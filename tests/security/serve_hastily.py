@@ -8,7 +8,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from gpumon_site import daphne_limits
+from monitor.server import daphne_limits
 
 daphne_limits.limit_requests = functools.partial(daphne_limits.limit_requests, seconds=0.5)
 os.environ["DJANGO_SETTINGS_MODULE"] = "gpumon_site.settings"

@@ -11,8 +11,8 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-from tests.security.people import Made, log_in, make_people
-from tests.servers import Server, wait_for
+from tests.support.people import Made, log_in, make_people
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 OF_ALERTS = ("ana runs it", "mira looks at it", "operator")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.security.people import log_in, submit
-from tests.servers import ROOT, Server, wait_for
+from tests.support.people import log_in, submit
+from tests.support.servers import ROOT, Server, wait_for
 
 pytestmark = pytest.mark.slow
 PASSWORD = "a staple of horses"

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from tests.servers import Server
+from tests.support.servers import Server
 from tests.web.test_garbage import addresses
 
 pytestmark = pytest.mark.slow

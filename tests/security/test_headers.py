@@ -9,10 +9,10 @@ import pytest
 import requests
 from django.test import Client
 
-from gpumon_site.body_limit import LARGEST_FORM
-from gpumon_site.security import HEADERS
+from monitor.http.body_limit import LARGEST_FORM
+from monitor.http.security_headers import HEADERS
 from monitor.web import errors
-from tests.servers import Server
+from tests.support.servers import Server
 from tests.web.test_garbage import addresses
 
 EXPECTED = {

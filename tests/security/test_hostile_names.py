@@ -14,9 +14,9 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-from monitor.telemetry.plain_text import plain
+from monitor.sanitize import plain
 from tests.security.hostile import NAMES, UNSEEN, fill_database, recording, shown_safely
-from tests.servers import ROOT, Server, wait_for
+from tests.support.servers import ROOT, Server, wait_for
 from tests.web.test_garbage import addresses
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 

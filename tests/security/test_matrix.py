@@ -15,9 +15,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from monitor.web import sockets
-from tests.security.people import Made, log_in, make_people
-from tests.servers import Server, wait_for
+from monitor.web import routing
+from tests.support.people import Made, log_in, make_people
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -229,7 +229,7 @@ SOCKETS = {"^ws/gpu$": "feed", "^ws/dashboard$": "page", "": "none"}
 
 
 def test_every_socket_has_its_row_here() -> None:
-    assert {route.pattern.regex.pattern for route in sockets.router().routes} == set(SOCKETS)
+    assert {route.pattern.regex.pattern for route in routing.router().routes} == set(SOCKETS)
 
 
 def _socket(site: Site, who: str, path: str, origin: str | None) -> str:

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from gpumon_site.body_limit import LARGEST_FORM
-from tests.servers import Server, wait_for
+from monitor.http.body_limit import LARGEST_FORM
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 

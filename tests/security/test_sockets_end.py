@@ -12,8 +12,8 @@ import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.security.people import Made, log_in, make_people, submit
-from tests.servers import Server, wait_for
+from tests.support.people import Made, log_in, make_people, submit
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 ENDED = 4001

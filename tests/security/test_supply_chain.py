@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 LOCKS = sorted(ROOT.glob("*.lock"))
 INSTALLERS = [

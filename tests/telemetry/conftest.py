@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.telemetry.host import FakeHost
+from tests.support.linux_host import FakeHost
 
 
 @pytest.fixture

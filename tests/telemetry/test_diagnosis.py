@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.telemetry.diagnosis import Finding, examine
-from tests.telemetry.host import FakeHost, as_nobody
+from tests.support.linux_host import FakeHost, as_nobody
 
 A, B = "0000:01:00.0", "0000:02:00.0"
 VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\nGCC version: 12\n"

@@ -17,7 +17,7 @@ from monitor.telemetry import recording
 from monitor.telemetry.__main__ import arguments
 from monitor.telemetry.schema import Snapshot
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import ROOT, wait_for
+from tests.support.servers import ROOT, wait_for
 
 COMMAND = (sys.executable, "-m", "monitor.telemetry")
 NOTHING_HERE = {"LD_LIBRARY_PATH": "/nonexistent", "PATH": "/nonexistent"}

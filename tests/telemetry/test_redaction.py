@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from monitor.telemetry.redaction import OF_ALERTS, OF_PROCESSES, REASON, without_details
-from tests.web.snapshots import alert, gpu, host, process
+from tests.support.snapshots import alert, gpu, host, process
 
 SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by")
 

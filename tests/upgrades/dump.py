@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gpumon_site import __version__
-from tests.servers import Server, wait_for
+from monitor.version import __version__
+from tests.support.servers import Server, wait_for
 
 SCHEMAS = Path(__file__).parent / "schemas"
 ADMINISTRATOR, PASSWORD = "root", "correct horse battery"

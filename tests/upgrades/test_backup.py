@@ -14,8 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from gpumon_site.sqlite_copy import BadCopy, applied_migrations, check_whole, copy, set_aside
-from tests.servers import Server
+from monitor.management.sqlite_backup import BadCopy, applied_migrations, check_whole, copy, set_aside
+from tests.support.servers import Server
 from tests.upgrades.dump import DATABASE, SCHEMAS, count, load
 
 

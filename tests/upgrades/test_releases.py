@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from gpumon_site.layout import BASE_DIR
-from tests.servers import Server
+from monitor.config.paths import BASE_DIR
+from tests.support.servers import Server
 from tests.upgrades.dump import ADMINISTRATOR, DATABASE, PASSWORD, SCHEMAS, count, load
 
 pytestmark = pytest.mark.slow

@@ -17,10 +17,11 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from gpumon_site import __version__, upgrade
-from gpumon_site.data_lock import DataDirTaken, lock_data_dir
-from gpumon_site.upgrade import CannotStart
-from tests.servers import ROOT, Server, wait_for
+from monitor.server import startup
+from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.server.startup import CannotStart
+from monitor.version import __version__
+from tests.support.servers import ROOT, Server, wait_for
 from tests.upgrades.dump import DATABASE
 
 
@@ -62,7 +63,7 @@ def test_a_server_that_ends_meanwhile_leaves_the_folder_to_the_one_that_waits(da
 
 def test_the_lock_outlives_neither_its_owner_nor_passes_to_programs_that_it_started(data_dir: Path) -> None:
     script = (
-        "import pathlib, subprocess, sys, time; from gpumon_site.data_lock import lock_data_dir\n"
+        "import pathlib, subprocess, sys, time; from monitor.server.data_lock import lock_data_dir\n"
         "lock = lock_data_dir(pathlib.Path(sys.argv[1])); child = subprocess.Popen(['sleep', '60'], stdout=2)\n"
         "print(child.pid, flush=True); time.sleep(60)"
     )
@@ -143,14 +144,14 @@ def test_of_two_servers_that_start_together_one_serves_and_the_other_follows_whe
 
 
 def test_one_that_has_waited_long_enough_cannot_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade, "lock_data_dir", functools.partial(lock_data_dir, wait_seconds=0))
+    monkeypatch.setattr(startup, "lock_data_dir", functools.partial(lock_data_dir, wait_seconds=0))
     override = override_settings(GPU_MONITOR=settings.GPU_MONITOR.model_copy(update={"data_dir": data_dir}))
     with (
         lock_data_dir(data_dir),
         override,
         pytest.raises(CannotStart, match=r"end it first, or give this one a folder"),
     ):
-        upgrade.prepare_server.__wrapped__()
+        startup.prepare_server.__wrapped__()
 
 
 @pytest.mark.slow

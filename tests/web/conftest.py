@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 SECRET = "a-secret-that-must-never-leave-the-server-0123456789"
 

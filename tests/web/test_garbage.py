@@ -12,8 +12,8 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RegexPattern
 
-from monitor.web import sockets
-from tests.servers import Server, wait_for
+from monitor.web import routing
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,7 @@ def known_paths(server: Server) -> list[bytes]:
     linked = {re.sub(r"[^/]*$", "", path): path for path in re.findall(r'"(/[^"?#]+)"', server.get("/")[1])}
     assert {"/static/css/", "/static/js/", "/gpu/"} <= set(linked)
     found = [address.path for address in addresses()]
-    found += ["/" + str(route.pattern).strip("^$") for route in sockets.router().routes]
+    found += ["/" + str(route.pattern).strip("^$") for route in routing.router().routes]
     return [path.encode() for path in sorted({*found, *linked.values(), "/static/", "/nothing"})]
 
 

@@ -13,19 +13,19 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from monitor import formats
-from monitor.alerts import exchange, exchange_rows
-from monitor.alerts.evaluation import Evaluation, Event
-from monitor.alerts.exchange import BadFile
-from monitor.alerts.given import given_of
-from monitor.alerts.metrics import text_of
-from monitor.alerts.recorded import snapshots_of
-from monitor.alerts.rules import BadRule, Rule
+from monitor.alerts import rules_import, rules_yaml
+from monitor.alerts.rule_rows import given_of
+from monitor.alerts.rules_yaml import BadFile
 from monitor.models import AlertRule
+from monitor.rules.evaluation import Evaluation, Event
+from monitor.rules.making import BadRule, Rule
+from monitor.rules.metrics import text_of
+from monitor.runtime import process
+from monitor.runtime.made_rule import make_rule
+from monitor.sanitize import visible
 from monitor.telemetry import recording
-from monitor.telemetry.plain_text import visible
+from monitor.telemetry.recorded_snapshots import snapshots_of
 from monitor.telemetry.recording import BadRecording
-from monitor.web import current
-from monitor.web.made_rule import make_rule
 
 COULD_NOT = 2
 """Exit status where something could not be done: 1 says that rules fired."""
@@ -101,7 +101,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _rules_of_database(self) -> list[Rule]:
-        current.read_config()
+        process.read_config()
         found = []
         for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
             try:
@@ -111,16 +111,16 @@ class Command(BaseCommand):
         return found
 
     def _export(self, options: dict[str, Any]) -> None:
-        text = exchange.written(exchange_rows.entries())
+        text = rules_yaml.written(rules_import.entries())
         if options["file"] is None:
             self.stdout.write(text, ending="")
         else:
             Path(options["file"]).write_text(text, encoding="utf-8")
 
     def _import(self, options: dict[str, Any]) -> None:
-        current.read_config()
-        entries = exchange.read(_text_of(options["file"]), make_rule)
-        plan = exchange_rows.take(entries, replace=options["replace"], is_trial=options["dry_run"])
+        process.read_config()
+        entries = rules_yaml.read(_text_of(options["file"]), make_rule)
+        plan = rules_import.take(entries, replace=options["replace"], is_trial=options["dry_run"])
         would = "would be " if options["dry_run"] else ""
         for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
             for name in names:
@@ -187,7 +187,7 @@ def as_json(event: Event) -> dict[str, Any]:
 
 
 def _rules_of_file(path: str) -> list[Rule]:
-    entries = exchange.read(_text_of(path), make_rule)
+    entries = rules_yaml.read(_text_of(path), make_rule)
     # In no database, so they have no numbers to be told apart by.
     return [
         make_rule({**entry.given(), "id": number}) for number, entry in enumerate(entries, 1) if entry.row.is_enabled

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from gpumon_site.sqlite_copy import BadCopy, copy
+from monitor.management.sqlite_backup import BadCopy, copy
 from monitor.management.sqlite_only import sqlite_database
 
 

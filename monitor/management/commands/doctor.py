@@ -11,13 +11,13 @@ import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from monitor.runtime import process
+from monitor.sanitize import visible
 from monitor.telemetry.diagnosis import Finding, examine
-from monitor.telemetry.plain_text import visible
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.providers.base import Options
+from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Snapshot
-from monitor.telemetry.supervisor import START_LIMIT_SECONDS, Supervisor
-from monitor.web import current
 
 MARKS = {"good": "✓", "note": "·", "bad": "✗"}
 
@@ -48,8 +48,8 @@ class Command(BaseCommand):
         """The server's, but with a quiet log: it says the same as the findings, between them. DEBUG wants it all the same."""
         if settings.GPU_MONITOR.log_level != "DEBUG":
             logging.getLogger("monitor").setLevel(logging.ERROR)
-        config = current.read_config()
-        options = current.options_of(config)
+        config = process.read_config()
+        options = process.options_of(config)
         if config.log_level == "DEBUG":
             return options
         return msgspec.structs.replace(options, log_level="ERROR")

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
 
-from gpumon_site.upgrade import NewerDatabase, make_private, refuse_newer
+from monitor.server.startup import NewerDatabase, make_private, refuse_newer
 
 LOCK_NAME = "migrate.lock"
 

@@ -13,11 +13,11 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from gpumon_site import __version__
-from gpumon_site.data_lock import DataDirTaken, lock_data_dir
-from gpumon_site.sqlite_copy import BadCopy, applied_migrations, check_whole, copy, set_aside
-from gpumon_site.upgrade import unknown_among
+from monitor.management.sqlite_backup import BadCopy, applied_migrations, check_whole, copy, set_aside
 from monitor.management.sqlite_only import sqlite_database
+from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.server.startup import unknown_among
+from monitor.version import __version__
 
 
 class Command(BaseCommand):

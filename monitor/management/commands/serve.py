@@ -12,12 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
-from gpumon_site.layout import LAYOUT
-from gpumon_site.readings_pulse import pulse_of_readings
-from gpumon_site.systemd_notify import READY, STOPPING, Systemd
-from gpumon_site.upgrade import CannotStart, prepare_server
 from monitor.access.setup_link import has_administrator
-from monitor.web import current
+from monitor.config.paths import LAYOUT
+from monitor.runtime import process
+from monitor.server.readings_pulse import pulse_of_readings
+from monitor.server.startup import CannotStart, prepare_server
+from monitor.server.systemd import READY, STOPPING, Systemd
 from monitor.web.found import found
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Command(BaseCommand):
         """Look again and again, in the reactor's thread, until it is known what there is; the log tells all later news."""
         from twisted.internet import reactor
 
-        line = found(current.started().hub.latest)
+        line = found(process.started().hub.latest)
         if line is None:
             reactor.callLater(LOOK_SECONDS, self._say_what)  # type: ignore[arg-type]  # zope's interfaces have no self
             return

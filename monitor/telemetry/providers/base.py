@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from monitor.telemetry.log_lines import LogFormat
+from monitor.logs.lines import LogFormat
 from monitor.telemetry.schema import Gpu, GpuProcess, Reading
 
 log = logging.getLogger(__name__)

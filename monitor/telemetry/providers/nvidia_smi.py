@@ -12,8 +12,8 @@ from pathlib import Path
 from monitor.telemetry.providers import smi_xml
 from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
+from monitor.telemetry.sampler.gpu_sleep import find_gpus
 from monitor.telemetry.schema import Reading
-from monitor.telemetry.sleep import find_gpus
 
 PROGRAM = "nvidia-smi"
 WSL_PROGRAM = Path("/usr/lib/wsl/lib/nvidia-smi")

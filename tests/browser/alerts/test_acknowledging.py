@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.alerts.conftest import as_operator, heat, live, opened
 from tests.browser.conftest import OpenPage
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

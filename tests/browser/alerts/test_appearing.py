@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.alerts.conftest import heat, live
 from tests.browser.conftest import OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server, wait_for
+from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

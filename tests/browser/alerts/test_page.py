@@ -12,7 +12,7 @@ from tests.browser.alerts.conftest import as_operator, heat, live, opened
 from tests.browser.axe import serious
 from tests.browser.conftest import OpenPage
 from tests.fakes.fake_driver import FakeDriver
-from tests.servers import Server
+from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from monitor.telemetry.providers.base import GPU_METRICS, PROCESS_METRICS
+from monitor.telemetry.sampler.wire import Failed
 from monitor.telemetry.schema import Reading
-from monitor.telemetry.wire import Failed
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.telemetry.host import FakeHost
+from tests.support.linux_host import FakeHost
 from tests.telemetry.providers.conftest import ROOT, FakeProgram, Reader
 
 DOCUMENT = (ROOT / "tests/fakes/smi/h100-driver-580.xml").read_text()

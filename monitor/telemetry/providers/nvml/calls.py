@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.direct import Handle, Number, Record
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number, Record
 
 Values = dict[str, Any]
 

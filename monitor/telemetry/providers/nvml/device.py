@@ -14,7 +14,7 @@ import pynvml as nvml
 from monitor.telemetry.providers import base
 from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink
 from monitor.telemetry.providers.nvml.calls import Call, Values
-from monitor.telemetry.providers.nvml.direct import Handle, Number
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number
 from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.xid import XidListener

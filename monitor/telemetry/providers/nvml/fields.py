@@ -5,7 +5,7 @@ from __future__ import annotations
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import ALL_ONES, Values
-from monitor.telemetry.providers.nvml.direct import FieldValues, Handle, number
+from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, number
 from monitor.telemetry.providers.nvml.errors import PERMANENT, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.direct import Handle
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, code_of, field_reason
 from monitor.telemetry.schema import MigInstance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import Values
-from monitor.telemetry.providers.nvml.direct import FieldValues, Handle, number
+from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, GPU_IS_LOST, code_of, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 from monitor.telemetry.schema import NvLink

@@ -8,7 +8,7 @@ from ctypes import c_ulonglong
 import pynvml as nvml
 
 from monitor.telemetry.providers.base import PROCESS_METRICS
-from monitor.telemetry.providers.nvml.direct import PROCESS_INFO, PROCESS_UTILIZATION_SAMPLE, Handle, Listing
+from monitor.telemetry.providers.nvml.ctypes_calls import PROCESS_INFO, PROCESS_UTILIZATION_SAMPLE, Handle, Listing
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, PERMANENT, code_of, field_reason
 from monitor.telemetry.schema import GpuProcess, ProcessType
 

@@ -19,11 +19,11 @@ from monitor.telemetry.providers.base import (
     ProviderUnavailable,
 )
 from monitor.telemetry.providers.nvml import errors
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle
 from monitor.telemetry.providers.nvml.device import Device, Identity
-from monitor.telemetry.providers.nvml.direct import Handle
 from monitor.telemetry.providers.nvml.xid import XidListener
+from monitor.telemetry.sampler.gpu_sleep import find_gpus
 from monitor.telemetry.schema import Gpu, Notice, Reading
-from monitor.telemetry.sleep import find_gpus
 
 log = logging.getLogger(__name__)
 

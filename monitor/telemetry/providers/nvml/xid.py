@@ -11,7 +11,7 @@ from typing import Any
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.direct import Handle
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, UNKNOWN, code_of, field_reason
 from monitor.telemetry.schema import Xid
 

@@ -1,0 +1,71 @@
+"""Rules between a file and the database: all of them read, or all of a file taken in one transaction, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.db import transaction
+
+from monitor.alerts.rules_yaml import COLUMNS, BadFile, Entry
+from monitor.models import AlertRule, Channel, SeenGpu
+
+
+class Plan(NamedTuple):
+    """What an import does, by the rules' names."""
+
+    added: list[str]
+    changed: list[str]
+    unchanged: list[str]
+    """Those are left alone, with what they have open."""
+    deleted: list[str]
+
+
+def entries() -> list[Entry]:
+    """Every rule of the database, by name."""
+    return [_entry_of(row) for row in AlertRule.objects.order_by("name").prefetch_related("gpus", "channels")]
+
+
+def take(given: Sequence[Entry], *, replace: bool, is_trial: bool = False) -> Plan:
+    """Bring the database to what a file says: rules are known by their names.
+
+    `replace`: rules that are not in the file are deleted. `is_trial`: only say what would be done. Raises BadFile where
+    a channel is named that there is not; GPUs that were never seen are kept by their UUIDs.
+    """
+    known = {channel.name: channel for channel in Channel.objects.all()}
+    there = ", ".join(f"“{name}”" for name in known) or "none yet: add it in the admin first"
+    problems = [
+        f"rule “{entry.row.name}”, channels: there is no channel “{name}”; there are {there}"
+        for entry in given
+        for name in entry.channels
+        if name not in known
+    ]
+    if problems:
+        raise BadFile(problems)
+    plan = Plan([], [], [], [])
+    with transaction.atomic():
+        rows = {row.name: row for row in AlertRule.objects.prefetch_related("gpus", "channels")}
+        for entry in given:
+            row = rows.get(entry.row.name)
+            if row is not None and _entry_of(row).said() == entry.said():
+                plan.unchanged.append(entry.row.name)
+                continue
+            (plan.added if row is None else plan.changed).append(entry.row.name)
+            row = row or AlertRule()
+            for name in COLUMNS:
+                setattr(row, name, getattr(entry.row, name))
+            row.save()
+            row.gpus.set([SeenGpu.objects.get_or_create(uuid=uuid)[0] for uuid in entry.gpus])
+            row.channels.set([known[name] for name in entry.channels])
+        if replace:
+            names = {entry.row.name for entry in given}
+            plan.deleted.extend(sorted(name for name in rows if name not in names))
+            AlertRule.objects.filter(name__in=plan.deleted).delete()
+        if is_trial:
+            transaction.set_rollback(True)
+    return plan
+
+
+def _entry_of(row: AlertRule) -> Entry:
+    gpus = tuple(sorted(gpu.uuid for gpu in row.gpus.all()))
+    return Entry(row, gpus, tuple(sorted(channel.name for channel in row.channels.all())))

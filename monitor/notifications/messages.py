@@ -1,0 +1,191 @@
+"""A delivery in words: title and text as a mail, a chat or a phone shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import quote
+
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+
+from monitor import formats
+from monitor.models import AlertEvent, Delivery
+from monitor.rules.choices import SEVERITIES
+from monitor.rules.metrics import label_of, metrics, text_of
+from monitor.sanitize import plain
+
+LONGEST_LIST = 20
+"""A message names so many alerts one by one and counts the others."""
+_PREFIX = {"fired": "", "resolved": "Resolved: ", "reminder": "Still firing: "}
+
+
+class Message(NamedTuple):
+    """What is told."""
+
+    title: str
+    text: str
+
+
+_DELETED = Message("An alert that was deleted", "It was deleted before this message could be sent.")
+
+
+def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
+    """The words of a delivery. `public_url` is where the dashboard is reached, for a link; without one there is none.
+
+    Without control characters: people name rules and channels as they like, and the title becomes the subject of a mail.
+    """
+    title, text = _worded(delivery, now, public_url)
+    return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")))
+
+
+def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Message:
+    if delivery.kind == "test":
+        title = f"Test of the channel {delivery.channel.name}"
+        return Message(title, _with_link("gpumon can reach you here. Alerts come by the same way.", public_url))
+    if delivery.kind == "digest":
+        return _digest(delivery, public_url)
+    events = list(delivery.events.order_by("fired_at", "gpu_index"))
+    if not events:
+        return _DELETED
+    title = f"{_prefix(delivery.kind, events)}{_title(events)}"
+    if len(events) == 1:
+        return Message(title, _with_link(_one(events[0], delivery.kind, now), public_url, events[0]))
+    are_of_one_host = len({event.host for event in events}) == 1
+    lines = _listed(
+        [
+            f"· {_summary(event)}{'' if are_of_one_host else f' ({event.host})'}{_ending(event, delivery.kind, now)}"
+            for event in events
+        ]
+    )
+    return Message(title, _with_link("\n".join([*lines, "", *_rule_and_detail(events)]), public_url))
+
+
+def events_of(delivery: Delivery) -> list[AlertEvent]:
+    """The events a message tells of, those of its parts included, each once and in the order they fired."""
+    whole = Delivery.objects.filter(Q(pk=delivery.pk) | Q(part_of=delivery.pk))
+    return list(AlertEvent.objects.filter(deliveries__in=whole).distinct().order_by("fired_at", "gpu_index"))
+
+
+def _prefix(kind: str, events: Sequence[AlertEvent]) -> str:
+    """None for a reminder that had to wait until its alerts were over: the message of their end comes behind it."""
+    is_over = all(event.state == "resolved" for event in events)
+    return "" if kind == "reminder" and is_over else _PREFIX[kind]
+
+
+def _title(events: Sequence[AlertEvent]) -> str:
+    """3 GPUs: Thermal slowdown on dgx-07 (critical)."""
+    rules, hosts = {event.rule_name for event in events}, {event.host for event in events}
+    rule = events[0].rule_name if len(rules) == 1 else f"{len(rules)} rules"
+    host = events[0].host if len(hosts) == 1 else f"{len(hosts)} hosts"
+    worst = max((event.severity for event in events), key=SEVERITIES.index)
+    what = _subjects(events)
+    return f"{what}: {rule} on {host} ({worst})" if what else f"{rule} on {host} ({worst})"
+
+
+def _subjects(events: Sequence[AlertEvent]) -> str:
+    if len(events) == 1:
+        event = events[0]
+        return "" if event.gpu_index is None else f"GPU {event.gpu_index}"
+    gpus = {event.gpu_uuid for event in events}
+    return f"{len(gpus)} GPUs" if "" not in gpus and len(gpus) == len(events) else f"{len(events)} alerts"
+
+
+def _one(event: AlertEvent, kind: str, now: datetime) -> str:
+    place = f"Host: {event.host}"
+    if event.gpu_index is not None:
+        place += "\n" + " · ".join(part for part in (f"GPU: {event.gpu_index}", event.gpu_name, event.gpu_uuid) if part)
+    lines = [_summary(event) + ".", *_because(event, kind), "", place]
+    if event.pid is not None:
+        lines.append(f"Process: PID {event.pid}")
+    lines += _values(event, kind)
+    if event.state == "resolved" and event.resolved_at is not None:
+        lines.append(f"Fired: {_moment(event.fired_at)}")
+        lines.append(f"Resolved: {_moment(event.resolved_at)}, after {_span(event.fired_at, event.resolved_at)}")
+    else:
+        lines.append(f"Firing: since {_moment(event.fired_at)}, for {_span(event.fired_at, now)}")
+    return "\n".join([*lines, *_rule_and_detail([event])])
+
+
+def _because(event: AlertEvent, kind: str) -> list[str]:
+    if kind != "resolved" or not event.resolved_because:
+        return []
+    return [f"It is over: {event.resolved_because.rstrip('.')}."]
+
+
+def _values(event: AlertEvent, kind: str) -> list[str]:
+    """Value against threshold where both belong to a metric."""
+    if event.metric not in metrics() or event.value is None:
+        return []
+    line = f"{label_of(event.metric).capitalize()}: {text_of(event.metric, event.value)}"
+    if event.threshold is not None:
+        line += f", threshold {text_of(event.metric, event.threshold)}"
+    if event.worst_value is not None and kind != "fired" and event.worst_value != event.value:
+        line += f", at worst {text_of(event.metric, event.worst_value)}"
+    return [line]
+
+
+def _rule_and_detail(events: Sequence[AlertEvent]) -> list[str]:
+    rules = dict.fromkeys(f"{event.rule_name} ({event.severity})" for event in events)
+    details = list(dict.fromkeys(event.detail for event in events if event.detail))
+    return [f"Rule: {', '.join(rules)}", *(["", *_listed(details)] if details else [])]
+
+
+def _digest(delivery: Delivery, public_url: str | None) -> Message:
+    told = Delivery.events.through.objects.filter(delivery__part_of=delivery)
+    count = told.count()  # there may be tens of thousands, where a rule flaps and the channel is away
+    if not count:
+        return _DELETED
+    in_order = told.order_by("delivery_id", "alertevent__fired_at", "alertevent__gpu_index")
+    lines = [
+        f"· {_prefix(each.delivery.kind, [each.alertevent])}{_summary(each.alertevent)} ({each.alertevent.host})"
+        for each in in_order.select_related("delivery", "alertevent")[:LONGEST_LIST]
+    ]
+    parts = delivery.parts.aggregate(count=Count("id"), earliest=Min("created_at"))
+    text = [
+        *_cut(lines, count),
+        "",
+        f"{parts['count']} messages in one, the earliest of {_moment(parts['earliest'])}: they had to wait, or this channel "
+        f"would have had more than {delivery.channel.messages_per_hour} an hour.",
+    ]
+    return Message(f"{count} alerts in one message", _with_link("\n".join(text), public_url))
+
+
+def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
+    if kind != "fired" and event.resolved_at is not None:
+        return f", resolved after {_span(event.fired_at, event.resolved_at)}"
+    return f", for {_span(event.fired_at, now)}" if kind == "reminder" else ""
+
+
+def _listed(lines: list[str]) -> list[str]:
+    return _cut(lines[:LONGEST_LIST], len(lines))
+
+
+def _cut(lines: list[str], count: int) -> list[str]:
+    """The lines that are told of so many."""
+    more = count - len(lines)
+    return lines if more <= 0 else [*lines, f"and {more} more"]
+
+
+def _summary(event: AlertEvent) -> str:
+    return event.summary.rstrip(".")
+
+
+def _with_link(text: str, public_url: str | None, event: AlertEvent | None = None) -> str:
+    return text if public_url is None else f"{text}\n\n{link_to(event, public_url)}"
+
+
+def link_to(event: AlertEvent | None, public_url: str) -> str:
+    """The page of the event's GPU, or the dashboard."""
+    base = public_url.rstrip("/") + "/"
+    return base if event is None or not event.gpu_uuid else f"{base}gpu/{quote(event.gpu_uuid, safe='')}"
+
+
+def _span(start: datetime, end: datetime) -> str:
+    return formats.duration((end - start).total_seconds())
+
+
+def _moment(moment: datetime) -> str:
+    """2026-11-24 14:05 CET, in the time zone of the settings."""
+    return moment.astimezone(timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M %Z")

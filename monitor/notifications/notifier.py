@@ -1,0 +1,192 @@
+"""Empties the outbox: one thread looks for what is due, and a thread for each channel in use sends it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+
+from monitor.models import Delivery
+from monitor.notifications import delivery_queue
+from monitor.notifications.masking import without_secrets
+from monitor.notifications.reminders import review
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+"""The outbox is looked at so often without a wake: other processes may have put something in."""
+REVIEW_SECONDS = 15.0
+"""So often it is looked for what silence kept back, and for reminders."""
+MOST_AT_ONCE = 8
+"""Channels that are sent to at the same time."""
+_RECORD_AGAIN_SECONDS = 1.0
+
+
+class Send(Protocol):
+    """How one delivery is sent: Sending(…).send of monitor/notifications/senders.py."""
+
+    def __call__(self, delivery: Delivery, *, now: datetime) -> str | None: ...
+
+
+class Notifier:
+    """Runs from `start` to `stop`. Only one may run on a database: it takes up what another has begun to send."""
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        clock: Callable[[], datetime] = timezone.now,
+        poll_seconds: float = POLL_SECONDS,
+        review_seconds: float = REVIEW_SECONDS,
+    ) -> None:
+        self._send = send
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._review_seconds = review_seconds
+        self._reviewed_at: datetime | None = None
+        self._is_reviewed = False
+        """Whether the last review was done to its end."""
+        self._has_recovered = False
+        self._trouble: str | None = None
+        self._woken = threading.Event()
+        self._is_stopping = threading.Event()
+        self._senders: dict[int, threading.Thread] = {}
+        """By channel: at most one message is under way on each."""
+        self._senders_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something was put into the outbox. From any thread, at any time, at no cost."""
+        self._woken.set()
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Begin nothing more and wait for what is under way, no longer than so many seconds. What is not done by then is
+        sent once more after the next start.
+        """
+        deadline = time.monotonic() + seconds
+        self._is_stopping.set()
+        self.wake()
+        _join(self._thread, deadline)
+        with self._senders_lock:  # only now: the thread may have begun one more
+            senders = [*self._senders.values()]
+        for thread in senders:
+            _join(thread, deadline)
+
+    # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping.is_set():
+                self._woken.clear()
+                self._woken.wait(self._look())
+        finally:
+            connection.close()
+
+    def _look(self) -> float:
+        """Do what is due. How many seconds there is nothing to do, unless woken."""
+        try:
+            wait = self._do_due(self._clock())
+        except (DatabaseError, InterfaceError) as error:  # locked, missing, being migrated: nothing is lost
+            self._note_trouble(f"the outbox cannot be read ({error}); it is tried again every {self._poll_seconds:g} s")
+            connection.close()
+            return self._poll_seconds
+        except Exception:  # noqa: BLE001  # whatever it is, later messages must not stay unsent for it
+            self._note_trouble(f"the outbox could not be worked on: {traceback.format_exc()}")
+            connection.close()
+            return self._poll_seconds
+        if self._is_reviewed:
+            self._note_trouble(None)
+        return wait
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        if trouble != self._trouble:
+            if trouble is None:
+                log.info("the outbox is worked on again")
+            else:
+                log.error("%s", trouble)
+            self._trouble = trouble
+
+    def _do_due(self, now: datetime) -> float:
+        if not self._has_recovered:
+            delivery_queue.recover()
+            self._has_recovered = True
+        if self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds:
+            self._reviewed_at = now  # also where it fails: what waits is sent before it is tried again
+            self._is_reviewed = False
+            review(now=now)
+            self._is_reviewed = True
+        wait = self._poll_seconds
+        with self._senders_lock:
+            busy = set(self._senders)
+        for head in delivery_queue.heads(now=now, without=busy):
+            if self._is_stopping.is_set():
+                break
+            if head.ready_at is None or len(busy) >= MOST_AT_ONCE:
+                continue
+            if head.ready_at > now:
+                wait = min(wait, (head.ready_at - now).total_seconds())
+            elif (delivery := delivery_queue.take(head, now=now)) is not None:
+                busy.add(head.channel_id)
+                self._begin(delivery)
+        return wait
+
+    # ── One message ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, delivery: Delivery) -> None:
+        name = f"notifier-{delivery.channel_id}"
+        thread = threading.Thread(target=self._deliver, args=(delivery,), name=name, daemon=True)
+        with self._senders_lock:
+            self._senders[delivery.channel_id] = thread
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no more threads
+            with self._senders_lock:
+                del self._senders[delivery.channel_id]
+            self._record(delivery, f"It could not be sent: {error}.")
+
+    def _deliver(self, delivery: Delivery) -> None:
+        try:
+            self._record(delivery, self._attempt(delivery))
+        finally:
+            connection.close()
+            with self._senders_lock:
+                del self._senders[delivery.channel_id]
+            self.wake()
+
+    def _attempt(self, delivery: Delivery) -> str | None:
+        try:
+            return self._send(delivery, now=self._clock())
+        except Exception as error:  # noqa: BLE001  # a fault of ours: it is tried again like any other
+            channel = delivery.channel
+            trace = without_secrets(traceback.format_exc(), channel.url, channel.signing_secret, longest=5000)
+            log.error("message %s could not be sent: %s", delivery.message_id, trace)
+            return f"It could not be sent: {type(error).__name__} (see the log)."
+
+    def _record(self, delivery: Delivery, error: str | None) -> None:
+        """Until it is written down, nothing else goes to this channel: a row left as being sent would be sent again."""
+        while True:
+            try:
+                delivery_queue.settle(delivery, error, now=self._clock())
+            except (DatabaseError, InterfaceError) as trouble:
+                log.warning("what became of message %s cannot be written: %s", delivery.message_id, trouble)
+                connection.close()
+                if self._is_stopping.wait(_RECORD_AGAIN_SECONDS):
+                    return
+            else:
+                return
+
+
+def _join(thread: threading.Thread, deadline: float) -> None:
+    if thread.is_alive():
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,61 @@
+"""What silence kept back and what is to be told again: looked through every few seconds by the notifier."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from monitor.alerts.silence import is_silent
+from monitor.models import AlertEvent, Delivery
+from monitor.notifications import outbox
+
+
+def review(*, now: datetime) -> None:
+    """1. Tell of firing events that nobody was told of while their rule was muted or had quiet hours.
+    2. Let go of held messages whose rule is not silent any more.
+    3. Remind of events that still fire, that nobody has acknowledged, and that were last told of long enough ago.
+    """
+    _tell_untold(now)
+    _release_held(now)
+    _remind(now)
+
+
+def _tell_untold(now: datetime) -> None:
+    untold = AlertEvent.objects.filter(state="firing", told_at=None).order_by("fired_at")
+    is_wanted: dict[tuple[int | None, str], bool] = {}
+    for seen in untold:
+        # Looked at first without a transaction, which would take the database's one place to write.
+        alike = (seen.rule_id, seen.severity)
+        if alike not in is_wanted:
+            is_wanted[alike] = bool(outbox.channels_now(seen, now=now))
+        if not is_wanted[alike]:
+            continue
+        with transaction.atomic():
+            # Read anew: it may have resolved, and what resolved in silence is never told.
+            event = untold.select_for_update().filter(pk=seen.pk).first()
+            if event is not None:
+                outbox.tell_fired(event, now=now)
+
+
+def _release_held(now: datetime) -> None:
+    for delivery in Delivery.objects.filter(status="held").select_related("rule").order_by("id"):
+        if not is_silent(delivery.rule, now):
+            Delivery.objects.filter(pk=delivery.pk, status="held").update(status="waiting", due_at=now)
+
+
+def _remind(now: datetime) -> None:
+    reminded = AlertEvent.objects.filter(
+        state="firing", acknowledged_at=None, told_at__isnull=False, rule__remind_every_minutes__gt=0
+    )
+    due = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
+    for event_id, told_at, minutes in due.values_list("id", "told_at", "minutes"):
+        # In seconds: minutes may be more than a date can be moved by.
+        if told_at is None or (now - told_at).total_seconds() < 60 * minutes:
+            continue
+        every = timedelta(minutes=minutes)
+        with transaction.atomic():
+            event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
+            if event is not None and not is_silent(outbox.rule_of(event), now):
+                outbox.remind(event, every=every, now=now)

@@ -1,0 +1,173 @@
+"""The state machine of one rule: inactive → pending → firing → resolved, for each subject, by the readings' own time.
+
+Unknown neither fires nor clears: its time is not counted. A subject that is not there any more ends what it had open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from monitor.rules.choices import COMPARE, Phase
+from monitor.rules.columns import Column, Memory
+from monitor.rules.making import Rule
+
+log = logging.getLogger(__name__)
+
+
+class State(msgspec.Struct, kw_only=True):
+    """What is going on with one subject. `since` and `clear_since` are on the judge's own clock, which knows no jumps."""
+
+    phase: Phase
+    since: float
+    started_at: float
+    """When the condition began to hold, Unix seconds by the readings."""
+    clear_since: float | None = None
+    fired_at: float | None = None
+    value: float | None = None
+    worst: float | None = None
+    event_id: str = ""
+
+    def wait(self, seconds: float) -> None:
+        """Nothing is known of the time since the reading before: none of it counts."""
+        self.since += seconds
+        if self.clear_since is not None:
+            self.clear_since += seconds
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject began to fire, or no longer does."""
+
+    what: Literal["fired", "resolved"]
+    rule: Rule
+    key: str
+    state: State
+    at: float
+    column: Column | None = None
+    """Where the value is from; None when the subject is gone."""
+    place: int = 0
+    because: str = ""
+
+
+class Judge:
+    """One rule and all its subjects."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.states: dict[str, State] = {}
+        self.memory: Memory = {}
+        self.elapsed = 0.0
+        """Seconds of readings that this rule was judged by."""
+        self.is_changed = False
+        """Something differs from what was last saved."""
+        self._is_bad = COMPARE[rule.comparator]
+        self._is_upward = rule.comparator.startswith(">")
+
+    def step(self, column: Column, seconds: float, at: float) -> list[Change]:
+        """Judge one reading, so many seconds after the one before."""
+        self.elapsed = now = self.elapsed + seconds
+        rule, states, is_bad = self.rule, self.states, self._is_bad
+        threshold = rule.threshold
+        if not states:
+            extreme = column.extreme(is_upward=self._is_upward)
+            if extreme is None or not is_bad(extreme, threshold):
+                return []
+        open_before, touched = len(states), 0
+        changes: list[Change] = []
+        keys = column.keys
+        for place, value in enumerate(column.values):
+            key = keys[place]
+            state = states.get(key)
+            if state is None:
+                if value is not None and is_bad(value, threshold):
+                    states[key] = state = State(phase="pending", since=now, started_at=at, worst=float(value))
+                    self.is_changed = True
+                    if rule.for_seconds <= 0:
+                        changes.append(self._fire(key, state, at, column, place, value))
+                continue
+            touched += 1
+            if value is None:
+                state.wait(seconds)
+            elif is_bad(value, threshold):
+                if state.worst is None or (value > state.worst if self._is_upward else value < state.worst):
+                    state.worst = float(value)
+                if state.clear_since is not None:
+                    state.clear_since = None
+                    self.is_changed = True
+                if state.phase == "pending" and now - state.since >= rule.for_seconds:
+                    changes.append(self._fire(key, state, at, column, place, value))
+            elif state.phase == "pending":
+                del states[key]
+                self.is_changed = True
+            elif is_bad(value, rule.clears_at):
+                state.clear_since = None
+            else:
+                if state.clear_since is None:
+                    state.clear_since = now
+                    self.is_changed = True
+                if now - state.clear_since >= rule.clear_for_seconds:
+                    changes.append(self._resolve(key, at, column, place))
+        if touched < open_before:
+            there = set(keys)
+            for key in [*states]:
+                if key in there:
+                    continue
+                if column.is_hidden(key):
+                    states[key].wait(seconds)
+                else:
+                    changes += self._leave(key, at)
+        return changes
+
+    def end(self, at: float, because: str) -> list[Change]:
+        """Resolve everything that fires: the rule is no more, or no longer the same."""
+        return [change for key in [*self.states] for change in self._leave(key, at, because)]
+
+    @property
+    def has_timers(self) -> bool:
+        """Something is on its way to fire or to end: what was saved of it is soon no longer true."""
+        return any(state.phase == "pending" or state.clear_since is not None for state in self.states.values())
+
+    def saved(self) -> dict[str, dict[str, Any]]:
+        """Everything to be remembered, by subject; times as seconds gone by, since the clock begins anew at a start."""
+        found: dict[str, dict[str, Any]] = {}
+        for key, state in self.states.items():
+            kept: dict[str, Any] = msgspec.to_builtins(state)
+            kept["since"] = self.elapsed - state.since
+            kept["clear_since"] = None if state.clear_since is None else self.elapsed - state.clear_since
+            found[key] = kept
+        return found
+
+    def restore(self, saved: Mapping[str, dict[str, Any]]) -> None:
+        """Go on from what `saved` gave before a restart. What it never gave (another version did) is left out, and logged."""
+        for key, kept in saved.items():
+            try:
+                state = msgspec.convert(kept, State)
+            except msgspec.ValidationError as error:
+                log.warning("what was remembered of %r by rule %r means nothing here: %s", key, self.rule.name, error)
+                continue
+            state.since = self.elapsed - state.since
+            if state.clear_since is not None:
+                state.clear_since = self.elapsed - state.clear_since
+            self.states[key] = state
+
+    def _fire(self, key: str, state: State, at: float, column: Column, place: int, value: float) -> Change:
+        state.phase, state.fired_at, state.value = "firing", at, float(value)  # yes or no are 1 and 0 from here on
+        self.is_changed = True
+        return Change(what="fired", rule=self.rule, key=key, state=state, at=at, column=column, place=place)
+
+    def _resolve(self, key: str, at: float, column: Column | None, place: int = 0, because: str = "") -> Change:
+        self.is_changed = True
+        state = self.states.pop(key)
+        return Change(
+            what="resolved", rule=self.rule, key=key, state=state, at=at, column=column, place=place, because=because
+        )
+
+    def _leave(self, key: str, at: float, because: str = "") -> list[Change]:
+        if self.states[key].phase == "firing":
+            return [self._resolve(key, at, None, because=because)]
+        del self.states[key]
+        self.is_changed = True
+        return []

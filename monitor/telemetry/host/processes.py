@@ -1,0 +1,306 @@
+"""What the host knows of the PIDs that the driver names: user, command, CPU, memory, container; never a wrong name.
+
+One read of /proc/PID/stat for each PID at each tick; everything else once for each process, known by PID and start time.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from monitor.sanitize import plain
+from monitor.telemetry.host.container_ids import Membership, membership
+from monitor.telemetry.schema import Gpu, GpuProcess, Notice
+
+INITIAL_PID_NAMESPACE = 0xEFFFFFFC
+"""PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h: the inode of the first PID namespace."""
+HIDDEN = "hidden by PID namespace: start the container with `pid: host`"
+GONE = "the process is gone, but the driver still counts its memory"
+ZOMBIE = "the process has ended, but the driver still counts its memory; its parent has not taken note (a zombie)"
+FORBIDDEN = "no permission to read /proc/{pid}"
+UNSEEN = "/proc hides the processes of other users here (mounted with hidepid, or systemd's ProtectProc)"
+NOT_CONTAINED = "not in a container"
+NOT_IN_POD = "not in a Kubernetes pod"
+NEEDS_TWO_READINGS = "needs two readings"
+NO_BOOT_TIME = "the kernel does not tell when it was started"
+BY_SETTING = "hidden by SHOW_COMMANDS"
+
+_HOST_FIELDS = (
+    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id", "pod_id",
+)  # fmt: skip
+_COMMAND_SECONDS = 30.0
+"""exec(2) changes the command of a running process, so it is read again so often."""
+_DOUBT_SECONDS = 10.0
+"""How long a PID that did not prove to be ours is not looked at again."""
+_COMMAND_BYTES = 4096
+"""A command line may be megabytes long, and goes to every viewer."""
+_STAT_BYTES = 4096
+"""Far above 52 numbers and a name of 64 bytes at most."""
+_DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
+_INODE = re.compile(r"\[(\d+)\]")
+_NOTICE = Notice(
+    code="pid_namespace",
+    text="Processes of the host are hidden from this container's PID namespace: only their GPU figures are known.",
+    fix="Start the container with `pid: host` (`docker run --pid=host`).",
+)
+
+
+class _Stat(msgspec.Struct, frozen=True):
+    """What /proc/PID/stat says: CPU seconds so far, start in clock ticks after boot, resident pages."""
+
+    has_ended: bool
+    """A zombie without further threads; the first thread alone may end as well, and the process goes on."""
+    cpu_seconds: float
+    start_ticks: int
+    resident_pages: int
+    comm: str
+
+
+class _Known(msgspec.Struct):
+    """What is kept of a process while it lives."""
+
+    start_ticks: int
+    user: str | None = None
+    name: str | None = None
+    command: str | None = None
+    contained: Membership = Membership(None, None)
+    read_at: float = 0.0
+    is_ours: bool = True
+    doubted_at: float = 0.0
+    cpu: tuple[float, float] | None = None
+    cpu_percent: float | None = None
+    counted_at: float = -1.0
+
+
+class ProcessTable:
+    """Completes the processes of readings. Used in one thread."""
+
+    def __init__(
+        self, root: str = "/", show_commands: str = "full", *, is_anothers: Callable[[int], bool] | None = None
+    ) -> None:
+        """`is_anothers` says of a PID that /proc does not show whether it is a process of another user."""
+        self._is_anothers = is_anothers or _is_anothers
+        self._proc = os.path.join(root, "proc")
+        self._root = root
+        self._show = show_commands
+        self._known: dict[int, _Known] = {}
+        self._ticks = os.sysconf("SC_CLK_TCK")
+        self._page = os.sysconf("SC_PAGE_SIZE")
+        self._booted_at = self._boot_time()
+        self._is_initial = self._namespace() == INITIAL_PID_NAMESPACE
+        self._has_hidden = False
+
+    def describe(self, gpus: tuple[Gpu, ...], now: float) -> tuple[Gpu, ...]:
+        """The GPUs with their processes completed."""
+        seen: set[int] = set()
+        described = tuple([self._describe_gpu(gpu, now, seen) if gpu.processes else gpu for gpu in gpus])
+        if len(self._known) > len(seen):
+            self._known = {pid: known for pid, known in self._known.items() if pid in seen}
+        return described
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What is to be said about this host's processes."""
+        return (_NOTICE,) if self._has_hidden else ()
+
+    def _describe_gpu(self, gpu: Gpu, now: float, seen: set[int]) -> Gpu:
+        assert gpu.processes is not None
+        processes = tuple([self._describe(process, now, seen) for process in gpu.processes])
+        return msgspec.structs.replace(gpu, processes=processes)
+
+    def _describe(self, process: GpuProcess, now: float, seen: set[int]) -> GpuProcess:
+        pid = process.pid
+        seen.add(pid)
+        try:
+            stat = self._stat(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            self._known.pop(pid, None)
+            if not self._is_initial:
+                return self._hidden(process)
+            if self._is_anothers(pid):
+                return self._without_host(process, "running", UNSEEN)
+            return self._without_host(process, "gone", GONE)
+        except PermissionError:
+            if not self._is_initial:
+                return self._hidden(process)  # whose the PID is in our namespace cannot be proved
+            return self._without_host(process, "running", FORBIDDEN.format(pid=pid))
+        known = self._known.get(pid)
+        if known is None or known.start_ticks != stat.start_ticks:
+            known = self._known[pid] = _Known(stat.start_ticks, is_ours=self._is_initial, doubted_at=-_DOUBT_SECONDS)
+        if not known.is_ours:
+            if now - known.doubted_at >= _DOUBT_SECONDS:
+                known.doubted_at = now
+                known.is_ours = self._holds_driver(pid)
+            if not known.is_ours:
+                return self._hidden(process)
+        if now - known.read_at >= _COMMAND_SECONDS:
+            self._read_facts(pid, known, stat, now)
+        self._count_cpu(known, stat, now)
+        return self._completed(process, known, stat)
+
+    def _completed(self, process: GpuProcess, known: _Known, stat: _Stat) -> GpuProcess:
+        values: dict[str, Any] = {
+            "user": known.user,
+            "name": known.name,
+            "command": known.command,
+            "cpu_percent": known.cpu_percent,
+            "resident_memory_bytes": stat.resident_pages * self._page,
+            "started_at": self._booted_at + stat.start_ticks / self._ticks if self._booted_at else None,
+            "container_id": known.contained.container_id,
+            "pod_id": known.contained.pod_id,
+        }
+        reasons = dict(process.unavailable)
+        if known.cpu_percent is None:
+            reasons["cpu_percent"] = NEEDS_TWO_READINGS
+        if known.contained.container_id is None:
+            reasons["container_id"] = NOT_CONTAINED
+        if known.contained.pod_id is None:
+            reasons["pod_id"] = NOT_IN_POD
+        for field in ("user", "name", "command"):
+            if values[field] is None:
+                reasons[field] = FORBIDDEN.format(pid=process.pid)
+        if values["started_at"] is None:
+            reasons["started_at"] = NO_BOOT_TIME
+        if stat.has_ended:
+            values["status"], values["cpu_percent"], reasons["cpu_percent"] = "gone", None, ZOMBIE
+        if self._show != "full":
+            values["command"], reasons["command"] = None, BY_SETTING
+        if self._show == "none":
+            values["name"], reasons["name"] = None, BY_SETTING
+        return msgspec.structs.replace(process, unavailable=reasons, **values)
+
+    def _hidden(self, process: GpuProcess) -> GpuProcess:
+        """The row of a PID of another namespace. What nvidia-smi or nvtop say of it they have read in ours: dropped."""
+        self._has_hidden = True
+        nameless = msgspec.structs.replace(process, user=None, name=None, command=None)
+        return self._without_host(nameless, "hidden", HIDDEN)
+
+    def _without_host(self, process: GpuProcess, status: str, reason: str) -> GpuProcess:
+        """The row with what the driver knows; for what the host should know, the reason (nvtop's own words stay)."""
+        missing = {field: reason for field in _HOST_FIELDS if getattr(process, field) is None}
+        row = msgspec.structs.replace(process, status=status, unavailable={**process.unavailable, **missing})
+        return _without_command(row, self._show)
+
+    # ── /proc ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stat(self, pid: int) -> _Stat:
+        # At every tick for every process: without a file object around it, reading costs half.
+        file = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY)
+        try:
+            data = os.read(file, _STAT_BYTES)
+        finally:
+            os.close(file)
+        before, _, after = data.rpartition(b")")  # the name may hold spaces and parentheses itself
+        fields = after.split()
+        # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name.
+        return _Stat(
+            has_ended=fields[0] in b"ZX" and int(fields[17]) <= 1,
+            cpu_seconds=(int(fields[11]) + int(fields[12])) / self._ticks,
+            start_ticks=int(fields[19]),
+            resident_pages=int(fields[21]),
+            comm=before.partition(b"(")[2].decode(errors="replace"),
+        )
+
+    def _read_facts(self, pid: int, known: _Known, stat: _Stat, now: float) -> None:
+        known.read_at = now
+        known.name = plain(stat.comm) or "?"
+        try:
+            known.user = _user_name(os.stat(f"{self._proc}/{pid}").st_uid)
+            with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
+                data = file.read(_COMMAND_BYTES + 1)
+            words = plain(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+            if len(data) > _COMMAND_BYTES:
+                words += "…"
+            if words:
+                known.command = words
+            elif known.command is None:
+                # A kernel's thread has none, and one that has ended no longer: told as ps(1) does.
+                known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
+            with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+                known.contained = membership(file.read())
+        except OSError:
+            return  # it ends, or is not ours to read: what is missing keeps its reason
+
+    def _count_cpu(self, known: _Known, stat: _Stat, now: float) -> None:
+        if known.counted_at == now:
+            return  # the process is on several GPUs
+        if known.cpu is not None and now > known.cpu[1]:
+            known.cpu_percent = max(0.0, 100 * (stat.cpu_seconds - known.cpu[0]) / (now - known.cpu[1]))
+        known.cpu = (stat.cpu_seconds, now)
+        known.counted_at = now
+
+    def _holds_driver(self, pid: int) -> bool:
+        """Whether this process, which has the PID in our namespace, has the driver open: then the PID means it."""
+        folder = f"{self._proc}/{pid}/fd"
+        try:
+            for name in os.listdir(folder):
+                if os.readlink(f"{folder}/{name}").startswith("/dev/nvidia"):
+                    return True
+            with open(f"{self._proc}/{pid}/maps", encoding="utf-8", errors="replace") as file:
+                return any(mark in line for line in file for mark in _DRIVER_FILES)
+        except OSError:
+            return False  # not ours to look into: the name stays unknown rather than wrong
+
+    def _namespace(self) -> int | None:
+        """The inode of our PID namespace: the link reads pid:[4026531836]."""
+        try:
+            found = _INODE.search(os.readlink(f"{self._proc}/self/ns/pid"))
+        except OSError:
+            return INITIAL_PID_NAMESPACE  # no namespaces in this kernel: there is but one
+        return int(found.group(1)) if found else None
+
+    def _boot_time(self) -> float | None:
+        try:
+            with open(f"{self._proc}/stat", encoding="utf-8") as file:
+                return next((float(line.split()[1]) for line in file if line.startswith("btime ")), None)
+        except OSError:
+            return None
+
+
+def without_commands(gpus: tuple[Gpu, ...], show_commands: str) -> tuple[Gpu, ...]:
+    """The GPUs with no more of each command line than SHOW_COMMANDS lets out."""
+    if show_commands == "full":
+        return gpus
+    return tuple(
+        [
+            msgspec.structs.replace(
+                gpu, processes=tuple([_without_command(each, show_commands) for each in gpu.processes])
+            )
+            if gpu.processes
+            else gpu
+            for gpu in gpus
+        ]
+    )
+
+
+def _without_command(process: GpuProcess, show_commands: str) -> GpuProcess:
+    if show_commands == "full":
+        return process
+    command, reasons = None, {**process.unavailable, "command": BY_SETTING}
+    if show_commands == "name":
+        return msgspec.structs.replace(process, command=command, unavailable=reasons)
+    reasons["name"] = BY_SETTING
+    return msgspec.structs.replace(process, command=command, name=None, unavailable=reasons)
+
+
+def _is_anothers(pid: int) -> bool:
+    """Signal 0 reaches nobody: it only tells whether the process is there."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False  # ours, so /proc would have shown it: it has just begun, or ended
+
+
+def _user_name(uid: int) -> str:
+    try:
+        # Python hands odd bytes on as lone surrogates, which no encoder takes.
+        return plain(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
+    except KeyError:
+        return str(uid)

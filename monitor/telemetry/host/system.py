@@ -1,0 +1,146 @@
+"""The host around the GPUs: CPU, memory, load and uptime from psutil, a container's limits from its cgroup."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from monitor.telemetry.host.container_limits import Limits, is_container
+from monitor.telemetry.providers.base import used_percent
+from monitor.telemetry.schema import System
+
+NEEDS_TWO_READINGS = "needs two readings"
+_SLOW_SECONDS = 5.0
+"""CPU frequency is a file for each core, swap two more to parse, the process count a look at all of /proc."""
+
+NOT_IN_CONTAINER = "not in a container"
+_UNREADABLE = (OSError, AttributeError, LookupError, RuntimeError, ValueError, psutil.Error)
+"""What psutil raises where a file of /proc is missing, unreadable or not as it knows it: a KeyError, a RuntimeError too."""
+
+Values = dict[str, Any]
+
+
+class SystemMetrics:
+    """Reads the host. Used in one thread."""
+
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        environment: Mapping[str, str] = os.environ,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._root = root
+        self._limits = Limits(root) if is_container(root, environment) else None
+        self._cpu_before: list[tuple[float, float]] | None = None
+        self._slow: Values = {}
+        self._slow_reasons: dict[str, str] = {}
+        self._slow_at: float | None = None
+        self._reasons: dict[str, str] = {}
+
+    def read(self, now: float) -> System:
+        """The host at `now`, Unix time. What cannot be read is None, with the reason."""
+        at = self._monotonic()
+        if self._slow_at is None or at - self._slow_at >= _SLOW_SECONDS:
+            self._slow_at = at
+            self._read_slow()
+        values, self._reasons = self._slow.copy(), self._slow_reasons.copy()
+        self._take(values, ("cpu_percent", "cpu_core_percents"), self._cpu)
+        self._take(values, ("load_1m", "load_5m", "load_15m"), _load)
+        memory = ("memory_total_bytes", "memory_used_bytes", "memory_available_bytes", "memory_used_percent")
+        self._take(values, memory, _memory)
+        booted_at = values.get("booted_at")
+        values["uptime_seconds"] = None if booted_at is None else max(0.0, now - booted_at)
+        if self._limits is None:
+            self._reasons["container"] = NOT_IN_CONTAINER
+        return System(
+            **values, container=self._limits.read(at) if self._limits else None, unavailable=self._reasons
+        )  # fmt: skip
+
+    def _take(self, values: Values, names: tuple[str, ...], ask: Callable[[], tuple[Any, ...]]) -> None:
+        """Fill `names` with what `ask` answers; an error costs these alone."""
+        try:
+            answers = ask()
+        except _UNREADABLE as error:
+            values.update(dict.fromkeys(names))
+            self._reasons.update(dict.fromkeys(names, f"{type(error).__name__}: {error}"))
+            return
+        for name, answer in zip(names, answers, strict=True):
+            values[name] = answer
+            if answer is None:
+                self._reasons.setdefault(name, "this system does not tell it")
+
+    def _read_slow(self) -> None:
+        values: Values = {}
+        self._reasons = {}
+        self._take(values, ("cpu_count",), lambda: (psutil.cpu_count(),))
+        self._take(values, ("cpu_frequency_mhz",), _frequency)
+        self._take(values, ("swap_total_bytes", "swap_used_bytes"), _swap)
+        self._take(values, ("process_count",), lambda: (len(psutil.pids()),))
+        self._take(values, ("booted_at",), lambda: (psutil.boot_time(),))
+        self._take(values, ("os_name",), lambda: (_os_name(self._root),))
+        if values["booted_at"] is None:
+            self._reasons["uptime_seconds"] = self._reasons["booted_at"]
+        self._slow, self._slow_reasons = values, self._reasons
+
+    def _cpu(self) -> tuple[float | None, tuple[float, ...] | None]:
+        """All cores together and each, from one reading of the kernel's counters."""
+        times = [_busy_and_all(core) for core in psutil.cpu_times(percpu=True)]
+        before, self._cpu_before = self._cpu_before, times
+        if before is None or len(before) != len(times):
+            self._reasons.update(cpu_percent=NEEDS_TWO_READINGS, cpu_core_percents=NEEDS_TWO_READINGS)
+            return None, None
+        spent = [(busy - b, every - e) for (busy, every), (b, e) in zip(times, before, strict=True)]
+        cores = tuple(_share(busy, every) for busy, every in spent)
+        return _share(sum(busy for busy, _ in spent), sum(every for _, every in spent)), cores
+
+
+def _busy_and_all(core: Any) -> tuple[float, float]:
+    """Seconds a core was busy, and altogether. Linux counts guests' time within user and nice as well."""
+    guests = getattr(core, "guest", 0.0) + getattr(core, "guest_nice", 0.0)
+    every = sum(core) - guests
+    return every - core.idle - getattr(core, "iowait", 0.0), every
+
+
+def _share(busy: float, every: float) -> float:
+    """Busy of all in percent; counters that stand still or fall (a virtual machine moved) count as idle."""
+    return min(100.0, max(0.0, 100 * busy / every)) if every > 0 else 0.0
+
+
+def _load() -> tuple[float, float, float]:
+    one, five, fifteen = psutil.getloadavg()
+    return one, five, fifteen
+
+
+def _memory() -> tuple[int, int, int, float | None]:
+    memory = psutil.virtual_memory()
+    used = memory.total - memory.available
+    return memory.total, used, memory.available, used_percent(used, memory.total)
+
+
+def _swap() -> tuple[int, int]:
+    swap = psutil.swap_memory()
+    return swap.total, swap.used
+
+
+def _frequency() -> tuple[float | None]:
+    frequency = psutil.cpu_freq()
+    return (frequency.current if frequency is not None and frequency.current else None,)
+
+
+def _os_name(root: Path) -> str | None:
+    """PRETTY_NAME of os-release(5)."""
+    for place in ("etc/os-release", "usr/lib/os-release"):
+        path = root / place
+        if path.exists():
+            for line in path.read_text(errors="replace").splitlines():
+                name, _, value = line.partition("=")
+                if name == "PRETTY_NAME":
+                    return value.strip().strip("\"'")
+    return None

@@ -1,0 +1,184 @@
+"""The child process: asks one provider on a fixed grid of time and writes frames, so that only it can hang or crash.
+
+Run as `python -m monitor.telemetry.sampler.loop` by the supervisor. Its stdin carries Options as JSON, one a line; the end
+of stdin ends it. Frames leave on the descriptor that was stdout.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from monitor.logs.lines import lines_of
+from monitor.logs.output import LineHandler, log_uncaught
+from monitor.sanitize import with_plain_texts
+from monitor.telemetry.host.processes import ProcessTable, without_commands
+from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
+from monitor.telemetry.providers.base import Options, Provider, ProviderFailed
+from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.gpu_sleep import IdleWatch, Sleepers, find_gpus
+from monitor.telemetry.schema import ProviderReport, Reading
+
+log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 1.0
+"""How long a call into the driver may go on after the end was asked for."""
+EXIT_NO_ORDERS = 2
+EXIT_NO_PROVIDER = 3
+
+
+class Orders:
+    """The supervisor's orders: a thread reads them from stdin, so they arrive while the driver hangs."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.options: Options = msgspec.json.decode(stream.readline(), type=Options)
+        self.has_ended = False
+        self.changed = threading.Event()
+        """Set with new options and with the end: whoever waits for the next tick wakes."""
+        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._stream:
+            self.options = msgspec.json.decode(line, type=Options)
+            self.changed.set()
+        self.has_ended = True
+        self.changed.set()
+        time.sleep(_GRACE_SECONDS)
+        os._exit(0)  # the main thread is inside the driver: nothing but the process' end gets it out
+
+
+class Sampler:
+    """One provider, asked tick by tick: its processes completed by what the host knows, GPUs asleep added."""
+
+    def __init__(self, provider: Provider | None, options: Options, sleepers: Sleepers) -> None:
+        self._provider = provider
+        self._show_commands = options.show_commands
+        self._sleepers = sleepers
+        is_real = provider is not None and not provider.is_simulated
+        self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
+        self._idle = IdleWatch(sleepers.sleepable if is_real else ())
+
+    def tick(self, now: float, *, is_watched: bool) -> Reading | wire.StartOver:
+        """One reading, or the end of this process for the GPUs' sake. Raises ProviderFailed."""
+        alone = self._sleepers.left_alone
+        if alone and (woken := self._sleepers.woken(now, is_watched=is_watched)):
+            return wire.StartOver(unattached=tuple(pci for pci in alone if pci not in woken))
+        if self._provider is None:
+            return Reading(sampled_at=now, gpus=self._sleepers.as_gpus(now))
+        reading = self._provider.read(now)
+        if self._processes is None:
+            return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
+        reading = with_plain_texts(reading)
+        gpus = self._processes.describe(reading.gpus, now)
+        if idle := self._idle.let_go(gpus, now, is_watched=is_watched):
+            return wire.StartOver(unattached=(*alone, *idle))
+        notices = self._processes.notices()
+        if alone:
+            gpus = tuple(sorted((*gpus, *self._sleepers.as_gpus(now)), key=lambda gpu: gpu.index))
+        return msgspec.structs.replace(reading, gpus=gpus, notices=(*reading.notices, *notices))
+
+
+def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provider | None, Sampler | None]:
+    """Select a provider and tell which; where every GPU sleeps none is opened. No sampler where nothing can be read."""
+    is_invented = options.provider in ON_REQUEST
+    gpus = () if is_invented else find_gpus(Path(options.root))
+    sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.time())
+    if sleepers.are_all:
+        name = options.provider or options.provider_before or IN_ORDER[0]
+        report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not asked.")
+        write(wire.Selected(provider=name, reports=(report,)))
+        return None, Sampler(None, options, sleepers)
+    selection = select(msgspec.structs.replace(options, unattached=sleepers.left_alone))
+    provider = selection.provider
+    write(
+        wire.Selected(
+            provider=provider.name if provider else None,
+            is_simulated=provider.is_simulated if provider else False,
+            reports=selection.reports,
+        )
+    )
+    return provider, Sampler(provider, options, sleepers) if provider else None
+
+
+def run(orders: Orders, out: BinaryIO) -> int:
+    """Write a provider's readings until told to end. Returns the exit status."""
+
+    def write(frame: wire.Frame) -> None:
+        out.write(wire.encode(frame))
+        out.flush()
+
+    options = orders.options
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(lines_of(options.log_format, part="sampler"))
+    logging.getLogger().setLevel(options.log_level)
+    provider, sampler = start(options, write)
+    if sampler is None:
+        return EXIT_NO_PROVIDER
+    try:
+        due = time.monotonic()
+        while not orders.has_ended:
+            if orders.options is not options:
+                before, options = options, orders.options
+                logging.getLogger().setLevel(options.log_level)
+                if before.interval_seconds != options.interval_seconds:
+                    if provider is not None and provider.streams_at_interval:
+                        return 0  # it reads at the pace it was opened with: the next process opens it anew
+                    due = time.monotonic()
+            if (rest := due - time.monotonic()) > 0:
+                orders.changed.wait(rest)
+                orders.changed.clear()
+                continue
+            frame = sampler.tick(time.time(), is_watched=options.is_watched)
+            write(frame)
+            if isinstance(frame, wire.StartOver):
+                return 0
+            due = next_due(due, options.interval_seconds, time.monotonic())
+    except ProviderFailed as failure:
+        log.warning("%s", failure)
+        write(wire.Failed(reason=failure.reason, fix=failure.fix))
+        return 1
+    finally:
+        if provider is not None:
+            provider.close()
+    return 0
+
+
+def next_due(due: float, interval: float, now: float) -> float:
+    """The next point of the grid that `due` lies on: no drift, and ticks that were missed are skipped, not queued."""
+    late = max(0.0, now - due)
+    return due + interval * (int(late / interval) + 1)
+
+
+def main() -> int:
+    """Set up the process: ends with its parent, lets no library print among the frames."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the server's to hear
+    logging.basicConfig(handlers=[LineHandler()], format="%(levelname)s sampler %(name)s: %(message)s")
+    log_uncaught()
+    frames = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        orders = Orders(sys.stdin.buffer)
+    except msgspec.MsgspecError as error:
+        log.error("no orders to begin with: %s", error)  # the server ended meanwhile, or somebody started this by hand
+        return EXIT_NO_ORDERS
+    try:
+        return run(orders, frames)
+    except BrokenPipeError:
+        return 0  # the server is gone
+
+
+if __name__ == "__main__":
+    # Daemon threads may be inside the driver: leave without waiting for them.
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)

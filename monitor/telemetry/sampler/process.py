@@ -1,0 +1,132 @@
+"""The sampler's process as its parent sees it: started, given orders, asked to end, and killed only when it does not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+import msgspec
+
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.subprocesses import command_of, environment
+
+log = logging.getLogger(__name__)
+
+COMMAND: Sequence[str] = command_of("monitor.telemetry.sampler.loop")
+TERM_AFTER_SECONDS = 1.3
+"""The sampler ends by itself 1 s after its stdin ended, inside the driver too."""
+KILL_AFTER_SECONDS = 1.8
+ABANDON_AFTER_SECONDS = 2.6
+"""A process in uninterruptible sleep survives SIGKILL until the driver returns; nothing more can be done."""
+
+
+class Child:
+    """One sampler process. The supervisor's thread alone uses it."""
+
+    def __init__(self, options: Options, *, started_at: float, command: Sequence[str] = COMMAND) -> None:
+        """Start it. `started_at` is monotonic. Raises OSError where no process can be started."""
+        self.started_at = started_at
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment(),
+            # Of its own session, so that it and the programs it starts can be signalled together, and Ctrl-C is ours.
+            start_new_session=True,
+        )
+        self._ending_since: float | None = None
+        self._sent: list[signal.Signals] = []
+        self.order(options)
+
+    @property
+    def pid(self) -> int:
+        """Its PID, which is also its process group."""
+        return self._process.pid
+
+    @property
+    def is_ending(self) -> bool:
+        """It was asked to end."""
+        return self._ending_since is not None
+
+    def fileno(self) -> int:
+        """The pipe its frames come from, for a selector."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def receive(self) -> bytes:
+        """What it wrote; empty once it has closed the pipe."""
+        return os.read(self.fileno(), 1 << 18)
+
+    def order(self, options: Options) -> None:
+        """Tell it new options. One that was asked to end hears nothing any more: the next is started with them."""
+        if self.is_ending:
+            return
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(msgspec.json.encode(options) + b"\n")
+        except BrokenPipeError:
+            log.debug("sampler %d has ended before it heard its orders", self.pid)  # its end is handled when seen
+
+    def ask_to_end(self, at: float) -> None:
+        """Close its stdin: it ends by itself, between two calls into the driver where it can."""
+        if self._ending_since is None:
+            self._ending_since = at
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def press(self, at: float) -> float | None:
+        """Go on with ending it: SIGTERM, then SIGKILL, each once. Returns when to press again, None after the last."""
+        if self._ending_since is None:
+            return None
+        since = at - self._ending_since
+        if since < TERM_AFTER_SECONDS:
+            return self._ending_since + TERM_AFTER_SECONDS
+        self._send(signal.SIGTERM)
+        if since < KILL_AFTER_SECONDS:
+            return self._ending_since + KILL_AFTER_SECONDS
+        self._send(signal.SIGKILL)
+        if since < ABANDON_AFTER_SECONDS:
+            return self._ending_since + ABANDON_AFTER_SECONDS
+        return None
+
+    def exit_status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it lives."""
+        return self._process.poll()
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status, waiting so long for it at most."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def release(self) -> None:
+        """Close our ends of the pipes; what it started itself ends with it (see providers/stream.py)."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _send(self, what: signal.Signals) -> None:
+        if what not in self._sent:
+            self._sent.append(what)
+            log.warning("sampler %d did not end by itself: %s", self.pid, what.name)
+            try:
+                os.killpg(self.pid, what)
+            except ProcessLookupError:
+                return  # it has ended meanwhile
+
+
+def how_it_ended(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"ended with exit status {status}"
+    number = -status
+    name = signal.Signals(number).name if number in signal.Signals.__members__.values() else f"signal {number}"
+    return f"was ended by {name}" + (" (a crash inside the driver's library)" if number in _CRASHES else "")
+
+
+_CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}

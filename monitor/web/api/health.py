@@ -1,0 +1,84 @@
+"""Whether the readings can be trusted now: what /api/health answers, and with which status code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from monitor.live.hub import Hub
+from monitor.telemetry.sampler.supervisor import Status
+from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
+from monitor.web.components.open_alerts import count_by_severity
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of /api/health."""
+
+    status: Literal["ok", "degraded", "down"]
+    """ok: all GPUs answer. degraded: readings are fresh but a GPU is lost, or alerts cannot be judged or written.
+    down: stale, or no provider answers."""
+    reason: str | None
+    host: str | None
+    provider: str | None
+    providers: tuple[ProviderReport, ...]
+    age_seconds: float | None
+    """Age of the last reading."""
+    gpu_count: int
+    sampler_pid: int | None
+    sampler_restarts: int
+    sampler_abandoned: int
+    clamped_count: int
+    clients: dict[str, int]
+    alerts: dict[Severity, int]
+    """Open alerts by severity, acknowledged ones too."""
+    alerts_problem: str | None
+    """Why alerts cannot be judged or written now."""
+
+
+def judge(
+    snapshot: Snapshot | None, status: Status, *, now: float
+) -> tuple[Literal["ok", "degraded", "down"], str | None]:
+    """Status and reason. `now` is Unix time: a snapshot that is itself old means that the loop has died."""
+    if snapshot is None:
+        return "down", status.problem or "The first reading is on its way."
+    silent = now - snapshot.time
+    if silent > 3 * (snapshot.poll_interval_seconds or 1.0) + 10:
+        return "down", f"The telemetry loop has said nothing for {silent:.0f} s."
+    if snapshot.stale:
+        return "down", snapshot.stale_reason
+    if snapshot.sampled_at is None:
+        return "down", status.problem or (
+            "No provider answers." if snapshot.providers else "The first reading is on its way."
+        )
+    lost = [str(gpu.index) for gpu in snapshot.gpus if gpu.state == "lost"]
+    if lost:
+        return "degraded", f"GPU {', '.join(lost)} is lost."
+    return "ok", None
+
+
+def health(hub: Hub, status: Status, *, now: float, alerts_problem: str | None = None) -> Health:
+    """Health of the loop that feeds `hub`, and of the alerts that it feeds."""
+    snapshot = hub.latest
+    verdict, reason = judge(snapshot, status, now=now)
+    if verdict == "ok" and alerts_problem is not None:
+        verdict, reason = "degraded", f"Alerts: {alerts_problem}"
+    age = None
+    if snapshot is not None and snapshot.age_seconds is not None:
+        age = snapshot.age_seconds + max(0.0, now - snapshot.time)
+    return Health(
+        status=verdict,
+        reason=reason,
+        host=snapshot.host if snapshot else None,
+        provider=snapshot.provider if snapshot else None,
+        providers=snapshot.providers if snapshot else (),
+        age_seconds=age,
+        gpu_count=len(snapshot.gpus) if snapshot else 0,
+        sampler_pid=status.sampler_pid,
+        sampler_restarts=status.restarts,
+        sampler_abandoned=status.abandoned,
+        clamped_count=status.clamped_count,
+        clients=dict(hub.clients),
+        alerts=count_by_severity(snapshot.alerts if snapshot else ()),
+        alerts_problem=alerts_problem,
+    )

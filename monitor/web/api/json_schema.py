@@ -1,0 +1,56 @@
+"""The JSON Schema of what the sockets and the API send, with the schema's own docstrings as descriptions."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from monitor.live import frames, series
+from monitor.live.frames import PageMessage
+from monitor.telemetry import schema
+from monitor.telemetry.schema import Snapshot
+from monitor.web.api import alerts, health
+from monitor.web.api.alerts import Alerts
+from monitor.web.api.health import Health
+
+
+def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Class → field → the string literal that stands under the field."""
+    docs: dict[str, dict[str, str]] = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        of_class = docs.setdefault(node.name, {})
+        for field, below in zip(node.body, node.body[1:], strict=False):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                of_class[field.target.id] = inspect.cleandoc(str(below.value.value))
+    return docs
+
+
+@functools.cache
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12: `$defs` holds every struct; the root is the Snapshot, which `/ws/gpu` sends."""
+    (root, *_), components = msgspec.json.schema_components(
+        (Snapshot, PageMessage, Health, Alerts), ref_template="#/$defs/{name}"
+    )
+    docs: dict[str, dict[str, str]] = {}
+    for module in (schema, series, frames, health, alerts):
+        docs |= _field_docstrings(module)
+    for name, component in components.items():
+        for field, text in docs.get(name, {}).items():
+            if field in component.get("properties", {}):
+                component["properties"][field]["description"] = text
+        # What we send has every field: unknown is null, never absent.
+        if "properties" in component:
+            component["required"] = list(component["properties"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gpumon", **root, "$defs": components}

@@ -1,0 +1,98 @@
+"""The JSON API."""
+
+from __future__ import annotations
+
+import time
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
+from django.views.decorators.cache import never_cache
+
+from monitor.access.responses import UNAUTHORIZED, json_refusal
+from monitor.access.visitor import visitor_of
+from monitor.runtime import process
+from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.web.api.alerts import Alerts, past_wanted, records
+from monitor.web.api.health import health as health_of
+from monitor.web.api.json_schema import json_schema
+from monitor.web.api.openapi import openapi
+from monitor.web.api.responses import json_error, json_read_only, json_response
+from monitor.web.snapshots import as_seen
+
+
+@login_not_required  # container engines and load balancers ask it
+@never_cache
+@json_read_only
+async def health(request: HttpRequest) -> HttpResponse:
+    """200 while readings are fresh, 503 when they are stale or no provider answers. Who may not look is told that alone."""
+    running = process.started()
+    problem = process.alerting(running).engine.problem
+    answer = health_of(running.hub, running.supervisor.status, now=time.time(), alerts_problem=problem)
+    shown = answer if visitor_of(request).may_look else {"status": answer.status}
+    return json_response(shown, status=503 if answer.status == "down" else 200)
+
+
+@never_cache
+@json_read_only
+async def config(request: HttpRequest) -> HttpResponse:
+    """The settings in force and where each came from; a secret's value is null. For those who may see who runs what."""
+    if not visitor_of(request).sees_details:
+        return json_refusal(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
+    return json_response({"settings": [setting._asdict() for setting in process.config().settings_in_force()]})
+
+
+@never_cache
+@json_read_only
+async def snapshot(request: HttpRequest) -> HttpResponse:
+    """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
+    running = process.started()
+    latest = running.hub.latest and as_seen(running.hub.latest, request)
+    if latest is None:
+        return json_error(503, "There is no reading yet: the first one is on its way. Ask again in a second.")
+    wanted = request.GET.get("gpu")
+    if wanted is None:
+        return json_response(latest)
+    gpu = find_gpu(latest, wanted)
+    if gpu is None:
+        known = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in latest.gpus) or "none"
+        return json_error(404, f"There is no GPU {wanted!r} here. Known, by index and UUID: {known}.")
+    return json_response(gpu)
+
+
+@never_cache
+@json_read_only
+async def alerts(request: HttpRequest) -> HttpResponse:
+    """The open alerts; with `?state=resolved` or `all` the history too, `&since=` a time and up to `&limit=` of it."""
+    try:
+        past = past_wanted(request.GET.dict())
+    except ValueError as error:
+        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+    try:
+        has_details = visitor_of(request).sees_details
+        history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
+    except DatabaseError as error:
+        return json_error(503, f"The history cannot be read now: {error}. Open alerts are given without state.")
+    running = process.started()
+    latest = running.hub.latest and as_seen(running.hub.latest, request)
+    return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
+
+
+def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
+    """The GPU with this index or UUID; an index means the one that answers, should a lost one have had it too."""
+    found = [gpu for gpu in snapshot.gpus if wanted in (gpu.uuid, str(gpu.index))]
+    return min(found, key=lambda gpu: gpu.state != "ok", default=None)
+
+
+@json_read_only
+async def schema(request: HttpRequest) -> HttpResponse:
+    """JSON Schema of everything the sockets and the API send."""
+    return json_response(json_schema())
+
+
+@json_read_only
+async def openapi_document(request: HttpRequest) -> HttpResponse:
+    """This API as an OpenAPI document."""
+    return json_response(openapi(get_script_prefix().rstrip("/") or "/"))

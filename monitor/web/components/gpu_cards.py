@@ -1,0 +1,226 @@
+"""GPUs on the dashboard: as cards, or as tiles where there are many. Which readings stand where, in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from monitor import formats
+from monitor.live.frames import Value
+from monitor.telemetry.schema import Alert, Fan, Gpu
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import level_of
+
+Use = Literal["busy", "held", "free", "unknown"]
+
+_THROTTLE_CHIPS = {
+    "sw_power_cap": ("Power cap", "warning"),
+    "hw_slowdown": ("Hardware slowdown", "warning"),
+    "sync_boost": ("Sync boost", ""),
+    "sw_thermal_slowdown": ("Thermal", "warning"),
+    "hw_thermal_slowdown": ("Thermal", "critical"),
+    "hw_power_brake_slowdown": ("Power brake", "critical"),
+    "board_limit": ("Board limit", ""),
+    "reliability": ("Reliability limit", ""),
+}
+"""Clock-event reasons worth a chip: idle and clocks set on purpose are none."""
+
+
+class IdleLimits(NamedTuple):
+    """From where on a GPU counts as held by processes that do nothing. The settings say it; these are their defaults."""
+
+    memory_bytes: int = 1 << 30
+    """What its processes hold together, at least."""
+    utilization_percent: float = 5.0
+    """The highest utilization that counts as doing nothing, 0 to 100."""
+
+
+IDLE_BY_DEFAULT = IdleLimits()
+
+
+def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
+    """Whether a GPU works, is only held by processes that do nothing, or is free to take."""
+    if gpu.state == "lost":
+        return "unknown"
+    if gpu.state == "asleep":
+        return "free"
+    utilization = gpu.utilization_percent
+    if utilization is not None and utilization > idle.utilization_percent:
+        return "busy"
+    if gpu.processes is None:
+        return "busy" if utilization else "unknown"
+    if utilization is None:
+        return "busy" if gpu.processes else "free"
+    held = _held_bytes(gpu)
+    if held is None:
+        return "unknown"
+    if gpu.processes and held >= idle.memory_bytes:
+        return "held"
+    return "busy" if utilization else "free"
+
+
+def _held_bytes(gpu: Gpu) -> int | None:
+    """What the processes hold together. Where one does not tell: what is used of the GPU, for which they are all there is."""
+    held = 0
+    for process in gpu.processes or ():
+        if process.memory_used_bytes is None:
+            return gpu.memory_used_bytes
+        held += process.memory_used_bytes
+    return held
+
+
+def is_hot(gpu: Gpu) -> bool:
+    """At or above the temperature at which the card itself slows down."""
+    limit = gpu.slowdown_temperature_celsius
+    return limit is not None and gpu.temperature_celsius is not None and gpu.temperature_celsius >= limit
+
+
+class Chip(NamedTuple):
+    """A word beside the name."""
+
+    word: str
+    level: str
+    why: str
+    since: datetime | None = None
+
+
+def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
+    """The name of the rule that fires, and in a chip of its own, that a long name leaves its place, how many more do."""
+    if not alerts:
+        return ()
+    worst, *others = alerts
+    quiet = "" if worst.acknowledged_at is None else f" · acknowledged by {worst.acknowledged_by or 'somebody'}"
+    rule = Chip(worst.rule, worst.severity, f"{worst.rule}: {worst.summary}{quiet}")
+    if not others:
+        return (rule,)
+    return rule, Chip(f"+{len(others)}", others[0].severity, f"Also {', '.join(alert.rule for alert in others)}")
+
+
+def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool = False) -> tuple[Chip, ...]:
+    """What has to be said of a GPU in a word, its open alerts first; where it is narrow, they take the P-state's room."""
+    found = [*alert_chips(alerts)]
+    if gpu.state == "lost":
+        since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
+        found.append(
+            Chip(
+                "lost since" if since else "lost",
+                "critical",
+                "It fell off the bus; the facts are the last known",
+                since,
+            )
+        )
+    elif gpu.state == "asleep":
+        found.append(Chip("asleep", "info", "Suspended by the kernel, and not asked so that it stays so"))
+    for reason in gpu.clock_event_reasons or ():
+        if reason in _THROTTLE_CHIPS or reason.startswith("0x"):
+            word, level = _THROTTLE_CHIPS.get(reason, (reason, ""))
+            found.append(Chip(word, level, f"Clock-event reason reported by the driver: {reason}"))
+    if use == "held":
+        found.append(Chip("Idle-held", "info", "Processes hold its memory and it does nothing"))
+    if gpu.mig_mode:
+        found.append(Chip("MIG", "", f"{len(gpu.mig_instances)} MIG instances"))
+    if gpu.performance_state and not (is_narrow and alerts):
+        found.append(Chip(gpu.performance_state, "", "Performance state"))
+    return tuple(found)
+
+
+def short_name(name: str) -> str:
+    """The maker's name says nothing on a page of GPUs."""
+    return name.removeprefix("NVIDIA ")
+
+
+def _level(gpu: Gpu, alerts: Sequence[Alert]) -> str:
+    if gpu.state == "lost" or is_hot(gpu):
+        return "critical"
+    return level_of(alerts).removeprefix("ok")
+
+
+def fans_text(fans: tuple[Fan, ...]) -> str:
+    """Every fan, in percent of full speed or else in turns a minute."""
+    speeds = [fan.speed_rpm if fan.speed_percent is None else fan.speed_percent for fan in fans]
+    return " · ".join("—" if speed is None else f"{speed:.0f}" for speed in speeds)
+
+
+def fans_unit(fans: tuple[Fan, ...] | None) -> str:
+    """The unit of `fans_text`."""
+    return "RPM" if fans and all(fan.speed_percent is None for fan in fans) else "%"
+
+
+def fans_value(live: LivePieces, name: str, gpu: Gpu) -> Value:
+    """The fans of a GPU; a board without any says so."""
+    if gpu.fans is not None and not gpu.fans:
+        return live.dash(name, "No fan: the chassis cools this GPU")
+    return live.reading(name, gpu, "fans", fans_text)
+
+
+def _share(value: float | None, of: float | None) -> float | None:
+    return None if value is None or not of else min(100.0, 100.0 * value / of)
+
+
+class Card:
+    """A GPU's card."""
+
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use, alerts: Sequence[Alert] = ()) -> None:
+        at = f"g{place}"
+        self.gpu = gpu
+        self.name = short_name(gpu.name)
+        self.memory_form = formats.memory_form(gpu.memory_total_bytes)
+        self.power_form = formats.power_form(gpu.power_limit_watts)
+        self.memory_total = "—" if gpu.memory_total_bytes is None else self.memory_form.number(gpu.memory_total_bytes)
+        self.power_limit = "—" if gpu.power_limit_watts is None else self.power_form.number(gpu.power_limit_watts)
+        self.fans_unit = fans_unit(gpu.fans)
+        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts))
+        shown = chips(gpu, use, alerts, is_narrow=True)
+        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
+        self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)
+        self.temperature = live.reading(f"{at}-t", gpu, "temperature_celsius", formats.CELSIUS)
+        self.temperature_meter = live.meter(f"{at}-tm", gpu.temperature_celsius)
+        self.power = live.reading(f"{at}-p", gpu, "power_watts", self.power_form)
+        self.power_meter = live.meter(f"{at}-pm", _share(gpu.power_watts, gpu.power_limit_watts))
+        self.clock = live.reading(f"{at}-c", gpu, "sm_clock_mhz", formats.MHZ)
+        self.clock_meter = live.meter(f"{at}-cm", _share(gpu.sm_clock_mhz, gpu.sm_clock_max_mhz))
+        self.fans = fans_value(live, f"{at}-f", gpu)
+        self.encoder = live.reading(f"{at}-e", gpu, "encoder_utilization_percent", formats.PERCENT)
+        self.decoder = live.reading(f"{at}-d", gpu, "decoder_utilization_percent", formats.PERCENT)
+        self.pcie_rx = live.reading(f"{at}-r", gpu, "pcie_rx_bytes_per_second", formats.GIGABYTES_PER_SECOND)
+        self.pcie_tx = live.reading(f"{at}-s", gpu, "pcie_tx_bytes_per_second", formats.GIGABYTES_PER_SECOND)
+        self.process_count = live.reading(f"{at}-n", gpu, "processes", _count_of_processes)
+
+    @staticmethod
+    def key(gpu: Gpu) -> Any:
+        """What the card's structure depends on."""
+        return (
+            gpu.index, gpu.uuid, gpu.name, gpu.pci_bus_id, gpu.memory_is_unified, gpu.memory_total_bytes,
+            gpu.power_limit_watts, gpu.slowdown_temperature_celsius, gpu.shutdown_temperature_celsius, gpu.sm_clock_max_mhz,
+            fans_unit(gpu.fans),
+        )  # fmt: skip
+
+
+class Tile:
+    """A GPU's tile: utilization as number and depth of colour, memory, temperature."""
+
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, alerts: Sequence[Alert] = ()) -> None:
+        at = f"g{place}"
+        load = gpu.utilization_percent
+        self.gpu = gpu
+        self.name = short_name(gpu.name)
+        memory_form = formats.memory_form(gpu.memory_total_bytes)
+        heat = "" if load is None else f"{round(load / 10)}"
+        self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts), data_heat=heat)
+        shown = alert_chips(alerts)
+        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
+        self.memory_meter = live.meter(f"{at}-mm", gpu.memory_used_percent)
+        self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", memory_form.text)
+        self.temperature = live.reading(f"{at}-t", gpu, "temperature_celsius", formats.CELSIUS.text)
+
+    @staticmethod
+    def key(gpu: Gpu) -> Any:
+        """What the tile's structure depends on."""
+        return (gpu.index, gpu.uuid, gpu.name, gpu.memory_total_bytes)
+
+
+def _count_of_processes(processes: tuple[object, ...]) -> str:
+    return f"{len(processes)} process{'' if len(processes) == 1 else 'es'}"

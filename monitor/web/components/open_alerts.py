@@ -1,0 +1,99 @@
+"""What the pages say of the alerts that are open now: which one speaks up, how many there are, and each one in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from monitor import formats
+from monitor.live.frames import Part
+from monitor.rules.metrics import text_of
+from monitor.telemetry.schema import Alert, Gpu, Severity, Snapshot
+from monitor.web.components.live_pieces import LivePieces
+
+Level = Literal["ok", "warning", "critical"]
+WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "info")
+
+
+def speaking_up(alerts: Iterable[Alert]) -> list[Alert]:
+    """Those that nobody has acknowledged yet, the worst first: the others are counted and listed, and do not shout."""
+    return [alert for alert in alerts if alert.acknowledged_at is None]
+
+
+def by_gpu(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
+    """The alerts of each GPU by its UUID, the worst first; those of the whole host are none of a GPU's."""
+    found: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        if alert.gpu_uuid is not None:
+            found.setdefault(alert.gpu_uuid, []).append(alert)
+    return found
+
+
+def count_by_severity(alerts: Iterable[Alert]) -> dict[Severity, int]:
+    """How many there are of each severity, 0 included, the least severe first."""
+    severities = [alert.severity for alert in alerts]
+    return {severity: severities.count(severity) for severity in reversed(WORST_FIRST)}
+
+
+def counted_in_words(alerts: Sequence[Alert]) -> str:
+    """1 critical, 2 warnings, 1 of them acknowledged; empty where there is none."""
+    counts = count_by_severity(alerts)
+    words = {"critical": "critical", "warning": "warning" if counts["warning"] == 1 else "warnings", "info": "info"}
+    told = [f"{counts[severity]} {words[severity]}" for severity in WORST_FIRST if counts[severity]]
+    if quiet := len(alerts) - len(speaking_up(alerts)):
+        told.append(f"{quiet} of them acknowledged" if quiet < len(alerts) else "acknowledged")
+    return ", ".join(told)
+
+
+def level_of(alerts: Iterable[Alert]) -> Level:
+    """How bad the worst of these is; what only informs is nothing bad."""
+    severities = {alert.severity for alert in alerts}
+    return "critical" if "critical" in severities else "warning" if "warning" in severities else "ok"
+
+
+def against_of(metric: str | None, value: float | None, threshold: float | None, summary: str) -> str:
+    """The value against its limit: 88 °C ≥ 87 °C. Empty where the alert is not about a value, or its summary tells it."""
+    if metric is None or value is None or text_of(metric, value) in summary:
+        return ""
+    if threshold is None:
+        return text_of(metric, value)
+    return f"{text_of(metric, value)} {'≥' if value >= threshold else '≤'} {text_of(metric, threshold)}"
+
+
+def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
+    """GPU 5 hot, for a tab; else GPU 5 and the rule's name."""
+    if alert.gpu_index is None:
+        return alert.rule
+    gpu = next((gpu for gpu in gpus if gpu.uuid == alert.gpu_uuid), None)
+    if gpu is not None and gpu.state == "lost":
+        return f"GPU {alert.gpu_index} lost"
+    if alert.metric == "gpu.temperature_celsius" and (alert.value or 0.0) >= (alert.threshold or 0.0):
+        return f"GPU {alert.gpu_index} hot"
+    return f"GPU {alert.gpu_index}: {alert.rule}"
+
+
+def periods_of(alerts: Iterable[Alert]) -> str:
+    """Since when each of these holds, for the charts: JSON of id, start in Unix seconds and severity; empty without any."""
+    periods = [(alert.id, alert.started_at, alert.severity) for alert in alerts]
+    return msgspec.json.encode(periods).decode() if periods else ""
+
+
+class OpenAlert:
+    """An open alert in its row."""
+
+    def __init__(self, alert: Alert, snapshot: Snapshot, live: LivePieces) -> None:
+        self.alert = alert
+        self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
+        self.started_at = datetime.fromtimestamp(alert.started_at, UTC)
+        self.lasting = live.text(f"for-{alert.id}", formats.duration(max(0.0, snapshot.time - alert.started_at)))
+
+
+def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None) -> Part:
+    """The list of open alerts, of one GPU or of all: drawn anew when one opens, ends or is acknowledged."""
+    shown = [alert for alert in snapshot.alerts if gpu_uuid is None or alert.gpu_uuid == gpu_uuid]
+    rows = [OpenAlert(alert, snapshot, live) for alert in shown]
+    context: Mapping[str, object] = {"rows": rows, "is_of_one_gpu": gpu_uuid is not None}
+    return live.part("open-alerts", tuple(shown), "monitor/fragments/open_alerts.html", context)

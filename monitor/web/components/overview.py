@@ -1,0 +1,160 @@
+"""The panels around the GPUs: totals, the host's own readings, notices, and what is wrong in one line for title and icon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor import formats
+from monitor.live.frames import Part
+from monitor.telemetry.providers import LABELS
+from monitor.telemetry.schema import Snapshot, System
+from monitor.web.components.gpu_cards import Use, is_hot
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import Level, in_a_few_words, speaking_up
+
+_SWITCHED_OFF = "system metrics are switched off"
+
+
+def trouble(snapshot: Snapshot) -> tuple[str, Level]:
+    """The worst thing about this host in a few words, empty where there is none, and how bad it is."""
+    if snapshot.stale:
+        return "Stale", "critical"
+    alert = next(iter(speaking_up(snapshot.alerts)), None)
+    if alert is not None and alert.severity == "critical":
+        return in_a_few_words(alert, snapshot.gpus), "critical"
+    if lost := [gpu.index for gpu in snapshot.gpus if gpu.state == "lost"]:
+        return f"{_named(lost)} lost", "critical"
+    if hot := [gpu.index for gpu in snapshot.gpus if is_hot(gpu)]:
+        return f"{_named(hot)} hot", "critical"
+    if alert is not None and alert.severity == "warning":
+        return in_a_few_words(alert, snapshot.gpus), "warning"
+    if not snapshot.gpus and snapshot.providers:
+        return "No GPU", "warning"
+    return "", "ok"
+
+
+def _named(indexes: list[int]) -> str:
+    """GPU 5, or 3 GPUs: a tab is narrow."""
+    return f"GPU {indexes[0]}" if len(indexes) == 1 else f"{len(indexes)} GPUs"
+
+
+def title_of(snapshot: Snapshot) -> tuple[str, Level]:
+    """The browser's tab: trouble first, since tabs are narrow."""
+    what, level = trouble(snapshot)
+    return f"{what} · {snapshot.host}" if what else f"{snapshot.host} · gpumon", level
+
+
+def source_of(snapshot: Snapshot) -> str:
+    """Where the readings come from: NVML · driver 580.82.07 · CUDA 13.0."""
+    words = [LABELS.get(snapshot.provider or "", "no provider")]
+    if snapshot.driver_version and not snapshot.is_simulated:
+        words.append(f"driver {snapshot.driver_version}")
+    if snapshot.cuda_version and not snapshot.is_simulated:
+        words.append(f"CUDA {snapshot.cuda_version}")
+    return " · ".join(words)
+
+
+class Totals:
+    """All GPUs together, and the host beside them."""
+
+    def __init__(self, snapshot: Snapshot, live: LivePieces, uses: Sequence[Use]) -> None:
+        totals, system = snapshot.totals, snapshot.system
+        self.memory_form = formats.memory_form(totals.memory_total_bytes)
+        self.power_form = formats.power_form(totals.power_limit_watts or totals.power_watts)
+        self.gpu_count = live.text("t-gpus", str(totals.gpu_count))
+        self.uses = live.text("t-uses", _uses_in_words(uses))
+        self.utilization = live.reading("t-u", totals, "utilization_percent", formats.PERCENT)
+        self.utilization_meter = live.meter("t-um", totals.utilization_percent)
+        self.memory = live.reading("t-m", totals, "memory_used_bytes", self.memory_form)
+        self.memory_total = live.reading("t-mt", totals, "memory_total_bytes", self.memory_form)
+        self.memory_meter = live.meter("t-mm", _percent(totals.memory_used_bytes, totals.memory_total_bytes))
+        self.power = live.reading("t-p", totals, "power_watts", self.power_form)
+        self.power_limit = live.reading("t-pl", totals, "power_limit_watts", self.power_form)
+        self.power_meter = live.meter("t-pm", _percent(totals.power_watts, totals.power_limit_watts))
+        self.hottest = live.reading("t-h", totals, "hottest_temperature_celsius", formats.CELSIUS)
+        self.hottest_gpu = live.text("t-hg", _hottest_in_words(snapshot))
+        if system is None:
+            self.cpu = live.dash("t-c", _SWITCHED_OFF)
+            self.cpu_more = live.text("t-cl", _SWITCHED_OFF)
+        else:
+            self.cpu = live.reading("t-c", system, "cpu_percent", formats.PERCENT)
+            self.cpu_more = live.text("t-cl", _host_in_words(system))
+
+
+def _percent(value: float | None, of: float | None) -> float | None:
+    return None if value is None or not of else 100.0 * value / of
+
+
+def _uses_in_words(uses: Sequence[Use]) -> str:
+    words = {"busy": "busy", "held": "idle-held", "free": "free", "unknown": "not known"}
+    return " · ".join(f"{uses.count(use)} {word}" for use, word in words.items() if use in uses)
+
+
+def _hottest_in_words(snapshot: Snapshot) -> str:
+    hottest = next((gpu for gpu in snapshot.gpus if gpu.uuid == snapshot.totals.hottest_gpu_uuid), None)
+    if hottest is None:
+        return "no temperature is reported"
+    limit = hottest.slowdown_temperature_celsius
+    slows = "" if limit is None else f" · slows down at {formats.CELSIUS.text(limit)}"
+    return f"GPU {hottest.index}{slows}"
+
+
+def _host_in_words(system: System) -> str:
+    words = []
+    if system.load_1m is not None:
+        words.append(f"load {system.load_1m:.2f}")
+    if system.memory_used_percent is not None:
+        words.append(f"memory {formats.PERCENT.text(system.memory_used_percent)}")
+    return " · ".join(words)
+
+
+class SystemPanel:
+    """The host's own readings."""
+
+    def __init__(self, system: System, live: LivePieces) -> None:
+        self.system = system
+        self.uptime = live.reading("s-up", system, "uptime_seconds", formats.duration)
+        self.os_name = live.reading("s-os", system, "os_name", formats.PLAIN)
+        self.cpu_count = live.reading("s-n", system, "cpu_count", formats.COUNT)
+        self.cpu = live.reading("s-c", system, "cpu_percent", formats.PERCENT.text)
+        self.frequency = live.reading("s-f", system, "cpu_frequency_mhz", formats.MHZ.text)
+        heats = tuple([round(core / 10) for core in system.cpu_core_percents or ()])
+        self.cores = live.part("s-cores", heats, "monitor/fragments/cores.html", {"heats": heats})
+        form = formats.memory_form(system.memory_total_bytes)
+        self.memory = live.reading("s-m", system, "memory_used_bytes", form)
+        self.memory_total = live.reading("s-mt", system, "memory_total_bytes", form.text)
+        self.memory_meter = live.meter("s-mm", system.memory_used_percent)
+        self.has_swap = bool(system.swap_total_bytes)
+        if self.has_swap:
+            swap_form = formats.memory_form(system.swap_total_bytes)
+            self.swap = live.reading("s-s", system, "swap_used_bytes", swap_form)
+            self.swap_total = live.reading("s-st", system, "swap_total_bytes", swap_form.text)
+            self.swap_meter = live.meter("s-sm", _percent(system.swap_used_bytes, system.swap_total_bytes))
+        self.load_1m = live.reading("s-l1", system, "load_1m", formats.LOAD)
+        self.load_5m = live.reading("s-l5", system, "load_5m", formats.LOAD)
+        self.load_15m = live.reading("s-l15", system, "load_15m", formats.LOAD)
+        self.process_count = live.reading("s-p", system, "process_count", formats.COUNT)
+        self.limits = _container_in_words(system)
+        self.key = (self.has_swap, self.limits)
+
+
+def _container_in_words(system: System) -> str:
+    container = system.container
+    if container is None:
+        return ""
+    cores = "no CPU limit" if container.cpu_limit_cores is None else f"{container.cpu_limit_cores:g} cores"
+    limit = container.memory_limit_bytes
+    return f"{cores} · {'no memory limit' if limit is None else formats.memory(limit)}"
+
+
+def system_part(snapshot: Snapshot, live: LivePieces) -> Part:
+    """The system panel's content."""
+    panel = SystemPanel(snapshot.system, live) if snapshot.system else None
+    key = panel.key if panel else None
+    return live.part("system-panel", key, "monitor/fragments/system.html", {"panel": panel}, is_around=True)
+
+
+def notices_part(snapshot: Snapshot, live: LivePieces) -> Part:
+    """What has to be said about these readings."""
+    key = (snapshot.is_simulated, snapshot.provider, snapshot.stale_reason, snapshot.notices)
+    return live.part("notices", key, "monitor/fragments/notices.html", {"snapshot": snapshot})

@@ -1,0 +1,101 @@
+"""Logging in and out, changing one's password, and making the first administrator by the link in the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login as log_in
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, UserCreationForm
+from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from monitor.access.login_throttle import attempts
+from monitor.access.setup_link import has_administrator, setup_link
+from monitor.access.visitor import address_of
+
+
+class Login(LoginView):
+    """The one page that takes user names and passwords, for the dashboard and the admin. Leads back to where one came from."""
+
+    template_name = "account/login.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Looks at the password, unless there have been too many that were wrong."""
+        if wait := attempts().begin(request.POST.get("username", ""), address_of(request)):
+            return _has_to_wait(self, AuthenticationForm(request), wait)
+        return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """The password was right."""
+        attempts().succeeded(self.request.POST.get("username", ""), address_of(self.request))
+        return super().form_valid(form)
+
+
+class Logout(LogoutView):
+    """By POST, so that no other site's page can do it. The session is gone then, and its sockets with it."""
+
+
+class PasswordChange(PasswordChangeView):
+    """Other sessions of the same person end by it. The old password cannot be guessed here, either: see Login."""
+
+    template_name = "account/password.html"
+    success_url = reverse_lazy("password")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Looks at the old password, unless there have been too many that were wrong."""
+        if wait := attempts().begin(request.user.get_username(), address_of(request)):
+            form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # whoever is here has logged in
+            return _has_to_wait(self, form, wait)
+        return super().post(request, *args, **kwargs)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """The old password may have been right all the same, and only the new one not good enough."""
+        if "old_password" not in form.errors:
+            self._was_right()
+        return super().form_invalid(form)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Back to the form, which says so."""
+        self._was_right()
+        messages.success(self.request, "Your password is changed. Wherever else you were logged in, you no longer are.")
+        return super().form_valid(form)
+
+    def _was_right(self) -> None:
+        attempts().succeeded(self.request.user.get_username(), address_of(self.request))
+
+
+def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> HttpResponse:
+    context = view.get_context_data(form=form, wait_minutes=-(-seconds // 60))
+    return view.render_to_response(context, status=429, headers={"Retry-After": str(seconds)})
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def setup(request: HttpRequest, token: str) -> HttpResponse:
+    """Makes the first administrator and logs them in. 404 for any other link, and once there is an administrator."""
+    link = setup_link()
+    if link.fits(token) and has_administrator():
+        link.close()
+    if not link.fits(token):
+        return render(request, "account/no_setup.html", status=404)
+    form: UserCreationForm[User] = UserCreationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user: User = form.save(commit=False)
+        user.is_staff = user.is_superuser = True
+        with link.used(token) as fits:
+            if fits:
+                user.save()
+        if fits:
+            log_in(request, user)
+            return redirect("dashboard")
+    return render(request, "account/setup.html", {"form": form})

@@ -1,0 +1,273 @@
+"""What has fired so far, from the database: filtered as the address says, by day, a page at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate
+
+from monitor import formats
+from monitor.models import AlertEvent
+from monitor.rules.metrics import text_of
+from monitor.web.components.open_alerts import WORST_FIRST, against_of
+
+PAGE_SIZE = 50
+OF_A_GPU = 5
+"""So many of the last alerts stand on a GPU's page."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_DAY = timedelta(days=1)
+_CHART_SPAN = timedelta(minutes=15)
+_STATES = ("firing", "resolved")
+_YES_OR_NO = ("yes", "no")
+log = logging.getLogger(__name__)
+
+
+class Wanted(NamedTuple):
+    """What the address asks for: `?severity=critical&state=resolved&rule=…&gpu=…&acknowledged=no&day=…&q=…&before=…`."""
+
+    severity: str = ""
+    state: str = ""
+    rule: str = ""
+    gpu: str = ""
+    """UUID."""
+    acknowledged: str = ""
+    day: date | None = None
+    """By UTC."""
+    q: str = ""
+    """Words that all have to be in summary, detail, rule or note."""
+    before: tuple[datetime, UUID] | None = None
+    """When the last event of the page before fired, and its id."""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Wanted:
+        """From a request's GET parameters; what makes no sense asks for nothing."""
+
+        def one_of(name: str, known: tuple[str, ...]) -> str:
+            given = query.get(name, "")
+            return given if given in known else ""
+
+        return cls(
+            one_of("severity", WORST_FIRST),
+            one_of("state", _STATES),
+            query.get("rule", "")[:100],
+            query.get("gpu", "")[:96],
+            one_of("acknowledged", _YES_OR_NO),
+            _day_of(query.get("day", "")),
+            query.get("q", "").replace("\0", "")[:200],
+            _cursor_of(query.get("before", "")),
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is left out but for the page."""
+        return any(self[:-1])
+
+    def as_query(self, before: str = "") -> str:
+        """The same as an address has it, on the page after `before`."""
+        given = {**self._asdict(), "day": self.day.isoformat() if self.day else "", "before": before}
+        return urlencode({name: value for name, value in given.items() if value})
+
+
+def _day_of(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day < date.max else None  # the last one of all ends beyond what can be told
+
+
+def _cursor_of(text: str) -> tuple[datetime, UUID] | None:
+    at, _, last = text.partition("_")
+    try:
+        # Microseconds, whole: as a float the last one might be lost.
+        return _EPOCH + timedelta(microseconds=int(at)), UUID(last)
+    except (ValueError, OverflowError):
+        return None
+
+
+class PastAlert:
+    """An event in its row. `has_details`: whether it may name users and commands, and who did something about it."""
+
+    def __init__(self, event: AlertEvent, *, has_details: bool) -> None:
+        self.event = event
+        self.detail = event.detail if has_details else ""
+        self.note = event.note if has_details else ""
+        self._has_details = has_details
+        self.metric = event.metric or None
+        self.against = against_of(self.metric, event.value, event.threshold, event.summary)
+        self.value = _text(event.metric, event.value)
+        self.worst = _text(event.metric, event.worst_value)
+        self.threshold = _text(event.metric, event.threshold)
+        end = event.resolved_at
+        self.lasted = "" if end is None else formats.duration((end - event.started_at).total_seconds())
+
+    @property
+    def acknowledged_by(self) -> str:
+        """The name of who did; an account that is gone has none."""
+        if not self._has_details:
+            return "somebody"
+        user = self.event.acknowledged_by
+        return "an account that is gone" if user is None else user.get_username()
+
+
+def _text(metric: str, value: float | None) -> str:
+    return "" if not metric or value is None else text_of(metric, value)
+
+
+class Day(NamedTuple):
+    """The events of one day that stand on this page."""
+
+    day: date
+    total: int
+    """Of all that fired on it, on this page or another."""
+    alerts: list[PastAlert]
+
+
+class Choice(NamedTuple):
+    """A GPU to filter by."""
+
+    uuid: str
+    label: str
+
+
+class History(NamedTuple):
+    """One page of it."""
+
+    is_behind: bool
+    """What opened or ended last is not written yet: the database is locked, or was about to be asked."""
+
+    days: list[Day]
+    older: str
+    """The query of the next page; empty on the last."""
+    rules: list[str]
+    """What can be chosen from."""
+    gpus: list[Choice]
+
+
+def history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History | None:
+    """The page that is asked for. None where the database does not answer, which is logged.
+
+    `open_now`: the ids of the alerts that are open, as the engine has it before it is written.
+    """
+    try:
+        return _history(wanted, has_details=has_details, open_now=open_now)
+    except DatabaseError as error:
+        log.warning("the history of alerts cannot be read now: %s", error)
+        return None
+
+
+def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History:
+    firing = AlertEvent.objects.filter(state="firing").values_list("id", flat=True)
+    is_behind = {str(id_) for id_ in firing} != set(open_now)  # asked first: what is written meanwhile is shown
+    events = AlertEvent.objects.select_related("acknowledged_by")
+    found = _filtered(events, wanted, has_details=has_details)
+    page = found
+    if wanted.before is not None:
+        at, last = wanted.before
+        page = page.filter(Q(fired_at__lt=at) | Q(fired_at=at, id__lt=last))
+    shown = list(page.order_by("-fired_at", "-id")[: PAGE_SIZE + 1])
+    older = ""
+    if len(shown) > PAGE_SIZE:
+        shown.pop()
+        older = wanted.as_query(_cursor_after(shown[-1]))
+    days = [(day, list(group)) for day, group in groupby(shown, lambda event: event.fired_at.astimezone(UTC).date())]
+    counts: dict[date, int] = {}
+    if days:
+        since = datetime.combine(days[-1][0], datetime.min.time(), UTC)
+        until = datetime.combine(days[0][0], datetime.min.time(), UTC) + _DAY
+        of_days = found.filter(fired_at__gte=since, fired_at__lt=until).order_by()
+        by_day = of_days.annotate(day=TruncDate("fired_at", tzinfo=UTC)).values_list("day").annotate(Count("id"))
+        counts = dict(by_day)  # less than what is shown, where one ended since that was asked for
+    return History(
+        is_behind,
+        [
+            Day(
+                day,
+                max(counts.get(day, 0), len(group)),
+                [PastAlert(event, has_details=has_details) for event in group],
+            )
+            for day, group in days
+        ],
+        older,
+        list(AlertEvent.objects.order_by("rule_name").values_list("rule_name", flat=True).distinct()),
+        _gpus(),
+    )
+
+
+def _cursor_after(event: AlertEvent) -> str:
+    return f"{(event.fired_at - _EPOCH) // timedelta(microseconds=1)}_{event.id.hex}"
+
+
+def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool) -> QuerySet[AlertEvent]:
+    exact = {
+        "severity": wanted.severity,
+        "state": wanted.state,
+        "rule_name": wanted.rule,
+        "gpu_uuid": wanted.gpu,
+    }
+    events = events.filter(**{name: value for name, value in exact.items() if value})
+    if wanted.acknowledged:
+        events = events.filter(acknowledged_at__isnull=wanted.acknowledged == "no")
+    if wanted.day is not None:
+        start = datetime.combine(wanted.day, datetime.min.time(), UTC)
+        events = events.filter(fired_at__gte=start, fired_at__lt=start + _DAY)
+    for word in wanted.q.split():
+        told = Q(summary__icontains=word) | Q(rule_name__icontains=word)
+        if has_details:  # else a search would tell what is in them
+            told |= Q(detail__icontains=word) | Q(note__icontains=word)
+        events = events.filter(told)
+    return events
+
+
+def _gpus() -> list[Choice]:
+    rows = AlertEvent.objects.exclude(gpu_uuid="").order_by("gpu_index", "gpu_uuid")
+    seen = {
+        uuid: (index, name) for uuid, index, name in rows.values_list("gpu_uuid", "gpu_index", "gpu_name").distinct()
+    }
+    return [
+        Choice(uuid, " · ".join([f"GPU {index}" if index is not None else uuid, *([name] if name else [])]))
+        for uuid, (index, name) in seen.items()
+    ]
+
+
+class PastOfGpu(NamedTuple):
+    """What a GPU's page shows of the past."""
+
+    alerts: list[PastAlert]
+    """The last that have been resolved."""
+    periods: str
+    """JSON for the charts: id, start, end (Unix seconds) and severity of those that reach into the last 15 minutes."""
+
+
+async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
+    """The last alerts of a GPU that are over. None where the database does not answer, which is logged."""
+    return await sync_to_async(_history_of_gpu)(uuid, datetime.now(UTC), has_details=has_details)
+
+
+def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu | None:
+    over = AlertEvent.objects.filter(gpu_uuid=uuid, state="resolved", resolved_at__isnull=False)
+    try:
+        last = list(over.select_related("acknowledged_by").order_by("-fired_at")[:OF_A_GPU])
+        rows = list(over.filter(resolved_at__gt=now - _CHART_SPAN).order_by("started_at")[:100])
+    except DatabaseError as error:
+        log.warning("the alerts of GPU %s cannot be read now: %s", uuid, error)
+        return None
+    periods = [
+        (str(event.id), event.started_at.timestamp(), event.resolved_at.timestamp(), event.severity)
+        for event in rows
+        if event.resolved_at is not None
+    ]
+    return PastOfGpu(
+        [PastAlert(event, has_details=has_details) for event in last],
+        msgspec.json.encode(periods).decode() if periods else "",
+    )

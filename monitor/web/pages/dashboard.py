@@ -1,0 +1,75 @@
+"""The dashboard at one snapshot: what its templates draw and what of it is live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from monitor.live.frames import Pieces, View
+from monitor.telemetry.schema import Snapshot
+from monitor.web.components.banner import Banner
+from monitor.web.components.gpu_cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, use_of
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import by_gpu
+from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of
+from monitor.web.components.process_table import ProcessTable, Sorting
+
+Layout = Literal["cards", "tiles"]
+LAYOUTS: Mapping[str, Layout] = {"cards": "cards", "tiles": "tiles"}
+MOST_CARDS = 8
+"""More GPUs than this are shown as tiles unless cards are asked for."""
+
+
+def layout_of(snapshot: Snapshot, wanted: str) -> Layout:
+    """Cards or tiles: as asked for, else by the number of GPUs."""
+    return LAYOUTS.get(wanted, "tiles" if len(snapshot.gpus) > MOST_CARDS else "cards")
+
+
+class Dashboard:
+    """Everything on the page."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        layout: Layout,
+        sorting: Sorting | None = None,
+        *,
+        idle: IdleLimits = IDLE_BY_DEFAULT,
+    ) -> None:
+        live = LivePieces()
+        uses = [use_of(gpu, idle) for gpu in snapshot.gpus]
+        sorting = sorting or Sorting()
+        self.snapshot = snapshot
+        self.layout = layout
+        self.arrangement = sorting.as_query()
+        self.source = live.text("source", source_of(snapshot))
+        self.notices = notices_part(snapshot, live)
+        self.banner = Banner(snapshot, live)
+        self.totals = Totals(snapshot, live, uses)
+        kind: type[Card | Tile] = Card if layout == "cards" else Tile
+        alerts = by_gpu(snapshot.alerts)
+        self.gpus: list[Card | Tile] = [
+            Card(place, gpu, live, use, alerts.get(gpu.uuid, ()))
+            if layout == "cards"
+            else Tile(place, gpu, live, alerts.get(gpu.uuid, ()))
+            for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
+        ]
+        free = [gpu.uuid for gpu, use in zip(snapshot.gpus, uses, strict=True) if use == "free"]
+        self.free = live.state("free-gpus", data_free=",".join(free))
+        key = (
+            layout,
+            snapshot.host,
+            (self.totals.memory_form.unit, self.totals.power_form.unit),
+            tuple([kind.key(gpu) for gpu in snapshot.gpus]),
+            None if snapshot.gpus else snapshot.providers,
+        )
+        self.overview = live.part("overview", key, "monitor/fragments/overview.html", {"page": self}, is_around=True)
+        self.processes = ProcessTable(enumerate(snapshot.gpus), live, sorting)
+        self.system = system_part(snapshot, live)
+        self.title, self.level = title_of(snapshot)
+        self.pieces = Pieces(live.parts, live.values, self.title, self.level)
+
+
+def view(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> View:
+    """The dashboard as the sockets know it; the limits are asked for at each frame, since they may change."""
+    return View(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)

@@ -1,0 +1,242 @@
+"""The page of one GPU: charts of the last 15 minutes, facts, MIG instances, NVLink, processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+from monitor import formats
+from monitor.live.frames import Pieces, Value, View
+from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
+from monitor.web.components.banner import Banner
+from monitor.web.components.gpu_cards import (
+    IDLE_BY_DEFAULT,
+    IdleLimits,
+    chips,
+    fans_text,
+    fans_unit,
+    is_hot,
+    short_name,
+    use_of,
+)
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import (
+    Level,
+    in_a_few_words,
+    level_of,
+    open_alerts_part,
+    periods_of,
+    speaking_up,
+)
+from monitor.web.components.overview import notices_part, source_of
+from monitor.web.components.process_table import ProcessTable, Sorting
+
+PREFIX = "gpu:"
+
+
+class Chart(NamedTuple):
+    """One chart of the page."""
+
+    title: str
+    series: tuple[str, ...]
+    """The schema's metrics, each a line."""
+    colour: str
+    unit: str
+    scale: float
+    """What a value is divided by to be in `unit`."""
+    top: float | None
+    """The end of the axis; None: as far as the values reach."""
+    limit: float | None
+    note: str
+    value: Value
+
+
+class Fact(NamedTuple):
+    """A line of the list of facts."""
+
+    title: str
+    value: Value
+
+
+class Instance:
+    """A MIG instance in its row."""
+
+    def __init__(self, instance: MigInstance, live: LivePieces) -> None:
+        at = f"i{instance.index}"
+        self.instance = instance
+        self.profile = instance.profile or instance.name or "—"
+        form = formats.memory_form(instance.memory_total_bytes)
+        self.memory = live.reading(f"{at}-m", instance, "memory_used_bytes", form.text)
+        self.memory_total = live.reading(f"{at}-t", instance, "memory_total_bytes", form.text)
+        used, total = instance.memory_used_bytes, instance.memory_total_bytes
+        self.memory_meter = live.meter(f"{at}-mm", None if used is None or not total else 100 * used / total)
+
+
+class Link:
+    """An NVLink in its row."""
+
+    def __init__(self, link: NvLink, live: LivePieces) -> None:
+        at = f"l{link.link}"
+        self.link = link
+        self.received = _rate(live, f"{at}-r", link.rx_bytes_per_second)
+        self.sent = _rate(live, f"{at}-s", link.tx_bytes_per_second)
+
+
+def _rate(live: LivePieces, name: str, rate: float | None) -> Value:
+    return (
+        live.dash(name, "not reported for this link")
+        if rate is None
+        else live.text(name, formats.bytes_per_second(rate))
+    )
+
+
+class GpuPage:
+    """Everything on the page; a GPU that is not there any more leaves it empty, with the reason."""
+
+    def __init__(
+        self, snapshot: Snapshot, uuid: str, sorting: Sorting | None = None, *, idle: IdleLimits = IDLE_BY_DEFAULT
+    ) -> None:
+        live = LivePieces()
+        self.snapshot = snapshot
+        self.uuid = uuid
+        self.gpu = next((gpu for gpu in snapshot.gpus if gpu.uuid == uuid), None)
+        self.source = live.text("source", source_of(snapshot))
+        self.notices = notices_part(snapshot, live)
+        self.banner = Banner(snapshot, live)
+        alerts = [alert for alert in snapshot.alerts if alert.gpu_uuid == uuid]
+        self.open_alerts = open_alerts_part(snapshot, live, gpu_uuid=uuid)
+        self.title, self.level = _title(snapshot, self.gpu, alerts)
+        key: Hashable = None
+        if self.gpu is not None:
+            self._of(self.gpu, live, sorting or Sorting(), idle, alerts)
+            key = (
+                self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
+                *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
+                *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
+            )  # fmt: skip
+        self.content = live.part("gpu", key, "monitor/fragments/gpu.html", {"page": self}, is_around=True)
+        self.pieces = Pieces(live.parts, live.values, self.title, self.level)
+
+    def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
+        self.name = short_name(gpu.name)
+        shown = chips(gpu, use_of(gpu, idle), alerts)
+        self.state = live.state("gpu-state", data_state=gpu.state)
+        self.chips = live.part("gpu-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.charts = _charts(gpu, live)
+        self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
+        self.facts = _facts(gpu, live)
+        self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
+        self.links = [Link(link, live) for link in gpu.nvlinks or ()]
+        self.links_up = _links_up(gpu.nvlinks or ())
+        self.link_version = max((link.version or 0 for link in gpu.nvlinks or ()), default=0)
+        self.processes = ProcessTable([(gpu.index, gpu)], live, sorting)
+
+
+def _title(snapshot: Snapshot, gpu: Gpu | None, alerts: Sequence[Alert]) -> tuple[str, Level]:
+    """The browser's tab: what is wrong with this GPU, or that nobody knows."""
+    if gpu is None:
+        return f"GPU not there · {snapshot.host}", "ok"
+    if snapshot.stale:
+        return f"Stale · GPU {gpu.index} · {snapshot.host}", "critical"
+    loud = speaking_up(alerts)
+    if loud and (level := level_of(loud)) != "ok":
+        return f"{in_a_few_words(loud[0], snapshot.gpus)} · {snapshot.host}", level
+    trouble = " lost" if gpu.state == "lost" else " hot" if is_hot(gpu) else ""
+    return f"GPU {gpu.index}{trouble} · {snapshot.host}", "critical" if trouble else "ok"
+
+
+def _links_up(links: Iterable[NvLink]) -> str:
+    states = [link.is_active for link in links]
+    return f"{sum(states)} of {len(states)} up"
+
+
+def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
+    memory, power = formats.memory_form(gpu.memory_total_bytes), formats.power_form(gpu.power_limit_watts)
+    of_memory = "" if gpu.memory_total_bytes is None else f" / {memory.text(gpu.memory_total_bytes)}"
+    slowdown, limit, clock_max = gpu.slowdown_temperature_celsius, gpu.power_limit_watts, gpu.sm_clock_max_mhz
+    power_scale = 1000.0 if power is formats.KILOWATTS else 1.0
+    used = live.reading("c-m", gpu, "memory_used_bytes", lambda value: memory.number(value) + of_memory)
+    pcie = live.reading("c-r", gpu, "pcie_rx_bytes_per_second", formats.bytes_per_second)
+    return [
+        Chart("Utilization", ("utilization_percent",), "utilization", "%", 1, 100, None, "0–100\u2009%",
+              live.reading("c-u", gpu, "utilization_percent", formats.PERCENT.text)),
+        Chart("Memory", ("memory_used_percent",), "memory", "%", 1, 100, None, "0–100\u2009%", used),
+        Chart("Temperature", ("temperature_celsius",), "temperature", "°C", 1, max(100.0, gpu.shutdown_temperature_celsius or 0),
+              slowdown, "" if slowdown is None else f"slows down at {formats.CELSIUS.text(slowdown)}",
+              live.reading("c-t", gpu, "temperature_celsius", formats.CELSIUS.text)),
+        Chart("Power", ("power_watts",), "power", power.unit, power_scale, None if limit is None else 1.08 * limit / power_scale,
+              None if limit is None else limit / power_scale, "" if limit is None else f"limit {power.text(limit)}",
+              live.reading("c-p", gpu, "power_watts", power.text)),
+        Chart("SM clock", ("sm_clock_mhz",), "utilization", "MHz", 1, clock_max, None,
+              "" if clock_max is None else f"max {formats.MHZ.text(clock_max)}",
+              live.reading("c-c", gpu, "sm_clock_mhz", formats.MHZ.text)),
+        Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", "GB/s", 1e9, None, None,
+              "received · sent dashed", pcie),
+    ]  # fmt: skip
+
+
+def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
+    def fact(title: str, metric: str, form: object = formats.PLAIN) -> Fact:
+        shown = form.text if isinstance(form, formats.Form) else form
+        return Fact(title, live.reading(f"f-{metric.replace('_', '-')}", gpu, metric, shown))  # type: ignore[arg-type]
+
+    def told(title: str, name: str, text: str | None, metric: str) -> Fact:
+        reason = gpu.unavailable.get(metric, "not known")
+        return Fact(title, live.dash(f"f-{name}", reason) if text is None else live.text(f"f-{name}", text))
+
+    link = None if gpu.pcie_generation is None or gpu.pcie_width is None else (
+        f"Gen {gpu.pcie_generation} ×{gpu.pcie_width}"
+        + ("" if gpu.pcie_generation_max is None else f" of Gen {gpu.pcie_generation_max} ×{gpu.pcie_width_max}")
+    )  # fmt: skip
+    xids = None if gpu.xids is None else "none since the start" if not gpu.xids else (
+        ", ".join(f"{xid.code} ({xid.count}×)" for xid in gpu.xids)
+    )  # fmt: skip
+    nvlinks = None if gpu.nvlinks is None else "none" if not gpu.nvlinks else _links_up(gpu.nvlinks)
+    power = None if gpu.power_limit_watts is None else formats.WATTS.text(gpu.power_limit_watts) + (
+        "" if gpu.power_max_limit_watts is None else f" of {formats.WATTS.text(gpu.power_max_limit_watts)}"
+    )  # fmt: skip
+    bar1 = None if gpu.bar1_total_bytes is None or gpu.bar1_used_bytes is None else (
+        f"{formats.memory(gpu.bar1_used_bytes)} of {formats.memory(gpu.bar1_total_bytes)}"
+    )  # fmt: skip
+    fans = None if gpu.fans is None else "none" if not gpu.fans else (
+        f"{fans_text(gpu.fans)}{formats.THIN}{fans_unit(gpu.fans)}"
+    )  # fmt: skip
+    rows = None if gpu.remapped_rows_uncorrected is None else (
+        f"{(gpu.remapped_rows_corrected or 0) + gpu.remapped_rows_uncorrected}"
+        + (" · one waits for a reset" if gpu.remapped_rows_are_pending else "")
+    )  # fmt: skip
+    return [
+        fact("Brand", "brand"),
+        fact("PCI bus", "pci_bus_id"),
+        fact("Architecture", "architecture"),
+        fact("VBIOS", "vbios_version"),
+        told("PCIe link", "pcie", link, "pcie_generation"),
+        fact("PCIe replays", "pcie_replays"),
+        told("NVLink", "nvlink", nvlinks, "nvlinks"),
+        fact("ECC, uncorrected", "ecc_uncorrected_volatile"),
+        fact("ECC, corrected", "ecc_corrected_volatile"),
+        told("Remapped rows", "rows", rows, "remapped_rows_uncorrected"),
+        fact("Retired pages", "retired_pages"),
+        told("Xid errors", "xids", xids, "xids"),
+        fact("MIG", "mig_mode", formats.ON_OFF),
+        fact("Persistence", "persistence_mode", formats.ON_OFF),
+        fact("Compute mode", "compute_mode"),
+        fact("Slows down at", "slowdown_temperature_celsius", formats.CELSIUS),
+        fact("Shuts down at", "shutdown_temperature_celsius", formats.CELSIUS),
+        fact("Memory temperature", "memory_temperature_celsius", formats.CELSIUS),
+        told("Power limit", "limit", power, "power_limit_watts"),
+        fact("Energy", "energy_joules", formats.energy),
+        told("BAR1", "bar1", bar1, "bar1_total_bytes"),
+        told("Fans", "fans", fans, "fans"),
+        fact("Memory, reserved", "memory_reserved_bytes", formats.memory),
+        fact("Memory, unattributed", "memory_unattributed_bytes", formats.memory),
+        fact("Encoder", "encoder_utilization_percent", formats.PERCENT),
+        fact("Decoder", "decoder_utilization_percent", formats.PERCENT),
+        fact("Memory controller", "memory_utilization_percent", formats.PERCENT),
+        fact("Memory clock", "memory_clock_mhz", formats.MHZ),
+    ]
+
+
+def view(uuid: str, idle_limits: Callable[[], IdleLimits]) -> View:
+    """The page of the GPU with this UUID as the sockets know it; the limits are asked for at each frame."""
+    return View(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)

@@ -1,0 +1,198 @@
+"""Open sockets end with what they were let in by: one look for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from monitor.access import tokens
+from monitor.access.identity import Identity, by_session, by_token, ended
+from monitor.access.session_watch import Watch
+from monitor.access.signals import tell_of_changes
+from monitor.live.admission import Guest
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PASSWORD = "a staple of horses"
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return User.objects.create_user("mira", password=PASSWORD)
+
+
+def session_of(user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    key = client.session.session_key
+    assert key
+    return key
+
+
+def identity_of(user: User) -> Identity:
+    found = by_session(session_of(user))
+    assert found is not None
+    return found
+
+
+def test_a_session_tells_who_is_logged_in(user: User) -> None:
+    assert identity_of(user).user_id == user.pk
+    assert by_session("nothing") is None
+    nobody = SessionStore()
+    nobody.create()
+    assert by_session(nobody.session_key or "") is None
+    key = session_of(user)
+    User.objects.update(is_active=False)
+    assert by_session(key) is None
+
+
+def test_a_token_tells_its_owner_if_it_has_the_scope(user: User) -> None:
+    made = tokens.make(owner=user, name="a", scopes=["read"])
+    assert by_token(made.secret, "read", NOW) == Identity(user.pk, token_id=made.token.pk)
+    assert "scope 'metrics'" in str(by_token(made.secret, "metrics", NOW))
+    assert by_token("gpumon_x", "read", NOW) == "The token is not known."
+
+
+def test_what_still_holds_is_let_be_and_each_that_does_not_has_its_reason(
+    user: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    others = {name: User.objects.create_user(name, password=PASSWORD) for name in ("disabled", "changed", "gone")}
+    given = {name: identity_of(other) for name, other in others.items()}
+    stays, out, late = identity_of(user), identity_of(user), identity_of(user)
+    made = {name: tokens.make(owner=user, name=name, scopes=["read"]).token for name in ("good", "revoked", "deleted")}
+    by = {name: Identity(user.pk, token_id=token.pk) for name, token in made.items()}
+    proxied, proxied_out = Identity(user.pk), Identity(others["disabled"].pk)
+    every = [stays, out, late, *given.values(), *by.values(), proxied, proxied_out]
+    assert ended(every, timezone.now()) == {}
+
+    Session.objects.filter(session_key=out.session_key).delete()
+    Session.objects.filter(session_key=late.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    User.objects.filter(username="disabled").update(is_active=False)
+    others["changed"].set_password("another staple")
+    others["changed"].save()
+    others["gone"].delete()
+    made["revoked"].revoked_at = timezone.now()
+    made["revoked"].save()
+    made["deleted"].delete()
+    with django_assert_num_queries(3):
+        over = ended(every, timezone.now())
+    assert over == {
+        out: "logged out",
+        late: "logged out",
+        given["disabled"]: "the account is disabled",
+        proxied_out: "the account is disabled",
+        given["changed"]: "the password was changed",
+        given["gone"]: "the account is disabled",
+        by["revoked"]: "The token has been revoked.",
+        by["deleted"]: "The token is not known.",
+    }
+    assert all(len(reason.encode()) <= 123 for reason in over.values())
+
+
+ONE, OTHER = Identity(1, "a", "x"), Identity(2, token_id=3)
+
+
+def test_one_look_is_for_all_and_ends_those_that_hold_no_longer() -> None:
+    looks: list[set[Identity]] = []
+
+    def look(identities: Collection[Identity]) -> dict[Identity, str]:
+        looks.append(set(identities))
+        return {ONE: "logged out"}
+
+    async def scene() -> tuple[str, bool]:
+        watch = Watch(look, every_seconds=0.01)
+        first, same, other = Guest(), Guest(), Guest()
+        for identity, guest in ((ONE, first), (ONE, same), (OTHER, other)):
+            watch.add(identity, guest)
+        reason = await asyncio.wait_for(first.ended, 10)
+        assert same.ended.result() == reason
+        for identity, guest in ((ONE, first), (ONE, same), (OTHER, other)):
+            watch.remove(identity, guest)
+        return reason, other.ended.done()
+
+    assert asyncio.run(scene()) == ("logged out", False)
+    assert looks[0] == {ONE, OTHER}
+
+
+def test_a_change_is_looked_at_at_once() -> None:
+    async def scene() -> str:
+        watch = Watch(lambda _: {ONE: "logged out"}, every_seconds=3600)
+        guest = Guest()
+        watch.add(ONE, guest)
+        await asyncio.get_running_loop().run_in_executor(None, watch.wake)
+        reason = await asyncio.wait_for(guest.ended, 10)
+        watch.remove(ONE, guest)
+        return reason
+
+    assert asyncio.run(scene()) == "logged out"
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("database is locked"), InterfaceError("closed"), ValueError("a fault")]
+)
+def test_a_look_that_fails_ends_nobody_is_logged_once_and_is_not_the_last(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """A fault of ours, too: it used to end the looking, and with it the end of every session's sockets."""
+    looks = 0
+
+    def look(_: Collection[Identity]) -> dict[Identity, str]:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            raise error
+        return {ONE: "logged out"}
+
+    async def scene() -> None:
+        watch = Watch(look, every_seconds=0.001)
+        guest = Guest()
+        watch.add(ONE, guest)
+        await asyncio.wait_for(guest.ended, 10)
+        watch.remove(ONE, guest)
+
+    asyncio.run(scene())
+    assert looks == 4
+    assert caplog.text.count(f"cannot be known now: {error}") == 1
+    assert ("Traceback" in caplog.text) is not isinstance(error, OperationalError)
+
+
+def test_with_nobody_watched_nothing_is_looked_at() -> None:
+    async def scene() -> asyncio.Task[None] | None:
+        watch = Watch(lambda _: {}, every_seconds=0.001)
+        guest = Guest()
+        watch.add(ONE, guest)
+        watch.remove(ONE, guest)
+        watch.wake()
+        return watch._looking
+
+    assert asyncio.run(scene()) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_logging_out_revoking_and_disabling_are_told_and_using_a_token_is_not() -> None:
+    told: list[None] = []
+    tell_of_changes(lambda: told.append(None))
+    user = User.objects.create_user("mira", password=PASSWORD)
+    client = Client()
+    client.force_login(user)
+    told.clear()  # the session from before the login ended with it
+    made = tokens.make(owner=user, name="a", scopes=["read"])
+    tokens.find(made.secret, timezone.now())
+    assert told == []
+    client.post("/logout")
+    assert len(told) == 1
+    made.token.revoked_at = timezone.now()
+    made.token.save()
+    assert len(told) == 2
+    user.is_active = False
+    user.save()
+    assert len(told) == 3

@@ -1,0 +1,35 @@
+"""What a start does about access besides the first administrator."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
+from django.utils import timezone
+
+from monitor.access.startup import forget_old_sessions
+
+
+@pytest.mark.django_db
+def test_sessions_that_are_over_are_deleted_and_no_others() -> None:
+    """Nothing else does it, and every login makes one."""
+    stores = [SessionStore(), SessionStore()]
+    for store, days in zip(stores, (-1, 1), strict=True):
+        store.create()
+        Session.objects.filter(pk=store.session_key).update(expire_date=timezone.now() + timedelta(days=days))
+    forget_old_sessions()
+    assert [session.pk for session in Session.objects.all()] == [stores[1].session_key]
+
+
+def test_a_database_that_is_away_keeps_no_server_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_store: type[SessionStore]) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(SessionStore, "clear_expired", classmethod(away))
+    forget_old_sessions()
+    assert "cannot be deleted now: database is locked" in caplog.text

@@ -1,0 +1,42 @@
+"""An AlertRule of the database as it is judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.alerts.rule_rows import JUDGED, given_of
+from monitor.models import AlertRule, SeenGpu
+from monitor.rules import making
+
+LIMITS = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
+
+
+def test_a_rule_that_is_not_saved_is_judged_as_its_form_stands() -> None:
+    given = given_of(AlertRule(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=90))
+    assert (given["id"], given["gpus"]) == (None, [])
+    rule = making.make(given, **LIMITS)
+    assert (rule.id, rule.comparator, rule.threshold, rule.which.uuids) == (0, ">", 90, frozenset())
+
+
+@pytest.mark.django_db
+def test_gpus_are_given_by_uuid() -> None:
+    rule = AlertRule.objects.create(name="Lost", kind="gpu_lost")
+    rule.gpus.set([SeenGpu.objects.create(uuid=uuid) for uuid in ("GPU-b", "GPU-a")])
+    assert given_of(rule)["gpus"] == ["GPU-a", "GPU-b"]
+    made = making.make(given_of(rule), **LIMITS)
+    assert (made.id, made.which.uuids) == (rule.pk, {"GPU-a", "GPU-b"})
+
+
+@pytest.mark.django_db
+def test_gpus_that_were_prefetched_cost_no_query(django_assert_num_queries: pytest.FixtureRequest) -> None:
+    AlertRule.objects.create(name="Lost", kind="gpu_lost")
+    [rule] = AlertRule.objects.filter(name="Lost").prefetch_related("gpus")
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        given_of(rule)
+
+
+def test_every_field_that_decides_what_fires_is_given() -> None:
+    told = {"muted_until", "quiet_hours", "remind_every_minutes", "is_enabled"}
+    """What decides whether somebody is told, and whether it is judged at all."""
+    kept = {field.name for field in AlertRule._meta.fields} - {"id", "created_at", "updated_at"}
+    assert set(JUDGED) == kept - told

@@ -1,0 +1,276 @@
+"""Rules as YAML: what goes out comes in again as it was, and a file with anything wrong in it changes nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from monitor.alerts import rules_import
+from monitor.alerts.rules_yaml import FIELDS, BadFile, Entry, read, written
+from monitor.models import AlertRule, Channel, SeenGpu
+from monitor.rules import making
+from monitor.rules.choices import COMPARE, KINDS, SEVERITIES
+from monitor.rules.making import BadRule, Rule
+from monitor.rules.metrics import COUNTERS, LIMITS, metrics
+
+HOT = "- {name: Hot, metric: gpu.temperature_celsius, comparator: '>=', threshold: 90}"
+
+
+def make(given: Any) -> Rule:
+    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+
+
+def file(*said: str) -> str:
+    return "\n".join(["gpumon_rules: 1", "rules:", *said])
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(BadFile) as caught:
+        read(text, make)
+    return str(caught.value)
+
+
+def take(text: str, *, replace: bool = False, is_trial: bool = False) -> rules_import.Plan:
+    return rules_import.take(read(text, make), replace=replace, is_trial=is_trial)
+
+
+@pytest.fixture
+def no_rules(db: None) -> None:
+    """Without the rules that the first migration brings."""
+    AlertRule.objects.all().delete()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=100)
+numbers = st.floats(-1e12, 1e12).map(lambda number: number + 0.0)
+seconds = st.floats(0, making.LONGEST_SECONDS).map(lambda number: number + 0.0)
+moments = st.integers(-(2**31), 2**32).map(lambda second: dt.datetime.fromtimestamp(second + 0.25, dt.UTC))
+wholes = st.integers(0, 2**31 - 1)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    """Any rule that makes sense."""
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    of_kind: dict[str, st.SearchStrategy[Any]] = {
+        "metric": st.sampled_from(COUNTERS if kind == "rise" else sorted(metrics())),
+        "comparator": st.sampled_from(sorted(COMPARE)),
+        "threshold": numbers if kind in ("threshold", "idle_held") else st.floats(0.001, 1e6),
+        "clear_threshold": numbers,
+        "relative_to": st.sampled_from(LIMITS),
+        "throttle": st.sampled_from(["thermal", "power", "any"]),
+        "ignored_xids": st.lists(st.integers(0, 999)).map(lambda codes: ",".join(map(str, codes))[:200].rstrip(",")),
+        "held_memory_mib": wholes,
+    }
+    values: dict[str, Any] = {name: draw(of_kind[name]) for name in KINDS[kind].needs}
+    values |= {name: draw(of_kind[name]) for name in KINDS[kind].takes if draw(st.booleans())}
+    if "clear_threshold" in values:
+        sign = -1 if values["comparator"].startswith(">") else 1
+        values["clear_threshold"] = values["threshold"] + sign * abs(values["clear_threshold"])
+    if not values.get("metric", "").startswith("gpu."):
+        values.pop("relative_to", None)
+    row = AlertRule(
+        name=draw(texts.map(str.strip).filter(bool)),
+        kind=kind,
+        severity=draw(st.sampled_from(SEVERITIES)),
+        is_enabled=draw(st.booleans()),
+        for_seconds=draw(st.sampled_from([None, 0.0]) if KINDS[kind].is_of_a_moment else st.none() | seconds),
+        clear_for_seconds=draw(seconds),
+        gpu_indexes=draw(st.sampled_from(["", "0", "0,2-5"])),
+        gpu_name_pattern=draw(texts),
+        host_pattern=draw(texts),
+        mig=draw(st.sampled_from(["any", "only", "without"])),
+        muted_until=draw(st.none() | moments),
+        quiet_hours=draw(st.sampled_from(["", "Mon-Fri 22:00-07:00\r\nSat 00:00-24:00"])),
+        remind_every_minutes=draw(wholes),
+        **values,
+    )
+    gpus = draw(st.sets(st.sampled_from(["GPU-a", "GPU-b", "MIG-c"])))
+    return Entry(row, tuple(sorted(gpus)), tuple(sorted(draw(st.sets(st.sampled_from(["mail", "Chat: #1"]))))))
+
+
+many = st.lists(entries(), max_size=3, unique_by=lambda entry: entry.row.name)
+
+
+def values(row: AlertRule) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in FIELDS if name not in ("gpus", "channels")}
+
+
+@given(many)
+def test_what_is_written_reads_as_it_was(given: list[Entry]) -> None:
+    found = read(written(given), make)
+    assert [(values(entry.row), entry.gpus, entry.channels) for entry in found] == [
+        (values(entry.row), entry.gpus, entry.channels) for entry in given
+    ]
+
+
+class TestDatabase(TestCase):
+    """Hypothesis needs its own TestCase, which rolls back after each example."""
+
+    @given(many, many)
+    @settings(max_examples=30)
+    def test_rules_exported_and_imported_over_others_are_exactly_as_before(
+        self, given: list[Entry], others: list[Entry]
+    ) -> None:
+        for name in ("mail", "Chat: #1"):
+            Channel.objects.create(name=name, url="json://localhost")
+        rules_import.take(given, replace=True)
+        exported = written(rules_import.entries())
+        rules_import.take(others, replace=True)
+        rules_import.take(read(exported, make), replace=True)
+        assert written(rules_import.entries()) == exported
+        rows = {row.name: (values(row), {gpu.uuid for gpu in row.gpus.all()}) for row in AlertRule.objects.all()}
+        assert rows == {entry.row.name: (values(entry.row), {*entry.gpus}) for entry in given}
+
+
+@pytest.mark.usefixtures("no_rules")
+def test_an_import_adds_changes_and_leaves_alone() -> None:
+    same = AlertRule.objects.create(name="Same", kind="gpu_lost")
+    AlertRule.objects.create(name="Other", kind="gpu_lost")
+    AlertRule.objects.create(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=1)
+    plan = take(file(HOT, "- {name: Same, kind: gpu_lost}", "- {name: New, kind: stale, threshold: 30, gpus: [GPU-x]}"))
+    assert plan == (["New"], ["Hot"], ["Same"], [])
+    assert AlertRule.objects.get(name="Same").updated_at == same.updated_at
+    assert AlertRule.objects.get(name="Hot").threshold == 90
+    assert [gpu.uuid for gpu in AlertRule.objects.get(name="New").gpus.all()] == ["GPU-x"]
+    assert AlertRule.objects.count() == 4
+
+
+@pytest.mark.usefixtures("no_rules")
+def test_replacing_deletes_what_is_not_in_the_file() -> None:
+    AlertRule.objects.create(name="Other", kind="gpu_lost")
+    assert take(file(HOT), replace=True).deleted == ["Other"]
+    assert [row.name for row in AlertRule.objects.all()] == ["Hot"]
+
+
+@pytest.mark.usefixtures("no_rules")
+def test_a_trial_says_the_same_and_changes_nothing() -> None:
+    AlertRule.objects.create(name="Other", kind="gpu_lost")
+    assert take(file(HOT.replace("}", ", gpus: [GPU-x]}")), replace=True, is_trial=True) == (["Hot"], [], [], ["Other"])
+    assert [row.name for row in AlertRule.objects.all()] == ["Other"]
+    assert not SeenGpu.objects.exists()
+
+
+@pytest.mark.usefixtures("no_rules")
+def test_a_channel_that_there_is_not_keeps_the_whole_file_out() -> None:
+    Channel.objects.create(name="mail", url="json://localhost")
+    with pytest.raises(BadFile) as caught:
+        take(file("- {name: Lost, kind: gpu_lost}", HOT.replace("}", ", channels: [mial]}")))
+    assert str(caught.value) == "rule “Hot”, channels: there is no channel “mial”; there are “mail”"
+    assert not AlertRule.objects.exists()
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_one() -> None:
+    said = complaint(file(HOT.replace("threshold", "treshold")))
+    assert said == "rule 1 “Hot”, treshold: there is no such field; the nearest is 'threshold'"
+
+
+def test_every_problem_is_told_with_rule_and_field() -> None:
+    said = complaint(
+        file(
+            HOT.replace("temperature", "temprature"),
+            "- {name: Stale, kind: stale, threshold: 1e3}",
+            "- {name: Lost, kind: gpu_lost, severity: fatal, gpu_indexes: 0-x}",
+            "- just words",
+            "- {kind: gpu_lost}",
+        )
+    ).splitlines()
+    assert said[0].startswith("rule 1 “Hot”, metric: 'gpu.temprature_celsius' is none; there are ")
+    assert said[0].endswith("(the nearest is 'gpu.temperature_celsius')")
+    assert said[1].startswith("rule 2 “Stale”, threshold: '1e3' is no number")
+    assert said[2] == "rule 3 “Lost”, severity: 'fatal' is none; there are info, warning, critical"
+    assert said[3].startswith("rule 3 “Lost”, gpu_indexes: '0-x' is no GPU index")
+    assert said[4].startswith("rule 4: is no rule")
+    assert said[5].startswith("rule 5, name: needed")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "' x'", "begins or ends with a space"),
+        ("name", "x" * 101, "101 characters are too long: it takes 100"),
+        ("name", "7", "no text"),
+        ("is_enabled", "'no'", "neither true nor false"),
+        ("severity", "''", "is empty"),
+        ("threshold", ".nan", "no number"),
+        ("threshold", "true", "no number"),
+        ("clear_for_seconds", "null", "no number"),
+        ("for_seconds", "-1", "out of range"),
+        ("remind_every_minutes", "1.5", "no whole number"),
+        ("remind_every_minutes", "-1", "no whole number"),
+        ("gpus", "GPU-1", "no list of UUIDs"),
+        ("channels", "[1]", "no list of names"),
+        ("muted_until", "2030-01-01 00:00:00", "no time with its zone"),
+        ("muted_until", "tomorrow", "no time with its zone"),
+        ("muted_until", "0001-01-01 00:00:00+05:00", "years go from 2 to 9998"),
+        ("muted_until", "9999-12-31 23:00:00+00:00", "years go from 2 to 9998"),
+        ("for_seconds", "1" + "0" * 400, "no number"),
+        ("quiet_hours", "Mon 25:00-26:00", "Quiet hours"),
+        ("ignored_xids", "'13'", "of no use"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -> None:
+    fields = {"name": "Hot", "metric": "gpu.temperature_celsius", "comparator": "'>='", "threshold": "90", field: value}
+    told = complaint(file(f"- {{{', '.join(f'{name}: {given}' for name, given in fields.items())}}}"))
+    assert f"{field}: " in told
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rules: [", "not YAML"),
+        ("just words", "has to begin with `gpumon_rules: 1`"),
+        ("", "has to begin with `gpumon_rules: 1`"),
+        ("gpumon_rules: 2\nrules: []", "another version"),
+        ("gpumon_rules: 1\nrules: {}", "has to be a list"),
+        ("gpumon_rules: 1\nrule: []", "'rule' is unknown at the top; the nearest is 'rules'"),
+        (file("- {name: a, name: b, kind: gpu_lost}"), "'name' is given twice"),
+        (file("- {name: a, kind: gpu_lost}", "- {name: a, kind: gpu_lost}"), "another rule of this name"),
+        (file("- !!python/object/apply:os.system ['true']"), "not YAML"),
+        (file("- {muted_until: 2030-02-30 18:00:00Z}"), "'2030-02-30 18:00:00Z' is no timestamp in"),
+        (file("- {threshold: 0x_}"), "'0x_' is no int in"),
+        (file("- {threshold: 1" + "0" * 5000 + "}"), "is no int in"),
+        (file("- {muted_until: !!timestamp soon}"), "'soon' is no timestamp in"),
+        (file("- {is_enabled: !!bool perhaps}"), "'perhaps' is no bool in"),
+        (file("- " + "[" * 5000), "too deep"),
+        (file("- {name: &a [x, x], kind: [*a, *a]}"), "aliases (*name) are not taken"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:
+    assert said in complaint(text)
+
+
+def test_what_two_rules_share_is_written_twice() -> None:
+    until = dt.datetime(2030, 1, 31, 18, tzinfo=dt.UTC)
+    both = [Entry(AlertRule(name=name, kind="gpu_lost", muted_until=until), (), ()) for name in ("a", "b")]
+    assert [entry.row.muted_until for entry in read(written(both), make)] == [until, until]
+
+
+def test_a_single_number_needs_no_quotes() -> None:
+    [entry] = read(file("- {name: Xid, kind: xid, ignored_xids: 13, gpu_indexes: 2}"), make)
+    assert (entry.row.ignored_xids, entry.row.gpu_indexes) == ("13", "2")
+
+
+def test_a_new_rule_is_written_by_what_it_is_alone() -> None:
+    rule = AlertRule(name="Lost", kind="gpu_lost", severity="critical")
+    document = yaml.safe_load(written([Entry(rule, (), ())]))
+    assert document == {"gpumon_rules": 1, "rules": [{"name": "Lost", "severity": "critical", "kind": "gpu_lost"}]}
+
+
+def test_what_a_file_takes_is_every_field_that_people_set() -> None:
+    kept = {field.name for field in (*AlertRule._meta.fields, *AlertRule._meta.many_to_many)}
+    assert set(FIELDS) == kept - {"id", "created_at", "updated_at"}
+
+
+@given(entries())
+def test_each_rule_of_these_tests_makes_sense(entry: Entry) -> None:
+    try:
+        make(entry.given())
+    except BadRule as error:
+        raise AssertionError(entry.given()) from error

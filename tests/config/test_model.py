@@ -1,0 +1,306 @@
+"""Settings: where they come from, what they take, and how a wrong one ends the start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.config.loading import load_config
+from monitor.config.model import PREFIX, Config, Setting
+from monitor.config.paths import BASE_DIR
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def load(env_file: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Config:
+    for name, value in variables.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    return load_config((env_file,))
+
+
+def refusal(env_file: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        load(env_file, monkeypatch, **variables)
+    return str(ended.value)
+
+
+def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) -> None:
+    config = load_config((env_file,))
+    assert config.model_dump() == {
+        "poll_interval_ms": 1000,
+        "ws_max_rate_hz": 5,
+        "log_level": "INFO",
+        "log_format": "text",
+        "access_log": False,
+        "enable_system_metrics": True,
+        "telemetry_provider": None,
+        "host": "127.0.0.1",
+        "port": 5000,
+        "data_dir": BASE_DIR / "data",
+        "secret_key": None,
+        "allowed_hosts": (),
+        "csrf_trusted_origins": (),
+        "trusted_proxies": (),
+        "base_path": "",
+        "public_url": None,
+        "forbid_private_webhooks": False,
+        "auth": "auto",
+        "anonymous_details": "auto",
+        "admin_user": "admin",
+        "admin_password": None,
+        "admin_password_file": None,
+        "remote_user_header": None,
+        "tls": "auto",
+        "max_sockets": 2000,
+        "max_sockets_per_address": 100,
+        "api_requests_per_minute": 1200,
+        "static_dir": None,
+        "debug": False,
+        "sampler_timeout_ms": 5000,
+        "let_gpus_sleep": "auto",
+        "show_commands": "full",
+        "simulated_gpus": 8,
+        "replay_file": None,
+        "replay_speed": 1.0,
+        "idle_held_memory_mib": 1024,
+        "idle_held_utilization_percent": 5,
+        "idle_held_minutes": 30,
+        "alert_retention_days": 90,
+    }
+
+
+def test_environment_wins_over_the_file_and_the_file_over_the_default(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_POLL_INTERVAL_MS=300\n")
+    config = load(env_file, monkeypatch, PORT="7000")
+    assert (config.port, config.poll_interval_ms, config.ws_max_rate_hz) == (7000, 300, 5)
+
+
+def test_settings_in_force_say_where_each_value_came_from(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_LOG_LEVEL=debug\n")
+    listed = {setting.name: setting for setting in load(env_file, monkeypatch, PORT="7000").settings_in_force()}
+    assert listed["GPU_MONITOR_PORT"] == Setting("GPU_MONITOR_PORT", 7000, "environment", is_secret=False)
+    assert listed["GPU_MONITOR_LOG_LEVEL"] == Setting("GPU_MONITOR_LOG_LEVEL", "DEBUG", ".env", is_secret=False)
+    assert listed["GPU_MONITOR_HOST"] == Setting("GPU_MONITOR_HOST", "127.0.0.1", "default", is_secret=False)
+    assert list(listed) == [PREFIX + name.upper() for name in Config.model_fields]
+
+
+def test_a_secret_is_listed_without_its_value(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "correct-horse-battery-staple-and-more"
+    config = load(env_file, monkeypatch, SECRET_KEY=secret)
+    assert Setting("GPU_MONITOR_SECRET_KEY", None, "environment", is_secret=True) in config.settings_in_force()
+    assert secret not in repr(config)
+    assert secret not in str(config.settings_in_force())
+
+
+def test_an_empty_value_counts_as_not_set(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_TELEMETRY_PROVIDER=\n")
+    config = load(env_file, monkeypatch, PORT="", HOST="")
+    assert (config.port, config.host, config.telemetry_provider) == (6000, "127.0.0.1", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("nvidia-smi", "nvidia_smi"), ("nvidia_smi", "nvidia_smi"), ("NVTOP", "nvtop"), ("auto", None), ("null", None)],
+)
+def test_provider_names_are_taken_as_people_write_them(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str | None
+) -> None:
+    assert load(env_file, monkeypatch, TELEMETRY_PROVIDER=written).telemetry_provider == meant
+
+
+def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(
+        env_file,
+        monkeypatch,
+        ALLOWED_HOSTS="gpu01, .example.com,[::1],*,",
+        CSRF_TRUSTED_ORIGINS="https://gpu.example.com,http://10.0.0.7:8080",
+    )
+    assert config.allowed_hosts == ("gpu01", ".example.com", "[::1]", "*")
+    assert config.csrf_trusted_origins == ("https://gpu.example.com", "http://10.0.0.7:8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("POLL_INTERVAL_MS", "50", "a whole number from 100 to 60000"),
+        ("POLL_INTERVAL_MS", "60001", "a whole number from 100 to 60000"),
+        ("POLL_INTERVAL_MS", "fast", "a whole number from 100 to 60000"),
+        ("POLL_INTERVAL_MS", "1000.5", "a whole number from 100 to 60000"),
+        ("WS_MAX_RATE_HZ", "0", "a whole number from 1 to 30"),
+        ("PORT", "65536", "a whole number from 1 to 65535"),
+        ("SAMPLER_TIMEOUT_MS", "-1", "a whole number from 500 to 60000"),
+        ("SIMULATED_GPUS", "257", "a whole number from 1 to 256"),
+        ("REPLAY_SPEED", "nan", "a number from 0 to 1000"),
+        ("REPLAY_SPEED", "1001", "a number from 0 to 1000"),
+        ("IDLE_HELD_MEMORY_MIB", "0", "a whole number from 1 to 524288"),
+        ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("TELEMETRY_PROVIDER", "rocm", "one of pynvml, nvidia_smi, nvtop, simulated, replay"),
+        ("LET_GPUS_SLEEP", "maybe", "one of auto, always, never"),
+        ("SHOW_COMMANDS", "some", "one of full, name, none"),
+        ("DEBUG", "perhaps", "true or false"),
+        ("ENABLE_SYSTEM_METRICS", "2", "true or false"),
+        ("HOST", "http://gpu01", "an address of this machine or a host name, such as 127.0.0.1 or 0.0.0.0"),
+        ("PUBLIC_URL", "gpu.example.com", "an address that a browser opens, such as https://gpu.example.com/gpus/"),
+        ("PUBLIC_URL", "https://me:word@gpu", "an address that a browser opens, such as https://gpu.example.com/gpus/"),
+        ("DATA_DIR", "~no-such-user/data", "a path; the home folder that this one begins with is not known"),
+        ("REPLAY_FILE", "/nowhere/at/all", "the path of an existing recording: No such file or directory"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_variable_value_and_range(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, takes: str
+) -> None:
+    line = refusal(env_file, monkeypatch, **{name: value})
+    assert line == f"gpumon: GPU_MONITOR_{name}={value} is wrong: it takes {takes} (set in the environment)"
+
+
+@pytest.mark.parametrize("hosts", ["http://gpu01", "gpu01:5000", "gpu 01", "a/b"])
+def test_allowed_hosts_with_scheme_port_or_path_are_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, hosts: str
+) -> None:
+    assert f"GPU_MONITOR_ALLOWED_HOSTS={hosts} is wrong" in refusal(env_file, monkeypatch, ALLOWED_HOSTS=hosts)
+
+
+@pytest.mark.parametrize(
+    "origin", ["gpu.example.com", "https://[gpu", "https://gpu:port", "https://gpu:99999", "https://:80"]
+)
+@pytest.mark.parametrize("name", ["CSRF_TRUSTED_ORIGINS", "PUBLIC_URL"])
+def test_an_origin_that_no_page_can_be_of_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str
+) -> None:
+    """Some used to pass, though they trust nobody."""
+    assert f"GPU_MONITOR_{name}={origin} is wrong" in refusal(env_file, monkeypatch, **{name: origin})
+
+
+def test_a_refusal_names_the_file_the_value_stands_in(env_file: Path) -> None:
+    env_file.write_text("GPU_MONITOR_PORT=0\n")
+    with pytest.raises(SystemExit, match=r"GPU_MONITOR_PORT=0 is wrong: .* \(set in \.env\)"):
+        load_config((env_file,))
+
+
+def test_two_wrong_values_are_told_in_one_line(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = refusal(env_file, monkeypatch, PORT="0", LOG_LEVEL="loud")
+    assert "GPU_MONITOR_PORT=0" in line
+    assert "GPU_MONITOR_LOG_LEVEL=loud" in line
+    assert "\n" not in line
+
+
+def test_a_wrong_secret_is_refused_without_being_shown(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = refusal(env_file, monkeypatch, SECRET_KEY="hunter2")
+    assert "GPU_MONITOR_SECRET_KEY" in line
+    assert "at least 32 characters" in line
+    assert "hunter2" not in line
+
+
+def test_replay_without_a_recording_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = refusal(env_file, monkeypatch, TELEMETRY_PROVIDER="replay")
+    assert line.startswith("gpumon: GPU_MONITOR_REPLAY_FILE is not set: it takes the path of a recording")
+
+
+def test_replay_takes_an_existing_recording(env_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recording = tmp_path / "recording"
+    recording.touch()
+    config = load(env_file, monkeypatch, TELEMETRY_PROVIDER="replay", REPLAY_FILE=str(recording))
+    assert config.replay_file == recording
+
+
+def test_a_misspelt_name_is_pointed_out_with_the_nearest_known_one(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    env_file.write_text("GPU_MONITOR_LOGLEVEL=DEBUG\n")
+    load(env_file, monkeypatch, POL_INTERVAL="3", ZZZ="1")
+    assert caplog.messages == [
+        "gpumon: GPU_MONITOR_LOGLEVEL is not a setting; did you mean GPU_MONITOR_LOG_LEVEL?",
+        "gpumon: GPU_MONITOR_POL_INTERVAL is not a setting; did you mean GPU_MONITOR_POLL_INTERVAL_MS?",
+        "gpumon: GPU_MONITOR_ZZZ is not a setting; docs/configuration.md lists them all",
+    ]
+
+
+def test_a_file_that_is_no_text_ends_the_start_with_one_line(env_file: Path) -> None:
+    env_file.write_bytes(b"GPU_MONITOR_PORT=\xff\n")
+    with pytest.raises(SystemExit, match=rf"^gpumon: the settings in {env_file} cannot be read: no UTF-8 \(.*\)$"):
+        load_config((env_file,))
+
+
+def test_a_file_that_may_not_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    """As root, every file may be read: a name that is too long is refused to root too."""
+    with pytest.raises(SystemExit, match=r"^gpumon: the settings in .* cannot be read: File name too long$"):
+        load_config((tmp_path / ("x" * 300),))
+
+
+def test_a_folder_and_a_file_that_is_not_there_are_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert load_config((tmp_path, tmp_path / "none", tmp_path / "file" / ".env")).port == 5000
+
+
+def test_a_line_that_sets_nothing_is_pointed_out_once(env_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env_file.write_text('GPU_MONITOR_PORT=6000\n=hunter2\n\nGPU_MONITOR_WS_MAX_RATE_HZ="3\n')
+    assert load_config((env_file,)).port == 6000
+    assert caplog.messages == [
+        f"gpumon: line {number} of {env_file} is no NAME=value and is passed over" for number in (2, 4)
+    ]
+
+
+def test_what_is_warned_of_before_there_is_a_log_has_its_form(tmp_path: Path) -> None:
+    variables = {"GPU_MONITOR_PROT": "1", "GPU_MONITOR_LOG_FORMAT": "json", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=BASE_DIR,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = ended.stderr.splitlines()
+    assert json.loads(line)["message"] == "gpumon: GPU_MONITOR_PROT is not a setting; did you mean GPU_MONITOR_PORT?"
+
+
+@given(text=st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=300))
+def test_any_text_for_any_setting_is_taken_or_refused_in_one_printable_line(text: str) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in Config.model_fields:
+            monkeypatch.setenv(PREFIX + name.upper(), text)
+        line = refusal(Path("no such .env"), monkeypatch)
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["manage.py", "check"], id="manage.py"),
+        pytest.param(["-m", "daphne", "gpumon_site.asgi:application"], id="daphne"),
+        pytest.param(["-m", "pytest", "tests/config/test_hosts.py", "-q"], id="pytest"),
+    ],
+)
+def test_a_wrong_value_ends_every_way_of_starting_with_that_line_alone(command: list[str], tmp_path: Path) -> None:
+    variables = {"GPU_MONITOR_POLL_INTERVAL_MS": "50", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=BASE_DIR,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert ended.stderr == (
+        "gpumon: GPU_MONITOR_POLL_INTERVAL_MS=50 is wrong: it takes a whole number from 100 to 60000 "
+        "(set in the environment)\n"
+    )

@@ -1,0 +1,47 @@
+"""Where gpumon finds its files and keeps its data, in a checkout and installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.config.paths import BASE_DIR, LAYOUT, layout_of
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The package as the wheel installs it."""
+    package = tmp_path / "site-packages" / "monitor"
+    (package / "files").mkdir(parents=True)
+    return package
+
+
+def test_a_checkout_keeps_everything_in_its_own_folder() -> None:
+    assert (BASE_DIR / "templates", BASE_DIR / "static", (BASE_DIR / ".env",), BASE_DIR / "data") == LAYOUT
+    assert layout_of(BASE_DIR / "monitor", {"XDG_DATA_HOME": "/elsewhere"}) == LAYOUT
+
+
+def test_installed_its_files_are_in_the_package_and_its_data_where_the_desktop_standard_says(installed: Path) -> None:
+    layout = layout_of(installed, {"XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/c"})
+    files = installed / "files"
+    assert layout == (files / "templates", files / "static", (Path("/c/gpumon/.env"),), Path("/d/gpumon"))
+
+
+def test_relative_paths_are_ignored_as_that_standard_says(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    layout = layout_of(installed, {"XDG_DATA_HOME": "d", "XDG_CONFIG_HOME": ""})
+    assert layout.data_dir == Path("/home/ada/.local/share/gpumon")
+    assert layout.env_files == (Path("/home/ada/.config/gpumon/.env"),)
+
+
+def test_where_no_home_is_known_the_data_folder_says_so_by_its_tilde(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    layout = layout_of(installed, {})
+    assert layout.data_dir == Path("~/.local/share/gpumon")
+    assert layout.env_files == ()

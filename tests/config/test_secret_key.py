@@ -1,0 +1,60 @@
+"""The secret key: made once, kept for its owner alone, the same for all processes of a data folder."""
+
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from monitor.config.secret_key import FILE_NAME, kept_secret_key, prepare_data_dir
+
+
+def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
+    first = kept_secret_key(tmp_path)
+    assert len(first) >= 50
+    assert kept_secret_key(tmp_path) == first
+
+
+def test_two_folders_have_two_keys(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        prepare_data_dir(tmp_path / name)
+    assert kept_secret_key(tmp_path / "a") != kept_secret_key(tmp_path / "b")
+
+
+def test_folder_and_key_are_open_to_their_owner_alone(tmp_path: Path) -> None:
+    prepare_data_dir(tmp_path / "deep" / "data")
+    kept_secret_key(tmp_path / "deep" / "data")
+    assert stat.S_IMODE((tmp_path / "deep" / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "deep" / "data" / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_a_key_file_open_to_others_is_closed(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("x" * 64)
+    (tmp_path / FILE_NAME).chmod(0o644)
+    assert kept_secret_key(tmp_path) == "x" * 64
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_a_key_file_left_empty_by_a_crash_is_filled(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()
+    assert len(kept_secret_key(tmp_path)) >= 50
+
+
+def test_all_who_start_together_get_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        keys = list(pool.map(kept_secret_key, [tmp_path] * 64))
+    assert len(set(keys)) == 1
+
+
+def test_a_data_folder_that_cannot_be_made_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"^gpumon: GPU_MONITOR_DATA_DIR=.*file/data is wrong: .*Not a directory"):
+        prepare_data_dir(tmp_path / "file" / "data")
+
+
+def test_a_key_that_cannot_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(SystemExit, match="it takes a folder that can be written"):
+        kept_secret_key(tmp_path)

@@ -1,0 +1,148 @@
+"""Whose X-Forwarded-… headers are believed, what they set, and that nothing behind ever sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from monitor.http.proxies import PROXY, TrustedProxies
+
+Headers = list[tuple[bytes, bytes]]
+TRUSTED = ("127.0.0.1", "10.0.0.0/24", "fd00::/64")
+
+
+def behind(
+    headers: Headers, *, peer: str | None = "127.0.0.1", kind: str = "http", trusted: tuple[str, ...] = TRUSTED
+) -> dict[str, Any]:
+    """The scope that the application gets to see."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope)
+
+    scope = {
+        "type": kind,
+        "scheme": "http" if kind == "http" else "ws",
+        "client": None if peer is None else (peer, 4711),
+        "headers": [(b"host", b"inside:5000"), (b"accept", b"*/*"), *headers],
+    }
+    asyncio.run(TrustedProxies(app, trusted)(scope, None, None))  # type: ignore[arg-type]
+    assert len(seen) == 1
+    answer: dict[str, Any] = seen[0]
+    return answer
+
+
+def forwarded_for(*values: str, **how: Any) -> str:
+    client: str = behind([(b"x-forwarded-for", value.encode()) for value in values], **how)["client"][0]
+    return client
+
+
+def host(scope: dict[str, Any]) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == b"host"]
+
+
+ALL: Headers = [
+    (b"x-forwarded-for", b"192.0.2.1"),
+    (b"x-forwarded-proto", b"https"),
+    (b"x-forwarded-host", b"gpu.example.com"),
+    (b"X-Forwarded-Port", b"1"),
+    (b"x_forwarded_for", b"192.0.2.9"),
+    (b"x-real-ip", b"192.0.2.1"),
+    (b"forwarded", b"for=192.0.2.1"),
+]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_client_cannot_slip_a_spelling_of_its_own_past_the_proxy(order: int) -> None:
+    """A proxy that replaces X-Forwarded-For may hand on X_Forwarded_For, behind its own where it sorts headers by name."""
+    given: Headers = [
+        (b"x-forwarded-for", b"192.0.2.1"),
+        (b"x_forwarded_for", b"127.0.0.1"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded_proto", b"http"),
+        (b"x-forwarded-host", b"gpu.example.com"),
+        (b"X_Forwarded_Host", b"evil.example"),
+    ]
+    scope = behind(given[::order])
+    assert (scope["client"][0], scope["scheme"], host(scope)) == ("192.0.2.1", "https", [b"gpu.example.com"])
+    assert behind(given[1::2])["client"] == ("127.0.0.1", 4711)
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [("http", "https"), ("websocket", "wss")])
+def test_a_trusted_proxy_sets_client_scheme_and_host(kind: str, scheme: str) -> None:
+    scope = behind(ALL[:4], kind=kind)
+    assert (scope["client"], scope["scheme"], scope[PROXY]) == (("192.0.2.1", 0), scheme, True)
+    assert host(scope) == [b"gpu.example.com"]
+
+
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/24",), ("unix",)])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_nobody_else_sets_anything(kind: str, trusted: tuple[str, ...]) -> None:
+    scope = behind(ALL, kind=kind, trusted=trusted)
+    assert (scope["client"], scope["scheme"], scope[PROXY]) == (
+        ("127.0.0.1", 4711),
+        "http" if kind == "http" else "ws",
+        False,
+    )
+    assert host(scope) == [b"inside:5000"]
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "192.0.2.7"])
+def test_the_headers_are_taken_away_from_everybody(peer: str) -> None:
+    assert [name for name, _ in behind(ALL, peer=peer)["headers"] if name != b"host"] == [b"accept"]
+
+
+def test_what_a_client_puts_before_the_proxys_word_is_not_believed() -> None:
+    assert forwarded_for("1.2.3.4, 192.0.2.1") == "192.0.2.1"
+    assert forwarded_for("1.2.3.4", "192.0.2.1") == "192.0.2.1"
+
+
+def test_a_chain_of_trusted_proxies_is_followed_to_whom_the_first_saw() -> None:
+    assert forwarded_for("1.2.3.4, 192.0.2.1, 10.0.0.5") == "192.0.2.1"
+    assert forwarded_for("10.0.0.9, 10.0.0.5") == "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("value", "client"),
+    [
+        ("192.0.2.1:5060", "192.0.2.1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unknown", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        ("192.0.2.1, nonsense", "127.0.0.1"),
+        ("nonsense, 10.0.0.5", "10.0.0.5"),
+    ],
+)
+def test_addresses_are_read_as_proxies_write_them_and_nonsense_is_passed_over(value: str, client: str) -> None:
+    assert forwarded_for(value) == client
+
+
+def test_a_proxy_seen_through_a_listener_on_all_addresses_is_known() -> None:
+    assert forwarded_for("192.0.2.1", peer="::ffff:127.0.0.1") == "192.0.2.1"
+
+
+@pytest.mark.parametrize("peer", [None, ""])
+def test_a_unix_socket_has_a_name_of_its_own(peer: str | None) -> None:
+    assert forwarded_for("192.0.2.1", peer=peer, trusted=("unix",)) == "192.0.2.1"
+    assert not behind(ALL, peer=peer)[PROXY]
+
+
+@pytest.mark.parametrize("proto", [b"gopher", b"", b"https, http"])
+def test_a_scheme_is_taken_from_the_last_proxy_and_only_a_known_one(proto: bytes) -> None:
+    assert behind([(b"x-forwarded-proto", proto)])["scheme"] == "http"
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(ValueError):
+        behind([], trusted=("proxy.example.com",))
+
+
+def test_lifespan_passes_untouched() -> None:
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        assert scope == {"type": "lifespan"}
+
+    asyncio.run(TrustedProxies(app, TRUSTED)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]

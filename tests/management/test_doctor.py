@@ -1,0 +1,131 @@
+"""`manage.py doctor` on hosts of every kind, and the commands that must never touch a driver."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.fake_driver import FakeDriver
+from tests.support.servers import ROOT
+
+pytestmark = pytest.mark.slow
+
+Manage = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Manage:
+    """Runs a command of manage.py where no program is in PATH, with a data folder of its own."""
+
+    def run(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
+        return subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env={
+                **clean,
+                "PATH": "/nonexistent",
+                "GPU_MONITOR_DATA_DIR": str(tmp_path / "data"),
+                **(environment or {}),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_with_a_driver_it_names_the_gpus_and_ends_with_0(manage: Manage, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"gpu.0.name": "First Card", "gpu.1.name": "Second Card"}, gpus=2, driver_version="580.1.2")
+    told = manage("doctor", environment=fake_driver.env)
+    assert told.returncode == 0, told.stderr
+    assert "✓ pynvml: in use." in told.stdout
+    assert "GPUs, by NVML, driver 580.1.2" in told.stdout
+    assert "✓ 0: First Card, GPU-" in told.stdout
+    assert "✓ 1: Second Card, GPU-" in told.stdout
+    assert told.stderr == ""
+
+
+def test_metrics_that_are_missing_are_told_with_their_reason(manage: Manage, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"fail.nvmlDeviceGetTemperature": 3, "fail.nvmlDeviceGetTemperatureV": 3}, gpus=1)
+    told = manage("doctor", environment=fake_driver.env)
+    line = next(line for line in told.stdout.splitlines() if " temperature_celsius" in line)
+    assert line.strip().startswith("not supported by this GPU: ")
+
+
+def test_with_nothing_it_says_for_each_provider_what_why_and_what_to_do_and_ends_with_1(
+    manage: Manage, nothing_found: Mapping[str, str]
+) -> None:
+    told = manage("doctor", environment=nothing_found)
+    assert told.returncode == 1
+    lines = [line.strip() for line in told.stdout.splitlines()]
+    for report in (
+        "· pynvml: The driver library `libnvidia-ml.so.1` is not on this machine.",
+        "· nvidia_smi: `nvidia-smi` is not in PATH.",
+        "· nvtop: `nvtop` is not in PATH.",
+        "✗ No provider answers, so only the host itself can be shown.",
+    ):
+        assert lines[lines.index(report) + 1].startswith("→ "), report
+    assert "This machine" in lines
+    assert "in use" not in told.stdout
+    assert told.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("weather", "reason", "fix"),
+    [
+        ({"init": 9}, "its kernel module is not loaded", "modprobe nvidia"),
+        ({"init": 18}, "have different versions", "Reboot"),
+        ({"init": 4}, "refuses this user", "/dev/nvidiactl"),
+        ({"init": 999}, "nothing but “Unknown Error”", "Restart the container"),
+        ({"gpus": 0}, "it knows no GPU", "--gpus all"),
+        ({"gpus": 1, "gpu.0.lost": 1}, "GPU 0 is lost: it fell off the bus.", "lspci"),
+    ],
+)
+def test_a_driver_that_does_not_serve_is_told_with_cause_and_fix(
+    manage: Manage, fake_driver: FakeDriver, weather: dict[str, int], reason: str, fix: str
+) -> None:
+    fake_driver.set(weather)
+    told = manage("doctor", environment=fake_driver.env)
+    assert told.returncode == 1
+    lines = told.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("  · pynvml: "))
+    assert reason in lines[at]
+    assert lines[at + 1].startswith("    → ")
+    assert fix in lines[at + 1]
+
+
+def test_a_gpu_that_is_lost_beside_one_that_answers_is_named(manage: Manage, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"gpu.1.lost": 1}, gpus=2)
+    told = manage("doctor", environment=fake_driver.env)
+    assert told.returncode == 0
+    assert "✓ 0: " in told.stdout
+    assert "GPU 1 is lost: it fell off the bus." in told.stdout
+
+
+def test_a_driver_that_hangs_is_told_and_does_not_hold_the_doctor(manage: Manage, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"hang.nvmlInitWithFlags": 1})
+    told = manage("doctor", environment={**fake_driver.env, "GPU_MONITOR_SAMPLER_TIMEOUT_MS": "500"})
+    assert told.returncode == 1
+    assert "✗ The driver has not answered for" in told.stdout
+
+
+def test_with_the_level_debug_the_log_shows_each_step(manage: Manage, nothing_found: Mapping[str, str]) -> None:
+    told = manage("doctor", environment={**nothing_found, "GPU_MONITOR_LOG_LEVEL": "DEBUG"})
+    assert "pynvml passed over" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("migrate",), ("shell", "-c", "import monitor.web.api.views"), ("help",)]
+)
+def test_no_other_command_touches_the_driver(manage: Manage, fake_driver: FakeDriver, command: tuple[str, ...]) -> None:
+    told = manage(*command, environment=fake_driver.env)
+    assert told.returncode == 0, told.stderr
+    assert fake_driver.total_calls() == 0

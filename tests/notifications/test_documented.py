@@ -1,0 +1,66 @@
+"""docs/notifications.md tells the truth: its snippet verifies our signatures, its JSON has our fields, its URLs work."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor.alerts import quiet_hours
+from monitor.notifications import webhook_signature
+from monitor.notifications.apprise_child import Order
+from monitor.notifications.senders import ask_apprise
+from monitor.notifications.webhook_payload import Body
+from tests.support.outbox_rows import SECRET
+
+TEXT = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
+BLOCKS = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", TEXT, re.MULTILINE)]
+
+
+def block(beginning: str) -> str:
+    (found,) = (each.strip("\n") for each in BLOCKS if each.strip("\n").startswith(beginning))
+    return found
+
+
+def test_the_snippet_verifies_what_is_signed_and_nothing_else() -> None:
+    names: dict[str, Any] = {}
+    exec(block("import base64"), names)
+    now = int(time.time())
+
+    def is_accepted(body: bytes, timestamp: int) -> bool:
+        headers = {
+            "webhook-id": "m-1",
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": "v1,another " + webhook_signature.signature(SECRET, "m-1", timestamp, b"{}"),
+        }
+        return bool(names["is_from_gpumon"](SECRET, headers, body))
+
+    assert is_accepted(b"{}", now)
+    assert not is_accepted(b"{ }", now)
+    assert not is_accepted(b"{}", now - 600)
+
+
+def test_the_json_has_the_fields_that_are_sent() -> None:
+    shown = json.loads(block("{"))
+    sent = msgspec.to_builtins(msgspec.convert(shown, Body))
+    assert list(sent) == list(shown)
+    assert list(sent["data"]) == list(shown["data"])
+    assert list(sent["data"]["events"][0]) == list(shown["data"]["events"][0])
+
+
+def test_the_quiet_hours_are_understood() -> None:
+    assert len(quiet_hours.parse(block("Mon-Fri"))) == 2
+
+
+@pytest.mark.slow
+def test_the_urls_are_understood_by_the_services_named() -> None:
+    urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", TEXT.partition("## What is told")[0]) if "…" not in url]
+    services = {url: ask_apprise(Order(url=url)).service for url in urls if "***" not in url}
+    assert len(services) >= 8
+    assert [url for url, service in services.items() if service is None] == ["https://example.com/path"]

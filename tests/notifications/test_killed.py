@@ -1,0 +1,103 @@
+"""Killed between event and delivery, or in the middle of one: delivered once more at most, never lost. With real files
+and real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.receivers import Receiver
+from tests.support.servers import ROOT, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
+    return {**clean, "GPU_MONITOR_DATA_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def outbox(environment: dict[str, str], receiver: Receiver) -> None:
+    """A database with one event, told to one channel, written by a process that has ended since."""
+    command = [sys.executable, "-m", "tests.notifications.notify", "fire", receiver.url]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(
+            subprocess.Popen([sys.executable, "-m", "tests.notifications.notify", "run"], cwd=ROOT, env=environment)
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def statuses(folder: Path) -> list[str]:
+    database = sqlite3.connect(folder / "gpumon.sqlite3")
+    try:
+        return [status for (status,) in database.execute("select status from monitor_delivery")]
+    finally:
+        database.close()
+
+
+@pytest.mark.usefixtures("outbox")
+def test_killed_in_the_middle_of_sending(
+    receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    receiver.go_on.clear()
+    first = run()
+    receiver.wait_for(1)
+    first.kill()
+    first.wait()
+    assert statuses(tmp_path) == ["sending"]
+
+    receiver.go_on.set()
+    run()
+    requests = receiver.wait_for(2)
+    wait_for(lambda: statuses(tmp_path) == ["sent"], "the message to be noted as sent")
+    assert len({request.headers["webhook-id"] for request in requests}) == 1
+    assert len(receiver.requests) == 2
+
+
+@pytest.mark.usefixtures("outbox")
+def test_killed_between_the_event_and_its_delivery(
+    receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    assert receiver.requests == []
+    run()
+    receiver.wait_for(1)
+    wait_for(lambda: statuses(tmp_path) == ["sent"], "the message to be noted as sent")
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.usefixtures("outbox")
+def test_a_database_that_another_program_has_locked_loses_nothing(
+    receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    lock = sqlite3.connect(tmp_path / "gpumon.sqlite3", isolation_level=None)
+    try:
+        lock.execute("begin immediate")
+        run()
+        threading.Event().wait(1.5)
+        assert receiver.requests == []
+        lock.execute("rollback")
+    finally:
+        lock.close()
+    receiver.wait_for(1)

@@ -1,0 +1,289 @@
+"""The notifier with real receivers: at least once and in order, whatever they do; restarts, limits, back-off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.models import Channel, Delivery
+from monitor.notifications import delivery_queue
+from monitor.notifications import notifier as notifier_module
+from monitor.notifications.notifier import Notifier
+from monitor.notifications.outbox import GROUP_SECONDS
+from monitor.notifications.senders import Sending
+from tests.support.outbox_rows import NOON, Clock, a_channel, a_rule, fire, has, has_failed, resolve
+from tests.support.receivers import Receiver
+from tests.support.servers import wait_for
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+SEND = Sending().send
+
+
+def summaries(receiver: Receiver) -> list[list[str]]:
+    return [[event["summary"] for event in request.json["data"]["events"]] for request in receiver.requests]
+
+
+def test_a_message_waits_for_its_group_and_then_goes_out_once(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    channel = a_channel(receiver.url)
+    rule = a_rule()
+    begin()
+    fire(rule, 0, now=clock.now)
+    fire(rule, 1, now=clock.pass_by(seconds=1))
+    assert not receiver.requests
+    clock.pass_by(seconds=GROUP_SECONDS)
+    wait_for(has("sent"), "the message to be sent")
+    assert summaries(receiver) == [["GPU 0 is lost", "GPU 1 is lost"]]
+    channel.refresh_from_db()
+    assert (channel.last_sent_at, channel.last_error) == (clock.now, "")
+
+
+def test_every_event_arrives_in_order_through_failures(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    receiver.answer = lambda number: 500 if number % 3 else 200
+    a_channel(receiver.url)
+    events = [fire(a_rule(), gpu, now=clock.pass_by(seconds=1)) for gpu in range(4)]
+    for event in events:
+        resolve(event, now=clock.pass_by(seconds=1))
+
+    ticking = begin()
+
+    def all_sent_as_time_passes() -> bool:
+        clock.pass_by(seconds=2)
+        ticking.wake()
+        return has("sent", 8)()
+
+    wait_for(all_sent_as_time_passes, "every message to be taken")
+    arrived = [request for number, request in enumerate(receiver.requests, 1) if number % 3 == 0]
+    kinds = [(request.json["type"], request.json["data"]["events"][0]["gpu_index"]) for request in arrived]
+    assert kinds == [(f"alert.{kind}", gpu) for kind in ("fired", "resolved") for gpu in range(4)]
+
+
+def test_a_failing_message_holds_back_those_behind_it_but_no_other_channel(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    receiver.answer = lambda _number: 503
+    other = Receiver()
+    try:
+        a_channel(receiver.url, name="broken")
+        a_channel(other.url, name="well")
+        for gpu in range(3):
+            fire(a_rule(), gpu, now=clock.now)
+        clock.pass_by(seconds=5)
+        begin()
+        other.wait_for(3)
+        wait_for(has_failed, "the error to be noted")
+    finally:
+        other.close()
+    assert [request.headers["webhook-id"] for request in receiver.requests] == [
+        str(Delivery.objects.filter(channel__name="broken").earliest("id").message_id)
+    ]
+    assert Channel.objects.get(name="broken").last_error == "The server answered 503 Service Unavailable."
+
+
+def test_each_attempt_has_the_same_id_and_comes_after_the_back_off(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    receiver.answer = lambda _number: 500
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    running = begin()
+    for attempt, seconds in enumerate((5, 10, 20, 40), 1):
+        wait_for(
+            lambda attempt=attempt: Delivery.objects.filter(status="waiting", attempts=attempt).exists(), "an attempt"
+        )
+        assert Delivery.objects.get().due_at == clock.now + timedelta(seconds=seconds)
+        clock.pass_by(seconds=seconds)
+        running.wake()
+    receiver.wait_for(5)
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+
+
+def test_the_back_off_grows_to_a_quarter_of_an_hour() -> None:
+    assert [delivery_queue.back_off(attempts).total_seconds() for attempts in (1, 2, 3, 7, 8, 9, 5000)] == [
+        5, 10, 20, 320, 640, 900, 900
+    ]  # fmt: skip
+
+
+def test_a_message_is_given_up_after_a_day_and_the_log_says_so(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer = lambda number: 200 if number == 3 else 500
+    channel = a_channel(receiver.url, name="ops")
+    fire(a_rule(), 0, now=clock.now)
+    fire(a_rule(), 1, now=clock.now)
+    fire(a_rule(), 2, now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    wait_for(lambda: Delivery.objects.filter(attempts=1, status="waiting").exists(), "the first attempt")
+    Delivery.objects.filter(attempts=1).update(attempts=delivery_queue.GIVEN_UP_ATTEMPTS - 1)
+    clock.pass_by(hours=24)
+    wait_for(has("sent"), "what waited behind to be sent")
+    assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [
+        "failed", "combined", "combined", "sent"
+    ]  # fmt: skip
+    assert summaries(receiver)[-1] == ["GPU 1 is lost", "GPU 2 is lost"]
+    assert "to channel ops is given up after 20 attempts: The server answered 500" in caplog.text
+    channel.refresh_from_db()
+    assert "S3CRET" not in caplog.text + channel.last_error
+
+
+def test_a_message_is_not_given_up_for_the_days_that_the_machine_was_off(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    """Its network may not be there yet when the machine begins again."""
+    receiver.answer = lambda number: 200 if number == 3 else 500
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    for attempt, pause in ((1, {"days": 3}), (2, {"seconds": 10})):
+        wait_for(
+            lambda attempt=attempt: Delivery.objects.filter(status="waiting", attempts=attempt).exists(), "an attempt"
+        )
+        clock.pass_by(**pause)
+    wait_for(has("sent"), "the third attempt")
+
+
+def test_a_server_that_hangs_is_tried_again(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
+    receiver.go_on.clear()
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+
+    def less_patient_at_first(delivery: Delivery, *, now: datetime) -> str | None:
+        return Sending(webhook_seconds=0.3 if delivery.attempts == 1 else 20).send(delivery, now=now)
+
+    begin(less_patient_at_first)
+    wait_for(has_failed, "the time to be up")
+    assert Delivery.objects.get().last_error == "The server did not answer within 0.3 s."
+    receiver.go_on.set()
+    clock.pass_by(seconds=5)
+    wait_for(has("sent"), "the second attempt")
+
+
+def test_stop_waits_for_the_message_under_way(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
+    receiver.go_on.clear()
+    a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    running = begin(Sending(webhook_seconds=20).send)
+    receiver.wait_for(1)
+    threading.Timer(0.1, receiver.go_on.set).start()
+    running.stop(10)
+    assert Delivery.objects.get().status == "sent"
+
+
+def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be told so in the middle of a look: what it began then would be cut off, and sent once more."""
+    a_channel()
+    fire(a_rule(), now=NOON)
+    stopping = Notifier(SEND, clock=lambda: NOON + timedelta(seconds=GROUP_SECONDS))
+    real = delivery_queue.heads
+
+    def told_meanwhile(**arguments: Any) -> list[delivery_queue.Head]:
+        stopping.stop()
+        return real(**arguments)
+
+    monkeypatch.setattr(delivery_queue, "heads", told_meanwhile)
+    stopping._look()
+    assert Delivery.objects.values_list("status", "attempts").get() == ("waiting", 0)
+
+
+def test_a_channel_that_is_off_keeps_its_messages(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    channel = a_channel(receiver.url)
+    fire(a_rule(), now=clock.now)
+    Channel.objects.update(is_enabled=False)
+    clock.pass_by(minutes=5)
+    running = begin()
+    threading.Event().wait(0.2)
+    assert not receiver.requests
+    Channel.objects.filter(pk=channel.pk).update(is_enabled=True)
+    running.wake()
+    receiver.wait_for(1)
+
+
+def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    a_channel(receiver.url)
+    fire(a_rule(muted_until=clock.now + timedelta(minutes=10)), now=clock.now)
+    begin()
+    clock.pass_by(minutes=11)
+    wait_for(lambda: Delivery.objects.exists(), "the message to be made")
+    clock.pass_by(seconds=GROUP_SECONDS)
+    receiver.wait_for(1)
+
+
+def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_assert_num_queries: Any) -> None:
+    idle = Notifier(SEND, clock=clock)
+    idle._look()
+    with django_assert_num_queries(1):
+        wait = idle._look()
+    assert wait == notifier_module.POLL_SECONDS
+
+
+# ── The limit of messages an hour ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_beyond_the_limit_what_waits_comes_in_one_digest_when_the_limit_allows(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    a_channel(receiver.url, messages_per_hour=2)
+    running = begin()
+    for gpu in range(2):
+        fire(a_rule(), gpu, now=clock.now)
+        clock.pass_by(seconds=GROUP_SECONDS)
+        wait_for(has("sent", gpu + 1), "an ordinary message")
+    for gpu in (2, 3, 4):
+        fire(a_rule(), gpu, now=clock.pass_by(minutes=1))
+    clock.pass_by(minutes=50)
+    running.wake()
+    threading.Event().wait(0.2)
+    assert len(receiver.requests) == 2
+
+    clock.pass_by(minutes=10)
+    wait_for(has("sent", 3), "the digest")
+    assert receiver.requests[-1].json["type"] == "alert.digest"
+    assert summaries(receiver)[-1] == ["GPU 2 is lost", "GPU 3 is lost", "GPU 4 is lost"]
+    assert "3 messages in one" in receiver.requests[-1].json["data"]["text"]
+    assert list(Delivery.objects.filter(status="combined").values_list("sent_at", flat=True)) == [clock.now] * 3
+
+
+def test_the_last_message_allowed_takes_along_all_that_waits(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    a_channel(receiver.url, messages_per_hour=2)
+    for gpu in range(5):
+        fire(a_rule(), gpu, now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    wait_for(has("sent", 2), "both messages")
+    assert summaries(receiver) == [["GPU 0 is lost"], [f"GPU {gpu} is lost" for gpu in (1, 2, 3, 4)]]
+
+
+def test_a_digest_that_fails_is_tried_again_as_it_was(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
+    receiver.answer = lambda number: 500 if number == 1 else 200
+    a_channel(receiver.url, messages_per_hour=1)
+    for gpu in range(2):
+        fire(a_rule(), gpu, now=clock.now)
+    clock.pass_by(seconds=GROUP_SECONDS)
+    begin()
+    wait_for(lambda: Delivery.objects.filter(kind="digest", last_error__gt="").exists(), "the failed attempt")
+    fire(a_rule(), 2, now=clock.now)
+    clock.pass_by(seconds=5)
+    wait_for(has("sent"), "the second attempt")
+    assert summaries(receiver) == [["GPU 0 is lost", "GPU 1 is lost"]] * 2
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1

@@ -1,0 +1,358 @@
+"""What is put into the outbox, for whom, and what silence keeps back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from monitor.alerts.silence import is_silent
+from monitor.alerts.store import forget_before
+from monitor.models import Delivery
+from monitor.notifications import delivery_queue, outbox
+from monitor.notifications.messages import events_of, message_of
+from monitor.notifications.reminders import review
+from tests.support.outbox_rows import NOON, Clock, a_channel, a_rule, fire, resolve, told
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def utc(settings: Settings) -> None:
+    """Whatever the time zone of the machine that runs the tests."""
+    settings.TIME_ZONE = "UTC"
+
+
+FIRED, RESOLVED, REMINDER = "fired", "resolved", "reminder"
+
+
+def sent() -> None:
+    Delivery.objects.exclude(status="combined").update(status="sent")
+
+
+def test_a_rule_without_channels_is_told_on_those_for_all_rules() -> None:
+    a_channel(name="all")
+    a_channel(name="named only", is_for_all_rules=False)
+    a_channel(name="off", is_enabled=False)
+    event = fire(a_rule())
+    assert told() == [("all", FIRED, "waiting", {0})]
+    assert event.told_at == NOON
+
+
+def test_a_rule_with_channels_is_told_on_them_alone() -> None:
+    a_channel(name="all")
+    rule = a_rule()
+    rule.channels.add(a_channel(name="ops", is_for_all_rules=False), a_channel(name="off", is_enabled=False))
+    fire(rule)
+    assert told() == [("ops", FIRED, "waiting", {0})]
+
+
+@pytest.mark.parametrize(
+    ("severity", "names"),
+    [("info", ["info"]), ("warning", ["info", "warning"]), ("critical", ["critical", "info", "warning"])],
+)
+def test_a_channel_hears_of_its_least_severity_and_above(severity: str, names: list[str]) -> None:
+    for least in ("info", "warning", "critical"):
+        a_channel(name=least, minimum_severity=least)
+    fire(a_rule(severity=severity))
+    assert sorted(name for name, *_ in told()) == names
+
+
+def test_gpus_that_fire_the_same_rule_within_seconds_share_a_message() -> None:
+    a_channel(name="a")
+    rule, other, clock = a_rule(), a_rule(), Clock()
+    for gpu in (0, 1, 2):
+        fire(rule, gpu, now=clock.pass_by(seconds=0.9))
+    fire(other, 3, now=clock.now)
+    fire(rule, 4, now=clock.pass_by(seconds=outbox.GROUP_SECONDS))
+    assert told() == [
+        ("a", FIRED, "waiting", {0, 1, 2}),
+        ("a", FIRED, "waiting", {3}),
+        ("a", FIRED, "waiting", {4}),
+    ]
+
+
+def test_a_message_that_was_tried_already_takes_no_more_events() -> None:
+    a_channel(name="a")
+    rule = a_rule()
+    fire(rule, 0)
+    Delivery.objects.update(attempts=1)
+    fire(rule, 1)
+    assert [gpus for *_, gpus in told()] == [{0}, {1}]
+
+
+def test_an_alert_that_comes_back_at_once_is_told_after_its_end() -> None:
+    """Joined to its first message, it would be over by the words of the last one."""
+    a_channel(name="a")
+    rule, clock = a_rule(), Clock()
+    first = fire(rule, 0, now=clock.now)
+    resolve(first, now=clock.pass_by(seconds=1))
+    fire(rule, 1, now=clock.now)
+    fire(rule, 0, now=clock.pass_by(seconds=1))
+    assert told() == [
+        ("a", FIRED, "waiting", {0, 1}),
+        ("a", RESOLVED, "waiting", {0}),
+        ("a", FIRED, "waiting", {0}),
+    ]
+
+
+def test_no_end_is_told_before_its_beginning() -> None:
+    """The end of GPU 1 came within the seconds in which the end of GPU 0 waited for more, before GPU 1 was told of."""
+    a_channel(name="a")
+    rule, clock = a_rule(), Clock()
+    first = fire(rule, 0, now=clock.now)
+    resolve(first, now=clock.pass_by(seconds=2.5))
+    second = fire(rule, 1, now=clock.pass_by(seconds=1))
+    resolve(second, now=clock.pass_by(seconds=1))
+    assert [(kind, gpus) for _, kind, _, gpus in told()] == [
+        (FIRED, {0}), (RESOLVED, {0}), (FIRED, {1}), (RESOLVED, {1})
+    ]  # fmt: skip
+
+
+def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
+    a_channel(name="told")
+    late = Clock()
+    event = fire(a_rule())
+    a_channel(name="newer")
+    resolve(event, now=late.pass_by(minutes=2))
+    assert told() == [("told", FIRED, "waiting", {0}), ("told", RESOLVED, "waiting", {0})]
+    assert event.told_at == late.now
+
+
+def test_a_channel_that_was_switched_off_meanwhile_keeps_the_end_and_nothing_new() -> None:
+    channel, clock = a_channel(name="a"), Clock()
+    rule = a_rule(remind_every_minutes=30)
+    event = fire(rule, 0)
+    sent()
+    type(channel).objects.update(is_enabled=False)
+    review(now=clock.pass_by(hours=1))
+    resolve(event, now=clock.now)
+    fire(rule, 1, now=clock.now)
+    assert told() == [("a", FIRED, "sent", {0}), ("a", RESOLVED, "waiting", {0})]
+
+
+def test_the_beginning_is_told_once() -> None:
+    a_channel(name="a")
+    event = fire(a_rule())
+    assert outbox.tell(event, now=NOON) is False
+    assert told() == [("a", FIRED, "waiting", {0})]
+
+
+def test_the_end_is_told_once() -> None:
+    a_channel(name="a")
+    event = fire(a_rule())
+    resolve(event, now=NOON)
+    assert outbox.tell(event, now=NOON) is False
+    assert [kind for _, kind, *_ in told()] == [FIRED, RESOLVED]
+
+
+@pytest.mark.parametrize("is_in_a_digest", [False, True])
+def test_the_end_is_told_however_long_it_took(is_in_a_digest: bool) -> None:
+    """The message of its beginning was deleted with all old ones, and with it who is to be told of the end."""
+    channel = a_channel(name="a")
+    clock = Clock()
+    event = fire(a_rule())
+    sent()
+    if is_in_a_digest:
+        digest = Delivery.objects.create(
+            channel=channel, kind="digest", status="sent", created_at=clock.now, due_at=clock.now
+        )
+        Delivery.objects.filter(kind=FIRED).update(status="combined", part_of=digest)
+    forget_before(clock.pass_by(days=100).timestamp(), days=90)
+    resolve(event, now=clock.now)
+    assert told()[-1] == ("a", RESOLVED, "waiting", {0})
+
+    sent()
+    forget_before(clock.pass_by(days=100).timestamp(), days=90)
+    assert told() == []
+
+
+def test_the_end_that_a_deleted_rule_brings_is_told_too() -> None:
+    a_channel(name="a")
+    rule = a_rule()
+    event = fire(rule)
+    rule.delete()
+    event.refresh_from_db()
+    resolve(event, now=NOON, because="the rule was deleted")
+    assert told()[-1] == ("a", RESOLVED, "waiting", {0})
+
+
+def test_what_fires_and_resolves_while_muted_is_never_told() -> None:
+    a_channel()
+    clock = Clock()
+    event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
+    assert event.told_at is None
+    resolve(event, now=clock.pass_by(minutes=1))
+    review(now=clock.pass_by(hours=3))
+    assert told() == []
+
+
+def test_what_still_fires_when_the_mute_is_over_is_told_then() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
+    review(now=clock.pass_by(minutes=59))
+    assert told() == []
+    review(now=clock.pass_by(minutes=1))
+    assert told() == [("a", FIRED, "waiting", {0})]
+    event.refresh_from_db()
+    assert event.told_at == clock.now
+
+
+def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(quiet_hours="Tue 13:00-14:00")
+    early = fire(rule, 0, now=clock.now)
+    fire(rule, 1, now=clock.pass_by(hours=1))
+    resolve(early, now=clock.pass_by(minutes=5))
+    review(now=clock.pass_by(minutes=50))
+    assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "held", {0})]
+    review(now=clock.pass_by(minutes=5))
+    assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "waiting", {0}), ("a", FIRED, "waiting", {1})]
+
+
+def test_what_silence_held_goes_before_what_comes_after_it() -> None:
+    """The alert comes back when the quiet hours are over, and before anybody has looked for what they held."""
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(quiet_hours="Tue 13:00-14:00")
+    early = fire(rule, 0, now=clock.now)
+    resolve(early, now=clock.pass_by(hours=1))
+    fire(rule, 0, now=clock.pass_by(hours=1))
+    assert [(kind, status) for _, kind, status, _ in told()] == [
+        (FIRED, "waiting"), (RESOLVED, "waiting"), (FIRED, "waiting")
+    ]  # fmt: skip
+    assert Delivery.objects.get(kind=RESOLVED).due_at == clock.now
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_quiet"),
+    [
+        ("2026-03-29T00:59", True), ("2026-03-29T01:00", False),  # 01:59, and a minute later 03:00
+        ("2026-10-24T23:29", False), ("2026-10-24T23:30", True),  # 01:29, 01:30
+        ("2026-10-25T01:59", True), ("2026-10-25T02:00", False),  # 02:59 for the second time, 03:00
+    ],
+)  # fmt: skip
+def test_quiet_hours_go_by_the_clock_on_the_wall_when_it_is_set(
+    settings: Settings, moment: str, is_quiet: bool
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    rule = a_rule(quiet_hours="Sun 01:30-03:00")
+    assert is_silent(rule, datetime.fromisoformat(moment).replace(tzinfo=UTC)) is is_quiet
+
+
+def test_quiet_hours_are_in_the_time_zone_of_the_server(settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    a_channel()
+    assert fire(a_rule(quiet_hours="Tue 21:00-22:00"), now=NOON).told_at is None
+    assert fire(a_rule(quiet_hours="Tue 12:00-13:00"), now=NOON).told_at == NOON
+
+
+def test_a_mute_set_by_now_counts_and_not_the_rule_as_the_engine_remembers_it() -> None:
+    a_channel()
+    rule = a_rule()
+    type(rule).objects.update(muted_until=NOON.replace(hour=13))
+    assert fire(rule).told_at is None
+
+
+def test_quiet_hours_that_cannot_be_read_silence_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    a_channel(name="a")
+    fire(a_rule(name="odd", quiet_hours="at night"))
+    assert told() == [("a", FIRED, "waiting", {0})]
+    assert "Rule odd is told at any time: Quiet hours 'at night'" in caplog.text
+
+
+def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None:
+    a_channel(name="a")
+    clock = Clock()
+    rule = a_rule(remind_every_minutes=30)
+    event = fire(rule)
+    sent()
+    review(now=clock.pass_by(minutes=29))
+    assert len(told()) == 1
+    for _ in range(2):
+        review(now=clock.pass_by(minutes=30))
+        review(now=clock.pass_by(seconds=15))
+        sent()
+    assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER, REMINDER]
+
+    type(event).objects.update(acknowledged_at=clock.now)
+    review(now=clock.pass_by(hours=2))
+    assert len(told()) == 3
+
+
+def test_many_alerts_that_no_channel_wants_cost_no_more_than_one() -> None:
+    rule = a_rule()
+    counts = []
+    for gpus in (range(1), range(1, 20)):
+        for gpu in gpus:
+            fire(rule, gpu)
+        with CaptureQueriesContext(connection) as queries:
+            review(now=NOON)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("silence", [{"muted_until": NOON.replace(hour=20)}, {"quiet_hours": "12:00-20:00"}])
+def test_a_silent_rule_reminds_of_nothing(silence: dict[str, object]) -> None:
+    a_channel()
+    rule = a_rule(remind_every_minutes=1)
+    fire(rule)
+    sent()
+    type(rule).objects.update(**silence)
+    review(now=NOON.replace(hour=15))
+    assert len(told()) == 1
+
+
+def test_nobody_is_reminded_of_what_has_not_even_been_sent() -> None:
+    a_channel()
+    fire(a_rule(remind_every_minutes=1))
+    review(now=NOON.replace(hour=15))
+    assert len(told()) == 1
+
+
+def test_a_reminder_counts_from_when_the_message_before_arrived() -> None:
+    """The channel did not answer for five hours: nobody is reminded at once of what they have just been told."""
+    a_channel(name="a")
+    clock = Clock()
+    fire(a_rule(remind_every_minutes=30))
+    Delivery.objects.update(status="sent", sent_at=clock.pass_by(hours=5))
+    review(now=clock.pass_by(minutes=29))
+    assert len(told()) == 1
+    review(now=clock.pass_by(minutes=1))
+    assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER]
+
+
+def test_any_number_of_messages_fits_into_one() -> None:
+    """SQLite takes 32,766 values in a statement, where a rule that flaps makes more messages in a day. Here it takes 20."""
+    channel, clock = a_channel(name="a", messages_per_hour=1), Clock()
+    for gpu in range(30):
+        fire(a_rule(), gpu, now=clock.pass_by(seconds=4))
+    connection.ensure_connection()
+    most = connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, 20)
+    try:
+        (head,) = delivery_queue.heads(now=clock.now)
+        digest = delivery_queue.take(head, now=clock.now)
+        assert digest is not None
+        text = message_of(digest, now=clock.now).text
+        assert [event.gpu_index for event in events_of(digest)] == [*range(30)]
+    finally:
+        connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, most)
+    assert text.startswith("· GPU 0 is lost (dgx-07)\n· GPU 1 is lost (dgx-07)\n")
+    assert "· GPU 19 is lost (dgx-07)\nand 10 more\n\n30 messages in one" in text
+    assert channel.deliveries.filter(status="combined", part_of=digest).count() == 30
+
+
+def test_reminders_of_one_rule_share_a_message() -> None:
+    a_channel(name="a")
+    rule = a_rule(remind_every_minutes=10)
+    for gpu in (0, 1):
+        fire(rule, gpu)
+    sent()
+    review(now=NOON.replace(hour=13))
+    assert told()[1:] == [("a", REMINDER, "waiting", {0, 1})]

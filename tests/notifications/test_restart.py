@@ -1,0 +1,147 @@
+"""A restart of the real server in the middle of it all: no alert is lost or doubled, and after kill -9 one message more at most."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.outbox_rows import SECRET
+from tests.support.receivers import Receiver
+from tests.support.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+FIRING = """\
+gpumon_rules: 1
+rules:
+- name: Warmer than ice
+  kind: threshold
+  metric: gpu.temperature_celsius
+  comparator: '>='
+  threshold: 1.0
+  for_seconds: 0.0
+  clear_for_seconds: 0.0
+"""
+CHANNEL = f"from monitor.models import Channel; Channel.objects.create(name='receiver', signing_secret={SECRET!r})"
+NO_LONGER = "UPDATE monitor_alertrule SET threshold = 500, updated_at = '2036-01-01'"
+GPUS = 2
+
+SERVERS = [
+    pytest.param(None, id="serve"),
+    pytest.param([sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose only rule fires for every GPU, and tells a webhook."""
+    server = Server(tmp_path_factory.mktemp("prepared"), telemetry_provider="simulated")
+    server.manage("migrate")
+    rules = server.data_dir / "rules.yaml"
+    rules.write_text(FIRING)
+    server.manage("alerts", "import", "--replace", str(rules))
+    server.manage("shell", "-c", CHANNEL)
+    server.start().stop()  # so that static files are collected once
+    change(server, "DELETE FROM monitor_delivery_events")
+    for table in ("delivery", "alertevent", "alertstate"):
+        change(server, f"DELETE FROM monitor_{table}")
+    return server.data_dir
+
+
+@pytest.fixture
+def server(prepared: Path, tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Not yet started."""
+    folder = shutil.copytree(prepared, tmp_path / "data")
+    command = getattr(request, "param", None)
+    server = Server(folder, command=command, telemetry_provider="simulated", simulated_gpus=GPUS, poll_interval_ms=200)
+    change(server, "UPDATE monitor_channel SET url = ?", receiver.url)
+    yield server
+    server.stop()
+
+
+def change(server: Server, statement: str, *values: object) -> None:
+    with contextlib.closing(sqlite3.connect(server.data_dir / "gpumon.sqlite3", timeout=20)) as database:
+        database.execute(statement, values)
+        database.commit()
+
+
+def rows(server: Server, question: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(server.data_dir / "gpumon.sqlite3")) as database:
+        return database.execute(question).fetchall()
+
+
+def states(server: Server) -> list[tuple[object, ...]]:
+    return rows(server, "SELECT gpu_index, state FROM monitor_alertevent ORDER BY 1, 2")
+
+
+def told(receiver: Receiver) -> Counter[tuple[str, int]]:
+    """How often each kind of message about each GPU has come."""
+    return Counter(
+        (request.json["type"], event["gpu_index"])
+        for request in receiver.requests
+        for event in request.json["data"]["events"]
+    )
+
+
+def each_gpu(kind: str, times: int = 1) -> dict[tuple[str, int], int]:
+    return {(kind, gpu): times for gpu in range(GPUS)}
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_a_message_under_way_is_finished_before_the_end_and_told_once(server: Server, receiver: Receiver) -> None:
+    receiver.go_on.clear()
+    server.start()
+    receiver.wait_for(1)
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: not server.listens(), "it to take no more requests")
+    receiver.go_on.set()
+    server.stop()
+    assert rows(server, "SELECT status FROM monitor_delivery") == [("sent",)]
+
+    server.start()
+    wait_for(lambda: len(server.json("/api/snapshot")["alerts"]) == GPUS, "the alerts to be shown again")
+    assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
+    change(server, NO_LONGER)
+    wait_for(lambda: told(receiver).total() >= 2 * GPUS, "the end to be told")
+    assert told(receiver) == each_gpu("alert.fired") | each_gpu("alert.resolved")
+    assert states(server) == [(gpu, "resolved") for gpu in range(GPUS)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_what_waits_to_be_told_is_told_once_by_the_next_server(
+    server: Server, receiver: Receiver, how: signal.Signals
+) -> None:
+    """A message waits some seconds for more of its kind: time enough to end the server."""
+    server.start()
+    wait_for(lambda: rows(server, "SELECT 1 FROM monitor_delivery WHERE status = 'waiting'"), "a message")
+    server.stop(how)
+    # One that ends in order may take longer over it on a busy machine than the message waits, and sends it itself.
+    assert how == signal.SIGTERM or not receiver.requests
+    server.start()
+    wait_for(lambda: rows(server, "SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
+    assert told(receiver) == each_gpu("alert.fired")
+    assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
+
+
+def test_killed_in_the_middle_of_sending_it_sends_once_more_under_the_same_name(
+    server: Server, receiver: Receiver
+) -> None:
+    receiver.go_on.clear()
+    server.start()
+    receiver.wait_for(1)
+    server.stop(signal.SIGKILL)
+    receiver.go_on.set()
+    server.start()
+    wait_for(lambda: rows(server, "SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
+    assert told(receiver) == each_gpu("alert.fired", 2)
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]

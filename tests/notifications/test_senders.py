@@ -1,0 +1,211 @@
+"""Deliveries on their way: through a real SMTP server and Apprise's services, and by signed webhooks."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from monitor.models import Channel, Delivery
+from monitor.notifications.apprise_child import Order
+from monitor.notifications.senders import Sending, ask_apprise
+from tests.support.outbox_rows import NOON, a_channel, a_rule, fire, resolve
+from tests.support.receivers import Receiver, rude_server
+from tests.support.servers import free_port
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+SEND = Sending(public_url="https://gpus.example.com", apprise_seconds=20).send
+PASSWORD = "S3CRET-PASSWORD"
+
+
+class Mailbox:
+    """Keeps mails; takes the one password."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        assert isinstance(envelope.content, bytes)
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+
+def authenticate(
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+) -> AuthResult:
+    return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Controller]:
+    server = Controller(
+        Mailbox(),
+        hostname="127.0.0.1",
+        port=free_port(),
+        authenticator=authenticate,
+        auth_require_tls=False,
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+def mail_url(server: Controller, password: str = PASSWORD) -> str:
+    return (
+        f"mailto://ops:{password}@127.0.0.1:{server.port}/?from=gpumon@example.com&to=oncall@example.com&mode=insecure"
+    )
+
+
+def delivery_to(channel: Channel) -> Delivery:
+    fire(a_rule(name="A GPU is gone", severity="critical"), 3, detail="Look at the kernel's log.")
+    return Delivery.objects.get(channel=channel)
+
+
+def test_a_mail_arrives_with_title_and_text(mail_server: Controller) -> None:
+    delivery = delivery_to(a_channel(mail_url(mail_server), signing_secret=""))
+    assert SEND(delivery, now=NOON) is None
+    (mail,) = mail_server.handler.mails
+    assert mail["Subject"] == "GPU 3: A GPU is gone on dgx-07 (critical)"
+    assert "oncall@example.com" in mail["To"]
+    assert "gpumon" in mail["From"]
+    body = mail.get_body(("plain", "html"))
+    assert isinstance(body, EmailMessage)
+    for words in ("GPU 3 is lost.", "Look at the kernel", "https://gpus.example.com/gpu/GPU-3"):
+        assert words in body.get_content()
+
+
+def test_a_mail_server_that_refuses_the_password_is_an_error_without_it(
+    mail_server: Controller, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    delivery = delivery_to(a_channel(mail_url(mail_server, "WR0NG-PASSWORD"), signing_secret=""))
+    error = SEND(delivery, now=NOON)
+    assert error
+    assert mail_server.handler.mails == []
+    written = capfd.readouterr()
+    assert "WR0NG" not in error + caplog.text + written.out + written.err
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_a_service_that_refuses_is_an_error_without_the_urls_secrets(
+    receiver: Receiver, status: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver.answer = lambda _number: status
+    url = f"json://ops:S3CRET1@{receiver.hostport}/S3CRET2/?+X-Key=S3CRET3"
+    error = SEND(delivery_to(a_channel(url, signing_secret="")), now=NOON)
+    assert error is not None
+    assert str(status) in error
+    assert receiver.requests[0].headers["x-key"] == "S3CRET3"
+    written = capfd.readouterr()
+    assert "S3CRET" not in error + caplog.text + written.out + written.err
+
+
+def test_a_service_gets_the_severity_as_its_kind_of_message(receiver: Receiver) -> None:
+    channel = a_channel(f"json://{receiver.hostport}/", signing_secret="")
+    delivery = delivery_to(channel)
+    event = delivery.events.get()
+    assert SEND(delivery, now=NOON) is None
+    resolve(event, now=NOON)
+    assert SEND(Delivery.objects.get(kind="resolved"), now=NOON) is None
+    assert [request.json["type"] for request in receiver.requests] == ["failure", "success"]
+
+
+@pytest.mark.parametrize(
+    ("url", "most", "is_whole"),
+    [
+        ("rocket://abc/def@{}/%23gpus?mode=webhook", 1000, True),
+        ("rocket://abc/def@{}/%23gpus?mode=webhook&overflow=truncate", 1000, False),
+        ("misskey://token@{}", 512, False),
+    ],
+)
+def test_a_text_longer_than_a_service_takes_comes_in_parts_or_cut(
+    receiver: Receiver, url: str, most: int, is_whole: bool
+) -> None:
+    receiver.answer = lambda _number: 200
+    lines = [f"· GPU {index}: temperature is 88 °C" for index in range(40)]
+    order = Order(url=url.format(receiver.hostport), title="40 GPUs", text="\n".join(lines), limit_seconds=40)
+    assert ask_apprise(order).error is None
+    texts = [request.json["text"] for request in receiver.requests]
+    assert max(map(len, texts)) <= most
+    assert (len(texts) > 1) is is_whole
+    arrived = [line for text in texts for line in text.splitlines() if line in lines]
+    assert arrived == lines[: len(arrived)] != []
+    assert (arrived == lines) is is_whole
+
+
+def test_a_service_that_never_answers_is_ended() -> None:
+    def drip(connection: socket.socket, is_over: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not is_over.wait(0.05):
+            connection.sendall(b"x")
+
+    with rude_server(drip) as address:
+        answer = ask_apprise(Order(url=f"json://{address}/", text="hello", limit_seconds=2))
+    assert answer.error == "The service did not answer within 2 s."
+
+
+def test_a_url_that_apprise_does_not_know_is_an_error() -> None:
+    error = SEND(delivery_to(a_channel("nonsense://S3CRET", signing_secret="")), now=NOON)
+    assert error == "Apprise does not understand this URL"
+
+
+@pytest.mark.parametrize(
+    ("url", "service"),
+    [
+        ("https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "Discord"),
+        ("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "Slack"),
+        ("https://example.com/hook", None),
+    ],
+)
+def test_apprise_knows_the_addresses_that_services_hand_out(url: str, service: str | None) -> None:
+    assert ask_apprise(Order(url=url)).service == service
+
+
+def test_a_webhook_carries_the_event_and_the_messages_id(receiver: Receiver) -> None:
+    delivery = delivery_to(a_channel(receiver.url))
+    assert SEND(delivery, now=NOON) is None
+    (got,) = receiver.requests
+    assert got.headers["webhook-id"] == str(delivery.message_id)
+    body = got.json
+    assert (body["type"], body["timestamp"]) == ("alert.fired", "2026-11-24T12:00:00Z")
+    (event,) = body["data"]["events"]
+    assert {name: event[name] for name in ("state", "rule", "severity", "host", "gpu_index", "resolved_at")} == {
+        "state": "firing",
+        "rule": "A GPU is gone",
+        "severity": "critical",
+        "host": "dgx-07",
+        "gpu_index": 3,
+        "resolved_at": None,
+    }
+    assert event["url"] == "https://gpus.example.com/gpu/GPU-3"
+
+
+def test_a_webhook_whose_scheme_is_in_capitals_is_one_too(receiver: Receiver) -> None:
+    """As the channel's form has it."""
+    assert SEND(delivery_to(a_channel(receiver.url.replace("http", "HTTP"))), now=NOON) is None
+    assert "webhook-signature" in receiver.requests[0].headers
+
+
+def test_a_webhook_whose_secret_was_spoilt_says_so_and_sends_nothing(receiver: Receiver) -> None:
+    error = SEND(delivery_to(a_channel(receiver.url, signing_secret="whsec_spoilt")), now=NOON)
+    assert (error or "").startswith("A signing secret is ")
+    assert receiver.requests == []
+
+
+def test_a_webhook_that_hangs_is_an_error_without_the_urls_secrets(receiver: Receiver) -> None:
+    receiver.go_on.clear()
+    delivery = delivery_to(a_channel(receiver.url))
+    error = Sending(webhook_seconds=0.2).send(delivery, now=NOON)
+    assert error == "The server did not answer within 0.2 s."

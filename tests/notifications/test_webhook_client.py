@@ -1,0 +1,141 @@
+"""Webhooks on the wire: the signature as a stranger checks it, and receivers that misbehave."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import socket
+import threading
+
+import pytest
+
+from monitor.notifications.webhook_client import post
+from tests.support.outbox_rows import NOON, SECRET
+from tests.support.receivers import Receiver, rude_server
+
+
+def send(url: str, **limits: float) -> str | None:
+    return post(url, b'{"type":"alert.fired"}', secret=SECRET, message_id="m-1", now=NOON, **limits)
+
+
+def test_a_receiver_can_check_what_it_got(receiver: Receiver) -> None:
+    assert send(receiver.url) is None
+    (got,) = receiver.requests
+    assert got.path == "/hook/S3CRETPATH?key=S3CRETQUERY"
+    assert (got.headers["webhook-id"], got.headers["content-type"]) == ("m-1", "application/json")
+    assert int(got.headers["webhook-timestamp"]) == NOON.timestamp()
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    signed = b".".join([b"m-1", got.headers["webhook-timestamp"].encode(), got.body])
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert got.headers["webhook-signature"] == f"v1,{expected}"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_2xx_status_is_success(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    assert send(receiver.url) is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 429, 500, 503])
+def test_any_other_status_is_an_error_that_names_it(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    error = send(receiver.url)
+    assert error is not None
+    assert error.startswith(f"The server answered {status} ")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda _number: status
+    assert "redirects are not followed" in (send(receiver.url) or "")
+    assert len(receiver.requests) == 1
+
+
+def test_nobody_listening_is_an_error_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert send(f"http://127.0.0.1:{port}/S3CRET") == "No connection: Connection refused."
+
+
+def test_a_name_that_does_not_exist_is_an_error_in_words() -> None:
+    assert (send("http://no-such-host.invalid/S3CRET") or "").startswith("No connection: ")
+
+
+def hang(_connection: socket.socket, is_over: threading.Event) -> None:
+    is_over.wait(20)
+
+
+def drip(connection: socket.socket, is_over: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not is_over.wait(0.05):
+        connection.sendall(b"x")
+
+
+def hang_up(connection: socket.socket, _is_over: threading.Event) -> None:
+    connection.recv(10)
+
+
+def talk_nonsense(connection: socket.socket, _is_over: threading.Event) -> None:
+    connection.recv(10)
+    connection.sendall(b"220 smtp ready\r\n")
+
+
+def pour(connection: socket.socket, is_over: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not is_over.is_set():
+        connection.sendall(b"x" * 65536)
+
+
+@pytest.mark.parametrize(("talk", "scheme"), [(hang, "http"), (drip, "http"), (hang, "https")])
+def test_a_server_that_hangs_or_drips_is_left_when_the_time_is_up(talk: object, scheme: str) -> None:
+    with rude_server(talk) as address:  # type: ignore[arg-type]
+        error = send(f"{scheme}://{address}/S3CRET", connect_seconds=2.0, whole_seconds=0.4)
+    assert error in ("The server did not answer within 0.4 s.", "No connection within 2 s.")
+
+
+def test_a_name_with_many_addresses_that_do_not_answer_is_left_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+
+    def never(address: tuple[str, int], *_arguments: object, **_more: object) -> socket.socket:
+        tried.append(address)
+        threading.Event().wait(0.05)
+        raise TimeoutError
+
+    names = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.{index // 256}.{index % 256}", 80)) for index in range(1000)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_named: names)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", never)
+    assert send("http://many.example/S3CRET", whole_seconds=0.1) == "The server did not answer within 0.1 s."
+    assert 0 < len(tried) < 1000
+
+
+@pytest.mark.parametrize("name", ["a" * 70 + ".example", "two..example"])
+def test_a_name_that_can_be_none_is_an_error_in_words(name: str) -> None:
+    assert send(f"http://{name}/S3CRET") == "No connection: Name or service not known."
+
+
+@pytest.mark.parametrize("talk", [hang_up, talk_nonsense])
+def test_a_server_that_breaks_off_is_an_error(talk: object) -> None:
+    with rude_server(talk) as address:  # type: ignore[arg-type]
+        error = send(f"http://{address}/S3CRET")
+    assert (error or "").startswith("No connection: ")
+
+
+def test_an_endless_answer_is_not_read() -> None:
+    with rude_server(pour) as address:
+        assert send(f"http://{address}/S3CRET") is None
+
+
+def test_no_log_at_any_level_names_the_address(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    receiver.answer = lambda _number: 500
+    errors = [send(receiver.url)]
+    for talk in (hang_up, talk_nonsense):
+        with rude_server(talk) as address:
+            errors.append(send(f"http://{address}/S3CRETPATH"))
+    assert "S3CRET" not in caplog.text + repr(errors)

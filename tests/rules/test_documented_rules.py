@@ -1,0 +1,56 @@
+"""docs/alerts.md tells the truth: it names every kind with its fields, and its file is one."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from monitor.admin.rule_preview import MOST_UPLOADED_BYTES
+from monitor.alerts.rules_yaml import FIELDS, read
+from monitor.rules import making
+from monitor.rules.choices import KINDS
+from monitor.rules.making import Rule
+from monitor.rules.trial import MOST_READINGS
+from monitor.telemetry.recent import KEPT_SECONDS, MOST_BYTES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+
+
+def make(given: Any) -> Rule:
+    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+
+
+def names(cell: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"`(\w+)`", cell))
+
+
+def test_each_kind_is_listed_with_what_it_needs_and_takes() -> None:
+    table = TEXT.partition("## Kinds\n")[2].partition("\n## ")[0]
+    listed = {
+        kind: (names(needs), names(takes))
+        for kind, needs, takes in re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|([^|]*)\|$", table, re.MULTILINE)
+    }
+    assert listed == {name: (kind.needs, kind.takes) for name, kind in KINDS.items()}
+
+
+def test_each_field_is_listed() -> None:
+    table = TEXT.partition("## Fields\n")[2].partition("\n#")[0]
+    first = " ".join(re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE))
+    assert names(first) == FIELDS
+
+
+def test_the_file_is_one() -> None:
+    file = textwrap.dedent(re.findall(r"(?:^    .*\n)+", TEXT.partition("### The file\n")[2], re.MULTILINE)[0])
+    assert [make(entry.given()).kind for entry in read(file, make)] == ["threshold", "idle_held"]
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    for told in (
+        f"{MOST_UPLOADED_BYTES >> 20} MiB",
+        f"{MOST_READINGS:,} readings",
+        f"last {KEPT_SECONDS / 60:.0f} minutes",
+        f"{MOST_BYTES / 1e6:.0f} MB",
+    ):
+        assert told in TEXT

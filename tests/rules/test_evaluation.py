@@ -1,0 +1,380 @@
+"""Every kind of rule over snapshots: what fires, in which words, and what ends it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor.rules.evaluation import DELETED, EDITED, FORGOTTEN, Evaluation, Event
+from monitor.rules.making import Rule, Which
+from monitor.telemetry.schema import Gpu, Snapshot, System, Xid
+from monitor.web.components.gpu_cards import IdleLimits, use_of
+from tests.support.snapshots import GIB, gpu, host, process
+
+
+def rule(kind: str = "threshold", **changes: Any) -> Rule:
+    values: dict[str, Any] = {"id": 1, "name": "the rule", "kind": kind, "threshold": 1.0}
+    if kind == "threshold":
+        values.update(metric="gpu.temperature_celsius", threshold=90.0)
+    return Rule(**{**values, **changes})
+
+
+def evaluation(*rules: Rule) -> Evaluation:
+    numbers = itertools.count(1)
+    made = Evaluation(make_id=lambda: f"event-{next(numbers)}")
+    made.set_rules(rules)
+    return made
+
+
+def at(time: float, *gpus: Gpu, **changes: Any) -> Snapshot:
+    return host(*gpus, **{"time": time, "sampled_at": time, **changes})
+
+
+def told(found: Iterable[Event]) -> list[tuple[str, str]]:
+    return [("fired", each.summary) if each.resolved_at is None else ("over", each.resolved_because) for each in found]
+
+
+def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:
+    judged = rule(threshold=0.0, clear_threshold=-3.0, relative_to="slowdown_temperature_celsius")
+    seen = evaluation(judged)
+    assert seen.take(at(1, gpu(0, temperature_celsius=86), gpu(1, temperature_celsius=None))) == []
+    (event,) = seen.take(at(2, gpu(0, temperature_celsius=88), gpu(1, slowdown_temperature_celsius=None)))
+    assert event.summary == "GPU 0: temperature is 88\u2009°C, at or above 87\u2009°C"
+    assert (event.value, event.threshold, event.metric) == (88, 87, "gpu.temperature_celsius")
+    assert event.detail == "The card's own slowdown temperature: 87\u2009°C."
+    assert seen.take(at(3, gpu(0, temperature_celsius=91))) == []
+    (over,) = seen.take(at(4, gpu(0, temperature_celsius=83)))
+    assert (over.worst_value, over.resolved_at, over.resolved_because) == (91, 4, "83\u2009°C, back within the limit")
+    assert seen.open == {}
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_the_worst_value_is_no_distance_where_the_end_has_no_reading_of_its_own(is_edited: bool) -> None:
+    """It said 4 °C at worst."""
+    seen = evaluation(rule(threshold=0.0, relative_to="slowdown_temperature_celsius"))
+    seen.take(at(1, gpu(0, temperature_celsius=88)))
+    seen.take(at(2, gpu(0, temperature_celsius=91)))
+    (over,) = seen.set_rules(()) if is_edited else seen.take(at(3, gpu(1)))
+    assert (over.value, over.worst_value) == (88, 91)
+
+
+def test_the_worst_value_is_compared_with_the_limit_it_passed_and_not_with_a_later_one() -> None:
+    seen = evaluation(rule(metric="gpu.power_watts", threshold=0.0, relative_to="power_limit_watts"))
+    seen.take(at(1, gpu(power_watts=310, power_limit_watts=300)))
+    (over,) = seen.take(at(2, gpu(power_watts=310, power_limit_watts=700)))
+    assert (over.threshold, over.worst_value) == (300, 310)
+
+
+def test_a_lost_gpu_fires_and_its_last_values_neither_fire_nor_end_anything() -> None:
+    seen = evaluation(rule(for_seconds=5.0), rule("gpu_lost", id=2))
+    assert seen.take(at(0, gpu(3, temperature_celsius=95))) == []
+    lost = gpu(3, temperature_celsius=95, state="lost")
+    assert told(seen.take(at(3, lost))) == [("fired", "GPU 3 is lost: it fell off the bus or does not answer any more")]
+    assert seen.take(at(30, lost)) == []
+    assert told(seen.take(at(31, gpu(3)))) == [("over", "it does not hold any more")]
+
+
+def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that() -> None:
+    seen = evaluation(rule(for_seconds=10.0), rule("stale", id=2, threshold=30.0))
+    seen.take(at(0, gpu(temperature_celsius=95)))
+    stale = {"sampled_at": 0.0, "stale": True, "stale_reason": "The driver hangs."}
+    happened = [each for time in range(1, 41) for each in seen.take(at(time, gpu(temperature_celsius=95), **stale))]
+    (event,) = happened
+    assert (event.summary, event.detail, event.fired_at) == (
+        "dgx: no fresh reading for 30\u2009s",
+        "The driver hangs.",
+        30,
+    )
+    # What was not read is not known: of the time since the last reading nothing counts.
+    assert told(seen.take(at(41, gpu(temperature_celsius=95)))) == [("over", "it does not hold any more")]
+    assert seen.take(at(50, gpu(temperature_celsius=95))) == []
+    assert len(seen.take(at(51, gpu(temperature_celsius=95)))) == 1
+
+
+def test_the_seconds_before_readings_were_called_stale_count_too() -> None:
+    """With 5 s of patience with the driver it was told 5 s late, and that it was 30 s."""
+    seen = evaluation(rule("stale", threshold=30.0))
+    seen.take(at(0, gpu()))
+    snapshots = [at(time, gpu(), sampled_at=0.0, age_seconds=float(time), stale=time > 5) for time in range(1, 31)]
+    assert [event.fired_at for snapshot in snapshots for event in seen.take(snapshot)] == [30]
+
+
+def test_a_host_that_never_had_a_gpu_is_not_called_silent() -> None:
+    seen = evaluation(rule("stale", threshold=30.0))
+    for time in range(0, 300, 10):
+        assert seen.take(at(time, sampled_at=None)) == []
+
+
+def test_fewer_gpus_than_before_until_they_are_back() -> None:
+    seen = evaluation(rule("gpu_count_fell"))
+    assert seen.take(at(0, gpu(0), gpu(1))) == []
+    assert told(seen.take(at(1, gpu(0)))) == [("fired", "dgx: 1 GPU instead of 2")]
+    assert told(seen.take(at(2, gpu(0), gpu(1)))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(3, gpu(0), gpu(1, state="lost")))) == [("fired", "dgx: 1 GPU instead of 2")]
+
+
+def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
+    seen = evaluation(rule("xid", ignored_xids=frozenset({13}), clear_for_seconds=100.0))
+    programs_fault, fallen = Xid(code=13, count=1, last_at=5), Xid(code=79, count=1, last_at=7)
+    assert seen.take(at(6, gpu(xids=(programs_fault,)))) == []
+    (event,) = seen.take(at(8, gpu(xids=(fallen, programs_fault))))
+    assert event.summary == "GPU 0 reported Xid 79: the GPU has fallen off the bus"
+    assert event.detail.startswith("Reboot")
+    assert seen.take(at(60, gpu(xids=(fallen, programs_fault)))) == []
+    # It comes again: the alert stays, and its way to the end begins anew.
+    again = msgspec.structs.replace(fallen, count=2, last_at=90)
+    assert seen.take(at(100, gpu(xids=(again,)))) == []
+    assert seen.take(at(150, gpu(xids=(again,)))) == []
+    assert seen.take(at(200, gpu(xids=(again,)))) == []
+    assert told(seen.take(at(251, gpu(xids=(again,))))) == [("over", "it does not hold any more")]
+
+
+def test_another_xid_is_told_while_the_alert_about_the_first_is_open() -> None:
+    seen = evaluation(rule("xid", clear_for_seconds=100.0))
+    page_fault, fallen = Xid(code=31, count=1, last_at=1), Xid(code=79, count=1, last_at=5)
+    assert [each.value for each in seen.take(at(1, gpu(xids=(page_fault,))))] == [31]
+    assert [each.value for each in seen.take(at(5, gpu(xids=(page_fault, fallen))))] == [79]
+    assert len(seen.open) == 2
+    assert [each.value for each in seen.take(at(62, gpu(xids=None, state="lost")))] == []
+    # A sampler that began anew knows of none. What was open ends in its time, and a code that comes again is new.
+    assert seen.take(at(70, gpu(xids=()))) == []
+    again = Xid(code=31, count=1, last_at=80)
+    assert [seen.take(at(time, gpu(xids=(again,)))) for time in (80, 120)] == [[], []]
+    (over,) = seen.take(at(171, gpu(xids=(again,))))
+    assert (over.value, over.resolved_because) == (79, "it does not hold any more")
+    (over,) = seen.take(at(200, gpu(1)))
+    assert (over.value, over.resolved_because) == (31, "this GPU is not on the host any more")
+
+
+def test_an_xid_of_long_before_a_rule_was_made_or_edited_is_not_new_to_it() -> None:
+    """Another name for the rule sent every Xid since the start of the server once more."""
+    seen = evaluation(rule("xid"))
+    old = Xid(code=79, count=1, last_at=5)
+    assert len(seen.take(at(6, gpu(xids=(old,))))) == 1
+    seen.set_rules((rule("xid", name="another name"),))
+    assert seen.take(at(1000, gpu(xids=(old,)))) == []
+    assert len(seen.take(at(1001, gpu(xids=(Xid(code=79, count=2, last_at=1001),))))) == 1
+
+
+def test_an_xid_of_a_moment_ago_is_new_to_a_rule_that_begins_to_look() -> None:
+    assert len(evaluation(rule("xid")).take(at(60, gpu(xids=(Xid(code=79, count=1, last_at=1),))))) == 1
+
+
+def test_an_unknown_xid_says_so() -> None:
+    (event,) = evaluation(rule("xid")).take(at(1, gpu(xids=(Xid(code=9999, count=1, last_at=1),))))
+    assert "a code that is not known here" in event.summary
+
+
+def test_a_counter_fires_when_it_rises_and_not_for_what_it_was_at_the_start() -> None:
+    seen = evaluation(rule("rise", metric="gpu.ecc_uncorrected_aggregate"))
+    assert seen.take(at(0, gpu(ecc_uncorrected_aggregate=12))) == []
+    assert told(seen.take(at(1, gpu(ecc_uncorrected_aggregate=14)))) == [
+        ("fired", "GPU 0: ECC uncorrected aggregate rose by 2 to 14")
+    ]
+    seen.take(at(2, gpu(ecc_uncorrected_aggregate=14)))
+    assert seen.take(at(3, gpu(ecc_uncorrected_aggregate=0))) == []  # the counter was reset
+    assert len(seen.take(at(4, gpu(ecc_uncorrected_aggregate=1)))) == 1
+
+
+def test_being_throttled_is_told_with_the_reasons_and_a_power_cap_is_no_heat() -> None:
+    seen = evaluation(rule("throttled", throttle="thermal", for_seconds=10.0))
+    hot = gpu(clock_event_reasons=("sw_power_cap", "hw_thermal_slowdown"))
+    assert seen.take(at(0, gpu(clock_event_reasons=("sw_power_cap",)))) == []
+    assert seen.take(at(1, hot)) == []
+    (event,) = seen.take(at(11, hot))
+    assert event.summary == "GPU 0: clocks are held down for thermal reasons"
+    assert event.detail == "Clock-event reasons: hw_thermal_slowdown."
+
+
+def test_several_users_on_one_gpu_are_named_in_the_detail_alone() -> None:
+    seen = evaluation(rule("several_users", threshold=2.0))
+    assert seen.take(at(0, gpu(processes=(process(1), process(2))))) == []
+    (event,) = seen.take(at(1, gpu(processes=(process(1), process(2, user="bo")))))
+    assert (event.summary, event.detail) == ("GPU 0 is used by 2 users", "ana, bo")
+
+
+def test_memory_held_idly_names_user_and_process_in_the_detail_and_ends_with_the_process() -> None:
+    seen = evaluation(rule("idle_held", held_memory_bytes=4.0 * GIB, idle_percent=5.0, for_seconds=60.0))
+    holder = process(7, user="jo", name="jupyter", command="jupyter lab", memory_used_bytes=20 * GIB)
+    small = process(8, memory_used_bytes=GIB)
+    happened = [
+        each
+        for time in range(0, 61, 10)
+        for each in seen.take(at(time, gpu(utilization_percent=0, processes=(holder, small))))
+    ]
+    (event,) = happened
+    assert event.summary == "GPU 0: PID 7 holds 20.0\u2009GiB while the GPU is idle"
+    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is 5 % at most."
+    assert (event.pid, event.fired_at) == (7, 60)
+    assert told(seen.take(at(70, gpu(utilization_percent=0, processes=(small,))))) == [
+        ("over", "the process has ended or holds less")
+    ]
+
+
+def test_clocks_held_down_for_any_reason_are_told_in_words() -> None:
+    """It said "held down for reasons"."""
+    (event,) = evaluation(rule("throttled", throttle="any")).take(at(0, gpu(clock_event_reasons=("sw_power_cap",))))
+    assert event.summary == "GPU 0: clocks are held down for thermal or power reasons"
+    assert event.detail == "Clock-event reasons: sw_power_cap."
+
+
+def test_a_gpu_at_work_is_not_held_idly() -> None:
+    seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=5.0))
+    assert seen.take(at(0, gpu(utilization_percent=6, processes=(process(7),)))) == []
+    assert seen.take(at(1, gpu(utilization_percent=None, processes=(process(7),)))) == []
+    assert len(seen.take(at(2, gpu(utilization_percent=5, processes=(process(7),))))) == 1
+
+
+def test_a_gpu_is_held_idly_for_the_rule_as_for_its_card() -> None:
+    """With a limit of 0 the rule could never fire, and at the limit itself the card alone called it idle."""
+    for percent in (0, 5):
+        seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=float(percent)))
+        held = gpu(utilization_percent=percent, processes=(process(7, memory_used_bytes=2 * GIB),))
+        assert use_of(held, IdleLimits(GIB, float(percent))) == "held"
+        assert len(seen.take(at(0, held))) == 1
+
+
+def test_a_dead_process_that_holds_memory_is_told() -> None:
+    seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
+    (event,) = seen.take(at(0, gpu(processes=(process(7, status="gone"), process(8)))))
+    assert event.summary == "GPU 0: PID 7 has ended and still holds 1.0\u2009GiB"
+
+
+def test_a_dead_process_is_the_same_one_before_and_after_its_parent_took_note() -> None:
+    """A zombie's start is known and later it is not: the alert ended and came again."""
+    seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
+    assert len(seen.take(at(0, gpu(processes=(process(7, status="gone", started_at=5.0),))))) == 1
+    assert seen.take(at(1, gpu(processes=(process(7, status="gone", started_at=None),)))) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "words"),
+    [
+        ("system.memory_used_percent", 96.0, "dgx: memory used is 96\u2009%, at or above 90\u2009%"),
+        ("health.gpu_count", None, "dgx: GPU count is 1, at or above 1"),
+        ("process.cpu_percent", 120.0, "PID 5 on GPU 0: CPU is 120\u2009%, at or above 90\u2009%"),
+    ],
+)
+def test_metrics_of_host_readings_and_processes_are_compared_too(metric: str, value: float | None, words: str) -> None:
+    threshold = 1.0 if value is None else 90.0
+    seen = evaluation(rule(metric=metric, threshold=threshold))
+    system = System(memory_used_percent=value if metric.startswith("system") else None)
+    assert told(seen.take(at(0, gpu(processes=(process(5),)), system=system))) == [("fired", words)]
+
+
+@pytest.mark.parametrize(
+    ("which", "indexes"),
+    [
+        (Which(), [0, 1, 2]),
+        (Which(uuids=frozenset({"GPU-1"})), [1]),
+        (Which(indexes=frozenset({0, 2})), [0, 2]),
+        (Which(name_pattern="*a100*"), [2]),
+        (Which(mig="only"), [1]),
+        (Which(mig="without"), [0, 2]),
+        (Which(host_pattern="dgx*"), [0, 1, 2]),
+        (Which(host_pattern="other"), []),
+        (Which(indexes=frozenset({0, 1}), mig="only"), [1]),
+    ],
+)
+def test_a_rule_is_about_the_gpus_that_fit_everything_it_names(which: Which, indexes: list[int]) -> None:
+    hot = {"temperature_celsius": 95}
+    gpus = (gpu(0, **hot), gpu(1, mig_mode=True, **hot), gpu(2, name="NVIDIA A100-SXM4-80GB", **hot))
+    found = evaluation(rule(which=which)).take(at(0, *gpus))
+    assert [each.gpu_index for each in found] == indexes
+
+
+def test_a_gpu_that_leaves_the_host_ends_its_alert() -> None:
+    seen = evaluation(rule())
+    seen.take(at(0, gpu(0, temperature_celsius=95)))
+    assert told(seen.take(at(1, gpu(1)))) == [("over", "this GPU is not on the host any more")]
+
+
+def test_a_gpu_that_a_rule_is_not_about_any_more_is_not_called_gone() -> None:
+    seen = evaluation(rule(which=Which(mig="without")))
+    seen.take(at(0, gpu(0, temperature_celsius=95)))
+    assert told(seen.take(at(1, gpu(0, temperature_celsius=95, mig_mode=True)))) == [
+        ("over", "the rule is not about this GPU any more")
+    ]
+
+
+@pytest.mark.parametrize(("rules", "because"), [((), DELETED), ((rule(threshold=80.0),), EDITED)])
+def test_editing_or_deleting_a_rule_ends_what_it_had_open_and_says_so(rules: tuple[Rule, ...], because: str) -> None:
+    seen = evaluation(rule())
+    seen.take(at(5, gpu(temperature_celsius=95)))
+    assert told(seen.set_rules(rules)) == [("over", because)]
+    assert seen.open == {}
+    assert seen.set_rules(rules) == []
+
+
+def test_rules_that_stay_as_they_are_keep_what_is_open() -> None:
+    seen = evaluation(rule())
+    seen.take(at(0, gpu(temperature_celsius=95)))
+    assert seen.set_rules((rule(), rule("gpu_lost", id=2))) == []
+    assert len(seen.open) == 1
+
+
+def test_a_clock_that_jumps_makes_nothing_fire_early_and_nothing_stick() -> None:
+    seen = evaluation(rule(for_seconds=100.0))
+    seen.take(at(1000, gpu(temperature_celsius=95)))
+    assert seen.take(at(1_000_000, gpu(temperature_celsius=95))) == []  # counts as 60 s at most
+    assert seen.take(at(500, gpu(temperature_celsius=95))) == []  # set back: counts as none
+    assert seen.take(at(539, gpu(temperature_celsius=95))) == []
+    assert len(seen.take(at(540, gpu(temperature_celsius=95)))) == 1
+
+
+def test_a_snapshot_that_holds_no_new_reading_counts_for_nothing() -> None:
+    seen = evaluation(rule(for_seconds=10.0))
+    seen.take(at(0, gpu(temperature_celsius=95)))
+    for time in range(1, 20):
+        assert seen.take(at(time, gpu(temperature_celsius=95), sampled_at=0.0)) == []
+
+
+def test_the_readings_own_time_counts_however_fast_they_come() -> None:
+    def events(pace: float) -> list[tuple[str, float | None, float | None]]:
+        seen = evaluation(rule(for_seconds=10.0), rule("gpu_lost", id=2))
+        found = []
+        for second in range(60):
+            hot = 95 if 10 <= second < 40 else 60
+            state = "lost" if 45 <= second < 50 else "ok"
+            snapshot = at(float(second), gpu(temperature_celsius=hot, state=state))
+            found += seen.take(msgspec.structs.replace(snapshot, time=1e6 + second / pace))
+        return [(each.summary, each.fired_at, each.resolved_at) for each in found]
+
+    assert events(1) == events(50)
+    assert len(events(1)) == 4
+
+
+def test_after_a_restart_what_fired_goes_on_and_what_has_no_rule_any_more_ends() -> None:
+    before = evaluation(rule(clear_for_seconds=20.0), rule("gpu_lost", id=2))
+    before.take(at(0, gpu(0, temperature_celsius=95), gpu(1, state="lost")))
+    saved = {id_: judge.saved() for id_, judge in before.judges.items()}
+    after = evaluation(rule(clear_for_seconds=20.0))
+    assert told(after.restore(before.open.values(), saved, at=50)) == [("over", DELETED)]
+    assert [each.summary for each in after.open.values()] == [
+        "GPU 0: temperature is 95\u2009°C, at or above 90\u2009°C"
+    ]
+    assert after.take(at(60, gpu(0, temperature_celsius=95), gpu(1))) == []
+    after.take(at(61, gpu(0), gpu(1)))
+    assert len(after.take(at(81, gpu(0), gpu(1)))) == 1
+
+
+def test_after_a_restart_an_event_without_a_state_ends_and_a_state_without_an_event_fires_anew() -> None:
+    before = evaluation(rule())
+    before.take(at(0, gpu(temperature_celsius=95)))
+    lost_state = evaluation(rule())
+    assert told(lost_state.restore(before.open.values(), {}, at=9)) == [("over", FORGOTTEN)]
+    lost_event = evaluation(rule())
+    assert lost_event.restore((), {1: before.judges[1].saved()}, at=9) == []
+    assert len(lost_event.take(at(10, gpu(temperature_celsius=95)))) == 1
+
+
+def test_an_edit_between_a_restart_and_the_first_reading_ends_alerts_now_and_not_in_1970() -> None:
+    before = evaluation(rule())
+    before.take(at(1000, gpu(temperature_celsius=95)))
+    after = evaluation(rule())
+    after.restore(before.open.values(), {1: before.judges[1].saved()}, at=1500)
+    assert [event.resolved_at for event in after.set_rules(())] == [1500]

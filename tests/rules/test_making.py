@@ -1,0 +1,93 @@
+"""A rule is made whole or refused, with each problem at its field."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from monitor.rules.choices import KINDS
+from monitor.rules.making import BadRule, Rule, indexes_of, make, xids_of
+
+SETTINGS: dict[str, float] = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
+HOT = {
+    "name": "hot", "kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90.0,
+    "for_seconds": 10.0,
+}  # fmt: skip
+
+
+def made(**changes: Any) -> Rule:
+    return make({**HOT, **changes}, **SETTINGS)
+
+
+def problems(**changes: Any) -> dict[str, str]:
+    with pytest.raises(BadRule) as raised:
+        made(**changes)
+    return raised.value.problems
+
+
+def test_a_good_rule_is_made_as_given() -> None:
+    rule = made(id=4, clear_threshold=80.0, gpu_indexes="0, 2-3", gpus=["GPU-a"], host_pattern="dgx*", mig="only")
+    assert (rule.id, rule.threshold, rule.clears_at, rule.for_seconds) == (4, 90, 80, 10)
+    assert (rule.which.indexes, rule.which.uuids) == (frozenset({0, 2, 3}), frozenset({"GPU-a"}))
+
+
+def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
+    assert made().clears_at == 90
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"kind": "heat"}, "kind", "'heat' is none; there are threshold"),
+        ({"metric": ""}, "metric", "needed"),
+        ({"metric": "gpu.name"}, "metric", "'gpu.name' is none"),
+        ({"comparator": "=="}, "comparator", "there are >, >=, <, <="),
+        ({"threshold": None}, "threshold", "needed"),
+        ({"clear_threshold": 95.0}, "clear_threshold", "at or below the threshold of 90"),
+        ({"comparator": "<", "clear_threshold": 80.0}, "clear_threshold", "at or above"),
+        ({"relative_to": "name"}, "relative_to", "'name' is none"),
+        ({"metric": "system.cpu_percent", "relative_to": "power_limit_watts"}, "relative_to", "only a metric of a GPU"),
+        ({"throttle": "thermal"}, "throttle", "of no use"),
+        ({"for_seconds": -1.0}, "for_seconds", "0 to 2592000 s"),
+        ({"clear_for_seconds": 1e9}, "clear_for_seconds", "out of range"),
+        ({"gpu_indexes": "0;1"}, "gpu_indexes", "such as 0,2-5"),
+        ({"gpu_indexes": "5-2"}, "gpu_indexes", "'5-2'"),
+        ({"severity": "loud"}, "severity", "info, warning, critical"),
+        ({"mig": "maybe"}, "mig", "any, only, without"),
+        ({"kind": "xid", "metric": "", "comparator": "", "threshold": None, "ignored_xids": "13,x"}, "ignored_xids", "'x'"),
+        ({"kind": "rise", "comparator": "", "threshold": 1.0}, "metric", "is none; there are gpu.ecc"),
+        ({"kind": "stale", "metric": "", "comparator": "", "threshold": 0.0}, "threshold", "above 0"),
+        ({"kind": "xid", "metric": "", "comparator": "", "threshold": None}, "for_seconds", "or it never fires"),
+        ({"kind": "rise", "metric": "gpu.pcie_replays", "comparator": ""}, "for_seconds", "or it never fires"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_told_at_its_field(changes: dict[str, Any], field: str, words: str) -> None:
+    assert words in problems(**changes)[field]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert problems(for_seconds=-1.0, gpu_indexes="x").keys() == {"for_seconds", "gpu_indexes"}
+
+
+def test_what_a_rule_about_idle_holding_leaves_empty_is_as_in_the_settings() -> None:
+    rule = make({"name": "idle", "kind": "idle_held"}, **SETTINGS)
+    assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (1 << 30, 5, 1800)
+    own = {"name": "idle", "kind": "idle_held", "held_memory_mib": 2, "threshold": 1.0, "for_seconds": 0.0}
+    rule = make(own, **SETTINGS)
+    assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (2 << 20, 1, 0)
+
+
+def test_every_kind_has_a_rule_among_those_of_the_first_migration_or_a_reason_not_to() -> None:
+    rules = importlib.import_module("monitor.migrations.0003_default_rules").RULES
+    for fields in rules:
+        make(fields, **SETTINGS)
+    # Several users share a GPU on purpose in many places.
+    assert {fields["kind"] for fields in rules} == KINDS.keys() - {"several_users"}
+
+
+def test_lists_of_numbers_are_read_as_people_write_them() -> None:
+    assert indexes_of(" 0, 2-4 ,7") == {0, 2, 3, 4, 7}
+    assert indexes_of("") == frozenset()
+    assert xids_of("13, 31 43") == {13, 31, 43}

@@ -1,0 +1,228 @@
+"""A rule tried on readings that have been: what it would have fired, and the picture of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.rules import making, trial
+from monitor.rules.choices import KINDS
+from monitor.rules.evaluation import Evaluation
+from monitor.rules.making import Rule
+from monitor.rules.trial import Tried, try_rule
+from monitor.rules.trial_chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, chart_of
+from monitor.telemetry.schema import Gpu, Snapshot, Xid
+from tests.support.snapshots import gpu, host, process
+
+HOT = {"metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90}
+
+
+def rule(**given: Any) -> Rule:
+    given = {"name": "x", "kind": "threshold", **(given or HOT)}
+    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=0.05)
+
+
+def seconds(readings: Sequence[Sequence[Gpu]], *, step: float = 1.0) -> list[Snapshot]:
+    return [host(*gpus, time=1000 + step * each, sampled_at=1000 + step * each) for each, gpus in enumerate(readings)]
+
+
+def heat(*temperatures: float | None) -> list[Snapshot]:
+    """The first GPU's temperatures; the second stays at 50 °C."""
+    return seconds(
+        [(gpu(0, temperature_celsius=each), gpu(1, temperature_celsius=50.0)) for each in temperatures]
+    )  # fmt: skip
+
+
+def chart(tried: Tried) -> Chart:
+    found = chart_of(tried)
+    assert found is not None
+    return found
+
+
+def test_it_counts_what_would_have_fired_and_for_how_long() -> None:
+    tried = try_rule(rule(), heat(80, 91, 92, 80, 80, 95, 96, 97))
+    assert [(event.fired_at, event.resolved_at) for event in tried.events] == [(1001, 1003), (1005, None)]
+    assert [event.value for event in tried.firing] == [95]
+    assert tried.firing_seconds == 2 + 2
+    assert (tried.readings, tried.began_at, tried.ended_at, tried.is_cut) == (8, 1000, 1007, False)
+
+
+@given(st.lists(st.none() | st.floats(80, 100), max_size=40), st.floats(0, 5))
+def test_it_fires_as_the_engine_would(temperatures: list[float | None], held: float) -> None:
+    by = rule(**HOT, for_seconds=held)
+    evaluation = Evaluation()
+    evaluation.set_rules([by])
+    events = [event for snapshot in heat(*temperatures) for event in evaluation.take(snapshot)]
+    tried = try_rule(by, heat(*temperatures))
+    assert [event.fired_at for event in tried.events] == [event.fired_at for event in events if not event.resolved_at]
+    assert len(tried.firing) == len(evaluation.open)
+
+
+def test_what_is_too_much_is_not_judged_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MOST_READINGS", 3)
+    assert try_rule(rule(), heat(80, 80, 80)).is_cut is False
+    tried = try_rule(rule(), heat(80, 80, 80, 95))
+    assert (tried.is_cut, tried.readings, tried.events) == (True, 3, ())
+
+
+def test_the_picture_has_the_worst_gpu_first_and_the_threshold_where_it_belongs() -> None:
+    found = chart(try_rule(rule(), heat(80, 90, 100)))
+    assert [line.label for line in found.lines] == ["GPU 0", "GPU 1"]
+    [piece] = found.lines[0].pieces
+    heights = [float(point.split(",")[1]) for point in piece.split()]
+    assert heights == sorted(heights, reverse=True)
+    assert float(found.threshold.y) == pytest.approx(heights[1], abs=0.1)
+    assert found.threshold.text == "≥ 90\u2009°C"
+    assert found.firing == [(f"{LEFT + (WIDTH - LEFT - RIGHT) / 2:.1f}", f"{(WIDTH - LEFT - RIGHT) / 2:.1f}")]
+
+
+def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
+    relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius", clear_threshold=-3)
+    found = chart(try_rule(relative, heat(80, 90)))
+    assert found.threshold.text == "≥ 87\u2009°C (slowdown temperature + 0\u2009°C)"
+    assert found.clear is not None
+    assert found.clear.text == "back at 84\u2009°C"
+    assert found.title == "temperature"
+
+
+def test_where_several_fire_at_once_the_time_is_shaded_once() -> None:
+    """One shade a GPU, one on the other, made a wall that hid the lines."""
+    both = [gpu(each, temperature_celsius=95.0) for each in (0, 1)]
+    cool = [gpu(each, temperature_celsius=50.0) for each in (0, 1)]
+    tried = try_rule(rule(), seconds([both, [both[0], cool[1]], cool, [cool[0], both[1]], both]))
+    assert len(tried.events) == 4
+    half = (WIDTH - LEFT - RIGHT) / 2
+    assert [(float(left), float(width)) for left, width in chart(tried).firing] == [
+        pytest.approx((LEFT, half), abs=0.1),
+        pytest.approx((LEFT + 1.5 * half, half / 2), abs=0.1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comparator", "threshold", "clear", "value"),
+    [
+        (">=", 100, None, 50),
+        (">=", 100, 99, 50),
+        ("<=", 0, None, 50),
+        ("<", 0, 1, 50),
+        (">", 51, 50, 60),
+        ("<", 50, 51, 60),
+    ],
+)
+def test_words_on_lines_stay_in_the_picture_and_apart(
+    comparator: str, threshold: float, clear: float | None, value: float
+) -> None:
+    by = rule(metric="gpu.utilization_percent", comparator=comparator, threshold=threshold, clear_threshold=clear)
+    found = chart(try_rule(by, seconds([[gpu(0, utilization_percent=float(value))]] * 3)))
+    feet = [float(mark.text_y) for mark in (found.threshold, found.clear) if mark]
+    assert all(10 <= foot <= HEIGHT - BOTTOM for foot in feet), feet
+    assert clear is None or abs(feet[0] - feet[1]) >= 11
+
+
+def test_where_limits_differ_the_distance_from_them_is_drawn() -> None:
+    relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius")
+    boards = (gpu(0, temperature_celsius=88.0), gpu(1, temperature_celsius=88.0, slowdown_temperature_celsius=95.0))
+    found = chart(try_rule(relative, seconds([boards, boards])))
+    assert found.threshold.text == "≥ slowdown temperature + 0\u2009°C"
+    assert found.title == "temperature above slowdown temperature"
+
+
+def test_what_is_unknown_parts_the_line() -> None:
+    found = chart(try_rule(rule(), heat(80, 81, None, 82, 83)))
+    assert len(found.lines[0].pieces) == 2
+
+
+def test_readings_too_far_apart_part_the_line() -> None:
+    boards = (gpu(0),)
+    assert len(chart(try_rule(rule(), seconds([boards] * 4, step=61))).lines[0].pieces) == 4
+    assert len(chart(try_rule(rule(), seconds([boards] * 4, step=60))).lines[0].pieces) == 1
+
+
+def test_of_many_readings_in_a_pixel_the_peaks_are_drawn() -> None:
+    temperatures: list[float] = [50.0] * 5000
+    temperatures[2500] = 99.0
+    found = chart(try_rule(rule(), heat(*temperatures)))
+    points = found.lines[0].pieces[0].split()
+    heights = [float(point.split(",")[1]) for point in points]
+    assert len(points) < 2 * WIDTH
+    assert min(heights) < float(found.threshold.y) < max(heights)
+
+
+def test_nothing_known_is_no_picture() -> None:
+    tried = try_rule(rule(), seconds([(gpu(0, temperature_celsius=None),)] * 2))
+    assert (tried.has_values, chart_of(tried)) == (False, None)
+    assert chart_of(try_rule(rule(), [])) is None
+
+
+OF_KINDS: dict[str, dict[str, Any]] = {
+    "threshold": HOT,
+    "stale": {"threshold": 5},
+    "xid": {},
+    "rise": {"metric": "gpu.ecc_uncorrected_volatile", "threshold": 1},
+    "throttled": {"throttle": "thermal"},
+    "several_users": {"threshold": 2},
+}
+
+
+def moment(number: int) -> Snapshot:
+    """Everything that rules look for, coming and going."""
+    is_bad = number % 20 > 10
+    at = 1000.0 + number
+    first = gpu(
+        0,
+        state="lost" if is_bad else "ok",
+        ecc_uncorrected_volatile=number // 10,
+        xids=(Xid(code=79, count=1, last_at=1010.0),) if number > 10 else (),
+    )
+    second = gpu(
+        1,
+        temperature_celsius=95.0 if is_bad else 60.0,
+        ecc_uncorrected_volatile=number // 10,
+        xids=(Xid(code=79, count=1, last_at=1010.0),) if number > 10 else (),
+        clock_event_reasons=("hw_thermal_slowdown",) if is_bad else (),
+        utilization_percent=0.0 if is_bad else 90.0,
+        processes=(
+            process(7, memory_used_bytes=4 << 30, status="gone" if is_bad else "running"),
+            *([process(8, user="eva")] if is_bad else []),
+        ),
+    )
+    is_stale = is_bad and number > 40
+    there = [first, second] if number % 20 < 16 else [second]
+    return host(*there, time=at, sampled_at=at - 8 if is_stale else at, stale=is_stale)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_fires_and_has_a_picture_within_its_frame(kind: str) -> None:
+    tried = try_rule(rule(kind=kind, **OF_KINDS.get(kind, {})), map(moment, range(80)))
+    assert tried.events
+    found = chart(tried)
+    assert 1 <= len(found.lines) <= 3
+    points = [point for line in found.lines for piece in line.pieces for point in piece.split()]
+    assert points
+    for x, y in ((float(each) for each in point.split(",")) for point in points):
+        assert LEFT <= x <= WIDTH - RIGHT + 1
+        assert TOP <= y <= HEIGHT - BOTTOM
+    heights = [found.threshold, *found.marks, *([found.clear] if found.clear else [])]
+    assert all(TOP <= float(mark.y) <= HEIGHT - BOTTOM for mark in heights)
+    assert not re.search("nan|inf|. yes", repr(found))
+
+
+@given(st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=30), st.floats(-1e9, 1e9), st.booleans())
+def test_any_values_stay_in_the_frame(temperatures: list[float | None], threshold: float, is_upward: bool) -> None:
+    by = rule(**{**HOT, "threshold": threshold, "comparator": ">" if is_upward else "<"})
+    tried = try_rule(by, [host(gpu(0, temperature_celsius=each), time=float(at), sampled_at=float(at))
+                          for at, each in zip(itertools.count(), temperatures)])  # fmt: skip
+    found = chart_of(tried)
+    if found is None:
+        assert all(each is None or math.isnan(each) for each in temperatures)
+        return
+    for line in found.lines:
+        for piece in line.pieces:
+            assert all(TOP - 0.1 <= float(point.split(",")[1]) <= HEIGHT - BOTTOM + 0.1 for point in piece.split())

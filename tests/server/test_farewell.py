@@ -1,0 +1,73 @@
+"""A server that is told to end closes its sockets by the protocol, and does not wait for clients that have gone."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.servers import Server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(None, id="serve"),
+        pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], id="daphne"),
+        pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
+    ],
+)
+def test_open_sockets_hear_that_the_service_restarts_and_nothing_is_left_running(
+    tmp_path: Path, command: list[str] | None
+) -> None:
+    command = None if command is None else [sys.executable, *command]
+    server = Server(tmp_path, command=command, telemetry_provider="simulated", simulated_gpus=1).start()
+    try:
+        with (
+            connect(f"{server.ws}/ws/gpu") as feed,
+            connect(f"{server.ws}/ws/gpu") as second,
+            socket.create_connection(("127.0.0.1", server.port)) as idle,
+        ):
+            idle.sendall(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert idle.recv(9) == b"HTTP/1.1 "
+            feed.recv(timeout=10)
+            second.recv(timeout=10)
+            assert server.process is not None
+            children = psutil.Process(server.process.pid).children(recursive=True)
+            server.process.send_signal(signal.SIGTERM)
+            for each in (feed, second):
+                assert close_code(each) == 1012
+    finally:
+        server.stop()
+    assert children
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert "Traceback" not in server.log
+
+
+def close_code(feed: ClientConnection) -> int | None:
+    """What the server said when it closed the socket; None where it cut the connection."""
+    try:
+        while True:
+            feed.recv(timeout=10)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else None
+
+
+def test_a_client_that_does_not_answer_keeps_no_server_from_ending(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1).start()
+    handshake = (
+        f"GET /ws/gpu HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        deaf.sendall(handshake.encode())
+        assert deaf.recv(12) == b"HTTP/1.1 101"
+        assert server.stop() == 0

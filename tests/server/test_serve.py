@@ -1,0 +1,191 @@
+"""`manage.py serve` and bare daphne, as real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+from monitor.config.paths import BASE_DIR
+from monitor.server.data_lock import lock_data_dir
+from monitor.web.found import NOTHING
+from tests.fakes.fake_driver import FakeDriver
+from tests.support.servers import Server, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@contextmanager
+def started(arguments: list[str], data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    variables = {
+        "GPU_MONITOR_DATA_DIR": str(data_dir),
+        "GPU_MONITOR_PORT": str(port),
+        "GPU_MONITOR_TELEMETRY_PROVIDER": "simulated",
+    }
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=BASE_DIR,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status_of(url: str, process: subprocess.Popen[str]) -> int:
+    """The status of the first answer; waits while the server comes up."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as response:
+                return int(response.status)
+        except HTTPError as error:
+            error.close()
+            return error.code
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_serve_makes_the_database_prints_the_address_and_ends_at_sigterm(tmp_path: Path, port: int) -> None:
+    with started(["manage.py", "serve"], tmp_path, port) as process:
+        assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert f"gpumon on http://127.0.0.1:{port}" in output.splitlines()
+    assert (tmp_path / "gpumon.sqlite3").exists()
+
+
+def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with started(["manage.py", "serve"], tmp_path, port) as process:
+            output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in output
+
+
+def test_a_server_that_still_waits_at_its_start_ends_at_sigterm_and_not_by_it(tmp_path: Path) -> None:
+    """As the first process of a container it would not hear a signal that it has no handler for."""
+    server = Server(tmp_path)
+    with lock_data_dir(tmp_path):
+        server.launch()
+        wait_for(lambda: "waiting up to" in server.log, "it to wait for the data folder")
+        assert server.stop() == 0
+
+
+def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -> None:
+    command = ["-m", "daphne", "--port", str(port), "gpumon_site.asgi:application"]
+    with started(command, tmp_path, port) as process:
+        assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
+        assert status_of(f"http://127.0.0.1:{port}/static/django_htmx/htmx-4.min.js", process) == 200
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def server_log(server: Server, line: str) -> str:
+    """All that has been written, once this line is among it."""
+    return wait_for(lambda: server.log if line in server.log.splitlines() else None, line)
+
+
+def test_serve_says_below_the_address_which_gpus_it_found(tmp_path: Path, fake_driver: FakeDriver) -> None:
+    fake_driver.set({"gpu.*.name": "Fast Card", "gpu.2.name": "Slow Card"}, gpus=3)
+    server = Server(tmp_path, fake_driver.env).start()
+    try:
+        lines = server_log(server, "gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card").splitlines()
+    finally:
+        server.stop()
+    assert lines.index(f"gpumon on {server.url}") < lines.index("gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card")
+
+
+def test_serve_says_that_it_found_none_and_the_log_why(tmp_path: Path, fake_driver: FakeDriver) -> None:
+    fake_driver.set(init=9)
+    server = Server(tmp_path, {**fake_driver.env, "PATH": "/nonexistent"}).start()
+    try:
+        log = server_log(server, f"gpumon: {NOTHING}")
+    finally:
+        server.stop()
+    for reason in ("kernel module is not loaded", "`nvidia-smi` is not in PATH", "`nvtop` is not in PATH"):
+        assert reason in log
+
+
+def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
+    tmp_path: Path, fake_driver: FakeDriver
+) -> None:
+    fake_driver.set({"hang.nvmlInitWithFlags": 1}, gpus=1)
+    server = Server(tmp_path, fake_driver.env, sampler_timeout_ms=500, poll_interval_ms=100).start()
+    try:
+        assert server.get("/")[0] == 200
+        assert "gpumon: " not in server.log
+        fake_driver.set({"hang.nvmlInitWithFlags": 0})
+        wait_for(lambda: "gpumon: 1 GPU by NVML: " in server.log, "what was found")
+    finally:
+        server.stop()
+
+
+def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_do_not(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
+    try:
+        assert server.log.count("nobody can log in to the admin yet: `make admin`") == 1
+        assert f"makes the first administrator, with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log
+        server.make_superuser()
+        server.stop()
+        server.start()
+        assert server.log.count("nobody can log in to the admin yet") == 1
+    finally:
+        server.stop()
+
+
+SET = "from monitor.models import SiteSettings; SiteSettings.objects.update_or_create(pk=1, defaults={})"
+
+
+def test_daphne_alone_makes_the_database_and_hears_what_is_set_in_it_later(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
+    server = Server(tmp_path, command=command, telemetry_provider="simulated").start()
+    try:
+        server.manage("shell", "-c", SET.format('{"poll_interval_ms": 250}'))
+        wait_for(lambda: server.json("/api/snapshot")["poll_interval_seconds"] == 0.25, "the interval of the admin")
+    finally:
+        server.stop()
+
+
+def test_what_was_set_holds_from_the_start_and_the_environment_wins_over_it(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated", ws_max_rate_hz=9)
+    server.manage("migrate", "--verbosity", "0")
+    server.manage("shell", "-c", SET.format('{"poll_interval_ms": 300, "ws_max_rate_hz": 3, "log_level": "loud"}'))
+    server.start()
+    try:
+        found = {setting["name"]: setting for setting in server.json("/api/config")["settings"]}
+    finally:
+        server.stop()
+    told = [(found[f"GPU_MONITOR_{name}"]["value"], found[f"GPU_MONITOR_{name}"]["source"])
+            for name in ("POLL_INTERVAL_MS", "WS_MAX_RATE_HZ", "LOG_LEVEL")]  # fmt: skip
+    assert told == [(300, "admin"), (9, "environment"), ("INFO", "default")]
+    assert "GPU_MONITOR_LOG_LEVEL=loud is wrong: it takes one of" in server.log

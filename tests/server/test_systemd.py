@@ -1,0 +1,123 @@
+"""What systemd is told, on real datagram sockets: the messages, where they go, and when signs of life stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.server.systemd import ALIVE, READY, Pulse, Systemd, lifespan
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(10)
+        yield listening
+
+
+def heard(listener: socket.socket) -> list[str]:
+    """All that has come so far."""
+    listener.setblocking(False)
+    messages = []
+    while True:
+        try:
+            messages.append(listener.recv(4096).decode())
+        except BlockingIOError:
+            return messages
+
+
+def test_a_message_goes_to_the_socket_of_the_environment_which_no_child_inherits(listener: socket.socket) -> None:
+    environment = {
+        "NOTIFY_SOCKET": listener.getsockname(),
+        "WATCHDOG_USEC": "30000000",
+        "WATCHDOG_PID": "1",
+        "PATH": "/bin",
+    }
+    systemd = Systemd.taken_from(environment)
+    systemd.tell(READY)
+    assert heard(listener) == ["READY=1"]
+    assert systemd.watchdog_seconds == 30
+    assert environment == {"PATH": "/bin"}
+
+
+def test_an_abstract_socket_is_named_with_an_at_sign() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind("\0gpumon-test-notify")
+        Systemd("@gpumon-test-notify").tell(READY)
+        assert heard(listening) == ["READY=1"]
+
+
+def test_started_by_hand_nothing_is_sent_and_nothing_kept_up() -> None:
+    systemd = Systemd.taken_from({})
+    systemd.tell(READY)
+    asyncio.run(systemd.keep_telling(lambda: True))
+
+
+def test_a_socket_that_is_gone_is_logged_and_the_service_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Systemd(str(tmp_path / "gone")).tell(READY)
+    assert "systemd was not told READY=1" in caplog.text
+
+
+@pytest.mark.parametrize("micros", ["", "0", "soon"])
+def test_without_a_watchdog_there_are_no_signs_of_life(listener: socket.socket, micros: str) -> None:
+    systemd = Systemd.taken_from({"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": micros})
+    asyncio.run(systemd.keep_telling(lambda: True))
+    assert heard(listener) == []
+
+
+def test_signs_of_life_come_while_there_is_life_and_stop_with_one_line_in_the_log(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    lives = iter([True, True, False, False, True])
+
+    def is_alive() -> bool:
+        try:
+            return next(lives)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    with caplog.at_level(logging.CRITICAL), pytest.raises(asyncio.CancelledError):
+        asyncio.run(Systemd(listener.getsockname(), watchdog_seconds=0.001).keep_telling(is_alive))
+    assert heard(listener) == [ALIVE] * 3
+    assert caplog.text.count("no readings come any more") == 1
+
+
+def test_the_pulse_stops_when_nothing_new_has_come_for_too_long() -> None:
+    newest, time = [object()], [0.0]
+    pulse = Pulse(lambda: newest[0], lambda: 13.0, now=lambda: time[0])
+    time[0] = 13.0
+    assert pulse()
+    time[0] = 13.1
+    assert not pulse()
+    newest[0] = object()
+    assert pulse()
+    time[0] = 26.2
+    assert not pulse()
+
+
+def test_a_server_with_lifespan_says_ready_when_it_starts_and_ends_without_a_word(listener: socket.socket) -> None:
+    async def life() -> list[str]:
+        asked: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        sent: list[str] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message["type"])
+
+        app = lifespan(Systemd(listener.getsockname(), watchdog_seconds=60), lambda: True)
+        running = asyncio.ensure_future(app({"type": "lifespan"}, asked.get, send))
+        asked.put_nowait({"type": "lifespan.startup"})
+        asked.put_nowait({"type": "lifespan.shutdown"})
+        await running
+        return sent
+
+    assert asyncio.run(life()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert heard(listener)[0] == READY

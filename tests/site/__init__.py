@@ -1,1 +1,0 @@
-"""Tests of gpumon_site: settings, static files, headers, commands."""

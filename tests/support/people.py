@@ -1,0 +1,66 @@
+"""Whoever asks in the authorization matrix: people of each group by sessions, programs by tokens, and nobody known."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+import requests
+
+from tests.support.servers import Server
+
+PASSWORD = "correct horse battery"
+MAKE = f"""
+import json
+from datetime import timedelta
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from monitor.access import tokens
+from monitor.models import AlertEvent, Channel
+people = {{}}
+for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operators", True), ("manager", "administrators", True)):
+    people[name] = User.objects.create_user(name, password={PASSWORD!r}, is_staff=is_staff)
+    people[name].groups.add(Group.objects.get(name=group))
+User.objects.create_superuser("administrator", password={PASSWORD!r})
+now = timezone.now()
+given = {{name: tokens.make(owner=people["operator"], name=name, scopes=scopes, expires_at=ends) for name, scopes, ends in (
+    ("revoked", list(tokens.SCOPES), None), ("expired", list(tokens.SCOPES), now - timedelta(seconds=1)),
+    ("read", ["read"], None), ("acknowledge", ["acknowledge"], now + timedelta(days=1)), ("metrics", ["metrics"], None),
+)}}
+given["revoked"].token.revoked_at = now
+given["revoked"].token.save()
+Channel.objects.create(name="c", url="json://127.0.0.1:9")
+event = AlertEvent.objects.create(rule_name="r", severity="info", state="resolved", host="h", summary="s", detail="ana runs it",
+    note="mira looks at it", started_at=now, fired_at=now, resolved_at=now, acknowledged_at=now, acknowledged_by=people["operator"])
+print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()}}, "event": str(event.pk)}}))
+"""
+
+
+class Made(NamedTuple):
+    """What was put into a server's database."""
+
+    tokens: dict[str, str]
+    event: str
+    """The id of an alert of the past."""
+
+
+def make_people(server: Server) -> Made:
+    """One of each group, an administrator of everything, tokens of each kind, an alert."""
+    return Made(**json.loads(server.manage("shell", "-v", "0", "-c", MAKE).splitlines()[-1]))
+
+
+def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Session:
+    """A browser in which this person has logged in."""
+    browser = requests.Session()
+    answer = submit(browser, f"{server.url}/login", username=name, password=password)
+    assert answer.status_code == 302, answer.text
+    return browser
+
+
+def submit(browser: requests.Session, url: str, **given: str) -> requests.Response:
+    """Send the form of a page."""
+    page = browser.get(url, timeout=20)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token is not None, page.text
+    return browser.post(url, {"csrfmiddlewaretoken": token[1], **given}, allow_redirects=False, timeout=20)

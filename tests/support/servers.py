@@ -1,0 +1,145 @@
+"""Real servers for tests: started on a free loopback port with settings of their own, ended with all they started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(ask: Callable[[], T | None], what: str, *, seconds: float = 20.0) -> T:
+    """The first answer that is something: neither None, False nor empty, though 0 is one; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = ask()
+        if answer or (answer == 0 and answer is not False):
+            return answer
+        time.sleep(0.03)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+class Server:
+    """`manage.py serve`, or another command line that serves `{port}`, with GPU_MONITOR_ settings given in lower case."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        environment: Mapping[str, str] | None = None,
+        command: list[str] | None = None,
+        folder: Path = ROOT,
+        **settings: object,
+    ) -> None:
+        """`folder`: the current folder of the server."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws = f"ws://127.0.0.1:{self.port}"
+        self.data_dir = data_dir
+        self._log_path = data_dir / f"server-{self.port}.log"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
+        given = {"data_dir": data_dir, "port": self.port, **settings}
+        self._environment = {
+            **clean,
+            **{f"GPU_MONITOR_{name.upper()}": str(value) for name, value in given.items()},
+            **(environment or {}),
+        }
+        self._command = command or [sys.executable, "manage.py", "serve"]
+        self._folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        """Start it and wait until it listens."""
+        self.launch()
+        wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
+        command = [part.format(port=self.port) for part in self._command]
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
+        return self.process
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """What `manage.py` prints with this server's settings; fails where it fails."""
+        ended = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self._environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def make_superuser(self, name: str = "root", password: str = "correct horse battery") -> tuple[str, str]:
+        """An administrator of everything; answers name and password."""
+        self.manage(
+            "createsuperuser", "--no-input", "--username", name, "--email", "", DJANGO_SUPERUSER_PASSWORD=password
+        )
+        return name, password
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
+        """End it; answers the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def json(self, path: str) -> Any:
+        """The body of a JSON answer, whatever its status."""
+        return json.loads(self.get(path)[1])
+
+    def health(self) -> dict[str, Any]:
+        """What /api/health says."""
+        answer: dict[str, Any] = self.json("/api/health")
+        return answer
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the server ended at its start:\n{self.log}"
+        return self.listens()
+
+    def listens(self) -> bool:
+        """Whether a connection is taken."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

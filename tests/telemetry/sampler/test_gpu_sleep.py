@@ -1,0 +1,207 @@
+"""GPUs that the kernel may suspend: seen through sysfs alone while they sleep, let go when nobody needs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monitor.telemetry.providers.base import GPU_METRICS
+from monitor.telemetry.sampler.gpu_sleep import (
+    ASLEEP,
+    IDLE_SECONDS,
+    LET_GO,
+    STAYS_AWAKE_SECONDS,
+    IdleWatch,
+    Sleepers,
+    find_gpus,
+)
+from monitor.telemetry.schema import Gpu, GpuProcess
+from tests.support.linux_host import FakeHost
+
+A, B = "0000:01:00.0", "0000:02:00.0"
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def laptop(host: FakeHost) -> FakeHost:
+    """A host with one GPU that is asleep."""
+    host.gpu(A, status="suspended")
+    return host
+
+
+def sleepers(host: FakeHost, policy: str = "auto", *, let_go: tuple[str, ...] = ()) -> Sleepers:
+    return Sleepers(find_gpus(host.root), policy, let_go, NOW)
+
+
+# ── On the bus ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nvidias_display_controllers_are_found_in_the_order_of_the_bus(host: FakeHost) -> None:
+    host.gpu(B)
+    host.gpu("0000:01:00.0")
+    host.gpu("0000:0A:00.0")
+    host.write("sys/bus/pci/devices/0000:01:00.1/vendor", "0x10de\n")
+    host.write("sys/bus/pci/devices/0000:01:00.1/class", "0x040300\n")  # the sound of the same card
+    host.write("sys/bus/pci/devices/0000:00:02.0/vendor", "0x8086\n")
+    host.write("sys/bus/pci/devices/0000:00:02.0/class", "0x030000\n")
+    assert [gpu.pci_bus_id for gpu in find_gpus(host.root)] == [A, B, "0000:0a:00.0"]
+
+
+@pytest.mark.parametrize("driver", ["nouveau", "vfio-pci", None])
+def test_a_gpu_that_another_driver_holds_is_not_ours_to_leave_asleep(host: FakeHost, driver: str | None) -> None:
+    """nouveau suspends its GPUs too: the page said `asleep` for ever, and never that NVIDIA's driver was missing."""
+    host.gpu(A, status="suspended", driver=driver)
+    assert find_gpus(host.root) == ()
+
+
+def test_a_host_without_pci_has_no_such_gpus(host: FakeHost) -> None:
+    assert find_gpus(host.root) == ()
+    assert not sleepers(host).are_all
+
+
+# ── Which are left alone ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("policy", "control", "is_left_alone"),
+    [
+        ("auto", "auto", True),
+        ("auto", "on", False),
+        ("always", "on", True),
+        ("always", "auto", True),
+        ("never", "auto", False),
+    ],
+)
+def test_the_setting_and_the_kernels_power_control_decide_whether_a_sleeper_is_left_alone(
+    host: FakeHost, policy: str, control: str, is_left_alone: bool
+) -> None:
+    host.gpu(A, status="suspended", control=control)
+    assert sleepers(host, policy).left_alone == ((A,) if is_left_alone else ())
+
+
+@pytest.mark.parametrize("status", ["active", "suspending", "resuming", "unsupported", "error", ""])
+def test_only_a_suspended_gpu_counts_as_asleep(host: FakeHost, status: str) -> None:
+    host.gpu(A, status=status)
+    assert sleepers(host).left_alone == ()
+
+
+def test_they_are_all_only_where_no_other_gpu_is_awake(laptop: FakeHost) -> None:
+    assert sleepers(laptop).are_all
+    laptop.gpu(B)
+    assert not sleepers(laptop).are_all
+
+
+def test_a_sleeper_is_shown_with_its_place_and_a_reason_for_every_reading(laptop: FakeHost) -> None:
+    (gpu,) = sleepers(laptop).as_gpus(NOW)
+    assert (gpu.state, gpu.since, gpu.index, gpu.pci_bus_id, gpu.name) == ("asleep", NOW, 0, A, "NVIDIA GPU 2684")
+    assert {name for name in GPU_METRICS if getattr(gpu, name) is None} == set(gpu.unavailable)
+    assert set(gpu.unavailable.values()) == {ASLEEP}
+
+
+def test_a_gpu_just_let_go_is_left_alone_and_says_so(host: FakeHost) -> None:
+    host.gpu(A)
+    (gpu,) = sleepers(host, let_go=(A,)).as_gpus(NOW)
+    assert gpu.unavailable["utilization_percent"] == LET_GO
+
+
+def test_a_gpu_let_go_that_may_sleep_no_longer_is_read_again(host: FakeHost) -> None:
+    host.gpu(A, control="on")
+    assert sleepers(host, let_go=(A,)).left_alone == ()
+
+
+# ── Waking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_sleeper_stays_alone_while_it_sleeps_watched_or_not(laptop: FakeHost, is_watched: bool) -> None:
+    assert sleepers(laptop).woken(NOW + 100_000, is_watched=is_watched) == ()
+
+
+def test_one_that_slept_and_woke_is_read_again(laptop: FakeHost) -> None:
+    alone = sleepers(laptop)
+    laptop.power(A, "active")
+    assert alone.woken(NOW + 1, is_watched=False) == (A,)
+
+
+def test_one_just_let_go_has_time_to_fall_asleep_before_its_waking_counts(host: FakeHost) -> None:
+    host.gpu(A)
+    alone = sleepers(host, let_go=(A,))
+    assert alone.woken(NOW + 10, is_watched=False) == ()
+    host.power(A, "suspended")
+    assert alone.woken(NOW + 11, is_watched=False) == ()
+    assert alone.as_gpus(NOW + 11)[0].unavailable["utilization_percent"] == ASLEEP
+    host.power(A, "active")
+    assert alone.woken(NOW + 12, is_watched=False) == (A,)
+
+
+def test_one_just_let_go_is_read_again_when_somebody_looks(host: FakeHost) -> None:
+    host.gpu(A)
+    assert sleepers(host, let_go=(A,)).woken(NOW + 1, is_watched=True) == (A,)
+
+
+def test_one_let_go_that_somebody_else_keeps_awake_is_read_again_after_a_while(host: FakeHost) -> None:
+    host.gpu(A)
+    alone = sleepers(host, let_go=(A,))
+    assert alone.woken(NOW + STAYS_AWAKE_SECONDS, is_watched=False) == ()
+    assert alone.woken(NOW + STAYS_AWAKE_SECONDS + 1, is_watched=False) == (A,)
+
+
+def test_one_that_is_unplugged_in_its_sleep_is_looked_for_again(laptop: FakeHost) -> None:
+    alone = sleepers(laptop)
+    (laptop.root / f"sys/bus/pci/devices/{A}/power/runtime_status").unlink()
+    assert alone.woken(NOW + 1, is_watched=False) == (A,)
+
+
+# ── Letting go ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def awake(pci: str = A, **values: Any) -> Gpu:
+    return Gpu(index=0, uuid=f"GPU-{pci}", name="RTX 4090", pci_bus_id=pci, **{"utilization_percent": 0, **values})
+
+
+def let_go(watch: IdleWatch, gpus: list[Gpu], *, over: float = IDLE_SECONDS, is_watched: bool = False) -> Any:
+    """What is let go after so many seconds, with a reading a second."""
+    for second in range(int(over)):
+        assert watch.let_go(gpus, NOW + second, is_watched=is_watched) == ()
+    return watch.let_go(gpus, NOW + over, is_watched=is_watched)
+
+
+def test_gpus_idle_for_30_seconds_without_processes_and_unwatched_are_let_go() -> None:
+    assert let_go(IdleWatch([A]), [awake(processes=())]) == (A,)
+
+
+@pytest.mark.parametrize(
+    "gpu",
+    [
+        awake(processes=(GpuProcess(pid=1),)),
+        awake(utilization_percent=3),
+        awake(state="lost"),
+        awake(B, processes=()),
+    ],
+    ids=["with a process", "at work", "lost", "not one that may sleep"],
+)
+def test_others_are_not_let_go(gpu: Gpu) -> None:
+    assert let_go(IdleWatch([A]), [gpu], over=600) == ()
+
+
+def test_while_somebody_looks_none_is_let_go() -> None:
+    assert let_go(IdleWatch([A]), [awake()], over=600, is_watched=True) == ()
+
+
+def test_one_at_work_keeps_its_idle_neighbour() -> None:
+    assert let_go(IdleWatch([A, B]), [awake(A), awake(B, processes=(GpuProcess(pid=1),))], over=600) == ()
+
+
+def test_a_gpu_that_may_not_sleep_does_not_keep_one_that_may() -> None:
+    assert let_go(IdleWatch([A]), [awake(A), awake(B, utilization_percent=100)]) == (A,)
+
+
+@pytest.mark.parametrize("what", ["work", "a viewer"])
+def test_the_30_seconds_begin_anew_after_work_or_a_viewer(what: str) -> None:
+    watch = IdleWatch([A])
+    watch.let_go([awake()], NOW, is_watched=False)
+    watch.let_go([awake(utilization_percent=9 if what == "work" else 0)], NOW + 29, is_watched=what == "a viewer")
+    assert watch.let_go([awake()], NOW + 31, is_watched=False) == ()
+    assert watch.let_go([awake()], NOW + 60, is_watched=False) == ()
+    assert watch.let_go([awake()], NOW + 61, is_watched=False) == (A,)

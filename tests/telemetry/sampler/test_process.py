@@ -1,0 +1,171 @@
+"""A sampler's process as its parent handles it: orders, a wish to end, then signals; all by a clock that the test moves."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.process import (
+    ABANDON_AFTER_SECONDS,
+    KILL_AFTER_SECONDS,
+    TERM_AFTER_SECONDS,
+    Child,
+    how_it_ended,
+)
+from monitor.telemetry.schema import Reading
+
+Start = Callable[[str], Child]
+
+ECHO = "for line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
+STUBBORN = """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+while True: time.sleep(60)
+"""
+
+
+@pytest.fixture
+def start_child(tmp_path: Path) -> Iterator[Start]:
+    """Starts Python scripts in the sampler's place, and kills what is left of them."""
+    children: list[Child] = []
+
+    def start(script: str) -> Child:
+        path = tmp_path / "child.py"
+        path.write_text("import os, signal, sys, time\n" + textwrap.dedent(script))
+        children.append(Child(Options(), started_at=0.0, command=(sys.executable, str(path))))
+        return children[-1]
+
+    yield start
+    for child in children:
+        if child.exit_status() is None:
+            child.ask_to_end(0.0)
+            child.press(1e9)
+        assert child.wait(10) is not None
+        child.release()
+
+
+def line_of(child: Child) -> bytes:
+    """A whole line: a pipe may hand it over in pieces (print writes text and line end apart when unbuffered)."""
+    line = b""
+    while not line.endswith(b"\n"):
+        data = child.receive()
+        assert data, f"ended after {line!r}"
+        line += data
+    return line
+
+
+def test_the_first_line_it_hears_is_its_options_and_later_ones_follow(start_child: Start) -> None:
+    child = start_child(ECHO)
+    assert msgspec.json.decode(line_of(child), type=Options) == Options()
+    child.order(Options(is_watched=True))
+    assert msgspec.json.decode(line_of(child), type=Options).is_watched
+
+
+def test_it_ends_by_itself_when_asked_and_no_signal_is_needed(start_child: Start) -> None:
+    child = start_child(ECHO)
+    assert not child.is_ending
+    child.ask_to_end(100.0)
+    assert child.is_ending
+    assert child.wait(10) == 0
+
+
+def test_nothing_presses_a_child_that_was_not_asked_to_end(start_child: Start) -> None:
+    child = start_child(ECHO)
+    assert child.press(1e9) is None
+    assert child.exit_status() is None
+
+
+def test_orders_for_a_child_that_was_asked_to_end_are_lost_and_do_no_harm(start_child: Start) -> None:
+    """The first viewer to come while the driver hung ended the supervisor's thread: its order met a closed pipe."""
+    child = start_child(STUBBORN)
+    child.ask_to_end(100.0)
+    child.order(Options(is_watched=True))
+    assert child.exit_status() is None
+
+
+def test_orders_for_a_child_that_has_ended_do_no_harm(start_child: Start) -> None:
+    child = start_child("sys.stdin.close(); os.close(1)")
+    assert child.wait(10) == 0
+    child.order(Options(is_watched=True))
+
+
+def test_one_that_does_not_end_hears_sigterm_and_then_sigkill_each_at_its_time(start_child: Start) -> None:
+    child = start_child(STUBBORN)
+    assert line_of(child) == b"deaf\n"
+    child.ask_to_end(0.0)
+    assert child.press(0.1) == TERM_AFTER_SECONDS
+    assert child.press(TERM_AFTER_SECONDS) == KILL_AFTER_SECONDS
+    assert child.exit_status() is None
+    assert child.press(KILL_AFTER_SECONDS) == ABANDON_AFTER_SECONDS
+    assert child.wait(10) == -signal.SIGKILL
+    assert child.press(ABANDON_AFTER_SECONDS) is None
+
+
+def test_asking_twice_does_not_give_it_more_time(start_child: Start) -> None:
+    child = start_child(STUBBORN)
+    child.ask_to_end(0.0)
+    child.ask_to_end(100.0)
+    assert child.press(0.0) == TERM_AFTER_SECONDS
+
+
+def test_programs_that_it_started_are_signalled_with_it(start_child: Start) -> None:
+    child = start_child(
+        """
+        import subprocess
+        sleeper = subprocess.Popen(["sleep", "600"])
+        # Not by print: the signal may come while the other print is still on its way out.
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, f"{sleeper.wait()}\\n".encode()))
+        print("started", flush=True)
+        while True: time.sleep(60)
+        """
+    )
+    assert line_of(child) == b"started\n"
+    child.ask_to_end(0.0)
+    child.press(TERM_AFTER_SECONDS)
+    assert line_of(child) == b"%d\n" % -signal.SIGTERM
+
+
+def test_its_pipe_ends_with_it(start_child: Start) -> None:
+    assert start_child("os.close(1)").receive() == b""
+
+
+@pytest.mark.slow
+def test_the_real_sampler_sends_frames_until_its_orders_end() -> None:
+    child = Child(Options(provider="simulated", simulated_gpus=2, interval_seconds=0.1), started_at=0.0)
+    try:
+        frames: list[wire.Frame] = []
+        reader = wire.FrameReader()
+        while sum(isinstance(frame, Reading) for frame in frames) < 2:
+            data = child.receive()
+            assert data, "the sampler has ended"
+            frames += reader.feed(data)
+        child.ask_to_end(0.0)
+        assert child.wait(10) == 0
+    finally:
+        child.press(1e9)
+        child.release()
+    assert isinstance(frames[0], wire.Selected)
+    assert frames[0].provider == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended with exit status 0"),
+        (3, "ended with exit status 3"),
+        (-signal.SIGTERM, "was ended by SIGTERM"),
+        (-signal.SIGSEGV, "was ended by SIGSEGV (a crash inside the driver's library)"),
+        (-signal.SIGABRT, "was ended by SIGABRT (a crash inside the driver's library)"),
+        (-60, "was ended by signal 60"),
+    ],
+)
+def test_an_exit_status_is_told_in_words(status: int, words: str) -> None:
+    assert how_it_ended(status) == words

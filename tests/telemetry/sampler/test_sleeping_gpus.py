@@ -1,0 +1,150 @@
+"""A laptop's GPU from the first reading through its sleep and back: real supervisor, sampler and pynvml, a fake driver.
+
+The sampler's clock runs a hundred times as fast, so that its half minute of idleness is over at once.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.sampler.gpu_sleep import ASLEEP, LET_GO
+from monitor.telemetry.sampler.supervisor import Supervisor
+from monitor.telemetry.schema import Snapshot
+from tests.fakes.fake_driver import FakeDriver
+from tests.support.linux_host import FakeHost
+
+pytestmark = pytest.mark.slow
+
+A, B = "0000:01:00.0", "0000:02:00.0"
+HURRIED_SAMPLER = """
+import os, sys, time
+
+began, real = time.time(), time.time
+time.time = lambda: began + 100 * (real() - began)
+
+from monitor.telemetry.sampler import loop as sampler
+
+status = sampler.main()
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
+class Laptop:
+    """The host, its driver, and what the supervisor publishes of them."""
+
+    def __init__(self, host: FakeHost, driver: FakeDriver, folder: Path) -> None:
+        self.host, self.driver = host, driver
+        self.snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.supervisor: Supervisor | None = None
+        self._script = folder / "hurried_sampler.py"
+        self._script.write_text(HURRIED_SAMPLER)
+
+    def start(self, **options: object) -> Supervisor:
+        given = {"interval_seconds": 0.1, "provider": "pynvml", "root": str(self.host.root), **options}
+        self.supervisor = Supervisor(
+            Options(**given),  # type: ignore[arg-type]
+            self.snapshots.put,
+            host="laptop",
+            command=(sys.executable, str(self._script)),
+        )
+        self.supervisor.start()
+        return self.supervisor
+
+    def until(self, is_it: Callable[[Snapshot], bool]) -> Snapshot:
+        for _ in range(300):
+            snapshot = self.snapshots.get(timeout=15)
+            if is_it(snapshot):
+                return snapshot
+        raise AssertionError(f"no such snapshot came; the last was {snapshot}")
+
+    def until_state(self, *states: str) -> Snapshot:
+        return self.until(lambda snapshot: tuple(gpu.state for gpu in snapshot.gpus) == states)
+
+    def a_few_more(self) -> Snapshot:
+        for _ in range(5):
+            snapshot = self.snapshots.get(timeout=15)
+        return snapshot
+
+
+@pytest.fixture
+def laptop(
+    host: FakeHost, fake_driver: FakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Laptop]:
+    """One GPU, awake and idle, that the kernel may suspend."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3]))
+    for name, value in fake_driver.env.items():
+        monkeypatch.setenv(name, value)
+    fake_driver.set({"gpu.0.pci": A, "gpu.1.pci": B, "gpu.*.utilization": 0, "gpu.0.uuid": "GPU-a"}, gpus=1)
+    host.gpu(A)
+    laptop = Laptop(host, fake_driver, tmp_path)
+    yield laptop
+    if laptop.supervisor is not None:
+        laptop.supervisor.stop(5)
+
+
+def test_an_idle_gpu_is_let_go_sleeps_unasked_and_is_read_again_once_it_wakes(laptop: Laptop) -> None:
+    supervisor = laptop.start()
+    awake = laptop.until_state("ok").gpus[0]
+    let_go = laptop.until_state("asleep")
+    assert let_go.gpus[0].unavailable["utilization_percent"] == LET_GO
+    laptop.host.power(A, "suspended")
+    laptop.driver.reset_calls()
+    asleep = laptop.until(lambda snapshot: snapshot.gpus[0].unavailable.get("utilization_percent") == ASLEEP)
+    assert (asleep.provider, asleep.stale) == ("pynvml", False)
+    gpu = asleep.gpus[0]
+    assert (gpu.uuid, gpu.name, gpu.memory_total_bytes) == ("GPU-a", awake.name, awake.memory_total_bytes)
+    assert (gpu.utilization_percent, gpu.read_at is not None) == (None, True)
+    supervisor.set_watched(True)
+    assert laptop.a_few_more().gpus[0].state == "asleep"
+    assert laptop.driver.total_calls() == 0
+    laptop.host.power(A, "active")
+    again = laptop.until_state("ok")
+    assert [each.uuid for each in again.gpus] == ["GPU-a"]
+    assert laptop.a_few_more().gpus[0].state == "ok"
+    assert supervisor.status.problem is None
+
+
+def test_a_gpu_with_a_process_is_kept(laptop: Laptop) -> None:
+    laptop.driver.set({"gpu.0.processes": "41207:C:100"})
+    supervisor = laptop.start()
+    first = laptop.until_state("ok")
+    later = laptop.until(lambda snapshot: (snapshot.sampled_at or 0) > (first.sampled_at or 0) + 120)
+    assert later.gpus[0].state == "ok"
+    assert supervisor.status.restarts == 0
+
+
+def test_a_gpu_that_slept_from_the_start_is_not_opened_and_becomes_itself_when_it_wakes(laptop: Laptop) -> None:
+    laptop.host.power(A, "suspended")
+    laptop.start(is_watched=True)
+    assert laptop.until_state("asleep").gpus[0].uuid == f"pci-{A}"
+    laptop.a_few_more()
+    assert laptop.driver.total_calls() == 0
+    laptop.host.power(A, "active")
+    assert laptop.until_state("ok").gpus[0].uuid == "GPU-a"
+    assert [gpu.state for gpu in laptop.a_few_more().gpus] == ["ok"]
+
+
+def test_one_sleeper_is_not_touched_while_its_neighbour_is_read(laptop: Laptop) -> None:
+    laptop.host.power(A, "suspended")
+    laptop.host.gpu(B, control="on")
+    laptop.driver.set({"gpu.0.crash.*": 1}, gpus=2)  # whoever opens it does not live to tell
+    supervisor = laptop.start()
+    snapshot = laptop.until_state("asleep", "ok")
+    assert [gpu.index for gpu in snapshot.gpus] == [0, 1]
+    assert snapshot.gpus[1].utilization_percent == 0
+    laptop.a_few_more()
+    assert supervisor.status.restarts == 0
+
+
+def test_a_sleeper_is_opened_where_the_setting_says_never(laptop: Laptop) -> None:
+    laptop.host.power(A, "suspended")
+    laptop.start(let_gpus_sleep="never")
+    assert laptop.until_state("ok").gpus[0].utilization_percent == 0
+    assert laptop.driver.calls()["nvmlDeviceGetHandleByIndex_v2"] == 1

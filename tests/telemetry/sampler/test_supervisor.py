@@ -1,0 +1,326 @@
+"""Bad weather between supervisor and sampler: silence, crashes, refusals. The sampler here is a script with real pipes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.telemetry.providers.base import Options
+from monitor.telemetry.sampler.supervisor import Supervisor
+from monitor.telemetry.schema import Snapshot, System
+
+PRELUDE = """
+import os, signal, sys, time
+from monitor.telemetry.sampler import wire
+from monitor.telemetry.schema import Gpu, ProviderReport, Reading
+
+def write(*frames):
+    for frame in frames:
+        sys.stdout.buffer.write(wire.encode(frame))
+    sys.stdout.buffer.flush()
+
+def selected(name="pynvml", **reason):
+    return wire.Selected(provider=name, reports=(ProviderReport(name=name or "pynvml", is_chosen=bool(name), **reason),))
+
+def reading(utilization=1):
+    return Reading(sampled_at=time.time(), gpus=(Gpu(index=0, uuid="GPU-1", name="H100", utilization_percent=utilization),))
+
+def until_told():
+    for line in sys.stdin:
+        pass
+"""
+
+
+class Watch:
+    """A supervisor with a scripted sampler, and the snapshots it publishes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.supervisor: Supervisor | None = None
+
+    def start(self, script: str, *, timeout: float = 0.4, interval: float = 0.1, look_again: float = 0.2) -> Supervisor:
+        path = self.folder / "sampler.py"
+        path.write_text(PRELUDE + textwrap.dedent(script))
+        self.supervisor = Supervisor(
+            Options(interval_seconds=interval),
+            self.snapshots.put,
+            host="test",
+            timeout_seconds=timeout,
+            command=(sys.executable, str(path)),
+            look_again_seconds=look_again,
+        )
+        self.supervisor.start()
+        return self.supervisor
+
+    def until(self, is_it: Callable[[Snapshot], bool]) -> Snapshot:
+        """The first snapshot of this kind; fails after 15 s without a snapshot or 600 others."""
+        for _ in range(600):
+            snapshot = self.snapshots.get(timeout=15)
+            if is_it(snapshot):
+                return snapshot
+        raise AssertionError("no such snapshot came")
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3]))
+    watch = Watch(tmp_path)
+    yield watch
+    if watch.supervisor is not None:
+        watch.supervisor.stop(5)
+
+
+def is_fresh(snapshot: Snapshot) -> bool:
+    return snapshot.sampled_at is not None and not snapshot.stale
+
+
+def test_readings_become_numbered_snapshots(watch: Watch) -> None:
+    watch.start("write(selected())\nwhile True: write(reading()); time.sleep(0.1)")
+    first = watch.until(is_fresh)
+    second = watch.until(is_fresh)
+    assert second.seq > first.seq
+    assert (first.provider, first.gpus[0].utilization_percent, first.totals.gpu_count) == ("pynvml", 1, 1)
+
+
+def test_a_silent_sampler_makes_snapshots_stale_with_the_reason_and_readings_return_by_themselves(watch: Watch) -> None:
+    supervisor = watch.start(
+        f"""
+        flag = {str(watch.folder / "hung")!r}
+        write(selected(), reading())
+        if not os.path.exists(flag):
+            open(flag, "w").close()
+            until_told()
+            sys.exit(0)
+        while True: write(reading(2)); time.sleep(0.05)
+        """
+    )
+    watch.until(is_fresh)
+    stale = watch.until(lambda snapshot: snapshot.stale)
+    assert "has not answered" in (stale.stale_reason or "")
+    assert stale.gpus[0].utilization_percent == 1
+    assert (stale.age_seconds or 0) > 0.4
+    assert watch.until(is_fresh).gpus[0].state == "ok"
+    assert supervisor.status.restarts == 1
+
+
+def test_stale_snapshots_go_on_and_their_age_rises(watch: Watch) -> None:
+    watch.start(
+        "write(selected(), reading())\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
+    )
+    ages = [watch.until(lambda snapshot: snapshot.stale).age_seconds or 0 for _ in range(3)]
+    assert ages == sorted(set(ages))
+
+
+def test_a_sampler_that_ignores_every_wish_to_end_is_killed(watch: Watch) -> None:
+    supervisor = watch.start(
+        "write(selected(), reading())\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
+    )
+    watch.until(is_fresh)
+    pid = supervisor.status.sampler_pid
+    assert pid is not None
+    watch.until(lambda snapshot: snapshot.stale)
+    watch.until(is_fresh)
+    assert supervisor.status.sampler_pid != pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_crash_is_told_by_its_signal_and_the_sampler_is_back_at_once(watch: Watch) -> None:
+    supervisor = watch.start(
+        f"""
+        flag = {str(watch.folder / "crashed")!r}
+        write(selected(), reading())
+        if not os.path.exists(flag):
+            open(flag, "w").close()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while True: write(reading()); time.sleep(0.05)
+        """,
+        timeout=15,  # on a busy machine a start takes longer than the others' 0.4 s, and is told as late before it crashes
+    )
+    stale = watch.until(lambda snapshot: snapshot.stale)
+    assert "SIGSEGV" in (stale.stale_reason or "")
+    watch.until(is_fresh)
+    assert supervisor.status.problem is None
+
+
+def test_a_sampler_that_keeps_crashing_is_started_with_back_off(watch: Watch) -> None:
+    starts = watch.folder / "starts"
+    watch.start(f"open({str(starts)!r}, 'a').write(f'{{time.monotonic()}}\\n'); write(selected()); os.abort()")
+    for _ in range(40):
+        watch.snapshots.get(timeout=15)
+    times = [float(line) for line in starts.read_text().splitlines()]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(times) >= 3
+    assert waits[1] > waits[0] + 0.5
+
+
+def test_with_no_provider_the_reasons_are_told_and_it_is_tried_again(watch: Watch) -> None:
+    supervisor = watch.start(
+        f"""
+        flag = {str(watch.folder / "tried")!r}
+        if not os.path.exists(flag):
+            open(flag, "w").close()
+            write(selected(None, reason="no library", fix="install it"))
+            sys.exit(3)
+        write(selected())
+        while True: write(reading()); time.sleep(0.05)
+        """
+    )
+    none = watch.until(lambda snapshot: bool(snapshot.providers) and snapshot.provider is None)
+    assert (none.providers[0].reason, none.providers[0].fix) == ("no library", "install it")
+    assert not none.stale
+    watch.until(is_fresh)
+    assert supervisor.status.restarts == 0
+
+
+def test_readings_that_end_in_no_provider_stay_and_are_stale(watch: Watch) -> None:
+    watch.start(
+        f"""
+        flag = {str(watch.folder / "once")!r}
+        if os.path.exists(flag):
+            write(selected(None, reason="versions differ"))
+            sys.exit(3)
+        open(flag, "w").close()
+        write(selected(), reading(), wire.Failed(reason="The driver was upgraded.", fix="Reboot."))
+        sys.exit(1)
+        """,
+        look_again=60,
+    )
+    stale = watch.until(lambda snapshot: snapshot.stale)
+    assert stale.stale_reason == "The driver was upgraded. Reboot."
+    after = watch.until(lambda snapshot: any(report.reason == "versions differ" for report in snapshot.providers))
+    assert after.stale
+    assert after.gpus[0].uuid == "GPU-1"
+
+
+def test_garbage_on_the_pipe_ends_that_sampler_only(watch: Watch) -> None:
+    watch.start(
+        f"""
+        flag = {str(watch.folder / "garbled")!r}
+        write(selected())
+        if not os.path.exists(flag):
+            open(flag, "w").close()
+            sys.stdout.buffer.write(b"\\xff" * 100)
+            sys.stdout.buffer.flush()
+            until_told()
+        while True: write(reading()); time.sleep(0.05)
+        """
+    )
+    watch.until(is_fresh)
+
+
+def test_a_start_that_hangs_is_told_before_there_is_any_reading(watch: Watch) -> None:
+    watch.start("until_told()", timeout=0.3)
+    stale = watch.until(lambda snapshot: snapshot.stale)
+    assert stale.sampled_at is None
+    assert "since the start" in (stale.stale_reason or "")
+
+
+def test_orders_reach_the_sampler_and_other_providers_mean_a_fresh_one(watch: Watch) -> None:
+    heard = watch.folder / "heard"
+    supervisor = watch.start(
+        f"""
+        write(selected(), reading())
+        for line in sys.stdin:
+            with open({str(heard)!r}, "a") as file: file.write(f"{{os.getpid()}} {{line}}")
+            write(reading())
+        """,
+        timeout=30,
+    )
+    watch.until(is_fresh)
+    first = supervisor.status.sampler_pid
+    supervisor.set_watched(True)
+    watch.until(lambda _: "true" in (heard.read_text() if heard.exists() else ""))
+    assert supervisor.status.sampler_pid == first
+    supervisor.set_options(Options(interval_seconds=0.1, provider="nvtop"))
+    watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
+    watch.until(lambda _: "nvtop" in heard.read_text())
+
+
+def test_another_provider_is_tried_at_once_where_none_was_found(watch: Watch) -> None:
+    """An administrator who chose another provider waited half a minute for the next look round."""
+    supervisor = watch.start(
+        """
+        if b'"provider":"simulated"' in sys.stdin.buffer.readline():
+            write(selected(), reading())
+            until_told()
+        else:
+            write(selected(None, reason="gone"))
+        """,
+        look_again=3600,
+    )
+    watch.until(lambda snapshot: bool(snapshot.providers))
+    supervisor.set_options(Options(interval_seconds=0.1, provider="simulated"))
+    assert watch.until(is_fresh).provider is not None
+
+
+def test_commands_just_hidden_do_not_show_again_while_the_next_sampler_starts(watch: Watch) -> None:
+    script = """
+        from monitor.telemetry.schema import GpuProcess
+        process = GpuProcess(pid=1, name="python", command="python --token secret")
+        gpu = Gpu(index=0, uuid="a", name="x", processes=(process,))
+        if b'"show_commands":"full"' in sys.stdin.buffer.readline():
+            write(selected(), Reading(sampled_at=time.time(), gpus=(gpu,)))
+        until_told()
+        """
+    supervisor = watch.start(script, timeout=30)
+    shown = watch.until(lambda snapshot: bool(snapshot.gpus) and bool(snapshot.gpus[0].processes))
+    assert [process.command for process in shown.gpus[0].processes or ()] == ["python --token secret"]
+    first = supervisor.status.sampler_pid
+    supervisor.set_options(Options(interval_seconds=0.1, show_commands="none"))
+    watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
+    after = watch.until(lambda snapshot: bool(snapshot.gpus))
+    assert [(process.name, process.command) for process in after.gpus[0].processes or ()] == [(None, None)]
+
+
+def test_other_options_leave_it_to_the_pages_whether_somebody_looks(watch: Watch) -> None:
+    supervisor = watch.start("write(selected(), reading())\nuntil_told()")
+    supervisor.set_watched(True)
+    supervisor.set_options(Options(interval_seconds=0.2))
+    assert supervisor.options == Options(interval_seconds=0.2, is_watched=True)
+
+
+def test_system_metrics_are_switched_off_and_on_while_it_runs(watch: Watch) -> None:
+    supervisor = watch.start("write(selected(), reading())\nuntil_told()", timeout=30)
+    watch.until(lambda snapshot: snapshot.system is None)
+    supervisor.set_system(lambda _now: System(cpu_percent=12.0))
+    watch.until(lambda snapshot: snapshot.system is not None and snapshot.system.cpu_percent == 12.0)
+    supervisor.set_system(None)
+    watch.until(lambda snapshot: snapshot.system is None)
+
+
+def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
+    supervisor = watch.start("write(selected(), reading())\nuntil_told()")
+    watch.until(is_fresh)
+    pid = supervisor.status.sampler_pid
+    assert pid is not None
+    supervisor.stop(5)
+    assert not supervisor._thread.is_alive()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    supervisor.set_watched(True)  # an order after the end does no harm
+
+
+def test_a_viewer_who_comes_while_the_sampler_is_ending_harms_nothing(watch: Watch) -> None:
+    """The order for the sampler met its closed pipe and ended the telemetry thread: no snapshot ever came again."""
+    supervisor = watch.start(
+        """
+        write(selected(), reading())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True: time.sleep(60)
+        """
+    )
+    watch.until(lambda snapshot: snapshot.stale)
+    for is_watched in (True, False, True):
+        supervisor.set_watched(is_watched)
+        watch.until(lambda snapshot: snapshot.stale)
+    watch.until(is_fresh)
+    assert supervisor.options.is_watched

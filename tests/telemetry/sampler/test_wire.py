@@ -1,0 +1,52 @@
+"""Frames survive any cutting of the stream; what is no frame is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.telemetry.sampler import wire
+from monitor.telemetry.schema import Gpu, ProviderReport, Reading
+
+FRAMES: list[wire.Frame] = [
+    wire.Selected(provider="pynvml", reports=(ProviderReport(name="pynvml", is_chosen=True),)),
+    Reading(
+        sampled_at=1.5,
+        gpus=(Gpu(index=0, uuid="GPU-1", name="H100", utilization_percent=0, unavailable={"fans": "none"}),),
+    ),
+    wire.StartOver(unattached=("0000:01:00.0",)),
+    wire.Failed(reason="gone", fix=None),
+]
+
+
+@given(st.lists(st.integers(1, 400)))
+def test_frames_come_out_whole_however_the_stream_is_cut(cuts: list[int]) -> None:
+    stream = b"".join(wire.encode(frame) for frame in FRAMES)
+    reader, found = wire.FrameReader(), []
+    while stream:
+        size = cuts.pop() if cuts else len(stream)
+        found += list(reader.feed(stream[:size]))
+        stream = stream[size:]
+    assert found == FRAMES
+
+
+def test_zero_stays_zero_and_unknown_stays_unknown() -> None:
+    (reading,) = wire.FrameReader().feed(wire.encode(FRAMES[1]))
+    assert isinstance(reading, Reading)
+    assert reading.gpus[0].utilization_percent == 0
+    assert reading.gpus[0].power_watts is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", wire.encode(FRAMES[0]).replace(b"selected", b"unheard-")]
+)
+def test_what_is_no_frame_is_refused(data: bytes) -> None:
+    with pytest.raises(wire.WireError):
+        list(wire.FrameReader().feed(data))
+
+
+def test_a_percentage_above_100_is_refused() -> None:
+    wrong = Reading(sampled_at=0.0, gpus=(Gpu(index=0, uuid="x", name="y", utilization_percent=101.0),))
+    with pytest.raises(wire.WireError, match="<= 100"):
+        list(wire.FrameReader().feed(wire.encode(wrong)))

@@ -1,0 +1,99 @@
+"""When readings can be trusted, at a time of the test's own choosing."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.live.hub import Hub
+from monitor.telemetry.sampler.supervisor import Status
+from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
+from monitor.web.api.health import health, judge
+from tests.support.snapshots import alert
+
+NOW = 1_000_000.0
+NOTHING = ProviderReport(name="pynvml", reason="The driver is missing.", fix="Install it.")
+
+
+def gpu(index: int, state: str = "ok") -> Gpu:
+    return Gpu(index=index, uuid=f"GPU-{index}", name="Card", state=state)  # type: ignore[arg-type]
+
+
+def snapshot(**changes: object) -> Snapshot:
+    fresh = {"time": NOW, "sampled_at": NOW, "age_seconds": 0.2, "poll_interval_seconds": 1.0, "gpus": (gpu(0), gpu(1))}
+    return Snapshot(host="host", seq=1, **(fresh | changes))  # type: ignore[arg-type]
+
+
+def test_fresh_readings_of_all_gpus_are_ok() -> None:
+    assert judge(snapshot(), Status(), now=NOW + 1) == ("ok", None)
+
+
+def test_a_sleeping_gpu_is_well() -> None:
+    assert judge(snapshot(gpus=(gpu(0, "asleep"),)), Status(), now=NOW) == ("ok", None)
+
+
+def test_lost_gpus_degrade_it_and_are_named() -> None:
+    lost = snapshot(gpus=(gpu(0), gpu(1, "lost"), gpu(2, "lost")))
+    assert judge(lost, Status(), now=NOW) == ("degraded", "GPU 1, 2 is lost.")
+
+
+def test_stale_readings_are_down_with_their_reason_even_while_a_gpu_is_lost() -> None:
+    stale = snapshot(stale=True, stale_reason="The driver hangs.", gpus=(gpu(0, "lost"),))
+    assert judge(stale, Status(), now=NOW) == ("down", "The driver hangs.")
+
+
+def test_before_the_first_snapshot_it_is_down_and_says_what_is_awaited() -> None:
+    assert judge(None, Status(), now=NOW) == ("down", "The first reading is on its way.")
+    assert judge(None, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
+
+
+def test_without_a_reading_the_reason_tells_not_yet_from_nobody_answers() -> None:
+    unread = snapshot(sampled_at=None, age_seconds=None, gpus=())
+    assert judge(unread, Status(), now=NOW) == ("down", "The first reading is on its way.")
+    untold = snapshot(sampled_at=None, age_seconds=None, gpus=(), providers=(NOTHING,))
+    assert judge(untold, Status(), now=NOW) == ("down", "No provider answers.")
+    assert judge(untold, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
+
+
+@pytest.mark.parametrize(
+    ("interval", "silence", "verdict"), [(1, 12, "ok"), (1, 14, "down"), (60, 150, "ok"), (60, 200, "down")]
+)
+def test_a_loop_that_says_nothing_for_several_intervals_has_died(interval: float, silence: float, verdict: str) -> None:
+    told, reason = judge(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
+    assert told == verdict
+    assert reason == (None if verdict == "ok" else f"The telemetry loop has said nothing for {silence} s.")
+
+
+def hub_with(latest: Snapshot | None) -> Hub:
+    hub = Hub(max_rate_hz=5)
+    if latest is not None:
+        hub.publish(latest)
+    return hub
+
+
+def test_the_age_goes_on_between_snapshots() -> None:
+    assert health(hub_with(snapshot()), Status(), now=NOW + 3).age_seconds == pytest.approx(3.2)
+
+
+def test_a_clock_set_back_makes_no_reading_younger_than_it_was() -> None:
+    assert health(hub_with(snapshot()), Status(), now=NOW - 3600).age_seconds == pytest.approx(0.2)
+
+
+def test_open_alerts_are_counted_by_severity() -> None:
+    alerts = (alert(1), alert(2, severity="warning", acknowledged_at=5.0))
+    answer = health(hub_with(snapshot(alerts=alerts)), Status(), now=NOW)
+    assert answer.alerts == {"info": 0, "warning": 1, "critical": 1}
+
+
+def test_without_a_snapshot_nothing_is_made_up() -> None:
+    answer = health(hub_with(None), Status(sampler_pid=7, restarts=2, abandoned=1, clamped_count=3), now=NOW)
+    assert (answer.status, answer.host, answer.provider, answer.age_seconds) == ("down", None, None, None)
+    assert (answer.providers, answer.gpu_count, answer.clients) == ((), 0, {})
+    assert answer.alerts == {"info": 0, "warning": 0, "critical": 0}
+    assert (answer.sampler_pid, answer.sampler_restarts, answer.sampler_abandoned, answer.clamped_count) == (7, 2, 1, 3)
+
+
+def test_alerts_that_cannot_be_written_are_told_and_do_not_hide_what_is_worse() -> None:
+    answer = health(hub_with(snapshot()), Status(), now=NOW, alerts_problem="the database is locked")
+    assert (answer.status, answer.reason) == ("degraded", "Alerts: the database is locked")
+    stale = hub_with(snapshot(stale=True, stale_reason="The driver hangs."))
+    assert health(stale, Status(), now=NOW, alerts_problem="x").reason == "The driver hangs."

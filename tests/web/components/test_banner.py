@@ -1,0 +1,81 @@
+"""The banner and the badge at one snapshot: which alert speaks, and when it is drawn anew and so read out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.live.frames import Part
+from monitor.web.components.banner import Banner
+from monitor.web.components.live_pieces import LivePieces
+from tests.support.snapshots import alert, gpu, host
+
+QUIET = {"acknowledged_at": 990.0, "acknowledged_by": "ana"}
+
+
+def banner(*alerts: Any, **changes: Any) -> tuple[Part, dict[str, str], dict[str, str]]:
+    """Its part, the texts of its values, and the attributes of the link."""
+    live = LivePieces()
+    made = Banner(host(gpu(5), alerts=alerts, **changes), live)
+    return made.part, {value.name: value.text for value in live.values}, dict(made.link.attributes)
+
+
+def test_without_an_alert_there_is_no_banner_and_no_count() -> None:
+    part, texts, link = banner()
+    assert part.draw() == ""
+    assert texts["alerts-count"] == ""
+    assert (link["title"], link["aria-label"], link["data-level"]) == ("", "Alerts", "ok")
+
+
+def test_it_says_what_is_wrong_against_which_limit_for_how_long_and_by_which_rule() -> None:
+    part, texts, _ = banner(alert())
+    html = part.draw()
+    assert "<b>GPU 5 is hotter than its slowdown threshold</b>" in html
+    assert "88\u2009°C ≥ 87\u2009°C" in html
+    assert "“Thermal slowdown”" in html
+    assert "Critical: " in html
+    assert texts["banner-for"] == "1\u2009min 12\u2009s"
+    assert texts["banner-more"] == "see all"
+
+
+def test_the_worst_that_nobody_has_acknowledged_speaks_and_the_others_are_counted() -> None:
+    others = (alert(2, severity="warning", summary="Full"), alert(3, severity="info"))
+    part, texts, link = banner(alert(1, **QUIET), *others)
+    assert "Full" in part.draw()
+    assert texts["banner-more"] == "and 1 more"
+    assert texts["alerts-count"] == "3"
+    assert link["data-level"] == "warning"
+    assert link["aria-label"] == "Alerts, 1 critical, 1 warning, 1 info, 1 of them acknowledged"
+
+
+def test_acknowledged_alerts_are_counted_and_do_not_shout() -> None:
+    part, texts, link = banner(alert(**QUIET))
+    assert part.draw() == ""
+    assert texts["alerts-count"] == "1"
+    assert link["data-level"] == "ok"
+
+
+def test_it_is_read_out_once_and_not_each_second_nor_when_another_alert_joins_below() -> None:
+    once, texts, _ = banner(alert(1))
+    later, later_texts, _ = banner(alert(1), alert(2, severity="warning"), time=1001.0, sampled_at=1001.0)
+    assert once.key == later.key
+    assert texts["banner-for"] != later_texts["banner-for"]
+    outside = once.draw().partition('role="alert"')[2].partition("</span> <span>· for")[0]
+    assert "banner-for" not in outside  # what changes each second stands beside what is read out
+    another, _, _ = banner(alert(9))
+    assert another.key != once.key
+
+
+def test_a_script_learns_from_the_link_that_other_alerts_are_open() -> None:
+    marks = {banner(*alerts)[2]["data-alerts"] for alerts in ((), (alert(1),), (alert(2),), (alert(1), alert(2)))}
+    assert len(marks) == 4
+
+
+def test_a_clock_set_back_makes_no_negative_time() -> None:
+    _, texts, _ = banner(alert(started_at=5000.0))
+    assert texts["banner-for"] == "0\u2009s"
+
+
+def test_what_comes_from_outside_is_escaped() -> None:
+    part, _, _ = banner(alert(summary="<i>GPU</i>", rule='"><b onclick=1>'))
+    assert "<i>" not in part.draw()
+    assert "<b onclick" not in part.draw()

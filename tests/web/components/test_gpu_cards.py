@@ -1,0 +1,147 @@
+"""Cards and tiles: which reading stands where, and what is said where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.telemetry.schema import Fan, Gpu
+from monitor.web.components.gpu_cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, chips, use_of
+from monitor.web.components.live_pieces import LivePieces
+from tests.support.snapshots import GIB, alert, gpu, process
+
+
+def card(gpu: Gpu) -> Card:
+    return Card(0, gpu, LivePieces(), "busy")
+
+
+def test_a_reading_is_its_number_and_the_unit_stands_beside_it() -> None:
+    made = card(gpu())
+    assert (made.utilization.text, made.memory.text, made.power.text, made.clock.text) == ("50", "20.0", "350", "990")
+    assert made.power_meter.attributes == (("value", "50"),)
+
+
+def test_zero_is_a_value() -> None:
+    made = card(gpu(utilization_percent=0.0, power_watts=0.0))
+    assert (made.utilization.text, made.power.text) == ("0", "0")
+    assert made.utilization.attributes == ()
+
+
+def test_unknown_is_a_dash_with_the_reason_and_its_meter_is_not_drawn() -> None:
+    made = card(gpu(power_watts=None, unavailable={"power_watts": "no permission"}))
+    assert made.power.text == "—"
+    assert dict(made.power.attributes) == {"data-unknown": "", "title": "no permission"}
+    assert "data-unknown" in dict(made.power_meter.attributes)
+
+
+@pytest.mark.parametrize(
+    ("fans", "text", "unit"),
+    [
+        ((Fan(speed_percent=42.0),), "42", "%"),
+        ((Fan(speed_percent=30.0), Fan(speed_percent=100.0)), "30 · 100", "%"),
+        ((Fan(speed_rpm=1061.0),), "1061", "RPM"),
+        ((Fan(speed_percent=30.0), Fan()), "30 · —", "%"),
+    ],
+)
+def test_every_fan_is_told(fans: tuple[Fan, ...], text: str, unit: str) -> None:
+    made = card(gpu(fans=fans))
+    assert (made.fans.text, made.fans_unit) == (text, unit)
+
+
+def test_a_board_without_fans_says_so() -> None:
+    assert "chassis" in dict(card(gpu(fans=())).fans.attributes)["title"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "use"),
+    [
+        ({"utilization_percent": 1.0}, "busy"),
+        ({"utilization_percent": 1.0, "processes": None}, "busy"),
+        ({"utilization_percent": 5.1, "processes": (process(1),)}, "busy"),
+        ({"utilization_percent": 5.0, "processes": (process(1),)}, "held"),
+        ({"utilization_percent": 0.0, "processes": (process(1),)}, "held"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=GIB // 2),) * 2}, "held"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=GIB - 1),)}, "free"),
+        ({"utilization_percent": 3.0, "processes": (process(1, memory_used_bytes=GIB - 1),)}, "busy"),
+        ({"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=None),)}, "held"),
+        (
+            {
+                "utilization_percent": 0.0,
+                "processes": (process(1, memory_used_bytes=None),),
+                "memory_used_bytes": GIB // 2,
+            },
+            "free",
+        ),
+        (
+            {"utilization_percent": 0.0, "processes": (process(1, memory_used_bytes=None),), "memory_used_bytes": None},
+            "unknown",
+        ),
+        ({"utilization_percent": 0.0}, "free"),
+        ({"utilization_percent": 0.0, "processes": None}, "unknown"),
+        ({"utilization_percent": None, "processes": (process(1),)}, "busy"),
+        ({"utilization_percent": None}, "free"),
+        ({"state": "lost"}, "unknown"),
+        ({"state": "asleep"}, "free"),
+    ],
+)
+def test_a_gpu_is_busy_held_or_free(changes: dict[str, object], use: str) -> None:
+    assert use_of(gpu(**changes), IDLE_BY_DEFAULT) == use
+
+
+def test_the_limits_of_the_settings_decide_from_where_on_a_gpu_is_held() -> None:
+    busy_a_little = gpu(utilization_percent=10.0, processes=(process(1, memory_used_bytes=GIB),))
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=10.0)) == "held"
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=9.0)) == "busy"
+    assert use_of(busy_a_little, IdleLimits(memory_bytes=2 * GIB, utilization_percent=10.0)) == "busy"
+
+
+def test_chips_tell_why_clocks_are_down_and_not_that_a_gpu_idles() -> None:
+    words = [chip.word for chip in chips(gpu(clock_event_reasons=("gpu_idle", "sw_power_cap", "0x800")), "busy")]
+    assert words == ["Power cap", "0x800"]
+
+
+def test_a_lost_gpu_says_since_when() -> None:
+    chip = chips(gpu(state="lost", since=1_790_000_000.0), "unknown")[0]
+    assert (chip.word, chip.level) == ("lost since", "critical")
+    assert chip.since is not None
+    assert chip.since.timestamp() == 1_790_000_000.0
+
+
+def test_a_gpu_at_its_own_slowdown_temperature_is_outlined() -> None:
+    assert dict(card(gpu(temperature_celsius=86.0)).state.attributes)["data-level"] == ""
+    assert dict(card(gpu(temperature_celsius=87.0)).state.attributes)["data-level"] == "critical"
+    hot_without_limit = gpu(temperature_celsius=120.0, slowdown_temperature_celsius=None)
+    assert dict(card(hot_without_limit).state.attributes)["data-level"] == ""
+
+
+def test_new_numbers_leave_the_structure_alone_and_another_limit_does_not() -> None:
+    assert Card.key(gpu()) == Card.key(gpu(utilization_percent=1.0, temperature_celsius=None, power_watts=3.0))
+    assert Card.key(gpu()) != Card.key(gpu(power_limit_watts=500.0))
+
+
+@pytest.mark.parametrize(("load", "heat"), [(0.0, "0"), (4.0, "0"), (55.0, "6"), (100.0, "10"), (None, "")])
+def test_a_tiles_colour_is_as_deep_as_its_load(load: float | None, heat: str) -> None:
+    tile = Tile(0, gpu(utilization_percent=load), LivePieces())
+    assert dict(tile.state.attributes)["data-heat"] == heat
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("kind", ["card", "tile"])
+def test_a_firing_gpu_is_outlined_and_names_the_rule(kind: str, severity: str) -> None:
+    alerts = (alert(severity=severity), alert(2, severity="warning", rule="Memory nearly full"))
+    made = Card(0, gpu(), LivePieces(), "busy", alerts) if kind == "card" else Tile(0, gpu(), LivePieces(), alerts)
+    assert dict(made.state.attributes)["data-level"] == severity
+    html = made.chips.draw()
+    assert f'data-level="{severity}"' in html
+    assert ">Thermal slowdown<" in html
+    assert '<span class="chip" data-level="warning" title="Also Memory nearly full">+1</span>' in html
+
+
+def test_what_only_informs_outlines_nothing() -> None:
+    made = Card(0, gpu(), LivePieces(), "busy", (alert(severity="info"),))
+    assert dict(made.state.attributes)["data-level"] == ""
+    assert "Thermal slowdown" in made.chips.draw()
+
+
+def test_a_chip_tells_who_acknowledged_the_alert() -> None:
+    quiet = alert(acknowledged_at=5.0, acknowledged_by="ana")
+    assert "acknowledged by ana" in chips(gpu(), "busy", [quiet])[0].why

@@ -1,0 +1,114 @@
+"""What the pages say of open alerts, in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.telemetry.schema import Alert, Snapshot
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import (
+    against_of,
+    by_gpu,
+    count_by_severity,
+    counted_in_words,
+    in_a_few_words,
+    open_alerts_part,
+    periods_of,
+)
+from monitor.web.components.overview import title_of
+from monitor.web.pages.gpu import GpuPage
+from tests.support.snapshots import alert, gpu, host
+
+WARNING = {"severity": "warning", "rule": "Memory nearly full", "metric": "gpu.memory_used_percent"}
+QUIET = {"acknowledged_at": 990.0, "acknowledged_by": "ana"}
+
+
+def test_a_value_stands_against_its_limit_with_its_unit() -> None:
+    assert against_of("gpu.temperature_celsius", 88.0, 87.0, "Hot") == "88\u2009°C ≥ 87\u2009°C"
+    assert against_of("gpu.memory_free_bytes", float(1 << 30), float(2 << 30), "Full") == "1.0\u2009GiB ≤ 2.0\u2009GiB"
+    assert against_of("gpu.temperature_celsius", 88.0, None, "Hot") == "88\u2009°C"
+
+
+def test_a_value_that_the_summary_tells_is_not_told_twice() -> None:
+    assert against_of("gpu.temperature_celsius", 88.0, 87.0, "GPU 5: temperature is 88\u2009°C") == ""
+
+
+def test_an_alert_without_a_value_stands_against_nothing() -> None:
+    assert against_of(None, None, None, "GPU 5 is lost") == ""
+    assert against_of("gpu.pcie_replays", None, 4.0, "Replays") == ""
+
+
+def test_alerts_are_counted_by_severity_and_the_acknowledged_ones_among_them() -> None:
+    alerts = [alert(1), alert(2, **WARNING), alert(3, **WARNING, **QUIET)]
+    assert count_by_severity(alerts) == {"info": 0, "warning": 2, "critical": 1}
+    assert counted_in_words(alerts) == "1 critical, 2 warnings, 1 of them acknowledged"
+    assert counted_in_words(alerts[2:]) == "1 warning, acknowledged"
+    assert counted_in_words([]) == ""
+
+
+def test_those_of_the_whole_host_are_none_of_a_gpus() -> None:
+    alerts = [alert(1), alert(2), alert(3, gpu_uuid=None, gpu_index=None)]
+    assert {uuid: len(of_gpu) for uuid, of_gpu in by_gpu(alerts).items()} == {"GPU-5": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, "ok", "GPU 5 hot"),
+        ({}, "lost", "GPU 5 lost"),
+        ({"metric": "gpu.temperature_celsius", "value": 3.0, "threshold": 10.0, "rule": "Cold"}, "ok", "GPU 5: Cold"),
+        (WARNING, "ok", "GPU 5: Memory nearly full"),
+        ({"gpu_uuid": None, "gpu_index": None, "metric": None, "rule": "Stale readings"}, "ok", "Stale readings"),
+    ],
+)
+def test_a_tab_has_room_for_a_few_words(changes: dict[str, object], state: str, words: str) -> None:
+    assert in_a_few_words(alert(**changes), [gpu(5, state=state)]) == words
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "title", "level"),
+    [
+        (host(gpu(5), alerts=(alert(),)), "GPU 5 hot · dgx", "critical"),
+        (host(gpu(5), alerts=(alert(**WARNING),)), "GPU 5: Memory nearly full · dgx", "warning"),
+        (host(gpu(5, state="lost"), alerts=(alert(gpu_index=1, gpu_uuid="GPU-1"),)), "GPU 1 hot · dgx", "critical"),
+        (host(gpu(5, state="lost"), alerts=(alert(gpu_index=1, **WARNING),)), "GPU 5 lost · dgx", "critical"),
+        (host(gpu(5), stale=True, alerts=(alert(),)), "Stale · dgx", "critical"),
+        (host(gpu(5), alerts=(alert(**QUIET),)), "dgx · gpumon", "ok"),
+        (host(gpu(5), alerts=(alert(severity="info"),)), "dgx · gpumon", "ok"),
+    ],
+)
+def test_the_title_leads_with_the_worst_alert_that_nobody_has_acknowledged(
+    snapshot: Snapshot, title: str, level: str
+) -> None:
+    assert title_of(snapshot) == (title, level)
+
+
+def test_the_title_of_a_gpus_page_leads_with_its_own_alerts_only() -> None:
+    snapshot = host(gpu(0), gpu(5), alerts=(alert(**WARNING),))
+    pages = [GpuPage(snapshot, f"GPU-{index}").pieces for index in (0, 5)]
+    assert [(page.title, page.level) for page in pages] == [
+        ("GPU 0 · dgx", "ok"),
+        ("GPU 5: Memory nearly full · dgx", "warning"),
+    ]
+
+
+def test_charts_are_told_since_when_alerts_hold() -> None:
+    assert json.loads(periods_of([alert(7)])) == [["00000000-0000-4000-8000-000000000007", 928.0, "critical"]]
+    assert periods_of([]) == ""
+
+
+def test_what_comes_from_outside_is_escaped_in_the_list() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    html = open_alerts_part(host(gpu(5), alerts=(alert(detail=evil, summary=evil, rule=evil),)), LivePieces()).draw()
+    assert "<img" not in html
+    assert html.count("&lt;img") == 4  # in the summary, once more for the dialog, in the rule and in the detail
+
+
+def test_the_list_is_drawn_anew_when_an_alert_comes_goes_or_is_acknowledged_and_not_as_time_goes_on() -> None:
+    def key(*alerts: Alert, time: float = 1000.0) -> object:
+        return open_alerts_part(host(gpu(5), alerts=alerts, time=time), LivePieces()).key
+
+    assert key(alert()) == key(alert(), time=1001.0)
+    assert len({key(), key(alert()), key(alert(), alert(2)), key(alert(**QUIET))}) == 4

@@ -1,0 +1,173 @@
+"""The history of alerts from the database: filters, days, pages, and a database that does not answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.db.models.query import QuerySet
+
+from monitor.models import AlertEvent
+from monitor.web.pages import alert_history
+from monitor.web.pages.alert_history import PAGE_SIZE, History, Wanted, history, history_of_gpu
+from tests.web.alert_rows import NOON, event
+
+pytestmark = pytest.mark.django_db
+
+
+def asked(**query: str) -> History:
+    found = history(Wanted.of(query), has_details=True, open_now=())
+    assert found is not None
+    return found
+
+
+def summaries(found: History) -> list[str]:
+    return [past.event.summary for day in found.days for past in day.alerts]
+
+
+def test_it_is_given_by_day_the_last_to_fire_first_with_counts() -> None:
+    event(10, summary="a")
+    event(20, summary="b")
+    event(13 * 60, summary="c")  # the day before
+    found = asked()
+    assert [(day.day, day.total) for day in found.days] == [(date(2026, 3, 14), 2), (date(2026, 3, 13), 1)]
+    assert summaries(found) == ["a", "b", "c"]
+    assert found.older == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"severity": "critical"}, ["hot"]),
+        ({"state": "firing"}, ["hot"]),
+        ({"state": "resolved"}, ["full", "stale"]),
+        ({"rule": "Stale readings"}, ["stale"]),
+        ({"gpu": "GPU-1"}, ["hot"]),
+        ({"acknowledged": "yes"}, ["stale"]),
+        ({"acknowledged": "no"}, ["full", "hot"]),
+        ({"day": "2026-03-13"}, ["stale"]),
+        ({"q": "NIGHTLY"}, ["stale"]),
+        ({"q": "ana holds"}, ["full"]),
+        ({"q": "ana hot"}, []),
+        ({"severity": "terrible", "state": "odd", "acknowledged": "?", "day": "soon"}, ["full", "hot", "stale"]),
+        ({"day": "0001-01-01"}, []),
+        ({"day": "9999-12-31"}, ["full", "hot", "stale"]),
+    ],
+)
+def test_it_is_filtered_as_the_address_says(query: dict[str, str], expected: list[str]) -> None:
+    event(1, summary="full", detail="python of ana holds 79 GiB")
+    event(2, summary="hot", severity="critical", state="firing", gpu_uuid="GPU-1", gpu_index=1)
+    event(
+        900, summary="stale", rule_name="Stale readings", acknowledged_at=NOON, note="The nightly update",
+        gpu_uuid="", gpu_index=None,
+    )  # fmt: skip
+    assert summaries(asked(**query)) == expected
+
+
+def test_what_can_be_chosen_is_what_there_has_been() -> None:
+    event(1)
+    event(2, gpu_uuid="GPU-1", gpu_index=1, gpu_name="", rule_name="Hot")
+    event(3, gpu_uuid="", gpu_index=None)
+    found = asked()
+    assert found.rules == ["Hot", "Memory nearly full"]
+    assert [tuple(each) for each in found.gpus] == [("GPU-1", "GPU 1"), ("GPU-5", "GPU 5 · NVIDIA H100")]
+
+
+def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of_one_moment() -> None:
+    for number in range(2 * PAGE_SIZE + 5):
+        event(number // 60, summary=str(number), state="firing")  # 60 in one moment
+    query: dict[str, str] = {"state": "firing"}
+    seen: list[str] = []
+    sizes = []
+    while True:
+        found = asked(**query)
+        seen += summaries(found)
+        sizes.append(len(summaries(found)))
+        assert [day.total for day in found.days] == [2 * PAGE_SIZE + 5]  # of the day and not of the page
+        if not found.older:
+            break
+        query = dict(parse_qsl(found.older))
+        assert query["state"] == "firing"
+    assert sizes == [PAGE_SIZE, PAGE_SIZE, 5]
+    assert sorted(map(int, seen)) == list(range(2 * PAGE_SIZE + 5))
+
+
+def test_it_says_that_what_opened_or_ended_last_is_not_written_yet() -> None:
+    firing, over = str(event(1, state="firing").id), str(event(2).id)
+
+    def is_behind(*open_now: str) -> bool:
+        found = history(Wanted(), has_details=True, open_now=open_now)
+        assert found is not None
+        return found.is_behind
+
+    assert not is_behind(firing)
+    assert is_behind()
+    assert is_behind(firing, over)
+
+
+def test_one_that_ends_while_the_page_is_read_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    event(1, state="firing")
+
+    def end(*given: Any) -> Any:
+        AlertEvent.objects.update(state="resolved")
+        return groupby(*given)
+
+    monkeypatch.setattr(alert_history, "groupby", end)
+    (day,) = asked(state="firing").days
+    assert (day.total, len(day.alerts)) == (1, 1)
+
+
+@pytest.mark.parametrize("before", ["", "x", "1", "9" * 30, "-9999999999999999_", "1_'; --", "1_%00"])
+def test_a_page_that_makes_no_sense_is_one_all_the_same(before: str) -> None:
+    event(1)
+    assert history(Wanted.of({"before": before}), has_details=True, open_now=()) is not None
+
+
+def test_a_row_tells_its_values_how_long_and_who_acknowledged() -> None:
+    ana = User.objects.create_user("ana")
+    event(1, acknowledged_at=NOON, acknowledged_by=ana)
+    past = asked().days[0].alerts[0]
+    assert (past.against, past.worst) == ("96\u2009% ≥ 95\u2009%", "99\u2009%")
+    assert past.lasted == "2\u2009min 30\u2009s"
+    assert past.acknowledged_by == "ana"
+
+
+def test_an_account_that_is_gone_leaves_the_acknowledgement() -> None:
+    ana = User.objects.create_user("ana")
+    event(1, acknowledged_at=NOON, acknowledged_by=ana)
+    ana.delete()
+    assert asked().days[0].alerts[0].acknowledged_by == "an account that is gone"
+
+
+def test_a_gpus_page_gets_the_last_that_are_over_and_what_its_charts_can_still_show() -> None:
+    now = datetime.now(UTC)
+    recent = event(0, fired_at=now, started_at=now - timedelta(minutes=9), resolved_at=now - timedelta(minutes=4))
+    for minutes in range(8):
+        event(minutes)
+    event(0, state="firing", fired_at=now)
+    event(0, gpu_uuid="GPU-1")
+    past = async_to_sync(history_of_gpu)("GPU-5", has_details=True)
+    assert past is not None
+    assert len(past.alerts) == alert_history.OF_A_GPU
+    assert past.alerts[0].event == recent
+    assert [period[0] for period in json.loads(past.periods)] == [str(recent.id)]
+
+
+def test_a_database_that_does_not_answer_gives_no_history_and_says_why_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def locked(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(QuerySet, "__iter__", locked)
+    monkeypatch.setattr(QuerySet, "_fetch_all", locked)
+    assert history(Wanted.of({}), has_details=True, open_now=()) is None
+    assert async_to_sync(history_of_gpu)("GPU-5", has_details=True) is None
+    assert caplog.text.count("database is locked") == 2

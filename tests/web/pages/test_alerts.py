@@ -1,0 +1,216 @@
+"""The pages of alerts and acknowledging, as browsers without scripts and programs meet them: a real server, a real session."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.support.servers import Server, wait_for
+from tests.web.api.test_json_schema import check
+
+pytestmark = pytest.mark.slow
+
+MAKE = """
+from django.contrib.auth.models import Permission, User
+from monitor.models import AlertEvent, AlertRule
+AlertRule.objects.all().delete()
+AlertRule.objects.create(name="Always", metric="gpu.utilization_percent", comparator=">=", threshold=0,
+                         for_seconds=0, severity="critical", gpu_indexes="0,2")
+operator = User.objects.create_user("operator", password="correct horse", is_staff=True)
+operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alertevent"))
+User.objects.create_user("viewer", password="correct horse", is_staff=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three simulated GPUs, of which two have an alert; somebody who may acknowledge and somebody who may not."""
+    server = Server(
+        tmp_path_factory.mktemp("alerts"), telemetry_provider="simulated", simulated_gpus=3, poll_interval_ms=100
+    ).start()
+    server.manage("shell", "-c", MAKE)
+    wait_for(lambda: len(server.json("/api/alerts")["alerts"]) == 2, "two alerts")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def alert(server: Server) -> str:
+    """The id of an open alert; what was acknowledged before is forgotten."""
+    server.manage("shell", "-c", "from monitor.models import *; AlertEvent.objects.update(acknowledged_at=None)")
+
+    def found() -> str | None:
+        loud = [each["id"] for each in server.json("/api/alerts")["alerts"] if each["acknowledged_at"] is None]
+        return loud[0] if len(loud) == 2 else None
+
+    return wait_for(found, "an alert that nobody has acknowledged")
+
+
+def session(server: Server, name: str) -> requests.Session:
+    """Somebody who has logged in."""
+    visitor = requests.Session()
+    login = f"{server.url}/admin/login/"
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
+    assert token is not None
+    given = {"username": name, "password": "correct horse", "csrfmiddlewaretoken": token[1], "next": "/"}
+    assert visitor.post(login, given).url == f"{server.url}/"
+    return visitor
+
+
+def post(
+    visitor: requests.Session, server: Server, alert: str, accept: str = "text/html", **given: str
+) -> requests.Response:
+    token = visitor.cookies.get("gpumon_csrf", "")
+    return visitor.post(
+        f"{server.url}/alerts/{alert}/acknowledge",
+        {"csrfmiddlewaretoken": token, **given},
+        headers={"Accept": accept},
+        allow_redirects=False,
+    )
+
+
+def of_page(server: Server, alert: str) -> str:
+    return server.get(f"/alerts/{alert}")[1]
+
+
+# ── The API ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_api_gives_open_alerts_as_the_snapshot_has_them(server: Server, alert: str) -> None:
+    answer = server.json("/api/alerts")
+    check(answer, server.json("/api/schema"), "Alerts")
+    assert answer["history"] is None
+    assert [each["gpu_index"] for each in answer["alerts"]] == [0, 2]
+    assert [each["id"] for each in answer["alerts"]] == [each["id"] for each in server.json("/api/snapshot")["alerts"]]
+
+
+def test_the_api_gives_what_has_been_when_it_is_asked_for(server: Server, alert: str) -> None:
+    answer = server.json("/api/alerts?state=all&limit=1000")
+    check(answer, server.json("/api/schema"), "Alerts")
+    assert {each["id"] for each in answer["alerts"]} <= {each["id"] for each in answer["history"]}
+    assert server.json("/api/alerts?state=resolved&since=9000000000")["history"] == []
+
+
+@pytest.mark.parametrize("query", ["state=shut", "limit=3", "state=all&since=x", "x=1"])
+def test_the_api_answers_400_to_a_bad_parameter_and_says_what_is_taken(server: Server, query: str) -> None:
+    status, text = server.get(f"/api/alerts?{query}")
+    assert status == 400
+    assert "error" in text
+
+
+def test_health_counts_what_is_open(server: Server, alert: str) -> None:
+    assert server.health()["alerts"] == {"info": 0, "warning": 0, "critical": 2}
+
+
+# ── Pages ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_page_shows_the_banner_and_the_count(server: Server, alert: str) -> None:
+    for path in ("/", "/?layout=tiles", "/gpu/" + server.json("/api/snapshot")["gpus"][0]["uuid"], "/alerts"):
+        html = server.get(path)[1]
+        assert 'role="alert"' in html, path
+        assert re.search(r'id="alerts-count"[^>]*>2<', html), path
+
+
+def test_nobody_gets_a_form_who_may_not_use_it(server: Server, alert: str) -> None:
+    viewer, operator = session(server, "viewer"), session(server, "operator")
+    for path in ("/", "/alerts", f"/alerts/{alert}"):
+        assert "csrfmiddlewaretoken" not in server.get(path)[1], path
+        assert viewer.get(server.url + path).text.count("csrfmiddlewaretoken") == 1, path  # of the button that logs out
+        assert operator.get(server.url + path).text.count("csrfmiddlewaretoken") > 1, path
+    assert "csrfmiddlewaretoken" not in operator.get(f"{server.url}/?kiosk=1").text
+
+
+def test_an_event_tells_its_values_and_the_rule_as_it_was(server: Server, alert: str) -> None:
+    html = of_page(server, alert)
+    assert "utilization ≥ 0\u2009%" in html
+    assert "Value when it fired" in html
+    assert "Log in to acknowledge" in html
+
+
+def test_an_unknown_event_is_404_with_a_way_back(server: Server) -> None:
+    status, html = server.get(f"/alerts/{uuid4()}")
+    assert status == 404
+    assert "There is no such alert" in html
+    assert 'href="/alerts"' in html
+
+
+# ── Acknowledging ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_operator_acknowledges_with_a_note_and_comes_back_to_where_the_form_was(server: Server, alert: str) -> None:
+    answer = post(session(server, "operator"), server, alert, next="/?layout=tiles", note=" The <b>batch</b> job ")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/?layout=tiles")
+    html = of_page(server, alert)
+    assert "Acknowledged by operator" in html
+    assert "The &lt;b&gt;batch&lt;/b&gt; job<" in html
+
+
+def test_open_pages_and_the_api_follow_at_once(server: Server, alert: str) -> None:
+    post(session(server, "operator"), server, alert)
+
+    def followed() -> bool:
+        found = [each for each in server.json("/api/alerts")["alerts"] if each["id"] == alert]
+        return found[0]["acknowledged_by"] == "operator"
+
+    wait_for(followed, "the snapshot to say who acknowledged")
+
+
+def test_a_program_is_answered_in_json(server: Server, alert: str) -> None:
+    operator = session(server, "operator")
+    answer = post(operator, server, alert, "application/json")
+    assert (answer.status_code, answer.json()) == (200, {"id": alert, "acknowledged_by": "operator"})
+    again = post(operator, server, alert, "application/json")
+    assert again.status_code == 409
+    assert "acknowledged by operator" in again.json()["error"]
+
+
+def test_the_second_is_told_who_was_first(server: Server, alert: str) -> None:
+    operator = session(server, "operator")
+    post(operator, server, alert, note="first")
+    answer = post(operator, server, alert, note="second")
+    assert answer.status_code == 409
+    assert "was acknowledged by operator at" in answer.text
+    assert "first" in of_page(server, alert)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_without_the_permission_it_is_403_and_says_how_to_get_it(server: Server, alert: str, accept: str) -> None:
+    answer = post(session(server, "viewer"), server, alert, accept)
+    assert answer.status_code == 403
+    assert "You may not acknowledge alerts" in answer.text
+    assert "viewer lacks the permission" in answer.text
+    assert "Nobody has acknowledged it" in of_page(server, alert)
+
+
+def test_nobody_logged_in_goes_to_the_login_and_then_to_the_event(server: Server, alert: str) -> None:
+    visitor = requests.Session()
+    visitor.get(f"{server.url}/admin/login/")  # the cookie against forged forms, as an expired session still has it
+    answer = post(visitor, server, alert)
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/login?next=%2Falerts%2F{alert}")
+    assert post(visitor, server, alert, "application/json").status_code == 401
+
+
+def test_a_forged_form_is_refused(server: Server, alert: str) -> None:
+    operator = session(server, "operator")
+    assert operator.post(f"{server.url}/alerts/{alert}/acknowledge", {"note": "x"}).status_code == 403
+    assert "Nobody has acknowledged it" in of_page(server, alert)
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "javascript:alert(1)", ""])
+def test_it_leads_back_to_pages_of_this_site_only(server: Server, alert: str, target: str) -> None:
+    answer = post(session(server, "operator"), server, alert, next=target)
+    assert answer.headers["Location"] == f"/alerts/{alert}"
+
+
+def test_an_unknown_event_is_404_and_a_long_note_400(server: Server, alert: str) -> None:
+    operator = session(server, "operator")
+    assert post(operator, server, str(uuid4())).status_code == 404
+    answer = post(operator, server, alert, note="x" * 1001)
+    assert answer.status_code == 400
+    assert "1001 characters; up to 1000" in answer.text
+    assert operator.get(f"{server.url}/alerts/{alert}/acknowledge").status_code == 405
