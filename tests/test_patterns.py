@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import masking, quiet_hours
-from monitor.telemetry import cgroups, log_lines
+from monitor.alerts import quiet_hours
+from monitor.logs import lines
+from monitor.notifications import masking
+from monitor.telemetry.host import container_ids
 from monitor.telemetry.providers import nvtop
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 PACKAGES = ("monitor", "gpumon_site")
 LARGEST = 16_384
@@ -209,8 +211,8 @@ def test_the_patterns_that_were_here_before_are_found_too_slow(was: str) -> None
 URL = "https://ada:hunter2hunter2@hooks.example.com/T0KENT0KEN?key=S3CRET"
 
 
-def formatted(log_format: log_lines.LogFormat, request_id: str | None) -> Callable[[str], object]:
-    formatter = log_lines.lines_of(log_format, secrets=("token" * 8,))
+def formatted(log_format: lines.LogFormat, request_id: str | None) -> Callable[[str], object]:
+    formatter = lines.lines_of(log_format, secrets=("token" * 8,))
 
     def search(text: str) -> str:
         record = logging.LogRecord("django.request", logging.WARNING, __file__, 1, "Not Found: %s", (text,), None)
@@ -236,7 +238,7 @@ def parsed(text: str) -> None:
 @pytest.mark.parametrize(
     "search",
     [
-        pytest.param(lambda text: log_lines.without_secrets(text, ("token" * 8,)), id="secrets of the log"),
+        pytest.param(lambda text: lines.without_secrets(text, ("token" * 8,)), id="secrets of the log"),
         pytest.param(lambda text: masking.without_secrets(text, URL, "whsec_abc"), id="secrets of a channel"),
         pytest.param(lambda text: masking.without_secrets("refused", f"json://{text}"), id="the URL of a channel"),
         pytest.param(masking.masked, id="a URL that is shown"),
@@ -245,7 +247,7 @@ def parsed(text: str) -> None:
         pytest.param(formatted("text", "4f2a"), id="text about a request"),
         pytest.param(formatted("json", "4f2a"), id="JSON about a request"),
         pytest.param(parsed, id="quiet hours"),
-        pytest.param(cgroups.membership, id="cgroups"),
+        pytest.param(container_ids.membership, id="cgroups"),
         pytest.param(nvtop.version_of, id="version"),
     ],
 )

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from monitor.telemetry.log_lines import LONGEST_OF_REQUEST
-from tests.servers import Server, wait_for
+from monitor.logs.lines import LONGEST_OF_REQUEST
+from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
