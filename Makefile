@@ -7,7 +7,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-# The first Python that is new enough and can make environments. Asked only when one is to be made.
+# The first Python that is new enough and has venv. Evaluated only when a virtualenv has to be created.
 FIND_PYTHON = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
     "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
       && { echo "$$python"; exit 0; }; \
@@ -23,20 +23,20 @@ run: install ## Start the dashboard on http://127.0.0.1:5000
 	@exec $(BIN)/python manage.py serve
 
 .PHONY: admin
-admin: install ## Make an administrator, who logs in at /admin/ and may change settings
+admin: install ## Create an admin account (for settings, alert rules, channels)
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@exec $(BIN)/python manage.py createsuperuser
 
 .PHONY: demo
-demo: install ## Start it with simulated GPUs, five readings a second
+demo: install ## Run with simulated GPUs, sampled five times a second
 	@exec $(BIN)/python -m gpumon_site.cli demo
 
 .PHONY: install
-install: .venv/installed ## Make the environment in .venv and install what gpumon needs to run
+install: .venv/installed ## Create the virtualenv in .venv and install the dependencies
 	@:
 
 .PHONY: test
-test: .venv/installed-dev ## Run every test, a file to a core
+test: .venv/installed-dev ## Run every test, in parallel
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: test-fast
@@ -44,7 +44,7 @@ test-fast: .venv/installed-dev ## Run the tests that need neither servers nor a 
 	@$(BIN)/python -m pytest -m "not slow and not browser"
 
 .PHONY: lint
-lint: .venv/installed-dev ## Check style, types, layers, templates, and for weak spots and secrets
+lint: .venv/installed-dev ## Check style, types, imports, templates, security issues and committed secrets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -54,14 +54,14 @@ lint: .venv/installed-dev ## Check style, types, layers, templates, and for weak
 	@git ls-files -z -- $(SCANNED) ':!tests' | xargs -0 $(BIN)/detect-secrets-hook --exclude-secrets '$(NO_SECRETS)'
 	@git ls-files -z -- tests | xargs -0 $(BIN)/detect-secrets-hook $(NOT_IN_TESTS)
 
-# Committed secrets are looked for by the form that keys and tokens of the great services have, and outside the tests, which
-# are full of passwords made up for them, also by names such as `password` and by how random a text is.
+# detect-secrets looks for keys and tokens in the formats of well-known services. Outside the tests, which are full of made-up
+# passwords, it also flags names such as `password` and text of high entropy.
 SCANNED := . ':!*.lock' ':!static/vendor' ':!*.png'
 NO_SECRETS := ^(password|whsec_)$$
 NOT_IN_TESTS := $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector Base64HighEntropyString HexHighEntropyString)
 
 .PHONY: audit
-audit: .venv/made ## Ask the Python package index for known weaknesses of what is locked
+audit: .venv/made ## Check the locked packages for known vulnerabilities
 	@$(BIN)/python -m venv --clear build/audit
 	@build/audit/bin/python -m pip install --quiet pip-audit
 	@report=build/audit/report.txt; status=0; \
@@ -70,34 +70,34 @@ audit: .venv/made ## Ask the Python package index for known weaknesses of what i
 	  unknown=$$(grep -c 'could not be audited' $$report || true); \
 	  grep -v 'could not be audited' $$report || true; \
 	  if ((unknown)) || ! grep -qE 'No known vulnerabilities|known vulnerabilit' $$report; then \
-	    echo "make audit: the service that knows of weaknesses was not reached, or did not know $$unknown of the packages:" \
-	      "nothing is said about them." >&2; \
+	    echo "make audit: the vulnerability service was unreachable, or does not know $$unknown of the packages:" \
+	      "they were not checked." >&2; \
 	    exit 2; \
 	  fi; \
 	  exit $$status
 
 .PHONY: bench
-bench: .venv/installed-dev ## Measure what a reading and a message cost
+bench: .venv/installed-dev ## Measure the cost of readings and messages
 	@$(BIN)/python -m bench
 
 .PHONY: screenshots
-screenshots: .venv/installed-dev ## Take the pictures of docs/screenshots anew
+screenshots: .venv/installed-dev ## Regenerate the screenshots in docs/screenshots
 	@$(BIN)/python -m tests.screenshots
 
 .PHONY: wheel
-wheel: .venv/installed-dev ## Build the wheel that `pipx install` takes, into dist
+wheel: .venv/installed-dev ## Build the wheel for `pipx install` into dist
 	@$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 
 .PHONY: release-schema
-release-schema: .venv/installed-dev ## Keep the database of this version, for the tests of upgrades
+release-schema: .venv/installed-dev ## Save this version's database, for the upgrade tests
 	@$(BIN)/python -m tests.upgrades.dump
 
 .PHONY: install-service
-install-service: ## Install gpumon as a systemd service into /opt/gpumon, or bring it up to date; as root
+install-service: ## Install or update gpumon as a systemd service in /opt/gpumon (as root)
 	@PYTHON=$$($(FIND_PYTHON)) exec bash deploy/systemd/install
 
 .PHONY: lock
-lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
+lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	@$(BIN)/python -m venv --clear build/lock
 	@build/lock/bin/python -m pip install --quiet pip-tools
 	@compile="build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-annotate \
@@ -110,7 +110,7 @@ lock: .venv/made ## Renew the lock files from the ranges in requirements*.txt
 	@python=$$($(FIND_PYTHON)); "$$python" -m venv .venv
 	@touch $@
 
-# Only when a lock has changed. The development lock holds all of the other, so either does for `make run`.
+# Only when a lock file has changed. The development lock includes the runtime lock, so either is enough for `make run`.
 .venv/installed: requirements.lock | .venv/made
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
