@@ -1,6 +1,6 @@
-# gpumon as an image. `docker build -t gpumon .`; how to run it: docker-compose.yml and docs/deployment.md.
+# Container image of gpumon: `docker build -t gpumon .`. To run it, see docker-compose.yml and docs/deployment.md.
 
-# What needs pip stays in this stage. Wheels only: nothing is compiled, so not even here is there a compiler.
+# Everything that needs pip stays in this stage. Only wheels are installed, so no stage needs a compiler.
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /opt/gpumon
 COPY requirements.lock ./
@@ -10,10 +10,10 @@ RUN python -m venv .venv \
     && .venv/bin/python -m pip uninstall --yes pip setuptools
 
 
-# 3.11: the version that requirements.lock was made and is tested with.
+# Python 3.11, because requirements.lock is generated and tested with it.
 FROM python:3.11-slim-bookworm
 
-# /data holds the database and the secret key and is closed to others; static files lie apart from it, for nginx to read.
+# /data contains the database and the secret key and is closed to other users. Static files are separate, so nginx can read them.
 RUN groupadd --gid 10001 gpumon \
     && useradd --uid 10001 --gid gpumon --no-create-home --home-dir /data --shell /usr/sbin/nologin gpumon \
     && install --directory --owner=gpumon --group=gpumon --mode=0700 /data \
@@ -27,10 +27,10 @@ COPY monitor monitor
 COPY templates templates
 COPY static static
 COPY deploy/docker/healthcheck.py deploy/docker/healthcheck.py
-# Compiled now: the user below may not write here.
+# Compile now, because the user below cannot write here.
 RUN .venv/bin/python -m compileall -q gpumon_site monitor
 
-# NVIDIA_…: which GPUs the NVIDIA Container Toolkit shows to the container, and that it brings NVML and nvidia-smi along.
+# NVIDIA_… tell the NVIDIA Container Toolkit which GPUs to expose, and to provide NVML and nvidia-smi.
 ENV PATH=/opt/gpumon/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NVIDIA_VISIBLE_DEVICES=all \
@@ -43,7 +43,7 @@ VOLUME ["/data", "/var/cache/gpumon"]
 EXPOSE 5000
 USER 10001:10001
 
-# Unhealthy while no GPU can be read; the log says why. It goes on serving, and looks again by itself.
+# Unhealthy while no GPU can be read; the log says why. gpumon keeps serving and retries on its own.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=2s --retries=3 \
     CMD ["python", "deploy/docker/healthcheck.py"]
 

@@ -1,4 +1,4 @@
-"""The container's health check: asks /api/health inside the container, prints the answer, and exits 0 when it is good."""
+"""The container's health check: requests /api/health, prints the response, and exits 0 if it is healthy."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ TIMEOUT_SECONDS = 4
 
 
 def host_answered(allowed_hosts: str) -> str:
-    """A name that the server answers to, from GPU_MONITOR_ALLOWED_HOSTS; localhost where all or the usual ones are."""
+    """A host name that GPU_MONITOR_ALLOWED_HOSTS accepts; localhost if it is not set or accepts any."""
     names = [name.strip().removeprefix(".") for name in allowed_hosts.split(",")]
     return next((name for name in names if name and name != "*"), "localhost")
 
 
 def main() -> int:
-    """Exit status 0: ok or degraded (a GPU is lost, the others are read). 1: no answer, or no readings."""
+    """Exit status 0: ok or degraded (a GPU is lost, the others are read). 1: no response, or no current readings."""
     port = os.environ.get("GPU_MONITOR_PORT") or "5000"
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/health",
@@ -29,7 +29,7 @@ def main() -> int:
             return 0
     except urllib.error.HTTPError as error:
         with error:
-            print(error.read().decode())  # noqa: T201 - why, for `docker inspect`
+            print(error.read().decode())  # noqa: T201 - the reason, for `docker inspect`
     except OSError as error:
         print(f"no answer on port {port}: {error}")  # noqa: T201
     return 1

@@ -1,7 +1,7 @@
-"""gunicorn for gpumon: `gunicorn -c deploy/gunicorn/gunicorn.conf.py` from the project's folder. One worker, uvicorn inside.
+"""gunicorn for gpumon: `gunicorn -c deploy/gunicorn/gunicorn.conf.py` in the project's folder. One worker, which runs uvicorn.
 
-Needs requirements-gunicorn.lock beside requirements.lock. Where it listens: GPU_MONITOR_HOST and GPU_MONITOR_PORT, as
-without gunicorn, or a Unix socket (docs/deployment.md).
+Requires requirements-gunicorn.lock. It listens on GPU_MONITOR_HOST and GPU_MONITOR_PORT, as without gunicorn, or on a Unix
+socket (docs/deployment.md).
 """
 
 import os
@@ -19,24 +19,24 @@ _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 
 
 class Worker(UvicornWorker):
-    """The worker, with limits: gunicorn's own for headers do not reach uvicorn."""
+    """Sets uvicorn's limits: gunicorn's limits for headers do not apply to uvicorn."""
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "auto",
-        # h11 and not httptools: only it holds clients to a size of headers (of request line and headers together).
+        # h11 and not httptools, because only h11 limits the size of headers (request line and headers together).
         "http": "h11",
         "h11_max_incomplete_event_size": 32 * 1024,
         "ws_max_size": 64 * 1024,
         "ws_max_queue": 4,
-        # gpumon's own list says whose X-Forwarded-… is believed; uvicorn would believe whoever comes from 127.0.0.1.
+        # GPU_MONITOR_TRUSTED_PROXIES decides whose X-Forwarded-… is trusted; uvicorn would trust any client from 127.0.0.1.
         "proxy_headers": False,
         "server_header": False,
         "timeout_graceful_shutdown": 5,
     }
 
     def load_wsgi(self) -> None:
-        """Load gpumon. Where that ends with a word of its own (a data folder that cannot be written), trying again does not help:
-        the status says so, or the master would start one worker after another for ever.
+        """Load gpumon. If it exits with an error (such as a data folder that is not writable), retrying does not help. The status
+        tells the master so, which would otherwise start workers forever.
         """
         try:
             super().load_wsgi()
@@ -48,37 +48,37 @@ class Worker(UvicornWorker):
 
 wsgi_app = "gpumon_site.asgi:application"
 bind = f"{_host}:{_config.port}"
-# Of a Unix socket: whoever may open it is believed as the proxy (GPU_MONITOR_TRUSTED_PROXIES=unix), so not everybody may. A web
-# server of another user has to be in this one's group.
+# For a Unix socket: with GPU_MONITOR_TRUSTED_PROXIES=unix, any client that can open it counts as the proxy, so only user and group
+# can. The web server's user must be in this user's group.
 umask = 0o007
 worker_class = Worker
-# One: the readings, the alerts and the last 15 minutes live in the process. A second would read the driver a second time
-# and send each message twice. One serves thousands of viewers.
+# One worker: readings, alerts and the last 15 minutes are in the process. A second worker would read the driver again and
+# send each notification twice. One serves thousands of viewers.
 workers = 1
-# Never by number of requests: a worker that ends takes all open pages with it.
+# Never restart after a number of requests: that would disconnect all open pages.
 max_requests = 0
-# A worker whose event loop says nothing for so long is ended and replaced.
+# Replace a worker whose event loop is blocked for this long (seconds).
 timeout = 30
 graceful_timeout = 8
 keepalive = 15
-# As GPU_MONITOR_LOG_FORMAT and _LEVEL say, gunicorn's own records too. Without its access log: gpumon has one.
+# GPU_MONITOR_LOG_FORMAT and _LEVEL apply to gunicorn's records too. Its access log is off, because gpumon has its own.
 logconfig_dict = logging_config(_config.log_format, _config.log_level, _config.secret_values())
-# Where the worker keeps its sign of life; on a disk it can wait for the disk.
+# The heartbeat file goes into memory, because writing it to a disk can block.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
-# No socket to steer it by: systemd does.
+# systemd controls it, so it needs no control socket.
 control_socket_disable = True
 
-# gunicorn would tell systemd that it is ready when its master has started; the service is when the worker serves. So the
-# master gets no socket to tell it by, and the worker does.
+# gunicorn reports READY=1 to systemd when its master has started, but the service is ready when the worker serves. So the worker
+# gets the notify socket, and the master does not.
 _notify = {name: os.environ[name] for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID") if name in os.environ}
 _systemd = Systemd.taken_from(os.environ)
 
 
 def post_fork(server, worker):
-    """In the worker, before it loads gpumon."""
+    """Runs in the worker, before it loads gpumon."""
     os.environ.update(_notify)
 
 
 def on_exit(server):
-    """In the master, when it ends. (Not in the worker: one that is replaced ends without the service's end.)"""
+    """Runs in the master when it exits. (A worker can also exit because it is replaced, while the service goes on.)"""
     _systemd.tell(STOPPING)
