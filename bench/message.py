@@ -9,8 +9,8 @@ from collections.abc import Callable
 import msgspec
 
 from bench.host import GPUS, PROCESSES
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import make
-from monitor.telemetry.providers.base import Options
 from monitor.telemetry.schema import GpuProcess, Snapshot
 
 HZ = float(os.environ.get("BENCH_HZ", "10"))

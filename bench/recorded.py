@@ -10,8 +10,9 @@ import msgspec
 
 from bench.host import PROCESSES
 from monitor.telemetry import recording
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import make
-from monitor.telemetry.providers.base import Options, used_percent
+from monitor.telemetry.providers.base import used_percent
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Reading
 
 _READINGS = 120

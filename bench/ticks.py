@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers.nvml.fields import METRICS
 from monitor.telemetry.providers.nvml.provider import Pynvml
 

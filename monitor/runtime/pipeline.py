@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from monitor.live.hub import Hub
 from monitor.telemetry.host.system import SystemMetrics
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.telemetry.schema import Snapshot
 

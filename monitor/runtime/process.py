@@ -16,10 +16,10 @@ from monitor.runtime.alerting import Alerting
 from monitor.runtime.effective_config import InForce
 from monitor.runtime.pipeline import Live
 from monitor.sanitize import plain
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.gpu_use import IdleLimits
+from monitor.telemetry.options import Options
 from monitor.telemetry.recent import Recent
 from monitor.version import __version__
-from monitor.web.components.gpu_cards import IdleLimits
 
 WAIT_FOR_DATABASE_SECONDS = 1.0
 """So long the start waits for what is set in the admin. A database that answers later is heard when it does."""

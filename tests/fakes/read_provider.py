@@ -11,8 +11,9 @@ import time
 
 import msgspec
 
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import make
-from monitor.telemetry.providers.base import Options, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.base import ProviderFailed, ProviderUnavailable
 from monitor.telemetry.sampler.wire import Failed
 
 

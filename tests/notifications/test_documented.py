@@ -60,7 +60,7 @@ def test_the_quiet_hours_are_understood() -> None:
 
 @pytest.mark.slow
 def test_the_urls_are_understood_by_the_services_named() -> None:
-    urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", TEXT.partition("## What is told")[0]) if "…" not in url]
+    urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", TEXT.partition("## What is sent")[0]) if "…" not in url]
     services = {url: ask_apprise(Order(url=url)).service for url in urls if "***" not in url}
     assert len(services) >= 8
     assert [url for url, service in services.items() if service is None] == ["https://example.com/path"]

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.rules.evaluation import DELETED, EDITED, FORGOTTEN, Evaluation, Event
 from monitor.rules.making import Rule, Which
+from monitor.telemetry.gpu_use import IdleLimits, use_of
 from monitor.telemetry.schema import Gpu, Snapshot, System, Xid
-from monitor.web.components.gpu_cards import IdleLimits, use_of
 from tests.support.snapshots import GIB, gpu, host, process
 
 

@@ -13,8 +13,8 @@ from monitor.logs.level import SERVER_PARTS
 from monitor.models import SiteSettings
 from monitor.runtime import process as current
 from monitor.runtime.process import options_of
-from monitor.telemetry.providers.base import Options
-from monitor.web.components.gpu_cards import IDLE_BY_DEFAULT, IdleLimits
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits
+from monitor.telemetry.options import Options
 
 
 def config(**values: object) -> Config:

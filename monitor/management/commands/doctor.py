@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand
 from monitor.runtime import process
 from monitor.sanitize import visible
 from monitor.telemetry.diagnosis import Finding, examine
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import LABELS
-from monitor.telemetry.providers.base import Options
 from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Snapshot
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from monitor.telemetry.providers.base import Explained, Options, Provider, ProviderUnavailable
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers.base import Explained, Provider, ProviderUnavailable
 from monitor.telemetry.schema import ProviderReport
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ import shutil
 import time
 from pathlib import Path
 
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import smi_xml
-from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.base import Explained, PercentGate, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
 from monitor.telemetry.sampler.gpu_sleep import find_gpus
 from monitor.telemetry.schema import Reading

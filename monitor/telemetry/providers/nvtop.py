@@ -9,8 +9,9 @@ import re
 import shutil
 import time
 
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import nvtop_json
-from monitor.telemetry.providers.base import Explained, Options, PercentGate, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.base import Explained, PercentGate, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
 from monitor.telemetry.schema import Gpu, Reading
 

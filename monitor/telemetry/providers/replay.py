@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from monitor.telemetry import recording
-from monitor.telemetry.providers.base import Options, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers.base import ProviderFailed, ProviderUnavailable
 from monitor.telemetry.schema import Notice, Reading
 
 _STEP_SECONDS = 1.0

@@ -11,14 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.telemetry.providers.base import (
-    GPU_METRICS,
-    NOT_SUPPORTED,
-    Options,
-    explain,
-    unattributed_bytes,
-    used_percent,
-)
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers.base import GPU_METRICS, NOT_SUPPORTED, explain, unattributed_bytes, used_percent
 from monitor.telemetry.schema import Gpu, GpuProcess, MigInstance, Notice, NvLink, Reading
 
 GIB = 1 << 30

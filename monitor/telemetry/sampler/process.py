@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.subprocesses import command_of, environment
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from monitor.telemetry.host.processes import without_commands
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.process import COMMAND, Child, how_it_ended
 from monitor.telemetry.sampler.snapshot_builder import Heard

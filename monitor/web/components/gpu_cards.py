@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from monitor import formats
 from monitor.live.frames import Value
+from monitor.telemetry.gpu_use import Use, is_hot
 from monitor.telemetry.schema import Alert, Fan, Gpu
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import level_of
-
-Use = Literal["busy", "held", "free", "unknown"]
 
 _THROTTLE_CHIPS = {
     "sw_power_cap": ("Power cap", "warning"),
@@ -25,55 +24,6 @@ _THROTTLE_CHIPS = {
     "reliability": ("Reliability limit", ""),
 }
 """Clock-event reasons worth a chip: idle and clocks set on purpose are none."""
-
-
-class IdleLimits(NamedTuple):
-    """From where on a GPU counts as held by processes that do nothing. The settings say it; these are their defaults."""
-
-    memory_bytes: int = 1 << 30
-    """What its processes hold together, at least."""
-    utilization_percent: float = 5.0
-    """The highest utilization that counts as doing nothing, 0 to 100."""
-
-
-IDLE_BY_DEFAULT = IdleLimits()
-
-
-def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
-    """Whether a GPU works, is only held by processes that do nothing, or is free to take."""
-    if gpu.state == "lost":
-        return "unknown"
-    if gpu.state == "asleep":
-        return "free"
-    utilization = gpu.utilization_percent
-    if utilization is not None and utilization > idle.utilization_percent:
-        return "busy"
-    if gpu.processes is None:
-        return "busy" if utilization else "unknown"
-    if utilization is None:
-        return "busy" if gpu.processes else "free"
-    held = _held_bytes(gpu)
-    if held is None:
-        return "unknown"
-    if gpu.processes and held >= idle.memory_bytes:
-        return "held"
-    return "busy" if utilization else "free"
-
-
-def _held_bytes(gpu: Gpu) -> int | None:
-    """What the processes hold together. Where one does not tell: what is used of the GPU, for which they are all there is."""
-    held = 0
-    for process in gpu.processes or ():
-        if process.memory_used_bytes is None:
-            return gpu.memory_used_bytes
-        held += process.memory_used_bytes
-    return held
-
-
-def is_hot(gpu: Gpu) -> bool:
-    """At or above the temperature at which the card itself slows down."""
-    limit = gpu.slowdown_temperature_celsius
-    return limit is not None and gpu.temperature_celsius is not None and gpu.temperature_celsius >= limit
 
 
 class Chip(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from monitor.live.frames import Pieces, View
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
-from monitor.web.components.gpu_cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, use_of
+from monitor.web.components.gpu_cards import Card, Tile
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import by_gpu
 from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of

@@ -7,18 +7,10 @@ from typing import NamedTuple
 
 from monitor import formats
 from monitor.live.frames import Pieces, Value, View
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
-from monitor.web.components.gpu_cards import (
-    IDLE_BY_DEFAULT,
-    IdleLimits,
-    chips,
-    fans_text,
-    fans_unit,
-    is_hot,
-    short_name,
-    use_of,
-)
+from monitor.web.components.gpu_cards import chips, fans_text, fans_unit, short_name
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import (
     Level,

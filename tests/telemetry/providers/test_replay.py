@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.telemetry import recording
-from monitor.telemetry.providers.base import Options, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers.base import ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.replay import Replay
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.schema import Gpu, Reading

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers import IN_ORDER, LABELS, NAMES, ON_REQUEST, make, select
-from monitor.telemetry.providers.base import Explained, Options, Provider, ProviderUnavailable
+from monitor.telemetry.providers.base import Explained, Provider, ProviderUnavailable
 from monitor.telemetry.schema import Reading
 
 

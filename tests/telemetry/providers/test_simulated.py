@@ -7,7 +7,7 @@ import itertools
 import msgspec
 import pytest
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.schema import Reading
 from tests.telemetry.providers.conftest import check_rules

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.gpu_sleep import IDLE_SECONDS, Sleepers, find_gpus

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.process import (
     ABANDON_AFTER_SECONDS,

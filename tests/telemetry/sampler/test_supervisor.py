@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.telemetry.providers.base import Options
+from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.telemetry.schema import Snapshot, System
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Fan, Gpu
-from monitor.web.components.gpu_cards import IDLE_BY_DEFAULT, Card, IdleLimits, Tile, chips, use_of
+from monitor.web.components.gpu_cards import Card, Tile, chips
 from monitor.web.components.live_pieces import LivePieces
 from tests.support.snapshots import GIB, alert, gpu, process
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pynvml as nvml
 
+from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import (
     LONG_PCI_DOMAIN,
     Explained,
-    Options,
     PercentGate,
     ProviderFailed,
     ProviderUnavailable,
