@@ -1,6 +1,8 @@
-"""`{% live "b" card.utilization class="…" %}`: the element that a live value or part stands in, named for the socket."""
+"""Elements whose text and attributes the socket keeps current: `{% live "b" card.utilization class="…" %}`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from django import template
 from django.utils.html import format_html, format_html_join
@@ -10,8 +12,7 @@ from monitor.live.frames import Part, Value
 
 register = template.Library()
 
-_ALWAYS = frozenset({"data-unknown"})
-"""Attributes that say something without a value."""
+_MEANINGFUL_WHEN_EMPTY = frozenset({"data-unknown"})
 
 
 @register.simple_tag
@@ -24,20 +25,23 @@ def live(tag: str, piece: Value | Part, **attributes: object) -> SafeString:
     content: str
     if isinstance(piece, Part):
         own = (("data-key", piece.mark),)
-        content = mark_safe(piece.draw())  # noqa: S308 - drawn by a template, which has escaped what it was given  # nosec
+        content = mark_safe(piece.draw())  # noqa: S308 - rendered by a template, which escapes its values  # nosec
     else:
         own = piece.attributes
         content = piece.text
     given = [(name.replace("_", "-"), value) for name, value in attributes.items() if value not in (None, "")]
-    shown = [pair for pair in own if pair[1] or pair[0] in _ALWAYS]
-    return format_html(
-        '<{} id="{}"{}>{}</{}>',
-        tag,
-        piece.name,
-        format_html_join("", ' {}="{}"', [*given, *shown]),
-        content,
-        tag,
-    )
+    shown = [pair for pair in own if pair[1] or pair[0] in _MEANINGFUL_WHEN_EMPTY]
+    return format_html("<{} {}>{}</{}>", tag, _as_html([("id", piece.name), *given, *shown]), content, tag)
+
+
+@register.simple_tag
+def live_attributes(value: Value) -> SafeString:
+    """The id and live attributes of an element that the template writes itself: `<a {% live_attributes tile.state %}>`."""
+    return _as_html([("id", value.name), *value.attributes])
+
+
+def _as_html(attributes: Iterable[tuple[str, object]]) -> SafeString:
+    return format_html_join(" ", '{}="{}"', attributes)
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ Object.defineProperty(window, "uPlot", {
 NO_SERVER = r"WebSocket connection to .* failed|^htmx: htmx:ws:error"
 """What Chromium and htmx write where a server is not there, for tests that take it away."""
 NOT_FOUND = r"the server responded with a status of 404"
+PHONES = (320, 390)
+"""Widths in pixels: the narrowest phone in use, and a common one."""
+WIDTHS = (*PHONES, 500, 768, 1440, 2560)
 
 OpenPage = Callable[..., Page]
 
@@ -131,6 +134,16 @@ def log_in(page: Page, name: str = "root", password: str = "correct horse batter
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
+
+
+def too_wide(page: Page, widths: Iterable[int] = ()) -> list[int]:
+    """The widths of the window, of those asked for or else its own, at which the page scrolls sideways."""
+    found = []
+    for width in widths or [page.evaluate("innerWidth")]:
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            found.append(width)
+    return found
 
 
 def until(page: Page, condition: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, log_in, start, until
-from tests.support.people import make_people
-from tests.support.servers import Server
+from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide, until
+from tests.security.people import make_people
+from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429"
@@ -75,6 +75,7 @@ def test_an_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Se
 def test_the_pages_of_accounts_have_no_serious_faults(site: Server, open_page: OpenPage, theme: str) -> None:
     page = open_page(f"{site.url}/login", color_scheme=theme, expecting=[r"status of 404"])
     found = {"login": serious(page)}
+    assert too_wide(page, PHONES) == []
     log_in(page, "viewer", "wrong")
     expect(page.get_by_role("alert")).to_be_visible()
     found["wrong"] = serious(page)
@@ -84,12 +85,13 @@ def test_the_pages_of_accounts_have_no_serious_faults(site: Server, open_page: O
     for path in ("account/password", "setup/nothing"):
         page.goto(f"{site.url}/{path}")
         found[path] = serious(page)
+        assert too_wide(page, PHONES) == [], path
     assert {where: what for where, what in found.items() if what} == {}
 
 
-@pytest.mark.parametrize("width", [390, 1000, 1440])
+@pytest.mark.parametrize("width", [320, 390, 768, 1000, 1440])
 def test_the_header_holds_name_and_button_at_every_width(site: Server, open_page: OpenPage, width: int) -> None:
     page = open_page(f"{site.url}/", viewport={"width": width, "height": 800})
     log_in(page, "administrator")
     expect(page.get_by_role("button", name="Log out")).to_be_attached()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert too_wide(page) == []

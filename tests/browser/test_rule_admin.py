@@ -10,14 +10,12 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, log_in, start
-from tests.support.recordings import heat
-from tests.support.servers import Server, wait_for
+from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide
+from tests.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ADD = "/admin/monitor/alertrule/add/"
-FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +177,7 @@ def test_the_form_and_its_preview_are_for_everybody(
     try_it(page)
     expect(page.locator(".gpumon-chart svg")).to_be_visible()
     assert serious(page) == []
-    assert page.evaluate(FITS)
+    assert too_wide(page) == []
     page.goto(site.url + "/admin/monitor/alertrule/")
     assert serious(page) == []
 
@@ -191,7 +189,7 @@ def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path
     page.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 80]))
     try_it(page)
     expect(page.locator(".gpumon-chart svg")).to_be_visible()
-    assert page.evaluate(FITS)
+    assert too_wide(page, PHONES) == []
 
 
 def test_no_column_of_the_list_is_out_of_sight_on_a_small_laptop(site: Server, open_page: OpenPage) -> None:
@@ -201,4 +199,4 @@ def test_no_column_of_the_list_is_out_of_sight_on_a_small_laptop(site: Server, o
     page = open_page(site.url + "/admin/monitor/alertrule/", viewport={"width": 1024, "height": 768})
     log_in(page)
     expect(page.locator("th.column-firing")).to_be_in_viewport(ratio=1)
-    assert page.evaluate(FITS)
+    assert too_wide(page) == []

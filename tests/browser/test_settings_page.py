@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, log_in, start
+from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server, wait_for
 
@@ -204,4 +204,5 @@ def test_every_page_of_the_admin_keeps_the_policy_and_is_for_everybody(
         found[path] = [
             problem for problem in serious(page) if "help-tooltip search-label-icon" not in problem
         ]  # Django's
+        assert too_wide(page, PHONES) == [], path
     assert {path: problems for path, problems in found.items() if problems} == {}

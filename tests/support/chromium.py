@@ -1,10 +1,12 @@
-"""How the system's Chromium is started, for tests, benchmarks and pictures alike."""
+"""Starts the system's Chromium for tests, benchmarks and screenshots."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -17,17 +19,20 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""As root and without a screen; and quiet: by itself it looks for updates and Google's hosts at each start."""
+"""To run as root, without a screen, and without its own requests for updates and to Google's hosts at each start."""
+_FONTS = Path(__file__).with_name("fonts.conf")
+"""The fonts it may use, so that a page has the same measures on every machine."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser of the system, ended afterwards. Raises FileNotFoundError when there is none."""
+    """The browser, closed afterwards. Raises FileNotFoundError where Chromium is not installed."""
     path = shutil.which("chromium")
     if path is None:
         raise FileNotFoundError("chromium is not in PATH (Debian, Ubuntu: apt install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        environment = {**os.environ, "FONTCONFIG_FILE": str(_FONTS)}
+        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS), env=environment)
         try:
             yield browser
         finally:

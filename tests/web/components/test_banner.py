@@ -59,7 +59,7 @@ def test_it_is_read_out_once_and_not_each_second_nor_when_another_alert_joins_be
     later, later_texts, _ = banner(alert(1), alert(2, severity="warning"), time=1001.0, sampled_at=1001.0)
     assert once.key == later.key
     assert texts["banner-for"] != later_texts["banner-for"]
-    outside = once.draw().partition('role="alert"')[2].partition("</span> <span>· for")[0]
+    outside = once.draw().partition('role="alert"')[2].partition("<span>· for")[0]
     assert "banner-for" not in outside  # what changes each second stands beside what is read out
     another, _, _ = banner(alert(9))
     assert another.key != once.key
