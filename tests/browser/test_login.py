@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import serious
 from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide, until
-from tests.security.people import make_people
-from tests.servers import Server
+from tests.support.people import make_people
+from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429"
