@@ -55,7 +55,7 @@ def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: Use
 def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
     """It was called UTC whatever the server's zone."""
     with timezone.override("Asia/Tokyo"):
-        found = re.search(r"until (\d+ \w+ \d+, [\d:]+ \w+)\. This is its secret", make(client))
+        found = re.search(r"until (\d+ \w+ \d+, [\d:]+ \w+)\.\s+This is its secret", make(client))
         assert found is not None
         expires_at = ApiToken.objects.get().expires_at
         assert expires_at is not None

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.axe import serious
 from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide
+from tests.support.recordings import heat
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
