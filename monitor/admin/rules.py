@@ -18,7 +18,6 @@ from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import OF_KINDS, AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
 from monitor.alerts.rule_rows import given_of
-from monitor.http.upload_permit import with_permit
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
 from monitor.rules.making import BadRule
@@ -96,13 +95,6 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     def get_urls(self) -> list[Any]:
         trying = path("preview/", self.admin_site.admin_view(self.preview_view), name="monitor_alertrule_preview")
         return [trying, *super().get_urls()]
-
-    def render_change_form(self, request: HttpRequest, context: Any, *given: Any, **named: Any) -> HttpResponse:
-        """The form's page; whoever is shown the preview on it may send a recording there."""
-        page: HttpResponse = super().render_change_form(request, context, *given, **named)
-        if context["has_change_permission"] or (context["has_add_permission"] and not context["original"]):
-            return with_permit(page, reverse("admin:monitor_alertrule_preview"))
-        return page
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Try the rule of a form that is not saved."""

@@ -6,30 +6,24 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from monitor.http.security_headers import HEADERS, NOT_KEPT
-from monitor.http.upload_permit import has_permit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-LARGEST_FORM = 1 << 20
-LARGEST_UPLOAD = 130 << 20
-"""A recording to try a rule on, which the admin's form takes up to 128 MiB of, and what else is in the form."""
-_UPLOADS = "/admin/monitor/alertrule/preview/"
+LARGEST_BODY = 1 << 20
+"""Bytes. No form of ours uploads a file."""
 REFUSAL = {
     **HEADERS,
     "Content-Type": "text/plain",
     "Cache-Control": NOT_KEPT,
     "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Connection": "close",
 }
 """The headers of the answer 413."""
-
-
-def largest_body(path: str, cookies: str) -> int:
-    """Bytes that a request to this path, without its query, and with this Cookie header may carry."""
-    return LARGEST_UPLOAD if path.endswith(_UPLOADS) and has_permit(cookies) else LARGEST_FORM
 
 
 class TooLarge(Exception):
@@ -46,18 +40,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        largest, received = largest_body(scope["path"], _cookies(scope)), 0
+        received = 0
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > largest:
+            if received > LARGEST_BODY:
                 raise TooLarge
             return message
 
         try:
-            if _declared_length(scope) > largest:
+            if _declared_length(scope) > LARGEST_BODY:
                 raise TooLarge
             await self._app(scope, limited, send)
         except TooLarge:
@@ -69,10 +63,6 @@ def _declared_length(scope: Message) -> int:
     """0 where it is not said; a length that is no number is the server's to refuse."""
     given = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
     return int(given[-1]) if given and given[-1].isdigit() else 0
-
-
-def _cookies(scope: Message) -> str:
-    return b"; ".join(value for name, value in scope["headers"] if name.lower() == b"cookie").decode("latin-1")
 
 
 async def _refuse(send: Send) -> None:

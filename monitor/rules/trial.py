@@ -14,9 +14,6 @@ from monitor.rules.judge import Change, Judge
 from monitor.rules.making import Rule
 from monitor.telemetry.schema import Snapshot
 
-MOST_READINGS = 20_000
-"""More are not judged in one go: five and a half hours at one a second."""
-
 
 class Track(msgspec.Struct, kw_only=True):
     """The values of one subject that the rule compared, NaN where unknown; not measured from the GPU's own limit."""
@@ -39,8 +36,6 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     readings: int
     began_at: float | None
     ended_at: float | None
-    is_cut: bool
-    """There were more than MOST_READINGS: the rest was not judged."""
 
     @property
     def firing(self) -> tuple[Event, ...]:
@@ -67,11 +62,8 @@ def try_rule(rule: Rule, snapshots: Iterable[Snapshot]) -> Tried:
     evaluation, judge = Evaluation(), _Watching(rule)
     evaluation.judges[rule.id] = judge
     events: dict[str, Event] = {}
-    count, began_at, ended_at, is_cut = 0, None, None, False
+    count, began_at, ended_at = 0, None, None
     for snapshot in snapshots:
-        if count == MOST_READINGS:
-            is_cut = True
-            break
         count += 1
         ended_at = snapshot.time
         if began_at is None:
@@ -85,7 +77,6 @@ def try_rule(rule: Rule, snapshots: Iterable[Snapshot]) -> Tried:
         readings=count,
         began_at=began_at,
         ended_at=ended_at,
-        is_cut=is_cut,
     )
 
 

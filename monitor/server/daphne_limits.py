@@ -10,7 +10,7 @@ import functools
 import sys
 from typing import Any
 
-from monitor.http.body_limit import LARGEST_FORM, REFUSAL, largest_body
+from monitor.http.body_limit import LARGEST_BODY, REFUSAL
 
 REQUEST_SECONDS = 20
 """From the connection, or the answer before, to the end of the headers; and as long again for a body, however small."""
@@ -69,15 +69,9 @@ def limit_requests(*, seconds: float = REQUEST_SECONDS) -> None:
 
 def _refuse_if_larger(request: Any, size: int) -> bool:
     channel = request.channel
-    if size <= LARGEST_FORM or size <= _largest_body(request):
+    if size <= LARGEST_BODY:
         return False
     request.requestHeaders.removeHeader(b"Expect")  # or it would be told to go on
     channel.transport.write(TOO_LARGE)
     channel.loseConnection()
     return True
-
-
-def _largest_body(request: Any) -> int:
-    path = request.channel._path.partition(b"?")[0].decode("latin-1")
-    cookies = b"; ".join(request.requestHeaders.getRawHeaders(b"cookie", ())).decode("latin-1")
-    return largest_body(path, cookies)

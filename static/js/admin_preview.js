@@ -10,7 +10,6 @@ if (button) {
 
   const answerOf = async (form) => {
     const response = await fetch(button.formAction, { method: "POST", body: new FormData(form) });
-    if (response.status === 413) throw new Error("the recording is larger than the 128 MiB that are taken here");
     if (!response.ok) throw new Error(`the server answered with status ${response.status}`);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const answer = page.querySelector("[data-preview-answer]");

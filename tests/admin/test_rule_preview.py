@@ -1,10 +1,8 @@
-"""A rule tried before it is saved: on the readings in memory, on a recording, and by whom."""
+"""An unsaved rule is tested on the readings in memory, by people who may."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from monitor.runtime import process as current
 from monitor.telemetry.recent import Recent
 from tests.admin.conftest import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
-from tests.support.recordings import heat
 from tests.support.snapshots import gpu, host, process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
@@ -34,13 +31,8 @@ def recent(monkeypatch: pytest.MonkeyPatch) -> Recent:
     return kept
 
 
-def ask(client: Client, fields: Mapping[str, Any], recording: Path | None = None) -> Any:
-    data = dict(fields)
-    if recording is None:
-        return client.post(PREVIEW, data)
-    file = io.BytesIO(recording.read_bytes())
-    file.name = recording.name
-    return client.post(PREVIEW, {**data, "recording": file})
+def ask(client: Client, fields: Mapping[str, Any]) -> Any:
+    return client.post(PREVIEW, dict(fields))
 
 
 def feed(recent: Recent, *temperatures: float) -> None:
@@ -54,18 +46,11 @@ def test_a_rule_that_is_not_saved_is_tried_on_the_readings_in_memory(root: Clien
     answer = ask(root, HOT)
     said = text(answer)
     assert "temperature ≥ 90 °C" in said
-    assert "Judged by 5 readings of the last 15 minutes, 2027-01-15 08:00:00 to 2027-01-15 08:00:04 UTC" in said
+    assert "Evaluated on 5 readings of the last 15 minutes, 2027-01-15 08:00:00 to 2027-01-15 08:00:04 UTC" in said
     assert "It would fire now: GPU 0: temperature is 92 °C, at or above 90 °C. It" in said
     assert "It would have fired 2 times, for 2 s in all." in said
     assert answer.content.decode().count("<polyline") == 2
     assert not AlertRule.objects.exists()
-
-
-def test_a_rule_is_tried_on_a_recording(root: Client, recent: Recent, tmp_path: Path) -> None:
-    said = text(ask(root, HOT, heat(tmp_path / "hot.jsonl", [80, 91, 80, 80])))
-    assert "Judged by 4 readings of hot.jsonl" in said
-    assert "At the end it would not fire." in said
-    assert "It would have fired 1 time, for 1 s in all." in said
 
 
 def test_a_saved_rule_is_tried_as_its_form_stands_and_stays_as_it_is(root: Client, recent: Recent) -> None:
@@ -89,32 +74,6 @@ def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Rece
     assert "Threshold: Needed for “A value passes a threshold”." in said
     assert "Throttle: Of no use" in said
     assert "Threshold: Enter a number." in text(ask(root, {**HOT, "threshold": "hot"}))
-
-
-def test_a_bad_recording_is_told_in_words(root: Client, recent: Recent, tmp_path: Path) -> None:
-    good = heat(tmp_path / "hot.jsonl", [80, 91])
-    words = tmp_path / "words.txt"
-    words.write_text("just words\n")
-    cut = tmp_path / "cut.jsonl"
-    cut.write_bytes(good.read_bytes()[:-20])
-    assert "words.txt is not a recording" in text(ask(root, HOT, words))
-    assert "cut.jsonl, line 3, is not a reading" in text(ask(root, HOT, cut))
-
-
-def test_a_recording_that_is_too_large_is_refused(
-    root: Client, recent: Recent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rule_preview, "MOST_UPLOADED_BYTES", 1 << 20)
-    large = heat(tmp_path / "large.jsonl", [80.0] * 1500)
-    assert large.stat().st_size > 1 << 20
-    assert "large.jsonl is too large: at most 1 MiB are taken here." in text(ask(root, HOT, large))
-
-
-def test_a_recording_larger_than_what_is_kept_in_memory_is_read_from_the_disk(
-    root: Client, recent: Recent, tmp_path: Path, settings: Any
-) -> None:
-    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
-    assert "Judged by 500 readings of hot.jsonl" in text(ask(root, HOT, heat(tmp_path / "hot.jsonl", [80.0] * 500)))
 
 
 @pytest.mark.parametrize(
@@ -148,11 +107,6 @@ def test_of_more_that_fire_than_are_listed_the_rest_is_counted(
     said = text(ask(root, HOT))
     assert "It would fire now: GPU 0: temperature is 95 °C, at or above 90 °C; and 2 more." in said
     assert "And 2 more." in said
-
-
-def test_a_recording_has_no_metrics_of_the_host(root: Client, recent: Recent, tmp_path: Path) -> None:
-    fields = {**HOT, "metric": "system.cpu_percent"}
-    assert "no metrics of the host" in text(ask(root, fields, heat(tmp_path / "hot.jsonl", [80, 91])))
 
 
 def test_what_a_process_is_called_cannot_break_the_page(root: Client, recent: Recent) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.axe import serious
 from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide
-from tests.support.recordings import heat
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -117,34 +116,12 @@ def test_gpus_are_found_as_you_type(form: Page) -> None:
     expect(form.locator("[data-preview-firing]")).to_contain_text(re.compile(r"It would fire now:\s+GPU 2: [^;]*$"))
 
 
-def test_a_recording_is_tried_and_errors_are_told_in_words(form: Page, tmp_path: Path) -> None:
+def test_errors_of_the_form_are_shown_in_its_preview(form: Page) -> None:
     fill_in(form, threshold="90")
     result = form.locator("[data-preview-result]")
-    form.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 80]))
-    try_it(form)
-    expect(result).to_contain_text("4 readings of hot.jsonl")
-    expect(result.get_by_role("table").get_by_role("row")).to_have_count(2)
-    words = tmp_path / "words.txt"
-    words.write_text("just words")
-    form.get_by_label("Recording").set_input_files(words)
-    try_it(form)
-    expect(result).to_contain_text("words.txt is not a recording")
     form.get_by_label("Threshold:", exact=True).fill("")
     try_it(form)
     expect(result).to_contain_text("Threshold: Needed for “A value passes a threshold”.")
-
-
-def test_a_recording_that_the_server_does_not_even_take_is_told_in_words(site: Server, open_page: OpenPage) -> None:
-    page = open_page(site.url + ADD, expecting=["status of 413"])
-    log_in(page)
-    fill_in(page)
-    waiting: list[Route] = []
-    page.route("**/alertrule/preview/", lambda asked: waiting.append(asked))  # Playwright marks what it is given
-    try_it(page)
-    result = page.locator("[data-preview-result]")
-    expect(result).to_have_text("The rule is being tried…")
-    waiting[0].fulfill(status=413)
-    expect(result).to_have_text("No preview: the recording is larger than the 128 MiB that are taken here")
 
 
 def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
@@ -174,7 +151,6 @@ def test_the_form_and_its_preview_are_for_everybody(
     log_in(page)
     fill_in(page, threshold="90")
     page.get_by_label("Clear threshold:").fill("85")
-    page.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 87, 80, 82, 95]))
     try_it(page)
     expect(page.locator(".gpumon-chart svg")).to_be_visible()
     assert serious(page) == []
@@ -187,7 +163,6 @@ def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path
     page = open_page(site.url + ADD, viewport={"width": 390, "height": 844})
     log_in(page)
     fill_in(page, threshold="90")
-    page.get_by_label("Recording").set_input_files(heat(tmp_path / "hot.jsonl", [80, 91, 92, 80]))
     try_it(page)
     expect(page.locator(".gpumon-chart svg")).to_be_visible()
     assert too_wide(page, PHONES) == []

@@ -7,25 +7,14 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core import signing
-from django.http import HttpResponse
 
-from monitor.http.body_limit import LARGEST_FORM, LARGEST_UPLOAD, BodyLimit, largest_body
-from monitor.http.upload_permit import COOKIE, VALID_SECONDS, with_permit
-
-UPLOAD = "/admin/monitor/alertrule/preview/"
+from monitor.http.body_limit import LARGEST_BODY, BodyLimit
 
 
-def permit() -> str:
-    """A Cookie header of somebody who was shown the form that takes recordings."""
-    return f"gpumon_session=x; {COOKIE}={with_permit(HttpResponse(), UPLOAD).cookies[COOKIE].value}"
-
-
-def asked(path: str, chunks: list[int], declared: int | None = None, cookies: str = "") -> tuple[int, int]:
+def asked(path: str, chunks: list[int], declared: int | None = None) -> tuple[int, int]:
     """The status, and how many bytes the application got, of a request whose body comes in chunks of these sizes."""
     waiting, sent, got = list(chunks), [], 0
-    headers = [(b"cookie", cookies.encode())]
-    headers += [] if declared is None else [(b"content-length", str(declared).encode())]
+    headers = [] if declared is None else [(b"content-length", str(declared).encode())]
 
     async def receive() -> MutableMapping[str, Any]:
         size = waiting.pop(0)
@@ -48,50 +37,17 @@ def asked(path: str, chunks: list[int], declared: int | None = None, cookies: st
     return sent[0]["status"], got
 
 
-@pytest.mark.parametrize("path", ["/login", UPLOAD])
+@pytest.mark.parametrize("path", ["/login", "/admin/monitor/alertrule/preview/"])
 def test_a_body_within_the_limit_arrives(path: str) -> None:
-    assert asked(path, [LARGEST_FORM - 9, 9], LARGEST_FORM) == (200, LARGEST_FORM)
+    assert asked(path, [LARGEST_BODY - 9, 9], LARGEST_BODY) == (200, LARGEST_BODY)
 
 
 def test_a_length_that_is_too_large_is_refused_unread() -> None:
-    assert asked("/login", [LARGEST_FORM + 1], LARGEST_FORM + 1) == (413, 0)
-    assert asked(UPLOAD, [1], LARGEST_UPLOAD + 1, permit()) == (413, 0)
-
-
-def test_a_recording_is_taken_of_those_alone_who_were_shown_its_form() -> None:
-    """Before a body is taken nobody's login can be looked up; without this anybody could fill the disk."""
-    assert asked(UPLOAD, [LARGEST_FORM, 1], LARGEST_FORM + 1, permit()) == (200, LARGEST_FORM + 1)
-    assert asked(UPLOAD, [LARGEST_FORM, 1], LARGEST_FORM + 1) == (413, 0)
-    assert asked(UPLOAD, [LARGEST_FORM, 1]) == (413, LARGEST_FORM)
-    assert asked("/login", [LARGEST_FORM, 1], LARGEST_FORM + 1, permit()) == (413, 0)
-
-
-@pytest.mark.parametrize("path", ["/login", f"{UPLOAD}1", "/admin/monitor/alertrule/1/change/"])
-def test_no_other_path_takes_one(path: str) -> None:
-    assert largest_body(path, permit()) == LARGEST_FORM
-    assert largest_body(f"/gpus{UPLOAD}", permit()) == LARGEST_UPLOAD
-
-
-def test_a_permit_that_is_old_made_up_or_of_another_cookie_permits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = permit()
-    signed_for_something_else = signing.get_cookie_signer(salt="another").sign("shown")
-    for cookies in ("", f"{COOKIE}=", f"{COOKIE}=x:y:z", good[:-1] + "_", f"{COOKIE}={signed_for_something_else}"):
-        assert largest_body(UPLOAD, cookies) == LARGEST_FORM, cookies
-    now = signing.time.time()
-    monkeypatch.setattr(signing.time, "time", lambda: now + VALID_SECONDS + 2)
-    assert largest_body(UPLOAD, good) == LARGEST_FORM
-
-
-def test_the_cookie_goes_to_that_form_alone(settings: Any) -> None:
-    settings.SESSION_COOKIE_SECURE = True
-    cookie = with_permit(HttpResponse(), UPLOAD).cookies[COOKIE]
-    assert {name: cookie[name] for name in ("path", "secure", "httponly", "samesite")} == {
-        "path": UPLOAD, "secure": True, "httponly": True, "samesite": "Strict"
-    }  # fmt: skip
+    assert asked("/login", [LARGEST_BODY + 1], LARGEST_BODY + 1) == (413, 0)
 
 
 def test_chunks_are_counted_and_no_more_is_read_than_may_come() -> None:
-    assert asked("/login", [LARGEST_FORM, 1, 1_000_000_000]) == (413, LARGEST_FORM)
+    assert asked("/login", [LARGEST_BODY, 1, 1_000_000_000]) == (413, LARGEST_BODY)
 
 
 @pytest.mark.parametrize("declared", ["-1", "abc", "", "1e9"])

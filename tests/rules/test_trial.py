@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.rules import making, trial
+from monitor.rules import making
 from monitor.rules.choices import KINDS
 from monitor.rules.evaluation import Evaluation
 from monitor.rules.making import Rule
@@ -51,7 +51,7 @@ def test_it_counts_what_would_have_fired_and_for_how_long() -> None:
     assert [(event.fired_at, event.resolved_at) for event in tried.events] == [(1001, 1003), (1005, None)]
     assert [event.value for event in tried.firing] == [95]
     assert tried.firing_seconds == 2 + 2
-    assert (tried.readings, tried.began_at, tried.ended_at, tried.is_cut) == (8, 1000, 1007, False)
+    assert (tried.readings, tried.began_at, tried.ended_at) == (8, 1000, 1007)
 
 
 @given(st.lists(st.none() | st.floats(80, 100), max_size=40), st.floats(0, 5))
@@ -63,13 +63,6 @@ def test_it_fires_as_the_engine_would(temperatures: list[float | None], held: fl
     tried = try_rule(by, heat(*temperatures))
     assert [event.fired_at for event in tried.events] == [event.fired_at for event in events if not event.resolved_at]
     assert len(tried.firing) == len(evaluation.open)
-
-
-def test_what_is_too_much_is_not_judged_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "MOST_READINGS", 3)
-    assert try_rule(rule(), heat(80, 80, 80)).is_cut is False
-    tried = try_rule(rule(), heat(80, 80, 80, 95))
-    assert (tried.is_cut, tried.readings, tried.events) == (True, 3, ())
 
 
 def test_the_picture_has_the_worst_gpu_first_and_the_threshold_where_it_belongs() -> None:

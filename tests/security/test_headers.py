@@ -9,7 +9,6 @@ import pytest
 import requests
 from django.test import Client
 
-from monitor.http.body_limit import LARGEST_FORM
 from monitor.http.security_headers import HEADERS
 from monitor.web import errors
 from tests.support.servers import Server
@@ -91,16 +90,6 @@ def test_files_have_them_and_are_kept_by_caches(server: Server) -> None:
 def test_errors_have_them(server: Server, status: int, method: str, path: str, headers: dict[str, str]) -> None:
     answer = requests.request(method, server.url + path, headers=headers, allow_redirects=False, timeout=10)
     assert answer.status_code == status
-    holds(answer)
-
-
-@pytest.mark.slow
-def test_a_form_that_is_too_large_and_no_recording_has_them(server: Server, root: requests.Session) -> None:
-    """Its page has let this browser send a recording there, so it is Django that refuses the fields."""
-    assert root.get(f"{server.url}/admin/monitor/alertrule/add/", timeout=10).status_code == 200
-    preview = f"{server.url}/admin/monitor/alertrule/preview/"
-    answer = root.post(preview, {"name": "b" * LARGEST_FORM}, timeout=10)
-    assert answer.status_code == 413
     holds(answer)
 
 
