@@ -1,5 +1,5 @@
-"""Side-by-side measurements: what a reading, a message and an open page cost, next to the least they could. Run by `make bench`.
+"""Side-by-side measurements of what a reading, a message and an open page cost, against a floor. `make bench` runs them.
 
-Costs are CPU time, not wall time, and where there is something to compare with, both sides are measured in the same
-run. Whether a bound holds is printed, never tested: only a figure that could not be measured is an error.
+Costs are CPU time, and both sides of a ratio are measured in the same run. A missed bound is printed and is no error; a
+figure that could not be measured is one.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench [NAME…]`: print the figures, each beside its bound. Exit status 1 when one could not be measured."""
+"""`python -m bench [NAME…]`: print the figures, each with its bound. Exit status 1 if one could not be measured."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bench import (
     main_thread,
     many_gpus,
     memory,
+    scrolling,
     start,
     whole_tick,
 )
@@ -29,7 +30,7 @@ from bench.machine import machine
 
 
 def main() -> int:
-    """Measure what is asked for, one after another: nothing else should run meanwhile."""
+    """Measure one figure after another. Nothing else should run meanwhile."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     measures: dict[str, Callable[[], Iterable[Figure]]] = {
         "fast-tick": fast_tick.measure,
@@ -37,25 +38,26 @@ def main() -> int:
         "idle": idle.measure,
         "delivery": delivery.measure,
         "start": start.measure,
-        "memory": lambda: memory.measure(given.minutes or 1.0),
+        "memory": lambda: memory.measure(options.minutes or 1.0),
         "delta": delta.measure,
         "first-response": first_response.measure,
         "first-load": first_load.measure,
         "main-thread": main_thread.measure,
         "many-gpus": many_gpus.measure,
+        "scrolling": scrolling.measure,
         "alerts": alerts.measure,
-        "heap": lambda: heap.measure(given.minutes or 1.5),
+        "heap": lambda: heap.measure(options.minutes or 1.5),
     }
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)}; all when none is given")
-    parser.add_argument("--minutes", type=float, help="how long memory and heap are watched (default: 1 and 1.5)")
-    given = parser.parse_args()
-    if unknown := set(given.names) - measures.keys():
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)} (default: all)")
+    parser.add_argument("--minutes", type=float, help="how long to watch memory and heap (default: 1 and 1.5)")
+    options = parser.parse_args()
+    if unknown := set(options.names) - measures.keys():
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}; choose from {', '.join(measures)}")
     has_failed = False
-    for name in given.names or measures:
+    for name in options.names or measures:
         try:
             for figure in measures[name]():
-                print(figure.line(), flush=True)
+                print(figure.line(name), flush=True)
         except (CouldNotMeasure, BrowserError, AssertionError, OSError, subprocess.SubprocessError) as error:
             has_failed = True
             print(f"{name}: could not be measured: {error}", file=sys.stderr, flush=True)

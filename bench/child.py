@@ -1,4 +1,4 @@
-"""A measured program in a process of its own: it is sent a line and answers with a line of JSON."""
+"""A measured program in a process of its own, which reads lines from stdin and answers with lines of JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Child:
-    """`python -m MODULE ARGUMENTS`; ends when its stdin does."""
+    """`python -m MODULE ARGUMENTS`; it ends when its stdin closes."""
 
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str]) -> None:
         self._module = module
@@ -29,23 +29,26 @@ class Child:
             stdout=subprocess.PIPE,
         )
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def send(self, question: object) -> None:
+        """Send a line. Raises CouldNotMeasure if the program has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{question}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._ended() from error
 
     def answer(self) -> Any:
-        """Its next line. Raises CouldNotMeasure when it has ended."""
+        """The program's next line. Raises CouldNotMeasure if the program has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise CouldNotMeasure(f"{self._module} ended with exit status {self._process.wait()}")
+            raise self._ended()
         return json.loads(line)
 
     def ask(self, question: object) -> Any:
-        """Its answer to a line."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{question}\n".encode())
-        self._process.stdin.flush()
+        """Send a line and wait for the answer."""
+        self.send(question)
         return self.answer()
 
     def end(self) -> None:
@@ -58,10 +61,13 @@ class Child:
             self._process.kill()
             self._process.wait()
 
+    def _ended(self) -> CouldNotMeasure:
+        return CouldNotMeasure(f"{self._module} ended with exit status {self._process.wait()}")
+
 
 @contextmanager
 def child(module: str, *arguments: str, environment: Mapping[str, str] = {}) -> Iterator[Child]:
-    """Started here, ended here."""
+    """Start the program, and end it afterwards."""
     started = Child(module, *arguments, environment=environment)
     try:
         yield started

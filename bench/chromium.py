@@ -1,9 +1,10 @@
-"""What Chromium tells of a page: main-thread time, heap, nodes, long tasks."""
+"""What Chromium measures of a page: main-thread time, heap, nodes, tasks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from playwright.sync_api import Browser, Page
 
@@ -20,21 +21,21 @@ def opened(browser: Browser, *, height: int = HEIGHT) -> Page:
 
 
 class Meter:
-    """What the browser counts of one page."""
+    """Chromium's counters of one page."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
-        # CPU time of the thread and not time on the clock: what else runs on the machine is none of the page's.
+        # CPU time of the thread, not time on the clock: other load on the machine does not count.
         self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def main_thread_seconds(self) -> float:
-        """CPU time of all tasks of the main thread so far: script, style, layout, paint, collecting garbage."""
+        """CPU time of all tasks of the main thread so far: script, style, layout, paint, garbage collection."""
         return self._metrics()["TaskDuration"]
 
     def settled(self) -> tuple[float, float]:
-        """Bytes of the heap in use and number of DOM nodes, once garbage is collected.
+        """Bytes of the heap in use and number of DOM nodes, after garbage collection.
 
-        The lowest of some times: what the message of the moment has just brought is not garbage yet.
+        The lowest of several samples: a message that has just arrived is no garbage yet.
         """
         seen = []
         for _ in range(_COLLECTIONS):
@@ -48,15 +49,28 @@ class Meter:
         return {metric["name"]: metric["value"] for metric in answer["metrics"]}
 
 
-def tasks_during(browser: Browser, act: Callable[[], None]) -> list[float]:
-    """CPU seconds of each task of the pages' main threads while `act` runs.
+def main_thread_rounds(pages: Sequence[Page], *, rounds: int, seconds: float) -> list[list[float]]:
+    """For each round, CPU seconds of each page's main thread, all over the same seconds."""
+    meters = [Meter(page) for page in pages]
+    costs = []
+    for _ in range(rounds):
+        began = [meter.main_thread_seconds() for meter in meters]
+        time.sleep(seconds)
+        costs.append([meter.main_thread_seconds() - at for meter, at in zip(meters, began, strict=True)])
+    return costs
 
-    The browser's own count of long tasks goes by the clock, and so counts what else the machine does in between.
+
+def tasks_during(browser: Browser, act: Callable[[], None]) -> tuple[list[float], float]:
+    """CPU seconds of each task of the pages' main threads while `act` runs, and the seconds that it ran.
+
+    The browser's own count of long tasks goes by the clock, and so includes other load on the machine.
     """
     browser.start_tracing(categories=["toplevel"])
+    began = time.monotonic()
     try:
         act()
     finally:
+        seconds = time.monotonic() - began
         trace = browser.stop_tracing()
     events = json.loads(trace)["traceEvents"]
     threads = {
@@ -71,4 +85,4 @@ def tasks_during(browser: Browser, act: Callable[[], None]) -> list[float]:
     ]
     if not tasks:
         raise CouldNotMeasure(f"the browser traced no {_TASK}")
-    return tasks
+    return tasks, seconds

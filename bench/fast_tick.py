@@ -1,4 +1,4 @@
-"""A fast tick of the NVML provider against the bare pynvml calls it makes, both on the fake driver; and which these are."""
+"""A fast tick of the NVML provider against the bare pynvml calls it makes, both on the fake driver; and a count of the calls."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from statistics import median
 
 from bench.child import child
 from bench.figures import CouldNotMeasure, Figure
-from bench.host import GPUS, fake_host
+from bench.host import GPUS, PROCESSES, fake_host
 
 _TICKS, _ROUNDS = 150, 9
+_PAUSE_SECONDS = "0.005"
+"""Between ticks, so that the driver has a new utilization sample of every process at each, as at 1 Hz."""
 _LISTENING = "nvmlEventSetWait_v2"
-"""Waits for Xid errors in a thread of its own, every few seconds: no part of a tick on either side."""
+"""Waits for Xid errors in a thread of its own, every few seconds; no part of a tick on either side."""
 STATIC_CALLS = {
     "nvmlDeviceGetArchitecture",
     "nvmlDeviceGetBrand",
@@ -31,15 +33,14 @@ STATIC_CALLS = {
     "nvmlSystemGetCudaDriverVersion_v2",
     "nvmlSystemGetDriverVersion",
 }
-"""What does not change while a driver is loaded."""
+"""Calls for what does not change while a driver is loaded."""
 
 
 def measure() -> Iterator[Figure]:
-    """The figures of a fast tick."""
     with (
         fake_host() as host,
-        child("bench.ticks", "provider", environment=host.environment) as provider,
-        child("bench.ticks", "bare", environment=host.environment) as bare,
+        child("bench.ticks", "provider", _PAUSE_SECONDS, environment=host.environment) as provider,
+        child("bench.ticks", "bare", _PAUSE_SECONDS, environment=host.environment) as bare,
     ):
         for side in (provider, bare):
             side.ask(_TICKS)  # opens the driver, and Python settles
@@ -56,16 +57,10 @@ def measure() -> Iterator[Figure]:
             tick, floor = provider.ask(_TICKS), bare.ask(_TICKS)
             ratios.append(tick / floor)
             times.append(tick / _TICKS * 1e3)
-    yield Figure(
-        median(ratios),
-        "×",
-        1.5,
-        "fast tick: CPU of the provider / of the bare pynvml calls it makes, 8 GPUs × 4 processes",
-    )
+    measured = f"CPU of the provider / of the bare pynvml calls it makes, {GPUS} GPUs × {PROCESSES} processes"
+    yield Figure(median(ratios), "x", 1.5, measured)
     yield Figure(median(times), " ms", None, "that tick of the provider, all GPUs")
     made = sum(ours.values()) / _TICKS / GPUS
-    yield Figure(
-        made, "", 22, "NVML calls a GPU and tick, counted by the driver, the tick's share of slow ones included"
-    )
+    yield Figure(made, "", 22, "NVML calls a GPU and tick, counted by the driver, with the tick's share of slow ones")
     static = sum(count for name, count in ours.items() if name in STATIC_CALLS)
     yield Figure(static, "", 0, f"calls for what never changes, in {_TICKS} ticks")

@@ -1,4 +1,4 @@
-"""One measured number beside its bound, and how it is printed: the number first, then whether it holds, then of what."""
+"""A figure: one measured number, its bound, and how it is printed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from typing import NamedTuple
 
 
 class CouldNotMeasure(Exception):
-    """What was to be measured did not happen, so there is no figure."""
+    """The measured thing did not happen, so there is no figure."""
 
 
 class Figure(NamedTuple):
-    """A number, the most it may be, and what was measured against what."""
+    """A number, its upper bound, and what was measured against what."""
 
     value: float
     unit: str
+    """`x` for a ratio."""
     bound: float | None
     """None for a number that only explains the one before it."""
     measured: str
 
-    def line(self) -> str:
-        """The figure on one line."""
+    def line(self, name: str) -> str:
+        """The figure on one line: `name  1.23x (bound ≤ 1.6x) holds   what was measured`."""
         value = f"{self.value:.4g}{self.unit}"
         if self.bound is None:
-            return f"{value:>11}  {'':<17}  {self.measured}"
+            return f"{'':<14}  {value:>10} {'':<24} {self.measured}"
+        bound = f"(bound ≤ {self.bound:g}{self.unit})"
         verdict = "holds" if self.value <= self.bound else "MISSED"
-        bound = f"≤ {self.bound:g}{self.unit}"
-        return f"{value:>11}  {bound:<10} {verdict:<6}  {self.measured}"
+        return f"{name:<14}  {value:>10} {bound:<17} {verdict:<6} {self.measured}"

@@ -1,6 +1,8 @@
 // The least a page can do with the same values and charts: see floor.py. No framework, no module, no state but the nodes.
+// With #still in the address it draws each chart once.
 {
   const SECONDS = 60;
+  const isStill = location.hash === "#still";
   const shown = new Map();
   const charts = [];
   const columns = new Map();
@@ -61,12 +63,16 @@
     charts.push({ plot: new window.uPlot(options, data(), element), data });
   }
 
-  new WebSocket(`ws://${location.host}/ws`).addEventListener("message", (event) => {
+  function hear(event) {
     const { values, points, time } = JSON.parse(event.data);
     for (const name in values) give(name, values[name]);
+    if (isStill && charts.length) return;
     edge = time;
     keep(points);
     if (!charts.length) document.querySelectorAll("[data-spark]").forEach(chart);
     for (const { plot, data } of charts) plot.setData(data());
-  });
+  }
+
+  const { socket } = document.querySelector("[data-socket]").dataset;
+  new WebSocket(`ws://${location.host}${socket}`).addEventListener("message", hear);
 }

@@ -1,8 +1,8 @@
 """The page that ours is compared with: the same HTML, styles and charts, driven by the least script there can be (floor.js).
 
-`python -m bench.floor PORT UPSTREAM` serves it. It passes the messages of gpumon's socket at UPSTREAM (`127.0.0.1:5000`) on
-as JSON of names and texts, at the same times, so both pages show the same at the same rate. Left out are attributes other
-than a meter's value, and parts.
+`python -m bench.floor PORT UPSTREAM` serves it for each page of the gpumon server at UPSTREAM (`127.0.0.1:5000`), under the
+same path. It passes the messages of that server's socket on as JSON of names and texts, at the same times, so that both pages
+show the same at the same rate. Left out are attributes other than a meter's value, and replaced parts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import urllib.request
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -22,15 +23,25 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from bench.child import child
+from tests.support.servers import Server, free_port
+
 _SCRIPTS = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _SCRIPT = Path(__file__).with_name("floor.js")
-
-
 _VALUES = re.compile(r"<hx-set>(.*)</hx-set>", re.DOTALL)
 
 
+@contextlib.contextmanager
+def floor_of(server: Server) -> Iterator[str]:
+    """Run this page for a server; yields its address, which takes the server's paths. `#still`: each chart is drawn once."""
+    port = free_port()
+    with child("bench.floor", str(port), f"127.0.0.1:{server.port}") as relay:
+        relay.answer()  # it listens
+        yield f"http://127.0.0.1:{port}"
+
+
 def values_of(content: str) -> dict[str, str]:
-    """The values in a message's content: the text of each element, or the value of a meter."""
+    """The values in a message's content: the text of each element, or a meter's value."""
     found = _VALUES.search(content)
     given: dict[str, str | dict[str, str]] = json.loads(unescape(found[1])) if found else {}
     texts = {
@@ -41,45 +52,53 @@ def values_of(content: str) -> dict[str, str]:
 
 
 def as_floor(text: str) -> str:
-    """Our message as the floor's."""
+    """A message of the gpumon server as the floor's page takes it."""
     message = json.loads(text)
     values = values_of(message["content"])
     return json.dumps({"values": values, "points": message["points"], "time": message["time"]}, separators=(",", ":"))
 
 
 def fetched(upstream: str, path: str) -> tuple[bytes, str]:
-    """What our server answers, and its type."""
+    """The body that the gpumon server answers with, and its type."""
     with urllib.request.urlopen(f"http://{upstream}{path}", timeout=10) as answer:
         return answer.read(), answer.headers["Content-Type"]
 
 
-def floor_page(upstream: str) -> str:
-    """Our page with its scripts replaced."""
-    html = fetched(upstream, "/")[0].decode()
-    uplot = next(script for script in _SCRIPTS.findall(html) if "uPlot" in script).replace(" defer", "")
+def floor_page(html: str) -> str:
+    """The page with its scripts replaced by floor.js, and by uPlot if it draws charts."""
+    uplot = [script.replace(" defer", "") for script in _SCRIPTS.findall(html) if "uPlot" in script]
     html = _SCRIPTS.sub("", html)
-    return html.replace("</body>", f"{uplot}<script>{_SCRIPT.read_text()}</script></body>")
+    return html.replace("</body>", f"{''.join(uplot)}<script>{_SCRIPT.read_text()}</script></body>")
+
+
+def answered(upstream: str, path: str) -> Response:
+    """The answer to a page's request. Styles and uPlot pass through: the gpumon server refuses them to pages of other sites."""
+    body, kind = fetched(upstream, path)
+    if kind.startswith("text/html"):
+        body = floor_page(body.decode()).encode()
+    headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(200, "OK", headers, body)
 
 
 async def main(port: int, upstream: str) -> None:
-    """Serve until stdin ends."""
+    """Serve until stdin closes."""
 
     async def relay(client: ServerConnection) -> None:
-        socket = f"ws://{upstream}/ws/dashboard?view=cards"
-        async with connect(socket, additional_headers={"Origin": f"http://{upstream}"}, max_size=None) as source:
-            with contextlib.suppress(ConnectionClosed):  # the page is gone
-                async for text in source:
+        assert client.request is not None
+        source = connect(
+            f"ws://{upstream}{client.request.path}",
+            additional_headers={"Origin": f"http://{upstream}"},
+            max_size=None,
+        )
+        with contextlib.suppress(ConnectionClosed):  # the page is closed, or the gpumon server has ended
+            async with source as messages:
+                async for text in messages:
                     await client.send(as_floor(str(text)))
 
-    async def page(client: ServerConnection, request: Request) -> Response | None:
-        if request.path == "/ws":
+    async def page(_client: ServerConnection, request: Request) -> Response | None:
+        if "Upgrade" in request.headers:
             return None
-        if request.path == "/":
-            body, kind = (await asyncio.to_thread(floor_page, upstream)).encode(), "text/html; charset=utf-8"
-        else:  # styles and uPlot, which our server gives to no page but its own
-            body, kind = await asyncio.to_thread(fetched, upstream, request.path)
-        headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"})
-        return Response(200, "OK", headers, body)
+        return await asyncio.to_thread(answered, upstream, request.path)
 
     async with serve(relay, "127.0.0.1", port, process_request=page, compression=None):
         print(json.dumps("open"), flush=True)

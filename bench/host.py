@@ -1,4 +1,4 @@
-"""The host that is measured: 8 GPUs with 4 processes each, on the fake driver library, with real processes behind the PIDs."""
+"""The measured host: 8 GPUs with 4 processes each, on the fake driver library, with real processes behind the PIDs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ GPUS, PROCESSES = 8, 4
 
 
 class Host:
-    """A fake driver and the processes that use its GPUs. `change` gives every GPU other values."""
+    """A fake driver and the processes that use its GPUs."""
 
     def __init__(self, driver: FakeDriver, folder: Path, pids: list[int]) -> None:
         self.driver = driver
@@ -28,11 +29,11 @@ class Host:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find this driver."""
+        """The environment in which a process finds this driver."""
         return self.driver.env
 
     def change(self) -> None:
-        """Other readings of everything that changes on a busy GPU; the driver takes them up within 20 ms."""
+        """Change every value that changes on a busy GPU; the driver reads the new ones within 20 ms."""
         lines = ["gpus = 8", "sample_period_ms = 4"]
         pids = iter(self._pids)
         draw = self._random.randint
@@ -58,14 +59,21 @@ class Host:
             lines += [f"gpu.{gpu}.{key} = {value}" for key, value in values.items()]
         self.driver.scenario("\n".join(lines))
 
+    def change_for(self, seconds: float, *, hz: float) -> None:
+        """Keep changing all values at this rate, and return after so many seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.change()
+            time.sleep(1 / hz)
+
 
 @contextmanager
 def fake_host() -> Iterator[Host]:
-    """A host for the time of a measurement."""
+    """A host, removed afterwards."""
     library = build_once("current")
     with tempfile.TemporaryDirectory(prefix="gpumon-bench-") as name:
         folder = Path(name)
-        # In a container a PID is only believed to be the driver's when its process has the driver open.
+        # In a container gpumon accepts a PID from the driver only if that process has the driver open.
         environment = {**os.environ, "LD_PRELOAD": str(library)}
         workload = [
             subprocess.Popen(["sleep", "infinity"], env=environment, start_new_session=True)

@@ -1,7 +1,8 @@
-"""WebSocket clients that do nothing but read and count bytes: `python -m bench.readers PORT PATH COUNT`.
+"""WebSocket clients that only read and count bytes: `python -m bench.readers PORT PATH COUNT`.
 
-Says "open" in JSON when all are let in; then, for each line on stdin, how many bytes have come so far. None offers
-compression, so that bytes are the same everywhere and the cost of deflate is not taken for that of a message.
+Prints "open" in JSON once every client is connected; then, for each line on stdin, the number of bytes received so far. Ends
+when stdin closes, and with exit status 1 when the server closes a connection. No client offers compression, so that bytes
+compare across servers and the cost of deflate is not part of a message's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import select
 import socket
 import sys
+from collections.abc import Iterable
 
+_STDIN = 0
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -18,40 +21,51 @@ _HANDSHAKE = (
 
 
 def opened(port: int, path: str) -> socket.socket:
-    """A client that has been let in. Raises ConnectionError when it is not."""
+    """A connected client. Raises ConnectionError if the server refuses it."""
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     client.sendall(_HANDSHAKE.format(path=path, port=port).encode())
     answer = b""
-    while b"\r\n\r\n" not in answer:  # byte by byte, so that nothing of the first message is taken with it
+    while b"\r\n\r\n" not in answer:  # byte by byte: the first message may follow at once, and must stay unread
         got = client.recv(1)
         if not got:
-            raise ConnectionError(f"{path} ended the handshake after {answer!r}")
+            raise ConnectionError(f"the server ended the handshake after {answer!r}")
         answer += got
     if b" 101 " not in answer.split(b"\r\n", 1)[0]:
-        raise ConnectionError(f"{path} answered {answer!r}")
+        raise ConnectionError(f"the server answered the handshake with {answer!r}")
     client.setblocking(False)
     return client
 
 
-def main() -> None:
-    port, path, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    clients = {client.fileno(): client for client in (opened(port, path) for _ in range(count))}
-    print(json.dumps("open"), flush=True)
+def count(clients: Iterable[socket.socket]) -> None:
+    """Read all clients until stdin closes. Raises ConnectionError when the server closes one."""
+    open_clients = {client.fileno(): client for client in clients}
     ready = select.epoll()
-    for descriptor in (0, *clients):
+    for descriptor in (_STDIN, *open_clients):
         ready.register(descriptor, select.EPOLLIN)
     room, total = bytearray(1 << 20), 0
     while True:
-        for descriptor, _ in ready.poll():
-            if descriptor == 0:
-                if not sys.stdin.readline():
-                    return
-                print(total, flush=True)
-            else:
-                got = clients[descriptor].recv_into(room)
-                if got == 0:
-                    raise ConnectionError(f"{path} has closed a socket")
-                total += got
+        events = [descriptor for descriptor, _ in ready.poll()]
+        if _STDIN in events:  # before the sockets: when everything ends, stdin and the server close together
+            if not sys.stdin.readline():
+                return
+            print(total, flush=True)
+        for descriptor in events:
+            if descriptor == _STDIN:
+                continue
+            got = open_clients[descriptor].recv_into(room)
+            if got == 0:
+                raise ConnectionError("the server closed a connection")
+            total += got
+
+
+def main() -> None:
+    port, path, clients = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    try:
+        opened_clients = [opened(port, path) for _ in range(clients)]
+        print(json.dumps("open"), flush=True)
+        count(opened_clients)
+    except OSError as error:
+        sys.exit(f"bench.readers: {path}: {error}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""A recording made to be replayed: GPUs with 4 processes each on which every value differs from the reading before."""
+"""A recording for the replay provider: GPUs with 4 processes each, where every value differs from the reading before."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -16,14 +18,22 @@ from monitor.telemetry.providers.base import used_percent
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Reading
 
 _READINGS = 120
-"""An even number: over and over, the last one too is followed by one that differs."""
+"""An even number, so that the last reading also differs from the first, which follows it when the replay starts over."""
 _GIB = 1 << 30
 
 Draw = Callable[[float, float], float]
 
 
-def record(path: Path, *, gpus: int, hz: float) -> None:
-    """Write the recording, for `replay_speed=0`: with each tick the next reading."""
+@contextmanager
+def recorded(*, gpus: int, hz: float) -> Iterator[Path]:
+    """The recording's file. With `replay_speed=0` each tick takes the next reading."""
+    with TemporaryDirectory(prefix="gpumon-bench-") as name:
+        path = Path(name) / "recording.jsonl"
+        _record(path, gpus=gpus, hz=hz)
+        yield path
+
+
+def _record(path: Path, *, gpus: int, hz: float) -> None:
     provider = make("simulated", Options(simulated_gpus=gpus))
     provider.open()
     reading = provider.read(1.0e9)
@@ -37,7 +47,7 @@ def record(path: Path, *, gpus: int, hz: float) -> None:
 
 
 def _half(chance: random.Random, half: int) -> Draw:
-    """Draws from the lower half of a range at one reading and from the upper at the next, so that nothing stays as it was."""
+    """Draw from the lower half of a range at even readings and from the upper half at odd ones: every value changes."""
 
     def draw(low: float, high: float) -> float:
         middle = (low + high) / 2
@@ -48,7 +58,7 @@ def _half(chance: random.Random, half: int) -> Draw:
 
 
 def _gpu(busy: Gpu, gpu: Gpu, draw: Draw) -> Gpu:
-    """The first GPU, which is busy, in the place of this one."""
+    """A busy GPU (the simulated host's first) under the identity of `gpu`."""
     total = busy.memory_total_bytes
     used = int(draw(8, 72) * _GIB)
     first = (busy.processes or ())[0]

@@ -1,8 +1,8 @@
-"""`manage.py serve` on a measured host, and the pages and programs that watch it."""
+"""The servers that are measured, each in a data folder of its own, and the clients that watch them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,17 +11,25 @@ from bench.child import child
 from bench.cpu import with_children
 from bench.figures import CouldNotMeasure
 from bench.host import Host
+from bench.recorded import recorded
 from tests.support.servers import Server, wait_for
 
-WATCHERS = ("/ws/dashboard", "/ws/gpu")
+_ENOUGH = 0.8
+"""The share of the readings due that must come: with fewer, the machine is too busy to measure."""
 
 
 @contextmanager
-def running(server: Server) -> Iterator[Server]:
-    """The server from its first reading on; ended afterwards, and where it failed its log is told."""
+def data_folder() -> Iterator[Path]:
+    """A temporary data folder."""
+    with TemporaryDirectory(prefix="gpumon-bench-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def listening(server: Server) -> Iterator[Server]:
+    """Run the server from the time it listens. If the measurement fails, the error includes the server's log."""
     server.start()
     try:
-        wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
         yield server
     except (CouldNotMeasure, OSError) as error:
         raise CouldNotMeasure(f"{error}; the server's log:\n{server.log}") from error
@@ -30,30 +38,67 @@ def running(server: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(host: Host, *, hz: int) -> Iterator[Server]:
-    """The server with its sampler, as `make run` starts it, reading the host's GPUs."""
-    with TemporaryDirectory(prefix="gpumon-bench-") as folder:
-        server = Server(
-            Path(folder),
-            environment=host.environment,
-            telemetry_provider="pynvml",
-            poll_interval_ms=1000 // hz,
-            ws_max_rate_hz=30,
-        )
-        with running(server):
-            yield server
+def serving(environment: Mapping[str, str] | None = None, **settings: object) -> Iterator[Server]:
+    """Run `manage.py serve` with these settings, from the time it has readings."""
+    with data_folder() as folder, listening(Server(folder, environment, **settings)) as server:
+        wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
+        yield server
+
+
+@contextmanager
+def serving_host(host: Host, *, hz: int) -> Iterator[Server]:
+    """Run the server on the fake driver's GPUs, as `make run` starts it."""
+    settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30}
+    with serving(host.environment, telemetry_provider="pynvml", **settings) as server:
+        yield server
+
+
+@contextmanager
+def replaying(*, gpus: int, hz: int, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run the server on recorded GPUs: every value changes at each reading, and reading them costs next to nothing."""
+    settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30, "replay_speed": 0}
+    with (
+        recorded(gpus=gpus, hz=hz) as recording,
+        serving(environment, telemetry_provider="replay", replay_file=recording, **settings) as server,
+    ):
+        yield server
 
 
 @contextmanager
 def watched(server: Server) -> Iterator[None]:
-    """One open page and one reader of the feed, in processes of their own."""
+    """Keep one dashboard socket and one feed socket open, in processes of their own."""
     with ExitStack() as stack:
-        for path in WATCHERS:
-            assert stack.enter_context(child("bench.readers", str(server.port), path, "1")).answer() == "open"
+        watchers = [
+            stack.enter_context(child("bench.readers", str(server.port), path, "1"))
+            for path in ("/ws/dashboard", "/ws/gpu")
+        ]
+        for watcher in watchers:
+            watcher.answer()  # it is connected
         yield
+        for watcher in watchers:
+            watcher.ask("count")  # it is connected still
 
 
 def processes(server: Server) -> list[int]:
-    """The PIDs of the server and its sampler."""
+    """The PIDs of the server, which comes first, and its sampler."""
     assert server.process is not None
     return with_children(server.process.pid)
+
+
+class Readings:
+    """Counts the readings of a server from the time it is made."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._began = self._seq()
+
+    def count(self, *, due: float) -> int:
+        """Readings so far. Raises CouldNotMeasure if far fewer came than were due."""
+        count = self._seq() - self._began
+        if count < _ENOUGH * due:
+            raise CouldNotMeasure(f"only {count} readings where {due:.0f} were due")
+        return count
+
+    def _seq(self) -> int:
+        seq: int = self._server.json("/api/snapshot")["seq"]
+        return seq

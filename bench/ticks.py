@@ -1,6 +1,8 @@
-"""The two sides of `bench.fast_tick`, each in a process of its own: `python -m bench.ticks provider|bare`.
+"""One side of a comparison of ticks, in a process of its own: `python -m bench.ticks SIDE PAUSE_SECONDS [URL]`.
 
-Sent a number on stdin, it makes so many ticks and answers the CPU seconds they took.
+Sides: `provider`, a tick of the NVML provider; `bare`, the pynvml calls such a tick makes; `floor`, these calls and the JSON
+encoding of the snapshot that a gpumon server at URL has. For a number on stdin, it makes that many ticks, with the pause
+after each, and prints the CPU seconds they took.
 """
 
 from __future__ import annotations
@@ -8,18 +10,19 @@ from __future__ import annotations
 import os
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 
+import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.nvml.fields import METRICS
 from monitor.telemetry.providers.nvml.provider import Pynvml
+from monitor.telemetry.schema import Snapshot
 
-PAUSE_SECONDS = 0.005
-"""Between two ticks, so that the driver has new utilization samples of every process at each, as at 1 Hz."""
 INTERVAL_SECONDS = 0.1
-"""What the provider takes for the time between ticks: at its fastest, so that few slow calls fall on a tick."""
+"""The time between ticks by the provider's clock: its shortest, so that few of the slow calls fall on a tick."""
 
 
 def provider() -> Callable[[], object]:
@@ -36,12 +39,12 @@ def provider() -> Callable[[], object]:
 
 
 def bare() -> Callable[[], object]:
-    """The calls of a fast tick as pynvml has them, with nothing made of their answers."""
+    """The calls of a fast tick as pynvml has them; their answers are dropped."""
     nvml.nvmlInit()
     handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
     newest = dict.fromkeys(range(len(handles)), int((time.time() - 1) * 1e6))
     fans = [nvml.nvmlDeviceGetNumFans(handle) for handle in handles]
-    fields = [field for field in METRICS if field != nvml.NVML_FI_DEV_POWER_AVERAGE]  # the energy counter tells it
+    fields = [field for field in METRICS if field != nvml.NVML_FI_DEV_POWER_AVERAGE]  # the energy counter gives it
 
     def tick() -> None:
         for index, handle in enumerate(handles):
@@ -70,15 +73,28 @@ def bare() -> Callable[[], object]:
     return tick
 
 
+def floor() -> Callable[[], object]:
+    """The least that a whole tick does: the calls into the driver, and the bytes of the snapshot."""
+    with urllib.request.urlopen(f"{sys.argv[3]}/api/snapshot", timeout=10) as answer:
+        snapshot = msgspec.json.decode(answer.read(), type=Snapshot)
+    calls, encoder = bare(), msgspec.json.Encoder()
+
+    def tick() -> None:
+        calls()
+        encoder.encode(snapshot)
+
+    return tick
+
+
 def main() -> None:
-    tick = {"provider": provider, "bare": bare}[sys.argv[1]]()
+    tick, pause_seconds = {"provider": provider, "bare": bare, "floor": floor}[sys.argv[1]](), float(sys.argv[2])
     for line in sys.stdin:
         began = time.process_time()
         for _ in range(int(line)):
             tick()
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(pause_seconds)
         print(time.process_time() - began, flush=True)
-    os._exit(0)  # the provider listens for Xid errors in a thread that waits in the driver
+    os._exit(0)  # the provider's thread waits for Xid errors inside the driver
 
 
 if __name__ == "__main__":

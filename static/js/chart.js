@@ -1,8 +1,9 @@
-// One chart: a uPlot in an element, its colours from the theme, its tooltip for pointer and keyboard, its size from its box.
-// It is made when it first comes into view and drawn only while it is in view. Used by sparklines.js and plots.js.
+// One chart: a uPlot in an element, with the theme's colours, a tooltip for pointer and keyboard, and the element's size.
+// It is made when it first comes into view, and drawn only while in view, once a frame. Used by sparklines.js and plots.js.
 
 const { uPlot } = window;
 const THIN = "\u2009";
+const SCROLL_MS = 150; // a page that was scrolled this recently is still moving
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
@@ -52,6 +53,7 @@ export class Chart {
   show(isVisible) {
     this.isVisible = isVisible;
     if (isVisible) this.draw();
+    else this.plot?.setCursor({ left: -10, top: -10 }, false, false); // out of view it hears no more of the others' pointer
   }
 
   draw() {
@@ -70,6 +72,8 @@ export class Chart {
         width: this.element.clientWidth,
         height: this.element.clientHeight,
         legend: { show: false },
+        // Each chart that follows the pointer of another measures its place on the page: only those in view do.
+        cursor: { ...options.cursor, sync: { ...options.cursor.sync, filters: { sub: () => this.isVisible } } },
         hooks: { ...options.hooks, setCursor: [(plot) => this.#tell(plot)] },
       },
       this.data(),
@@ -105,12 +109,17 @@ export class Chart {
   }
 }
 
-// Keeps the charts of a page: makes one for each element, draws those in view, lets go of those whose element is gone.
+// The charts of a page: makes one for each element, draws those in view, and removes those whose element is gone.
 export class Charts {
   constructor(selector, make) {
     this.charts = new Map();
     this.selector = selector;
     this.make = make;
+    this.isDue = false;
+    this.scrolledAt = -SCROLL_MS;
+    document.addEventListener("scroll", () => {
+      this.scrolledAt = performance.now();
+    }, { passive: true });
     this.inView = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) this.charts.get(target)?.show(isIntersecting);
     }, { rootMargin: "80px" });
@@ -140,7 +149,19 @@ export class Charts {
     }
   }
 
+  // In a task after the frame that shows a message's values, and not while the page scrolls: that frame would be a long one.
   draw() {
-    for (const chart of this.charts.values()) chart.draw();
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => this.#drawOnceStill());
+  }
+
+  #drawOnceStill() {
+    const waitMs = Math.max(0, this.scrolledAt + SCROLL_MS - performance.now());
+    setTimeout(() => {
+      if (performance.now() < this.scrolledAt + SCROLL_MS) return this.#drawOnceStill();
+      this.isDue = false;
+      for (const chart of this.charts.values()) chart.draw();
+    }, waitMs);
   }
 }

@@ -1,0 +1,5 @@
+"""gpumon's own settings with one more page, for the floor of `bench.first_response`."""
+
+from gpumon_site.settings import *  # noqa: F403
+
+ROOT_URLCONF = "bench.plain_urls"
