@@ -23,8 +23,9 @@ from monitor.telemetry.schema import Snapshot
 
 RULES, GPUS = 100, 64
 _ROUNDS = 7
-_BOUND = 10.5
-"""Measured: 7.8 to 8.5. The loop leaves out selection, states and events; half of the rules here match or come and go."""
+_BOUND = 11
+"""Measured: 7.8 to 9.8, by how busy the machine is. The loop
+leaves out selection, states and events."""
 _KINDS: tuple[dict[str, Any], ...] = (
     {
         "kind": "threshold",

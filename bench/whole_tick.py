@@ -12,8 +12,9 @@ from bench.host import fake_host
 from bench.serving import Readings, processes, serving_host, watched
 
 _HZ, _ROUNDS, _SECONDS, _SETTLE_SECONDS = 10, 7, 3.0, 3.0
-_BOUND = 10.5
-"""Measured: 8.0. Beside the floor's work a tick reads 32 processes and the host, crosses a pipe, and makes and sends a delta."""
+_BOUND = 11
+"""Measured: 8.0 to 9.0. Beside the floor's work
+a tick reads 32 processes and the host, crosses a pipe, and makes and sends a delta."""
 
 
 def measure() -> Iterator[Figure]:

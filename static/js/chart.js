@@ -1,9 +1,8 @@
 // One chart: a uPlot in an element, with the theme's colours, a tooltip for pointer and keyboard, and the element's size.
-// It is made when it first comes into view, and drawn only while in view, once a frame. Used by sparklines.js and plots.js.
+// It is made when it first comes into view, and drawn only while in view. charts.js says when.
 
 const { uPlot } = window;
 const THIN = "\u2009";
-const SCROLL_MS = 150; // a page that was scrolled this recently is still moving
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
@@ -106,62 +105,5 @@ export class Chart {
     const last = this.plot.data[0].length - 1;
     const at = this.plot.cursor.idx == null || step === 0 ? last : Math.max(0, Math.min(last, this.plot.cursor.idx + step));
     this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][at], "x"), top: 1 });
-  }
-}
-
-// The charts of a page: makes one for each element, draws those in view, and removes those whose element is gone.
-export class Charts {
-  constructor(selector, make) {
-    this.charts = new Map();
-    this.selector = selector;
-    this.make = make;
-    this.isDue = false;
-    this.scrolledAt = -SCROLL_MS;
-    document.addEventListener("scroll", () => {
-      this.scrolledAt = performance.now();
-    }, { passive: true });
-    this.inView = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) this.charts.get(target)?.show(isIntersecting);
-    }, { rootMargin: "80px" });
-    this.sizes = new ResizeObserver((entries) => {
-      for (const { target } of entries) this.charts.get(target)?.resize();
-    });
-    document.addEventListener("gpumon:replaced", () => this.find());
-    document.addEventListener("gpumon:theme", () => {
-      for (const chart of this.charts.values()) chart.theme();
-    });
-    this.find();
-  }
-
-  find() {
-    for (const [element, chart] of this.charts) {
-      if (element.isConnected) continue;
-      chart.destroy();
-      this.inView.unobserve(element);
-      this.sizes.unobserve(element);
-      this.charts.delete(element);
-    }
-    for (const element of document.querySelectorAll(this.selector)) {
-      if (this.charts.has(element)) continue;
-      this.charts.set(element, this.make(element));
-      this.inView.observe(element);
-      this.sizes.observe(element);
-    }
-  }
-
-  // In a task after the frame that shows a message's values, and not while the page scrolls: that frame would be a long one.
-  draw() {
-    if (this.isDue) return;
-    this.isDue = true;
-    requestAnimationFrame(() => this.#drawOnceStill());
-  }
-
-  #drawOnceStill() {
-    const waitMs = Math.max(0, this.scrolledAt + SCROLL_MS - performance.now());
-    setTimeout(() => {
-      if (performance.now() < this.scrolledAt + SCROLL_MS) return this.#drawOnceStill();
-      this.isDue = false;
-      for (const chart of this.charts.values()) chart.draw();
-    }, waitMs);
   }
 }

@@ -1,7 +1,8 @@
 // The large charts of a GPU's page: up to 15 minutes, one cursor for all, drag to zoom, double-click back.
-// Makes a chart of each [data-plot]; hears clicks on [data-range]; see chart.js, points.js and rolling.js for the rest.
+// Makes a chart of each [data-plot]; hears clicks on [data-range]; see charts.js, points.js and rolling.js for the rest.
 
-import { Chart, Charts, fillOf } from "./chart.js";
+import { Chart, fillOf } from "./chart.js";
+import { Charts } from "./charts.js";
 import { shadePeriods } from "./periods.js";
 import { Points } from "./points.js";
 import { roll } from "./rolling.js";

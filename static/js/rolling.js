@@ -1,5 +1,5 @@
-// Feeds charts from the socket: points come with messages, and while none come the time goes on, so that a line does not stand
-// under "now" that is not of now. Hears gpumon:message and gpumon:connection on document.
+// Feeds charts from the socket. Points come with messages; while the connection is lost the time axis keeps moving, so that the
+// line's end does not stay at "now". Hears gpumon:message and gpumon:connection on document.
 
 export function roll(points, charts) {
   let heardAt = null;
@@ -12,13 +12,13 @@ export function roll(points, charts) {
     const before = points.now;
     points.take(message);
     heardAt = performance.now();
-    if (message.points.time.length || message.stale || before === null) charts.draw();
+    if (message.points.time.length || message.stale || before === null) charts.drawLater();
   });
   setInterval(() => {
     if (state !== "reconnecting" || heardAt === null || document.hidden) return;
     const at = performance.now();
     points.now += (at - heardAt) / 1000;
     heardAt = at;
-    charts.draw();
+    charts.drawLater();
   }, 1000);
 }

@@ -1,7 +1,8 @@
 // The small charts on the cards: the last 60 seconds of one metric of one GPU, the axis always 0 to 100.
-// Makes a chart of each [data-spark]; see chart.js, points.js and rolling.js for what they hear.
+// Makes a chart of each [data-spark]; see charts.js, points.js and rolling.js for what they hear.
 
-import { Chart, Charts, fillOf } from "./chart.js";
+import { Chart, fillOf } from "./chart.js";
+import { Charts } from "./charts.js";
 import { Points } from "./points.js";
 import { roll } from "./rolling.js";
 
