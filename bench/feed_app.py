@@ -24,7 +24,7 @@ from monitor.live.origin import Origins
 def hub() -> Hub:
     """The hub, fed from the first client on."""
     made = Hub(max_rate_hz=30)
-    feed = functools.partial(message.pace, lambda number: made.publish(message.snapshot(number)))
+    feed = functools.partial(message.pace, lambda number: made.take(message.snapshot(number)))
     threading.Thread(target=feed, name="telemetry", daemon=True).start()
     return made
 

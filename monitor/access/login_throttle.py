@@ -5,7 +5,6 @@ In memory, and for this process alone, which is the only one that serves (a rest
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 
 from monitor.access.rate_limiter import Rate, client_of
@@ -45,9 +44,3 @@ def _key(name: str, client: str) -> str:
     # The form takes spellings that look alike for the same name (django.contrib.auth.forms.UsernameField), so each is tried
     # against the same account. That capitals count as one with the rest only makes guessing slower.
     return f"{client} {unicodedata.normalize('NFKC', name).strip().casefold()[:150]}"
-
-
-@functools.cache
-def attempts() -> Attempts:
-    """Those of this process."""
-    return Attempts()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable
 
 from django.conf import settings
@@ -41,18 +40,14 @@ class Limits:
         return 0
 
 
-@functools.cache
-def limits() -> Limits:
-    """Those of this process."""
-    return Limits(api_per_minute=settings.GPU_MONITOR.api_requests_per_minute)
-
-
 @async_only_middleware
 def rate_limits(get_response: Respond) -> Respond:
     """The middleware that asks them. Stands first, before anything that costs."""
 
+    limits = Limits(api_per_minute=settings.GPU_MONITOR.api_requests_per_minute)
+
     async def limited(request: HttpRequest) -> HttpResponseBase:
-        if wait := limits().wait_seconds(request):
+        if wait := limits.wait_seconds(request):
             answer = json_refusal(429, f"Too many requests from this address: come again in {wait} s.")
             answer.headers["Retry-After"] = str(wait)
             return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import secrets
 import threading
@@ -61,12 +60,6 @@ class SetupLink:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-@functools.cache
-def setup_link() -> SetupLink:
-    """That of this process."""
-    return SetupLink()
 
 
 def has_administrator() -> bool:

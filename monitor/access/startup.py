@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,14 +10,13 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, connection
 
 from monitor.access.bootstrap_admin import prepare
-from monitor.access.setup_link import setup_link
+from monitor.access.setup_link import SetupLink
 from monitor.access.visitor import access
 
 log = logging.getLogger(__name__)
 
 
-@functools.cache
-def at_start() -> None:
+def at_start(setup_link: SetupLink) -> None:
     """Once a process, when the database is up to date. In a thread: the start may be in an event loop, which Django's
     database refuses.
     """
@@ -30,12 +28,12 @@ def at_start() -> None:
             "GPU_MONITOR_DEBUG is on: whoever reaches this server can see its settings and source on pages of errors"
         )
     with ThreadPoolExecutor(1, thread_name_prefix="first administrator") as pool:
-        pool.submit(_prepare).result()
+        pool.submit(_prepare, setup_link).result()
 
 
-def _prepare() -> None:
+def _prepare(setup_link: SetupLink) -> None:
     try:
-        prepare(settings.GPU_MONITOR, setup_link(), needs_login=access().login == "everybody")
+        prepare(settings.GPU_MONITOR, setup_link, needs_login=access().login == "everybody")
         forget_old_sessions()
     finally:
         connection.close()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from monitor.alerts.rules_yaml import COLUMNS
 from monitor.models import AlertRule
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 
 MUTED_FOR = timedelta(hours=1)
 
@@ -75,7 +75,7 @@ def _set(
             # Saved one by one: `updated_at` tells the engines of other processes.
             rule.save(update_fields=[*values, "updated_at"])
             model_admin.log_change(request, rule, log)
-        transaction.on_commit(process.alerts_changed)
+        transaction.on_commit(runtime().alerts.changed)
     _say(model_admin, request, len(rules), done)
 
 

@@ -18,7 +18,7 @@ from monitor.models import AlertRule
 from monitor.rules.choices import KINDS
 from monitor.rules.making import BadRule, Rule
 from monitor.rules.metrics import COUNTERS, LIMITS, Metric, metrics
-from monitor.runtime.made_rule import make_rule
+from monitor.runtime.process import runtime
 
 _GROUPS = {"gpu": "GPU", "process": "Process on a GPU", "system": "Host", "health": "The readings themselves"}
 _UNITS = {"stale": "s", "several_users": "users", "idle_held": "%"}
@@ -172,7 +172,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         if "gpus" in cleaned:
             given["gpus"] = [gpu.uuid for gpu in cleaned["gpus"]]
         try:
-            self.rule = make_rule(given)
+            self.rule = runtime().make_rule(given)
         except BadRule as error:
             for name, problem in error.problems.items():
                 self.add_error(name if name in self.fields else None, f"{problem[0].upper()}{problem[1:]}.")

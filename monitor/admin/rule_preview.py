@@ -18,7 +18,7 @@ from monitor.rules.making import Rule
 from monitor.rules.metrics import text_of
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import chart_of
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 
 MOST_EVENTS = 200
 """Listed in the answer; all are counted."""
@@ -72,7 +72,7 @@ def _problems(form: forms.ModelForm) -> list[tuple[str, str]]:  # type: ignore[t
 
 
 def _tried(rule: Rule) -> dict[str, Any]:
-    recent = process.recent()
+    recent = runtime().alerts.recent
     tried = try_rule(rule, recent.snapshots())
     firing = tried.firing
     return {

@@ -21,8 +21,7 @@ from monitor.alerts.rule_rows import given_of
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
 from monitor.rules.making import BadRule
-from monitor.runtime import process
-from monitor.runtime.made_rule import make_rule
+from monitor.runtime.process import runtime
 
 
 class _IsMuted(YesNoFilter):
@@ -108,7 +107,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     def condition(self, rule: AlertRule) -> str:
         """In words; of one that was written past the admin and makes no sense, why."""
         try:
-            return condition_of(make_rule(given_of(rule)))
+            return condition_of(runtime().make_rule(given_of(rule)))
         except BadRule as error:
             return f"not judged: {error}"
 
@@ -132,12 +131,12 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The engine of this process judges by it as soon as it is written."""
         super().save_related(request, form, formsets, change)
-        transaction.on_commit(process.alerts_changed)
+        transaction.on_commit(runtime().alerts.changed)
 
     def delete_model(self, request: HttpRequest, obj: AlertRule) -> None:
         super().delete_model(request, obj)
-        transaction.on_commit(process.alerts_changed)
+        transaction.on_commit(runtime().alerts.changed)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         super().delete_queryset(request, queryset)
-        transaction.on_commit(process.alerts_changed)
+        transaction.on_commit(runtime().alerts.changed)

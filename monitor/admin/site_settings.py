@@ -15,7 +15,7 @@ from monitor.config.loading import schema_of, what_it_takes
 from monitor.config.model import PREFIX, Config
 from monitor.config.overrides import FIXED, SET_IN_ADMIN, layered
 from monitor.models import SiteSettings
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 
 MEANINGS = {
     "poll_interval_ms": "Time between two readings, in milliseconds",
@@ -100,7 +100,7 @@ class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        config = process.config()
+        config = runtime().config
         for name in SET_IN_ADMIN:
             if name not in self.fields:
                 continue  # shown as a text, to somebody who may only look
@@ -119,7 +119,7 @@ class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
         for name in fixed:
             cleaned.pop(name, None)
         given = {name: cleaned[name] for name in SET_IN_ADMIN if name in cleaned}
-        config, refused = layered(process.startup(), given)
+        config, refused = layered(runtime().settings.startup, given)
         for name in given:
             if name in refused:
                 self.add_error(name, refused[name])
@@ -174,7 +174,7 @@ class SiteSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
             return None
         row = super().get_object(request, object_id, from_field) or SiteSettings()
         if not self.has_change_permission(request, row):
-            config = process.config()
+            config = runtime().config
             for name in SET_IN_ADMIN:
                 setattr(row, name, getattr(config, name))
         return row
@@ -190,7 +190,7 @@ class SiteSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
     def save_model(self, request: HttpRequest, obj: SiteSettings, form: Any, change: bool) -> None:
         """Once the row is written for good, this process goes on with it; others see it at their next look."""
         super().save_model(request, obj, form, change)
-        transaction.on_commit(process.apply_settings)
+        transaction.on_commit(runtime().apply_settings)
 
     def response_change(self, request: HttpRequest, obj: SiteSettings) -> HttpResponse:
         """Back to the form, which is all there is."""

@@ -48,17 +48,15 @@ class Engine:
         tell: Tell,
         show: Callable[[tuple[Alert, ...]], None],
         written: Callable[[], None] = lambda: None,
-        watch: Callable[[], object] = lambda: None,
         keep: Callable[[Snapshot], None] = lambda _snapshot: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tell`: puts messages about an event into the outbox. `show`: takes the open alerts whenever they change.
-        `written`: events are in the database. `watch`: called in this thread at each look for changes by other processes.
-        `keep`: takes each snapshot that was judged.
+        `written`: events are in the database. `keep`: takes each snapshot that was judged.
         """
         self._limits, self._retention_days = limits, retention_days
-        self._tell, self._show, self._written, self._watch, self._keep = tell, show, written, watch, keep
+        self._tell, self._show, self._written, self._keep = tell, show, written, keep
         self._clock, self._monotonic = clock, monotonic
         self._evaluation = Evaluation()
         self._rules: dict[int, RuleRow] = {}
@@ -166,7 +164,6 @@ class Engine:
     def _look(self) -> None:
         """Take up rules and acknowledgements as they are now; at the first time also what was left by the last run."""
         self._next_look = self._monotonic() + LOOK_SECONDS
-        self._watch()
         if self._reaches_database("rules cannot be read now: those that are known stay", self._load):
             self._show_open()
 

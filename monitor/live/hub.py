@@ -14,7 +14,10 @@ from monitor.telemetry.schema import Alert, Snapshot
 
 
 class Hub:
-    """Snapshots come in by `publish` from the telemetry thread; everything else happens in one event loop."""
+    """A stage. Snapshots come in by `take` from the telemetry thread; everything else happens in one event loop."""
+
+    name = "hub"
+    problem: str | None = None
 
     def __init__(
         self,
@@ -43,7 +46,13 @@ class Hub:
 
     # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
 
-    def publish(self, snapshot: Snapshot) -> None:
+    def start(self) -> None:
+        """Frames start with the first client (`join`)."""
+
+    def stop(self) -> None:
+        """Nothing to save; sockets are closed by the server."""
+
+    def take(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot. Wakes the event loop only when somebody waits for it."""
         with self._lock:
             self._latest = msgspec.structs.replace(snapshot, alerts=self._alerts) if self._alerts else snapshot

@@ -1,61 +1,71 @@
-"""Alerts of this process: the engine that judges and the notifier that tells, wired to readings, pages and outbox."""
+"""The alert stage: the engine that evaluates rules and the notifier that sends what it queues."""
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from monitor.alerts.engine import Engine
 from monitor.alerts.store import IdleLimits
 from monitor.config.model import Config
-from monitor.live.hub import Hub
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
 from monitor.notifications.senders import Sending
 from monitor.telemetry.recent import Recent
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 
 
-class Alerting:
-    """Starts once, with the telemetry loop, and ends with the process."""
+class AlertStage:
+    """Evaluates every snapshot in a thread of its own."""
 
-    def __init__(self, hub: Hub, *, config: Callable[[], Config], watch: Callable[[], object]) -> None:
-        """`config`: the settings in force. `watch`: looks for settings that another process changed."""
+    name = "alerts"
+
+    def __init__(
+        self,
+        startup: Config,
+        *,
+        config: Callable[[], Config],
+        show: Callable[[tuple[Alert, ...]], None],
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`config`: the effective settings. `show`: receives the open alerts whenever they change."""
 
         def limits() -> IdleLimits:
             now = config()
             return IdleLimits(now.idle_held_memory_mib, now.idle_held_utilization_percent, now.idle_held_minutes)
 
         self.recent = Recent()
-        """The last minutes of readings, for trying rules on them."""
-        now = config()
-        sending = Sending(public_url=now.public_url, forbids_private=now.forbid_private_webhooks)
-        self.notifier = Notifier(sending.send)
+        """The readings of the last 15 minutes, for rule previews."""
+        sending = Sending(public_url=startup.public_url, forbids_private=startup.forbid_private_webhooks)
+        self.notifier = Notifier(sending.send, clock=lambda: datetime.fromtimestamp(clock(), UTC))
         self.engine = Engine(
             limits=limits,
             retention_days=lambda: config().alert_retention_days,
             tell=outbox.tell,
-            show=hub.set_alerts,
-            watch=watch,
+            show=show,
             keep=self.recent.add,
             written=self.notifier.wake,
+            clock=clock,
+            monotonic=monotonic,
         )
 
     def start(self) -> None:
-        """Start judging and telling."""
-        atexit.register(self.stop)
         self.engine.start()
         self.notifier.start()
 
+    def take(self, snapshot: Snapshot) -> None:
+        self.engine.offer(snapshot)
+
     def stop(self) -> None:
-        """Write down what is remembered and finish messages under way; a second call does nothing."""
+        """Save the engine's state, then finish the messages in progress: the engine may have queued one at the last moment."""
         self.engine.stop()
         self.notifier.stop()
 
-    def take(self, snapshot: Snapshot) -> None:
-        """The next snapshot, from the telemetry thread."""
-        self.engine.offer(snapshot)
+    @property
+    def problem(self) -> str | None:
+        return self.engine.problem
 
     def changed(self) -> None:
-        """Look at rules and acknowledgements now."""
+        """Load rules, limits and acknowledgements now. From any thread."""
         self.engine.changed()

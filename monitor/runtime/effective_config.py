@@ -1,4 +1,4 @@
-"""The settings in force: what the start said, with the administrator's row over the defaults, looked at again when asked."""
+"""The effective settings: those of the start, with the admin's over the defaults."""
 
 from __future__ import annotations
 
@@ -16,54 +16,61 @@ from monitor.models import SiteSettings
 log = logging.getLogger(__name__)
 
 
-class InForce:
-    """One for each process. Any thread may read `config`, and `look`."""
+class EffectiveConfig:
+    """Any thread may read `config` and call `look`."""
 
     def __init__(self, startup: Config) -> None:
         self.config = startup
-        """The settings in force as of the last look: at first those of the start."""
+        """The effective settings as of the last look; before the first one, those of the start."""
         self.startup = startup
-        """What environment, `.env` and defaults say, without the admin."""
+        """The settings from environment, `.env` and defaults, without the admin."""
+        self.was_read = False
+        """Whether the admin's settings have been read at least once."""
+        self.problem: str | None = None
+        """Why the admin's settings cannot be read now."""
         self._row: dict[str, Any] = {}
-        self._problem: str | None = None
         self._lock = threading.Lock()
 
     def look(self, changed: Callable[[Config], None] | None = None) -> bool:
-        """Read the row, which is one query; where it is another than before, take it up and call `changed`.
+        """Read the admin's settings with one query; if they have changed, use them and call `changed`. Says whether they had.
 
-        A database that does not answer leaves in force what is, which is logged once, and is asked again by the next look.
-        Blocks as long as the database does (see DATABASES in the settings).
+        If the database is unavailable, the effective settings stay, one line is logged, and the next look tries again.
+        Blocks as long as the database does (see DATABASES in Django's settings). If `changed` raises, the next look calls it again.
         """
         with self._lock:
             row = self._read()
-            if row is None or row == self._row:
+            if row is None:
                 return False
-            self._row = row
-            self._take_up(row)
-            if changed is not None:
-                changed(self.config)
-            return True
+            is_changed = row != self._row
+            if is_changed:
+                self._take_up(row)
+                if changed is not None:
+                    changed(self.config)
+                self._row = row
+            self.was_read = True
+            return is_changed
 
     def _read(self) -> dict[str, Any] | None:
-        """The values of the row, none where there is no row; None where the database does not answer."""
+        """The values of the row, empty if there is no row; None if the database is unavailable."""
         try:
-            # Values and not a model: its other columns are none of ours, and a bad one must not be in the way.
+            # Values and not a model: a bad value in another column must not be in the way.
             row = SiteSettings.objects.filter(pk=1).values(*SET_IN_ADMIN).first()
         except (DatabaseError, InterfaceError) as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                log.warning("the settings of the admin cannot be read now (%s): those in force stay", error)
+            problem = f"the admin's settings cannot be read ({error})"
+            if problem != self.problem:
+                self.problem = problem
+                log.warning("%s; the current settings stay in effect", problem)
             return None
-        if self._problem is not None:
-            self._problem = None
-            log.info("the settings of the admin can be read again")
+        if self.problem is not None:
+            self.problem = None
+            log.info("recovered: the admin's settings can be read")
         return dict(row or {})
 
     def _take_up(self, row: dict[str, Any]) -> None:
         before = self.config
         self.config, refused = layered(self.startup, row)
         for name, words in refused.items():
-            log.warning("%s (set in the admin); %r is in force", words, getattr(self.config, name))
+            log.warning("%s (set in the admin); using %r", words, getattr(self.config, name))
         for name in SET_IN_ADMIN:
             value = getattr(self.config, name)
             if value != getattr(before, name):

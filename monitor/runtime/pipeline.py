@@ -1,67 +1,80 @@
-"""The one telemetry loop of this process: the supervisor and the hub it feeds, started by whoever needs them first."""
+"""Hands each snapshot to the stages. A stage that fails affects no other stage."""
 
 from __future__ import annotations
 
-import atexit
-import threading
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-from monitor.live.hub import Hub
-from monitor.telemetry.host.system import SystemMetrics
-from monitor.telemetry.options import Options
-from monitor.telemetry.sampler.supervisor import Supervisor
+from monitor.runtime.stages import Stage
 from monitor.telemetry.schema import Snapshot
 
+log = logging.getLogger(__name__)
 
-class Live:
-    """Readings on their way to open sockets. `start` may be called by everyone who needs them; the first call counts."""
 
-    def __init__(
-        self,
-        options: Options,
-        *,
-        host: str,
-        timeout_seconds: float,
-        max_rate_hz: float,
-        with_system_metrics: bool,
-        version: str,
-    ) -> None:
-        self.hub = Hub(max_rate_hz=max_rate_hz, version=version, on_watched=self._watched)
-        self.also: Callable[[Snapshot], None] = lambda _snapshot: None
-        """Whoever else takes each snapshot, in the telemetry thread: it must not keep that waiting."""
-        self.supervisor = Supervisor(
-            options,
-            self._publish,
-            host=host,
-            timeout_seconds=timeout_seconds,
-            system=SystemMetrics().read if with_system_metrics else None,
-        )
-        self._has_system_metrics = with_system_metrics
-        self._lock = threading.Lock()
-        self._has_started = False
+class Pipeline:
+    """Stages start and receive snapshots in the order of the list, and stop in reverse order."""
 
-    def start(self) -> bool:
-        """Start reading, if nobody has. Says whether this call did. Ends by itself with the process."""
-        with self._lock:
-            if self._has_started:
-                return False
-            self._has_started = True
-            atexit.register(self.supervisor.stop)
-            self.supervisor.start()
-            return True
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._places = [_Place(stage) for stage in stages]
 
-    def apply(self, options: Options, *, max_rate_hz: float, with_system_metrics: bool) -> None:
-        """Go on with these, from any thread, whether started or not. What is as before is left alone."""
-        self.supervisor.set_options(options)
-        self.hub.set_max_rate(max_rate_hz)
-        with self._lock:
-            if with_system_metrics != self._has_system_metrics:
-                self._has_system_metrics = with_system_metrics
-                self.supervisor.set_system(SystemMetrics().read if with_system_metrics else None)
+    def start(self) -> None:
+        """Start every stage. One that cannot start receives nothing, and its problem stays until the process restarts."""
+        for place in self._places:
+            place.start()
 
-    def _publish(self, snapshot: Snapshot) -> None:
-        self.hub.publish(snapshot)
-        self.also(snapshot)
+    def take(self, snapshot: Snapshot) -> None:
+        """Hand the snapshot to every running stage."""
+        for place in self._places:
+            place.take(snapshot)
 
-    def _watched(self, is_watched: bool) -> None:
-        self.supervisor.set_watched(is_watched)
+    def stop(self) -> None:
+        """Stop every stage that was started. Snapshots that arrive later are dropped."""
+        for place in reversed(self._places):
+            place.stop()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, by the name of the stage; empty while all is well."""
+        found = ((place.stage.name, place.problem) for place in self._places)
+        return {name: problem for name, problem in found if problem is not None}
+
+
+class _Place:
+    """One stage in the pipeline, and what it raised last."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._state: Literal["new", "running", "failed", "stopped"] = "new"
+        self._fault: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return self._fault or self.stage.problem
+
+    def start(self) -> None:
+        self._state = "running" if self._succeeds("start", self.stage.start) else "failed"
+
+    def take(self, snapshot: Snapshot) -> None:
+        if self._state == "running" and self._succeeds("process a snapshot", lambda: self.stage.take(snapshot)):
+            if self._fault is not None:
+                log.info("recovered: stage %s", self.stage.name)
+            self._fault = None
+
+    def stop(self) -> None:
+        """Also stops a stage that failed to start: a part of it may run."""
+        state, self._state = self._state, "stopped"
+        if state in ("running", "failed"):
+            self._succeeds("stop", self.stage.stop)
+
+    def _succeeds(self, what: str, do: Callable[[], None]) -> bool:
+        """Do it and say whether it worked. A failure that repeats is logged once."""
+        try:
+            do()
+        except Exception as error:
+            fault = f"could not {what} ({type(error).__name__}: {error})"
+            if self._fault is None:
+                log.exception("stage %s could not %s; the other stages continue", self.stage.name, what)
+            self._fault = fault
+            return False
+        return True

@@ -1,4 +1,4 @@
-"""Before the first request: the data folder is this server's alone, and its database is one that this version knows."""
+"""The start of a server: lock the data folder, upgrade the database, collect static files, start the runtime."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from monitor.access.startup import at_start
+from monitor.http.static_build import collect_if_outdated
+from monitor.runtime.process import runtime
+from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.version import __version__
 
@@ -32,6 +36,21 @@ class CannotStart(Exception):
 
 class NewerDatabase(CannotStart):
     """A later version has written the database. Going back needs a backup from before: migrations do not undo data."""
+
+
+def start_server() -> Runtime:
+    """Start everything but the web server itself. Exits with status 3 if gpumon cannot start here."""
+    try:
+        prepare_server()
+    except CannotStart as error:
+        log.critical("gpumon cannot start: %s", error)
+        # gunicorn does not restart a worker that exits with this status; uvicorn exits with it after a failed start too.
+        raise SystemExit(3) from None
+    collect_if_outdated()  # only now: another server, which holds the lock, may use these files
+    running = runtime()
+    running.start()
+    at_start(running.setup_link)
+    return running
 
 
 @functools.cache

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import time
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
 
 log = logging.getLogger(__name__)
 
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
-Clock = Callable[[], float]
 
 
 class Systemd:
@@ -65,51 +62,3 @@ def _seconds(given: Mapping[str, str]) -> float | None:
     """The watchdog's time. WATCHDOG_PID may be another process: gunicorn's master has its worker speak."""
     micros = given["WATCHDOG_USEC"]
     return int(micros) / 1_000_000 if micros.isdecimal() and int(micros) > 0 else None
-
-
-class Pulse:
-    """Whether something that should go on goes on: it is alive while what is looked at changes often enough."""
-
-    def __init__(
-        self, look: Callable[[], object], longest_seconds: Callable[[], float], now: Clock = time.monotonic
-    ) -> None:
-        """`look` gives the newest thing (compared by identity), `longest_seconds` how long it may stay the same."""
-        self._look = look
-        self._longest_seconds = longest_seconds
-        self._now = now
-        self._seen = look()
-        self._since = now()
-
-    def __call__(self) -> bool:
-        newest, now = self._look(), self._now()
-        if newest is not self._seen:
-            self._seen, self._since = newest, now
-        return now - self._since <= self._longest_seconds()
-
-
-def lifespan(
-    systemd: Systemd, is_alive: Callable[[], bool], *, at_end: Callable[[], None] = lambda: None
-) -> Callable[..., Any]:
-    """An ASGI application for the lifespan protocol: ready once the server says that it has started.
-
-    For uvicorn; daphne has no lifespan, there `manage.py serve` does the same. It does not say that the service ends: a worker
-    that ends may be followed by another, so that is for gunicorn's master to say. `at_end`: called in a thread once every
-    connection is closed.
-    """
-
-    async def app(_scope: Any, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
-        telling: asyncio.Task[None] | None = None
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                telling = asyncio.create_task(systemd.keep_telling(is_alive))
-                systemd.tell(READY)
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                if telling is not None:
-                    telling.cancel()
-                await asyncio.to_thread(at_end)
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
-    return app

@@ -16,12 +16,12 @@ from monitor.live.admission import Receive, Scope, Send
 from monitor.live.consumers import dashboard, gpu_feed
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 from monitor.web.pages.registry import view_named
 
 
 def _hub() -> Hub:
-    return process.started().hub
+    return runtime().hub
 
 
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,21 +1,44 @@
-"""A snapshot as the one who asks may see it: whole, or without who runs what."""
+"""Snapshots for pages and API: without details for viewers who may not see them, and waited for after the start."""
 
 from __future__ import annotations
+
+import asyncio
+import socket
+import time
 
 from django.http import HttpRequest
 
 from monitor.access.visitor import visitor_of
-from monitor.runtime import process
+from monitor.live.hub import Hub
+from monitor.runtime.process import runtime
+from monitor.sanitize import plain
 from monitor.telemetry.redaction import without_details
 from monitor.telemetry.schema import Snapshot
-from monitor.web.waiting import first_snapshot
+
+LONGEST_WAIT_SECONDS = 2.0
+_STEP_SECONDS = 0.05
 
 
 def as_seen(snapshot: Snapshot, request: HttpRequest) -> Snapshot:
-    """What of the snapshot may be shown in answer to this request."""
+    """The snapshot, without details unless this visitor may see them."""
     return snapshot if visitor_of(request).sees_details else without_details(snapshot)
 
 
 async def first_seen(request: HttpRequest) -> Snapshot:
-    """The same of the latest, for a page: within the first moments after the start it waits for a reading."""
-    return as_seen(await first_snapshot(process.started().hub), request)
+    """The newest snapshot for a page."""
+    running = runtime()
+    patience = LONGEST_WAIT_SECONDS if running.is_running else 0.0
+    return as_seen(await first_snapshot(running.hub, longest_seconds=patience), request)
+
+
+async def first_snapshot(hub: Hub, *, longest_seconds: float = LONGEST_WAIT_SECONDS) -> Snapshot:
+    """The newest snapshot. Right after the start it waits for the first one worth showing, then settles for an empty one."""
+    deadline = time.monotonic() + longest_seconds
+    while not has_news(hub.latest) and time.monotonic() < deadline:  # noqa: ASYNC110  # set in another thread
+        await asyncio.sleep(_STEP_SECONDS)
+    return hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())
+
+
+def has_news(snapshot: Snapshot | None) -> bool:
+    """Whether there is something to show: a reading, or why there is none."""
+    return snapshot is not None and bool(snapshot.sampled_at is not None or snapshot.providers or snapshot.stale)

@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from monitor.access import rate_limit_middleware
-from monitor.access.login_throttle import PER_NAME, attempts
+from monitor.access.login_throttle import PER_NAME
 from monitor.access.policy import Access
-from monitor.access.rate_limit_middleware import LOGINS_PER_MINUTE, Limits, limits
+from monitor.access.rate_limit_middleware import LOGINS_PER_MINUTE
+from tests.support.runtimes import current_runtime
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "everybody_logs_in")]
 PASSWORD = "a staple of horses"
@@ -23,11 +23,8 @@ PASSWORD = "a staple of horses"
 @pytest.fixture
 def everybody_logs_in(settings: Any) -> Iterator[None]:
     settings.ACCESS = Access("everybody", is_exposed=True, shows_details=False)
-    attempts.cache_clear()
-    limits.cache_clear()
-    yield
-    attempts.cache_clear()
-    limits.cache_clear()
+    with current_runtime():
+        yield
 
 
 @pytest.fixture
@@ -172,9 +169,8 @@ def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> No
     assert client.post("/setup/x").status_code == 404, "this machine itself has no limit"
 
 
-def test_the_api_is_limited_for_each_address_and_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = Limits(api_per_minute=10)
-    monkeypatch.setattr(rate_limit_middleware, "limits", lambda: few)
+def test_the_api_is_limited_for_each_address_and_says_when_to_come_again(settings: Any) -> None:
+    settings.GPU_MONITOR = settings.GPU_MONITOR.model_copy(update={"api_requests_per_minute": 10})
     far = Client(REMOTE_ADDR="2001:db8::1")
     assert {far.get("/api/schema").status_code for _ in range(10)} == {401}
     answer = far.get("/api/schema")

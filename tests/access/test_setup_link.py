@@ -12,9 +12,10 @@ from django.db import connection
 from django.test import Client
 
 from monitor.access.bootstrap_admin import address_of, prepare
-from monitor.access.setup_link import VALID_SECONDS, SetupLink, setup_link
+from monitor.access.setup_link import VALID_SECONDS, SetupLink
 from monitor.config.model import Config
 from monitor.config.overrides import _checked
+from monitor.runtime.process import runtime
 
 PASSWORD = "a staple of horses"
 
@@ -155,7 +156,7 @@ def fill(client: Client, token: str, **given: str) -> Any:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
 def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
-    token = setup_link().open()
+    token = runtime().setup_link.open()
     assert b"The first administrator" in client.get(f"/setup/{token}").content
     assert fill(client, token)["Location"] == "/"
     user = User.objects.get()
@@ -167,7 +168,7 @@ def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
 def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) -> None:
-    token = setup_link().open()
+    token = runtime().setup_link.open()
     assert b"too short" in fill(client, token, password1="short", password2="short").content
     assert b"match" in fill(client, token, password2="another one here").content
     assert not User.objects.exists()
@@ -179,7 +180,7 @@ def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) 
 def test_an_account_that_cannot_be_written_leaves_the_link_open(client: Client) -> None:
     """On a full disk the link was used up without anybody made by it, and only a restart wrote another."""
     client.raise_request_exception = False
-    token = setup_link().open()
+    token = runtime().setup_link.open()
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")
         try:
@@ -193,7 +194,7 @@ def test_an_account_that_cannot_be_written_leaves_the_link_open(client: Client) 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
 def test_another_token_or_an_administrator_in_between_is_answered_404(client: Client) -> None:
-    token = setup_link().open()
+    token = runtime().setup_link.open()
     assert client.get("/setup/other").status_code == 404
     User.objects.create_superuser("root")
     assert fill(client, token).status_code == 404

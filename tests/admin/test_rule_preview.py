@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,10 +12,10 @@ from django.test import Client
 
 from monitor.admin import rule_preview
 from monitor.models import AlertRule
-from monitor.runtime import process as current
 from monitor.telemetry.recent import Recent
 from tests.admin.conftest import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
+from tests.support.runtimes import current_runtime
 from tests.support.snapshots import gpu, host, process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
@@ -24,11 +24,10 @@ PREVIEW = f"{LIST}preview/"
 
 
 @pytest.fixture
-def recent(monkeypatch: pytest.MonkeyPatch) -> Recent:
+def recent() -> Iterator[Recent]:
     """The readings in memory: none yet."""
-    kept = Recent()
-    monkeypatch.setattr(current, "recent", lambda: kept)
-    return kept
+    with current_runtime() as runtime:
+        yield runtime.alerts.recent
 
 
 def ask(client: Client, fields: Mapping[str, Any]) -> Any:

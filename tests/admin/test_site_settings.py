@@ -14,8 +14,8 @@ from monitor.config.loading import load_config
 from monitor.config.model import Config
 from monitor.config.overrides import SET_IN_ADMIN
 from monitor.models import SiteSettings
-from monitor.runtime import process
 from tests.admin.conftest import holder_of
+from tests.support.runtimes import current_runtime
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 
@@ -30,9 +30,8 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     monkeypatch.setenv("GPU_MONITOR_WS_MAX_RATE_HZ", "7")
     config = load_config(())
     monkeypatch.setattr("django.conf.settings.GPU_MONITOR", config)
-    process._in_force.cache_clear()
-    yield config
-    process._in_force.cache_clear()
+    with current_runtime(config):
+        yield config
 
 
 def page(client: Client) -> str:

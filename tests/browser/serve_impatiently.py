@@ -1,16 +1,19 @@
-"""`manage.py serve`, except that GPUs are looked for again after half a second and not after 30: for test_empty.py."""
+"""`manage.py serve`, except that it looks for GPUs again after half a second and not after 30: for test_empty.py."""
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 
+import django
+from django.conf import settings
 from django.core.management import execute_from_command_line
 
-from monitor.runtime import pipeline
-from monitor.telemetry.sampler.supervisor import Supervisor
-
-pipeline.Supervisor = functools.partial(Supervisor, look_again_seconds=0.5)  # type: ignore[misc,assignment]
 os.environ["DJANGO_SETTINGS_MODULE"] = "gpumon_site.settings"
+django.setup()
+
+from monitor.runtime.process import set_runtime  # noqa: E402
+from monitor.runtime.runtime import Runtime  # noqa: E402
+
+set_runtime(Runtime(settings.GPU_MONITOR, look_again_seconds=0.5))
 execute_from_command_line([*sys.argv, "serve"])

@@ -52,7 +52,7 @@ class Scene:
     async def tick(self) -> None:
         """A reading, and time for whoever can take it."""
         self._seq += 1
-        self.hub.publish(Snapshot(host="h", seq=self._seq, time=float(self._seq), sampled_at=float(self._seq)))
+        self.hub.take(Snapshot(host="h", seq=self._seq, time=float(self._seq), sampled_at=float(self._seq)))
         for _ in range(20):
             await asyncio.sleep(0.001)
 

@@ -21,7 +21,7 @@ def test_a_client_that_joins_late_gets_the_newest_snapshot_at_once() -> None:
     async def scene() -> int:
         hub = Hub(max_rate_hz=30)
         for seq in (1, 2, 3):
-            hub.publish(snapshot(seq))
+            hub.take(snapshot(seq))
         hub.join("gpu")
         return (await asyncio.wait_for(hub.newer(0), 5)).snapshot.seq
 
@@ -48,7 +48,7 @@ def test_a_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> No
 
         followers = [asyncio.ensure_future(follow(fast, None)), asyncio.ensure_future(follow(slow, gate))]
         for seq in range(1, 6):
-            hub.publish(snapshot(seq))
+            hub.take(snapshot(seq))
             while not fast or fast[-1] < seq:  # noqa: ASYNC110 - one turn of the loop, not a time
                 await asyncio.sleep(0)
         gate.set()
@@ -64,11 +64,11 @@ def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points()
     async def scene() -> tuple[int, list[float]]:
         hub = Hub(max_rate_hz=20)
         hub.join("dashboard")
-        hub.publish(snapshot(1))
+        hub.take(snapshot(1))
         first = await hub.newer(0)
         first.page(PAGE, 0)
         for seq in (2, 3, 4):
-            hub.publish(snapshot(seq))
+            hub.take(snapshot(seq))
         second = await asyncio.wait_for(hub.newer(first.number), 5)
         message = json.loads(second.page(PAGE, first.number))
         assert message["kind"] == "delta"
@@ -81,10 +81,10 @@ def test_another_rate_holds_from_the_next_frame_on() -> None:
     async def scene() -> list[int]:
         hub = Hub(max_rate_hz=0.001)
         hub.join("dashboard")
-        hub.publish(snapshot(1))
+        hub.take(snapshot(1))
         first = await hub.newer(0)
         hub.set_max_rate(1000)
-        hub.publish(snapshot(2))
+        hub.take(snapshot(2))
         second = await asyncio.wait_for(hub.newer(first.number), 5)
         return [first.snapshot.seq, second.snapshot.seq]
 
@@ -111,7 +111,7 @@ def test_with_nobody_watching_a_snapshot_wakes_no_event_loop() -> None:
         hub = Hub(max_rate_hz=5)
         hub.join("gpu")
         hub.leave("gpu")
-        hub.publish(snapshot(1))
+        hub.take(snapshot(1))
         await asyncio.sleep(0)
         return hub._frame is None
 
@@ -139,7 +139,7 @@ def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
     async def scene() -> tuple[int, int, tuple[str, ...]]:
         hub = Hub(max_rate_hz=1000)
         hub.join("gpu")
-        hub.publish(snapshot(1))
+        hub.take(snapshot(1))
         first = await asyncio.wait_for(hub.newer(0), 5)
         hub.set_alerts((alert("a"),))
         second = await asyncio.wait_for(hub.newer(first.number), 5)
@@ -151,8 +151,8 @@ def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
 def test_open_alerts_stay_with_every_later_snapshot_until_they_end() -> None:
     hub = Hub(max_rate_hz=5)
     hub.set_alerts((alert("a"),))
-    hub.publish(snapshot(1))
-    hub.publish(snapshot(2))
+    hub.take(snapshot(1))
+    hub.take(snapshot(2))
     assert hub.latest is not None
     assert [each.id for each in hub.latest.alerts] == ["a"]
     hub.set_alerts(())

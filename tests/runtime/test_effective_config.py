@@ -1,4 +1,4 @@
-"""What is in force: the start's settings with the administrator's row over them, whatever state the database is in."""
+"""The effective settings: the admin's over the start's, whatever state the database is in."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.db import connection
 
 from monitor.config.model import Config
 from monitor.models import SiteSettings
-from monitor.runtime.effective_config import InForce
-from tests.runtime.test_process import config
+from monitor.runtime.effective_config import EffectiveConfig
+from tests.support.runtimes import default_config
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def in_force() -> InForce:
-    return InForce(config())
+def effective() -> EffectiveConfig:
+    return EffectiveConfig(default_config())
 
 
 def put(column: str, value: object) -> None:
@@ -28,38 +28,40 @@ def put(column: str, value: object) -> None:
         cursor.execute(f"UPDATE monitor_sitesettings SET {column} = %s", [value])
 
 
-def test_without_a_row_the_settings_of_the_start_are_in_force(in_force: InForce) -> None:
-    in_force.look()
-    assert in_force.config.poll_interval_ms == 1000
-    assert in_force.config.source_of("poll_interval_ms") == "default"
+def test_without_a_row_the_settings_of_the_start_are_effective(effective: EffectiveConfig) -> None:
+    effective.look()
+    assert effective.config.poll_interval_ms == 1000
+    assert effective.config.source_of("poll_interval_ms") == "default"
 
 
 def test_a_row_is_taken_up_once_and_again_when_it_has_changed(
-    in_force: InForce, caplog: pytest.LogCaptureFixture
+    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "monitor")
     taken: list[Config] = []
     SiteSettings.objects.create(poll_interval_ms=250)
-    assert [in_force.look(taken.append), in_force.look(taken.append)] == [True, False]
+    assert [effective.look(taken.append), effective.look(taken.append)] == [True, False]
     SiteSettings.objects.update(poll_interval_ms=None, log_level="debug")
-    assert in_force.look(taken.append)
+    assert effective.look(taken.append)
     assert [(each.poll_interval_ms, each.log_level) for each in taken] == [(250, "INFO"), (1000, "DEBUG")]
     assert "GPU_MONITOR_POLL_INTERVAL_MS is now 250 (admin)" in caplog.messages
 
 
-def test_a_row_that_is_gone_leaves_the_defaults(in_force: InForce) -> None:
+def test_a_row_that_is_gone_leaves_the_defaults(effective: EffectiveConfig) -> None:
     SiteSettings.objects.create(poll_interval_ms=250)
-    in_force.look()
+    effective.look()
     SiteSettings.objects.all().delete()
-    assert in_force.look()
-    assert in_force.config.poll_interval_ms == 1000
+    assert effective.look()
+    assert effective.config.poll_interval_ms == 1000
 
 
-def test_a_row_as_before_costs_one_query(in_force: InForce, django_assert_num_queries: Callable[[int], object]) -> None:
+def test_a_row_as_before_costs_one_query(
+    effective: EffectiveConfig, django_assert_num_queries: Callable[[int], object]
+) -> None:
     SiteSettings.objects.create(poll_interval_ms=250)
-    in_force.look()
+    effective.look()
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        in_force.look()
+        effective.look()
 
 
 @pytest.mark.parametrize(
@@ -74,29 +76,29 @@ def test_a_row_as_before_costs_one_query(in_force: InForce, django_assert_num_qu
     ],
 )
 def test_a_bad_value_is_told_and_left_out_and_the_others_stand(
-    in_force: InForce, caplog: pytest.LogCaptureFixture, column: str, value: object
+    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, column: str, value: object
 ) -> None:
     put(column, value)
     put("ws_max_rate_hz", 7)
-    in_force.look()
-    in_force.look()
-    assert getattr(in_force.config, column) == Config.model_fields[column].default
-    assert in_force.config.ws_max_rate_hz == 7
+    effective.look()
+    effective.look()
+    assert getattr(effective.config, column) == Config.model_fields[column].default
+    assert effective.config.ws_max_rate_hz == 7
     assert len([told for told in caplog.messages if "(set in the admin)" in told]) == 1
 
 
-def test_without_the_table_what_is_in_force_stays_and_is_told_once(
-    in_force: InForce, caplog: pytest.LogCaptureFixture
+def test_without_the_table_what_is_effective_stays_and_is_told_once(
+    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     SiteSettings.objects.create(poll_interval_ms=250)
-    in_force.look()
+    effective.look()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE monitor_sitesettings RENAME TO elsewhere")
-        assert not in_force.look()
-        assert not in_force.look()
-        assert in_force.config.poll_interval_ms == 250
-        assert len([told for told in caplog.messages if "cannot be read now" in told]) == 1
+        assert not effective.look()
+        assert not effective.look()
+        assert effective.config.poll_interval_ms == 250
+        assert len([told for told in caplog.messages if "cannot be read" in told]) == 1
         cursor.execute("ALTER TABLE elsewhere RENAME TO monitor_sitesettings")
     SiteSettings.objects.update(poll_interval_ms=500)
-    assert in_force.look()
-    assert in_force.config.poll_interval_ms == 500
+    assert effective.look()
+    assert effective.config.poll_interval_ms == 500

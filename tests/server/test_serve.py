@@ -17,8 +17,8 @@ from urllib.error import HTTPError
 import pytest
 
 from monitor.config.paths import BASE_DIR
+from monitor.management.commands.serve import NO_GPU
 from monitor.server.data_lock import lock_data_dir
-from monitor.web.found import NOTHING
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server, wait_for
 
@@ -119,17 +119,17 @@ def test_serve_says_below_the_address_which_gpus_it_found(tmp_path: Path, fake_d
     fake_driver.set({"gpu.*.name": "Fast Card", "gpu.2.name": "Slow Card"}, gpus=3)
     server = Server(tmp_path, fake_driver.env).start()
     try:
-        lines = server_log(server, "gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card").splitlines()
+        lines = server_log(server, "gpumon: 3 GPUs via NVML: 2 × Fast Card, Slow Card").splitlines()
     finally:
         server.stop()
-    assert lines.index(f"gpumon on {server.url}") < lines.index("gpumon: 3 GPUs by NVML: 2 × Fast Card, Slow Card")
+    assert lines.index(f"gpumon on {server.url}") < lines.index("gpumon: 3 GPUs via NVML: 2 × Fast Card, Slow Card")
 
 
 def test_serve_says_that_it_found_none_and_the_log_why(tmp_path: Path, fake_driver: FakeDriver) -> None:
     fake_driver.set(init=9)
     server = Server(tmp_path, {**fake_driver.env, "PATH": "/nonexistent"}).start()
     try:
-        log = server_log(server, f"gpumon: {NOTHING}")
+        log = server_log(server, f"gpumon: {NO_GPU}")
     finally:
         server.stop()
     for reason in ("kernel module is not loaded", "`nvidia-smi` is not in PATH", "`nvtop` is not in PATH"):
@@ -145,7 +145,7 @@ def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
         assert server.get("/")[0] == 200
         assert "gpumon: " not in server.log
         fake_driver.set({"hang.nvmlInitWithFlags": 0})
-        wait_for(lambda: "gpumon: 1 GPU by NVML: " in server.log, "what was found")
+        wait_for(lambda: "gpumon: 1 GPU via NVML: " in server.log, "what was found")
     finally:
         server.stop()
 
@@ -153,12 +153,12 @@ def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
 def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_do_not(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
     try:
-        assert server.log.count("nobody can log in to the admin yet: `make admin`") == 1
+        assert server.log.count("no admin account yet; create one with `make admin`") == 1
         assert f"makes the first administrator, with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log
         server.make_superuser()
         server.stop()
         server.start()
-        assert server.log.count("nobody can log in to the admin yet") == 1
+        assert server.log.count("no admin account yet") == 1
     finally:
         server.stop()
 

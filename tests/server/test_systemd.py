@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from monitor.server.systemd import ALIVE, READY, Pulse, Systemd, lifespan
+from monitor.server.lifespan import lifespan
+from monitor.server.systemd import ALIVE, READY, Systemd
+from monitor.server.watchdog import Pulse
 
 
 @pytest.fixture

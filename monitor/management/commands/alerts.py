@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
@@ -20,8 +21,7 @@ from monitor.models import AlertRule
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.making import BadRule, Rule
 from monitor.rules.metrics import text_of
-from monitor.runtime import process
-from monitor.runtime.made_rule import make_rule
+from monitor.runtime.runtime import Runtime
 from monitor.sanitize import visible
 from monitor.telemetry import recording
 from monitor.telemetry.recorded_snapshots import snapshots_of
@@ -59,6 +59,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Exit status 2 with the reason where it cannot be done."""
+        self._runtime = Runtime(settings.GPU_MONITOR)
         do = {"check": self._check, "export": self._export, "import": self._import}[options["command"]]
         try:
             do(options)
@@ -81,7 +82,7 @@ class Command(BaseCommand):
 
     def _check(self, options: dict[str, Any]) -> None:
         path = Path(options["file"])
-        rules = _rules_of_file(options["rules"]) if options["rules"] else self._rules_of_database()
+        rules = self._rules_of_file(options["rules"]) if options["rules"] else self._rules_of_database()
         if not rules:
             raise CommandError("there is no rule to check by", returncode=COULD_NOT)
         header, readings = recording.read_file(path.open("rb"), name=str(path))
@@ -101,14 +102,24 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _rules_of_database(self) -> list[Rule]:
-        process.read_config()
+        self._runtime.settings.look()
         found = []
         for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
             try:
-                found.append(make_rule(given_of(row)))
+                found.append(self._runtime.make_rule(given_of(row)))
             except BadRule as error:
                 raise CommandError(f"the rule “{row.name}” makes no sense: {error}", returncode=COULD_NOT) from error
         return found
+
+    def _rules_of_file(self, path: str) -> list[Rule]:
+        make_rule = self._runtime.make_rule
+        entries = rules_yaml.read(_text_of(path), make_rule)
+        # Not in the database, so they have no IDs of their own.
+        return [
+            make_rule({**entry.given(), "id": number})
+            for number, entry in enumerate(entries, 1)
+            if entry.row.is_enabled
+        ]
 
     def _export(self, options: dict[str, Any]) -> None:
         text = rules_yaml.written(rules_import.entries())
@@ -118,8 +129,8 @@ class Command(BaseCommand):
             Path(options["file"]).write_text(text, encoding="utf-8")
 
     def _import(self, options: dict[str, Any]) -> None:
-        process.read_config()
-        entries = rules_yaml.read(_text_of(options["file"]), make_rule)
+        self._runtime.settings.look()
+        entries = rules_yaml.read(_text_of(options["file"]), self._runtime.make_rule)
         plan = rules_import.take(entries, replace=options["replace"], is_trial=options["dry_run"])
         would = "would be " if options["dry_run"] else ""
         for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
@@ -184,14 +195,6 @@ def as_json(event: Event) -> dict[str, Any]:
         "lasted_seconds": _lasted_seconds(event),
         "resolved_because": event.resolved_because or None,
     }
-
-
-def _rules_of_file(path: str) -> list[Rule]:
-    entries = rules_yaml.read(_text_of(path), make_rule)
-    # In no database, so they have no numbers to be told apart by.
-    return [
-        make_rule({**entry.given(), "id": number}) for number, entry in enumerate(entries, 1) if entry.row.is_enabled
-    ]
 
 
 def _text_of(path: str) -> str:

@@ -11,7 +11,8 @@ import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from monitor.runtime import process
+from monitor.runtime.effective_config import EffectiveConfig
+from monitor.runtime.runtime import sampler_options
 from monitor.sanitize import visible
 from monitor.telemetry.diagnosis import Finding, examine
 from monitor.telemetry.options import Options
@@ -48,9 +49,10 @@ class Command(BaseCommand):
         """The server's, but with a quiet log: it says the same as the findings, between them. DEBUG wants it all the same."""
         if settings.GPU_MONITOR.log_level != "DEBUG":
             logging.getLogger("monitor").setLevel(logging.ERROR)
-        config = process.read_config()
-        options = process.options_of(config)
-        if config.log_level == "DEBUG":
+        effective = EffectiveConfig(settings.GPU_MONITOR)
+        effective.look()
+        options = sampler_options(effective.config)
+        if effective.config.log_level == "DEBUG":
             return options
         return msgspec.structs.replace(options, log_level="ERROR")
 

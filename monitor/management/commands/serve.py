@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -14,11 +15,12 @@ from django.utils.module_loading import import_string
 
 from monitor.access.setup_link import has_administrator
 from monitor.config.paths import LAYOUT
-from monitor.runtime import process
-from monitor.server.readings_pulse import pulse_of_readings
+from monitor.runtime.process import runtime
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
-from monitor.web.found import found
+from monitor.server.watchdog import pulse_of_readings
+from monitor.telemetry.providers import LABELS
+from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ MAX_MESSAGE_BYTES = 64 * 1024
 HTTP_SECONDS = 120
 """What answers later than that is given up: a test of a channel takes 30 s at most, and nothing else nearly as long."""
 LOOK_SECONDS = 0.1
+NO_GPU = (
+    "no GPU found, so only the host is shown; the reasons and how to fix them: .venv/bin/python manage.py doctor "
+    "(installed: gpumon doctor)"
+)
 
 
 class Command(BaseCommand):
@@ -45,8 +51,7 @@ class Command(BaseCommand):
         if settings.ACCESS.login != "everybody" and not has_administrator():  # else the server says more itself
             data_dir = settings.GPU_MONITOR.data_dir
             log.warning(
-                "nobody can log in to the admin yet: `make admin` (without a checkout: `gpumon manage createsuperuser`) makes "
-                "the first administrator%s",
+                "no admin account yet; create one with `make admin` (installed: `gpumon manage createsuperuser`)%s",
                 "" if data_dir == LAYOUT.data_dir else f", with GPU_MONITOR_DATA_DIR={data_dir}",
             )
 
@@ -87,7 +92,7 @@ class Command(BaseCommand):
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
 
     def _keep_telling(self, systemd: Systemd) -> None:
-        self._telling = asyncio.ensure_future(systemd.keep_telling(pulse_of_readings()))
+        self._telling = asyncio.ensure_future(systemd.keep_telling(pulse_of_readings(runtime())))
 
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
@@ -96,12 +101,28 @@ class Command(BaseCommand):
         self._say_what()
 
     def _say_what(self) -> None:
-        """Look again and again, in the reactor's thread, until it is known what there is; the log tells all later news."""
+        """Print once which GPUs were found, as soon as that is known; later changes are in the log."""
         from twisted.internet import reactor
 
-        line = found(process.started().hub.latest)
+        line = gpus_found(runtime().hub.latest)
         if line is None:
             reactor.callLater(LOOK_SECONDS, self._say_what)  # type: ignore[arg-type]  # zope's interfaces have no self
             return
         self.stdout.write(f"gpumon: {line}")
         self.stdout.flush()
+
+
+def gpus_found(snapshot: Snapshot | None) -> str | None:
+    """The GPUs and their provider, or that there are none; None while neither is known."""
+    if snapshot is None:
+        return None
+    if snapshot.sampled_at is not None:
+        count, names = len(snapshot.gpus), Counter(gpu.name for gpu in snapshot.gpus)
+        listed = ", ".join(f"{many} × {name}" if many > 1 else name for name, many in names.items())
+        gpus = f"GPU{'' if count == 1 else 's'}"
+        if snapshot.is_simulated:
+            return f"{count} simulated {gpus}: {listed}"
+        return f"{count} {gpus} via {LABELS.get(snapshot.provider or '', 'no provider')}: {listed}"
+    if snapshot.providers and not any(report.is_chosen for report in snapshot.providers):
+        return NO_GPU
+    return None

@@ -1,7 +1,9 @@
-"""Whether the readings can be trusted now: what /api/health answers, and with which status code."""
+"""The answer of /api/health: whether readings are current and every stage works."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -13,11 +15,9 @@ from monitor.web.components.open_alerts import count_by_severity
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of /api/health."""
-
     status: Literal["ok", "degraded", "down"]
-    """ok: all GPUs answer. degraded: readings are fresh but a GPU is lost, or alerts cannot be judged or written.
-    down: stale, or no provider answers."""
+    """ok: all GPUs answer. degraded: readings are current, but a GPU is lost or a stage has a problem.
+    down: stale, or no provider works."""
     reason: str | None
     host: str | None
     provider: str | None
@@ -32,14 +32,16 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     clients: dict[str, int]
     alerts: dict[Severity, int]
     """Open alerts by severity, acknowledged ones too."""
+    problems: dict[str, str]
+    """What is wrong with each stage that has a problem, by its name: "settings", "hub", "alerts"."""
     alerts_problem: str | None
-    """Why alerts cannot be judged or written now."""
+    """`problems["alerts"]`: why alerts cannot be evaluated or written now."""
 
 
 def judge(
     snapshot: Snapshot | None, status: Status, *, now: float
 ) -> tuple[Literal["ok", "degraded", "down"], str | None]:
-    """Status and reason. `now` is Unix time: a snapshot that is itself old means that the loop has died."""
+    """Status and reason of the readings. `now` is Unix time: an old snapshot means that the supervisor has died."""
     if snapshot is None:
         return "down", status.problem or "The first reading is on its way."
     silent = now - snapshot.time
@@ -57,12 +59,13 @@ def judge(
     return "ok", None
 
 
-def health(hub: Hub, status: Status, *, now: float, alerts_problem: str | None = None) -> Health:
-    """Health of the loop that feeds `hub`, and of the alerts that it feeds."""
+def health(hub: Hub, status: Status, *, now: float, problems: Mapping[str, str] = MappingProxyType({})) -> Health:
+    """The supervisor's and the stages' health. `problems`: of the stages, by name."""
     snapshot = hub.latest
     verdict, reason = judge(snapshot, status, now=now)
-    if verdict == "ok" and alerts_problem is not None:
-        verdict, reason = "degraded", f"Alerts: {alerts_problem}"
+    if verdict == "ok" and problems:
+        verdict = "degraded"
+        reason = "; ".join(f"{name.capitalize()}: {problem}" for name, problem in problems.items())
     age = None
     if snapshot is not None and snapshot.age_seconds is not None:
         age = snapshot.age_seconds + max(0.0, now - snapshot.time)
@@ -80,5 +83,6 @@ def health(hub: Hub, status: Status, *, now: float, alerts_problem: str | None =
         clamped_count=status.clamped_count,
         clients=dict(hub.clients),
         alerts=count_by_severity(snapshot.alerts if snapshot else ()),
-        alerts_problem=alerts_problem,
+        problems=dict(problems),
+        alerts_problem=problems.get("alerts"),
     )

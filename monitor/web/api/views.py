@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 
 from monitor.access.responses import UNAUTHORIZED, json_refusal
 from monitor.access.visitor import visitor_of
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
@@ -27,10 +27,9 @@ from monitor.web.snapshots import as_seen
 @never_cache
 @json_read_only
 async def health(request: HttpRequest) -> HttpResponse:
-    """200 while readings are fresh, 503 when they are stale or no provider answers. Who may not look is told that alone."""
-    running = process.started()
-    problem = process.alerting(running).engine.problem
-    answer = health_of(running.hub, running.supervisor.status, now=time.time(), alerts_problem=problem)
+    """200 while readings are current, 503 when they are stale or no provider works. Callers without access get the status only."""
+    running = runtime()
+    answer = health_of(running.hub, running.supervisor.status, now=time.time(), problems=running.problems)
     shown = answer if visitor_of(request).may_look else {"status": answer.status}
     return json_response(shown, status=503 if answer.status == "down" else 200)
 
@@ -41,15 +40,15 @@ async def config(request: HttpRequest) -> HttpResponse:
     """The settings in force and where each came from; a secret's value is null. For those who may see who runs what."""
     if not visitor_of(request).sees_details:
         return json_refusal(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
-    return json_response({"settings": [setting._asdict() for setting in process.config().settings_in_force()]})
+    return json_response({"settings": [setting._asdict() for setting in runtime().config.settings_in_force()]})
 
 
 @never_cache
 @json_read_only
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
-    running = process.started()
-    latest = running.hub.latest and as_seen(running.hub.latest, request)
+    latest = runtime().hub.latest
+    latest = latest and as_seen(latest, request)
     if latest is None:
         return json_error(503, "There is no reading yet: the first one is on its way. Ask again in a second.")
     wanted = request.GET.get("gpu")
@@ -75,8 +74,8 @@ async def alerts(request: HttpRequest) -> HttpResponse:
         history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
     except DatabaseError as error:
         return json_error(503, f"The history cannot be read now: {error}. Open alerts are given without state.")
-    running = process.started()
-    latest = running.hub.latest and as_seen(running.hub.latest, request)
+    latest = runtime().hub.latest
+    latest = latest and as_seen(latest, request)
     return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
 
 

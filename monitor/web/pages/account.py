@@ -17,9 +17,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from monitor.access.login_throttle import attempts
-from monitor.access.setup_link import has_administrator, setup_link
+from monitor.access.setup_link import has_administrator
 from monitor.access.visitor import address_of
+from monitor.runtime.process import runtime
 
 
 class Login(LoginView):
@@ -29,13 +29,13 @@ class Login(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Looks at the password, unless there have been too many that were wrong."""
-        if wait := attempts().begin(request.POST.get("username", ""), address_of(request)):
+        if wait := runtime().login_attempts.begin(request.POST.get("username", ""), address_of(request)):
             return _has_to_wait(self, AuthenticationForm(request), wait)
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """The password was right."""
-        attempts().succeeded(self.request.POST.get("username", ""), address_of(self.request))
+        runtime().login_attempts.succeeded(self.request.POST.get("username", ""), address_of(self.request))
         return super().form_valid(form)
 
 
@@ -51,7 +51,7 @@ class PasswordChange(PasswordChangeView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Looks at the old password, unless there have been too many that were wrong."""
-        if wait := attempts().begin(request.user.get_username(), address_of(request)):
+        if wait := runtime().login_attempts.begin(request.user.get_username(), address_of(request)):
             form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # whoever is here has logged in
             return _has_to_wait(self, form, wait)
         return super().post(request, *args, **kwargs)
@@ -69,7 +69,7 @@ class PasswordChange(PasswordChangeView):
         return super().form_valid(form)
 
     def _was_right(self) -> None:
-        attempts().succeeded(self.request.user.get_username(), address_of(self.request))
+        runtime().login_attempts.succeeded(self.request.user.get_username(), address_of(self.request))
 
 
 def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> HttpResponse:
@@ -83,7 +83,7 @@ def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> H
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest, token: str) -> HttpResponse:
     """Makes the first administrator and logs them in. 404 for any other link, and once there is an administrator."""
-    link = setup_link()
+    link = runtime().setup_link
     if link.fits(token) and has_administrator():
         link.close()
     if not link.fits(token):

@@ -19,7 +19,7 @@ from monitor.access.middleware import takes_token
 from monitor.access.visitor import visitor_of
 from monitor.models import AlertEvent
 from monitor.rules.stored_rule import lines_of
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 from monitor.web.api.responses import json_error, json_response
 from monitor.web.components.open_alerts import WORST_FIRST
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
@@ -110,7 +110,7 @@ async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
         at = event.acknowledged_at
         when = "" if at is None else f" at {at:%H:%M:%S} UTC on {at:%d %B %Y}"
         return await _refuse(request, 409, "It is acknowledged already", f"{told}{when}.")
-    process.alerts_changed()
+    runtime().alerts.changed()
     if _wants_json(request):
         return json_response({"id": str(event_id), "acknowledged_by": user.get_username()})
     return HttpResponseRedirect(_way_back(request, event_id))

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
 
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
@@ -29,7 +29,7 @@ async def frame(request: HttpRequest, view: str | None) -> dict[str, Any]:
     return {
         "home_path": home,
         "socket_path": None if view is None else f"{home}ws/dashboard?view={quote(view)}",
-        "version": process.version(),
+        "version": runtime().version,
         "is_kiosk": is_kiosk,
         **(await _viewer(request, is_kiosk=is_kiosk))._asdict(),
     }

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from monitor.access.visitor import visitor_of
 from monitor.live.frames import View
-from monitor.runtime import process
+from monitor.runtime.process import runtime
 from monitor.web.components.process_table import Sorting
 from monitor.web.pages import alerts_page, dashboard
 from monitor.web.pages import gpu as gpu_page
@@ -23,11 +23,11 @@ _LONGEST_UUID = 96
 def view_named(name: str) -> View | None:
     """The page that a socket asks for, without a name the cards; None where there is none of that name."""
     if layout := dashboard.LAYOUTS.get(name or "cards"):
-        return dashboard.view(layout, process.idle_limits)
+        return dashboard.view(layout, runtime().idle_limits)
     if name == alerts_page.VIEW.name:
         return alerts_page.VIEW
     uuid = name.removeprefix(gpu_page.PREFIX)
-    return gpu_page.view(uuid, process.idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
+    return gpu_page.view(uuid, runtime().idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
 
 
 @never_cache
@@ -36,7 +36,7 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
     """All GPUs; a first visit right after the start waits a moment for the readings."""
     snapshot = await first_seen(request)
     layout = dashboard.layout_of(snapshot, request.GET.get("layout", ""))
-    page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET), idle=process.idle_limits())
+    page = dashboard.Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
     return render(request, "monitor/dashboard.html", {"page": page, **await frame(request, layout)})
 
 
@@ -45,7 +45,7 @@ async def dashboard_page(request: HttpRequest) -> HttpResponse:
 async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     """One GPU by its UUID; 404 with a way back where there is none."""
     snapshot = await first_seen(request)
-    page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=process.idle_limits())
+    page = gpu_page.GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits())
     if page.gpu is None:
         return render(request, "monitor/no_such_gpu.html", {"page": page, **await frame(request, None)}, status=404)
     past = await history_of_gpu(uuid, has_details=visitor_of(request).sees_details)

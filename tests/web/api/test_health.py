@@ -66,7 +66,7 @@ def test_a_loop_that_says_nothing_for_several_intervals_has_died(interval: float
 def hub_with(latest: Snapshot | None) -> Hub:
     hub = Hub(max_rate_hz=5)
     if latest is not None:
-        hub.publish(latest)
+        hub.take(latest)
     return hub
 
 
@@ -92,8 +92,10 @@ def test_without_a_snapshot_nothing_is_made_up() -> None:
     assert (answer.sampler_pid, answer.sampler_restarts, answer.sampler_abandoned, answer.clamped_count) == (7, 2, 1, 3)
 
 
-def test_alerts_that_cannot_be_written_are_told_and_do_not_hide_what_is_worse() -> None:
-    answer = health(hub_with(snapshot()), Status(), now=NOW, alerts_problem="the database is locked")
-    assert (answer.status, answer.reason) == ("degraded", "Alerts: the database is locked")
+def test_problems_of_stages_degrade_it_and_do_not_hide_what_is_worse() -> None:
+    problems = {"settings": "no row", "alerts": "the database is locked"}
+    answer = health(hub_with(snapshot()), Status(), now=NOW, problems=problems)
+    assert (answer.status, answer.reason) == ("degraded", "Settings: no row; Alerts: the database is locked")
+    assert (answer.problems, answer.alerts_problem) == (problems, "the database is locked")
     stale = hub_with(snapshot(stale=True, stale_reason="The driver hangs."))
-    assert health(stale, Status(), now=NOW, alerts_problem="x").reason == "The driver hangs."
+    assert health(stale, Status(), now=NOW, problems={"alerts": "x"}).reason == "The driver hangs."

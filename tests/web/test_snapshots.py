@@ -8,8 +8,7 @@ import pytest
 
 from monitor.live.hub import Hub
 from monitor.telemetry.schema import ProviderReport, Snapshot
-from monitor.web import waiting
-from monitor.web.waiting import first_snapshot, has_news
+from monitor.web.snapshots import first_snapshot, has_news
 
 
 def snapshot(seq: int = 1, **changes: object) -> Snapshot:
@@ -21,11 +20,6 @@ def hub() -> Hub:
     return Hub(max_rate_hz=5)
 
 
-@pytest.fixture
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_SECONDS", 0.0)
-
-
 def test_a_reading_a_reason_and_staleness_are_news_and_an_empty_snapshot_is_none() -> None:
     assert has_news(snapshot(sampled_at=1.0))
     assert has_news(snapshot(providers=(ProviderReport(name="nvtop", reason="It is not here."),)))
@@ -34,29 +28,29 @@ def test_a_reading_a_reason_and_staleness_are_news_and_an_empty_snapshot_is_none
     assert not has_news(None)
 
 
-def test_news_that_are_there_already_come_at_once(hub: Hub, no_patience: None) -> None:
-    hub.publish(snapshot(5, sampled_at=1.0))
-    assert asyncio.run(first_snapshot(hub)).seq == 5
+def test_news_that_are_there_already_come_at_once(hub: Hub) -> None:
+    hub.take(snapshot(5, sampled_at=1.0))
+    assert asyncio.run(first_snapshot(hub, longest_seconds=0.0)).seq == 5
 
 
 def test_the_first_snapshot_with_news_is_waited_for_past_the_empty_ones(hub: Hub) -> None:
     async def scene() -> Snapshot:
-        hub.publish(snapshot(1))
+        hub.take(snapshot(1))
         waiter = asyncio.ensure_future(first_snapshot(hub))
         await asyncio.sleep(0)
         assert not waiter.done()
-        hub.publish(snapshot(2, sampled_at=1.0))
+        hub.take(snapshot(2, sampled_at=1.0))
         return await waiter
 
     assert asyncio.run(scene()).seq == 2
 
 
-def test_when_patience_ends_the_empty_snapshot_has_to_do(hub: Hub, no_patience: None) -> None:
-    hub.publish(snapshot(3))
-    assert asyncio.run(first_snapshot(hub)).seq == 3
+def test_when_patience_ends_the_empty_snapshot_has_to_do(hub: Hub) -> None:
+    hub.take(snapshot(3))
+    assert asyncio.run(first_snapshot(hub, longest_seconds=0.0)).seq == 3
 
 
-def test_with_no_snapshot_at_all_the_page_gets_one_of_this_host_without_anything(hub: Hub, no_patience: None) -> None:
-    made = asyncio.run(first_snapshot(hub))
+def test_with_no_snapshot_at_all_the_page_gets_one_of_this_host_without_anything(hub: Hub) -> None:
+    made = asyncio.run(first_snapshot(hub, longest_seconds=0.0))
     assert (made.seq, made.gpus, made.sampled_at, made.stale) == (0, (), None, False)
     assert made.host

@@ -1,0 +1,173 @@
+"""Everything that runs in one gpumon process: sampler, pipeline, effective settings. Made whole, then started once."""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from monitor.access.login_throttle import Attempts
+from monitor.access.setup_link import SetupLink
+from monitor.config.model import Config
+from monitor.live.hub import Hub
+from monitor.logs.level import set_log_level
+from monitor.rules import making
+from monitor.rules.making import Rule
+from monitor.runtime.alerting import AlertStage
+from monitor.runtime.effective_config import EffectiveConfig
+from monitor.runtime.pipeline import Pipeline
+from monitor.runtime.settings_watcher import SettingsWatcher
+from monitor.runtime.stages import Stage
+from monitor.sanitize import plain
+from monitor.telemetry.gpu_use import IdleLimits
+from monitor.telemetry.host.system import SystemMetrics
+from monitor.telemetry.options import Options
+from monitor.telemetry.sampler.process import COMMAND
+from monitor.telemetry.sampler.supervisor import LOOK_AGAIN_SECONDS, Supervisor
+from monitor.version import __version__
+
+_BYTES_PER_MIB = 1 << 20
+
+
+class Runtime:
+    """Making one starts no thread and no process, reads no database and no driver. `start` does."""
+
+    def __init__(
+        self,
+        startup: Config,
+        *,
+        version: str = __version__,
+        stages: Sequence[Stage] = (),
+        sampler_command: Sequence[str] = COMMAND,
+        look_again_seconds: float = LOOK_AGAIN_SECONDS,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`startup`: the settings without the admin's. `version`: of the server and its static files; open pages offer to reload
+        when it differs from theirs. `stages`: more stages, after the usual ones. `sampler_command`, `look_again_seconds`: see
+        Supervisor.
+        """
+        self.version = version
+        self.settings = EffectiveConfig(startup)
+        self.setup_link = SetupLink(monotonic)
+        self.login_attempts = Attempts()
+        self.hub = Hub(max_rate_hz=startup.ws_max_rate_hz, version=version, on_watched=self._set_watched)
+        self.alerts = AlertStage(
+            startup, config=self._config_once_read, show=self.hub.set_alerts, clock=clock, monotonic=monotonic
+        )
+        # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
+        # viewers get a snapshot before anything else is done with it.
+        self.pipeline = Pipeline([SettingsWatcher(self.settings, self._apply), self.hub, self.alerts, *stages])
+        self.supervisor = Supervisor(
+            sampler_options(startup),
+            self.pipeline.take,
+            host=plain(socket.gethostname()),
+            timeout_seconds=startup.sampler_timeout_ms / 1000,
+            system=SystemMetrics().read if startup.enable_system_metrics else None,
+            command=sampler_command,
+            look_again_seconds=look_again_seconds,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self._has_system_metrics = startup.enable_system_metrics
+        self._lock = threading.Lock()
+        self._has_started = self._has_stopped = False
+
+    # ── Start and stop ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Start the stages, then the sampler. A second call does nothing. Python's exit stops it, however the server ends."""
+        with self._lock:
+            if self._has_started:
+                return
+            self._has_started = True
+            atexit.register(self.stop)
+            self.pipeline.start()
+            self.supervisor.start()
+
+    def stop(self) -> None:
+        """Stop the stages, the last one first, then the sampler. A second call does nothing.
+
+        The sampler is last because a hanging driver can delay its end by seconds, and alerts must be saved before that.
+        """
+        with self._lock:
+            if not self._has_started or self._has_stopped:
+                return
+            self._has_stopped = True
+            atexit.unregister(self.stop)
+            self.pipeline.stop()
+            self.supervisor.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether snapshots can be expected."""
+        return self._has_started and not self._has_stopped
+
+    # ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def config(self) -> Config:
+        """The effective settings as of the last look. They can change at any time: do not keep them."""
+        return self.settings.config
+
+    def apply_settings(self) -> bool:
+        """Read the admin's settings now and apply them if they have changed; says whether they had. Not in an event loop."""
+        return self.settings.look(self._apply)
+
+    def _apply(self, config: Config) -> None:
+        set_log_level(config.log_level)
+        self.supervisor.set_options(sampler_options(config))
+        self.hub.set_max_rate(config.ws_max_rate_hz)
+        if config.enable_system_metrics != self._has_system_metrics:
+            self._has_system_metrics = config.enable_system_metrics
+            self.supervisor.set_system(SystemMetrics().read if config.enable_system_metrics else None)
+        self.alerts.changed()
+
+    def _config_once_read(self) -> Config:
+        """For the alert engine: with other idle limits than before a restart, it would resolve the alerts that were open."""
+        if not self.settings.was_read:
+            self.apply_settings()
+        return self.config
+
+    # ── For pages and commands ────────────────────────────────────────────────────────────────────────────────────────
+
+    def idle_limits(self) -> IdleLimits:
+        """From where on a GPU counts as idle-held."""
+        config = self.config
+        return IdleLimits(config.idle_held_memory_mib * _BYTES_PER_MIB, float(config.idle_held_utilization_percent))
+
+    def make_rule(self, given: Mapping[str, Any]) -> Rule:
+        """A rule from an AlertRule's fields (`gpus` as UUIDs), with the effective idle limits. Raises BadRule."""
+        config = self.config
+        return making.make(
+            given,
+            held_memory_mib=config.idle_held_memory_mib,
+            held_percent=config.idle_held_utilization_percent,
+            held_minutes=config.idle_held_minutes,
+        )
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong with the stages, by name."""
+        return self.pipeline.problems
+
+    def _set_watched(self, is_watched: bool) -> None:
+        self.supervisor.set_watched(is_watched)
+
+
+def sampler_options(config: Config) -> Options:
+    """The sampler's options, from the settings."""
+    return Options(
+        interval_seconds=config.poll_interval_ms / 1000,
+        provider=config.telemetry_provider,
+        simulated_gpus=config.simulated_gpus,
+        replay_file=str(config.replay_file) if config.replay_file else None,
+        replay_speed=config.replay_speed,
+        let_gpus_sleep=config.let_gpus_sleep,
+        show_commands=config.show_commands,
+        log_level=config.log_level,
+        log_format=config.log_format,
+    )

@@ -1,0 +1,42 @@
+"""The line of `serve` that says which GPUs were found."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.management.commands.serve import NO_GPU, gpus_found
+from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
+
+
+def snapshot(*names: str, **changes: object) -> Snapshot:
+    gpus = tuple(Gpu(index=index, uuid=f"GPU-{index}", name=name) for index, name in enumerate(names))
+    return Snapshot(host="host", seq=1, time=1.0, gpus=gpus, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (["L4"], "1 GPU via NVML: L4"),
+        (["L4", "H100", "L4"], "3 GPUs via NVML: 2 × L4, H100"),
+    ],
+)
+def test_gpus_are_counted_named_and_attributed(names: list[str], line: str) -> None:
+    assert gpus_found(snapshot(*names, provider="pynvml", sampled_at=1.0)) == line
+
+
+def test_simulated_gpus_are_called_so() -> None:
+    told = snapshot("L4", "L4", provider="simulated", is_simulated=True, sampled_at=1.0)
+    assert gpus_found(told) == "2 simulated GPUs: 2 × L4"
+
+
+def test_if_every_provider_was_skipped_it_says_so_and_names_the_doctor() -> None:
+    passed_over = ProviderReport(name="nvtop", reason="`nvtop` is not in PATH.")
+    assert gpus_found(snapshot(providers=(passed_over,))) == NO_GPU
+    assert "manage.py doctor" in NO_GPU
+
+
+def test_it_waits_for_the_first_reading_of_a_provider_that_was_opened() -> None:
+    assert gpus_found(None) is None
+    assert gpus_found(snapshot()) is None
+    assert gpus_found(snapshot(stale=True, stale_reason="The driver hangs.")) is None
+    assert gpus_found(snapshot(providers=(ProviderReport(name="pynvml", is_chosen=True),))) is None
