@@ -1,6 +1,6 @@
-"""The thread that judges: fed with snapshots, which it never delays; writes what fired, and tells whoever shows and sends it.
+"""The alert engine: evaluates the rules on each snapshot in a thread of its own, and saves, shows and queues what fires.
 
-Judging goes on while the database is locked or not there; what is to be written waits, in its order, until it is.
+Evaluation continues while the database is locked or missing; what is to be saved waits, in order.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from monitor.telemetry.schema import Alert, Snapshot
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""So often the database is asked whether another process changed rules or acknowledged something."""
+"""Interval between looks at the database for rules and acknowledgements of another process."""
 SAVE_SECONDS = 5.0
 """States are written with each event, and so often while timers run: a crash sets a timer back by no more than this."""
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
 """How long this thread waits for SQLite's lock at a time: meanwhile it judges nothing."""
-NOT_JUDGED = "a reading could not be judged"
+NOT_JUDGED = "a snapshot could not be evaluated"
 MOST_WAITING = 600
 """Snapshots that may wait to be judged; more than that (no database at the start) and the oldest are left out."""
 
@@ -52,8 +52,8 @@ class Engine:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell`: puts messages about an event into the outbox. `show`: takes the open alerts whenever they change.
-        `written`: events are in the database. `keep`: takes each snapshot that was judged.
+        """`tell`: puts messages about an event into the outbox. `show`: receives the open alerts whenever they change.
+        `written`: called when events are in the database. `keep`: receives each snapshot that was evaluated.
         """
         self._limits, self._retention_days = limits, retention_days
         self._tell, self._show, self._written, self._keep = tell, show, written, keep
@@ -93,19 +93,19 @@ class Engine:
         self._thread.join(seconds)
 
     def offer(self, snapshot: Snapshot) -> None:
-        """Take the next snapshot to judge. Costs the caller nothing but this."""
+        """Queue the next snapshot for evaluation."""
         self._waiting.append(snapshot)
         self._woken.set()
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with alerts now, for health; None while all is well."""
+        """What is wrong with alerts now; None while all is well."""
         if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping:
-            return "The thread that judges alerts has ended."
+            return "the alert engine's thread has ended"
         return "; ".join(f"{what} ({why})" for what, why in [*self.problems.items()]) or None
 
     def changed(self) -> None:
-        """Rules were edited, or something was acknowledged: look now."""
+        """Load rules, limits and acknowledgements now."""
         self._is_changed = True
         self._woken.set()
 
@@ -157,14 +157,14 @@ class Engine:
         self._keep(snapshot)
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
         if identity != self._gpus and self._reaches_database(
-            "the GPUs seen cannot be written down now", lambda: store.remember_gpus(snapshot)
+            "the list of known GPUs cannot be saved", lambda: store.remember_gpus(snapshot)
         ):
             self._gpus = identity
 
     def _look(self) -> None:
         """Take up rules and acknowledgements as they are now; at the first time also what was left by the last run."""
         self._next_look = self._monotonic() + LOOK_SECONDS
-        if self._reaches_database("rules cannot be read now: those that are known stay", self._load):
+        if self._reaches_database("rules cannot be read; the known ones stay in effect", self._load):
             self._show_open()
 
     def _load(self) -> None:
@@ -209,7 +209,7 @@ class Engine:
             return
         events, dropped = [*self._unwritten], [*self._dropped]
         if not self._reaches_database(
-            "alerts cannot be written now: they are kept and written later, in order",
+            "alerts cannot be saved now; they are saved later, in order",
             lambda: store.save(events, judges, dropped, tell=self._tell, now=self._clock()),
         ):
             return
@@ -244,7 +244,7 @@ class Engine:
             self.problems[problem] = str(error)
             return False
         if self.problems.pop(problem, None) is not None:
-            log.info("no longer so: %s", problem)
+            log.info("recovered: %s", problem)
         return True
 
     def _wait_little(self) -> None:

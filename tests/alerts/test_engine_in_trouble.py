@@ -51,7 +51,7 @@ def test_while_the_database_is_locked_alerts_are_shown_and_then_written_in_their
         scene.goes(1, HOT if second % 2 == 0 else COOL)
     assert len(scene.shown) == 20
     assert scene.told == []
-    assert caplog.text.count("alerts cannot be written now") == 1
+    assert caplog.text.count("alerts cannot be saved now") == 1
     locked(False)
     scene.goes(RETRY_SECONDS, COOL)
     assert [state for state, _ in scene.told] == ["firing", "resolved"] * 10
@@ -107,7 +107,7 @@ def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
     engine.start()
     engine.offer(host(COOL))
     wait_for(lambda: engine.problem, "the problem to be told")
-    assert engine.problem == "a reading could not be judged (cannot be kept)"
+    assert engine.problem == "a snapshot could not be evaluated (cannot be kept)"
     assert "RuntimeError: cannot be kept" in caplog.text
     broken = False
     engine.offer(host(COOL))
@@ -150,7 +150,7 @@ def test_a_fault_that_stays_is_logged_once_and_told_for_as_long_as_it_lasts(
     for _ in range(5):
         tick()
     assert caplog.text.count("ValueError: nobody thought of this") == 1
-    assert scene.engine.problem == "a reading could not be judged (nobody thought of this)"
+    assert scene.engine.problem == "a snapshot could not be evaluated (nobody thought of this)"
     scene.engine._tell = told
     tick()
     assert scene.engine.problem is None

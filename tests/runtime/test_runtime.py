@@ -61,8 +61,10 @@ def log_levels() -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("log_levels")
-def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log() -> None:
+def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
     made = Runtime(default_config())
+    monkeypatch.setattr(made.hub, "set_max_rate", rates.append)
     made.supervisor.set_watched(True)
     SiteSettings.objects.create(
         poll_interval_ms=250,
@@ -83,6 +85,7 @@ def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log() -> None:
     SiteSettings.objects.all().delete()
     assert made.apply_settings()
     assert made.supervisor.options == Options(is_watched=True)
+    assert rates == [20, default_config().ws_max_rate_hz]
     assert logging.getLogger("daphne").level == logging.WARNING
 
 

@@ -154,7 +154,7 @@ def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_d
     server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
     try:
         assert server.log.count("no admin account yet; create one with `make admin`") == 1
-        assert f"makes the first administrator, with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log
+        assert f"(installed: `gpumon manage createsuperuser`), with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log
         server.make_superuser()
         server.stop()
         server.start()
