@@ -50,8 +50,8 @@ class SettingsWatcher:
     def take(self, snapshot: Snapshot) -> None:
         """Settings do not depend on readings."""
 
-    def stop(self, seconds: float = 3.0) -> None:
-        """Returns when the thread has ended or the time is up."""
+    def stop(self, seconds: float = 1.0) -> None:
+        """Returns when the thread has ended or the time is up: there is nothing to save."""
         self._is_stopping.set()
         self._thread.join(seconds)
 
