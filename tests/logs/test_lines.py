@@ -1,3 +1,216 @@
 """A log record is one line, whatever is in it, and holds no secret."""
 
 from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.logs.lines import (
+    LONGEST,
+    LONGEST_OF_REQUEST,
+    LONGEST_TRACEBACK,
+    JsonLines,
+    LogFormat,
+    TextLines,
+    lines_of,
+    without_secrets,
+)
+
+SECRET = "of-the-settings-9f8e7d"
+
+WITH_SECRETS = [
+    "GET https://ada:hunter2@example.com/x failed",
+    "redis://:hunter2@10.0.0.1:6379/0 does not answer",
+    "smtp://ada%40x:hunter2@mail refuses",
+    "headers: {'Authorization': 'Bearer hunter2hunter2'}",
+    "Authorization: Basic hunter2==",
+    "authorization=hunter2",
+    "sent with bearer hunter2.hunter2",
+    "/ws/gpu?hz=1&token=hunter2&x=1 was refused",
+    "password=hunter2, next",
+    'body {"api_key": "hunter2", "a": 1}',
+    "GPU_MONITOR_ADMIN_PASSWORD=hunter2",
+    "cookie sessionid=hunter2; path=/",
+    f"the key is {SECRET}, hunter3".replace("hunter3", ""),
+]
+
+EVERY_FORMAT = pytest.mark.parametrize("log_format", ["text", "json"])
+
+
+def record(message: str, *arguments: object, with_error: bool = False, **extra: object) -> logging.LogRecord:
+    error = sys.exc_info() if with_error else None
+    made = logging.LogRecord("monitor.live", logging.WARNING, __file__, 1, message, arguments, error)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_line_of_text_holds_level_logger_and_message() -> None:
+    assert TextLines().format(record("lost %s", "GPU 3")).endswith(" WARNING monitor.live: lost GPU 3")
+
+
+def test_a_record_of_a_request_names_it() -> None:
+    told = record("lost: %s", "GPU 3", request_id="4f2a")
+    assert TextLines().format(told).endswith(" WARNING monitor.live [4f2a]: lost: GPU 3")
+    assert json.loads(JsonLines().format(told))["request_id"] == "4f2a"
+
+
+def test_a_line_of_json_holds_time_level_logger_and_message_and_nothing_that_is_not_known() -> None:
+    made = record("lost %s", "GPU 3", request_id=None)
+    made.created = 1_795_526_877.42
+    assert json.loads(JsonLines().format(made)) == {
+        "time": "2026-11-24T13:27:57.420Z",
+        "level": "WARNING",
+        "logger": "monitor.live",
+        "message": "lost GPU 3",
+    }
+
+
+def test_json_has_the_fields_of_a_record_and_the_process_that_writes() -> None:
+    told = json.loads(
+        JsonLines(part="sampler").format(record("answered", fields={"status": 200, "path": "/a?token=b"}))
+    )
+    assert (told["status"], told["path"], told["part"]) == (200, "/a?token=***", "sampler")
+
+
+@EVERY_FORMAT
+def test_a_traceback_stays_on_the_line(log_format: LogFormat) -> None:
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert len(line.splitlines()) == 1
+    assert "ValueError: bad" in line
+    assert "test_lines.py" in line
+
+
+@EVERY_FORMAT
+@given(text=st.text())
+def test_nothing_from_outside_starts_a_line_or_steers_a_terminal(log_format: LogFormat, text: str) -> None:
+    line = lines_of(log_format).format(
+        record("Not Found: %s", f"{text}\r\n2026-01-01 ERROR forged\u2028again\x1b[2J\u202e")
+    )
+    assert len(line.splitlines()) == 1
+    assert not set(line) & {"\r", "\n", "\x1b", "\u202e", "\u2028", "\x85"}
+    line.encode()
+    if log_format == "json":
+        assert "forged" in json.loads(line)["message"]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("broken", ["\udcff", "\ud800x", "\x00"])
+def test_what_is_no_text_can_be_logged_all_the_same(log_format: LogFormat, broken: str) -> None:
+    lines_of(log_format).format(record("a process named %s", broken)).encode()
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("text", WITH_SECRETS)
+def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
+    formatter = lines_of(log_format, secrets=(SECRET,))
+    for made in (record(text), record("it says %r", text), record("fine", fields={"told": text})):
+        line = formatter.format(made)
+        assert "hunter2" not in line
+        assert SECRET not in line
+    try:
+        raise ValueError(text)
+    except ValueError:
+        line = formatter.format(record("failed", with_error=True))
+    assert "ValueError" in line
+    assert not [secret for secret in ("hunter2", SECRET) if secret in line.rpartition("ValueError")[2]]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("text", [*WITH_SECRETS, "Authorization: Bearer hunter2hunter2", "redis://:hunter2@cache"])
+def test_a_cut_makes_no_part_of_a_secret_visible(log_format: LogFormat, text: str) -> None:
+    formatter = lines_of(log_format, secrets=(SECRET,))
+    for kept in range(len(text)):
+        long = "." * (LONGEST - kept - 1) + f" {text}" + " and more" * 9
+        line = formatter.format(record("%s", long, fields={"path": long}))
+        assert "… (cut: " in line
+        assert not [piece for piece in ("hu", "nter", SECRET[:4], SECRET[-4:]) if piece in line]
+
+
+@EVERY_FORMAT
+def test_a_long_text_is_cut_and_says_so(log_format: LogFormat) -> None:
+    formatter = lines_of(log_format)
+    line = formatter.format(record("%s", "x " * 50_000))
+    assert "x x… (cut: 100000 characters)" in line.replace("x …", "x…")
+    assert len(line) < LONGEST + 200
+    of_request = formatter.format(
+        record("Not Found: %s", "/token" * 3000, request_id="4f2a", fields={"path": "/a" * 999})
+    )
+    assert "… (cut: 18000 characters)" in of_request
+    assert len(of_request) < 2 * LONGEST_OF_REQUEST + 300
+
+
+@EVERY_FORMAT
+def test_a_long_path_does_not_push_the_rest_of_a_record_about_a_request_out(log_format: LogFormat) -> None:
+    told = record("%s %s %d B", "GET", "/token" * 3000, 12, request_id="4f2a")
+    line = lines_of(log_format).format(told)
+    assert "GET /token/token" in line
+    assert "… (cut: 18000 characters) 12 B" in line
+
+
+@EVERY_FORMAT
+def test_a_text_of_the_greatest_length_stays_whole(log_format: LogFormat) -> None:
+    line = lines_of(log_format).format(record("%s", "x" * LONGEST))
+    assert "x" * LONGEST in line
+    assert "cut" not in line
+
+
+@EVERY_FORMAT
+def test_a_traceback_shows_the_innermost_calls_and_the_error(log_format: LogFormat) -> None:
+    def ping(count: int) -> int:
+        return pong(count)
+
+    def pong(count: int) -> int:
+        return 1 // count if count == 0 else ping(count - 1)
+
+    try:
+        ping(200)
+    except ZeroDivisionError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert "ZeroDivisionError: integer division or modulo by zero" in line
+    assert "in pong" in line
+    assert len(line) < LONGEST_TRACEBACK
+
+
+@EVERY_FORMAT
+def test_the_text_of_an_error_is_cut(log_format: LogFormat) -> None:
+    try:
+        raise ValueError("token" * 20_000)
+    except ValueError:
+        line = lines_of(log_format).format(record("failed", with_error=True))
+    assert "ValueError: token" in line
+    assert "… (cut: 100" in line
+    assert len(line) < LONGEST_TRACEBACK + 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the password: at least 10 characters",
+        "POST https://example.com/hook@2 answered 500",
+        "the token of ada was revoked",
+        "mail to ada@example.com could not be sent",
+        "GPU_MONITOR_PORT=0 is wrong: it takes a whole number from 1 to 65535",
+    ],
+)
+def test_a_sentence_stays_as_it_is(text: str) -> None:
+    assert without_secrets(text, ("short",)) == text
+
+
+def test_a_handler_writes_one_line_a_record() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    emit: Callable[[logging.LogRecord], None] = handler.emit
+    for log_format in ("text", "json"):
+        handler.setFormatter(lines_of(log_format))
+        emit(record("one\ntwo"))
+    assert len(written.getvalue().splitlines()) == 2
