@@ -14,7 +14,6 @@ from django.core.asgi import get_asgi_application
 
 from monitor.http.base_path import BasePath
 from monitor.http.body_limit import BodyLimit
-from monitor.http.claims import Claims
 from monitor.http.proxies import TrustedProxies
 from monitor.http.request_id import RequestIds
 from monitor.logs.output import log_uncaught
@@ -51,5 +50,8 @@ _protocols = ProtocolTypeRouter(
     }
 )
 _below_base_path = BasePath(_protocols, _config.base_path)
-_behind_proxies = TrustedProxies(RequestIds(_below_base_path, logs_access=_config.access_log), _config.trusted_proxies)
-application = Claims(_behind_proxies, _config.remote_user_header)
+application = TrustedProxies(
+    RequestIds(_below_base_path, logs_access=_config.access_log),
+    _config.trusted_proxies,
+    remote_user_header=_config.remote_user_header,
+)

@@ -56,10 +56,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
-X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -74,6 +72,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS = is_behind_tls(GPU_MONITOR)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_BEHIND_TLS else 0
 SILENCED_SYSTEM_CHECKS = [
+    "security.W002",  # X-Frame-Options: monitor/http/security_headers.py sets it on every response
     "security.W005",  # HSTS for subdomains: of those this host knows nothing
     "security.W008",  # from HTTP to HTTPS leads the proxy; health checks come by HTTP
     "security.W021",  # browsers' preload lists are of whole domains
@@ -138,7 +137,7 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 STATICFILES_DIRS = [LAYOUT.static]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "monitor.http.static_storage.HashedStaticStorage"},
+    "staticfiles": {"BACKEND": "monitor.http.static_files.HashedStaticStorage"},
 }
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 

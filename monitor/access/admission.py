@@ -21,7 +21,7 @@ from monitor.access.policy import Access, is_loopback
 from monitor.access.rate_limiter import client_of
 from monitor.access.responses import LOG_IN, UNAUTHORIZED
 from monitor.access.session_watch import Watch
-from monitor.http.claims import FORWARDED, remote_user
+from monitor.http.proxies import FORWARDED, remote_user
 from monitor.live.admission import Guest, Refusal, Scope
 
 LOG_EVERY_SECONDS = 60.0

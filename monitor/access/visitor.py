@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from monitor.access.backends import user_named
 from monitor.access.policy import Access
-from monitor.http.claims import FORWARDED, remote_user
+from monitor.http.proxies import FORWARDED, remote_user
 
 _KEPT = "gpumon_visitor"
 

@@ -1,16 +1,9 @@
-"""How large the body of a request may be. Django looks at the parts of a form alone, after all of it is on the disk."""
+"""Limits the size of a request's body. Django checks the parts of a form only, after the whole body is on the disk."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
+from monitor.http.asgi_types import App, Message, Receive, Scope, Send
 from monitor.http.security_headers import HEADERS, NOT_KEPT
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Any, Any, Any], Awaitable[None]]
 
 LARGEST_BODY = 1 << 20
 """Bytes. No form of ours uploads a file."""
@@ -23,20 +16,20 @@ REFUSAL = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Connection": "close",
 }
-"""The headers of the answer 413."""
+"""The headers of the response 413."""
 
 
 class TooLarge(Exception):
-    """More has come than may."""
+    """The body is larger than allowed."""
 
 
 class BodyLimit:
-    """Around the application, for every server that runs it: 413 once a body is larger than it may be."""
+    """ASGI middleware: responds 413 if a body is larger than allowed, under any server."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -55,12 +48,12 @@ class BodyLimit:
                 raise TooLarge
             await self._app(scope, limited, send)
         except TooLarge:
-            # Nothing has been sent: Django reads the whole body before it looks for a view.
+            # No response has started: Django reads the whole body before it resolves a view.
             await _refuse(send)
 
 
-def _declared_length(scope: Message) -> int:
-    """0 where it is not said; a length that is no number is the server's to refuse."""
+def _declared_length(scope: Scope) -> int:
+    """0 if there is none. Refusing a length that is not a number is up to the server."""
     given = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
     return int(given[-1]) if given and given[-1].isdigit() else 0
 

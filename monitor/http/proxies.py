@@ -1,29 +1,29 @@
-"""Who asks, behind a proxy: `X-Forwarded-*` is believed from the proxies named in GPU_MONITOR_TRUSTED_PROXIES, from nobody else.
+"""The client behind a proxy: `X-Forwarded-*` and the user's name are trusted only from GPU_MONITOR_TRUSTED_PROXIES.
 
-The servers' own switches do not do: daphne's `--proxy-headers` believes everybody, uvicorn's believes whoever comes from
-127.0.0.1 unless told otherwise, and neither takes X-Forwarded-Host.
+The servers' own switches are not enough: daphne's `--proxy-headers` trusts everyone, uvicorn's trusts any client from 127.0.0.1
+unless configured otherwise, and neither reads X-Forwarded-Host.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from monitor.http.asgi_types import App, Receive, Scope, Send
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNIX = "unix"
-"""Stands for whoever comes through a Unix socket, and so has no address: the socket's file mode says who may."""
+"""Any client of a Unix socket, which has no address. The file mode of the socket decides who can connect."""
 PROXY = "gpumon.proxy"
-"""The scope's key (`request.scope` in a view) that says whether the request came from a trusted proxy. Other headers that
-only a proxy may set are believed where this is True."""
-_CLAIMS = frozenset({b"forwarded", b"x-real-ip"})
+"""Key of the scope (`request.scope` in a view): whether the request came from a trusted proxy. Other headers that only a proxy
+may set are trusted only if this is True."""
+FORWARDED = "gpumon.forwarded"
+"""Key of the scope: whether the request has a proxy's header, whoever set it."""
+_USER = "gpumon.proxy_user"
+_NAME_A_CLIENT = frozenset({b"x-forwarded-for", b"x-real-ip", b"forwarded"})
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 _PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<four>[^:]+))(?::\d{1,5})?")
@@ -34,63 +34,80 @@ def network(text: str) -> Network:
     return ipaddress.ip_network(text)
 
 
+def remote_user(scope: Scope) -> str:
+    """The user that a trusted proxy has logged in, or an empty string. `scope`: as TrustedProxies passes it on."""
+    return str(scope[_USER]) if scope.get(PROXY) is True and _USER in scope else ""
+
+
 class TrustedProxies:
-    """Around the application: sets client address, scheme and host as a trusted proxy tells them, and takes away the headers
-    that told them, from everybody, so that nothing behind can believe them.
+    """ASGI middleware: sets client address, scheme, host and user as a trusted proxy reports them, and removes the headers that
+    report them from every request, so that the application cannot trust them by mistake.
     """
 
-    def __init__(self, app: App, trusted: Iterable[str]) -> None:
-        """`trusted`: addresses and networks, or `unix`. Raises ValueError for anything else."""
+    def __init__(self, app: App, trusted: Iterable[str], *, remote_user_header: str | None = None) -> None:
+        """`trusted`: addresses and networks, or `unix`; raises ValueError for anything else.
+
+        `remote_user_header`: in lower case, or None if no header names users.
+        """
         names = set(trusted)
         self._app = app
         self._trusts_unix = UNIX in names
         self._networks = tuple(network(name) for name in names - {UNIX})
+        self._user_header = None if remote_user_header is None else remote_user_header.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in _SCHEMES:
-            scope = self._as_told(scope)
+            scope = self._resolved(scope)
         await self._app(scope, receive, send)
 
-    def _as_told(self, scope: Scope) -> Scope:
-        claims: dict[bytes, list[str]] = {}
-        headers = []
+    def _resolved(self, scope: Scope) -> Scope:
+        reported: dict[bytes, list[str]] = {}
+        users: list[tuple[bytes, bytes]] = []
+        headers, is_forwarded = [], False
         for name, value in scope["headers"]:
             lower = bytes(name.lower())
+            # Django would read Remote_User as the same variable as Remote-User.
             plain = lower.replace(b"_", b"-")
-            if plain not in _CLAIMS and not plain.startswith(b"x-forwarded-"):
+            is_forwarded = is_forwarded or plain in _NAME_A_CLIENT
+            if plain == self._user_header:
+                users.append((lower, value))
+            elif plain not in _NAME_A_CLIENT and not plain.startswith(b"x-forwarded-"):
                 headers.append((name, value))
             elif plain == lower:
-                # With underscores it is thrown away alone: a proxy that knows the right spelling may hand on a client's other.
-                claims.setdefault(lower, []).extend(value.decode("latin-1").split(","))
+                # Spelled with underscores it is dropped: a proxy that replaces X-Forwarded-For can pass a client's other spelling.
+                reported.setdefault(lower, []).extend(value.decode("latin-1").split(","))
         is_proxy = self._is_trusted(scope)
-        told = {**scope, "headers": headers, PROXY: is_proxy}
+        resolved = {**scope, "headers": headers, PROXY: is_proxy, FORWARDED: is_forwarded}
         if is_proxy:
-            self._believe(told, claims)
-        return told
+            self._apply(resolved, reported)
+            if user := self._one_user(users):
+                resolved[_USER] = user
+                resolved["headers"] = [header for header in resolved["headers"] if not _is_of_the_proxy(*header)]
+        return resolved
 
     def _is_trusted(self, scope: Scope) -> bool:
         client = scope.get("client")
         if not client or not client[0]:
             return self._trusts_unix
         address = _address(client[0])
-        return address is not None and self._holds(address)
+        return address is not None and self._contains(address)
 
-    def _holds(self, address: Address) -> bool:
+    def _contains(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
-    def _believe(self, told: Scope, claims: dict[bytes, list[str]]) -> None:
-        if (client := self._client(claims.get(b"x-forwarded-for", []))) is not None:
-            told["client"] = (str(client), 0)
-        proto = claims.get(b"x-forwarded-proto", [""])[-1].strip().lower()
+    def _apply(self, resolved: Scope, reported: dict[bytes, list[str]]) -> None:
+        if (client := self._client(reported.get(b"x-forwarded-for", []))) is not None:
+            resolved["client"] = (str(client), 0)
+        proto = reported.get(b"x-forwarded-proto", [""])[-1].strip().lower()
         if proto in _SECURE:
-            told["scheme"] = _SCHEMES[told["type"]][_SECURE[proto]]
-        if host := claims.get(b"x-forwarded-host", [""])[-1].strip():
-            told["headers"] = [header for header in told["headers"] if header[0] != b"host"]
-            told["headers"].append((b"host", host.encode("latin-1")))
+            resolved["scheme"] = _SCHEMES[resolved["type"]][_SECURE[proto]]
+        if host := reported.get(b"x-forwarded-host", [""])[-1].strip():
+            resolved["headers"] = [header for header in resolved["headers"] if header[0] != b"host"]
+            resolved["headers"].append((b"host", host.encode("latin-1")))
 
     def _client(self, hops: list[str]) -> Address | None:
-        """Each proxy adds at the end whom it saw. So from the end: the first that is not itself a trusted proxy; what stands
-        before that one the client may have made up. None where nothing can be read.
+        """The last address that is not a trusted proxy: each proxy appends the address it saw, and the client can have made up
+        everything before its own. None if no address can be read.
         """
         client = None
         for hop in reversed(hops):
@@ -98,9 +115,25 @@ class TrustedProxies:
             if address is None:
                 break
             client = address
-            if not self._holds(address):
+            if not self._contains(address):
                 break
         return client
+
+    def _one_user(self, users: list[tuple[bytes, bytes]]) -> str:
+        """The user of exactly one header, spelled as configured: if there are two, the client can have sent one of them."""
+        if len(users) != 1 or users[0][0] != self._user_header:
+            return ""
+        try:
+            return users[0][1].decode().strip()
+        except UnicodeDecodeError:
+            return ""
+
+
+def _is_of_the_proxy(name: bytes, value: bytes) -> bool:
+    """Whether this Authorization header is for the proxy and not for us: oauth2-proxy passes it on with
+    `--pass-authorization-header`, and it would be rejected as an unknown API token.
+    """
+    return name.lower() == b"authorization" and not value.strip().lower().startswith(b"bearer gpumon_")
 
 
 def _address(text: str) -> Address | None:

@@ -1,4 +1,4 @@
-"""A name for each request: in its answer and in every log record about it; and the access log, where it is asked for."""
+"""An ID for each request, in its response and in every log record about it; and the access log, if it is on."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
-from monitor.http.proxies import App, Receive, Scope, Send
+from monitor.http.asgi_types import App, Message, Receive, Scope, Send
 
 log = logging.getLogger("gpumon.access")
 
 HEADER = b"x-request-id"
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SETUP = re.compile(r"(/setup/)[^/\s]+")
-"""The address that makes the first administrator is a secret."""
+"""The set-up link creates the first administrator, so it is a secret."""
 
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 
 
 def with_request_id(record: logging.LogRecord) -> bool:
-    """A filter that lets every record pass and says in it which request it is about."""
+    """A log filter that rejects nothing and adds the ID of the current request to each record."""
     record.request_id = _current.get()
     return True
 
 
 class RequestIds:
-    """Around the application. Believes an X-Request-ID that is short and plain, as a proxy before us gives it; makes one else.
+    """ASGI middleware. Keeps an X-Request-ID that is short and plain, as a proxy sets it; generates one otherwise.
 
-    A socket has one as well, for as long as it is open; only answers of HTTP carry it.
+    A socket has one as well, as long as it is open, but only HTTP responses carry it.
     """
 
     def __init__(self, app: App, *, logs_access: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`logs_access`: write a record when a request has been answered."""
+        """`logs_access`: write a record after each response."""
         self._app = app
         self._logs_access = logs_access
         self._monotonic = monotonic
@@ -44,33 +43,33 @@ class RequestIds:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        name = _given(scope) or secrets.token_hex(8)
-        _current.set(name)  # each request is a task of its own, and so has a context of its own
+        request_id = _sent_id(scope) or secrets.token_hex(8)
+        _current.set(request_id)  # each request runs in a task, and so in a context, of its own
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)  # by the server's own `send`: see monitor/live/backpressure.py
+            await self._app(scope, receive, send)  # with the server's own `send`: see monitor/live/backpressure.py
         else:
-            await self._answer(scope, receive, send, name)
+            await self._respond(scope, receive, send, request_id)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = self._monotonic()
         status, size = 0, 0
 
-        async def named(message: MutableMapping[str, Any]) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), (HEADER, name.encode())]}
+                message = {**message, "headers": [*message.get("headers", ()), (HEADER, request_id.encode())]}
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, named)
+            await self._app(scope, receive, send_with_id)
         finally:
             if self._logs_access:
-                self._tell(scope, status, size, self._monotonic() - began)
+                self._log(scope, status, size, self._monotonic() - began)
 
-    def _tell(self, scope: Scope, status: int, size: int, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         path = shown_path(scope["path"])
         client = (scope.get("client") or ("",))[0]
         fields = {
@@ -81,16 +80,16 @@ class RequestIds:
             "milliseconds": round(1000 * seconds, 1),
             "client": client,
         }
-        told = (client or "-", scope["method"], path, status or "no answer", size, 1000 * seconds)
-        log.info("%s %s %s %s %d B %.1f ms", *told, extra={"fields": fields})
+        shown = (client or "-", scope["method"], path, status or "no answer", size, 1000 * seconds)
+        log.info("%s %s %s %s %d B %.1f ms", *shown, extra={"fields": fields})
 
 
 def shown_path(path: str) -> str:
-    """An address to log: without its query, which may hold a token, and without what may be secret in the path."""
+    """A path as it is logged: without its query, which can contain a token, and without a set-up link's secret."""
     return _SETUP.sub(r"\1***", path.partition("?")[0])
 
 
-def _given(scope: Scope) -> str | None:
+def _sent_id(scope: Scope) -> str | None:
     for header, value in scope["headers"]:
         if header.lower() == HEADER and _PLAIN.fullmatch(value):
             return str(value, "ascii")

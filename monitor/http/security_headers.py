@@ -1,4 +1,4 @@
-"""The headers that keep a page to its own origin and out of caches. The rest of them is Django's middleware's."""
+"""The headers that keep a page to its own origin and out of caches. Django's SecurityMiddleware sets the others."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ PERMISSIONS_POLICY = "camera=(), display-capture=(), geolocation=(), microphone=
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Permissions-Policy": PERMISSIONS_POLICY,
+    # Here and not by Django's XFrameOptionsMiddleware, which exempts some views and never sees a 413 (body_limit.py).
     "X-Frame-Options": "DENY",
-    # No other site may embed what we answer, nor do our pages take anything from one.
+    # No other site can embed our responses, and our pages embed nothing of another site.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "X-Permitted-Cross-Domain-Policies": "none",
 }
 NOT_KEPT = "no-store"
-"""Pages and answers name users and commands: no cache on the way may keep one that does not say for itself how long."""
+"""Pages and JSON name users and commands, so caches must not keep a response that does not set its own Cache-Control."""
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 RespondLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -34,7 +35,7 @@ RespondLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 @sync_and_async_middleware
 def security_headers(get_response: Respond | RespondLater) -> Respond | RespondLater:
-    """Adds the headers to every response, those for static files and errors included."""
+    """Django middleware: adds the headers to every response, including static files and errors."""
     if iscoroutinefunction(get_response):
 
         async def respond_later(request: HttpRequest) -> HttpResponseBase:

@@ -1,20 +1,98 @@
-"""ServeStatic's middleware, except that with DEBUG on a file that is not there is 404 and not an error of the server."""
+"""Static files under hashed names: how they are named, collected into STATIC_ROOT when the server starts, and served."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from servestatic.middleware import ServeStaticMiddleware
 from servestatic.responders import MissingFileError
+from servestatic.storage import CompressedManifestStaticFilesStorage
+
+from monitor.version import __version__
+
+_STAMP = "sources.sha256"
+
+
+class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
+    """Also rewrites `import … from "./other.js"`, so that a changed module never runs with outdated cached ones.
+
+    In our own scripts only: Django's switch for this (support_js_module_import_aggregation) requires the file of every
+    `import("…")`, even of the one in a comment of django-htmx's hx-sse-2.js.
+    """
+
+    patterns = (
+        *CompressedManifestStaticFilesStorage.patterns,
+        (
+            "js/*.js",
+            (
+                (
+                    r"""(?m)^(?P<matched>(?P<before>(?:import|export)\b[^'";]*)["'](?P<url>\.{1,2}/[^"']+)["'])""",
+                    """%(before)s"%(url)s\"""",
+                ),
+            ),
+        ),
+    )
 
 
 class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # has no types
-    """With DEBUG off it never raises: there ServeStatic knows all files, and hands the request on."""
+    """ServeStatic's middleware, but with DEBUG on a missing file is 404 and not a server error.
+
+    With DEBUG off ServeStatic never raises: it knows all files, and passes other requests on.
+    """
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """The file, or what comes after this middleware. Raises Http404 with the folders that were searched."""
+        """The file, or the response of the next middleware. Raises Http404 with the folders that were searched."""
         try:
-            answer: HttpResponseBase = await super().__call__(request)
+            response: HttpResponseBase = await super().__call__(request)
         except MissingFileError as error:
             raise Http404(str(error)) from error
-        return answer
+        return response
+
+
+def collect_if_outdated() -> bool:
+    """Update STATIC_ROOT; returns whether anything had changed. Requires `django.setup()`.
+
+    The server does this when it starts, so there is no build step to forget. With DEBUG on, files are served from their
+    sources and nothing is collected.
+    """
+    if settings.DEBUG:
+        return False
+    root = Path(settings.STATIC_ROOT)
+    root.mkdir(parents=True, exist_ok=True)
+    stamp = root / _STAMP
+    # If two servers start together, one collects; the other waits and finds it done.
+    with (root.parent / f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fingerprint = _fingerprint()
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            return False
+        # Cleared first: collectstatic compares times, so it would keep a file whose source was replaced by an older one.
+        call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+        stamp.write_text(fingerprint)
+        return True
+
+
+def build_id() -> str:
+    """Eight hexadecimal digits that change with every style and script, unlike the version during development."""
+    stamp = Path(settings.STATIC_ROOT) / _STAMP
+    is_collected = not settings.DEBUG and stamp.exists()
+    return (stamp.read_text() if is_collected else _fingerprint())[:8]  # startup has just looked at all files
+
+
+def _fingerprint() -> str:
+    """Hash of names, sizes and times, not of contents: every start looks at about 200 files."""
+    versions = f"{__version__} {version('django')} {version('servestatic')}"
+    digest = hashlib.sha256(f"{versions} {settings.STATIC_URL}\n".encode())
+    for finder in get_finders():
+        for path, storage in sorted(finder.list(None), key=lambda found: found[0]):
+            facts = Path(storage.path(path)).stat()
+            digest.update(f"{path} {facts.st_size} {facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()

@@ -6,7 +6,7 @@ import threading
 
 from django.conf import settings
 
-from monitor.http.static_build import build_id
+from monitor.http.static_files import build_id
 from monitor.runtime.runtime import Runtime
 from monitor.version import __version__
 

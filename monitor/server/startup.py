@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from monitor.access.startup import at_start
-from monitor.http.static_build import collect_if_outdated
+from monitor.http.static_files import collect_if_outdated
 from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir

@@ -1,4 +1,4 @@
-"""Whose X-Forwarded-… headers are believed, what they set, and that nothing behind ever sees them."""
+"""Which X-Forwarded-… headers and usernames are trusted, what they set, and that the application never sees them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from monitor.http.proxies import PROXY, TrustedProxies
+from monitor.http.proxies import FORWARDED, PROXY, TrustedProxies, remote_user
 
 Headers = list[tuple[bytes, bytes]]
 TRUSTED = ("127.0.0.1", "10.0.0.0/24", "fd00::/64")
+OF_EVERY_REQUEST: Headers = [(b"host", b"inside:5000"), (b"accept", b"*/*")]
 
 
 def behind(
-    headers: Headers, *, peer: str | None = "127.0.0.1", kind: str = "http", trusted: tuple[str, ...] = TRUSTED
+    headers: Headers,
+    *,
+    peer: str | None = "127.0.0.1",
+    kind: str = "http",
+    trusted: tuple[str, ...] = TRUSTED,
+    user_header: str | None = "remote-user",
 ) -> dict[str, Any]:
-    """The scope that the application gets to see."""
+    """The scope that the application sees."""
     seen: list[Any] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -26,9 +32,10 @@ def behind(
         "type": kind,
         "scheme": "http" if kind == "http" else "ws",
         "client": None if peer is None else (peer, 4711),
-        "headers": [(b"host", b"inside:5000"), (b"accept", b"*/*"), *headers],
+        "headers": [*OF_EVERY_REQUEST, *headers],
     }
-    asyncio.run(TrustedProxies(app, trusted)(scope, None, None))  # type: ignore[arg-type]
+    layer = TrustedProxies(app, trusted, remote_user_header=user_header)
+    asyncio.run(layer(scope, None, None))  # type: ignore[arg-type]
     assert len(seen) == 1
     answer: dict[str, Any] = seen[0]
     return answer
@@ -37,6 +44,11 @@ def behind(
 def forwarded_for(*values: str, **how: Any) -> str:
     client: str = behind([(b"x-forwarded-for", value.encode()) for value in values], **how)["client"][0]
     return client
+
+
+def remaining(scope: dict[str, Any]) -> Headers:
+    """The headers of this request that the application sees."""
+    return [header for header in scope["headers"] if header not in OF_EVERY_REQUEST]
 
 
 def host(scope: dict[str, Any]) -> list[bytes]:
@@ -146,3 +158,69 @@ def test_lifespan_passes_untouched() -> None:
         assert scope == {"type": "lifespan"}
 
     asyncio.run(TrustedProxies(app, TRUSTED)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_trusted_proxy_names_the_user(kind: str) -> None:
+    scope = behind([(b"remote-user", b"mira"), (b"x-other", b"1")], kind=kind)
+    assert remote_user(scope) == "mira"
+    assert remaining(scope) == [(b"x-other", b"1")]
+
+
+def test_a_username_header_that_looks_like_a_forwarded_one_is_read_too() -> None:
+    assert remote_user(behind([(b"x-forwarded-user", b"mira")], user_header="x-forwarded-user")) == "mira"
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.7", "127.0.0.2", ""])
+def test_nobody_else_names_the_user_and_the_header_goes_no_further(peer: str) -> None:
+    scope = behind([(b"Remote-User", b"admin"), (b"remote_user", b"admin")], peer=peer)
+    assert remote_user(scope) == ""
+    assert remaining(scope) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"remote_user", b"admin")],
+        [(b"remote-user", b"mira"), (b"remote_user", b"admin")],
+        [(b"remote-user", b"mira"), (b"remote-user", b"admin")],
+        [(b"remote-user", b"\xff\xfe")],
+        [(b"remote-user", b"")],
+    ],
+)
+def test_what_a_client_can_have_slipped_past_the_proxy_names_nobody(headers: Headers) -> None:
+    assert remote_user(behind(headers)) == ""
+
+
+def test_the_client_that_the_proxy_reports_need_not_be_trusted_itself() -> None:
+    assert remote_user(behind([(b"remote-user", b"mira"), (b"x-forwarded-for", b"203.0.113.9")])) == "mira"
+
+
+def test_without_the_setting_no_header_names_users() -> None:
+    assert remote_user(behind([(b"remote-user", b"admin")], user_header=None)) == ""
+
+
+def test_a_scope_that_never_passed_here_names_nobody() -> None:
+    assert remote_user({}) == ""
+    assert remote_user({"gpumon.proxy_user": "admin"}) == ""
+
+
+@pytest.mark.parametrize("trusted", [(), TRUSTED])
+@pytest.mark.parametrize("name", [b"x-forwarded-for", b"X-Real-IP", b"forwarded"])
+def test_a_request_through_any_proxy_is_marked_as_forwarded(name: bytes, trusted: tuple[str, ...]) -> None:
+    assert behind([(name, b"127.0.0.1")], trusted=trusted)[FORWARDED] is True
+    assert behind([], trusted=trusted)[FORWARDED] is False
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"),
+    [(b"Bearer eyJhbGciOi.x.y", False), (b"Basic bWlyYTp4", False), (b"bearer gpumon_abc", True)],
+)
+def test_a_token_that_identifies_the_user_to_the_proxy_is_not_taken_for_one_of_ours(
+    value: bytes, is_kept: bool
+) -> None:
+    """Oauth2-proxy can pass its own token on: pages then loaded, but every request of their scripts to the API got 401."""
+    scope = behind([(b"remote-user", b"mira"), (b"Authorization", value)])
+    assert remote_user(scope) == "mira"
+    assert remaining(scope) == ([(b"Authorization", value)] if is_kept else [])
+    assert remaining(behind([(b"authorization", value)])) == [(b"authorization", value)]

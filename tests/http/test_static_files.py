@@ -1,19 +1,100 @@
-"""Static files with DEBUG on, as they are served while gpumon is worked on."""
+"""Static files: hashed names without a build step, cached for long, replaced when a source has changed; with DEBUG from their
+sources.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.template import Context, Template
+from django.templatetags.static import static
+from django.test import Client, override_settings
 
+from monitor.http.static_files import collect_if_outdated
 from tests.support.servers import Server, wait_for
 from tests.web.test_garbage import PARTS, request, status_of
 
-pytestmark = pytest.mark.slow
+
+@pytest.fixture
+def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of scripts that alone is collected, into a root beside it."""
+    (tmp_path / "src" / "js").mkdir(parents=True)
+    return tmp_path / "src"
+
+
+def collected(sources: Path) -> override_settings:
+    return override_settings(
+        STATICFILES_DIRS=[sources],
+        STATICFILES_FINDERS=["django.contrib.staticfiles.finders.FileSystemFinder"],
+        STATIC_ROOT=sources.parent / "static",
+    )
+
+
+@pytest.mark.usefixtures("static_root")
+def test_htmx_and_its_extension_come_from_our_own_origin_under_hashed_names() -> None:
+    html = Template('{% load django_htmx %}{% htmx_script version=4 extensions="hx-ws" %}').render(Context())
+    assert 'src="/static/django_htmx/htmx-4.min.' in html
+    assert 'src="/static/django_htmx/ext/hx-ws-4.min.' in html
+    assert 'htmx-4.min.js"' not in html
+
+
+def test_a_hashed_file_is_served_compressed_and_for_ever(static_root: Path) -> None:
+    client = Client(headers={"Accept-Encoding": "gzip"})
+    response = client.get(static("django_htmx/htmx-4.min.js"))
+    assert response.status_code == 200
+    assert "immutable" in response["Cache-Control"]
+    assert response["Content-Encoding"] == "gzip"
+    assert response["Content-Type"].startswith("text/javascript")
+
+
+@pytest.mark.usefixtures("static_root")
+@pytest.mark.parametrize("path", ["/static/no.js", "/static/../manage.py", "/static/%2e%2e/manage.py", "/static/"])
+def test_a_path_that_is_no_static_file_is_not_found(path: str) -> None:
+    assert Client().get(path).status_code == 404
+
+
+def test_nothing_is_collected_again_while_the_sources_are_the_same(own_sources: Path) -> None:
+    (own_sources / "a.css").write_text("p { color: red }")
+    with collected(own_sources):
+        assert collect_if_outdated() is True
+        assert collect_if_outdated() is False
+
+
+def test_a_changed_source_gets_another_name(own_sources: Path) -> None:
+    with collected(own_sources):
+        (own_sources / "a.css").write_text("p { color: red }")
+        collect_if_outdated()
+        before = static("a.css")
+    with collected(own_sources):
+        (own_sources / "a.css").write_text("p { color: green }")
+        assert collect_if_outdated() is True
+        assert static("a.css") != before
+
+
+def test_scripts_import_one_another_by_hashed_names(own_sources: Path) -> None:
+    (own_sources / "js" / "main.js").write_text(
+        'import { draw } from "./chart.js";\nimport {\n  open,\n} from "./socket.js";\nexport * from \'./chart.js\';\n'
+    )
+    (own_sources / "js" / "chart.js").write_text("export const draw = 1;\n")
+    (own_sources / "js" / "socket.js").write_text('import "./chart.js";\nexport const open = 2;\n')
+    with collected(own_sources):
+        collect_if_outdated()
+        script = (own_sources.parent / static("js/main.js").lstrip("/")).read_text()
+        for name in ("chart", "socket"):
+            assert f'"./{static(f"js/{name}.js").removeprefix("/static/js/")}"' in script
+            assert f"./{name}.js" not in script
+
+
+def test_while_debugging_nothing_is_collected(own_sources: Path) -> None:
+    with collected(own_sources), override_settings(DEBUG=True):
+        assert collect_if_outdated() is False
+    assert not (own_sources.parent / "static").exists()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def debug_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("debug"), telemetry_provider="simulated", debug="true").start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
@@ -22,13 +103,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
-def test_a_file_is_served_from_where_it_lies(server: Server) -> None:
-    status, text = server.get("/static/css/gpumon.css")
+@pytest.mark.slow
+def test_a_file_is_served_from_where_it_lies(debug_server: Server) -> None:
+    status, text = debug_server.get("/static/css/gpumon.css")
     assert (status, "--line" in text) == (200, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [b"/static/", b"/static/css/", b"/static/css/gpumon.css"])
-def test_garbage_in_place_of_a_file_is_not_found_and_no_fault(server: Server, folder: bytes) -> None:
+def test_garbage_in_place_of_a_file_is_not_found_and_no_fault(debug_server: Server, folder: bytes) -> None:
     """ServeStatic ends in an error there, on purpose."""
-    assert {part[:20]: status for part in PARTS if (status := status_of(server, request(folder + part))) >= 500} == {}
-    assert status_of(server, request(folder + b"/nothing.js")) == 404
+    assert {
+        part[:20]: status for part in PARTS if (status := status_of(debug_server, request(folder + part))) >= 500
+    } == {}
+    assert status_of(debug_server, request(folder + b"/nothing.js")) == 404

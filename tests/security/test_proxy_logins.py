@@ -112,7 +112,7 @@ def test_from_anybody_else_the_header_names_nobody(far: Server, spelled: str) ->
 
 
 def test_a_client_cannot_slip_a_second_name_past_the_proxy(proxied: Server) -> None:
-    """Daphne drops names with an underscore by itself; where a server does not, nobody is named (tests/http/test_claims.py)."""
+    """Daphne drops names with an underscore by itself; where a server does not, nobody is named (tests/http/test_proxies.py)."""
     given = {"X-Forwarded-User": "mira", "X_Forwarded_User": "root"}
     answer = requests.get(f"{proxied.url}/", headers=given, allow_redirects=False, timeout=20)
     assert "root" not in answer.text

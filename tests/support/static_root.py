@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from monitor.http.static_build import collect_if_outdated
+from monitor.http.static_files import collect_if_outdated
 
 
 @pytest.fixture(scope="session")
