@@ -1,1 +1,1 @@
-"""The Django project around the monitor app: settings, addresses, the ASGI application and the command line."""
+"""The Django project around the monitor app: settings, URLs, the ASGI application and the command line."""

@@ -1,4 +1,4 @@
-"""The `gpumon` command, for those who installed it from a wheel: serve, demo, doctor, snapshot, and all of Django's."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, and all Django commands."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ DEMO_POLL_INTERVAL_MS = "200"
 DEMO_FOLDER = "demo"
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """The command. What follows the subcommand's name is for that subcommand. Returns the exit status."""
-    arguments = list(sys.argv[1:] if given is None else given)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status. Arguments after the subcommand's name belong to the subcommand."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    asked = parser.parse_args(arguments[:1])
-    if asked.command is None:
+    parsed = parser.parse_args(given[:1])
+    if parsed.command is None:
         parser.print_help()
         return 0
-    run: Callable[[list[str]], int] = asked.run
-    return run(arguments[1:])
+    run: Callable[[list[str]], int] = parsed.run
+    return run(given[1:])
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpumon",
-        description="A real-time dashboard for the GPUs of this machine. `gpumon COMMAND --help` tells more of a command.",
-        epilog="Settings are GPU_MONITOR_… variables, of the environment or a file .env.",
+        description="A real-time dashboard for the GPUs of this host. `gpumon COMMAND --help` describes a command.",
+        epilog="Settings are GPU_MONITOR_… variables in the environment or a file .env.",
     )
     parser.add_argument("--version", action="version", version=f"gpumon {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, run, told in (
+    for name, run, description in (
         ("serve", _serve, "serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT (http://127.0.0.1:5000)"),
-        ("demo", _demo, "serve it with simulated GPUs, five readings a second, and data of its own"),
-        ("doctor", _doctor, "say what GPUs were found and how, what was passed over, why, and what to do"),
-        ("snapshot", _snapshot, "print a reading as JSON, with --stream one a line; record them"),
-        ("manage", _manage, "any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
+        ("demo", _demo, "serve simulated GPUs, sampled five times a second, with data of its own"),
+        ("doctor", _doctor, "list what was found, what was skipped and why, and how to fix it"),
+        ("snapshot", _snapshot, "print a reading as JSON, or one per line with --stream; record readings"),
+        ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
     ):  # fmt: skip
-        # Without -h of its own: the subcommand has one.
-        commands.add_parser(name, help=told, add_help=False).set_defaults(run=run)
+        # Without its own -h, because the subcommand has one.
+        commands.add_parser(name, help=description, add_help=False).set_defaults(run=run)
     return parser
 
 
@@ -58,7 +58,7 @@ def _serve(rest: list[str]) -> int:
 
 
 def _demo(rest: list[str]) -> int:
-    """Its data lie in a folder of their own: simulated alerts have no place among those of real GPUs."""
+    """Keeps its data in a separate folder, so that simulated alerts do not mix with those of real GPUs."""
     from monitor.config.loading import load_config
     from monitor.config.model import PREFIX
 

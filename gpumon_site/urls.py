@@ -1,4 +1,4 @@
-"""The addresses of the whole site: the monitor's pages and API, and Django's admin."""
+"""The URLs of the whole site: the monitor's pages and API, and Django's admin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ admin.site.site_header = admin.site.site_title = "gpumon"
 admin.site.index_title = "Administration"
 
 urlpatterns = [
-    path("admin/login/", Login.as_view()),  # one page takes passwords, wherever one comes from
+    path("admin/login/", Login.as_view()),  # the only page that asks for a password
     path("admin/password_change/", admin.site.admin_view(PasswordChange.as_view())),
     path("admin/", admin.site.urls),
     path("", include("monitor.web.urls")),

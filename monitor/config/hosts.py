@@ -1,4 +1,4 @@
-"""The host names this server answers to: any other is refused, so that no foreign page can rebind its name to us."""
+"""The host names of this server. Requests for any other are refused, which protects against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to  # nosec
 
 
-def hosts_answered(allowed: Iterable[str], bound_to: str) -> list[str]:
-    """What ALLOWED_HOSTS says; where it says nothing, the loopback names, the bound address and, when that is every
-    address, this machine's own names and addresses.
+def served_hosts(allowed: Iterable[str], bound_to: str) -> list[str]:
+    """The allowed hosts; if none are set, the loopback names and the bound address, or, if that is every address, this host's
+    own names and addresses.
     """
-    if given := list(allowed):
-        return given
+    if configured := list(allowed):
+        return configured
     own = _own_names() if bound_to in WILDCARDS else [bound_to]
     return list(dict.fromkeys([*LOOPBACK, *(_as_in_url(host) for host in own)]))
 
@@ -34,7 +34,7 @@ def _own_names() -> list[str]:
 
 
 def _as_in_url(host: str) -> str:
-    """IPv6 addresses stand in brackets in a Host header (RFC 3986, 3.2.2); names are compared in lower case."""
+    """As in a Host header: IPv6 addresses in brackets (RFC 3986, 3.2.2), names in lower case for comparison."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

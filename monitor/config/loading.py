@@ -7,7 +7,7 @@ import functools
 import io
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from monitor.config.model import ENV_FILES, PREFIX, SECRETS, Config, Source
-from monitor.logs.lines import LogFormat, lines_of
-from monitor.logs.output import LineHandler
+from monitor.logs.config import logging_before_setup
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,9 @@ def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:
         )
         raise SystemExit("gpumon: " + "; ".join(lines)) from None
     config._sources.update(sources)
-    _warn([*garbled, *_unknown_variables(env_files)], config.log_format)
+    with logging_before_setup(config.log_format):
+        for warning in (*garbled, *_unknown_variables(env_files)):
+            log.warning("%s", warning)
     return config
 
 
@@ -69,20 +70,6 @@ def _garbled_lines(file: Path) -> list[str]:
             number = binding.original.line + empty_before
             lines.append(f"gpumon: line {number} of {file.absolute()} is no NAME=value and is passed over")
     return lines
-
-
-def _warn(lines: Iterable[str], log_format: LogFormat) -> None:
-    """Log in the form that is asked for, also at a start, when Django has not set up the log yet."""
-    own = None if log.hasHandlers() else LineHandler()
-    if own is not None:
-        own.setFormatter(lines_of(log_format))
-        log.addHandler(own)
-    try:
-        for line in lines:
-            log.warning("%s", line)
-    finally:
-        if own is not None:
-            log.removeHandler(own)
 
 
 def _wrong_value(

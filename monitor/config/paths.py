@@ -1,4 +1,4 @@
-"""Where gpumon's own files lie: in a checkout beside its packages, installed from a wheel inside this one."""
+"""Where gpumon's files are: in a checkout next to its packages, in an installed wheel inside this one."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parents[1]
 BASE_DIR = PACKAGE.parent
-"""The checkout; for what is installed, the folder of all packages, where nothing of ours lies but these."""
+"""The checkout; in an installation, the folder of all installed packages."""
 
 
 class Layout(NamedTuple):
-    """Folders of this program, and what it takes where no setting says otherwise."""
+    """The folders of this program, and defaults that depend on how it was installed."""
 
     templates: Path
     static: Path
     env_files: tuple[Path, ...]
-    """Settings beside those of the current folder, which win. None where no home folder is known."""
+    """Read besides the current folder's, which wins. Empty if the home folder is unknown."""
     data_dir: Path
-    """The default of GPU_MONITOR_DATA_DIR; it may begin with `~`."""
+    """The default of GPU_MONITOR_DATA_DIR; can begin with `~`."""
 
 
 def layout_of(package: Path, variables: Mapping[str, str]) -> Layout:
-    """The layout around a copy of this package. The wheel puts templates and static files into it (pyproject.toml)."""
+    """The layout of a copy of this package. The wheel puts templates and static files into it (pyproject.toml)."""
     packed = package / "files"
     if packed.is_dir():
         config = _home(variables, "XDG_CONFIG_HOME", "~/.config")
@@ -44,7 +44,7 @@ def layout_of(package: Path, variables: Mapping[str, str]) -> Layout:
 
 
 def _home(variables: Mapping[str, str], name: str, default: str) -> Path:
-    """By the XDG Base Directory Specification 0.8, which wants relative paths ignored. `~` stays where there is no home."""
+    """By the XDG Base Directory Specification 0.8, which ignores relative paths. `~` stays if the home folder is unknown."""
     given = Path(variables.get(name, ""))
     path = given if given.is_absolute() else Path(default)
     try:
@@ -54,3 +54,25 @@ def _home(variables: Mapping[str, str], name: str, default: str) -> Path:
 
 
 LAYOUT = layout_of(PACKAGE, os.environ)
+
+
+def static_root(static_dir: Path | None, data_dir: Path) -> Path:
+    """Where static files are collected: `static_dir`, which is created, or a folder in `data_dir`. Exits if it is unusable."""
+    if static_dir is None:
+        return data_dir / "static"
+    try:
+        static_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(_unusable(static_dir, str(error.strerror))) from None
+    # A lock file next to it makes servers that start together collect one after another (http/static_files.py).
+    for folder in (static_dir, static_dir.parent):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SystemExit(_unusable(static_dir, f"{folder} is not writable"))
+    return static_dir
+
+
+def _unusable(static_dir: Path, reason: str) -> str:
+    return (
+        f"gpumon: GPU_MONITOR_STATIC_DIR={static_dir} is invalid: must be a writable directory inside a writable directory "
+        f"({reason})"
+    )

@@ -1,4 +1,4 @@
-"""The key that signs sessions and forms: made on the first start, kept in the data folder for its owner alone."""
+"""The key that signs sessions and forms: generated at the first start, kept in the data folder, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LENGTH = 64
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Make the data folder, open to its owner alone, or end the start with one line."""
+    """Create the data folder, accessible to its owner only. Exits with one line if that fails."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -22,8 +22,8 @@ def prepare_data_dir(data_dir: Path) -> None:
 def kept_secret_key(data_dir: Path) -> str:
     """The key of this data folder. Processes that start together get the same one.
 
-    The file is created and filled under a lock: creating alone (O_EXCL) would let the second process read it while it
-    is still empty. A file left empty by a crash is filled by the next start.
+    The file is created and filled under a lock: with O_EXCL instead, a second process could read it while it is still
+    empty. A file left empty by a crash is filled at the next start.
     """
     path = data_dir / FILE_NAME
     try:
@@ -42,4 +42,4 @@ def kept_secret_key(data_dir: Path) -> str:
 
 
 def _unusable(data_dir: Path, error: OSError) -> str:
-    return f"gpumon: GPU_MONITOR_DATA_DIR={data_dir} is wrong: it takes a folder that can be written ({error.strerror})"
+    return f"gpumon: GPU_MONITOR_DATA_DIR={data_dir} is invalid: must be a writable directory ({error.strerror})"

@@ -1,38 +1,25 @@
-"""The server's own time zone. Django sets the process to the zone of its settings, so these have to begin with it."""
+"""The server's time zone, by name: Django sets the process to the zone of its settings, which default to UTC otherwise."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import logging
+from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import tzlocal
 
-def server_time_zone(environment: Mapping[str, str] = os.environ, etc: Path = Path("/etc")) -> str:
-    """The name of the zone, such as Europe/Berlin: by the variable TZ, /etc/localtime or /etc/timezone, else UTC."""
-    return next(filter(_is_known, _candidates(environment, etc)), "UTC")
+log = logging.getLogger(__name__)
 
 
-def _candidates(environment: Mapping[str, str], etc: Path) -> Iterator[str]:
-    yield _name_in(environment.get("TZ", "").removeprefix(":"))
-    localtime = etc / "localtime"
-    if localtime.is_symlink():
-        yield _name_in(str(localtime.readlink()))
+def server_time_zone(find: Callable[[], str | None] = tzlocal.get_localzone_name) -> str:
+    """The zone's name, such as Europe/Berlin. If the host configures none, or one that Python does not know, UTC with a warning."""
     try:
-        yield (etc / "timezone").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return  # only some systems have it
-
-
-def _name_in(path: str) -> str:
-    """Europe/Berlin of /usr/share/zoneinfo/Europe/Berlin, and of itself."""
-    return path.rpartition("zoneinfo/")[2]
-
-
-def _is_known(name: str) -> bool:
-    """Rules such as CET-1CEST are no names, and a slim container has no zones at all."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+        name = find()
+        if name is not None:
+            ZoneInfo(name)
+            return name
+        reason = "this host configures none by name"
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+    log.warning("gpumon: no time zone, so times are in UTC; set TZ, such as TZ=Europe/Berlin (%s)", reason)
+    return "UTC"

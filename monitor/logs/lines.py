@@ -1,4 +1,7 @@
-"""Format log records, in the server and in its sampler: one line each, as text or JSON, of bounded length, without secrets.
+"""Formats log records, in the server and in its sampler: as text or JSON, of bounded length, without secrets.
+
+A record is one line. Only in the text format, a traceback follows on lines of its own: they are indented, so that no text from
+outside can pose as another record.
 
 Part of what is logged comes from requests, so every pattern here takes time in proportion to the text, and a text is cut
 before it is matched.
@@ -10,7 +13,7 @@ import datetime as dt
 import logging
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal
 
@@ -21,21 +24,23 @@ from monitor.sanitize import visible
 LogFormat = Literal["text", "json"]
 HIDDEN = "***"
 LEAST_HIDDEN = 8
-"""Characters. A shorter secret of the settings could be any word; hiding it would tear holes into every sentence."""
+"""Characters. A shorter secret could be any word, and hiding it would garble ordinary sentences."""
 LONGEST = 4096
-"""Characters of a message, and of each field. The rest is cut."""
+"""Characters of a message and of each field; the rest is cut."""
 LONGEST_OF_REQUEST = 500
-"""The same for a record about a request: its path, Host and Origin may have 16 KiB."""
+"""The same for a record about a request, whose path, Host and Origin can have 16 KiB."""
 LONGEST_NAME = 200
-"""Characters of each argument of such a message, so that a long path does not push the rest out."""
+"""Characters of each argument of such a message, so that a long path does not displace the rest."""
 LONGEST_TRACEBACK = 32_768
 INNERMOST_CALLS = 60
-"""The calls of a traceback that are shown: endless recursion has 1000."""
+"""Calls shown of a traceback: endless recursion has 1000."""
+INDENT = "  "
+"""Before each line of a traceback in the text format; the line of a record begins with its time or level."""
 
 _SysExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-# A scheme or a name is searched once, from its first character, and then taken whole (`++`): no part of it is tried again.
+# A scheme or a name is matched once, from its first character, and as a whole (`++`): no part of it is tried again.
 _USERINFO = re.compile(
     r"(?<![a-z0-9+.-])(?=[a-z0-9+.-]*?\b[a-z])([a-z0-9+.-]++://)[^\s/@'\"]+@",
     re.IGNORECASE,
@@ -51,11 +56,11 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _HALVED = re.compile(r"(://(?=[^\s/@'\"]+\Z)|\bbearer\s+(?=[A-Za-z0-9._~+/=-]+\Z)).+", re.IGNORECASE | re.DOTALL)
-"""What the patterns above recognize by its end, where that was cut off."""
+"""Secrets that the patterns above recognize by their end, if that was cut off."""
 
 
 def lines_of(log_format: LogFormat, *, part: str | None = None, secrets: Iterable[str] = ()) -> logging.Formatter:
-    """The formatter for this format. `part`: the process of gpumon that writes, if not the server itself."""
+    """The formatter for this format. `part`: the process of gpumon that writes, if it is not the server."""
     if log_format == "json":
         return JsonLines(secrets, part=part)
     return (
@@ -64,7 +69,7 @@ def lines_of(log_format: LogFormat, *, part: str | None = None, secrets: Iterabl
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """Hide these secrets, and what has the form of one: `user:password@` in a URL, Authorization, token=…"""
+    """Hide these secrets, and text in the form of one: `user:password@` in a URL, Authorization, token=…"""
     text = _USERINFO.sub(rf"\1{HIDDEN}@", _without_known(text, secrets))
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
@@ -79,7 +84,7 @@ def _without_known(text: str, secrets: Iterable[str]) -> str:
 
 
 class _Lines(logging.Formatter):
-    """The base of both formats: cuts each piece of a record, then hides its secrets."""
+    """The base of both formats: cuts each piece of a record and hides its secrets."""
 
     def __init__(self, secrets: Iterable[str], form: str | None = None) -> None:
         super().__init__(form)
@@ -94,10 +99,10 @@ class _Lines(logging.Formatter):
         names = tuple(self._clean(each, LONGEST_NAME) if isinstance(each, str) else each for each in record.args)
         return self._clean(str(record.msg) % names, _longest(record))
 
-    def _clean(self, text: str, longest: int) -> str:
-        """The text without secrets, cut to `longest`; the cut is marked and makes no part of a secret visible."""
+    def _clean(self, text: str, longest: int, escaped: Callable[[str], str] | None = None) -> str:
+        """The text without secrets, cut to `longest`; the cut is marked and reveals no part of a secret."""
         whole = _without_known(text, self._secrets)
-        shown = without_secrets(self._escaped(whole[:longest]))
+        shown = without_secrets((escaped or self._escaped)(whole[:longest]))
         if len(whole) <= longest:
             return shown
         shown = _HALVED.sub(rf"\1{HIDDEN}", shown)
@@ -116,7 +121,7 @@ def _longest(record: logging.LogRecord) -> int:
 
 
 class TextLines(_Lines):
-    """Time, level, logger, the id of the request if there is one, message; a traceback follows on the same line."""
+    """Time, level, logger, request ID if there is one, message; a traceback follows on indented lines."""
 
     def __init__(
         self, secrets: Iterable[str] = (), *, form: str = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -131,20 +136,25 @@ class TextLines(_Lines):
         if request_id := getattr(record, "request_id", None):
             text = text.replace(f" {record.name}: ", f" {record.name} [{request_id}]: ", 1)
         trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text
-        further = (self._clean(each, LONGEST_TRACEBACK) for each in (trace, record.stack_info) if each)
-        return " | ".join((text, *further))
+        blocks = (self._clean(each, LONGEST_TRACEBACK, _indented) for each in (trace, record.stack_info) if each)
+        return "\n".join((text, *blocks))
 
     def _escaped(self, text: str) -> str:
         return " | ".join(visible(line) for line in text.splitlines() if line)
 
 
+def _indented(text: str) -> str:
+    """Lines as they are but for INDENT; every line that a program or terminal could see counts (str.splitlines)."""
+    return "\n".join(f"{INDENT}{visible(line)}".rstrip() for line in text.splitlines())
+
+
 class JsonLines(_Lines):
-    """One JSON object a line: time (UTC, RFC 3339), level, logger, message; request_id, exception and the record's `fields`,
+    """One JSON object per line: time (UTC, RFC 3339), level, logger, message; request_id, exception and the record's `fields`,
     if there are any.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, part: str | None = None) -> None:
-        """`part`: the process of gpumon that writes, if not the server itself."""
+        """`part`: the process of gpumon that writes, if it is not the server."""
         super().__init__(secrets)
         self._part = part
 
@@ -166,9 +176,9 @@ class JsonLines(_Lines):
         if record.exc_info:
             entry["exception"] = self._clean(self.formatException(record.exc_info), LONGEST_TRACEBACK)
         line = msgspec.json.encode(entry).decode()
-        # JSON leaves these as they are: line breaks to some programs, and to terminals marks that turn text around.
+        # Valid in JSON, but line breaks to some programs, and marks that reverse text to terminals.
         return line if line.isprintable() else _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
     def _escaped(self, text: str) -> str:
-        # Bytes that are not UTF-8 come as lone surrogates, which JSON cannot hold.
+        # Bytes that are not UTF-8 arrive as lone surrogates, which JSON cannot contain.
         return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Where log records go, in the server and in its sampler: one line each, also where Python would write many of its own."""
+"""Where log records go, in the server and in its sampler. What Python itself would print to stderr becomes a record too."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from types import TracebackType
 log = logging.getLogger(__name__)
 
 
-class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the type stubs alone
-    """Writes to standard error. Of a record that cannot be formatted it says so, in a record."""
+class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the type stubs
+    """Writes to standard error. If a record cannot be formatted, writes a record that says so."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging calls it
-        """Called within the `except` of the failure. Logging's own way is a traceback over many lines."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Called in the `except` block of the failure. Logging's own way is to print a traceback in no log format."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
-            return  # the stream is gone: nowhere to tell it
-        told = f"a record of {record.pathname}:{record.lineno} cannot be written: {type(error).__name__}: {error}"
-        instead = logging.LogRecord(record.name, logging.ERROR, record.pathname, record.lineno, told, (), None)
+            return  # the stream is closed, so there is nowhere to report it
+        message = f"cannot write a record of {record.pathname}:{record.lineno}: {type(error).__name__}: {error}"
+        instead = logging.LogRecord(record.name, logging.ERROR, record.pathname, record.lineno, message, (), None)
         with contextlib.suppress(OSError):
             self.stream.write(self.format(instead) + self.terminator)
             self.flush()
 
 
 def log_uncaught() -> None:
-    """From now on an error that ends this process, or one of its threads, is a record. Ctrl-C is none."""
+    """From now on, log errors that end this process or one of its threads. Ctrl-C is not an error."""
 
     def of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, Exception):
@@ -37,7 +37,7 @@ def log_uncaught() -> None:
 
     def of_thread(ended: threading.ExceptHookArgs) -> None:
         if ended.exc_value is not None and not issubclass(ended.exc_type, SystemExit):
-            name = ended.thread.name if ended.thread else "that is gone"
+            name = ended.thread.name if ended.thread else "(unknown)"
             log.critical("thread %s: ended by an error", name, exc_info=ended.exc_value)
 
     sys.excepthook = of_process

@@ -13,7 +13,7 @@ from monitor.access.login_throttle import Attempts
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
 from monitor.live.hub import Hub
-from monitor.logs.level import set_log_level
+from monitor.logs.config import set_log_level
 from monitor.rules import making
 from monitor.rules.making import Rule
 from monitor.runtime.alerting import AlertStage

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from monitor.config.paths import BASE_DIR, LAYOUT, layout_of
+from monitor.config.paths import BASE_DIR, LAYOUT, layout_of, static_root
 
 
 @pytest.fixture
@@ -45,3 +46,29 @@ def test_where_no_home_is_known_the_data_folder_says_so_by_its_tilde(
     layout = layout_of(installed, {})
     assert layout.data_dir == Path("~/.local/share/gpumon")
     assert layout.env_files == ()
+
+
+def test_static_files_are_collected_in_the_data_folder_by_default(tmp_path: Path) -> None:
+    assert static_root(None, tmp_path) == tmp_path / "static"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_static_files_is_created(tmp_path: Path) -> None:
+    assert static_root(tmp_path / "cache" / "static", tmp_path / "data").is_dir()
+
+
+@pytest.mark.parametrize("name", ["a file", "a file/static"])
+def test_a_folder_for_static_files_that_cannot_be_created_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(
+        SystemExit, match=r"GPU_MONITOR_STATIC_DIR=.*/a file.* is invalid: must be a writable directory"
+    ):
+        static_root(tmp_path / name, tmp_path)
+
+
+def test_a_folder_for_static_files_in_a_folder_that_is_not_writable_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda folder, _mode: folder != tmp_path)
+    with pytest.raises(SystemExit, match=rf"\({tmp_path} is not writable\)"):
+        static_root(tmp_path / "static", tmp_path)

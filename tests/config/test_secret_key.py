@@ -50,11 +50,11 @@ def test_all_who_start_together_get_the_same_key(tmp_path: Path) -> None:
 
 def test_a_data_folder_that_cannot_be_made_ends_the_start_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match=r"^gpumon: GPU_MONITOR_DATA_DIR=.*file/data is wrong: .*Not a directory"):
+    with pytest.raises(SystemExit, match=r"^gpumon: GPU_MONITOR_DATA_DIR=.*file/data is invalid: .*Not a directory"):
         prepare_data_dir(tmp_path / "file" / "data")
 
 
 def test_a_key_that_cannot_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(SystemExit, match="it takes a folder that can be written"):
+    with pytest.raises(SystemExit, match="must be a writable directory"):
         kept_secret_key(tmp_path)

@@ -226,7 +226,7 @@ def test_a_service_that_cannot_start_ends_and_never_says_that_it_is_ready(instal
         timeout=60,
     )
     assert ended.returncode == 3
-    assert "it takes a folder that can be written" in ended.stderr
+    assert "must be a writable directory" in ended.stderr
     assert "READY=1" not in notify.heard()
     notify.close()
 

@@ -1,4 +1,4 @@
-"""A log record is one line, whatever is in it, and holds no secret."""
+"""A log record is one line, with an indented traceback in the text format, whatever is in it, and contains no secret."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.logs.lines import (
+    INDENT,
     LONGEST,
     LONGEST_OF_REQUEST,
     LONGEST_TRACEBACK,
@@ -79,15 +81,44 @@ def test_json_has_the_fields_of_a_record_and_the_process_that_writes() -> None:
     assert (told["status"], told["path"], told["part"]) == (200, "/a?token=***", "sampler")
 
 
-@EVERY_FORMAT
-def test_a_traceback_stays_on_the_line(log_format: LogFormat) -> None:
+def test_a_traceback_is_in_the_one_line_of_json() -> None:
     try:
         raise ValueError("bad")
     except ValueError:
-        line = lines_of(log_format).format(record("failed", with_error=True))
+        line = lines_of("json").format(record("failed", with_error=True))
     assert len(line.splitlines()) == 1
-    assert "ValueError: bad" in line
-    assert "test_lines.py" in line
+    assert json.loads(line)["exception"].splitlines()[0] == "Traceback (most recent call last):"
+    assert json.loads(line)["exception"].splitlines()[-1] == "ValueError: bad"
+
+
+def test_a_traceback_in_text_is_as_python_prints_it_but_indented() -> None:
+    try:
+        try:
+            raise ValueError("bad")
+        except ValueError as error:
+            raise RuntimeError("worse") from error
+    except RuntimeError:
+        printed = traceback.format_exc()
+        first, *others = lines_of("text").format(record("failed", with_error=True)).split("\n")
+    assert first.endswith(" WARNING monitor.live: failed")
+    assert others == [f"{INDENT}{line}" if line else "" for line in printed.splitlines()]
+    assert f"{INDENT}RuntimeError: worse" in others
+    assert any(line.startswith(f'{INDENT}  File "{__file__}", line ') for line in others)
+
+
+@given(text=st.text(), note=st.text())
+def test_no_text_of_an_error_poses_as_another_record(text: str, note: str) -> None:
+    """It can come from a request, over several lines; only the first line of a record is not indented."""
+    forged = "2026-01-01 00:00:00,000 ERROR root: forged"
+    error = ValueError(f"{text}\n{forged}\r{forged}\u2028{forged}\x85{forged}\x1b[2J")
+    error.add_note(f"{note}\n{forged}")
+    made = record("failed: %s", f"{text}\n{forged}", stack_info=f"Stack\n{forged}")
+    made.exc_info = (ValueError, error, None)
+    first, *others = lines_of("text").format(made).splitlines()
+    assert " WARNING monitor.live: failed: " in first
+    assert [line for line in others if line and not line.startswith(INDENT)] == []
+    assert not {character for line in others for character in line} & {"\r", "\x1b", "\x85", "\u2028"}
+    assert sum(line == f"{INDENT}{forged}" for line in others) >= 5
 
 
 @EVERY_FORMAT
@@ -199,7 +230,7 @@ def test_the_text_of_an_error_is_cut(log_format: LogFormat) -> None:
         "POST https://example.com/hook@2 answered 500",
         "the token of ada was revoked",
         "mail to ada@example.com could not be sent",
-        "GPU_MONITOR_PORT=0 is wrong: it takes a whole number from 1 to 65535",
+        "GPU_MONITOR_PORT=0 is invalid: must be a whole number from 1 to 65535",
     ],
 )
 def test_a_sentence_stays_as_it_is(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What Python itself would write over many lines is a record like any other: one line, JSON where that is asked for."""
+"""What Python itself would print to stderr is a record like any other, as JSON if that is configured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_record_that_cannot_be_written_is_told_in_one(
     record.fields = fields
     handler.handle(record)
     (line,) = written.getvalue().splitlines()
-    assert json.loads(line)["message"] == f"a record of /live.py:7 cannot be written: {told}"
+    assert json.loads(line)["message"] == f"cannot write a record of /live.py:7: {told}"
     assert (json.loads(line)["level"], json.loads(line)["logger"]) == ("ERROR", "monitor.live")
 
 

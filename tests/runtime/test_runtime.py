@@ -12,7 +12,7 @@ import psutil
 import pytest
 from django.test import Client
 
-from monitor.logs.level import SERVER_PARTS
+from monitor.logs.config import SERVER_PARTS
 from monitor.models import AlertState, SiteSettings
 from monitor.runtime.process import runtime, set_runtime
 from monitor.runtime.runtime import Runtime, sampler_options

@@ -1,4 +1,4 @@
-"""As in logs and on the other pages: to the second, for two alerts of one minute have an order, and of 24 hours."""
+"""Dates as in the log and on the other pages: 24 hours, with seconds, which order the alerts of one minute."""
 
 from __future__ import annotations
 
