@@ -96,6 +96,10 @@ release-schema: .venv/installed-dev ## Save this version's database, for the upg
 install-service: ## Install or update gpumon as a systemd service in /opt/gpumon (as root)
 	@PYTHON=$$($(FIND_PYTHON)) exec bash deploy/systemd/install
 
+.PHONY: settings
+settings: .venv/installed ## Rewrite .env.example and docs/configuration.md from the declared settings
+	@$(BIN)/python -m monitor.config.reference
+
 .PHONY: lock
 lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	@$(BIN)/python -m venv --clear build/lock

@@ -59,8 +59,8 @@ def _serve(rest: list[str]) -> int:
 
 def _demo(rest: list[str]) -> int:
     """Keeps its data in a separate folder, so that simulated alerts do not mix with those of real GPUs."""
+    from monitor.config.declarations import PREFIX
     from monitor.config.loading import load_config
-    from monitor.config.model import PREFIX
 
     os.environ[f"{PREFIX}DATA_DIR"] = str(load_config().data_dir / DEMO_FOLDER)
     os.environ[f"{PREFIX}TELEMETRY_PROVIDER"] = "simulated"

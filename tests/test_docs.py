@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from monitor.config.model import PREFIX, Config
+from monitor.config.declarations import PREFIX
+from monitor.config.model import Config
 from monitor.config.paths import BASE_DIR
 
 DOCUMENTS = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").glob("*.md")])
@@ -18,10 +19,6 @@ VARIABLES = {PREFIX + name.upper() for name in Config.model_fields}
 
 def text(path: str) -> str:
     return (BASE_DIR / path).read_text()
-
-
-def section(variable: str) -> str:
-    return text("docs/configuration.md").partition(f"### {variable}\n")[2].partition("\n#")[0]
 
 
 def anchors(document: Path) -> set[str]:
@@ -45,27 +42,6 @@ def locked(path: str) -> dict[str, str]:
 
 def test_every_setting_has_a_heading_and_every_heading_a_setting() -> None:
     assert set(re.findall(r"^### (\S+)$", text("docs/configuration.md"), re.MULTILINE)) == VARIABLES
-
-
-@pytest.mark.parametrize("name", sorted(Config.model_fields))
-def test_a_setting_is_documented_with_its_default_and_range(name: str) -> None:
-    told = section(PREFIX + name.upper())
-    schema = Config.model_json_schema()["properties"][name]
-    schema |= next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), {})
-    default = Config.model_fields[name].default
-    assert "Default" in told
-    if default not in (None, ()) and not isinstance(default, Path):
-        assert str(default).removesuffix(".0").lower() in told.lower()
-    for bound in ("minimum", "maximum"):
-        assert bound not in schema or f"{schema[bound]:g}" in told
-    for choice in schema.get("enum", ()):
-        assert f"`{choice}`" in told
-
-
-def test_the_example_file_names_every_setting_once_and_sets_none() -> None:
-    lines = text(".env.example").splitlines()
-    assert sorted(re.findall(r"^#(GPU_MONITOR_\w+)=", text(".env.example"), re.MULTILINE)) == sorted(VARIABLES)
-    assert all(not line or line.startswith("#") for line in lines)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 
 from monitor.access.setup_link import SetupLink, has_administrator
-from monitor.config.model import PREFIX, Config
+from monitor.config.declarations import PREFIX
+from monitor.config.model import Config
 
 log = logging.getLogger(__name__)
 

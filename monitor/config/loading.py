@@ -1,9 +1,8 @@
-"""Loading the settings: from the environment and `.env`, and what is said of a value that is wrong or a name that means nothing."""
+"""Loads the settings from the environment and `.env`, and words what is wrong with a value, a name or a file."""
 
 from __future__ import annotations
 
 import difflib
-import functools
 import io
 import logging
 import os
@@ -16,81 +15,77 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from monitor.config.model import ENV_FILES, PREFIX, SECRETS, Config, Source
+from monitor.config.declarations import PREFIX, Declaration, declarations
+from monitor.config.model import ENV_FILES, Config, Source
 from monitor.logs.config import logging_before_setup
 
 log = logging.getLogger(__name__)
 
 
-def load_config(env_files: Sequence[Path] = ENV_FILES) -> Config:
-    """The settings in force, or SystemExit with one line that says which variable is wrong and what it takes, or which file
-    cannot be read.
-    """
+def load_config(env_files: Sequence[Path] = ENV_FILES, model: type[Config] = Config) -> Config:
+    """The settings, or SystemExit with one line: which variable is invalid and what is allowed, or which file is unreadable."""
     garbled = [warning for file in env_files for warning in _garbled_lines(file)]
-    # It says the same, of no file in particular, each time that a file is read.
+    # It warns of the same lines, without a file's name, each time it reads a file.
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)
-    in_files = DotEnvSettingsSource(Config, env_file=env_files, env_ignore_empty=True)()
-    in_environment = EnvSettingsSource(Config)()
+    in_files = DotEnvSettingsSource(model, env_file=env_files, env_ignore_empty=True)()
+    in_environment = EnvSettingsSource(model)()
     sources: dict[str, Source] = {
         **dict.fromkeys(in_files, ".env"),
         **dict.fromkeys(in_environment, "environment"),
     }
     try:
         # The argument belongs to pydantic-settings, which a type checker without its plugin cannot know.
-        config = Config(_env_file=env_files)  # type: ignore[call-arg]
+        config = model(_env_file=env_files)  # type: ignore[call-arg]
     except ValidationError as error:
+        declared = declarations(model)
         lines = (
-            _wrong_value(problem["loc"], problem, in_files | in_environment, sources) for problem in error.errors()
+            _invalid_value(declared[str(problem["loc"][0])], problem, in_files | in_environment, sources)
+            for problem in error.errors()
         )
         raise SystemExit("gpumon: " + "; ".join(lines)) from None
     config._sources.update(sources)
     with logging_before_setup(config.log_format):
-        for warning in (*garbled, *_unknown_variables(env_files)):
+        for warning in (*garbled, *_unknown_variables(env_files, model)):
             log.warning("%s", warning)
     return config
 
 
 def _garbled_lines(file: Path) -> list[str]:
-    """A warning for each line that sets nothing. SystemExit with one line where there is a file that cannot be read."""
+    """A warning for each line that sets nothing. SystemExit with one line if the file exists but is unreadable."""
     try:
         text = file.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return []
     except OSError as error:
-        raise SystemExit(f"gpumon: the settings in {file.absolute()} cannot be read: {error.strerror}") from None
+        raise SystemExit(f"gpumon: cannot read the settings in {file.absolute()}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise SystemExit(
-            f"gpumon: the settings in {file.absolute()} cannot be read: no UTF-8 ({error.reason})"
-        ) from None
+        raise SystemExit(f"gpumon: cannot read the settings in {file.absolute()}: not UTF-8 ({error.reason})") from None
     lines = []
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
-            of_whole = binding.original.string
-            empty_before = of_whole[: len(of_whole) - len(of_whole.lstrip())].count("\n")
+            original = binding.original.string
+            empty_before = original[: len(original) - len(original.lstrip())].count("\n")
             number = binding.original.line + empty_before
-            lines.append(f"gpumon: line {number} of {file.absolute()} is no NAME=value and is passed over")
+            lines.append(f"gpumon: line {number} of {file.absolute()} is not NAME=value; ignored")
     return lines
 
 
-def _wrong_value(
-    location: tuple[int | str, ...], problem: Any, values: dict[str, Any], sources: dict[str, Source]
-) -> str:
-    name = str(location[0])
-    told = refusal(name, values.get(name), problem)
-    if name not in values:
-        return told
-    place = {"environment": "set in the environment", ".env": "set in .env"}[sources[name]]
-    return f"{told} ({place})"
+def _invalid_value(declared: Declaration, problem: Any, values: dict[str, Any], sources: dict[str, Source]) -> str:
+    words = refusal(declared, values.get(declared.name), problem)
+    if declared.name not in values:
+        return words
+    place = {"environment": "set in the environment", ".env": "set in .env"}[sources[declared.name]]
+    return f"{words} ({place})"
 
 
-def refusal(name: str, value: Any, problem: Any) -> str:
-    """What is wrong with a value (None: there is none) and what the setting takes, from pydantic's account of the problem."""
+def refusal(declared: Declaration, value: Any, problem: Any) -> str:
+    """What is wrong with a value (None: there is none) and what is allowed, from pydantic's report of the problem."""
     if value is None:
         wrong = " is not set"
     else:
-        shown = "(not shown)" if name in SECRETS else _on_one_line(str(value))
-        wrong = f"={shown} is wrong"
-    return f"{PREFIX}{name.upper()}{wrong}: it takes {_what_it_takes(name, problem)}"
+        shown = "(not shown)" if declared.is_secret else _on_one_line(str(value))
+        wrong = f"={shown} is invalid"
+    return f"{declared.variable}{wrong}: must be {_allowed(declared, problem)}"
 
 
 def _on_one_line(value: str) -> str:
@@ -98,43 +93,20 @@ def _on_one_line(value: str) -> str:
     return shown if len(shown) <= 100 else shown[:100] + "…"
 
 
-def _what_it_takes(name: str, problem: Any) -> str:
+def _allowed(declared: Declaration, problem: Any) -> str:
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
-    return what_it_takes(name) or str(problem["msg"])
+    return declared.allowed or str(problem["msg"])
 
 
-def schema_of(name: str) -> dict[str, Any]:
-    """The JSON Schema of a field's value where it has one: its type, its bounds (`minimum`, `maximum`) or choices (`enum`)."""
-    schema: dict[str, Any] = _schemas()[name]
-    return next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
-
-
-@functools.cache
-def _schemas() -> dict[str, Any]:
-    schemas: dict[str, Any] = Config.model_json_schema()["properties"]
-    return schemas
-
-
-def what_it_takes(name: str) -> str:
-    """The range or the choices of a field, from its declaration; empty where that does not tell."""
-    schema = schema_of(name)
-    if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
-    if "minimum" in schema:
-        kind = "a whole number" if schema["type"] == "integer" else "a number"
-        return f"{kind} from {schema['minimum']:g} to {schema['maximum']:g}"
-    return "true or false" if schema.get("type") == "boolean" else ""
-
-
-def _unknown_variables(env_files: Sequence[Path]) -> list[str]:
-    """A line for each GPU_MONITOR_… variable that means nothing, with the known name it comes nearest to."""
-    known = [name.upper() for name in Config.model_fields]
-    given = {*os.environ, *(name for file in env_files for name in dotenv_values(file))}
+def _unknown_variables(env_files: Sequence[Path], model: type[Config]) -> list[str]:
+    """A line for each GPU_MONITOR_… variable that is not a setting, with the known name nearest to it."""
+    known = [name.upper() for name in model.model_fields]
+    names = {*os.environ, *(name for file in env_files for name in dotenv_values(file))}
     lines = []
-    for name in sorted(given):
-        ours, found, rest = name.upper().partition(PREFIX)
-        if ours or not found or rest in known:
+    for name in sorted(names):
+        before, found, rest = name.upper().partition(PREFIX)
+        if before or not found or rest in known:
             continue
         nearest = difflib.get_close_matches(rest, known, n=1)
         hint = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "; docs/configuration.md lists them all"

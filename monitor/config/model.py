@@ -1,88 +1,57 @@
-"""The settings of gpumon: GPU_MONITOR_… variables from the environment, then `.env`, then the admin (see admin_layer.py), then
-the defaults below.
+"""The settings: GPU_MONITOR_… variables from the environment, then `.env`, then the admin (overrides.py), then the defaults here.
+
+A setting is one declaration in Config and nothing else. `make settings` writes .env.example and docs/configuration.md from it.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monitor.config.declarations import PREFIX, declarations, setting
 from monitor.config.paths import LAYOUT
-from monitor.http.proxies import UNIX, network
-from monitor.logs.lines import LogFormat
+from monitor.config.values import (
+    AbsolutePath,
+    AnonymousDetails,
+    Auth,
+    BasePath,
+    CommandDetail,
+    Format,
+    Host,
+    HostNames,
+    LogLevel,
+    Origins,
+    ProviderName,
+    Proxies,
+    PublicUrl,
+    SecretKey,
+    SleepRule,
+    Tls,
+    UserName,
+)
 
-log = logging.getLogger(__name__)
-
-PREFIX = "GPU_MONITOR_"
 ENV_FILES = (*LAYOUT.env_files, Path(".env"))
-"""The project's own, then the current folder's, which wins. A name with an empty value counts as not set."""
+"""The project's own, then the current folder's, which wins. An empty value counts as not set."""
 
 Source = Literal["environment", ".env", "admin", "default"]
-_HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
-_NOT_IN_A_HOST = re.compile(r"[\s/]")
-_URL_PATTERN = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
-_USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
 _HEADER_PATTERN = re.compile(r"[A-Za-z0-9-]{1,64}")
-_ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
-_SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
-
-def _split_by_comma(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _upper(value: Any) -> Any:
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _provider_name(value: Any) -> Any:
-    """The program is called nvidia-smi and the provider nvidia_smi: both are meant; auto says what None does."""
-    name = value.strip().lower().replace("-", "_") if isinstance(value, str) else value
-    return None if name in {"auto", "null"} else name
-
-
-def _has_host(url: str) -> bool:
-    """Whether a host stands between scheme and path, with a port that can be one or with none."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("a path; the home folder that this one begins with is not known") from None
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
-Format = Annotated[LogFormat, BeforeValidator(_lower)]
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
-ProviderName = Annotated[
-    Literal["pynvml", "nvidia_smi", "nvtop", "simulated", "replay"] | None, BeforeValidator(_provider_name)
-]
-SleepRule = Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)]
-CommandDetail = Annotated[Literal["full", "name", "none"], BeforeValidator(_lower)]
-Auth = Annotated[Literal["auto", "login", "none"], BeforeValidator(_lower)]
-AnonymousDetails = Annotated[Literal["auto", "show", "hide"], BeforeValidator(_lower)]
-Tls = Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)]
+readings = partial(setting, group="Readings")
+idle_held = partial(setting, group="Idle-held GPUs")
+alerts = partial(setting, group="Alerts")
+live_feed = partial(setting, group="Live feed")
+server = partial(setting, group="Server")
+access = partial(setting, group="Access")
 
 
 class Setting(NamedTuple):
-    """One setting as it is in force. The value of a secret is never given."""
+    """An effective setting. The value of a secret is never included."""
 
     name: str
     value: Any
@@ -91,115 +60,151 @@ class Setting(NamedTuple):
 
 
 class Config(BaseSettings):
-    """What each setting does, with examples, stands in docs/configuration.md."""
+    """Documentation, form and .env.example keep the order of the fields. A validator sees only the values before its own field."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILES, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
     )
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
-    poll_interval_ms: int = Field(1000, ge=100, le=60_000)
-    ws_max_rate_hz: int = Field(5, ge=1, le=30)
-    log_level: LogLevel = "INFO"
-    log_format: Format = "text"
-    access_log: bool = False
-    enable_system_metrics: bool = True
-    telemetry_provider: ProviderName = None
-    host: str = "127.0.0.1"
-    port: int = Field(5000, ge=1, le=65_535)
-    data_dir: Path = LAYOUT.data_dir
-    secret_key: SecretStr | None = None
-    allowed_hosts: CommaList = ()
-    csrf_trusted_origins: CommaList = ()
-    trusted_proxies: CommaList = ()
-    base_path: str = ""
-    public_url: str | None = None
-    auth: Auth = "auto"
-    anonymous_details: AnonymousDetails = "auto"
-    admin_user: str = "admin"
-    admin_password: SecretStr | None = None
-    admin_password_file: Path | None = None
-    remote_user_header: str | None = None
-    tls: Tls = "auto"
-    max_sockets: int = Field(2000, ge=1, le=100_000)
-    max_sockets_per_address: int = Field(100, ge=1, le=100_000)
-    api_requests_per_minute: int = Field(1200, ge=10, le=100_000)
-    static_dir: Path | None = None
-    debug: bool = False
-    sampler_timeout_ms: int = Field(5000, ge=500, le=60_000)
-    let_gpus_sleep: SleepRule = "auto"
-    show_commands: CommandDetail = "full"
-    simulated_gpus: int = Field(8, ge=1, le=256)
-    replay_file: Path | None = None
-    replay_speed: float = Field(1.0, ge=0, le=1000, allow_inf_nan=False)
-    idle_held_memory_mib: int = Field(1024, ge=1, le=524_288)
-    idle_held_utilization_percent: int = Field(5, ge=0, le=100)
-    idle_held_minutes: int = Field(30, ge=1, le=1440)
-    alert_retention_days: int = Field(90, ge=1, le=3650)
-    forbid_private_webhooks: bool = False
+    poll_interval_ms: int = readings(
+        1000, "Time between two readings, in milliseconds.", ge=100, le=60_000, admin_label="Polling interval"
+    )
+    telemetry_provider: ProviderName = readings(
+        None,
+        "The provider, which is the data source for GPU readings.",
+        default_text="the first of pynvml, nvidia_smi and nvtop that finds a GPU",
+        admin_label="Provider",
+    )
+    enable_system_metrics: bool = readings(
+        True, "Whether to read the host's CPU, memory, load and uptime as well.", admin_label="System metrics"
+    )
+    sampler_timeout_ms: int = readings(
+        5000, "How long a reading can take, in milliseconds, before it counts as hanging.", ge=500, le=60_000
+    )
+    let_gpus_sleep: SleepRule = readings(
+        "auto", "Whether to release the driver so that idle GPUs can power down.", admin_label="Sleeping GPUs"
+    )
+    show_commands: CommandDetail = readings(
+        "full", "How much of a GPU process's command line leaves the server.", admin_label="Command lines"
+    )
+    simulated_gpus: int = readings(8, "Number of GPUs that the provider `simulated` simulates.", ge=1, le=256)
+    replay_file: AbsolutePath | None = readings(None, "The recording that the provider `replay` plays.")
+    replay_speed: float = readings(
+        1.0, "Speed of the replay; 2 is twice the original, 0 is as fast as readings are requested.", ge=0, le=1000
+    )
 
-    @field_validator("host")
-    @classmethod
-    def _host_is_an_address(cls, value: str) -> str:
-        if not value or _NOT_IN_A_HOST.search(value):
-            raise ValueError("an address of this machine or a host name, such as 127.0.0.1 or 0.0.0.0")
-        return value.strip("[]")
+    idle_held_memory_mib: int = idle_held(
+        1024,
+        "Minimum total memory held by a GPU's processes for the GPU to count as held, in MiB.",
+        ge=1,
+        le=524_288,
+        admin_label="Idle-held memory",
+    )
+    idle_held_utilization_percent: int = idle_held(
+        5,
+        "The highest utilization at which a held GPU counts as idle, in percent.",
+        ge=0,
+        le=100,
+        admin_label="Idle-held utilization",
+    )
+    idle_held_minutes: int = idle_held(
+        30,
+        "How long a GPU must be idle-held before the alert rule for it fires, in minutes.",
+        ge=1,
+        le=1440,
+        admin_label="Idle-held minutes",
+    )
 
-    @field_validator("secret_key")
-    @classmethod
-    def _secret_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 32:
-            raise ValueError("at least 32 characters")
-        return value
+    alert_retention_days: int = alerts(
+        90, "How long resolved alerts stay in the alert history, in days.", ge=1, le=3650, admin_label="Alert retention"
+    )
+    forbid_private_webhooks: bool = alerts(
+        False,
+        "Whether to send notifications to public addresses only, and never to this host, the local network or a cloud's "
+        "metadata service.",
+    )
 
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _hosts_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_HOST_PATTERN.fullmatch(host) for host in value):
-            raise ValueError("host names or addresses between commas, without scheme and port, such as gpu01,10.0.0.7")
-        return value
+    ws_max_rate_hz: int = live_feed(
+        5, "Maximum messages per second per client.", ge=1, le=30, admin_label="Broadcast rate"
+    )
 
-    @field_validator("csrf_trusted_origins")
-    @classmethod
-    def _origins_have_a_scheme(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_ORIGIN_PATTERN.fullmatch(origin) and _has_host(origin) for origin in value):
-            raise ValueError("origins between commas, with scheme and without path, such as https://gpu.example.com")
-        return value
+    host: Host = server("127.0.0.1", "The address that the server listens on.")
+    port: int = server(5000, "The port that the server listens on.", ge=1, le=65_535)
+    allowed_hosts: HostNames = server(
+        (),
+        "The host names under which the dashboard can be opened, separated by commas, without scheme or port.",
+        default_text="`localhost`, the loopback addresses and `GPU_MONITOR_HOST`; if that is `0.0.0.0` or `::`, also this "
+        "host's name and addresses",
+    )
+    csrf_trusted_origins: Origins = server(
+        (), "Origins from which forms and sockets are accepted, separated by commas, with scheme."
+    )
+    trusted_proxies: Proxies = server(
+        (),
+        "The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` headers are trusted, separated by "
+        "commas.",
+        default_text="no proxy is trusted, and the headers are dropped",
+    )
+    base_path: BasePath = server(
+        "",
+        "The path below which everything is served, such as `/gpus`, on a site that also serves other things.",
+        default_text="at the root",
+    )
+    public_url: PublicUrl | None = server(
+        None,
+        "The URL under which users open the dashboard, such as `https://gpu.example.com/`.",
+        default_text="notifications contain no links, because a server cannot know its public name",
+    )
+    tls: Tls = server("auto", "Whether browsers reach gpumon over HTTPS.")
+    static_dir: AbsolutePath | None = server(
+        None,
+        "The folder for the collected static files.",
+        default_text="`static` in `GPU_MONITOR_DATA_DIR`, which only gpumon can read",
+    )
+    data_dir: AbsolutePath = server(
+        LAYOUT.data_dir,
+        "The folder for the database, the secret key and the collected static files.",
+        default_text="`data` in the project's folder; for an installed wheel, `~/.local/share/gpumon` (or `gpumon` in "
+        "`XDG_DATA_HOME`)",
+    )
+    secret_key: SecretKey | None = server(
+        None,
+        "The key that signs sessions and forms, at least 32 characters.",
+        default_text="the first start generates one",
+    )
+    log_level: LogLevel = server("INFO", "The lowest level that is logged.", admin_label="Log level")
+    log_format: Format = server("text", "Format of log records.")
+    access_log: bool = server(False, "Whether to log each request.")
+    debug: bool = server(
+        False, "Whether to show detailed error pages and serve static files straight from disk, to develop gpumon."
+    )
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            for proxy in value:
-                if proxy != UNIX:
-                    network(proxy)
-        except ValueError as error:
-            raise ValueError(
-                f"addresses and networks of proxies between commas, such as 127.0.0.1,10.0.0.0/24, or {UNIX}: {error}"
-            ) from None
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def _public_url_can_be_opened(cls, value: str | None) -> str | None:
-        if value is not None and not (_URL_PATTERN.fullmatch(value) and _has_host(value)):
-            raise ValueError("an address that a browser opens, such as https://gpu.example.com/gpus/")
-        return value
-
-    @field_validator("base_path")
-    @classmethod
-    def _base_path_begins_with_a_slash(cls, value: str) -> str:
-        path = value.strip("/")
-        if path and not all(_SEGMENT_PATTERN.fullmatch(segment) for segment in path.split("/")):
-            raise ValueError("a path of letters, digits, - . _ and ~, such as /gpus")
-        return f"/{path}" if path else ""
-
-    @field_validator("admin_user")
-    @classmethod
-    def _admin_user_is_a_user_name(cls, value: str) -> str:
-        if not _USER_NAME_PATTERN.fullmatch(value):
-            raise ValueError("a user name of up to 150 letters, digits and @ . + - _")
-        return value
+    auth: Auth = access("auto", "Who must log in to view.")
+    anonymous_details: AnonymousDetails = access(
+        "auto", "Whether anonymous viewers, where they can view at all, see who runs what."
+    )
+    admin_user: UserName = access(
+        "admin", "Username of the first administrator, created with `GPU_MONITOR_ADMIN_PASSWORD`."
+    )
+    admin_password: SecretStr | None = access(
+        None,
+        "Password of the first administrator.",
+        default_text="if a login is required, startup logs a set-up link instead",
+    )
+    admin_password_file: AbsolutePath | None = access(None, "A file with that password, for container secrets.")
+    remote_user_header: str | None = access(
+        None,
+        "The header in which a proxy sends the username of a user it has logged in, such as `Remote-User`.",
+        default_text="no header is trusted",
+    )
+    api_requests_per_minute: int = access(
+        1200, "Rate limit for `/api/` per client address, in requests per minute.", ge=10, le=100_000
+    )
+    max_sockets: int = access(2000, "Maximum number of open WebSockets.", ge=1, le=100_000)
+    max_sockets_per_address: int = access(
+        100, "Maximum number of open WebSockets per client address.", ge=1, le=100_000
+    )
 
     @field_validator("admin_password_file")
     @classmethod
@@ -207,13 +212,12 @@ class Config(BaseSettings):
         if value is None:
             return None
         if info.data.get("admin_password") is not None:
-            raise ValueError(f"nothing where {PREFIX}ADMIN_PASSWORD is set: it is one or the other")
-        path = _absolute(value)
+            raise ValueError(f"unset if {PREFIX}ADMIN_PASSWORD is set")
         try:
-            path.read_text()
+            value.read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the path of a text file that can be read ({error})") from None
-        return path
+            raise ValueError(f"the path of a readable text file ({error})") from None
+        return value
 
     @field_validator("remote_user_header")
     @classmethod
@@ -223,61 +227,51 @@ class Config(BaseSettings):
         if not _HEADER_PATTERN.fullmatch(value):
             raise ValueError("the name of a header, such as Remote-User or X-Forwarded-User")
         if not info.data.get("trusted_proxies"):
-            raise ValueError(f"a header's name once {PREFIX}TRUSTED_PROXIES names the proxies that may set it")
+            raise ValueError(f"unset unless {PREFIX}TRUSTED_PROXIES lists the proxies that send this header")
         return value.lower()
-
-    @field_validator("static_dir")
-    @classmethod
-    def _static_dir_is_absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else _absolute(value)
-
-    @field_validator("data_dir")
-    @classmethod
-    def _data_dir_is_absolute(cls, value: Path) -> Path:
-        return _absolute(value)
 
     @field_validator("replay_file")
     @classmethod
     def _recording_exists(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None:
             if info.data.get("telemetry_provider") == "replay":
-                raise ValueError(f"the path of a recording, since {PREFIX}TELEMETRY_PROVIDER is replay")
+                raise ValueError(f"the path of a recording, because {PREFIX}TELEMETRY_PROVIDER is replay")
             return None
-        path = _absolute(value)
         try:
-            path.stat()
+            value.stat()
         except OSError as error:
             raise ValueError(f"the path of an existing recording: {error.strerror}") from None
-        return path
+        return value
+
+    @classmethod
+    def set_in_admin(cls) -> tuple[str, ...]:
+        """The settings that administrators can change while the server runs."""
+        return tuple(each.name for each in declarations(cls).values() if each.admin_label is not None)
 
     def source_of(self, name: str) -> Source:
         """Where the value of this field came from."""
         return self._sources.get(name, "default")
 
     def layered_with(self, values: Mapping[str, Any]) -> Config:
-        """A copy in which these values, checked before, stand as set in the admin."""
+        """A copy with these values, already validated, as set in the admin."""
         config = self.model_copy(update=values)
         config._sources = {**self._sources, **dict.fromkeys(values, "admin")}
         return config
 
     def secret_values(self) -> tuple[str, ...]:
         """Every secret among the settings, to keep them out of the log."""
-        given = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in given if isinstance(value, SecretStr))
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
     def settings_in_force(self) -> list[Setting]:
-        """Every setting with its value and where it came from, for /api/config."""
+        """Every setting with its value and source, for /api/config."""
         values = self.model_dump(mode="json")
         return [
             Setting(
-                name=PREFIX + name.upper(),
-                value=None if name in SECRETS else values[name],
-                source=self.source_of(name),
-                is_secret=name in SECRETS,
+                name=each.variable,
+                value=None if each.is_secret else values[each.name],
+                source=self.source_of(each.name),
+                is_secret=each.is_secret,
             )
-            for name in type(self).model_fields
+            for each in declarations(type(self)).values()
         ]
-
-
-SECRETS = frozenset({"secret_key", "admin_password"})
-"""Fields whose value is never shown."""

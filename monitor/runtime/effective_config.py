@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
-from monitor.config.model import PREFIX, Config
-from monitor.config.overrides import SET_IN_ADMIN, layered
+from monitor.config.declarations import PREFIX
+from monitor.config.model import Config
+from monitor.config.overrides import layered
 from monitor.models import SiteSettings
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,13 @@ class EffectiveConfig:
     def _read(self) -> dict[str, Any] | None:
         """The values of the row, empty if there is no row; None if the database is unavailable."""
         try:
-            # Values and not a model: a bad value in another column must not be in the way.
-            row = SiteSettings.objects.filter(pk=1).values(*SET_IN_ADMIN).first()
+            # The column and not the model: a bad value in another column must not be in the way.
+            row = SiteSettings.objects.filter(pk=1).values_list("overrides", flat=True).first()
+            reason = None if row is None or isinstance(row, dict) else "not a JSON object"
         except (DatabaseError, InterfaceError) as error:
-            problem = f"the admin's settings cannot be read ({error})"
+            reason = str(error)
+        if reason is not None:
+            problem = f"the admin's settings cannot be read ({reason})"
             if problem != self.problem:
                 self.problem = problem
                 log.warning("%s; the current settings stay in effect", problem)
@@ -71,7 +75,7 @@ class EffectiveConfig:
         self.config, refused = layered(self.startup, row)
         for name, words in refused.items():
             log.warning("%s (set in the admin); using %r", words, getattr(self.config, name))
-        for name in SET_IN_ADMIN:
+        for name in self.startup.set_in_admin():
             value = getattr(self.config, name)
             if value != getattr(before, name):
                 log.info("%s%s is now %s (%s)", PREFIX, name.upper(), value, self.config.source_of(name))

@@ -8,11 +8,11 @@ import pytest
 
 from monitor.access.policy import access_of, is_behind_tls, is_loopback
 from monitor.config.model import Config
-from monitor.config.overrides import _checked
+from monitor.config.overrides import validated
 
 
 def config(**values: Any) -> Config:
-    return _checked(Config.model_construct(), values)
+    return validated(Config.model_construct(), values)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from django.test import Client
 from monitor.access.bootstrap_admin import address_of, prepare
 from monitor.access.setup_link import VALID_SECONDS, SetupLink
 from monitor.config.model import Config
-from monitor.config.overrides import _checked
+from monitor.config.overrides import validated
 from monitor.runtime.process import runtime
 
 PASSWORD = "a staple of horses"
@@ -28,7 +28,7 @@ class Clock:
 
 
 def config(**values: Any) -> Config:
-    return _checked(Config.model_construct(), values)
+    return validated(Config.model_construct(), values)
 
 
 def test_a_link_works_once_and_the_next_one_replaces_it() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
 
-from monitor.admin.site_settings import MEANINGS, help_of
+from monitor.admin.site_settings import help_of
+from monitor.config.declarations import declarations
 from monitor.config.loading import load_config
 from monitor.config.model import Config
-from monitor.config.overrides import SET_IN_ADMIN
 from monitor.models import SiteSettings
 from tests.admin.conftest import holder_of
 from tests.support.runtimes import current_runtime
@@ -58,21 +60,22 @@ def test_to_look_writes_nothing(root: Client) -> None:
 
 def test_every_setting_is_on_the_page_with_its_range_and_default(root: Client, fixed: Config) -> None:
     html = page(root)
-    for name in SET_IN_ADMIN:
+    for name in Config.set_in_admin():
         assert f'name="{name}"' in html
-    assert "in milliseconds. A whole number from 100 to 60000. Empty: the default, 1000." in html
-    assert set(MEANINGS) == set(SET_IN_ADMIN)
-    assert help_of("show_commands", fixed).endswith("Default, full.")
+    assert "in milliseconds. A whole number from 100 to 60000. Leave empty for the default (1000)." in html
+    assert help_of(declarations(Config)["show_commands"], fixed).endswith("Default: full.")
 
 
 def test_values_are_stored_as_the_config_takes_them_and_empty_ones_not_at_all(root: Client) -> None:
     given = {"poll_interval_ms": " 250 ", "enable_system_metrics": "False", "telemetry_provider": "nvidia-smi"}
     assert root.post(FORM, given)["Location"] == FORM
-    row = SiteSettings.objects.get()
-    assert (row.poll_interval_ms, row.enable_system_metrics, row.telemetry_provider) == (250, False, "nvidia_smi")
-    assert row.log_level is None
+    assert SiteSettings.objects.get().overrides == {
+        "poll_interval_ms": 250,
+        "enable_system_metrics": False,
+        "telemetry_provider": "nvidia_smi",
+    }
     root.post(FORM, {})
-    assert SiteSettings.objects.get().poll_interval_ms is None
+    assert SiteSettings.objects.get().overrides == {}
 
 
 def test_a_fixed_value_says_where_from_and_stays_whatever_is_sent(root: Client) -> None:
@@ -82,10 +85,22 @@ def test_a_fixed_value_says_where_from_and_stays_whatever_is_sent(root: Client) 
     assert field is not None
     assert "disabled" in field.group()
     assert 'value="7"' in field.group()
-    SiteSettings.objects.create(ws_max_rate_hz=12)
+    SiteSettings.objects.create(overrides={"ws_max_rate_hz": 12})
     assert root.post(FORM, {"ws_max_rate_hz": "20", "poll_interval_ms": "300"}).status_code == 302
-    row = SiteSettings.objects.get()
-    assert (row.ws_max_rate_hz, row.poll_interval_ms) == (12, 300)
+    assert SiteSettings.objects.get().overrides == {"ws_max_rate_hz": 12, "poll_interval_ms": 300}
+
+
+@pytest.mark.parametrize(
+    "stored", [[1], "text", None, {"poll_interval_ms": {"of": "another kind"}, "of_another_version": 1}]
+)
+def test_a_row_that_was_written_by_other_means_can_be_edited(root: Client, stored: object) -> None:
+    SiteSettings.objects.create(overrides={})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE monitor_sitesettings SET overrides = %s", [json.dumps(stored)])
+    page(root)
+    assert root.post(FORM, {"poll_interval_ms": "300"}).status_code == 302
+    kept = {"of_another_version": 1} if isinstance(stored, dict) else {}
+    assert SiteSettings.objects.get().overrides == {**kept, "poll_interval_ms": 300}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +133,7 @@ def test_the_log_keeps_each_change_with_both_values(root: Client) -> None:
     root.post(FORM, {"poll_interval_ms": "500", "idle_held_utilization_percent": "0", "enable_system_metrics": "True"})
     messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
     assert messages == [
-        "Changed Polling interval: default → 250 and Idle holding: utilization: default → 0.",
+        "Changed Polling interval: default → 250 and Idle-held utilization: default → 0.",
         "Changed Polling interval: 250 → 500 and System metrics: default → yes.",
     ]
 
@@ -140,4 +155,4 @@ def test_without_the_permission_there_is_nothing_to_see() -> None:
 def test_a_holder_of_the_permission_changes_settings() -> None:
     client = holder_of("view_sitesettings", "change_sitesettings")
     assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 302
-    assert SiteSettings.objects.get().poll_interval_ms == 250
+    assert SiteSettings.objects.get().overrides == {"poll_interval_ms": 250}

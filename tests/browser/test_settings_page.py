@@ -82,7 +82,7 @@ def test_a_change_is_followed_by_an_open_dashboard_without_a_reload(
     watching.evaluate("window.isTheSamePage = true")
     form.get_by_label("Polling interval").fill("250")
     save(form)
-    expect(form.get_by_text("Saved, and in force from now on.")).to_be_visible()
+    expect(form.get_by_text("Saved. Changes apply immediately.")).to_be_visible()
     expect(form.get_by_label("Polling interval")).to_have_value("250")
 
     def follows() -> bool:
@@ -142,18 +142,18 @@ def test_a_value_of_the_environment_is_shown_and_cannot_be_changed(form: Page) -
 def test_a_bad_value_is_refused_in_the_words_of_the_environment(untouched: Server, form: Page) -> None:
     form.get_by_label("Polling interval").fill("50")
     save(form)
-    words = "GPU_MONITOR_POLL_INTERVAL_MS=50 is wrong: it takes a whole number from 100 to 60000"
+    words = "GPU_MONITOR_POLL_INTERVAL_MS=50 is invalid: must be a whole number from 100 to 60000"
     expect(form.get_by_text(words)).to_be_visible()
     expect(form.get_by_label("Polling interval")).to_have_value("50")
     assert untouched.json("/api/snapshot")["poll_interval_seconds"] == 1
 
 
 def test_a_change_stands_in_the_admins_log_with_both_values(untouched: Server, form: Page) -> None:
-    form.get_by_label("minutes").fill("45")
+    form.get_by_label("Idle-held minutes").fill("45")
     save(form)
-    expect(form.get_by_text("Saved, and in force from now on.")).to_be_visible()
+    expect(form.get_by_text("Saved. Changes apply immediately.")).to_be_visible()
     form.get_by_role("link", name="History").click()
-    expect(form.locator("#change-history")).to_contain_text("Changed Idle holding: minutes: default → 45.")
+    expect(form.locator("#change-history")).to_contain_text("Changed Idle-held minutes: default → 45.")
     expect(form.locator("#change-history")).to_contain_text("root")
 
 

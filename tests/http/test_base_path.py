@@ -56,14 +56,14 @@ def test_the_setting_is_kept_with_one_slash_before(given: str, kept: str, monkey
 @pytest.mark.parametrize("given", ["/a//b", "/a b", "/../x", "/ä", "https://x", "/a?b"])
 def test_what_is_no_plain_path_ends_the_start(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
-    with pytest.raises(SystemExit, match=r"GPU_MONITOR_BASE_PATH=.* is wrong: it takes a path .* such as /gpus"):
+    with pytest.raises(SystemExit, match=r"GPU_MONITOR_BASE_PATH=.* is invalid: must be a path .* such as /gpus"):
         load_config(())
 
 
 @pytest.mark.parametrize("given", ["proxy.example.com", "10.0.0.7/24", "10.0.0.0/33"])
 def test_what_is_no_proxys_address_ends_the_start(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_TRUSTED_PROXIES", f"127.0.0.1,{given}")
-    with pytest.raises(SystemExit, match=r"GPU_MONITOR_TRUSTED_PROXIES=.* is wrong: it takes addresses and networks"):
+    with pytest.raises(SystemExit, match=r"GPU_MONITOR_TRUSTED_PROXIES=.* is invalid: must be addresses and networks"):
         load_config(())
 
 

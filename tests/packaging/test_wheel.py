@@ -133,7 +133,7 @@ def test_settings_are_read_from_the_home_folder_and_from_the_current_one(
     settings = tmp_path / "home" / ".config" / "gpumon" / ".env"
     settings.parent.mkdir(parents=True)
     settings.write_text("GPU_MONITOR_PORT=none\n")
-    assert "GPU_MONITOR_PORT=none is wrong" in run(command, "manage", "check", status=1, cwd=empty, env=variables)
+    assert "GPU_MONITOR_PORT=none is invalid" in run(command, "manage", "check", status=1, cwd=empty, env=variables)
     (empty / ".env").write_text("GPU_MONITOR_PORT=5001\n")
     run(command, "manage", "check", cwd=empty, env=variables)
 

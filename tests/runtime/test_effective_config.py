@@ -21,11 +21,9 @@ def effective() -> EffectiveConfig:
     return EffectiveConfig(default_config())
 
 
-def put(column: str, value: object) -> None:
-    """A value as somebody writes it by SQL, past every check."""
-    SiteSettings.objects.get_or_create(pk=1)
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE monitor_sitesettings SET {column} = %s", [value])
+def put(**overrides: object) -> None:
+    """Store these values, unvalidated."""
+    SiteSettings.objects.update_or_create(pk=1, defaults={"overrides": overrides})
 
 
 def test_without_a_row_the_settings_of_the_start_are_effective(effective: EffectiveConfig) -> None:
@@ -39,16 +37,16 @@ def test_a_row_is_taken_up_once_and_again_when_it_has_changed(
 ) -> None:
     caplog.set_level(logging.INFO, "monitor")
     taken: list[Config] = []
-    SiteSettings.objects.create(poll_interval_ms=250)
+    put(poll_interval_ms=250)
     assert [effective.look(taken.append), effective.look(taken.append)] == [True, False]
-    SiteSettings.objects.update(poll_interval_ms=None, log_level="debug")
+    put(poll_interval_ms=None, log_level="debug")
     assert effective.look(taken.append)
     assert [(each.poll_interval_ms, each.log_level) for each in taken] == [(250, "INFO"), (1000, "DEBUG")]
     assert "GPU_MONITOR_POLL_INTERVAL_MS is now 250 (admin)" in caplog.messages
 
 
 def test_a_row_that_is_gone_leaves_the_defaults(effective: EffectiveConfig) -> None:
-    SiteSettings.objects.create(poll_interval_ms=250)
+    put(poll_interval_ms=250)
     effective.look()
     SiteSettings.objects.all().delete()
     assert effective.look()
@@ -58,14 +56,14 @@ def test_a_row_that_is_gone_leaves_the_defaults(effective: EffectiveConfig) -> N
 def test_a_row_as_before_costs_one_query(
     effective: EffectiveConfig, django_assert_num_queries: Callable[[int], object]
 ) -> None:
-    SiteSettings.objects.create(poll_interval_ms=250)
+    put(poll_interval_ms=250)
     effective.look()
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
         effective.look()
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
+    ("name", "value"),
     [
         ("poll_interval_ms", 50),
         ("poll_interval_ms", 10**9),
@@ -73,16 +71,17 @@ def test_a_row_as_before_costs_one_query(
         ("telemetry_provider", "replay"),
         ("show_commands", "some"),
         ("idle_held_minutes", 0),
+        ("idle_held_minutes", {"of": "another kind"}),
+        ("log_level", ["INFO"]),
     ],
 )
 def test_a_bad_value_is_told_and_left_out_and_the_others_stand(
-    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, column: str, value: object
+    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, name: str, value: object
 ) -> None:
-    put(column, value)
-    put("ws_max_rate_hz", 7)
+    put(**{name: value, "ws_max_rate_hz": 7})
     effective.look()
     effective.look()
-    assert getattr(effective.config, column) == Config.model_fields[column].default
+    assert getattr(effective.config, name) == Config.model_fields[name].default
     assert effective.config.ws_max_rate_hz == 7
     assert len([told for told in caplog.messages if "(set in the admin)" in told]) == 1
 
@@ -90,7 +89,7 @@ def test_a_bad_value_is_told_and_left_out_and_the_others_stand(
 def test_without_the_table_what_is_effective_stays_and_is_told_once(
     effective: EffectiveConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    SiteSettings.objects.create(poll_interval_ms=250)
+    put(poll_interval_ms=250)
     effective.look()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE monitor_sitesettings RENAME TO elsewhere")
@@ -99,6 +98,32 @@ def test_without_the_table_what_is_effective_stays_and_is_told_once(
         assert effective.config.poll_interval_ms == 250
         assert len([told for told in caplog.messages if "cannot be read" in told]) == 1
         cursor.execute("ALTER TABLE elsewhere RENAME TO monitor_sitesettings")
-    SiteSettings.objects.update(poll_interval_ms=500)
+    put(poll_interval_ms=500)
     assert effective.look()
     assert effective.config.poll_interval_ms == 500
+
+
+@pytest.mark.parametrize("stored", ["[1]", '"text"', "1", "null"])
+def test_a_row_that_is_no_object_changes_nothing_and_is_told_once(
+    effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, stored: str
+) -> None:
+    put(poll_interval_ms=250)
+    effective.look()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE monitor_sitesettings SET overrides = %s", [stored])
+    effective.look()
+    effective.look()
+    if stored == "null":
+        assert effective.config.poll_interval_ms == 1000
+    else:
+        assert effective.config.poll_interval_ms == 250
+        assert len([told for told in caplog.messages if "not a JSON object" in told]) == 1
+
+
+def test_names_that_the_admin_cannot_set_are_ignored(effective: EffectiveConfig) -> None:
+    """Of another version, or written by SQL to change what only the environment can."""
+    put(poll_interval_ms=250, no_such_setting=1, secret_key="x" * 40, auth="none")
+    effective.look()
+    assert effective.config.poll_interval_ms == 250
+    assert effective.config.secret_key is None
+    assert effective.config.auth == "auto"

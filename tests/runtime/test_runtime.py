@@ -67,12 +67,14 @@ def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log(monkeypatch:
     monkeypatch.setattr(made.hub, "set_max_rate", rates.append)
     made.supervisor.set_watched(True)
     SiteSettings.objects.create(
-        poll_interval_ms=250,
-        telemetry_provider="simulated",
-        show_commands="none",
-        ws_max_rate_hz=20,
-        log_level="DEBUG",
-        enable_system_metrics=False,
+        overrides={
+            "poll_interval_ms": 250,
+            "telemetry_provider": "simulated",
+            "show_commands": "none",
+            "ws_max_rate_hz": 20,
+            "log_level": "DEBUG",
+            "enable_system_metrics": False,
+        }
     )
     assert made.apply_settings()
     assert made.supervisor.options == Options(
@@ -93,7 +95,7 @@ def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log(monkeypatch:
 def test_from_where_on_a_gpu_is_idle_held_follows_the_settings() -> None:
     made = Runtime(default_config())
     assert made.idle_limits() == IDLE_BY_DEFAULT
-    SiteSettings.objects.create(idle_held_memory_mib=512, idle_held_utilization_percent=10)
+    SiteSettings.objects.create(overrides={"idle_held_memory_mib": 512, "idle_held_utilization_percent": 10})
     made.settings.look()
     assert made.idle_limits() == IdleLimits(memory_bytes=512 << 20, utilization_percent=10.0)
 
@@ -140,7 +142,7 @@ def test_a_stage_is_added_by_one_line_and_its_problem_is_in_health(client: Clien
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
 def test_the_admins_settings_are_in_effect_before_the_first_reading() -> None:
-    SiteSettings.objects.create(telemetry_provider="simulated", enable_system_metrics=False)
+    SiteSettings.objects.create(overrides={"telemetry_provider": "simulated", "enable_system_metrics": False})
     counting = Counting()
     made = Runtime(default_config(poll_interval_ms=100, simulated_gpus=3), stages=[counting])
     made.start()

@@ -40,7 +40,7 @@ def scene() -> Iterator[Scene]:
 
 
 def test_the_admins_settings_are_applied_when_the_start_returns(scene: Scene) -> None:
-    SiteSettings.objects.create(poll_interval_ms=250)
+    SiteSettings.objects.create(overrides={"poll_interval_ms": 250})
     scene.watcher.start()
     assert scene.applied == [250]
     assert scene.watcher.problem is None
@@ -49,9 +49,9 @@ def test_the_admins_settings_are_applied_when_the_start_returns(scene: Scene) ->
 def test_settings_that_another_process_saves_are_applied_once(scene: Scene) -> None:
     scene.watcher.start()
     assert scene.applied == []
-    SiteSettings.objects.create(poll_interval_ms=500)
+    SiteSettings.objects.create(overrides={"poll_interval_ms": 500})
     wait_for(lambda: scene.applied, "the change to be applied")
-    SiteSettings.objects.update(poll_interval_ms=300)
+    SiteSettings.objects.update(overrides={"poll_interval_ms": 300})
     wait_for(lambda: len(scene.applied) > 1, "the next change to be applied")
     assert scene.applied == [500, 300]
 
@@ -60,7 +60,7 @@ def test_settings_that_cannot_be_applied_are_a_problem_logged_once_and_tried_aga
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.is_broken = True
-    SiteSettings.objects.create(poll_interval_ms=250)
+    SiteSettings.objects.create(overrides={"poll_interval_ms": 250})
     scene.watcher.start()
     assert scene.watcher.problem == "changed settings could not be applied (RuntimeError: no such sampler)"
     scene.is_broken = False

@@ -163,7 +163,9 @@ def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_d
         server.stop()
 
 
-SET = "from monitor.models import SiteSettings; SiteSettings.objects.update_or_create(pk=1, defaults={})"
+SET = (
+    "from monitor.models import SiteSettings; SiteSettings.objects.update_or_create(pk=1, defaults={{'overrides': {}}})"
+)
 
 
 def test_daphne_alone_makes_the_database_and_hears_what_is_set_in_it_later(tmp_path: Path) -> None:
@@ -188,4 +190,4 @@ def test_what_was_set_holds_from_the_start_and_the_environment_wins_over_it(tmp_
     told = [(found[f"GPU_MONITOR_{name}"]["value"], found[f"GPU_MONITOR_{name}"]["source"])
             for name in ("POLL_INTERVAL_MS", "WS_MAX_RATE_HZ", "LOG_LEVEL")]  # fmt: skip
     assert told == [(300, "admin"), (9, "environment"), ("INFO", "default")]
-    assert "GPU_MONITOR_LOG_LEVEL=loud is wrong: it takes one of" in server.log
+    assert "GPU_MONITOR_LOG_LEVEL=loud is invalid: must be one of" in server.log

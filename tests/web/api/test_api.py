@@ -13,7 +13,8 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from monitor.config.model import PREFIX, Config
+from monitor.config.declarations import PREFIX
+from monitor.config.model import Config
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server, wait_for
 from tests.web.conftest import SECRET

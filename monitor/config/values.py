@@ -1,0 +1,132 @@
+"""The types of the settings' values. An error says what is allowed, and completes the words `… is invalid: must be`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from monitor.http.proxies import UNIX, network
+from monitor.logs.lines import LogFormat
+
+_HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
+_NOT_IN_A_HOST = re.compile(r"[\s/]")
+_URL_PATTERN = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
+_ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
+_SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
+
+
+def _split_by_comma(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _provider_name(value: Any) -> Any:
+    """Accepts the program's name, nvidia-smi, for the provider nvidia_smi, and `auto` for no choice."""
+    name = value.strip().lower().replace("-", "_") if isinstance(value, str) else value
+    return None if name in {"auto", "null"} else name
+
+
+def _has_host(url: str) -> bool:
+    """Whether there is a host, and no impossible port, between scheme and path."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _checked_host(value: str) -> str:
+    if not value or _NOT_IN_A_HOST.search(value):
+        raise ValueError("an address of this host or a host name, such as 127.0.0.1 or 0.0.0.0")
+    return value.strip("[]")
+
+
+def _checked_host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_HOST_PATTERN.fullmatch(host) for host in value):
+        raise ValueError("host names or addresses separated by commas, without scheme and port, such as gpu01,10.0.0.7")
+    return value
+
+
+def _checked_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_ORIGIN_PATTERN.fullmatch(origin) and _has_host(origin) for origin in value):
+        raise ValueError("origins separated by commas, with scheme and without path, such as https://gpu.example.com")
+    return value
+
+
+def _checked_proxies(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for proxy in value:
+            if proxy != UNIX:
+                network(proxy)
+    except ValueError as error:
+        raise ValueError(
+            f"addresses and networks of proxies separated by commas, such as 127.0.0.1,10.0.0.0/24, or {UNIX}: {error}"
+        ) from None
+    return value
+
+
+def _checked_public_url(value: str) -> str:
+    if not (_URL_PATTERN.fullmatch(value) and _has_host(value)):
+        raise ValueError("a URL that a browser can open, such as https://gpu.example.com/gpus/")
+    return value
+
+
+def _checked_base_path(value: str) -> str:
+    path = value.strip("/")
+    if path and not all(_SEGMENT_PATTERN.fullmatch(segment) for segment in path.split("/")):
+        raise ValueError("a path of letters, digits, - . _ and ~, such as /gpus")
+    return f"/{path}" if path else ""
+
+
+def _checked_user_name(value: str) -> str:
+    if not _USER_NAME_PATTERN.fullmatch(value):
+        raise ValueError("a username of up to 150 letters, digits and @ . + - _")
+    return value
+
+
+def _checked_secret_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 32:
+        raise ValueError("at least 32 characters long")
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("a path, and the home folder at its beginning is unknown") from None
+
+
+Format = Annotated[LogFormat, BeforeValidator(_lower)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+ProviderName = Annotated[
+    Literal["pynvml", "nvidia_smi", "nvtop", "simulated", "replay"] | None, BeforeValidator(_provider_name)
+]
+SleepRule = Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)]
+CommandDetail = Annotated[Literal["full", "name", "none"], BeforeValidator(_lower)]
+Auth = Annotated[Literal["auto", "login", "none"], BeforeValidator(_lower)]
+AnonymousDetails = Annotated[Literal["auto", "show", "hide"], BeforeValidator(_lower)]
+Tls = Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)]
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
+HostNames = Annotated[CommaList, AfterValidator(_checked_host_names)]
+Origins = Annotated[CommaList, AfterValidator(_checked_origins)]
+Proxies = Annotated[CommaList, AfterValidator(_checked_proxies)]
+Host = Annotated[str, AfterValidator(_checked_host)]
+PublicUrl = Annotated[str, AfterValidator(_checked_public_url)]
+BasePath = Annotated[str, AfterValidator(_checked_base_path)]
+UserName = Annotated[str, AfterValidator(_checked_user_name)]
+SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
