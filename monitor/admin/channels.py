@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from monitor.models import Channel, Delivery
 from monitor.notifications import delivery_queue
-from monitor.notifications.apprise_child import Order
 from monitor.notifications.masking import masked
-from monitor.notifications.senders import Sending, ask_apprise
+from monitor.notifications.senders import Sending, run_child
+from monitor.notifications.sending_child import ServiceOrder
 from monitor.notifications.webhook_signature import key_of, new_secret
 
 TEST_SECONDS = 20
@@ -90,7 +90,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
 def _is_webhook(url: str) -> bool:
     """Whether a URL gets our signed JSON and not a service's message. Raises ValidationError where it can get neither."""
-    answer = ask_apprise(Order(url=url, limit_seconds=TEST_SECONDS))
+    answer = run_child(ServiceOrder(url=url, limit_seconds=TEST_SECONDS))
     if answer.has_failed:
         raise ValidationError({"url": f"The URL could not be checked: {answer.error} Try again."})
     if answer.service is not None:

@@ -1,4 +1,4 @@
-"""Sends one delivery: a signed webhook by our own client, everything else through Apprise, each with a limit of time."""
+"""Send one delivery, in a process of its own with a time limit: a signed webhook, or a message through Apprise."""
 
 from __future__ import annotations
 
@@ -10,78 +10,78 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.models import Channel, Delivery
-from monitor.notifications.apprise_child import Answer, NotifyType, Order
 from monitor.notifications.masking import without_secrets
-from monitor.notifications.messages import events_of, message_of
-from monitor.notifications.private_addresses import public_addresses
+from monitor.notifications.messages import Message, events_of, message_of
+from monitor.notifications.sending_child import Answer, NotifyType, ServiceOrder, WebhookOrder
 from monitor.notifications.webhook_payload import body_of
+from monitor.notifications.webhook_signature import signed_headers
 from monitor.rules.choices import SEVERITIES
 from monitor.telemetry.subprocesses import command_of, environment
 
-_COMMAND = command_of("monitor.notifications.apprise_child")
+_COMMAND = command_of("monitor.notifications.sending_child")
 _START_SECONDS = 10
-"""The process of Apprise may take that long to start on a busy machine, beyond the time it has for sending."""
+"""How long the process can take to start on a busy host, in addition to its time for sending."""
 
 
 class Sending(NamedTuple):
     """What is the same for every delivery."""
 
     public_url: str | None = None
-    """Where people reach the dashboard, for links."""
+    """The dashboard's address, for links."""
     webhook_seconds: float = 15.0
-    """How long a receiver of webhooks may take."""
-    apprise_seconds: int = 60
-    """How long a service of Apprise may take."""
+    """How long a webhook's receiver can take."""
+    apprise_seconds: float = 60
+    """How long a service of Apprise can take."""
     forbids_private: bool = False
-    """Whether messages go to public addresses alone."""
+    """Whether messages go only to public addresses."""
 
     def send(self, delivery: Delivery, *, now: datetime) -> str | None:
-        """Send it once. None when it was taken, else an error without secrets. Raises nothing for what receivers do."""
+        """Send it once. None if the receiver accepted it, else an error without secrets. A receiver's failure is not raised."""
         channel = delivery.channel
         message = message_of(delivery, now=now, public_url=self.public_url)
-        if is_webhook(channel):
-            body = body_of(delivery, message, public_url=self.public_url)
-            error = self._post(channel, delivery, body, now)
-        else:
-            error = ask_apprise(
-                Order(
-                    url=channel.url,
-                    title=message.title,
-                    text=message.text,
-                    notify_type=_type_of(delivery),
-                    limit_seconds=self.apprise_seconds,
-                    forbids_private=self.forbids_private,
-                )
-            ).error
+        try:
+            order = self._order(delivery, message, now=now)
+        except ValueError as invalid:  # the signing secret
+            return str(invalid)
+        error = run_child(order).error
         return None if error is None else without_secrets(error, channel.url, channel.signing_secret)
 
-    def _post(self, channel: Channel, delivery: Delivery, body: bytes, now: datetime) -> str | None:
-        from monitor.notifications import webhook_client
+    def _order(self, delivery: Delivery, message: Message, *, now: datetime) -> ServiceOrder | WebhookOrder:
+        is_signed = is_webhook(delivery.channel)
+        return self._webhook(delivery, message, now=now) if is_signed else self._service(delivery, message)
 
-        try:
-            return webhook_client.post(
-                channel.url,
-                body,
-                secret=channel.signing_secret,
-                message_id=str(delivery.message_id),
-                now=now,
-                whole_seconds=self.webhook_seconds,
-                lookup=public_addresses if self.forbids_private else None,
-            )
-        except ValueError as error:  # the secret is none
-            return str(error)
+    def _webhook(self, delivery: Delivery, message: Message, *, now: datetime) -> WebhookOrder:
+        channel, body = delivery.channel, body_of(delivery, message, public_url=self.public_url)
+        message_id = str(delivery.message_id)
+        return WebhookOrder(
+            url=channel.url,
+            headers=signed_headers(channel.signing_secret, message_id=message_id, now=now, body=body),
+            body=body,
+            limit_seconds=self.webhook_seconds,
+            forbids_private=self.forbids_private,
+        )
+
+    def _service(self, delivery: Delivery, message: Message) -> ServiceOrder:
+        return ServiceOrder(
+            url=delivery.channel.url,
+            title=message.title,
+            text=message.text,
+            notify_type=_notify_type(delivery),
+            limit_seconds=self.apprise_seconds,
+            forbids_private=self.forbids_private,
+        )
 
 
 def is_webhook(channel: Channel) -> bool:
-    """Whether it gets our signed JSON. The channel's form gives a signing secret to http(s) addresses that no service of
-    Apprise claims, and to nothing else.
+    """Whether the channel gets our signed JSON. The channel's form gives a signing secret only to http(s) URLs that no service
+    of Apprise recognizes.
     """
     return bool(channel.signing_secret) and channel.url.lower().startswith(("http://", "https://"))
 
 
-def ask_apprise(order: Order) -> Answer:
-    """What a process with Apprise makes of an order."""
-    limit = order.limit_seconds + _START_SECONDS
+def run_child(order: ServiceOrder | WebhookOrder) -> Answer:
+    """The answer of a sending process to an order."""
+    late = f"The server did not answer within {order.limit_seconds:g} s."
     try:
         done = subprocess.run(
             _COMMAND,
@@ -89,24 +89,22 @@ def ask_apprise(order: Order) -> Answer:
             input=msgspec.json.encode(order),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=limit,
+            timeout=order.limit_seconds + _START_SECONDS,
             check=False,
         )
         if done.returncode == 0:
             return msgspec.json.decode(done.stdout, type=Answer)
     except subprocess.TimeoutExpired:
-        return Answer(service=None, has_failed=True, error=f"The service did not answer within {limit} s.")
+        return Answer(has_failed=True, error=late)
     except (OSError, msgspec.MsgspecError) as error:
-        return Answer(service=None, has_failed=True, error=f"The process for Apprise failed: {error}.")
+        return Answer(has_failed=True, error=f"The sending process failed: {error}.")
     if done.returncode == -signal.SIGALRM:  # its own limit
-        return Answer(
-            service=None, has_failed=True, error=f"The service did not answer within {order.limit_seconds} s."
-        )
-    return Answer(service=None, has_failed=True, error=f"The process for Apprise ended with status {done.returncode}.")
+        return Answer(has_failed=True, error=late)
+    return Answer(has_failed=True, error=f"The sending process exited with status {done.returncode}.")
 
 
-def _type_of(delivery: Delivery) -> NotifyType:
-    """The colour that services with one give a message."""
+def _notify_type(delivery: Delivery) -> NotifyType:
+    """The kind of message, which some services show as a color."""
     if delivery.kind in ("test", "resolved"):
         return "success" if delivery.kind == "resolved" else "info"
     worst = max((event.severity for event in events_of(delivery)), key=SEVERITIES.index, default="info")

@@ -1,4 +1,4 @@
-"""Signatures after the Standard Webhooks specification (standardwebhooks.com), and the secrets they are made with."""
+"""Signatures by the Standard Webhooks specification (standardwebhooks.com), and their secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from datetime import datetime
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the specification's prefix, no secret  # nosec
 LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
@@ -13,12 +14,12 @@ LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
 
 
 def new_secret() -> str:
-    """A signing secret, as it is shown to the administrator and given to the receiver."""
+    """A random signing secret, in the form that administrators and receivers see."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def key_of(secret: str) -> bytes:
-    """The key in a signing secret. Raises ValueError that says what a secret looks like (and never the secret)."""
+    """The key in a signing secret. Raises ValueError with the expected form, without the secret."""
     try:
         key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
@@ -26,9 +27,21 @@ def key_of(secret: str) -> bytes:
     if not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
         raise ValueError(
             f"A signing secret is {SECRET_PREFIX} and {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} random bytes in base64. "
-            "Leave it empty to have one made."
+            "Leave it empty to generate one."
         )
     return key
+
+
+def signed_headers(secret: str, *, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The headers of a webhook's request. Raises ValueError as key_of does."""
+    timestamp = int(now.timestamp())
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "gpumon",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature(secret, message_id, timestamp, body),
+    }
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

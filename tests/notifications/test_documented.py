@@ -14,8 +14,8 @@ import pytest
 
 from monitor.alerts import quiet_hours
 from monitor.notifications import webhook_signature
-from monitor.notifications.apprise_child import Order
-from monitor.notifications.senders import ask_apprise
+from monitor.notifications.senders import run_child
+from monitor.notifications.sending_child import ServiceOrder
 from monitor.notifications.webhook_payload import Body
 from tests.support.outbox_rows import SECRET
 
@@ -61,6 +61,6 @@ def test_the_quiet_hours_are_understood() -> None:
 @pytest.mark.slow
 def test_the_urls_are_understood_by_the_services_named() -> None:
     urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", TEXT.partition("## What is sent")[0]) if "…" not in url]
-    services = {url: ask_apprise(Order(url=url)).service for url in urls if "***" not in url}
+    services = {url: run_child(ServiceOrder(url=url)).service for url in urls if "***" not in url}
     assert len(services) >= 8
     assert [url for url, service in services.items() if service is None] == ["https://example.com/path"]

@@ -108,7 +108,7 @@ def test_a_message_under_way_is_finished_before_the_end_and_told_once(server: Se
     assert rows(server, "SELECT status FROM monitor_delivery") == [("sent",)]
 
     server.start()
-    wait_for(lambda: len(server.json("/api/snapshot")["alerts"]) == GPUS, "the alerts to be shown again")
+    wait_for(lambda: len(server.json("/api/snapshot").get("alerts", ())) == GPUS, "the alerts to be shown again")
     assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
     change(server, NO_LONGER)
     wait_for(lambda: told(receiver).total() >= 2 * GPUS, "the end to be told")

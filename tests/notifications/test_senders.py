@@ -15,8 +15,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from monitor.models import Channel, Delivery
-from monitor.notifications.apprise_child import Order
-from monitor.notifications.senders import Sending, ask_apprise
+from monitor.notifications.senders import Sending, run_child
+from monitor.notifications.sending_child import ServiceOrder
 from tests.support.outbox_rows import NOON, a_channel, a_rule, fire, resolve
 from tests.support.receivers import Receiver, rude_server
 from tests.support.servers import free_port
@@ -135,8 +135,8 @@ def test_a_text_longer_than_a_service_takes_comes_in_parts_or_cut(
 ) -> None:
     receiver.answer = lambda _number: 200
     lines = [f"· GPU {index}: temperature is 88 °C" for index in range(40)]
-    order = Order(url=url.format(receiver.hostport), title="40 GPUs", text="\n".join(lines), limit_seconds=40)
-    assert ask_apprise(order).error is None
+    order = ServiceOrder(url=url.format(receiver.hostport), title="40 GPUs", text="\n".join(lines), limit_seconds=40)
+    assert run_child(order).error is None
     texts = [request.json["text"] for request in receiver.requests]
     assert max(map(len, texts)) <= most
     assert (len(texts) > 1) is is_whole
@@ -152,8 +152,8 @@ def test_a_service_that_never_answers_is_ended() -> None:
             connection.sendall(b"x")
 
     with rude_server(drip) as address:
-        answer = ask_apprise(Order(url=f"json://{address}/", text="hello", limit_seconds=2))
-    assert answer.error == "The service did not answer within 2 s."
+        answer = run_child(ServiceOrder(url=f"json://{address}/", text="hello", limit_seconds=2))
+    assert answer.error == "The server did not answer within 2 s."
 
 
 def test_a_url_that_apprise_does_not_know_is_an_error() -> None:
@@ -170,7 +170,7 @@ def test_a_url_that_apprise_does_not_know_is_an_error() -> None:
     ],
 )
 def test_apprise_knows_the_addresses_that_services_hand_out(url: str, service: str | None) -> None:
-    assert ask_apprise(Order(url=url)).service == service
+    assert run_child(ServiceOrder(url=url)).service == service
 
 
 def test_a_webhook_carries_the_event_and_the_messages_id(receiver: Receiver) -> None:

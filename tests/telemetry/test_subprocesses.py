@@ -1,8 +1,9 @@
-"""Our own programs find our packages from any folder, and nothing that lies there by the same name."""
+"""Our child processes import our packages from any folder, not files there of the same name, and inherit no settings."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,14 @@ def test_a_file_with_the_name_of_our_package_is_not_taken_for_it(tmp_path: Path)
 def test_folders_that_were_named_before_are_searched_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     assert environment()["PYTHONPATH"] == f"{ROOT}:/theirs"
+
+
+def test_a_child_does_not_inherit_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret key and the administrator's password were in the environment of nvidia-smi."""
+    monkeypatch.setenv("GPU_MONITOR_SECRET_KEY", "S3CRET")
+    monkeypatch.setenv("gpu_monitor_admin_password", "S3CRET")
+    monkeypatch.setenv("UNRELATED", "kept")
+    printing = [sys.executable, "-c", "import os; print(sorted(os.environ.items()))"]
+    printed = subprocess.run(printing, env=environment(), capture_output=True, text=True, check=True).stdout
+    assert "('UNRELATED', 'kept')" in printed
+    assert "gpu_monitor" not in printed.lower()

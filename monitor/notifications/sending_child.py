@@ -1,0 +1,127 @@
+"""A process that sends one message and exits: `python -m monitor.notifications.sending_child`, with an order on stdin.
+
+Each message has a process of its own. It can be killed whatever the receiver does. The address guard covers every connection it
+makes. Apprise and its 190 services, which take 42 MB and stay loaded, end with it, and nothing they log reaches our log. Orders
+contain secrets, so they come by stdin: other users can read a process's arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Literal
+
+import msgspec
+
+from monitor.notifications import address_guard
+
+_SHORTEST_PART = 1000
+"""Characters. A service with a lower limit, such as SMS, gets only the beginning: dozens of parts, each seconds after the last,
+would take longer than the process has, and would be repeated with the next attempt."""
+NotifyType = Literal["info", "success", "warning", "failure"]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What every order has."""
+
+    url: str
+    limit_seconds: float = 60
+    """The process is killed after this time, whatever it is waiting for. Loading the library does not count."""
+    forbids_private: bool = False
+    """Connect only to public addresses, and not through a proxy of the environment."""
+
+
+class ServiceOrder(Order, frozen=True, kw_only=True, tag="service"):
+    """A message for a service of Apprise; without a text, only look up the service."""
+
+    title: str = ""
+    text: str | None = None
+    notify_type: NotifyType = "info"
+
+
+class WebhookOrder(Order, frozen=True, kw_only=True, tag="webhook"):
+    """A request for a webhook, already signed."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of an order. The error can contain secrets; mask them before showing it."""
+
+    service: str | None = None
+    """The service that the URL belongs to, such as Discord; None if Apprise knows none."""
+    error: str | None = None
+    has_failed: bool = False
+    """The process failed, so the service is unknown."""
+
+
+def obey(order: ServiceOrder | WebhookOrder) -> Answer:
+    """Carry out an order. Runs in the child: the address guard and the time limit last until the process ends."""
+    refused = address_guard.install() if order.forbids_private else []
+    answer = _post(order) if isinstance(order, WebhookOrder) else _notify(order)
+    if answer.error is not None and refused:
+        return msgspec.structs.replace(answer, error=address_guard.FORBIDDEN)
+    return answer
+
+
+def _post(order: WebhookOrder) -> Answer:
+    from monitor.notifications import webhook_client  # here, so that importing the orders does not load requests
+
+    _limit(order)
+    return Answer(error=webhook_client.post(order.url, order.body, order.headers))
+
+
+def _notify(order: ServiceOrder) -> Answer:
+    import apprise  # here, so that importing the orders does not load it
+
+    _limit(order)
+    asset = apprise.AppriseAsset(
+        app_id="gpumon",
+        app_desc="gpumon alerts",
+        async_mode=False,
+        service_timeout=0,  # the process has a limit
+        http_redirects=False,  # a redirected POST becomes a GET and counts as sent, with the message lost
+        secure_logging=True,
+    )
+    service = apprise.Apprise.instantiate(order.url, asset=asset)
+    if service is None:
+        return Answer(error="Apprise does not understand this URL")
+    name = str(service.service_name)
+    if order.text is None:
+        return Answer(service=name)
+    if service.overflow_mode is apprise.OverflowMode.UPSTREAM:
+        # A text over the service's limit would be refused at every attempt and delay those behind it.
+        in_parts = service.body_maxlen >= _SHORTEST_PART
+        service.overflow_mode = apprise.OverflowMode.SPLIT if in_parts else apprise.OverflowMode.TRUNCATE
+    sender = apprise.Apprise(asset=asset)
+    sender.add(service)
+    result = sender.notify(
+        body=order.text,
+        title=order.title,
+        notify_type=order.notify_type,
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    if result:
+        return Answer(service=name)
+    logged = list(dict.fromkeys(entry.message for entry in result.logs()))
+    return Answer(service=name, error=" ".join(logged) or "The service refused the message without a reason.")
+
+
+def _limit(order: Order) -> None:
+    """Kill this process after the order's time. SIGALRM's default action does it, in any library, without the parent."""
+    signal.setitimer(signal.ITIMER_REAL, order.limit_seconds)
+
+
+def main() -> None:
+    answer_to = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a service that prints must not write into the answer
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=ServiceOrder | WebhookOrder)
+    answer_to.write(msgspec.json.encode(obey(order)))
+    answer_to.flush()
+    os._exit(0)  # do not wait for threads that a service left behind
+
+
+if __name__ == "__main__":
+    main()
