@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 import django
 from channels.routing import ProtocolTypeRouter
@@ -17,10 +18,6 @@ from monitor.http.body_limit import BodyLimit
 from monitor.http.proxies import TrustedProxies
 from monitor.http.request_id import RequestIds
 from monitor.logs.output import log_uncaught
-from monitor.server.daphne_access_log import hide_queries
-from monitor.server.daphne_farewell import close_sockets_at_end
-from monitor.server.daphne_guard import refuse_garbled_root_paths
-from monitor.server.daphne_limits import limit_requests
 from monitor.server.lifespan import lifespan
 from monitor.server.systemd import Systemd
 
@@ -37,10 +34,13 @@ from monitor.server.watchdog import pulse_of_readings  # noqa: E402
 from monitor.web.routing import router  # noqa: E402
 
 _runtime = start_server()
-refuse_garbled_root_paths()
-limit_requests()
-hide_queries()
-close_sockets_at_end()
+# `daphne gpumon_site.asgi:application` creates its server after this import, from an attribute of its command line.
+if "daphne.cli" in sys.modules:
+    from daphne.cli import CommandLineInterface
+
+    from monitor.server.daphne import Server
+
+    CommandLineInterface.server_class = Server
 _config = settings.GPU_MONITOR
 _protocols = ProtocolTypeRouter(
     {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 
 from django.core.management import execute_from_command_line
 
-from monitor.server import daphne_limits
+from monitor.server.daphne import Server
 
-daphne_limits.limit_requests = functools.partial(daphne_limits.limit_requests, seconds=0.5)
+Server.request_seconds = 0.5
 os.environ["DJANGO_SETTINGS_MODULE"] = "gpumon_site.settings"
 execute_from_command_line([*sys.argv, "serve"])

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -98,6 +98,20 @@ def test_a_server_that_still_waits_at_its_start_ends_at_sigterm_and_not_by_it(tm
         server.launch()
         wait_for(lambda: "waiting up to" in server.log, "it to wait for the data folder")
         assert server.stop() == 0
+
+
+def test_connections_wait_while_the_server_is_busy(tmp_path: Path) -> None:
+    """Twisted's backlog of 50 dropped the handshakes of the others, which the kernel repeats after a second."""
+    server = Server(tmp_path, telemetry_provider="simulated").start()
+    assert server.process is not None
+    try:
+        server.process.send_signal(signal.SIGSTOP)
+        with ExitStack() as opened:
+            for _ in range(200):
+                opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=0.9))
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        server.stop()
 
 
 def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -> None:

@@ -55,15 +55,15 @@ class Command(BaseCommand):
                 "" if data_dir == LAYOUT.data_dir else f", with GPU_MONITOR_DATA_DIR={data_dir}",
             )
 
-        # Imported here: daphne installs its reactor at import, which other commands have no use for.
-        from daphne.endpoints import build_endpoint_description_strings
-        from daphne.server import Server
-        from twisted.internet import reactor
+        # Imported here, because it installs daphne's reactor, which no other command needs.
+        from monitor.server.daphne import Server, endpoints
 
         systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
         failures: list[str] = []
 
         def ready() -> None:
+            from twisted.internet import reactor
+
             self._say_where(host, port)
             systemd.tell(READY)
             # zope's interfaces have no self
@@ -71,8 +71,8 @@ class Command(BaseCommand):
             # Later: the event loop does not run yet.
             reactor.callLater(0, self._keep_telling, systemd)  # type: ignore[arg-type]
 
-        class ListeningServer(Server):  # type: ignore[misc]  # daphne has no types
-            """Daphne's server, except that a port it cannot have is an error and not a line in the log."""
+        class ListeningServer(Server):
+            """Reports a port that it cannot have as an error of the command, not as a line in the log."""
 
             def listen_error(self, failure: Any) -> None:
                 failures.append(failure.getErrorMessage())
@@ -80,7 +80,7 @@ class Command(BaseCommand):
 
         ListeningServer(
             application=import_string(settings.ASGI_APPLICATION),
-            endpoints=build_endpoint_description_strings(host=host, port=port),
+            endpoints=endpoints(host, port),
             server_name="gpumon",
             ready_callable=ready,
             http_timeout=HTTP_SECONDS,

@@ -1,0 +1,156 @@
+"""Daphne's server with the limits and the shutdown that it has no settings for.
+
+Twisted ends a connection only after a minute of silence, so a client that sends a byte now and then (slow loris) keeps one forever;
+and it writes a body of any size to the disk before it asks the application. Daphne logs query strings, lets any client set
+the root path, and cuts open sockets when it ends. Subclasses change that, for this server alone: nothing is replaced in daphne
+4.2 or Twisted 26. Importing this module installs daphne's reactor.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import daphne.server  # before twisted: installs the reactor
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.http_protocol import HTTPFactory, WebRequest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.web.http import HTTPChannel
+
+from monitor.http.body_limit import LARGEST_BODY, REFUSAL
+from monitor.http.request_id import shown_path
+
+REQUEST_SECONDS = 20.0
+"""For the headers of a request, from the connection or the previous answer; and again for its body, however small."""
+SLOWEST_BYTES_PER_SECOND = 200_000
+"""A larger body has the time it takes at this pace."""
+BACKLOG = 1024
+"""Connections that the kernel accepts ahead of the server. Twisted's 50 are fewer than the viewers who reconnect at once."""
+SERVICE_RESTART = 1012
+"""The close code for sockets at shutdown, as uvicorn sends it; registered with IANA for RFC 6455."""
+FAREWELL_SECONDS = 1.0
+"""How long to wait for the clients' close frames: a client that is gone must not delay the shutdown."""
+_POLL_SECONDS = 0.02
+_TOO_LARGE = "\r\n".join(
+    (
+        "HTTP/1.1 413 Content Too Large",
+        *(f"{name}: {value}" for name, value in REFUSAL.items()),
+        "Content-Length: 0\r\n\r\n",
+    )
+).encode()
+
+
+class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
+    """For `serve`, and for the `daphne` command (`gpumon_site/asgi.py`)."""
+
+    request_seconds = REQUEST_SECONDS
+    connections: dict[Any, dict[str, Any]]
+
+    @property
+    def http_factory(self) -> Factory:
+        """What daphne's `run` listens with. It assigns a factory of its own, which is dropped: it takes none as an argument."""
+        return self._http_factory
+
+    @http_factory.setter
+    def http_factory(self, _daphnes: HTTPFactory) -> None:
+        self._http_factory = Factory(self)
+
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        """Log without query strings, which can contain tokens."""
+        super().log_action(protocol, action, {**details, "path": shown_path(details["path"])})
+
+    def kill_all_applications(self) -> Deferred[Any]:
+        """Close the open sockets with a close frame, then cancel every application, as daphne does at shutdown."""
+        closing = _close_sockets(self.connections)
+        every = self.connections
+        # Daphne fails at the first connection without an application: a request that became a socket, or an answered one.
+        self.connections = {each: details for each, details in every.items() if "application_instance" in details}
+        try:
+            killed = super().kill_all_applications()
+        finally:
+            self.connections = every
+        return _when_closed(closing).addCallback(lambda _: killed)
+
+
+class Channel(HTTPChannel):
+    """A connection whose time limit runs from the beginning of a request."""
+
+    def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
+        """Received bytes do not extend the limit."""
+
+
+class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
+    """A request, or a WebSocket handshake, with a limited body."""
+
+    def process(self) -> Any:
+        """Drop `Daphne-Root-Path`, which any client can send: the base path is a setting."""
+        self.requestHeaders.removeHeader(b"daphne-root-path")
+        return super().process()
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
+        """Called at the end of the headers; None for a body in chunks."""
+        super().gotLength(length)
+        if length:
+            self.channel.setTimeout(self.server.request_seconds + length / SLOWEST_BYTES_PER_SECOND)
+            self._refuse_if_larger(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Called with each part of the body. A body in chunks is measured as it comes."""
+        if not self._refuse_if_larger(self.content.tell() + len(data)):
+            super().handleContentChunk(data)
+
+    def _refuse_if_larger(self, size: int) -> bool:
+        if size <= LARGEST_BODY:
+            return False
+        self.requestHeaders.removeHeader(b"Expect")  # or Twisted would ask for the body
+        self.channel.transport.write(_TOO_LARGE)
+        self.channel.loseConnection()
+        return True
+
+
+class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
+    """Makes a channel per connection. HTTP/1.1 only: Twisted's HTTP/2 channel has none of the limits."""
+
+    protocol = Channel
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.timeOut = server.request_seconds
+
+    def buildProtocol(self, address: Any) -> Any:  # noqa: N802  # Twisted's name
+        """Headers over 16 KiB are refused by Twisted itself (HTTPChannel.totalHeadersSize)."""
+        channel = super().buildProtocol(address)
+        channel.requestFactory = Request
+        return channel
+
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802  # Twisted's name
+        return [b"http/1.1"]
+
+
+def endpoints(host: str, port: int) -> list[str]:
+    """Where to listen, as Twisted describes it."""
+    return [f"{each}:backlog={BACKLOG}" for each in build_endpoint_description_strings(host=host, port=port)]
+
+
+def _close_sockets(connections: dict[Any, Any]) -> list[Any]:
+    """Send a close frame on each open WebSocket; return these."""
+    sockets = [each for each in connections if getattr(each, "state", None) == getattr(each, "STATE_OPEN", "none")]
+    for socket in sockets:
+        socket.sendCloseFrame(code=SERVICE_RESTART, reasonUtf8=b"the server is shutting down")
+    return sockets
+
+
+def _when_closed(sockets: list[Any]) -> Deferred[None]:
+    """Fires when all are closed, or when the time is up."""
+    closed: Deferred[None] = Deferred()
+    deadline = time.monotonic() + FAREWELL_SECONDS
+
+    def look() -> None:
+        if time.monotonic() >= deadline or all(each.state == each.STATE_CLOSED for each in sockets):
+            closed.callback(None)
+        else:
+            reactor.callLater(_POLL_SECONDS, look)  # type: ignore[arg-type]  # zope's interfaces have no self
+
+    look()
+    return closed
