@@ -1,4 +1,4 @@
-"""One server to a data folder: two of them would judge every alert twice and send each message twice."""
+"""One server per data folder: two would evaluate every alert twice and send each message twice."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "server.lock"
 WAIT_SECONDS = 12.0
-"""In a restart the old server may still be ending: it saves what its alerts remember and finishes messages under way."""
-_LOOK_SECONDS = 0.1
+"""During a restart the old server can still be shutting down: it saves the alerts' state and finishes messages in progress."""
+_POLL_SECONDS = 0.1
 
 
 class DataDirTaken(Exception):
-    """Another server runs on the data folder; the text says which."""
+    """Another server uses the data folder; the text says which."""
 
 
 def lock_data_dir(
@@ -29,24 +29,24 @@ def lock_data_dir(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> TextIO:
-    """Take a data folder for as long as the answer stays open; the kernel lets go of it however the process ends.
+    """Lock a data folder until the returned file is closed; the kernel releases the lock however the process ends.
 
-    Waits for another server to end; raises DataDirTaken when it has not in time, OSError where the folder cannot be
-    written. Programs that this one starts do not inherit the lock, processes that it forks do.
+    Waits for another server to exit. Raises DataDirTaken if it does not in time, and OSError if the folder is not writable.
+    Programs that this process starts do not inherit the lock; forks do.
     """
     descriptor = os.open(data_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     file = os.fdopen(descriptor, "r+")
-    give_up_at = monotonic() + wait_seconds
-    has_told = False
+    deadline = monotonic() + wait_seconds
+    has_logged = False
     while not _is_taken(file):
-        if monotonic() >= give_up_at:
+        if monotonic() >= deadline:
             holder = _holder(file)
             file.close()
-            raise DataDirTaken(f"another server{holder} runs on the data folder {data_dir}")
-        if not has_told:
-            log.info("another server%s still runs on %s: waiting up to %g s", _holder(file), data_dir, wait_seconds)
-            has_told = True
-        sleep(_LOOK_SECONDS)
+            raise DataDirTaken(f"another server{holder} uses the data folder {data_dir}")
+        if not has_logged:
+            log.info("another server%s still uses %s; waiting up to %g s", _holder(file), data_dir, wait_seconds)
+            has_logged = True
+        sleep(_POLL_SECONDS)
     file.seek(0)
     file.truncate()
     file.write(f"{os.getpid()}\n")
@@ -63,7 +63,7 @@ def _is_taken(file: TextIO) -> bool:
 
 
 def _holder(file: TextIO) -> str:
-    """` (process 123)`, for people; empty in the moment before it has written its number."""
+    """` (process 123)`; empty if it has not written its PID yet."""
     file.seek(0)
     number = file.read(20).strip()
     return f" (process {number})" if number.isdecimal() else ""

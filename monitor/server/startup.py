@@ -1,4 +1,4 @@
-"""The start of a server: lock the data folder, upgrade the database, collect static files, start the runtime."""
+"""The start of a server: lock the data folder, migrate the database, collect static files, start the runtime."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MOST_NAMED = 5
 
 
 class CannotStart(Exception):
-    """Why a server cannot run here, and what to do: one line."""
+    """Why the server cannot start, and how to fix it, in one line."""
 
 
 class NewerDatabase(CannotStart):
-    """A later version has written the database. Going back needs a backup from before: migrations do not undo data."""
+    """A later version wrote the database. Going back needs a backup: migrations do not restore deleted data."""
 
 
 def start_server() -> Runtime:
@@ -55,10 +55,10 @@ def start_server() -> Runtime:
 
 @functools.cache
 def prepare_server() -> TextIO:
-    """Take the data folder for this process and bring its database up to date, once. Raises CannotStart.
+    """Lock the data folder for this process and migrate the database, once. Raises CannotStart.
 
-    May be called inside an event loop (uvicorn imports applications there), which Django's database refuses: a thread
-    does the work meanwhile. The answer is the lock, held while it is open.
+    Works in a thread, because uvicorn imports applications inside an event loop, where Django refuses to use the database.
+    Returns the lock, which lasts until it is closed.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="upgrade") as pool:
         return pool.submit(_prepare, settings.GPU_MONITOR.data_dir).result()
@@ -69,17 +69,17 @@ def _prepare(data_dir: Path) -> TextIO:
         lock = lock_data_dir(data_dir)
     except DataDirTaken as error:
         raise CannotStart(
-            f"{error}: end it first, or give this one a folder of its own by GPU_MONITOR_DATA_DIR. One server is one process: "
-            "more workers would tell of every alert twice"
+            f"{error}. Stop it first, or set GPU_MONITOR_DATA_DIR to another folder. gpumon runs as one process: more workers "
+            "would send every alert twice"
         ) from None
     except OSError as error:
-        raise CannotStart(f"the data folder {data_dir} cannot be written: {error.strerror}") from error
+        raise CannotStart(f"the data folder {data_dir} is not writable: {error.strerror}") from error
     try:
         bring_up_to_date()
     except (DatabaseError, OSError) as error:
         lock.close()
         raise CannotStart(
-            f"the database cannot be used: {error} (docs/upgrading.md tells how to restore one)"
+            f"the database is unusable: {error} (docs/upgrading.md describes how to restore a backup)"
         ) from error
     except CannotStart:
         lock.close()
@@ -90,21 +90,21 @@ def _prepare(data_dir: Path) -> TextIO:
 
 
 def bring_up_to_date() -> int:
-    """Apply what migrations are missing; answers how many they were. Raises NewerDatabase and Django's database errors."""
+    """Apply the missing migrations and return their number. Raises NewerDatabase and Django's database errors."""
     make_private(connection)
     executor = MigrationExecutor(connection)
     refuse_newer(connection, executor.loader)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
-        log.info("bringing the database up to date for gpumon %s: %d migrations", __version__, len(missing))
+        log.info("migrating the database to gpumon %s: %d migrations", __version__, len(missing))
         call_command("migrate", interactive=False, verbosity=0)
     return len(missing)
 
 
 def make_private(database: BaseDatabaseWrapper) -> None:
-    """Make SQLite's file for its owner alone, where there is none yet: it holds password hashes and the channels' secrets.
+    """Create SQLite's file, if it does not exist, readable only by its owner: it contains password hashes and channel secrets.
 
-    SQLite itself makes it as the umask says, and the files beside it as this one.
+    SQLite itself would use the umask. It gives the files next to the database the database's own mode.
     """
     if database.vendor == "sqlite":
         with contextlib.suppress(FileExistsError):
@@ -112,23 +112,23 @@ def make_private(database: BaseDatabaseWrapper) -> None:
 
 
 def refuse_newer(database: BaseDatabaseWrapper, loader: MigrationLoader | None = None) -> None:
-    """Raise NewerDatabase where the database holds migrations that this version does not have.
+    """Raise NewerDatabase if the database has migrations that this version does not have.
 
-    An app that gpumon gives up one day has to delete its rows of django_migrations in a migration of gpumon's own.
+    If gpumon ever drops an app, one of its own migrations must delete that app's rows of django_migrations.
     """
     loader = loader or MigrationLoader(database)
     unknown = unknown_among(loader, loader.applied_migrations)
     if unknown:
         more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
         raise NewerDatabase(
-            f"the database was written by a later version of gpumon: this one, {__version__}, does not know its migrations "
+            f"the database is from a later version of gpumon: {__version__} does not have its migrations "
             f"{', '.join(unknown[:_MOST_NAMED])}{more}. Install that version again, or restore a backup from before the "
             "upgrade (docs/upgrading.md)"
         )
 
 
 def unknown_among(loader: MigrationLoader, applied: Iterable[tuple[str, str]]) -> list[str]:
-    """Of these migrations those that are not among ours, nor replaced by one of them: `app.name`, sorted."""
+    """Those of the applied migrations that this version neither has nor replaces: `app.name`, sorted."""
     assert loader.disk_migrations is not None
     known = set(loader.disk_migrations)
     for migration in loader.disk_migrations.values():

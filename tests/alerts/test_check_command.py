@@ -83,7 +83,7 @@ def test_where_the_clock_was_set_back_nobody_knows_how_long_it_lasted(rules: Pat
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:-1], lines[-1].replace(f"{BEGAN_AT + 3}", f"{BEGAN_AT - 3000}")]))
     said = run("check", path, "--rules", rules)[1].splitlines()
-    assert "; after a time that is not known, for the clock was set back: 60" in said[1]
+    assert "; after an unknown time, because the clock was set back: 60" in said[1]
     assert json.loads(run("check", path, "--rules", rules, "--json")[1].splitlines()[1])["lasted_seconds"] is None
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_checked_has_status_2_and_says_why(rules: Path, hot: Path
         ((rules, "--rules", rules), "is not a recording"),
         ((broken, "--rules", rules), "line 9, is not a reading"),
         ((hot, "--rules", tmp_path / "bad.yaml"), "bad.yaml:\n  rule 1 “Hot”, threshold: 'hot' is no number"),
-        ((hot, "--rules", tmp_path / "none.yaml"), "there is no rule to check by"),
+        ((hot, "--rules", tmp_path / "none.yaml"), "there are no rules to check"),
         ((hot, "--rules", tmp_path), "Is a directory"),
     ):
         status, said = run("check", *arguments)
@@ -135,17 +135,17 @@ def test_rules_go_out_and_come_in_again(rules: Path, tmp_path: Path, monkeypatch
     AlertRule.objects.all().delete()
     assert run("import", rules, "--dry-run") == (
         0,
-        "would be added: Hot\nwould be added: Lost\nwould be added: Not judged\n0 as before\n",
+        "would be added: Hot\nwould be added: Lost\nwould be added: Not judged\nunchanged: 0\n",
     )
     assert not AlertRule.objects.exists()
-    assert run("import", rules) == (0, "added: Hot\nadded: Lost\nadded: Not judged\n0 as before\n")
+    assert run("import", rules) == (0, "added: Hot\nadded: Lost\nadded: Not judged\nunchanged: 0\n")
     exported = tmp_path / "exported.yaml"
     assert run("export", exported) == (0, "")
     assert run("export") == (0, exported.read_text())
     AlertRule.objects.create(name="Other", kind="gpu_lost")
     AlertRule.objects.filter(name="Hot").update(threshold=1)
     monkeypatch.setattr(sys, "stdin", io.StringIO(exported.read_text()))
-    assert run("import", "-", "--replace") == (0, "changed: Hot\ndeleted: Other\n2 as before\n")
+    assert run("import", "-", "--replace") == (0, "changed: Hot\ndeleted: Other\nunchanged: 2\n")
     assert run("export") == (0, exported.read_text())
 
 

@@ -47,7 +47,7 @@ def test_with_a_driver_it_names_the_gpus_and_ends_with_0(manage: Manage, fake_dr
     told = manage("doctor", environment=fake_driver.env)
     assert told.returncode == 0, told.stderr
     assert "✓ pynvml: in use." in told.stdout
-    assert "GPUs, by NVML, driver 580.1.2" in told.stdout
+    assert "GPUs, read via NVML, driver 580.1.2" in told.stdout
     assert "✓ 0: First Card, GPU-" in told.stdout
     assert "✓ 1: Second Card, GPU-" in told.stdout
     assert told.stderr == ""
@@ -70,10 +70,10 @@ def test_with_nothing_it_says_for_each_provider_what_why_and_what_to_do_and_ends
         "· pynvml: The driver library `libnvidia-ml.so.1` is not on this machine.",
         "· nvidia_smi: `nvidia-smi` is not in PATH.",
         "· nvtop: `nvtop` is not in PATH.",
-        "✗ No provider answers, so only the host itself can be shown.",
+        "✗ No provider works, so gpumon can show only the host itself.",
     ):
         assert lines[lines.index(report) + 1].startswith("→ "), report
-    assert "This machine" in lines
+    assert "This host" in lines
     assert "in use" not in told.stdout
     assert told.stderr == ""
 

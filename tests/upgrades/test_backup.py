@@ -86,7 +86,7 @@ def test_a_damaged_database_is_not_copied_and_the_copy_from_before_stays(databas
 
 def test_what_is_no_database_and_what_is_another_programs_are_told_apart(tmp_path: Path, database: Path) -> None:
     (tmp_path / "text").write_text("nothing of the kind" * 100)
-    with pytest.raises(BadCopy, match="is no SQLite database"):
+    with pytest.raises(BadCopy, match="is not a readable SQLite database"):
         check_whole(tmp_path / "text")
     with contextlib.closing(sqlite3.connect(tmp_path / "other")) as other:
         other.execute("CREATE TABLE django_migrations (app, name)")
@@ -127,20 +127,20 @@ def test_a_backup_of_the_running_server_is_restored_once_it_has_ended_and_the_ol
     try:
         server.make_superuser()
         assert re.search(r"MiB, checked$", server.manage("backup", str(backup)).strip())
-        with pytest.raises(AssertionError, match="is there already"):
+        with pytest.raises(AssertionError, match="already exists"):
             server.manage("backup", str(backup))
         server.manage("backup", "--force", str(backup))
         with pytest.raises(AssertionError, match="is the database itself"):
             server.manage("backup", "--force", str(tmp_path / DATABASE))
         server.make_superuser("second")
         with pytest.raises(
-            AssertionError, match=r"nothing was restored: another server \(process \d+\) runs .*\. End it"
+            AssertionError, match=r"nothing was restored: another server \(process \d+\) runs .*\. Stop it"
         ):
             server.manage("restore", str(backup))
     finally:
         server.stop()
     told = server.manage("restore", str(backup))
-    aside = re.search(r"the database from before is now (\S+)", told)
+    aside = re.search(r"the old database is now (\S+)", told)
     assert aside is not None
     assert (count(tmp_path / DATABASE, "auth_user"), count(Path(aside[1]), "auth_user")) == (1, 2)
     assert stat.S_IMODE((tmp_path / DATABASE).stat().st_mode) == 0o600
@@ -163,6 +163,6 @@ def test_a_backup_of_an_earlier_version_is_restored_and_one_of_a_later_version_r
             "INSERT INTO django_migrations (app, name, applied) VALUES ('monitor', '9999_later', '2036-01-01')"
         )
         later.commit()
-    with pytest.raises(AssertionError, match=r"of a later version .* does not know its migrations monitor\.9999_later"):
+    with pytest.raises(AssertionError, match=r"from a later version .* does not have its migrations monitor\.9999_later"):
         server.manage("restore", str(backup))
     assert count(tmp_path / DATABASE, "monitor_alertrule") > 0

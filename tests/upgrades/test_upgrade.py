@@ -102,7 +102,7 @@ def test_a_server_refuses_the_database_of_a_later_version_in_one_line_and_leaves
     with pytest.raises(AssertionError, match="ended at its start"):
         server.start()
     (line,) = server.log.splitlines()
-    assert f"later version of gpumon: this one, {__version__}, does not know its migrations monitor.9999_later." in line
+    assert f"later version of gpumon: {__version__} does not have its migrations monitor.9999_later." in line
     assert "restore a backup" in line
     assert server.process is not None
     assert server.process.returncode == (1 if "serve" in command else 3)
@@ -117,7 +117,7 @@ def test_migrate_refuses_it_too(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('axes', '0001', '2036-01-01')")
         database.commit()
-    with pytest.raises(AssertionError, match=r"does not know its migrations axes\.0001"):
+    with pytest.raises(AssertionError, match=r"does not have its migrations axes\.0001"):
         server.manage("migrate")
 
 
@@ -132,12 +132,12 @@ def test_of_two_servers_that_start_together_one_serves_and_the_other_follows_whe
         (second,) = (server for server in servers if server is not first)
         assert stat.S_IMODE((tmp_path / DATABASE).stat().st_mode) == 0o600
         assert first.process is not None
-        waiting = rf"another server( \(process {first.process.pid}\))? still runs on {tmp_path}: waiting"
+        waiting = rf"another server( \(process {first.process.pid}\))? still uses {tmp_path}; waiting"
         wait_for(lambda: re.search(waiting, second.log), "the other to say that it waits")
         assert not second.listens()
         assert first.stop() == 0
         wait_for(second.listens, "the other to follow")
-        assert [server.log.count("bringing the database up to date") for server in (first, second)] == [1, 0]
+        assert [server.log.count("migrating the database") for server in (first, second)] == [1, 0]
     finally:
         for server in servers:
             server.stop()
@@ -149,7 +149,7 @@ def test_one_that_has_waited_long_enough_cannot_start(data_dir: Path, monkeypatc
     with (
         lock_data_dir(data_dir),
         override,
-        pytest.raises(CannotStart, match=r"end it first, or give this one a folder"),
+        pytest.raises(CannotStart, match=r"Stop it first, or set GPU_MONITOR_DATA_DIR"),
     ):
         startup.prepare_server.__wrapped__()
 
@@ -161,4 +161,4 @@ def test_a_file_that_is_no_database_ends_the_start_with_one_line(tmp_path: Path)
     with pytest.raises(AssertionError, match="ended at its start"):
         server.start()
     (line,) = server.log.splitlines()
-    assert "the database cannot be used: file is not a database" in line
+    assert "the database is unusable: file is not a database" in line

@@ -1,4 +1,4 @@
-"""`manage.py alerts`: replay a recording through the rules, or carry rules to another server as YAML."""
+"""`manage.py alerts`: check a recording against the alert rules; export and import rules as YAML."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from monitor.telemetry.recorded_snapshots import snapshots_of
 from monitor.telemetry.recording import BadRecording
 
 COULD_NOT = 2
-"""Exit status where something could not be done: 1 says that rules fired."""
+"""Exit status of a failure; 1 means that rules fired."""
 
 
 class Command(BaseCommand):
-    """Rules of the database are those that are enabled; a file of rules needs no database."""
+    """`check` uses the enabled rules of the database; with a file of rules it needs no database."""
 
-    help = "Replay a recording through the alert rules, or export and import rules as YAML."
+    help = "Check a recording against the alert rules; export and import rules as YAML."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True, metavar="check | export | import")
         check = commands.add_parser(
             "check",
-            help="print what would have fired",
-            description="Replays a recording through the rules and prints what fires and ends, by the recording's own time. "
-            "Exit status: 0 nothing fired, 1 something did, 2 it could not be checked.",
+            help="print the alerts that a recording would have caused",
+            description="Evaluate the rules on a recording and print each alert that fires or resolves, with the recording's "
+            "times. Exit status: 0 if nothing fired, 1 if something fired, 2 on failure.",
         )
         check.add_argument(
             "file", metavar="FILE", help="a recording (python -m monitor.telemetry --stream --record FILE)"
         )
-        check.add_argument("--rules", metavar="YAML", help="rules of this file, in place of those of the database")
-        check.add_argument("--json", action="store_true", help="one JSON object a line, times as Unix seconds")
+        check.add_argument("--rules", metavar="YAML", help="use the rules of this file instead of the database's")
+        check.add_argument("--json", action="store_true", help="print one JSON object per line, with Unix times")
         export = commands.add_parser("export", help="write all rules as YAML")
         export.add_argument("file", metavar="FILE", nargs="?", help="default: standard output")
-        take = commands.add_parser("import", help="add and change rules as a YAML file says, all or none")
-        take.add_argument("file", metavar="FILE", help="- for standard input")
-        take.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        take = commands.add_parser("import", help="add and change rules from a YAML file, all or none")
+        take.add_argument("file", metavar="FILE", help="- is standard input")
+        take.add_argument("--dry-run", action="store_true", help="only print what would change")
         take.add_argument("--replace", action="store_true", help="delete the rules that are not in the file")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Exit status 2 with the reason where it cannot be done."""
+        """Exit status 2 with the reason if it fails."""
         self._runtime = Runtime(settings.GPU_MONITOR)
         do = {"check": self._check, "export": self._export, "import": self._import}[options["command"]]
         try:
@@ -75,16 +75,16 @@ class Command(BaseCommand):
             raise CommandError(f"{where}{error.strerror}", returncode=COULD_NOT) from error
         except UnicodeDecodeError as error:
             raise CommandError(
-                f"{options.get('rules') or options['file']}: no text ({error})", returncode=COULD_NOT
+                f"{options.get('rules') or options['file']}: not UTF-8 text ({error})", returncode=COULD_NOT
             ) from error
         except DatabaseError as error:
-            raise CommandError(f"the database does not answer: {error}", returncode=COULD_NOT) from error
+            raise CommandError(f"the database is not responding: {error}", returncode=COULD_NOT) from error
 
     def _check(self, options: dict[str, Any]) -> None:
         path = Path(options["file"])
         rules = self._rules_of_file(options["rules"]) if options["rules"] else self._rules_of_database()
         if not rules:
-            raise CommandError("there is no rule to check by", returncode=COULD_NOT)
+            raise CommandError("there are no rules to check", returncode=COULD_NOT)
         header, readings = recording.read_file(path.open("rb"), name=str(path))
         evaluation = Evaluation()
         evaluation.set_rules(rules)
@@ -108,7 +108,7 @@ class Command(BaseCommand):
             try:
                 found.append(self._runtime.make_rule(given_of(row)))
             except BadRule as error:
-                raise CommandError(f"the rule “{row.name}” makes no sense: {error}", returncode=COULD_NOT) from error
+                raise CommandError(f"the rule “{row.name}” is invalid: {error}", returncode=COULD_NOT) from error
         return found
 
     def _rules_of_file(self, path: str) -> list[Rule]:
@@ -136,11 +136,11 @@ class Command(BaseCommand):
         for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
             for name in names:
                 self.stdout.write(f"{would}{what}: {visible(name)}")
-        self.stdout.write(f"{len(plan.unchanged)} as before")
+        self.stdout.write(f"unchanged: {len(plan.unchanged)}")
 
 
 def line_of(event: Event) -> str:
-    """An event for people: time, what, how bad, rule, and in words what is wrong with which GPU, or how it ended."""
+    """An event for people: time, state, severity, rule, and what is wrong with which GPU, or why it resolved."""
     at = event.fired_at if event.resolved_at is None else event.resolved_at
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     what = "fired" if event.resolved_at is None else "resolved"
@@ -156,7 +156,7 @@ def _how_it_ended(event: Event) -> str:
         worst = f", at worst {text_of(event.metric, event.worst_value)}"
     lasted = _lasted_seconds(event)
     after = (
-        "; after a time that is not known, for the clock was set back"
+        "; after an unknown time, because the clock was set back"
         if lasted is None
         else f"; after {formats.duration(lasted)}"
     )
@@ -164,14 +164,14 @@ def _how_it_ended(event: Event) -> str:
 
 
 def _lasted_seconds(event: Event) -> float | None:
-    """From firing to its end; None while it fires, and where the recorded clock was set back meanwhile."""
+    """From firing to resolving; None while it fires, and if the recorded clock was set back in between."""
     if event.resolved_at is None or event.resolved_at < event.fired_at:
         return None
     return event.resolved_at - event.fired_at
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """An event for programs; unknown is null."""
+    """An event for programs; null is unknown."""
     is_over = event.resolved_at is not None
     return {
         "time": event.resolved_at if is_over else event.fired_at,

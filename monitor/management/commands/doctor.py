@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what was found on this machine, what was passed over, why, and what to do."""
+"""`manage.py doctor`: what was found on this host, what was skipped and why, and how to fix it."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ MARKS = {"good": "✓", "note": "·", "bad": "✗"}
 
 
 class Command(BaseCommand):
-    """Looks at files first, then asks every provider through the same child process as the server does."""
+    """Examines files first, then tries every provider through the same child process as the server."""
 
-    help = "Says what GPUs were found and how, what was passed over, why, and what to do about it."
+    help = "List what was found, what was skipped and why, and how to fix it."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the findings; exit status 1 when no provider answers."""
-        self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis machine")
+        """Print the findings; exit status 1 if no provider works."""
+        self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis host")
         for finding in examine():
-            self._tell(finding)
-        self.stdout.write("\nProviders, in the order they are tried")
+            self._print(finding)
+        self.stdout.write("\nProviders, in the order in which they are tried")
         snapshot, problem = self._snapshot()
         for report in snapshot.providers if snapshot else ():
             text = f"{report.name}: in use." if report.is_chosen else f"{report.name}: {report.reason}"
-            self._tell(Finding("good" if report.is_chosen else "note", text, report.fix))
+            self._print(Finding("good" if report.is_chosen else "note", text, report.fix))
         if snapshot is None or snapshot.sampled_at is None:
-            self._tell(Finding("bad", problem or "No provider answers, so only the host itself can be shown.",
-                               "`make demo` (installed: `gpumon demo`) shows what it looks like with GPUs."))  # fmt: skip
+            self._print(Finding("bad", problem or "No provider works, so gpumon can show only the host itself.",
+                               "`make demo` (if installed: `gpumon demo`) shows simulated GPUs."))  # fmt: skip
             raise SystemExit(1)
-        self._tell_gpus(snapshot)
+        self._print_gpus(snapshot)
 
     def _options(self) -> Options:
-        """The server's, but with a quiet log: it says the same as the findings, between them. DEBUG wants it all the same."""
+        """The server's options with a quiet log, which would repeat the findings between them. DEBUG keeps it."""
         if settings.GPU_MONITOR.log_level != "DEBUG":
             logging.getLogger("monitor").setLevel(logging.ERROR)
         effective = EffectiveConfig(settings.GPU_MONITOR)
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         return msgspec.structs.replace(options, log_level="ERROR")
 
     def _snapshot(self) -> tuple[Snapshot | None, str | None]:
-        """The first snapshot that says something, and what was wrong meanwhile."""
+        """The first snapshot with readings or reasons, and the problem until then."""
         snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
         timeout = settings.GPU_MONITOR.sampler_timeout_ms / 1000
         supervisor = Supervisor(self._options(), snapshots.put, host=socket.gethostname(), timeout_seconds=timeout)
@@ -67,20 +67,20 @@ class Command(BaseCommand):
                 snapshot = snapshots.get(timeout=START_LIMIT_SECONDS + 5)
                 if snapshot.sampled_at is not None or snapshot.providers or snapshot.stale:
                     if snapshot.sampled_at is None and any(report.is_chosen for report in snapshot.providers):
-                        continue  # the provider is open and its first reading on the way
+                        continue  # the provider is open; its first reading follows
                     return snapshot, snapshot.stale_reason
         except queue.Empty:
             return None, supervisor.status.problem
         finally:
             supervisor.stop()
 
-    def _tell_gpus(self, snapshot: Snapshot) -> None:
+    def _print_gpus(self, snapshot: Snapshot) -> None:
         source = LABELS.get(snapshot.provider or "", "")
         driver = f", driver {snapshot.driver_version}" if snapshot.driver_version else ""
-        self.stdout.write(f"\nGPUs, by {source}{driver}")
+        self.stdout.write(f"\nGPUs, read via {source}{driver}")
         for gpu in snapshot.gpus:
-            self._tell(Finding("good" if gpu.state == "ok" else "bad" if gpu.state == "lost" else "note",
-                               f"{gpu.index}: {gpu.name}, {gpu.uuid}, {gpu.pci_bus_id or 'PCI address not known'}"
+            self._print(Finding("good" if gpu.state == "ok" else "bad" if gpu.state == "lost" else "note",
+                               f"{gpu.index}: {gpu.name}, {gpu.uuid}, {gpu.pci_bus_id or 'PCI address unknown'}"
                                + ("" if gpu.state == "ok" else f" ({gpu.state})")))  # fmt: skip
             missing = sorted(gpu.unavailable.items(), key=lambda item: item[1])
             reasons: dict[str, list[str]] = {}
@@ -89,9 +89,9 @@ class Command(BaseCommand):
             for reason, metrics in reasons.items():
                 self.stdout.write(f"      {reason}: {', '.join(metrics)}")
         for notice in snapshot.notices:
-            self._tell(Finding("note", notice.text, notice.fix))
+            self._print(Finding("note", notice.text, notice.fix))
 
-    def _tell(self, finding: Finding) -> None:
+    def _print(self, finding: Finding) -> None:
         self.stdout.write(f"  {MARKS[finding.level]} {visible(finding.text)}")
         if finding.fix:
             self.stdout.write(f"    → {visible(finding.fix)}")

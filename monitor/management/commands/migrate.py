@@ -1,4 +1,4 @@
-"""`manage.py migrate` as Django has it, one at a time on a data folder, and never on the database of a later version."""
+"""Django's `manage.py migrate`, one at a time per data folder, and never on the database of a later version."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOCK_NAME = "migrate.lock"
 
 
 class Command(migrate.Command):
-    """Servers and people that migrate at the same time take turns: whoever comes second finds it done."""
+    """Servers and people that migrate at the same time take turns; the second one finds nothing to do."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError for a database of a later version."""
+        """Raises CommandError for the database of a later version."""
         with (settings.GPU_MONITOR.data_dir / LOCK_NAME).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             database = connections[options["database"]]
