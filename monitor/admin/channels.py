@@ -1,4 +1,4 @@
-"""Channels in the admin: the only place that shows a channel's URL is its form; beside it, a test message."""
+"""Channels in the admin: a form, which alone shows a channel's URL, and a test message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from monitor.notifications.sending_child import ServiceOrder
 from monitor.notifications.webhook_signature import key_of, new_secret
 
 TEST_SECONDS = 20
-"""Somebody is looking at the page meanwhile."""
+"""The browser waits for it."""
 EXAMPLES = (
     "mailtos://user:password@smtp.example.com?to=oncall@example.com, slack://TokenA/TokenB/TokenC, ntfys://topic, "
     "https://example.com/hook"
@@ -31,18 +31,18 @@ EXAMPLES = (
 
 
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A channel whose URL a service understands, or that is a webhook of ours with a secret to sign by."""
+    """A channel whose URL belongs to a service of Apprise, or is a signed webhook."""
 
     url = forms.CharField(
         label="URL",
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
-        help_text="Where messages go, as an Apprise URL or the address that a service hands out. Any other http or https "
-        f"address gets signed JSON. For example {EXAMPLES}. It is shown in this form only.",
+        help_text="An Apprise URL, or the webhook address copied from a service. Any other http or https URL receives signed "
+        f"JSON. For example {EXAMPLES}. Shown only in this form.",
     )
     signing_secret = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
-        help_text="For webhooks of signed JSON only: the receiver checks the signature with it. Empty: one is made.",
+        help_text="For signed JSON: the receiver verifies the signature with it. Leave empty to generate one.",
     )
 
     class Meta:
@@ -57,22 +57,21 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             "messages_per_hour",
         )
         help_texts = {  # noqa: RUF012  # as Django's forms have it
-            "is_for_all_rules": "Rules that name channels of their own are told on those alone.",
-            "minimum_severity": "Of alerts below it this channel hears nothing.",
-            "messages_per_hour": "From 1 on. What is beyond it is told together, in one message, once there may be one again.",
+            "is_for_all_rules": "Used by all rules without channels of their own.",
+            "minimum_severity": "Alerts below this severity are not sent here.",
+            "messages_per_hour": "At least 1. Messages over the limit are combined into one.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "messages_per_hour" in self.fields:  # not for somebody who may only look
+        if "messages_per_hour" in self.fields:  # missing in the read-only form
             self.fields["messages_per_hour"].validators.append(MinValueValidator(1))
 
     def clean_url(self) -> str:
-        """Without spaces around it."""
         return str(self.cleaned_data["url"]).strip()
 
     def clean(self) -> dict[str, Any]:
-        """The URL is asked about where it is new; a signing secret belongs to webhooks alone."""
+        """Check a new URL with Apprise; only webhooks have a signing secret."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if "url" not in cleaned:
             return cleaned
@@ -89,7 +88,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
 
 def _is_webhook(url: str) -> bool:
-    """Whether a URL gets our signed JSON and not a service's message. Raises ValidationError where it can get neither."""
+    """Whether a URL receives our signed JSON instead of a service's message. Raises ValidationError if it can receive neither."""
     answer = run_child(ServiceOrder(url=url, limit_seconds=TEST_SECONDS))
     if answer.has_failed:
         raise ValidationError({"url": f"The URL could not be checked: {answer.error} Try again."})
@@ -103,18 +102,18 @@ def _is_webhook(url: str) -> bool:
             is_address = False
         if is_address:
             return True
-        raise ValidationError({"url": "This is no http address: the name of a server is missing, or its port is none."})
+        raise ValidationError({"url": "Not a valid http(s) URL: host missing or port invalid."})
     raise ValidationError(
         {
-            "url": "No service understands this URL: its beginning is unknown, or a part that the service needs is missing or "
-            f"has another form. For example {EXAMPLES}. docs/notifications.md shows more."
+            "url": "No service accepts this URL: its scheme is unknown, or a part that the service requires is missing or "
+            f"malformed. For example {EXAMPLES}. docs/notifications.md shows more."
         }
     )
 
 
 @admin.register(Channel)
 class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Channels. URLs are masked wherever they are not edited, for administrators too."""
+    """Masks URLs outside the form, for administrators too."""
 
     form = ChannelForm
     list_display = (
@@ -132,11 +131,10 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
 
     @admin.display(description="URL")
     def shown_url(self, channel: Channel) -> str:
-        """The URL without its secrets."""
         return masked(channel.url)
 
     def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
-        """Who may look but not change is shown neither URL nor secret."""
+        """Users who can view but not change a channel see neither its URL nor its secret."""
         edited = list(ChannelForm.Meta.fields)
         if obj is None:
             return edited
@@ -149,17 +147,16 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
         return self.readonly_fields if may_change else ("shown_url", *self.readonly_fields)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """No filtering by the URL or the secret in the address of the list: they could be guessed piece by piece."""
+        """Refuse to filter the list by URL or secret: they could be guessed piece by piece."""
         is_secret = lookup.partition("__")[0] in ("url", "signing_secret")
         return not is_secret and super().lookup_allowed(lookup, value, request)
 
     def get_urls(self) -> list[URLPattern]:
-        """The admin's pages and the test."""
         test = path("<path:object_id>/test/", self.admin_site.admin_view(self.send_test), name="monitor_channel_test")
         return [test, *super().get_urls()]
 
     def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Send a message to the channel as it is saved, at once, and say on its page what became of it."""
+        """Send a test message with the saved channel, and show the result on its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         channel = self.get_object(request, object_id)
@@ -169,9 +166,9 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
         error = _test(channel, request.build_absolute_uri(reverse("dashboard")))
         if error is None:
-            self.message_user(request, "The test message was taken. See whether it has arrived.", messages.SUCCESS)
+            self.message_user(request, "Test message sent. Check that it has arrived.", messages.SUCCESS)
         else:
-            self.message_user(request, f"The test message was not taken: {error}", messages.ERROR)
+            self.message_user(request, f"Test failed: {error}", messages.ERROR)
         return redirect(reverse("admin:monitor_channel_change", args=(channel.pk,)))
 
 

@@ -1,4 +1,4 @@
-"""What was told, what waits and what failed: to look at, and to try again."""
+"""Deliveries in the admin: sent, waiting and failed messages, to view and to retry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.models import Delivery
 
 @admin.register(Delivery)
 class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """The outbox. Messages are made by alerts; nobody writes or changes one here."""
+    """Read-only: alerts create the messages."""
 
     list_display = ("created_at", "channel", "kind", "rule", "alerts", "status", "attempts", "sent_at", "last_error")
     list_filter = ("status", "kind", "channel", "created_at")
@@ -38,7 +38,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 
     @admin.display(description="alerts")
     def alerts(self, delivery: Delivery) -> str:
-        """What it tells of: the first in words, the others by number."""
+        """The summary of the first alert, and the number of the others."""
         events = [*delivery.events.all(), *(event for part in delivery.parts.all() for event in part.events.all())]
         summaries = [
             event.summary for event in sorted(events, key=lambda event: (event.fired_at, event.gpu_index or 0))
@@ -47,7 +47,7 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return f"{summaries[0]}{more}" if summaries else "none"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """With what `alerts` reads."""
+        """Fetch what `alerts` reads."""
         return super().get_queryset(request).prefetch_related("events", "parts__events")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -57,12 +57,12 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may try again: who could change deliveries, if these could be changed."""
+        """Retrying needs the permission to change deliveries, which nothing else uses."""
         return request.user.has_perm("monitor.change_delivery")
 
-    @admin.action(description="Try again now", permissions=["retry"])
+    @admin.action(description="Retry now", permissions=["retry"])
     def try_again(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
-        """Those given up begin anew; those that wait for their next attempt have it now."""
+        """Abandoned messages start over; waiting ones have their next attempt now."""
         now = timezone.now()
         ids = list(deliveries.values_list("pk", flat=True))
         again = Delivery.objects.filter(pk__in=ids).exclude(kind="test")
@@ -71,6 +71,6 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         left = len(ids) - count
         self.message_user(
             request,
-            f"{count} will be tried again within a few seconds."
-            + (f" {left} left as they are: sent, on their way, held, or a test." if left else ""),
+            f"Retrying {count} within a few seconds."
+            + (f" Unchanged: {left} (sent, being sent, held, or a test)." if left else ""),
         )

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                 ("url", models.TextField(verbose_name="URL")),
                 ("signing_secret", models.CharField(blank=True, max_length=200)),
                 ("is_enabled", models.BooleanField(default=True, verbose_name="enabled")),
-                ("is_for_all_rules", models.BooleanField(default=True, verbose_name="for rules that name no channel")),
+                ("is_for_all_rules", models.BooleanField(default=True, verbose_name="default channel")),
                 (
                     "minimum_severity",
                     models.CharField(
@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("messages_per_hour", models.PositiveIntegerField(default=60, verbose_name="messages an hour")),
+                ("messages_per_hour", models.PositiveIntegerField(default=60, verbose_name="messages per hour")),
                 ("last_sent_at", models.DateTimeField(editable=False, null=True)),
                 ("last_error", models.TextField(blank=True, editable=False)),
                 ("last_error_at", models.DateTimeField(editable=False, null=True)),
@@ -245,9 +245,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("waiting", "Waiting"),
-                            ("sending", "Being sent"),
+                            ("sending", "Sending"),
                             ("sent", "Sent"),
-                            ("failed", "Given up"),
+                            ("failed", "Abandoned"),
                         ],
                         default="waiting",
                         max_length=10,

@@ -1,4 +1,4 @@
-"""Where alerts are told, and the outbox: what is still to be told, and what became of it."""
+"""Notification channels, and the outbox: messages to send and their results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from monitor.models.rules import SEVERITY_CHOICES, AlertRule
 
 
 class Channel(models.Model):
-    """One place that alerts are sent to. Its URL holds secrets: it is shown in its own form only."""
+    """A place that alerts are sent to. Its URL contains secrets and is shown only in its form."""
 
     name = models.CharField(max_length=100, unique=True)
     url = models.TextField("URL")
     signing_secret = models.CharField(max_length=200, blank=True)
     is_enabled = models.BooleanField("enabled", default=True)
-    is_for_all_rules = models.BooleanField("for rules that name no channel", default=True)
+    is_for_all_rules = models.BooleanField("default channel", default=True)
     minimum_severity = models.CharField(max_length=10, choices=SEVERITY_CHOICES, default="info")
-    messages_per_hour = models.PositiveIntegerField("messages an hour", default=60)
+    messages_per_hour = models.PositiveIntegerField("messages per hour", default=60)
     last_sent_at = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     last_error_at = models.DateTimeField(null=True, editable=False)
@@ -34,10 +34,10 @@ class Channel(models.Model):
 
 
 class Delivery(models.Model):
-    """One message to one channel, about one event or several of the same rule."""
+    """One message to one channel, about one or more events of a rule."""
 
     message_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    """The same in every attempt, so that a receiver can tell a repeated message."""
+    """The same in every attempt, so that receivers can recognize a repeated message."""
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     kind = models.CharField(
         max_length=10,
@@ -45,7 +45,7 @@ class Delivery(models.Model):
             ("fired", "Fired"),
             ("resolved", "Resolved"),
             ("reminder", "Reminder"),
-            ("digest", "Several in one"),
+            ("digest", "Digest"),
             ("test", "Test"),
         ],
     )
@@ -54,17 +54,17 @@ class Delivery(models.Model):
     status = models.CharField(
         max_length=10,
         choices=[
-            ("held", "Held for quiet hours"),
+            ("held", "Held while silent"),
             ("waiting", "Waiting"),
-            ("sending", "Being sent"),
+            ("sending", "Sending"),
             ("sent", "Sent"),
-            ("combined", "Within another"),
-            ("failed", "Given up"),
+            ("combined", "Combined"),
+            ("failed", "Abandoned"),
         ],
         default="waiting",
     )
     part_of = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="parts")
-    """The digest that tells of it in its place, once the channel's messages an hour were used up."""
+    """The digest that contains it, if it was delayed or over the channel's limit."""
     attempts = models.PositiveIntegerField(default=0)
     first_attempt_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Hide the secrets of channel URLs, in the URL itself and in other texts. Knows no Django.
+"""Mask the secrets of channel URLs, in the URL itself and in other texts. Django-free.
 
 Texts come from receivers, so every pattern takes time in proportion to the text.
 """
@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 
 HIDDEN = "***"
 LONGEST_TEXT = 500
-"""Characters. Some services answer an error with whole pages."""
+"""Characters. Some services answer errors with whole pages."""
 _HOST_IS_NO_SECRET = frozenset(
     {
         "http",
@@ -28,10 +28,10 @@ _HOST_IS_NO_SECRET = frozenset(
         "ncloud",
     }
 )
-"""Schemes, each also with an s for TLS, whose URL begins with the name of a server. In others a token may stand there."""
+"""Schemes, each also with an s for TLS, whose URLs begin with a server's name. In other schemes that can be a token."""
 _URL = re.compile(
-    # A run of the characters of a scheme is tried from its first one only, and taken whole (`*+`). What may stand before
-    # the scheme within it is kept: `1.https://…`, `-https://…`.
+    # A run of scheme characters is tried from its first character only, and matched whole (`*+`). Characters before the
+    # scheme are kept: `1.https://…`, `-https://…`.
     r"(?<![a-z0-9+.-])(?P<before>(?:[0-9]*+[+.-])*+)(?P<url>[a-z0-9+.-]++://[^\s'\"<>]+)",
     re.IGNORECASE,
 )
@@ -42,7 +42,7 @@ _PARTS = re.compile(r"[:=@,;+]+")
 
 
 def masked(url: str) -> str:
-    """A channel's URL to show: the scheme, with the server's name where that is no secret. https://example.com/***"""
+    """A channel's URL for display: the scheme, and the server's name unless it is secret. https://example.com/***"""
     scheme, host, _ = _parts(url)
     if not scheme:
         return HIDDEN
@@ -50,7 +50,7 @@ def masked(url: str) -> str:
 
 
 def without_secrets(text: str, url: str, *secrets: str, longest: int = LONGEST_TEXT) -> str:
-    """The text with every further secret, and every part of a channel's URL that may be one, hidden; then cut to `longest`."""
+    """The text with `secrets` and every part of the URL that can be secret masked, then truncated to `longest`."""
     text = text.replace(url, masked(url))
     for secret in sorted(_secrets(url) | {each for each in secrets if each}, key=len, reverse=True):
         text = re.compile(re.escape(secret), re.IGNORECASE).sub(HIDDEN, text)
@@ -59,7 +59,7 @@ def without_secrets(text: str, url: str, *secrets: str, longest: int = LONGEST_T
 
 
 def _parts(url: str) -> tuple[str, str, str]:
-    """Scheme, the host that may be shown, and all the rest."""
+    """Scheme, host (empty if it can be secret), and the rest."""
     scheme, separator, rest = url.strip().partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         return "", "", url.strip()
@@ -72,8 +72,8 @@ def _parts(url: str) -> tuple[str, str, str]:
 
 
 def _secrets(url: str) -> set[str]:
-    """Pieces of a URL that may be secret, as written and decoded. A password counts at any length, other pieces from
-    four characters on: shorter ones are words and would tear holes into every sentence.
+    """Parts of a URL that can be secret, as written and decoded. Passwords of any length; other parts of at least four
+    characters, because shorter ones are common words.
     """
     _, host, rest = _parts(url)
     pieces = set(_PIECES.split(rest))  # whole pieces first: user:password, key=value
@@ -85,6 +85,6 @@ def _secrets(url: str) -> set[str]:
 
 
 def _parameters(url: str) -> set[str]:
-    """The names of a URL's parameters: to, mode, format."""
+    """The names of a URL's parameters, such as to, mode and format."""
     before_equals = url.split("=")[:-1]
     return {text.rpartition("&")[2] if "&" in text else text.partition("?")[2] for text in before_equals}

@@ -1,4 +1,4 @@
-"""A delivery in words: title and text as a mail, a chat or a phone shows them."""
+"""Title and text of a delivery, for mail, chats and phones."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ from monitor.rules.metrics import label_of, metrics, text_of
 from monitor.sanitize import plain
 
 LONGEST_LIST = 20
-"""A message names so many alerts one by one and counts the others."""
+"""A message lists this many alerts and counts the others."""
 _PREFIX = {"fired": "", "resolved": "Resolved: ", "reminder": "Still firing: "}
 
 
 class Message(NamedTuple):
-    """What is told."""
-
     title: str
     text: str
 
 
-_DELETED = Message("An alert that was deleted", "It was deleted before this message could be sent.")
+_DELETED = Message("Deleted alert", "The alert was deleted before this message was sent.")
 
 
 def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
-    """The words of a delivery. `public_url` is where the dashboard is reached, for a link; without one there is none.
+    """Title and text of a delivery, with a link if `public_url`, the dashboard's address, is known.
 
-    Without control characters: people name rules and channels as they like, and the title becomes the subject of a mail.
+    Without control characters: users name rules and channels, and the title becomes the subject of a mail.
     """
     title, text = _worded(delivery, now, public_url)
     return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")))
@@ -42,8 +40,10 @@ def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = No
 
 def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Message:
     if delivery.kind == "test":
-        title = f"Test of the channel {delivery.channel.name}"
-        return Message(title, _with_link("gpumon can reach you here. Alerts come by the same way.", public_url))
+        title = f"Test message for channel {delivery.channel.name}"
+        return Message(
+            title, _with_link("gpumon can send messages to this channel. Alerts arrive the same way.", public_url)
+        )
     if delivery.kind == "digest":
         return _digest(delivery, public_url)
     events = list(delivery.events.order_by("fired_at", "gpu_index"))
@@ -63,13 +63,13 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
 
 
 def events_of(delivery: Delivery) -> list[AlertEvent]:
-    """The events a message tells of, those of its parts included, each once and in the order they fired."""
+    """The events of a message and of its parts, each once, in the order in which they fired."""
     whole = Delivery.objects.filter(Q(pk=delivery.pk) | Q(part_of=delivery.pk))
     return list(AlertEvent.objects.filter(deliveries__in=whole).distinct().order_by("fired_at", "gpu_index"))
 
 
 def _prefix(kind: str, events: Sequence[AlertEvent]) -> str:
-    """None for a reminder that had to wait until its alerts were over: the message of their end comes behind it."""
+    """Empty for a reminder that was delayed until its alerts had resolved: the message of the resolution follows it."""
     is_over = all(event.state == "resolved" for event in events)
     return "" if kind == "reminder" and is_over else _PREFIX[kind]
 
@@ -111,11 +111,11 @@ def _one(event: AlertEvent, kind: str, now: datetime) -> str:
 def _because(event: AlertEvent, kind: str) -> list[str]:
     if kind != "resolved" or not event.resolved_because:
         return []
-    return [f"It is over: {event.resolved_because.rstrip('.')}."]
+    return [f"Resolved because: {event.resolved_because.rstrip('.')}."]
 
 
 def _values(event: AlertEvent, kind: str) -> list[str]:
-    """Value against threshold where both belong to a metric."""
+    """Value and threshold, if the alert has a metric."""
     if event.metric not in metrics() or event.value is None:
         return []
     line = f"{label_of(event.metric).capitalize()}: {text_of(event.metric, event.value)}"
@@ -133,11 +133,11 @@ def _rule_and_detail(events: Sequence[AlertEvent]) -> list[str]:
 
 
 def _digest(delivery: Delivery, public_url: str | None) -> Message:
-    told = Delivery.events.through.objects.filter(delivery__part_of=delivery)
-    count = told.count()  # there may be tens of thousands, where a rule flaps and the channel is away
+    included = Delivery.events.through.objects.filter(delivery__part_of=delivery)
+    count = included.count()  # tens of thousands, if a rule flaps while the channel is unreachable
     if not count:
         return _DELETED
-    in_order = told.order_by("delivery_id", "alertevent__fired_at", "alertevent__gpu_index")
+    in_order = included.order_by("delivery_id", "alertevent__fired_at", "alertevent__gpu_index")
     lines = [
         f"· {_prefix(each.delivery.kind, [each.alertevent])}{_summary(each.alertevent)} ({each.alertevent.host})"
         for each in in_order.select_related("delivery", "alertevent")[:LONGEST_LIST]
@@ -146,10 +146,10 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
     text = [
         *_cut(lines, count),
         "",
-        f"{parts['count']} messages in one, the earliest of {_moment(parts['earliest'])}: they had to wait, or this channel "
-        f"would have had more than {delivery.channel.messages_per_hour} an hour.",
+        f"{parts['count']} messages combined, the earliest from {_moment(parts['earliest'])}: they were delayed, or would have "
+        f"exceeded this channel's limit of {delivery.channel.messages_per_hour} per hour.",
     ]
-    return Message(f"{count} alerts in one message", _with_link("\n".join(text), public_url))
+    return Message(f"{count} alerts combined", _with_link("\n".join(text), public_url))
 
 
 def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
@@ -163,7 +163,7 @@ def _listed(lines: list[str]) -> list[str]:
 
 
 def _cut(lines: list[str], count: int) -> list[str]:
-    """The lines that are told of so many."""
+    """The lines, followed by the number of the others."""
     more = count - len(lines)
     return lines if more <= 0 else [*lines, f"and {more} more"]
 
@@ -177,7 +177,7 @@ def _with_link(text: str, public_url: str | None, event: AlertEvent | None = Non
 
 
 def link_to(event: AlertEvent | None, public_url: str) -> str:
-    """The page of the event's GPU, or the dashboard."""
+    """The URL of the event's GPU page, or of the dashboard."""
     base = public_url.rstrip("/") + "/"
     return base if event is None or not event.gpu_uuid else f"{base}gpu/{quote(event.gpu_uuid, safe='')}"
 
@@ -187,5 +187,5 @@ def _span(start: datetime, end: datetime) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """2026-11-24 14:05 CET, in the time zone of the settings."""
+    """2026-11-24 14:05 CET, in the server's time zone."""
     return moment.astimezone(timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M %Z")

@@ -1,4 +1,4 @@
-"""Empties the outbox: one thread looks for what is due, and a thread for each channel in use sends it."""
+"""Sends what is in the outbox: one thread looks for due deliveries, and one thread per active channel sends them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from monitor.notifications.reminders import review
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
-"""The outbox is looked at so often without a wake: other processes may have put something in."""
+"""How often the outbox is checked without `wake`: other processes can add to it."""
 REVIEW_SECONDS = 15.0
-"""So often it is looked for what silence kept back, and for reminders."""
+"""How often to look for reminders and for what mute and quiet hours delayed."""
 MOST_AT_ONCE = 8
-"""Channels that are sent to at the same time."""
+"""Channels that send at the same time."""
 _RECORD_AGAIN_SECONDS = 1.0
 
 
 class Send(Protocol):
-    """How one delivery is sent: Sending(…).send of monitor/notifications/senders.py."""
+    """Sends one delivery: Sending(…).send of monitor/notifications/senders.py."""
 
     def __call__(self, delivery: Delivery, *, now: datetime) -> str | None: ...
 
 
 class Notifier:
-    """Runs from `start` to `stop`. Only one may run on a database: it takes up what another has begun to send."""
+    """Runs from `start` to `stop`. Only one can run per database: it repeats what another one is sending."""
 
     def __init__(
         self,
@@ -52,33 +52,32 @@ class Notifier:
         self._review_seconds = review_seconds
         self._reviewed_at: datetime | None = None
         self._is_reviewed = False
-        """Whether the last review was done to its end."""
+        """Whether the last review succeeded."""
         self._has_recovered = False
         self._trouble: str | None = None
         self._woken = threading.Event()
         self._is_stopping = threading.Event()
         self._senders: dict[int, threading.Thread] = {}
-        """By channel: at most one message is under way on each."""
+        """By channel: each sends one message at a time."""
         self._senders_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that something was put into the outbox. From any thread, at any time, at no cost."""
+        """Announce a new message in the outbox. From any thread, at any time."""
         self._woken.set()
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Begin nothing more and wait for what is under way, no longer than so many seconds. What is not done by then is
-        sent once more after the next start.
+        """Start nothing more and wait up to `seconds` for messages in progress. Unfinished ones are sent again after the next
+        start.
         """
         deadline = time.monotonic() + seconds
         self._is_stopping.set()
         self.wake()
         _join(self._thread, deadline)
-        with self._senders_lock:  # only now: the thread may have begun one more
+        with self._senders_lock:  # only now: the thread could have started one more
             senders = [*self._senders.values()]
         for thread in senders:
             _join(thread, deadline)
@@ -94,15 +93,15 @@ class Notifier:
             connection.close()
 
     def _look(self) -> float:
-        """Do what is due. How many seconds there is nothing to do, unless woken."""
+        """Start what is due. Returns the seconds to wait, unless woken."""
         try:
             wait = self._do_due(self._clock())
         except (DatabaseError, InterfaceError) as error:  # locked, missing, being migrated: nothing is lost
-            self._note_trouble(f"the outbox cannot be read ({error}); it is tried again every {self._poll_seconds:g} s")
+            self._note_trouble(f"cannot read the outbox ({error}); retrying every {self._poll_seconds:g} s")
             connection.close()
             return self._poll_seconds
-        except Exception:  # noqa: BLE001  # whatever it is, later messages must not stay unsent for it
-            self._note_trouble(f"the outbox could not be worked on: {traceback.format_exc()}")
+        except Exception:  # noqa: BLE001  # later messages must still be sent
+            self._note_trouble(f"notification delivery failed: {traceback.format_exc()}")
             connection.close()
             return self._poll_seconds
         if self._is_reviewed:
@@ -112,7 +111,7 @@ class Notifier:
     def _note_trouble(self, trouble: str | None) -> None:
         if trouble != self._trouble:
             if trouble is None:
-                log.info("the outbox is worked on again")
+                log.info("notification delivery resumed")
             else:
                 log.error("%s", trouble)
             self._trouble = trouble
@@ -122,7 +121,7 @@ class Notifier:
             delivery_queue.recover()
             self._has_recovered = True
         if self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds:
-            self._reviewed_at = now  # also where it fails: what waits is sent before it is tried again
+            self._reviewed_at = now  # even if it fails: waiting messages are sent before the next review
             self._is_reviewed = False
             review(now=now)
             self._is_reviewed = True
@@ -153,7 +152,7 @@ class Notifier:
         except RuntimeError as error:  # the system has no more threads
             with self._senders_lock:
                 del self._senders[delivery.channel_id]
-            self._record(delivery, f"It could not be sent: {error}.")
+            self._record(delivery, f"The message could not be sent: {error}.")
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -167,19 +166,19 @@ class Notifier:
     def _attempt(self, delivery: Delivery) -> str | None:
         try:
             return self._send(delivery, now=self._clock())
-        except Exception as error:  # noqa: BLE001  # a fault of ours: it is tried again like any other
+        except Exception as error:  # noqa: BLE001  # our own error: retried like any other
             channel = delivery.channel
             trace = without_secrets(traceback.format_exc(), channel.url, channel.signing_secret, longest=5000)
             log.error("message %s could not be sent: %s", delivery.message_id, trace)
-            return f"It could not be sent: {type(error).__name__} (see the log)."
+            return f"The message could not be sent: {type(error).__name__} (see the log)."
 
     def _record(self, delivery: Delivery, error: str | None) -> None:
-        """Until it is written down, nothing else goes to this channel: a row left as being sent would be sent again."""
+        """Until the result is recorded, the channel sends nothing else: an unrecorded message would be sent again."""
         while True:
             try:
                 delivery_queue.settle(delivery, error, now=self._clock())
             except (DatabaseError, InterfaceError) as trouble:
-                log.warning("what became of message %s cannot be written: %s", delivery.message_id, trouble)
+                log.warning("cannot record delivery status of message %s: %s", delivery.message_id, trouble)
                 connection.close()
                 if self._is_stopping.wait(_RECORD_AGAIN_SECONDS):
                     return

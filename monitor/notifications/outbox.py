@@ -1,4 +1,4 @@
-"""The outbox: what is to be told to whom is written here, in the same transaction as the event that it is about."""
+"""The outbox: which message goes to which channel, written in the same transaction as its event."""
 
 from __future__ import annotations
 
@@ -12,59 +12,57 @@ from monitor.models import AlertEvent, AlertRule, Channel, Delivery
 from monitor.rules.choices import SEVERITIES
 
 GROUP_SECONDS = 3.0
-"""A message waits so long for more events of its rule: many GPUs that fire together are told of in one."""
+"""How long a message waits for more events of its rule, so that GPUs that fire together share a message."""
 
 
 def tell(event: AlertEvent, *, now: datetime) -> bool:
-    """Put into the outbox what there is to tell of an event that has just fired or resolved. Whether that was anything.
+    """Add the messages of an event that has just fired or resolved. Whether there are any.
 
-    Belongs into the transaction that saves the event; `now` is the wall clock's. What a muted rule or quiet hours keep
-    back is told by monitor/notifications/reminders.py when they are over.
+    Call it in the transaction that saves the event; `now` is wall-clock time. monitor/notifications/reminders.py adds later what
+    a muted rule or quiet hours suppress now.
     """
-    return _tell_resolved(event, now=now) if event.state == "resolved" else tell_fired(event, now=now)
+    return _add_resolved(event, now=now) if event.state == "resolved" else tell_fired(event, now=now)
 
 
 def tell_fired(event: AlertEvent, *, now: datetime) -> bool:
-    """Tell of a firing event, unless that was done before, its rule is silent now or no channel wants it."""
-    return event.told_at is None and _tell(event, "fired", channels_now(event, now=now), now=now)
+    """Add the messages of a firing event, unless it has some already, its rule is silent, or no channel wants it."""
+    return event.told_at is None and _add(event, "fired", channels_now(event, now=now), now=now)
 
 
 def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:
-    """Where a firing event may be told now: nowhere while its rule is silent."""
+    """The channels for a firing event; none while its rule is silent."""
     rule = rule_of(event)
     return [] if is_silent(rule, now) else _channels_for(event, rule)
 
 
 def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
-    """Tell once more of an event that still fires, on the channels that were told, have nothing of it waiting and got
-    nothing of it for as long as `every`: a message may have waited for hours.
+    """Add reminders of an event that still fires, on the channels that got it, have no message of it waiting, and sent none
+    within `every` (a message can have waited for hours).
     """
     under_way = ("waiting", "sending")
     is_pending = Q(status__in=under_way) | Q(part_of__status__in=under_way)
     is_recent = Q(sent_at__gt=now - every, sent_at__lte=now)
-    heard = Delivery.objects.filter(is_pending | is_recent, events=event)
-    channels = _told_channels(event).filter(is_enabled=True).exclude(pk__in=heard.values("channel"))
-    return _tell(event, "reminder", channels, now=now)
+    reminded = Delivery.objects.filter(is_pending | is_recent, events=event)
+    channels = _channels_of(event).filter(is_enabled=True).exclude(pk__in=reminded.values("channel"))
+    return _add(event, "reminder", channels, now=now)
 
 
 def rule_of(event: AlertEvent) -> AlertRule | None:
-    """An event's rule as it is now, and not as the caller may have kept it; None when it was deleted."""
+    """An event's rule as stored now; None if it was deleted."""
     return None if event.rule_id is None else AlertRule.objects.filter(pk=event.rule_id).first()
 
 
-def _tell_resolved(event: AlertEvent, *, now: datetime) -> bool:
-    """To those who were told that it fires; in silent hours it is written down and held. What is for a channel that is
-    switched off waits there.
-    """
+def _add_resolved(event: AlertEvent, *, now: datetime) -> bool:
+    """On the channels that got the firing message; held while the rule is silent. On a disabled channel it waits."""
     status = "held" if is_silent(rule_of(event), now) else "waiting"
-    untold = _told_channels(event).exclude(
+    missing = _channels_of(event).exclude(
         pk__in=Delivery.objects.filter(events=event, kind="resolved").values("channel")
     )
-    return _tell(event, "resolved", untold, now=now, status=status)
+    return _add(event, "resolved", missing, now=now, status=status)
 
 
 def _channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
-    """The channels that the rule names, else those for all rules; of them the enabled ones that want this severity."""
+    """The rule's own channels, else the default channels; of these, the enabled ones that accept this severity."""
     channels = list(rule.channels.all()) if rule is not None else []
     if not channels:
         channels = list(Channel.objects.filter(is_for_all_rules=True))
@@ -72,15 +70,15 @@ def _channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
     return [each for each in channels if each.is_enabled and rank(each.minimum_severity) <= rank(event.severity)]
 
 
-def _told_channels(event: AlertEvent) -> QuerySet[Channel]:
-    """The channels that a message of its firing was made for, also those that were switched off since."""
+def _channels_of(event: AlertEvent) -> QuerySet[Channel]:
+    """The channels with a message of its firing, including those disabled since."""
     return Channel.objects.filter(deliveries__events=event, deliveries__kind="fired").distinct()
 
 
-def _tell(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: datetime, status: str = "waiting") -> bool:
+def _add(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: datetime, status: str = "waiting") -> bool:
     channels = list(channels)
     if status == "waiting":
-        # What silence held of this rule came first. The review may not have looked since the silence is over.
+        # Messages of this rule that were held come first. The review may not have run since the silence ended.
         Delivery.objects.filter(rule=event.rule_id, channel__in=channels, status="held").update(
             status="waiting", due_at=now
         )
@@ -93,15 +91,15 @@ def _tell(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: dat
 
 
 def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, status: str) -> Delivery:
-    """The message that the event joins: one of its rule that is still open for more, else a new one."""
-    # Where the database has row locks, one keeps the message from being taken away between here and the event's joining.
+    """The message that the event joins: an unsent one of its rule that still accepts events, else a new one."""
+    # On databases with row locks, the lock keeps the notifier from claiming the message before the event has joined.
     open_ones = Delivery.objects.select_for_update().filter(
         channel=channel, rule=event.rule_id, kind=kind, status=status, attempts=0
     )
     if status == "waiting":
         open_ones = open_ones.filter(created_at__gt=now - timedelta(seconds=GROUP_SECONDS))
     newest = open_ones.order_by("-id").first()
-    if newest is not None and not _is_told_later(event, newest):
+    if newest is not None and not _has_later_message(event, newest):
         return newest
     return Delivery.objects.create(
         channel=channel,
@@ -113,9 +111,9 @@ def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, 
     )
 
 
-def _is_told_later(event: AlertEvent, delivery: Delivery) -> bool:
-    """Whether a later message of the rule on the channel is about the event's subject: joining an earlier one would turn
-    the order round, with an end before its beginning.
+def _has_later_message(event: AlertEvent, delivery: Delivery) -> bool:
+    """Whether a later message of the rule on the channel has the event's subject. Joining an earlier message would then
+    reverse the order, with a resolution before its firing.
     """
     later = Delivery.objects.filter(channel=delivery.channel_id, rule=event.rule_id, id__gt=delivery.pk)
     return later.filter(events__host=event.host, events__subject=event.subject).exists()

@@ -1,4 +1,4 @@
-"""What silence kept back and what is to be told again: looked through every few seconds by the notifier."""
+"""Reminders, and what mute and quiet hours delayed. The notifier calls this every few seconds."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from monitor.notifications import outbox
 
 
 def review(*, now: datetime) -> None:
-    """1. Tell of firing events that nobody was told of while their rule was muted or had quiet hours.
-    2. Let go of held messages whose rule is not silent any more.
-    3. Remind of events that still fire, that nobody has acknowledged, and that were last told of long enough ago.
+    """1. Add messages of firing events that got none because their rule was muted or in quiet hours.
+    2. Release held messages whose rule is no longer silent.
+    3. Add reminders of events that still fire, are not acknowledged, and were last sent long enough ago.
     """
-    _tell_untold(now)
+    _add_delayed(now)
     _release_held(now)
     _remind(now)
 
 
-def _tell_untold(now: datetime) -> None:
-    untold = AlertEvent.objects.filter(state="firing", told_at=None).order_by("fired_at")
+def _add_delayed(now: datetime) -> None:
+    unsent = AlertEvent.objects.filter(state="firing", told_at=None).order_by("fired_at")
     is_wanted: dict[tuple[int | None, str], bool] = {}
-    for seen in untold:
-        # Looked at first without a transaction, which would take the database's one place to write.
+    for seen in unsent:
+        # Checked first without a transaction, which would take the database's only write lock.
         alike = (seen.rule_id, seen.severity)
         if alike not in is_wanted:
             is_wanted[alike] = bool(outbox.channels_now(seen, now=now))
         if not is_wanted[alike]:
             continue
         with transaction.atomic():
-            # Read anew: it may have resolved, and what resolved in silence is never told.
-            event = untold.select_for_update().filter(pk=seen.pk).first()
+            # Read again: it may have resolved, and what resolves in silence is never sent.
+            event = unsent.select_for_update().filter(pk=seen.pk).first()
             if event is not None:
                 outbox.tell_fired(event, now=now)
 
@@ -51,7 +51,7 @@ def _remind(now: datetime) -> None:
     )
     due = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
     for event_id, told_at, minutes in due.values_list("id", "told_at", "minutes"):
-        # In seconds: minutes may be more than a date can be moved by.
+        # In seconds: the minutes can be more than a date can be moved by.
         if told_at is None or (now - told_at).total_seconds() < 60 * minutes:
             continue
         every = timedelta(minutes=minutes)

@@ -1,4 +1,4 @@
-"""The JSON that a signed webhook carries; docs/notifications.md tells receivers of each field."""
+"""The JSON of a signed webhook; docs/notifications.md describes each field for receivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True):
     """One alert, as it is at the time of sending."""
 
     id: str
-    """The same when it fires, in reminders and when it resolves."""
+    """The same in the messages of its firing, its reminders and its resolution."""
     state: str
     rule: str
     severity: str
@@ -37,7 +37,7 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """The message in words, and what it is about."""
+    """The message and its alerts."""
 
     title: str
     text: str
@@ -51,7 +51,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     """alert.fired, alert.resolved, alert.reminder, alert.digest or alert.test."""
     timestamp: datetime
-    """When the message was put into the outbox: the same in every attempt."""
+    """When the message was created: the same for every attempt."""
     data: Data
 
 

@@ -73,10 +73,10 @@ def test_a_webhook_that_becomes_a_service_loses_its_secret(root: Client) -> None
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"url": "nonsense://x"}, "No service understands this URL"),
+        ({"url": "nonsense://x"}, "No service accepts this URL"),
         ({"url": "ops@example.com"}, "For example mailtos://user:password@smtp.example.com"),
-        ({"url": "http://"}, "This is no http address"),
-        ({"url": "http://host:99999/"}, "This is no http address"),
+        ({"url": "http://"}, "Not a valid http(s) URL"),
+        ({"url": "http://host:99999/"}, "Not a valid http(s) URL"),
         ({"url": "https://example.com/x", "signing_secret": "hunter2"}, "24 to 64 random bytes in base64"),
         ({"url": "https://example.com/x", "messages_per_hour": "0"}, "greater than or equal to 1"),
     ],
@@ -136,7 +136,7 @@ def test_a_test_message_is_sent_at_once_and_its_outcome_shown(root: Client, rece
     channel = a_channel(receiver.url, name="ops")
     assert "Send a test" in root.get(change(channel)).content.decode()
     page = root.post(f"{LIST}{channel.pk}/test/", follow=True).content.decode()
-    assert "The test message was taken." in page
+    assert "Test message sent." in page
     (got,) = receiver.requests
     assert got.json["type"] == "alert.test"
     assert "http://testserver/" in got.json["data"]["text"]
@@ -149,7 +149,7 @@ def test_a_test_message_that_fails_says_why_without_secrets(root: Client, receiv
     channel = a_channel(receiver.url)
     answer = root.post(f"{LIST}{channel.pk}/test/", follow=True)
     said = [str(message) for message in answer.context["messages"]]
-    assert said == ["The test message was not taken: The server answered 404 Not Found."]
+    assert said == ["Test failed: The server answered 404 Not Found."]
     assert Delivery.objects.get().status == "failed"
     overview = root.get(LIST).content.decode() + root.get(DELIVERIES).content.decode()
     assert "The server answered 404 Not Found." in overview
@@ -191,7 +191,7 @@ def test_what_was_given_up_is_tried_again_when_asked(root: Client) -> None:
     data = {"action": "try_again", "_selected_action": ids}
     answer = root.post(DELIVERIES, data, follow=True)
     assert [str(message) for message in answer.context["messages"]] == [
-        "2 will be tried again within a few seconds. 1 left as they are: sent, on their way, held, or a test."
+        "Retrying 2 within a few seconds. Unchanged: 1 (sent, being sent, held, or a test)."
     ]
     assert list(channel.deliveries.order_by("id").values_list("status", flat=True)) == ["waiting", "waiting", "sent"]
     assert Delivery.objects.get(pk=ids[0]).first_attempt_at is None

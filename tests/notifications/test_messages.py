@@ -68,7 +68,7 @@ def test_its_end_says_why_how_long_and_how_bad_it_was() -> None:
     event = resolve(fire(a_rule(name="Too hot"), 3, **HOT), now=NOON + timedelta(hours=2), because="82 °C, back within")
     message = words(message_of(Delivery.objects.get(kind="resolved"), now=NOON))
     assert message.startswith("Resolved: GPU 3: Too hot on dgx-07 (warning)\n")
-    assert "It is over: 82 °C, back within.\n" in message
+    assert "Resolved because: 82 °C, back within.\n" in message
     assert "Temperature: 88 °C, threshold 85 °C, at worst 91 °C\n" in message
     assert "Resolved: 2026-11-24 14:00 UTC, after 2 h 0 min\n" in message
     assert event.summary in message
@@ -134,13 +134,13 @@ def test_a_digest_tells_everything_in_the_order_it_came() -> None:
     for kind, event in (("fired", first), ("fired", second), ("resolved", first)):
         delivery(kind, event, status="combined", part_of=digest)
     message = message_of(digest, now=NOON)
-    assert message.title == "3 alerts in one message"
+    assert message.title == "3 alerts combined"
     assert message.text.startswith(
-        "· GPU 1 is lost (dgx-07)\n· GPU 2 is lost (dgx-07)\n· Resolved: GPU 1 is lost (dgx-07)\n\n3 messages in one"
+        "· GPU 1 is lost (dgx-07)\n· GPU 2 is lost (dgx-07)\n· Resolved: GPU 1 is lost (dgx-07)\n\n3 messages combined"
     )
 
 
 def test_a_test_and_an_alert_deleted_meanwhile_have_words_too() -> None:
-    assert message_of(delivery("test"), now=NOON).title == "Test of the channel ops"
-    assert message_of(delivery("fired"), now=NOON).title == "An alert that was deleted"
-    assert message_of(delivery("digest"), now=NOON).title == "An alert that was deleted"
+    assert message_of(delivery("test"), now=NOON).title == "Test message for channel ops"
+    assert message_of(delivery("fired"), now=NOON).title == "Deleted alert"
+    assert message_of(delivery("digest"), now=NOON).title == "Deleted alert"

@@ -124,14 +124,14 @@ def test_a_message_is_given_up_after_a_day_and_the_log_says_so(
     clock.pass_by(seconds=GROUP_SECONDS)
     begin()
     wait_for(lambda: Delivery.objects.filter(attempts=1, status="waiting").exists(), "the first attempt")
-    Delivery.objects.filter(attempts=1).update(attempts=delivery_queue.GIVEN_UP_ATTEMPTS - 1)
+    Delivery.objects.filter(attempts=1).update(attempts=delivery_queue.ABANDONED_ATTEMPTS - 1)
     clock.pass_by(hours=24)
     wait_for(has("sent"), "what waited behind to be sent")
     assert list(Delivery.objects.order_by("id").values_list("status", flat=True)) == [
         "failed", "combined", "combined", "sent"
     ]  # fmt: skip
     assert summaries(receiver)[-1] == ["GPU 1 is lost", "GPU 2 is lost"]
-    assert "to channel ops is given up after 20 attempts: The server answered 500" in caplog.text
+    assert "to channel ops: delivery abandoned after 20 attempts: The server answered 500" in caplog.text
     channel.refresh_from_db()
     assert "S3CRET" not in caplog.text + channel.last_error
 
@@ -256,7 +256,7 @@ def test_beyond_the_limit_what_waits_comes_in_one_digest_when_the_limit_allows(
     wait_for(has("sent", 3), "the digest")
     assert receiver.requests[-1].json["type"] == "alert.digest"
     assert summaries(receiver)[-1] == ["GPU 2 is lost", "GPU 3 is lost", "GPU 4 is lost"]
-    assert "3 messages in one" in receiver.requests[-1].json["data"]["text"]
+    assert "3 messages combined" in receiver.requests[-1].json["data"]["text"]
     assert list(Delivery.objects.filter(status="combined").values_list("sent_at", flat=True)) == [clock.now] * 3
 
 

@@ -45,7 +45,7 @@ def test_a_locked_database_makes_it_wait_and_say_so_once(
     begin()
     wait_for(has("sent"), "the message, once the lock is gone")
     assert caplog.text.count("database is locked") == 1
-    assert "the outbox is worked on again" in caplog.text
+    assert "notification delivery resumed" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_review_that_fails_is_told_once_and_keeps_no_message_from_being_sent(
     wait_for(lambda: len(reviews) == 2, "another review")
     wait_for(lambda: clock.pass_by(seconds=15) and len(reviews) > 2, "the look after it")
     assert caplog.text.count("TypeError: no good") == 1
-    assert "worked on again" not in caplog.text
+    assert "delivery resumed" not in caplog.text
 
 
 def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
@@ -133,7 +133,7 @@ def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
     clock.pass_by(seconds=GROUP_SECONDS)
     begin(faulty)
     wait_for(has_failed, "the error")
-    assert Delivery.objects.get().last_error == "It could not be sent: TypeError (see the log)."
+    assert Delivery.objects.get().last_error == "The message could not be sent: TypeError (see the log)."
     assert "no good: http://127.0.0.1:" in caplog.text
     assert "S3CRET" not in caplog.text
 

@@ -344,7 +344,7 @@ def test_any_number_of_messages_fits_into_one() -> None:
     finally:
         connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, most)
     assert text.startswith("· GPU 0 is lost (dgx-07)\n· GPU 1 is lost (dgx-07)\n")
-    assert "· GPU 19 is lost (dgx-07)\nand 10 more\n\n30 messages in one" in text
+    assert "· GPU 19 is lost (dgx-07)\nand 10 more\n\n30 messages combined" in text
     assert channel.deliveries.filter(status="combined", part_of=digest).count() == 30
 
 

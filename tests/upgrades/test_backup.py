@@ -134,7 +134,7 @@ def test_a_backup_of_the_running_server_is_restored_once_it_has_ended_and_the_ol
             server.manage("backup", "--force", str(tmp_path / DATABASE))
         server.make_superuser("second")
         with pytest.raises(
-            AssertionError, match=r"nothing was restored: another server \(process \d+\) runs .*\. Stop it"
+            AssertionError, match=r"nothing was restored: another server \(process \d+\) uses .*\. Stop it"
         ):
             server.manage("restore", str(backup))
     finally:
@@ -163,6 +163,8 @@ def test_a_backup_of_an_earlier_version_is_restored_and_one_of_a_later_version_r
             "INSERT INTO django_migrations (app, name, applied) VALUES ('monitor', '9999_later', '2036-01-01')"
         )
         later.commit()
-    with pytest.raises(AssertionError, match=r"from a later version .* does not have its migrations monitor\.9999_later"):
+    with pytest.raises(
+        AssertionError, match=r"from a later version .* does not have its migrations monitor\.9999_later"
+    ):
         server.manage("restore", str(backup))
     assert count(tmp_path / DATABASE, "monitor_alertrule") > 0

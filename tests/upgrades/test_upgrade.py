@@ -48,7 +48,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 def test_a_second_server_waits_and_is_told_which_process_has_the_folder(data_dir: Path) -> None:
     clock = Clock()
-    with lock_data_dir(data_dir), pytest.raises(DataDirTaken, match=rf"process {os.getpid()}\) runs on .*{data_dir}"):
+    with lock_data_dir(data_dir), pytest.raises(DataDirTaken, match=rf"process {os.getpid()}\) uses .*{data_dir}"):
         lock_data_dir(data_dir, wait_seconds=7, monotonic=clock.monotonic, sleep=clock.sleep)
     assert 7 <= clock.now < 8
 
