@@ -165,7 +165,7 @@ def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
 
 
 def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_do_not(tmp_path: Path) -> None:
-    server = Server(tmp_path, telemetry_provider="simulated", log_level="WARNING").start()
+    server = Server(tmp_path, telemetry_provider="simulated").start()
     try:
         assert server.log.count("no admin account yet; create one with `make admin`") == 1
         assert f"(installed: `gpumon manage createsuperuser`), with GPU_MONITOR_DATA_DIR={tmp_path}\n" in server.log

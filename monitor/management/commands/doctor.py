@@ -41,7 +41,7 @@ class Command(BaseCommand):
             self._print(Finding("good" if report.is_chosen else "note", text, report.fix))
         if snapshot is None or snapshot.sampled_at is None:
             self._print(Finding("bad", problem or "No provider works, so gpumon can show only the host itself.",
-                               "`make demo` (if installed: `gpumon demo`) shows simulated GPUs."))  # fmt: skip
+                               "`make demo` (installed: `gpumon demo`) shows simulated GPUs."))  # fmt: skip
             raise SystemExit(1)
         self._print_gpus(snapshot)
 

@@ -1,4 +1,4 @@
-"""`manage.py serve`: brings the database up to date and serves on HOST and PORT until it is told to end."""
+"""`manage.py serve`: migrate the database and serve on HOST and PORT until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from monitor.telemetry.schema import Snapshot
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""What one message of a WebSocket client may hold. Ours send a few words; longer ones close their socket."""
+"""The limit for a message from a WebSocket client; a longer one closes the socket. Ours send a few words."""
 HTTP_SECONDS = 120
-"""What answers later than that is given up: a test of a channel takes 30 s at most, and nothing else nearly as long."""
+"""The time limit for a response. The slowest, testing a channel, takes at most 30 s."""
 LOOK_SECONDS = 0.1
 NO_GPU = (
     "no GPU found, so only the host is shown; the reasons and how to fix them: .venv/bin/python manage.py doctor "
@@ -36,21 +36,21 @@ NO_GPU = (
 
 
 class Command(BaseCommand):
-    """Prints the address as soon as it listens, then what GPUs were found. SIGTERM and Ctrl-C end it."""
+    """Prints the address once it listens, then the GPUs it found."""
 
     help = "Serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
-        # Until the reactor has a handler of its own: the first process of a container would not hear of it at all.
+        # Until the reactor installs its handler: without one, the first process of a container ignores SIGTERM.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         try:
             prepare_server()
         except CannotStart as error:
             raise CommandError(f"gpumon: {error}") from error
-        if settings.ACCESS.login != "everybody" and not has_administrator():  # else the server says more itself
+        if settings.ACCESS.login != "everybody" and not has_administrator():  # else the log shows a set-up link
             data_dir = settings.GPU_MONITOR.data_dir
-            log.warning(
+            log.info(
                 "no admin account yet; create one with `make admin` (installed: `gpumon manage createsuperuser`)%s",
                 "" if data_dir == LAYOUT.data_dir else f", with GPU_MONITOR_DATA_DIR={data_dir}",
             )
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         # Imported here, because it installs daphne's reactor, which no other command needs.
         from monitor.server.daphne import Server, endpoints
 
-        systemd = Systemd.taken_from(os.environ)  # before the first child is started: none is to speak for us
+        systemd = Systemd.taken_from(os.environ)  # before the first child starts: none must inherit the socket
         failures: list[str] = []
 
         def ready() -> None:
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             systemd.tell(READY)
             # zope's interfaces have no self
             reactor.addSystemEventTrigger("before", "shutdown", systemd.tell, STOPPING)  # type: ignore[arg-type]
-            # Later: the event loop does not run yet.
+            # Later, because the event loop is not running yet.
             reactor.callLater(0, self._keep_telling, systemd)  # type: ignore[arg-type]
 
         class ListeningServer(Server):
