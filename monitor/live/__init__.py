@@ -1,1 +1,1 @@
-"""From snapshots to open sockets: one frame a tick for everybody, and none for nobody."""
+"""From snapshots to WebSockets: each message is made once per tick for all clients, and not at all without clients."""

@@ -14,9 +14,10 @@ import msgspec
 
 from monitor.live.admission import ENDED, OPEN_DOOR, Door, Guest, Receive, Refusal, Scope, Send, refuse
 from monitor.live.backpressure import Flow, flow_of
-from monitor.live.frames import Frame, View
+from monitor.live.frames import Frame
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
+from monitor.live.pieces import LivePage
 
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
 """Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne lets an application use no
@@ -182,7 +183,7 @@ def gpu_feed(
 
 
 def dashboard(
-    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], View | None], door: Door = OPEN_DOOR
+    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], LivePage | None], door: Door = OPEN_DOOR
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """`/ws/dashboard?view=`: fragments and chart points for the pages, which are of this site.
 

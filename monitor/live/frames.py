@@ -1,88 +1,28 @@
-"""A frame: one snapshot and the bytes made of it, each kind at most once and only when somebody wants it.
-
-A page is drawn by its templates; what is live of it has names. A *value* is a text (and attributes) inside an element,
-made from the snapshot by a table and never by a template: a tick with nothing but new numbers draws no HTML. A *part*
-is an element's whole content, drawn by its template, and only when its key differs: GPUs that come and go, chips, rows.
+"""A frame: one tick's bytes for clients, made from one snapshot. Each kind of bytes is made at most once, and only if a client
+needs it.
 """
 
 from __future__ import annotations
 
 import functools
-import zlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
+from monitor.live.pieces import LivePage, Part, Pieces, Value
 from monitor.live.series import Columns, Series
 from monitor.telemetry.redaction import without_details
 from monitor.telemetry.schema import Snapshot
 
 
-class Value(NamedTuple):
-    """What stands in the element `name`: its text and those of its attributes that change with it."""
-
-    name: str
-    text: str
-    attributes: tuple[tuple[str, str], ...] = ()
-
-
-def mark_of(key: Hashable) -> str:
-    """A key as the page holds it, to tell what it has from what it has not."""
-    return f"{zlib.crc32(repr(key).encode()):08x}"
-
-
-class Part(NamedTuple):
-    """The content of the element `name`, replaced when `key` changes."""
-
-    name: str
-    key: Hashable
-    """What decides the structure of the content; values in it are none of it."""
-    draw: Callable[[], str]
-    is_rows: bool = False
-    """A list of elements with ids: those that stay are kept as they are, so that focus and selection survive."""
-
-    @property
-    def mark(self) -> str:
-        """Its key as the page holds it."""
-        return mark_of(self.key)
-
-
-class Pieces(NamedTuple):
-    """Everything live on one page at one snapshot. A part comes before the parts within it."""
-
-    parts: Sequence[Part]
-    values: Sequence[Value]
-    title: str
-    """Of the browser's tab: leads with the trouble where there is one."""
-    level: Literal["ok", "warning", "critical"]
-
-
-class View(NamedTuple):
-    """One kind of page, as the pages define it."""
-
-    name: str
-    """Distinct: clients with the same name share bytes, if the same may be told to them."""
-    pieces: Callable[[Snapshot], Pieces]
-    gpu: str | None = None
-    """UUID of the GPU whose charts the page shows; None for the sparklines of all."""
-    has_charts: bool = True
-    """A page without any gets no points."""
-    has_details: bool = True
-    """Whether it says who runs what; the same page without is another view, for people who are not known."""
-
-    def without_details(self) -> View:
-        """The same page for people who may not know who runs what."""
-        return self._replace(has_details=False)
-
-
 class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/ws/dashboard` sends. htmx takes `content`; the scripts of the page read the rest."""
+    """What `/ws/dashboard` sends. htmx applies `content`; the page's scripts read the other fields."""
 
     kind: Literal["full", "delta"]
     version: str
-    """Of the running server: a page made by another one should be loaded anew."""
+    """Of the running server. A page rendered by another version should be reloaded."""
     seq: int
     time: float
     sampled_at: float | None
@@ -93,8 +33,8 @@ class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     level: Literal["ok", "warning", "critical"]
     content: str
-    """`<hx-part id=… key=…>` gives an element other content, `<hx-set>` in one object all texts and attributes: an element
-    for each would be most of the message, and of the page's work."""
+    """`<hx-part id=… key=…>` replaces the content of an element; one `<hx-set>` sets all texts and attributes in one object,
+    because an element for each would make up most of the message and of the page's work."""
     points: Columns
 
 
@@ -102,33 +42,33 @@ _encoder = msgspec.json.Encoder()
 
 
 def as_html(parts: Iterable[tuple[Part, str]], values: Iterable[Value]) -> str:
-    """Parts with their HTML, then values, as the page's htmx extension takes them (static/js/pieces.js)."""
+    """Parts with their HTML, then values, in the form that the page's htmx extension applies (static/js/pieces.js)."""
     chunks = [
         f'<hx-{"rows" if part.is_rows else "part"} id="{part.name}" key="{part.mark}">{html}'
         f"</hx-{'rows' if part.is_rows else 'part'}>"
         for part, html in parts
     ]
-    if given := {value.name: _as_json(value) for value in values}:
-        chunks.append(f"<hx-set>{escape(_encoder.encode(given).decode(), quote=False)}</hx-set>")
+    if by_name := {value.name: _as_json(value) for value in values}:
+        chunks.append(f"<hx-set>{escape(_encoder.encode(by_name).decode(), quote=False)}</hx-set>")
     return "".join(chunks)
 
 
 def _as_json(value: Value) -> str | dict[str, str]:
-    """The text; where attributes change with it, these, and the text among them unless the element has none of its own."""
+    """The text, or an object of text and attributes. An empty text beside attributes is left out: the element has none."""
     if not value.attributes:
         return value.text
-    given = dict(value.attributes)
-    return {"text": value.text, **given} if value.text else given
+    attributes = dict(value.attributes)
+    return {"text": value.text, **attributes} if value.text else attributes
 
 
-class _Drawn:
-    """One view of one frame: its pieces, and the HTML of its parts as far as somebody wanted it."""
+class _PageContent:
+    """The pieces of one page in one frame, and the HTML of the parts that a client has needed."""
 
-    def __init__(self, pieces: Pieces, before: _Drawn | None) -> None:
+    def __init__(self, pieces: Pieces, before: _PageContent | None) -> None:
         self.pieces = pieces
         self.values = {value.name: value for value in pieces.values}
         self.keys = {part.name: part.key for part in pieces.parts}
-        # The structure is the same under the same key. Values in it may be old: a full message sets them all after it.
+        # HTML with the same key has the same structure. The values in it may be old: a full message sets them all after it.
         self._html: dict[str, str] = {}
         if before is not None:
             kept = before._html.items()
@@ -144,7 +84,7 @@ class _Drawn:
     def everything(self) -> str:
         return as_html([(part, self.html(part)) for part in self.pieces.parts], self.pieces.values)
 
-    def changes(self, before: _Drawn) -> str:
+    def changes(self, before: _PageContent) -> str:
         parts = [part for part in self.pieces.parts if before.keys.get(part.name, before) != part.key]
         known = before.values
         values = [value for value in self.pieces.values if known.get(value.name) != value]
@@ -152,7 +92,7 @@ class _Drawn:
 
 
 class Frame:
-    """One snapshot as everybody gets it. Used in the event loop's thread only."""
+    """Used only in the thread of the event loop."""
 
     def __init__(
         self,
@@ -168,55 +108,54 @@ class Frame:
         self.snapshot = snapshot
         self._previous = previous
         if previous is not None:
-            previous._previous = None  # one frame back is enough: further back a client is given the full one
+            previous._previous = None  # a client more than one frame behind receives a full message
         self._version = version
         self._minute, self._quarter = minute, quarter
         self._minute_to, self._quarter_to = minute.newest, quarter.newest
-        self._drawn: dict[tuple[str, bool], _Drawn] = {}
+        self._contents: dict[tuple[str, bool], _PageContent] = {}
         self._feeds: dict[bool, str] = {}
 
     @functools.cached_property
     def _without_details(self) -> Snapshot:
         return without_details(self.snapshot)
 
-    def _of(self, *, has_details: bool) -> Snapshot:
+    def _snapshot(self, *, has_details: bool) -> Snapshot:
         return self.snapshot if has_details else self._without_details
 
     def feed(self, *, has_details: bool = True) -> str:
-        """The snapshot as JSON, for `/ws/gpu`; with or without who runs what."""
+        """The snapshot as JSON, for `/ws/gpu`, with or without users and commands."""
         if has_details not in self._feeds:
-            self._feeds[has_details] = _encoder.encode(self._of(has_details=has_details)).decode()
+            self._feeds[has_details] = _encoder.encode(self._snapshot(has_details=has_details)).decode()
         return self._feeds[has_details]
 
-    def page(self, view: View, seen: int) -> str:
-        """The message for a page that has frame `seen`: what changed since, or everything."""
-        drawn, before = self._draw(view), self._previous
+    def page(self, page: LivePage, seen: int) -> str:
+        """The message for a client whose last frame is number `seen`: the changes since then, or everything."""
+        content, before = self._content(page), self._previous
         if before is not None and seen == before.number:
-            if drawn.delta is None:
-                drawn.delta = self._message(
-                    "delta", drawn, drawn.changes(before._draw(view)), self._points(view, before)
-                )
-            return drawn.delta
-        if drawn.full is None:
-            drawn.full = self._message("full", drawn, drawn.everything(), self._points(view, None))
-        return drawn.full
+            if content.delta is None:
+                changes = content.changes(before._content(page))
+                content.delta = self._message("delta", content, changes, self._points(page, before))
+            return content.delta
+        if content.full is None:
+            content.full = self._message("full", content, content.everything(), self._points(page, None))
+        return content.full
 
-    def _draw(self, view: View) -> _Drawn:
-        key = view.name, view.has_details
-        if key not in self._drawn:
-            before = self._previous._drawn.get(key) if self._previous else None
-            self._drawn[key] = _Drawn(view.pieces(self._of(has_details=view.has_details)), before)
-        return self._drawn[key]
+    def _content(self, page: LivePage) -> _PageContent:
+        key = page.name, page.has_details
+        if key not in self._contents:
+            before = self._previous._contents.get(key) if self._previous else None
+            self._contents[key] = _PageContent(page.pieces(self._snapshot(has_details=page.has_details)), before)
+        return self._contents[key]
 
-    def _points(self, view: View, before: Frame | None) -> Columns:
-        if not view.has_charts:
+    def _points(self, page: LivePage, before: Frame | None) -> Columns:
+        if not page.has_charts:
             return Columns(time=[], gpus=(), series={})
-        if view.gpu is None:
+        if page.gpu is None:
             return self._minute.columns(after=before._minute_to if before else 0, up_to=self._minute_to)
         after = before._quarter_to if before else 0
-        return self._quarter.columns(after=after, up_to=self._quarter_to, gpu=view.gpu)
+        return self._quarter.columns(after=after, up_to=self._quarter_to, gpu=page.gpu)
 
-    def _message(self, kind: Literal["full", "delta"], drawn: _Drawn, content: str, points: Columns) -> str:
+    def _message(self, kind: Literal["full", "delta"], content: _PageContent, html: str, points: Columns) -> str:
         snapshot = self.snapshot
         return _encoder.encode(
             PageMessage(
@@ -229,9 +168,9 @@ class Frame:
                 age_seconds=snapshot.age_seconds,
                 stale_reason=snapshot.stale_reason,
                 poll_interval_seconds=snapshot.poll_interval_seconds,
-                title=drawn.pieces.title,
-                level=drawn.pieces.level,
-                content=content,
+                title=content.pieces.title,
+                level=content.pieces.level,
+                content=html,
                 points=points,
             )
         ).decode()

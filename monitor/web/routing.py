@@ -17,7 +17,7 @@ from monitor.live.consumers import dashboard, gpu_feed
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
 from monitor.runtime.process import runtime
-from monitor.web.pages.registry import view_named
+from monitor.web.pages.registry import live_page_named
 
 
 def _hub() -> Hub:
@@ -40,7 +40,7 @@ def router() -> URLRouter:
     return URLRouter(
         [
             re_path(r"^ws/gpu$", gpu_feed(_hub, origins, door)),  # type: ignore[arg-type]
-            re_path(r"^ws/dashboard$", dashboard(_hub, origins, view_named, door)),  # type: ignore[arg-type]
+            re_path(r"^ws/dashboard$", dashboard(_hub, origins, live_page_named, door)),  # type: ignore[arg-type]
             re_path(r"", _no_such_socket),  # type: ignore[arg-type]
         ]
     )

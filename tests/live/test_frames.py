@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.live.frames import Frame, Part, Pieces, Value, View
+from monitor.live.frames import Frame
+from monitor.live.pieces import LivePage, Part, Pieces, Value
 from monitor.live.series import Series
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
@@ -23,7 +24,7 @@ class Drawing:
         self.keys: dict[str, str] = {}
         self.asked = 0
         self.drawn: list[str] = []
-        self.view = View("page", self._pieces)
+        self.page = LivePage("page", self._pieces)
 
     def _pieces(self, snapshot: Snapshot) -> Pieces:
         self.asked += 1
@@ -60,18 +61,18 @@ class Frames:
         return self.newest
 
     def content(self, frame: Frame, seen: int) -> str:
-        return str(json.loads(frame.page(self.drawing.view, seen))["content"])
+        return str(json.loads(frame.page(self.drawing.page, seen))["content"])
 
 
 def test_a_page_without_details_is_drawn_of_its_own_and_only_if_somebody_watches() -> None:
     frames = Frames()
     frame = frames.cut(Value("u", "1"))
-    hidden = frames.drawing.view.without_details()
-    frame.page(frames.drawing.view, 0)
+    hidden = frames.drawing.page.without_details()
+    frame.page(frames.drawing.page, 0)
     assert frames.drawing.asked == 1
     for _ in range(3):
         frame.page(hidden, 0)
-        frame.page(frames.drawing.view, 0)
+        frame.page(frames.drawing.page, 0)
     assert frames.drawing.asked == 2
 
 
@@ -89,8 +90,8 @@ def test_no_name_that_a_client_asks_for_shares_what_is_told_to_others(name: str)
     snapshot = Snapshot(host="h", seq=1, time=1.0, gpus=(Gpu(index=0, uuid="a", name="x", processes=(running,)),))
     series = Series(("utilization_percent",), seconds=60)
     frame = Frame(1, snapshot, minute=series, quarter=series, version="1")
-    assert "mira" in frame.page(View(name, pieces), 0)
-    assert "mira" not in frame.page(View("page", pieces).without_details(), 0)
+    assert "mira" in frame.page(LivePage(name, pieces), 0)
+    assert "mira" not in frame.page(LivePage("page", pieces).without_details(), 0)
     assert told == ["mira", "None"]
 
 
@@ -110,7 +111,7 @@ def test_a_page_one_frame_behind_gets_the_values_that_changed_and_one_point() ->
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), Value("m", "5")), 0)
     second = frames.cut(Value("u", "2"), Value("m", "5"))
-    message = json.loads(second.page(frames.drawing.view, 1))
+    message = json.loads(second.page(frames.drawing.page, 1))
     assert message["kind"] == "delta"
     assert message["content"] == '<hx-set>{"u":"2"}</hx-set>'
     assert message["points"]["time"] == [2.0]
@@ -145,7 +146,7 @@ def test_a_new_or_lagging_page_gets_everything_and_the_whole_minute() -> None:
     frames = Frames()
     for _ in range(3):
         newest = frames.cut(Value("u", "1"), Value("m", "5"), card="k")
-    message = json.loads(newest.page(frames.drawing.view, 1))
+    message = json.loads(newest.page(frames.drawing.page, 1))
     assert message["kind"] == "full"
     assert message["content"].count("<hx-part") == 1
     assert message["content"].endswith('<hx-set>{"u":"1","m":"5"}</hx-set>')
@@ -154,8 +155,8 @@ def test_a_new_or_lagging_page_gets_everything_and_the_whole_minute() -> None:
 
 def test_the_page_of_one_gpu_gets_its_points_alone_and_all_its_metrics() -> None:
     frames = Frames()
-    frames.drawing.view = frames.drawing.view._replace(gpu="b")
-    points = json.loads(frames.cut().page(frames.drawing.view, 0))["points"]
+    frames.drawing.page = frames.drawing.page._replace(gpu="b")
+    points = json.loads(frames.cut().page(frames.drawing.page, 0))["points"]
     assert points["gpus"] == ["b"]
     assert points["series"] == {"utilization_percent": [[None]], "power_watts": [[None]]}
 
@@ -164,8 +165,8 @@ def test_points_that_come_between_the_cut_and_the_message_wait_for_the_next_one(
     frames = Frames()
     first = frames.cut()
     second = frames.cut()
-    first_points = json.loads(first.page(frames.drawing.view, 0))["points"]["time"]
-    second_points = json.loads(second.page(frames.drawing.view, 1))["points"]["time"]
+    first_points = json.loads(first.page(frames.drawing.page, 0))["points"]["time"]
+    second_points = json.loads(second.page(frames.drawing.page, 1))["points"]["time"]
     assert (first_points, second_points) == ([1.0], [2.0])
 
 
@@ -173,7 +174,7 @@ def test_bytes_are_made_once_for_everybody_and_nothing_for_nobody() -> None:
     frames = Frames()
     first = frames.cut(Value("u", "1"))
     assert frames.drawing.asked == 0
-    assert first.page(frames.drawing.view, 0) is first.page(frames.drawing.view, 0)
+    assert first.page(frames.drawing.page, 0) is first.page(frames.drawing.page, 0)
     assert first.feed() is first.feed()
     assert frames.drawing.asked == 1
 
@@ -212,5 +213,5 @@ def test_whatever_stands_in_a_value_comes_out_as_that_text(text: str, title: str
 
 
 def test_a_page_without_charts_gets_no_points() -> None:
-    bare = View("bare", lambda _snapshot: Pieces((), (), "title", "ok"), has_charts=False)
+    bare = LivePage("bare", lambda _snapshot: Pieces((), (), "title", "ok"), has_charts=False)
     assert json.loads(Frames().cut().page(bare, 0))["points"] == {"time": [], "gpus": [], "series": {}}

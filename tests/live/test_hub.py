@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 
-from monitor.live.frames import Pieces, View
 from monitor.live.hub import Hub
+from monitor.live.pieces import LivePage, Pieces
 from monitor.telemetry.schema import Alert, Gpu, Snapshot
 
-PAGE = View("page", lambda _snapshot: Pieces((), (), "title", "ok"))
+PAGE = LivePage("page", lambda _snapshot: Pieces((), (), "title", "ok"))
 
 
 def snapshot(seq: int) -> Snapshot:

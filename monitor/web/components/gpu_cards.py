@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from monitor import formats
-from monitor.live.frames import Value
+from monitor.live.pieces import Value
 from monitor.telemetry.gpu_use import Use, is_hot
 from monitor.telemetry.schema import Alert, Fan, Gpu
 from monitor.web.components.live_pieces import LivePieces

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from django.template.loader import get_template
 
 from monitor.formats import Form
-from monitor.live.frames import Part, Value
+from monitor.live.pieces import Part, Value
 
 NOT_KNOWN = "not known"
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from monitor import formats
-from monitor.live.frames import Part
+from monitor.live.pieces import Part
 from monitor.rules.metrics import text_of
 from monitor.telemetry.schema import Alert, Gpu, Severity, Snapshot
 from monitor.web.components.live_pieces import LivePieces

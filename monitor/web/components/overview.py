@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor import formats
-from monitor.live.frames import Part
+from monitor.live.pieces import Part
 from monitor.telemetry.gpu_use import Use, is_hot
 from monitor.telemetry.providers import LABELS
 from monitor.telemetry.schema import Snapshot, System

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from monitor import formats
-from monitor.live.frames import mark_of
+from monitor.live.pieces import mark_of
 from monitor.telemetry.schema import Gpu, GpuProcess
 from monitor.web.components.live_pieces import LivePieces
 

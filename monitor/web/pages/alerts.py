@@ -23,7 +23,7 @@ from monitor.runtime.process import runtime
 from monitor.web.api.responses import json_error, json_response
 from monitor.web.components.open_alerts import WORST_FIRST
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
-from monitor.web.pages.alerts_page import VIEW, AlertsPage
+from monitor.web.pages.alerts_page import LIVE_PAGE, AlertsPage
 from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, frame
 from monitor.web.snapshots import first_seen
 
@@ -43,7 +43,7 @@ async def alerts(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "history": await sync_to_async(history)(wanted, has_details=has_details, open_now=open_now),
         "severities": WORST_FIRST,
-        **await frame(request, VIEW.name),
+        **await frame(request, LIVE_PAGE.name),
     }
     return render(request, "monitor/alerts.html", context)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.live.frames import Pieces, View
+from monitor.live.pieces import LivePage, Pieces
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
@@ -26,5 +26,5 @@ class AlertsPage:
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
-VIEW = View("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
+LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
 """The page as the sockets know it."""

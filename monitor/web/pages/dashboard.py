@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from monitor.live.frames import Pieces, View
+from monitor.live.pieces import LivePage, Pieces
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
@@ -71,6 +71,6 @@ class Dashboard:
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
-def view(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> View:
+def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage:
     """The dashboard as the sockets know it; the limits are asked for at each frame, since they may change."""
-    return View(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)
+    return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)

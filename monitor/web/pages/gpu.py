@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from monitor import formats
-from monitor.live.frames import Pieces, Value, View
+from monitor.live.pieces import LivePage, Pieces, Value
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
@@ -229,6 +229,6 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     ]
 
 
-def view(uuid: str, idle_limits: Callable[[], IdleLimits]) -> View:
+def live_page(uuid: str, idle_limits: Callable[[], IdleLimits]) -> LivePage:
     """The page of the GPU with this UUID as the sockets know it; the limits are asked for at each frame."""
-    return View(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)
+    return LivePage(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)

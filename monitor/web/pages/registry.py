@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitor.access.visitor import visitor_of
-from monitor.live.frames import View
+from monitor.live.pieces import LivePage
 from monitor.runtime.process import runtime
 from monitor.web.components.process_table import Sorting
 from monitor.web.pages import alerts_page, dashboard
@@ -20,14 +20,14 @@ from monitor.web.snapshots import first_seen
 _LONGEST_UUID = 96
 
 
-def view_named(name: str) -> View | None:
+def live_page_named(name: str) -> LivePage | None:
     """The page that a socket asks for, without a name the cards; None where there is none of that name."""
     if layout := dashboard.LAYOUTS.get(name or "cards"):
-        return dashboard.view(layout, runtime().idle_limits)
-    if name == alerts_page.VIEW.name:
-        return alerts_page.VIEW
+        return dashboard.live_page(layout, runtime().idle_limits)
+    if name == alerts_page.LIVE_PAGE.name:
+        return alerts_page.LIVE_PAGE
     uuid = name.removeprefix(gpu_page.PREFIX)
-    return gpu_page.view(uuid, runtime().idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
+    return gpu_page.live_page(uuid, runtime().idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
 
 
 @never_cache

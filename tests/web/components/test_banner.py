@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.live.frames import Part
+from monitor.live.pieces import Part
 from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
 from tests.support.snapshots import alert, gpu, host

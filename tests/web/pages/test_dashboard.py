@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from django.template import Context, Template
 
-from monitor.live.frames import Part, Pieces, Value
+from monitor.live.pieces import Part, Pieces, Value
 from monitor.telemetry.schema import Fan, MigInstance, NvLink, ProviderReport, Snapshot, System
 from monitor.web.components.overview import title_of
 from monitor.web.pages.dashboard import Dashboard, layout_of
 from monitor.web.pages.gpu import GpuPage
-from monitor.web.pages.registry import view_named
+from monitor.web.pages.registry import live_page_named
 from tests.support.snapshots import GIB, gpu, host, process
 
 SYSTEM = System(cpu_percent=23.0, cpu_core_percents=(0.0, 46.0), load_1m=14.2, memory_used_percent=31.0)
@@ -128,10 +128,10 @@ def test_a_gpu_that_left_empties_its_page_and_says_so() -> None:
 
 
 def test_sockets_know_the_pages_by_name_and_no_others() -> None:
-    assert [view.name for name in ("cards", "tiles", "gpu:GPU-0", "") if (view := view_named(name))] == [
+    assert [page.name for name in ("cards", "tiles", "gpu:GPU-0", "") if (page := live_page_named(name))] == [
         "cards", "tiles", "gpu:GPU-0", "cards",
     ]  # fmt: skip
-    assert [view_named(name) for name in ("other", "gpu:", "gpu:" + "x" * 200)] == [None, None, None]
+    assert [live_page_named(name) for name in ("other", "gpu:", "gpu:" + "x" * 200)] == [None, None, None]
 
 
 def test_an_element_is_drawn_with_its_name_and_escaped() -> None:
