@@ -15,9 +15,10 @@ if not settings.configured:
     settings.configure()
 
 from bench import message
-from monitor.live.consumers import gpu_feed
+from monitor.live.consumers import GpuFeedConsumer
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
+from tests.support.admission import AdmitEverybody
 
 
 @functools.cache
@@ -29,4 +30,6 @@ def hub() -> Hub:
     return made
 
 
-application = ProtocolTypeRouter({"websocket": gpu_feed(hub, Origins(["*"], []))})
+application = ProtocolTypeRouter(
+    {"websocket": GpuFeedConsumer.as_asgi(hub=hub, origins=Origins(["*"], []), admission=AdmitEverybody())}
+)

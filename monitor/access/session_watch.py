@@ -1,4 +1,4 @@
-"""Ends sockets whose session or token holds no longer: one look for all, every few seconds and when something has changed."""
+"""Ends sockets whose session or token is no longer valid: one query for all, every few seconds and after each change."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
 from monitor.access.identity import Identity
-from monitor.live.admission import Guest
+from monitor.live.admission import AdmittedSocket
 
 EVERY_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
-class Watch:
-    """Used in one event loop, but for `wake`."""
+class SessionWatch:
+    """Used in one event loop, except `wake`."""
 
     def __init__(
-        self, look: Callable[[Collection[Identity]], dict[Identity, str]], *, every_seconds: float = EVERY_SECONDS
+        self, find_ended: Callable[[Collection[Identity]], dict[Identity, str]], *, every_seconds: float = EVERY_SECONDS
     ) -> None:
-        """`look` says which hold no longer, and why; it runs in a thread."""
-        self._look = look
+        """`find_ended` returns the identities that are no longer valid, each with the reason. It runs in a thread."""
+        self._find_ended = find_ended
         self._every_seconds = every_seconds
-        self._watched: dict[Identity, set[Guest]] = {}
+        self._watched: dict[Identity, set[AdmittedSocket]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._is_silent = False
+        self._task: asyncio.Task[None] | None = None
+        self._has_failed = False
 
-    def add(self, identity: Identity, guest: Guest) -> None:
-        """End this guest once the identity holds no longer."""
-        self._watched.setdefault(identity, set()).add(guest)
-        if self._looking is None:
+    def add(self, identity: Identity, socket: AdmittedSocket) -> None:
+        """End this socket when the identity is no longer valid."""
+        self._watched.setdefault(identity, set()).add(socket)
+        if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._woken = asyncio.Event()
-            self._looking = self._loop.create_task(self._run(self._woken))
+            self._task = self._loop.create_task(self._run(self._woken))
 
-    def remove(self, identity: Identity, guest: Guest) -> None:
-        """This guest is gone. With the last one the looking ends."""
-        guests = self._watched.get(identity, set())
-        guests.discard(guest)
-        if not guests:
+    def remove(self, identity: Identity, socket: AdmittedSocket) -> None:
+        """The socket is closed. After the last one, nothing is checked."""
+        sockets = self._watched.get(identity, set())
+        sockets.discard(socket)
+        if not sockets:
             self._watched.pop(identity, None)
-        if not self._watched and self._looking is not None:
-            self._looking.cancel()
-            self._looking = self._loop = None
+        if not self._watched and self._task is not None:
+            self._task.cancel()
+            self._task = self._loop = None
 
     def wake(self) -> None:
-        """Something has changed: look at once. From any thread."""
+        """Check now, because something has changed. From any thread."""
         loop, woken = self._loop, self._woken
         if loop is not None and woken is not None and not loop.is_closed():
             loop.call_soon_threadsafe(woken.set)
 
     async def _run(self, woken: asyncio.Event) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):  # nothing was told: the next look is due all the same
+            with contextlib.suppress(TimeoutError):  # nothing has changed: check anyway
                 await asyncio.wait_for(woken.wait(), self._every_seconds)
             woken.clear()
-            await self._look_once()
+            await self._check_once()
 
-    async def _look_once(self) -> None:
+    async def _check_once(self) -> None:
         try:
-            over = await database_sync_to_async(self._look)(tuple(self._watched))
+            over = await database_sync_to_async(self._find_ended)(tuple(self._watched))
         except Exception as error:
-            # Nobody is thrown out by a database that is away: nobody can log in then, either. And whatever else it is, the
-            # next look is due: without one every socket would stay open for good.
-            if not self._is_silent:
+            # An unavailable database ends no sockets: nobody could log in again. After any other error the checks go on too;
+            # without them, sockets would stay open for ever.
+            if not self._has_failed:
                 is_a_fault = not isinstance(error, DatabaseError)
-                log.warning("whether open sockets may stay cannot be known now: %s", error, exc_info=is_a_fault)
-            self._is_silent = True
+                log.warning("cannot check the sessions of open sockets: %s", error, exc_info=is_a_fault)
+            self._has_failed = True
             return
-        self._is_silent = False
+        self._has_failed = False
         for identity, reason in over.items():
-            for guest in self._watched.get(identity, ()):
-                guest.end(reason)
+            for socket in self._watched.get(identity, ()):
+                socket.end(reason)

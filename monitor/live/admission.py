@@ -1,4 +1,4 @@
-"""Where a socket's handshake is let in or refused: who stands behind the door is not known here, only what became of it."""
+"""Interface for admitting WebSocket handshakes. The policy is in `monitor.access.admission`."""
 
 from __future__ import annotations
 
@@ -12,60 +12,46 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ENDED = 4001
-"""Close code: login or token, by which the socket was let in, holds no longer. The reason says which."""
+"""Close code: the session or token with which the socket was opened is no longer valid. The close reason says why."""
 _DENIAL = "websocket.http.response"
 
 
-class Guest:
-    """A socket that was let in."""
+class AdmittedSocket:
+    """A socket whose handshake was accepted."""
 
-    def __init__(self, *, sees_details: bool = True) -> None:
+    def __init__(self, *, sees_details: bool) -> None:
         self.sees_details = sees_details
-        """Whether it is told who runs what."""
+        """Whether it may receive users and commands."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done, with the reason, once the socket has to be closed."""
+        """Done when the socket has to be closed; the result is the reason."""
 
     def end(self, reason: str) -> None:
-        """Have the socket closed with this reason, of at most 123 bytes (RFC 6455, 5.5)."""
+        """Close the socket with this reason, of at most 123 bytes (RFC 6455, section 5.5)."""
         if not self.ended.done():
             self.ended.set_result(reason)
 
 
 class Refusal(NamedTuple):
-    """A handshake that is not let in."""
+    """The answer to a handshake that is not accepted."""
 
     status: int
-    """Of the HTTP answer, where the server can give one; 403 where it cannot (daphne)."""
+    """Of the HTTP response, if the server supports one; daphne always answers 403."""
     reason: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Door(Protocol):
-    """Lets sockets in, once it is clear that no other site's page opened them."""
+class Admission(Protocol):
+    """Decides about handshakes whose origin has been checked."""
 
-    async def let_in(self, scope: Scope, *, takes_tokens: bool) -> Guest | Refusal:
-        """Who is let in must `leave` again. `takes_tokens`: whether this address is for programs with tokens as well."""
+    async def admit(self, scope: Scope, *, accepts_tokens: bool) -> AdmittedSocket | Refusal:
+        """Accept or refuse a handshake; an admitted socket must be released. `accepts_tokens`: API tokens are valid here."""
 
-    def leave(self, guest: Guest) -> None:
+    def release(self, socket: AdmittedSocket) -> None:
         """The socket is closed."""
 
 
-class OpenDoor:
-    """Lets everybody in, who then sees everything."""
-
-    async def let_in(self, scope: Scope, *, takes_tokens: bool) -> Guest | Refusal:
-        """A guest."""
-        return Guest()
-
-    def leave(self, guest: Guest) -> None:
-        """Nothing was kept."""
-
-
-OPEN_DOOR = OpenDoor()
-
-
 async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
-    """Answer the handshake, whose `websocket.connect` has been received, with the refusal."""
+    """Answer a handshake, whose `websocket.connect` has been received, with the refusal."""
     if _DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return

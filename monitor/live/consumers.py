@@ -1,220 +1,286 @@
-"""The life of one WebSocket: let in or refused, fed at its own pace, closed when it says what it should not.
-
-These are plain ASGI applications, without a consumer class around them: that layer costs more a message than the rest.
-"""
+"""The Channels consumers. Each admits one WebSocket, then sends it the newest frame again and again until one side closes it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 import msgspec
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
 
-from monitor.live.admission import ENDED, OPEN_DOOR, Door, Guest, Receive, Refusal, Scope, Send, refuse
+from monitor.live.admission import ENDED, Admission, AdmittedSocket, Message, Receive, Refusal, Scope, Send, refuse
 from monitor.live.backpressure import Flow, flow_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
+from monitor.live.pacing import Schedule
 from monitor.live.pieces import LivePage
 
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
-"""Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne lets an application use no
-others (autobahn's sendClose)."""
+"""Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne refuses the others from an
+application (autobahn's sendClose)."""
 CLOSE_SECONDS = 5.0
-"""Within which a client has to take the close frame; one that reads nothing is left to the server."""
+"""How long a client may take to answer a close frame. After that, the socket counts as closed."""
 MAX_MESSAGE_BYTES = 4096
 MIN_FEED_HZ, MAX_FEED_HZ = 0.01, 30.0
 
-
-class Closing(Exception):
-    """The client broke the rules: its socket is closed with this code and reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+Render = Callable[[Frame, int], str]
+"""Returns the message for a client, from the newest frame and the number of the frame that the client has."""
 
 
-class Pace:
-    """The shortest time between two messages to one client, in seconds; the client may change it."""
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    """Delivers frames to one client. A slow client misses frames and delays nobody."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
+    channel_layer_alias = "frames use no channel layer"
+    """No layer has this name, so Channels gives the socket no channel, and no second task that waits for it."""
+    kind: ClassVar[str]
+    """What the hub counts the socket as."""
+    accepts_tokens: ClassVar[bool]
+    accepts_no_origin: ClassVar[bool]
+    """Whether programs are accepted: browsers always send an Origin header."""
 
+    def __init__(self, *, hub: Callable[[], Hub], origins: Origins, admission: Admission) -> None:
+        super().__init__()
+        self._get_hub = hub
+        self._origins = origins
+        self._admission = admission
+        self._schedule = Schedule(0.0)
+        self._rate_changed = asyncio.Event()
+        self._flow: Flow | None = None
+        self._admitted: AdmittedSocket | None = None
+        self._hub: Hub | None = None
+        self._delivery: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._is_open = False
 
-Payload = Callable[[Frame, int], str]
-Hear = Callable[[str, Pace], None]
+    def check_query(self) -> Refusal | None:
+        """Refuse a handshake whose query string is wrong."""
+        raise NotImplementedError
 
+    def renderer(self, *, sees_details: bool) -> Render:
+        """What makes the messages of this socket."""
+        raise NotImplementedError
 
-async def serve(
-    hub: Hub, kind: str, receive: Receive, send: Send, *, payload: Payload, hear: Hear, pace: Pace, guest: Guest
-) -> None:
-    """Accept the socket, then deliver frames and listen until one side closes it or the guest may stay no longer."""
-    await send({"type": "websocket.accept"})
-    hub.join(kind)
-    flow = flow_of(send)
-    delivery = asyncio.ensure_future(_deliver(hub, send, flow, payload, pace))
-    listening = asyncio.ensure_future(_listen(receive, hear, pace))
-    try:
-        await asyncio.wait((delivery, listening, guest.ended), return_when=asyncio.FIRST_COMPLETED)
-        delivery.cancel()  # first: whoever has to go is told nothing more, however long the close frame takes
-        if listening.done() and isinstance(closing := listening.exception(), Closing):
-            await _close(send, flow, closing.code, closing.reason)
-        elif guest.ended.done() and not listening.done():
-            await _close(send, flow, ENDED, guest.ended.result())
-    finally:
-        hub.leave(kind)
-        for task in (delivery, listening):
-            task.cancel()
-        results = await asyncio.gather(delivery, listening, return_exceptions=True)
-    for result in results:
-        # A client that vanishes while it is sent to ends the delivery with an OSError: that is how sockets end.
-        if isinstance(result, Exception) and not isinstance(result, (Closing, OSError)):
-            raise result
+    def hear(self, text: str) -> None:
+        """Handle a message from the client."""
+        raise NotImplementedError
 
+    # ── Called by Channels ────────────────────────────────────────────────────────────────────────────────────────────
 
-async def _close(send: Send, flow: Flow | None, code: int, reason: str) -> None:
-    if flow is not None:
-        flow.close(code, reason)
-        return
-    with contextlib.suppress(TimeoutError):  # uvicorn's `send` waits until the client has read what came before
-        await asyncio.wait_for(send({"type": "websocket.close", "code": code, "reason": reason}), CLOSE_SECONDS)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the socket, and leave nothing of it behind, however that ends: servers also cancel applications."""
+        try:
+            async with asyncio.timeout(None) as self._lifetime:
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            if not self._lifetime.expired():
+                raise
+        finally:
+            await self._leave()
 
+    async def dispatch(self, message: Message) -> None:
+        """Call the handler. Channels' own method first closes old database connections, in the one thread that all sockets share.
+        That takes 130 µs, and longer while another socket waits there for a locked database.
+        """
+        await getattr(self, get_handler_name(message))(message)
 
-async def _deliver(hub: Hub, send: Send, flow: Flow | None, payload: Payload, pace: Pace) -> None:
-    """Send the newest frame, again and again; a client that is slow misses frames and delays nobody."""
-    loop = asyncio.get_running_loop()
-    seen = 0
-    while True:
-        frame = await hub.newer(seen)
-        if pace.seconds:
-            due = loop.time() + pace.seconds
-        if flow is not None and flow.is_paused:
-            await flow.resumed()
-            continue  # by now there is a newer frame
-        text = payload(frame, seen)
-        if flow is None:
-            try:
-                await send({"type": "websocket.send", "text": text})
-            except RuntimeError:
-                return  # uvicorn has closed the socket by itself, for a breach of the protocol (ASGI says OSError)
-        else:
-            flow.send(text)
-        seen = frame.number
-        if pace.seconds and (rest := due - loop.time()) > 0:
-            await asyncio.sleep(rest)
+    async def websocket_disconnect(self, message: Message) -> None:
+        """End, also without that thread."""
+        raise StopConsumer
 
+    async def connect(self) -> None:
+        """Admit the socket and start the delivery, or refuse the handshake."""
+        refusal = self._check_origin() or self.check_query()
+        admitted = refusal or await self._admission.admit(self.scope, accepts_tokens=self.accepts_tokens)
+        if isinstance(admitted, Refusal):
+            await refuse(self.scope, self.base_send, admitted)
+            raise StopConsumer
+        self._admitted = admitted
+        hub = self._get_hub()
+        await self.accept()
+        self._is_open = True
+        self._hub = hub
+        hub.join(self.kind)
+        self._flow = flow_of(self.base_send)
+        self._delivery = asyncio.ensure_future(self._deliver(hub, self.renderer(sees_details=admitted.sees_details)))
+        self._delivery.add_done_callback(lambda _: self._delivery_ended())
+        admitted.ended.add_done_callback(lambda ended: self.end(ENDED, ended.result()))
 
-async def _listen(receive: Receive, hear: Hear, pace: Pace) -> None:
-    """Hear what the client says until it is gone. Raises Closing."""
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Check a message from the client. While the socket is being closed, messages have no effect."""
+        if text_data is None:
+            self.end(UNSUPPORTED_DATA, "binary messages are not supported")
+        elif len(text_data) > MAX_MESSAGE_BYTES:
+            self.end(TOO_BIG, f"a message may have {MAX_MESSAGE_BYTES} bytes")
+        elif self._is_open:
+            self.hear(text_data)
+
+    # ── Delivery ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _deliver(self, hub: Hub, render: Render) -> None:
+        """Send the newest frame, again and again, until the task is cancelled or the connection is closed."""
+        now, flow, schedule = asyncio.get_running_loop().time, self._flow, self._schedule
+        seen = 0
+        while True:
+            frame = await hub.newer(seen)
+            while seen and (pause := schedule.seconds_until_due(now())):
+                await self._pause(pause)
+                # What came during the pause is old. As in the hub, the next frame is sent, if one comes within an interval.
+                frame = await hub.next_or_newest(seconds=schedule.interval_seconds)
+            if flow is not None and flow.is_paused:
+                await flow.resumed()
+                continue  # by now there is a newer frame
+            if seen:
+                schedule.count(now())
+            else:
+                schedule.restart(now())
+            text = render(frame, seen)
+            if flow is not None:
+                flow.send(text)
+            else:
+                try:
+                    await self.base_send({"type": "websocket.send", "text": text})
+                except RuntimeError:
+                    return  # uvicorn has closed the socket because of a protocol error (ASGI specifies OSError)
+            seen = frame.number
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for so long, or until the rate changes."""
+        self._rate_changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rate_changed.wait()
+
+    def set_rate(self, hz: float) -> None:
+        """Send at most this many messages per second. Raises ValueError if the rate is out of range."""
+        if not MIN_FEED_HZ <= hz <= MAX_FEED_HZ:
+            raise ValueError(f"hz is {hz:g}; it must be from {MIN_FEED_HZ:g} to {MAX_FEED_HZ:g}")
+        self._schedule.interval_seconds = 1 / hz
+        self._schedule.restart(asyncio.get_running_loop().time())
+        self._rate_changed.set()
+
+    # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def end(self, code: int, reason: str) -> None:
+        """Send nothing more, and close the socket. It ends when the client has answered, or after CLOSE_SECONDS."""
+        if not self._is_open or self._delivery is None:
             return
-        if message["type"] == "websocket.receive":
-            text = message.get("text")
-            if text is None:
-                raise Closing(UNSUPPORTED_DATA, "binary messages are not understood")
-            if len(text) > MAX_MESSAGE_BYTES:
-                raise Closing(TOO_BIG, f"messages of more than {MAX_MESSAGE_BYTES} bytes are not read")
-            hear(text, pace)
+        self._is_open = False
+        self._delivery.cancel()
+        self._closing = asyncio.ensure_future(self._close(code, reason))
+        self._lifetime.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
 
+    async def _close(self, code: int, reason: str) -> None:
+        if self._flow is not None:
+            self._flow.close(code, reason)
+        else:
+            await self.close(code, reason)  # uvicorn waits until the client has read what was sent before
 
-# ── The two sockets ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _delivery_ended(self) -> None:
+        """End, if the delivery has not been cancelled: the connection is closed, or there was an error."""
+        if self._is_open:
+            self._is_open = False
+            self._lifetime.reschedule(asyncio.get_running_loop().time())
+
+    async def _leave(self) -> None:
+        """Release what belongs to the socket. Raises the delivery's error, if there was one."""
+        self._is_open = False
+        tasks = [task for task in (self._delivery, self._closing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if self._hub is not None:
+            self._hub.leave(self.kind)
+        if self._admitted is not None:
+            self._admission.release(self._admitted)
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            # A client that vanishes ends the delivery with an OSError. That is how most sockets end.
+            if isinstance(result, Exception) and not isinstance(result, OSError):
+                raise result
+
+    def _check_origin(self) -> Refusal | None:
+        if self._origins.allow(self.scope, without_origin=self.accepts_no_origin):
+            return None
+        return Refusal(403, "Pages of other sites, and requests for other host names, are refused.")
+
+    def query(self, name: str) -> str | None:
+        """The last value of this name in the query string."""
+        values = parse_qs(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True).get(name)
+        return values[-1] if values else None
 
 
 class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client of the feed may say: how many snapshots a second it wants at most."""
+    """The one message that a client of the feed can send."""
 
     hz: float
+    """Snapshots per second, at most."""
 
 
-def _pace(hz: float) -> float:
-    """Seconds between messages. Raises ValueError with the allowed range."""
-    if not MIN_FEED_HZ <= hz <= MAX_FEED_HZ:
-        raise ValueError(f"hz is {hz:g}, allowed are {MIN_FEED_HZ:g} to {MAX_FEED_HZ:g}")
-    return 1 / hz
+class GpuFeedConsumer(LiveConsumer):
+    """`/ws/gpu`: each snapshot as JSON, for programs and pages. `?hz=` lowers the rate."""
 
+    kind = "gpu"
+    accepts_tokens = True
+    accepts_no_origin = True
 
-def _hear_feed(text: str, pace: Pace) -> None:
-    try:
-        pace.seconds = _pace(msgspec.json.decode(text, type=FeedRequest).hz)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Closing(INVALID_DATA, f'understood is {{"hz": 1}}: {error}'[:120]) from error
-
-
-def _hear_nothing(_text: str, _pace: Pace) -> None:
-    raise Closing(UNSUPPORTED_DATA, "this socket only sends")
-
-
-def gpu_feed(
-    hub: Callable[[], Hub], origins: Origins, door: Door = OPEN_DOOR
-) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """`/ws/gpu`: each snapshot as JSON. `?hz=` lowers the rate. Programs without an Origin header are let in."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        if not origins.allow(scope, without_origin=True):
-            await refuse(scope, send, Refusal(403, "This page is not of this site."))
-            return
-        pace = Pace()
-        if (hz := _query(scope, "hz")) is not None:
-            try:
-                pace.seconds = _pace(float(hz))
-            except ValueError as error:
-                await refuse(scope, send, Refusal(403, f"{error}"))
-                return
-        guest = await door.let_in(scope, takes_tokens=True)
-        if isinstance(guest, Refusal):
-            await refuse(scope, send, guest)
-            return
-
-        def payload(frame: Frame, _seen: int) -> str:
-            return frame.feed(has_details=guest.sees_details)
-
+    def check_query(self) -> Refusal | None:
+        """Take the rate from `?hz=`."""
+        if (hz := self.query("hz")) is None:
+            return None
         try:
-            await serve(hub(), "gpu", receive, send, payload=payload, hear=_hear_feed, pace=pace, guest=guest)
-        finally:
-            door.leave(guest)
+            self.set_rate(float(hz))
+        except ValueError as error:
+            return Refusal(403, f"{error}")
+        return None
 
-    return app
+    def renderer(self, *, sees_details: bool) -> Render:
+        """The snapshot."""
+        return lambda frame, _seen: frame.feed(has_details=sees_details)
 
-
-def dashboard(
-    hub: Callable[[], Hub], origins: Origins, view_named: Callable[[str], LivePage | None], door: Door = OPEN_DOOR
-) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """`/ws/dashboard?view=`: fragments and chart points for the pages, which are of this site.
-
-    `view_named` knows the pages, the empty name too; one it does not know is refused.
-    """
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        view = view_named(_query(scope, "view") or "")
-        if view is None or not origins.allow(scope, without_origin=False):
-            await refuse(scope, send, Refusal(403, "There is no such page, or this one is not of this site."))
-            return
-        guest = await door.let_in(scope, takes_tokens=False)
-        if isinstance(guest, Refusal):
-            await refuse(scope, send, guest)
-            return
-        shown = view if guest.sees_details else view.without_details()
-
-        def payload(frame: Frame, seen: int) -> str:
-            return frame.page(shown, seen)
-
+    def hear(self, text: str) -> None:
+        """Change the rate."""
         try:
-            await serve(
-                hub(), "dashboard", receive, send, payload=payload, hear=_hear_nothing, pace=Pace(), guest=guest
-            )
-        finally:
-            door.leave(guest)
-
-    return app
+            self.set_rate(msgspec.json.decode(text, type=FeedRequest).hz)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self.end(INVALID_DATA, f'a message must be like {{"hz": 1}}: {error}'[:120])
 
 
-def _query(scope: Scope, name: str) -> str | None:
-    values = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True).get(name)
-    return values[-1] if values else None
+class DashboardConsumer(LiveConsumer):
+    """`/ws/dashboard?view=`: content and chart points for this site's pages."""
+
+    kind = "dashboard"
+    accepts_tokens = False
+    accepts_no_origin = False
+
+    def __init__(
+        self,
+        *,
+        hub: Callable[[], Hub],
+        origins: Origins,
+        admission: Admission,
+        page_named: Callable[[str], LivePage | None],
+    ) -> None:
+        """`page_named` returns None for a page that does not exist. The empty name is a page too."""
+        super().__init__(hub=hub, origins=origins, admission=admission)
+        self._page_named = page_named
+
+    def check_query(self) -> Refusal | None:
+        """Find the page."""
+        page = self._page_named(self.query("view") or "")
+        if page is None:
+            return Refusal(403, "There is no such page.")
+        self._page = page
+        return None
+
+    def renderer(self, *, sees_details: bool) -> Render:
+        """What has changed on the page."""
+        page = self._page if sees_details else self._page.without_details()
+        return lambda frame, seen: frame.page(page, seen)
+
+    def hear(self, text: str) -> None:
+        """Close the socket."""
+        self.end(UNSUPPORTED_DATA, "this socket accepts no messages")

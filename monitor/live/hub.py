@@ -1,20 +1,22 @@
-"""Holds the newest snapshot and hands frames to whoever watches: no queue a client, nothing made for nobody."""
+"""Holds the newest snapshot and makes frames of it for the consumers. Clients have no queues; without clients, nothing is made."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
 import msgspec
 
 from monitor.live.frames import Frame
+from monitor.live.pacing import Schedule
 from monitor.live.series import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
 from monitor.telemetry.schema import Alert, Snapshot
 
 
 class Hub:
-    """A stage. Snapshots come in by `take` from the telemetry thread; everything else happens in one event loop."""
+    """A stage. Snapshots come from the telemetry thread; methods that name no thread run in one event loop."""
 
     name = "hub"
     problem: str | None = None
@@ -27,7 +29,7 @@ class Hub:
         on_watched: Callable[[bool], None] | None = None,
     ) -> None:
         self._version = version
-        self._shortest = 1 / max_rate_hz
+        self._schedule = Schedule(1 / max_rate_hz)
         self._on_watched = on_watched
         self._lock = threading.Lock()
         self._latest: Snapshot | None = None
@@ -35,25 +37,24 @@ class Hub:
         self.minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
         """The last minute of every GPU, each reading of it."""
         self.quarter = Series(QUARTER_METRICS, seconds=QUARTER_SECONDS, step_seconds=1.0)
-        """The last 15 minutes of every GPU, one reading a second."""
+        """The last 15 minutes of every GPU, one reading per second."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._frame: Frame | None = None
-        self._cut_at = 0.0
-        self._planned: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.clients: dict[str, int] = {}
         """Open sockets by kind."""
 
     # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """Frames start with the first client (`join`)."""
+        """Nothing to do: frames are made from the first client on (`join`)."""
 
     def stop(self) -> None:
-        """Nothing to save; sockets are closed by the server."""
+        """Nothing to save: the server closes the sockets."""
 
     def take(self, snapshot: Snapshot) -> None:
-        """Take the newest snapshot. Wakes the event loop only when somebody waits for it."""
+        """Replace the newest snapshot. Wakes the event loop only if there are clients."""
         with self._lock:
             self._latest = msgspec.structs.replace(snapshot, alerts=self._alerts) if self._alerts else snapshot
             self.minute.add(snapshot)
@@ -61,7 +62,7 @@ class Hub:
             self._wake()
 
     def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
-        """Attach the alerts that are open from now on; the newest snapshot goes out again with them. From any thread."""
+        """Add the open alerts to the newest snapshot and to all later ones. From any thread."""
         with self._lock:
             self._alerts = alerts
             if self._latest is not None:
@@ -74,8 +75,11 @@ class Hub:
             loop.call_soon_threadsafe(self._arrived)
 
     def set_max_rate(self, max_rate_hz: float) -> None:
-        """Cut frames at most so often from the next one on. From any thread."""
-        self._shortest = 1 / max_rate_hz
+        """Make at most this many frames per second from now on. From any thread."""
+        with self._lock:
+            if self._schedule.interval_seconds != 1 / max_rate_hz:
+                self._schedule = Schedule(1 / max_rate_hz)
+                self._wake()
 
     @property
     def latest(self) -> Snapshot | None:
@@ -90,34 +94,31 @@ class Hub:
     # ── In the event loop ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def join(self, kind: str) -> None:
-        """A client of this kind is there. The first one starts the making of frames."""
+        """Add a client of this kind. The first one starts the making of frames."""
         is_first = self.client_count == 0
         self.clients[kind] = self.clients.get(kind, 0) + 1
         if is_first:
             with self._lock:
                 self._loop = asyncio.get_running_loop()
             self._frame = None
-            self._cut_at = 0.0
             if self._on_watched:
                 self._on_watched(True)
 
     def leave(self, kind: str) -> None:
-        """A client is gone. After the last one nothing is kept of the frames."""
+        """Remove a client. After the last one, nothing is kept of the frames."""
         self.clients[kind] -= 1
         if self.client_count == 0:
             with self._lock:
                 self._loop = None
             self._frame = None
-            if self._planned is not None:
-                self._planned.cancel()
-                self._planned = None
+            self._cancel_timer()
             if self._on_watched:
                 self._on_watched(False)
 
     async def newer(self, seen: int) -> Frame:
-        """The newest frame, waiting until it is not number `seen`. Only between `join` and `leave`."""
-        if self._frame is None and self._latest is not None:
-            self._cut()
+        """Wait for a frame other than number `seen`, and return the newest. Only between `join` and `leave`."""
+        if self._frame is None:
+            self._make_frame()  # for a client that has just joined: not counted, so that it does not delay the next reading
         while self._frame is None or self._frame.number == seen:
             woken = asyncio.get_running_loop().create_future()
             self._waiting.add(woken)
@@ -127,23 +128,44 @@ class Hub:
                 self._waiting.discard(woken)
         return self._frame
 
-    def _arrived(self) -> None:
-        """A snapshot is there: cut a frame now, or when the rate allows the next one."""
-        if self._loop is None or self._planned is not None:
-            return
-        wait = self._cut_at + self._shortest - self._loop.time()
-        # A snapshot that comes a little early on its own grid must not slip to the next slot: 10 % are let pass.
-        if wait <= 0.1 * self._shortest:
-            self._cut()
-        else:
-            self._planned = self._loop.call_later(wait, self._cut)
+    async def next_or_newest(self, *, seconds: float) -> Frame:
+        """Wait for the next frame; return the newest one if none comes in time. Only between `join` and `leave`."""
+        newest = await self.newer(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                newest = await self.newer(newest.number)
+        return newest
 
-    def _cut(self) -> None:
-        self._planned = None
+    def _arrived(self) -> None:
+        """A snapshot has arrived: make a frame if one is due. If not, the next snapshot gets one.
+
+        A snapshot without a successor gets its frame an interval later than due.
+        """
+        if self._loop is None:
+            return
+        now, schedule = self._loop.time(), self._schedule
+        wait = schedule.seconds_until_due(now)
+        if wait == 0:
+            self._make_due_frame()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(wait + schedule.interval_seconds, self._make_due_frame)
+
+    def _make_due_frame(self) -> None:
+        self._cancel_timer()
+        if self._make_frame():
+            self._schedule.count(asyncio.get_running_loop().time())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _make_frame(self) -> bool:
+        """Make a frame of the newest snapshot, and wake the clients. Returns False if there is no newer snapshot."""
         with self._lock:  # so that the snapshot and the newest points belong together
             snapshot = self._latest
             if snapshot is None or (self._frame is not None and self._frame.snapshot is snapshot):
-                return
+                return False
             self._frame = Frame(
                 1 if self._frame is None else self._frame.number + 1,
                 snapshot,
@@ -152,7 +174,7 @@ class Hub:
                 version=self._version,
                 previous=self._frame,
             )
-        self._cut_at = asyncio.get_running_loop().time()
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)
+        return True

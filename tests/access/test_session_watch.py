@@ -1,4 +1,4 @@
-"""Open sockets end with what they were let in by: one look for all of them."""
+"""Open sockets end when their session or token is no longer valid."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from monitor.access import tokens
 from monitor.access.identity import Identity, by_session, by_token, ended
-from monitor.access.session_watch import Watch
+from monitor.access.session_watch import SessionWatch
 from monitor.access.signals import tell_of_changes
-from monitor.live.admission import Guest
+from monitor.live.admission import AdmittedSocket
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 PASSWORD = "a staple of horses"
@@ -44,7 +44,7 @@ def identity_of(user: User) -> Identity:
     return found
 
 
-def test_a_session_tells_who_is_logged_in(user: User) -> None:
+def test_a_session_identifies_its_user(user: User) -> None:
     assert identity_of(user).user_id == user.pk
     assert by_session("nothing") is None
     nobody = SessionStore()
@@ -55,14 +55,14 @@ def test_a_session_tells_who_is_logged_in(user: User) -> None:
     assert by_session(key) is None
 
 
-def test_a_token_tells_its_owner_if_it_has_the_scope(user: User) -> None:
+def test_a_token_with_the_scope_identifies_its_owner(user: User) -> None:
     made = tokens.make(owner=user, name="a", scopes=["read"])
     assert by_token(made.secret, "read", NOW) == Identity(user.pk, token_id=made.token.pk)
     assert "scope 'metrics'" in str(by_token(made.secret, "metrics", NOW))
     assert by_token("gpumon_x", "read", NOW) == "The token is not known."
 
 
-def test_what_still_holds_is_let_be_and_each_that_does_not_has_its_reason(
+def test_each_identity_that_is_no_longer_valid_has_its_reason(
     user: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     others = {name: User.objects.create_user(name, password=PASSWORD) for name in ("disabled", "changed", "gone")}
@@ -101,36 +101,36 @@ def test_what_still_holds_is_let_be_and_each_that_does_not_has_its_reason(
 ONE, OTHER = Identity(1, "a", "x"), Identity(2, token_id=3)
 
 
-def test_one_look_is_for_all_and_ends_those_that_hold_no_longer() -> None:
-    looks: list[set[Identity]] = []
+def test_one_check_covers_all_sockets_and_ends_those_that_are_no_longer_valid() -> None:
+    checks: list[set[Identity]] = []
 
-    def look(identities: Collection[Identity]) -> dict[Identity, str]:
-        looks.append(set(identities))
+    def find_ended(identities: Collection[Identity]) -> dict[Identity, str]:
+        checks.append(set(identities))
         return {ONE: "logged out"}
 
     async def scene() -> tuple[str, bool]:
-        watch = Watch(look, every_seconds=0.01)
-        first, same, other = Guest(), Guest(), Guest()
-        for identity, guest in ((ONE, first), (ONE, same), (OTHER, other)):
-            watch.add(identity, guest)
+        watch = SessionWatch(find_ended, every_seconds=0.01)
+        first, same, other = (AdmittedSocket(sees_details=True) for _ in range(3))
+        for identity, socket in ((ONE, first), (ONE, same), (OTHER, other)):
+            watch.add(identity, socket)
         reason = await asyncio.wait_for(first.ended, 10)
         assert same.ended.result() == reason
-        for identity, guest in ((ONE, first), (ONE, same), (OTHER, other)):
-            watch.remove(identity, guest)
+        for identity, socket in ((ONE, first), (ONE, same), (OTHER, other)):
+            watch.remove(identity, socket)
         return reason, other.ended.done()
 
     assert asyncio.run(scene()) == ("logged out", False)
-    assert looks[0] == {ONE, OTHER}
+    assert checks[0] == {ONE, OTHER}
 
 
-def test_a_change_is_looked_at_at_once() -> None:
+def test_a_change_is_checked_at_once() -> None:
     async def scene() -> str:
-        watch = Watch(lambda _: {ONE: "logged out"}, every_seconds=3600)
-        guest = Guest()
-        watch.add(ONE, guest)
+        watch = SessionWatch(lambda _: {ONE: "logged out"}, every_seconds=3600)
+        socket = AdmittedSocket(sees_details=True)
+        watch.add(ONE, socket)
         await asyncio.get_running_loop().run_in_executor(None, watch.wake)
-        reason = await asyncio.wait_for(guest.ended, 10)
-        watch.remove(ONE, guest)
+        reason = await asyncio.wait_for(socket.ended, 10)
+        watch.remove(ONE, socket)
         return reason
 
     assert asyncio.run(scene()) == "logged out"
@@ -139,46 +139,46 @@ def test_a_change_is_looked_at_at_once() -> None:
 @pytest.mark.parametrize(
     "error", [OperationalError("database is locked"), InterfaceError("closed"), ValueError("a fault")]
 )
-def test_a_look_that_fails_ends_nobody_is_logged_once_and_is_not_the_last(
+def test_a_check_that_fails_ends_no_socket_is_logged_once_and_is_repeated(
     caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """A fault of ours, too: it used to end the looking, and with it the end of every session's sockets."""
-    looks = 0
+    """Errors of any kind: one used to end the checks, so sockets of ended sessions stayed open."""
+    checks = 0
 
-    def look(_: Collection[Identity]) -> dict[Identity, str]:
-        nonlocal looks
-        looks += 1
-        if looks < 4:
+    def find_ended(_: Collection[Identity]) -> dict[Identity, str]:
+        nonlocal checks
+        checks += 1
+        if checks < 4:
             raise error
         return {ONE: "logged out"}
 
     async def scene() -> None:
-        watch = Watch(look, every_seconds=0.001)
-        guest = Guest()
-        watch.add(ONE, guest)
-        await asyncio.wait_for(guest.ended, 10)
-        watch.remove(ONE, guest)
+        watch = SessionWatch(find_ended, every_seconds=0.001)
+        socket = AdmittedSocket(sees_details=True)
+        watch.add(ONE, socket)
+        await asyncio.wait_for(socket.ended, 10)
+        watch.remove(ONE, socket)
 
     asyncio.run(scene())
-    assert looks == 4
-    assert caplog.text.count(f"cannot be known now: {error}") == 1
+    assert checks == 4
+    assert caplog.text.count(f"cannot check the sessions of open sockets: {error}") == 1
     assert ("Traceback" in caplog.text) is not isinstance(error, OperationalError)
 
 
-def test_with_nobody_watched_nothing_is_looked_at() -> None:
+def test_without_sockets_nothing_is_checked() -> None:
     async def scene() -> asyncio.Task[None] | None:
-        watch = Watch(lambda _: {}, every_seconds=0.001)
-        guest = Guest()
-        watch.add(ONE, guest)
-        watch.remove(ONE, guest)
+        watch = SessionWatch(lambda _: {}, every_seconds=0.001)
+        socket = AdmittedSocket(sees_details=True)
+        watch.add(ONE, socket)
+        watch.remove(ONE, socket)
         watch.wake()
-        return watch._looking
+        return watch._task
 
     assert asyncio.run(scene()) is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_logging_out_revoking_and_disabling_are_told_and_using_a_token_is_not() -> None:
+def test_logging_out_revoking_and_disabling_are_changes_and_using_a_token_is_none() -> None:
     told: list[None] = []
     tell_of_changes(lambda: told.append(None))
     user = User.objects.create_user("mira", password=PASSWORD)

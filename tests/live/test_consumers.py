@@ -1,91 +1,154 @@
-"""How a socket ends, with a server whose `send` waits for the client, as uvicorn's does."""
+"""The life of a socket, with a server whose `send` waits for the client, as uvicorn's does. Time is virtual."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 
-from monitor.live import consumers
-from monitor.live.admission import ENDED, Guest
-from monitor.live.consumers import Pace, serve
+from monitor.live.admission import ENDED
+from monitor.live.consumers import CLOSE_SECONDS, INVALID_DATA, GpuFeedConsumer
 from monitor.live.hub import Hub
-from monitor.telemetry.schema import Snapshot
+from monitor.live.origin import Origins
+from tests.live.scene import Feed, Readings, until
+from tests.support.virtual_time import run
 
 
-class Client:
-    """Reads when it likes. What it was sent, by kind."""
+def test_a_socket_that_was_ended_receives_nothing_more_once_its_client_reads_again() -> None:
+    """A frame or two, made after the session was over, used to follow the reason."""
 
-    def __init__(self) -> None:
-        self.reads = asyncio.Event()
-        self.reads.set()
-        self.got: list[str] = []
-        self.reason = ""
+    async def scene() -> Feed:
+        hub = Hub(max_rate_hz=5)
+        readings, feed = Readings(hub), Feed(hub)
+        await readings.publish_at(1)
+        await until(1.1)
+        assert feed.events == ["accept", "send"]
+        feed.reads.clear()
+        await readings.publish_at(2)
+        await until(2.5)
+        feed.admission.open[0].end("logged out")
+        await readings.publish_at(3)
+        await until(3.5)
+        feed.reads.set()
+        await feed.serving
+        return feed
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        await self.reads.wait()
-        self.got.append(message["type"].removeprefix("websocket."))
-        if message["type"] == "websocket.close":
-            assert message["code"] == ENDED
-            self.reason = message["reason"]
-
-    async def receive(self) -> MutableMapping[str, Any]:
-        await asyncio.Event().wait()  # it says nothing
-        raise AssertionError
-
-
-class Scene:
-    """A feed with one client."""
-
-    def __init__(self) -> None:
-        self.hub, self.client, self.guest = Hub(max_rate_hz=1000), Client(), Guest()
-        self._seq = 0
-        self.serving = asyncio.ensure_future(
-            serve(
-                self.hub, "gpu", self.client.receive, self.client.send,
-                payload=lambda frame, _seen: frame.feed(), hear=lambda _text, _pace: None, pace=Pace(), guest=self.guest,
-            )
-        )  # fmt: skip
-
-    async def tick(self) -> None:
-        """A reading, and time for whoever can take it."""
-        self._seq += 1
-        self.hub.take(Snapshot(host="h", seq=self._seq, time=float(self._seq), sampled_at=float(self._seq)))
-        for _ in range(20):
-            await asyncio.sleep(0.001)
+    feed = run(scene())
+    assert feed.events[2:] == ["close"]
+    assert (feed.close_code, feed.close_reason) == (ENDED, "logged out")
+    assert feed.admission.open == []
 
 
-def test_whoever_has_to_go_is_told_nothing_more_once_they_read_again() -> None:
-    """A frame or two used to come after the reason, made when the session was over."""
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_socket_whose_client_does_not_answer_the_close_frame_is_released_in_time(reads: bool) -> None:
+    """Such a socket was counted, and its session checked, for as long as the client kept it open."""
 
-    async def scene() -> tuple[list[str], str]:
-        feed = Scene()
-        await feed.tick()
-        assert feed.client.got == ["accept", "send"]
-        feed.client.reads.clear()
-        await feed.tick()
-        feed.guest.end("logged out")
-        await feed.tick()
-        feed.client.reads.set()
-        await asyncio.wait_for(feed.serving, 10)
-        return feed.client.got[2:], feed.client.reason
+    async def scene() -> tuple[float, int, int]:
+        hub = Hub(max_rate_hz=5)
+        readings, feed = Readings(hub), Feed(hub)
+        feed.answers_close = False
+        await readings.publish_at(1)
+        await until(1.1)
+        if not reads:
+            feed.reads.clear()
+        feed.admission.open[0].end("logged out")
+        await feed.serving
+        return asyncio.get_running_loop().time() - 1.1, hub.clients["gpu"], len(feed.admission.open)
 
-    assert asyncio.run(scene()) == (["close"], "logged out")
+    assert run(scene()) == (pytest.approx(CLOSE_SECONDS), 0, 0)
 
 
-def test_whoever_has_to_go_and_never_reads_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a socket was counted, and its session asked after, for as long as the client kept it open."""
-    monkeypatch.setattr(consumers, "CLOSE_SECONDS", 0.01)
+def test_a_client_that_disconnects_leaves_nothing_behind() -> None:
+    async def scene() -> tuple[int, int, int]:
+        hub = Hub(max_rate_hz=5)
+        readings, feed = Readings(hub), Feed(hub)
+        await readings.publish_at(1)
+        await until(1.1)
+        feed.disconnect()
+        await feed.serving
+        return hub.clients["gpu"], len(feed.admission.open), len(asyncio.all_tasks())
 
-    async def scene() -> int:
-        feed = Scene()
-        await feed.tick()
-        feed.client.reads.clear()
-        await feed.tick()
-        feed.guest.end("logged out")
-        await asyncio.wait_for(feed.serving, 10)
-        return feed.hub.clients["gpu"]
+    assert run(scene()) == (0, 0, 1)
 
-    assert asyncio.run(scene()) == 0
+
+def test_an_application_that_the_server_cancels_leaves_nothing_behind() -> None:
+    """Daphne cancels applications when it ends. Channels reports no disconnect then."""
+
+    async def scene() -> tuple[int, int, int]:
+        hub = Hub(max_rate_hz=5)
+        feed = Feed(hub)
+        await until(1)
+        assert hub.clients["gpu"] == 1
+        feed.serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await feed.serving
+        return hub.clients["gpu"], len(feed.admission.open), len(asyncio.all_tasks())
+
+    assert run(scene()) == (0, 0, 1)
+
+
+def test_after_a_wrong_message_no_other_one_has_an_effect() -> None:
+    async def scene() -> Feed:
+        hub = Hub(max_rate_hz=5)
+        feed = Feed(hub)
+        await until(1)
+        feed.answers_close = False
+        feed.say("{")
+        feed.say('{"hz": 0}')
+        feed.say('{"hz": 2}')
+        await feed.serving
+        return feed
+
+    feed = run(scene())
+    assert feed.events == ["accept", "close"]
+    assert feed.close_code == INVALID_DATA
+    assert 'a message must be like {"hz": 1}' in feed.close_reason
+
+
+def test_an_error_in_the_delivery_reaches_the_server_and_ends_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("monitor.live.frames.Frame.feed", fails)
+
+    async def scene() -> tuple[int, int]:
+        hub = Hub(max_rate_hz=5)
+        feed = Feed(hub)
+        await Readings(hub).publish_at(1)
+        with pytest.raises(ZeroDivisionError):
+            await feed.serving
+        return hub.clients["gpu"], len(feed.admission.open)
+
+    assert run(scene()) == (0, 0)
+
+
+def test_sockets_use_no_channel_layer_and_no_thread(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels' own consumers visit the one thread of database connections with each message, and wait for whoever is there."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+    async def no_thread(*_: object, **__: object) -> None:
+        raise AssertionError("a thread was used")
+
+    monkeypatch.setattr("channels.consumer.aclose_old_connections", no_thread)
+    monkeypatch.setattr("channels.generic.websocket.aclose_old_connections", no_thread)
+
+    async def scene() -> list[str]:
+        hub = Hub(max_rate_hz=5)
+        feed = Feed(hub)
+        await Readings(hub).publish_at(1)
+        await until(1.1)
+        feed.say('{"hz": 2}')
+        await until(2)
+        assert get_channel_layer().channels == {}
+        feed.disconnect()
+        await feed.serving
+        return feed.events
+
+    assert run(scene()) == ["accept", "send"]
+
+
+def test_a_consumer_cannot_be_made_without_an_admission() -> None:
+    with pytest.raises(TypeError, match="admission"):
+        GpuFeedConsumer(hub=lambda: Hub(max_rate_hz=5), origins=Origins(["*"], []))  # type: ignore[call-arg]

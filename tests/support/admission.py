@@ -1,0 +1,19 @@
+"""An admission for sockets without users."""
+
+from __future__ import annotations
+
+from monitor.live.admission import AdmittedSocket, Refusal, Scope
+
+
+class AdmitEverybody:
+    """Admits every socket, with details, and keeps those that are open."""
+
+    def __init__(self) -> None:
+        self.open: list[AdmittedSocket] = []
+
+    async def admit(self, scope: Scope, *, accepts_tokens: bool) -> AdmittedSocket | Refusal:
+        self.open.append(AdmittedSocket(sees_details=True))
+        return self.open[-1]
+
+    def release(self, socket: AdmittedSocket) -> None:
+        self.open.remove(socket)
