@@ -1,9 +1,8 @@
-"""Daphne takes everything it is given to send and lets it pile up for a client that does not read.
+"""Flow control under daphne, which accepts all messages for a client that does not read, and keeps them in memory.
 
-Its `send` is a partial around the connection's Twisted protocol (daphne.server.Server.create_application), so under
-daphne the transport itself is asked, by Twisted's producer interface, whether it is keeping up; uvicorn waits in `send`.
-Messages are handed to the protocol as well, as autobahn has it for those that go to many: encoded and framed once, where
-`send` would do it for each client anew.
+Daphne's `send` is a partial whose argument is the connection's Twisted protocol (daphne.server.Server.create_application). So
+under daphne, consumers use that protocol: its transport reports, through Twisted's producer interface, when its buffer is full. A
+message is also encoded and framed once for all clients, where `send` would repeat that for each. Under uvicorn, `send` waits.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from functools import lru_cache, partial
 from typing import Any
 
 from autobahn.websocket.protocol import PreparedMessage
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from zope.interface import implementer
 
 
 @implementer(IPushProducer)
 class Flow:
-    """Paused by Twisted while the transport's buffer is full (64 KiB), resumed when it is empty."""
+    """Paused by Twisted while the transport's buffer is full (64 KiB), and resumed when it is empty."""
 
     def __init__(self, protocol: Any) -> None:
         self.is_paused = False
@@ -28,20 +27,24 @@ class Flow:
         self._resumed = asyncio.Event()
 
     def send(self, text: str) -> None:
-        """Send a message; to a connection that has just been closed nothing is sent, as in daphne's own `send`.
+        """Send a message of any size, unless the connection has just been closed.
 
-        It may be of any size: autobahn holds only what goes through its `sendMessage` to the limit meant for clients.
+        autobahn applies the size limit, which is meant for clients, only to its `sendMessage`.
         """
         if self._protocol.state == self._protocol.STATE_OPEN:
             self._protocol.sendPreparedMessage(_prepared(text))
+            # Twisted writes to the connection in its next turn, which comes after the messages of all other clients. An error
+            # needs no handling here: Twisted gets it again in that turn.
+            if IWriteDescriptor.providedBy(transport := self._protocol.transport):
+                transport.doWrite()
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection with code and reason, of which daphne's `send` passes on the code alone."""
+        """Close the connection with code and reason. Daphne's `send` drops the reason."""
         if self._protocol.state == self._protocol.STATE_OPEN:
             self._protocol.sendClose(code=code, reason=reason)
 
     async def resumed(self) -> None:
-        """Wait until the client has read what it was sent."""
+        """Wait until the client has read what was sent."""
         await self._resumed.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
@@ -56,18 +59,18 @@ class Flow:
         self.resumeProducing()
 
 
-@lru_cache(maxsize=32)  # the messages of a tick: the feed's, and of each kind of page and each GPU's page that is open
+@lru_cache(maxsize=32)  # the messages of one tick: the feed, each kind of page, and each GPU's page that is open
 def _prepared(text: str) -> PreparedMessage:
     return PreparedMessage(text.encode(), isBinary=False, applyMask=False, doNotCompress=True)
 
 
 def flow_of(send: Callable[..., Any]) -> Flow | None:
-    """The flow control of this connection; None where the server's `send` waits by itself."""
+    """The flow control of this connection; None if the server's `send` waits by itself."""
     if not (isinstance(send, partial) and send.args and hasattr(send.args[0], "transport")):
         return None
     protocol = send.args[0]
     flow = Flow(protocol)
     transport = protocol.transport
-    transport.unregisterProducer()  # what served the HTTP request has nothing more to produce
+    transport.unregisterProducer()  # the HTTP request's producer has nothing more to send
     transport.registerProducer(flow, True)
     return flow
