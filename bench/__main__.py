@@ -11,6 +11,7 @@ from playwright.sync_api import Error as BrowserError
 
 from bench import (
     alerts,
+    delay,
     delivery,
     delta,
     fast_tick,
@@ -37,6 +38,7 @@ def main() -> int:
         "whole-tick": whole_tick.measure,
         "idle": idle.measure,
         "delivery": delivery.measure,
+        "delay": delay.measure,
         "start": start.measure,
         "memory": lambda: memory.measure(options.minutes or 1.0),
         "delta": delta.measure,

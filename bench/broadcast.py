@@ -1,28 +1,59 @@
-"""The other side of `bench.delivery`: the `websockets` library's own broadcast. `python -m bench.broadcast PORT`."""
+"""The floor of `bench.delivery` and `bench.delay`: the `websockets` library's own broadcast. `python -m bench.broadcast PORT`.
+
+It makes the same messages from the same snapshots with the same functions. It has no hub, consumers, admission or rate limit.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import sys
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from bench import message
+from bench.page import PAGE
+from monitor.live.frames import Frame
+from monitor.live.series import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
 
 
 async def _hold(connection: ServerConnection) -> None:
     await connection.wait_closed()
 
 
+class Frames:
+    """Frame after frame, without a hub."""
+
+    def __init__(self) -> None:
+        self._minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
+        self._quarter = Series(QUARTER_METRICS, seconds=QUARTER_SECONDS, step_seconds=1.0)
+        self._previous: Frame | None = None
+
+    def next(self, number: int) -> Frame:
+        """The frame of the snapshot taken now."""
+        snapshot = message.snapshot(number)
+        self._minute.add(snapshot)
+        self._quarter.add(snapshot)
+        self._previous = Frame(
+            number, snapshot, minute=self._minute, quarter=self._quarter, version="", previous=self._previous
+        )
+        return self._previous
+
+
 async def main(port: int) -> None:
-    """Make the same message of the same snapshots, and send it to every client at the same pace."""
-    loop = asyncio.get_running_loop()
-    async with serve(_hold, "127.0.0.1", port) as server:
-        began = loop.time()
-        for number in itertools.count():
-            broadcast(server.connections, message.text(number))
-            await asyncio.sleep(max(0.0, began + (number + 1) / message.HZ - loop.time()))
+    """Send each frame to every client, at the rate and in the phase of the environment."""
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # each connection is logged otherwise
+    frames = Frames()
+    async with serve(_hold, "127.0.0.1", port, ping_interval=None) as server:
+        for number in itertools.count(1):
+            await asyncio.sleep(message.seconds_to_next())
+            frame, clients = frames.next(number), list(server.connections)
+            pages = [client for client in clients if client.request and client.request.path == "/ws/dashboard"]
+            if feeds := [client for client in clients if client not in pages]:
+                broadcast(feeds, frame.feed())
+            if pages:
+                broadcast(pages, frame.page(PAGE, number - 1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""An ASGI application with gpumon's feed and hub, and in place of the sampler a thread that publishes made snapshots.
+"""An ASGI application with gpumon's hub and consumers, and instead of the sampler a thread that publishes made snapshots.
 
-Nothing of the site around it: what is measured is the delivery, under any ASGI server.
+The site around it is missing: what is measured is the delivery, under any ASGI server.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 import functools
 import threading
 
-from channels.routing import ProtocolTypeRouter
-from django.conf import settings
-
-if not settings.configured:
-    settings.configure()
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path
 
 from bench import message
-from monitor.live.consumers import GpuFeedConsumer
+from bench.page import PAGE
+from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins
 from tests.support.admission import AdmitEverybody
@@ -23,13 +21,21 @@ from tests.support.admission import AdmitEverybody
 
 @functools.cache
 def hub() -> Hub:
-    """The hub, fed from the first client on."""
-    made = Hub(max_rate_hz=30)
+    """The hub, with snapshots from the first client on, at the rate of its limit."""
+    made = Hub(max_rate_hz=message.HZ)
     feed = functools.partial(message.pace, lambda number: made.take(message.snapshot(number)))
     threading.Thread(target=feed, name="telemetry", daemon=True).start()
     return made
 
 
+_for_both = {"hub": hub, "origins": Origins(["*"], []), "admission": AdmitEverybody()}
 application = ProtocolTypeRouter(
-    {"websocket": GpuFeedConsumer.as_asgi(hub=hub, origins=Origins(["*"], []), admission=AdmitEverybody())}
+    {
+        "websocket": URLRouter(
+            [
+                path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),
+                path("ws/dashboard", DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name: PAGE)),
+            ]
+        )
+    }
 )

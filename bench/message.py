@@ -1,7 +1,8 @@
-"""The message both sides of `bench.delivery` send: a snapshot of 8 GPUs with 4 processes each, always of one length."""
+"""What all sides of `bench.delivery` and `bench.delay` send: snapshots of 8 GPUs with 4 processes each, always of one length."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -11,17 +12,35 @@ import msgspec
 from bench.host import GPUS, PROCESSES
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers import make
-from monitor.telemetry.schema import GpuProcess, Snapshot
+from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 HZ = float(os.environ.get("BENCH_HZ", "10"))
 """Messages a second to each client."""
+PHASE = float(os.environ.get("BENCH_PHASE", "0"))
+"""When in each interval of the clock a message is made, from 0 to 1. Sides with other phases do not compete for the CPU."""
 _FIRST = 1_000_000
 
 
 def snapshot(number: int) -> Snapshot:
-    """The snapshot of this number, 0 to 999,999; they differ in sequence and time."""
-    at = 1.0e9 + number + 0.5
-    return msgspec.structs.replace(_BASE, seq=_FIRST + number, time=at, sampled_at=at)
+    """The snapshot of this number, 0 to 999,999, taken now. Its values differ from those of the one before."""
+    at = int(time.time() * 1e4) / 1e4 + 0.00005  # always 5 decimals
+    gpus = tuple([_at(gpu, number) for gpu in _BASE.gpus])
+    return msgspec.structs.replace(_BASE, seq=_FIRST + number, time=at, sampled_at=at, gpus=gpus)
+
+
+def _at(gpu: Gpu, number: int) -> Gpu:
+    """The GPU with other values, as long in JSON as any others."""
+    step = (7 * number + gpu.index) % 50
+    return msgspec.structs.replace(
+        gpu,
+        utilization_percent=40 + step,
+        memory_utilization_percent=30 + step,
+        memory_used_bytes=(20 + step) << 30,
+        memory_used_percent=30.5 + step,
+        temperature_celsius=40 + step,
+        power_watts=300.5 + step,
+        sm_clock_mhz=1300 + step,
+    )
 
 
 def text(number: int) -> str:
@@ -35,13 +54,16 @@ def frame_bytes() -> int:
     return payload + (2 if payload < 126 else 4 if payload < 1 << 16 else 10)
 
 
+def seconds_to_next() -> float:
+    """How long to wait for the next message's time."""
+    return (1 + PHASE - time.time() * HZ % 1) % 1 / HZ or 1 / HZ
+
+
 def pace(send: Callable[[int], None]) -> None:
     """Call `send` with 0, 1, … at HZ, for ever."""
-    began, number = time.monotonic(), 0
-    while True:
+    for number in itertools.count():
+        time.sleep(seconds_to_next())
         send(number)
-        number += 1
-        time.sleep(max(0.0, began + number / HZ - time.monotonic()))
 
 
 def _base() -> Snapshot:

@@ -1,5 +1,5 @@
-"""The three servers that `bench.delivery` compares, each with clients of its own: the `websockets` library's broadcast, and
-gpumon's feed under uvicorn and under daphne. All send the same messages (message.py) at the same rate.
+"""The three servers that `bench.delivery` and `bench.delay` compare: the `websockets` library's broadcast, and gpumon's consumers
+under uvicorn and under daphne. All send the same messages (message.py) at the same rate.
 """
 
 from __future__ import annotations
@@ -29,12 +29,19 @@ class Side(NamedTuple):
 
 
 @contextmanager
+def server_of(name: str, *, hz: float) -> Iterator[Server]:
+    """Run the server of this name. Each sends in a phase of its own, so that they do not all send at once."""
+    environment = {"BENCH_HZ": str(hz), "BENCH_PHASE": str([*COMMANDS].index(name) / len(COMMANDS))}
+    command = [sys.executable, *COMMANDS[name]]
+    with data_folder() as folder, listening(Server(folder, environment, command)) as server:
+        yield server
+
+
+@contextmanager
 def side(name: str, *, clients: int, hz: float) -> Iterator[Side]:
     """Start the server of this name, and connect its clients; end both afterwards, the clients first."""
-    command = [sys.executable, *COMMANDS[name]]
     with (
-        data_folder() as folder,
-        listening(Server(folder, {"BENCH_HZ": str(hz)}, command)) as server,
+        server_of(name, hz=hz) as server,
         child("bench.readers", str(server.port), "/ws/gpu", str(clients)) as readers,
     ):
         readers.answer()  # all are connected

@@ -1,0 +1,108 @@
+"""WebSocket clients that measure the age of each message: `python -m bench.delay_readers PORT PATH COUNT`.
+
+Prints "open" in JSON once every client is connected; then, for each line on stdin, the ages of the messages received since the
+line before, in seconds, from `sampled_at` to the last byte. The first message of a client is left out: a client that has just
+joined receives the newest snapshot, however old. Ends when stdin closes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+import sys
+import time
+
+from bench.readers import opened
+
+_STDIN = 0
+_SAMPLED_AT = re.compile(rb'"sampled_at":([0-9.]+)')
+_TEXT = 1
+_HEAD_BYTES = 400
+"""Of a frame that are kept: its header, and the message up to `sampled_at`."""
+
+
+class Client:
+    """A connected client, and how much it has received of the current frame."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._head = b""
+        self._received = 0
+        self._has_first = False
+
+    def receive(self, data: memoryview) -> list[float]:
+        """Add bytes. Returns `sampled_at` of each message that is now complete."""
+        complete = []
+        while data:
+            end = _end(self._head)
+            part, data = data[: end - self._received], data[end - self._received :]
+            self._received += len(part)
+            if len(self._head) < _HEAD_BYTES:
+                self._head += bytes(part[: _HEAD_BYTES - len(self._head)])
+            if self._received < _end(self._head):
+                continue
+            if self._head[0] & 0xF == _TEXT:  # not a ping
+                if self._has_first:
+                    complete.append(_sampled_at(self._head))
+                self._has_first = True
+            self._head, self._received = b"", 0
+        return complete
+
+
+def _end(head: bytes) -> int:
+    """Where the frame ends that begins with these bytes (RFC 6455, section 5.2), or else where its header does."""
+    if len(head) < 2:
+        return 2
+    length = head[1] & 0x7F
+    header = {126: 4, 127: 10}.get(length, 2)
+    if len(head) < header:
+        return header
+    return header + (length if header == 2 else int.from_bytes(head[2:header], "big"))
+
+
+def _sampled_at(head: bytes) -> float:
+    found = _SAMPLED_AT.search(head)
+    if found is None:
+        raise ConnectionError(f"the server sent {head!r}")
+    return float(found[1])
+
+
+def measure(clients: list[Client]) -> None:
+    """Read all clients until stdin closes. Raises ConnectionError when the server closes one."""
+    by_descriptor = {client.connection.fileno(): client for client in clients}
+    ready = select.epoll()
+    for descriptor in (_STDIN, *by_descriptor):
+        ready.register(descriptor, select.EPOLLIN)
+    room, ages = bytearray(1 << 20), list[float]()
+    view = memoryview(room)
+    while True:
+        events = [descriptor for descriptor, _ in ready.poll()]
+        if _STDIN in events:
+            if not sys.stdin.readline():
+                return
+            print(json.dumps(ages), flush=True)
+            ages = []
+        for descriptor in events:
+            if descriptor == _STDIN:
+                continue
+            got = by_descriptor[descriptor].connection.recv_into(room)
+            if got == 0:
+                raise ConnectionError("the server closed a connection")
+            now = time.time()
+            ages += [now - sampled_at for sampled_at in by_descriptor[descriptor].receive(view[:got])]
+
+
+def main() -> None:
+    port, path, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    try:
+        clients = [Client(opened(port, path)) for _ in range(count)]
+        print(json.dumps("open"), flush=True)
+        measure(clients)
+    except OSError as error:
+        sys.exit(f"bench.delay_readers: {path}: {error}")
+
+
+if __name__ == "__main__":
+    main()
