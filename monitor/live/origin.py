@@ -1,4 +1,4 @@
-"""Which pages may open a socket: a browser says in Origin where the page came from, a program says nothing."""
+"""Which pages may open a WebSocket. Browsers send the site of the page in the Origin header; programs send none."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.utils.http import is_same_domain
 
 
 class Origins:
-    """The rule, from ALLOWED_HOSTS and CSRF_TRUSTED_ORIGINS.
+    """The hosts and origins of ALLOWED_HOSTS and CSRF_TRUSTED_ORIGINS.
 
-    The Host header has to be one of ours (else another site's name could be pointed at this machine: DNS rebinding), and
-    Origin has to be that host, or one that is trusted by name.
+    The Host header must be an allowed host; otherwise another site could point its name at this server (DNS rebinding). Origin
+    must be the same host or a trusted origin.
     """
 
     def __init__(self, allowed_hosts: Sequence[str], trusted_origins: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ class Origins:
         self._trusted = {origin.lower().rstrip("/") for origin in trusted_origins}
 
     def allow(self, scope: Mapping[str, Any], *, without_origin: bool) -> bool:
-        """Whether a handshake may go on. `without_origin`: whether one without the header may."""
+        """Whether to accept a handshake. `without_origin`: the answer if it has no Origin header."""
         host = _header(scope, b"host")
         domain, _ = split_domain_port(host or "")
         if not domain or not validate_host(domain, self._allowed_hosts):
@@ -39,9 +39,9 @@ class Origins:
         return bool(netloc) and (netloc == (host or "").lower() or self._is_below_trusted(scheme, netloc))
 
     def _is_below_trusted(self, scheme: str, netloc: str) -> bool:
-        """Whether it is one that `https://*.example.com` stands for, as Django has it for forms."""
+        """Whether a wildcard like `https://*.example.com` matches, as Django matches it for forms."""
         wildcards = (trusted.split("://*", 1) for trusted in self._trusted if "://*." in trusted)
-        return any(scheme == of and is_same_domain(netloc, below) for of, below in wildcards)
+        return any(scheme == trusted_scheme and is_same_domain(netloc, domain) for trusted_scheme, domain in wildcards)
 
 
 def _header(scope: Mapping[str, Any], name: bytes) -> str | None:

@@ -1,6 +1,6 @@
-"""Readings kept in memory as columns that a chart takes as they are: the last minute of all GPUs, and longer of one.
+"""Recent readings in memory, as columns that charts use directly: the last minute of all GPUs, and 15 minutes of each.
 
-Points lie by their time: a gap in the readings stays a gap. One thread adds; columns may be asked for from any.
+Points are placed by time, so a gap in the readings remains a gap. One thread adds readings; any thread can read columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.telemetry.schema import Gpu, Snapshot
 MINUTE_SECONDS = 60.0
 QUARTER_SECONDS = 900.0
 MINUTE_METRICS = ("utilization_percent", "memory_used_percent")
-"""What the sparklines of all GPUs show."""
+"""Shown by the sparklines of all GPUs."""
 QUARTER_METRICS = (
     *MINUTE_METRICS,
     "temperature_celsius",
@@ -27,18 +27,18 @@ QUARTER_METRICS = (
     "pcie_rx_bytes_per_second",
     "pcie_tx_bytes_per_second",
 )
-"""What the charts of one GPU's page show."""
+"""Shown by the charts of a GPU's page."""
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Points side by side: `series[metric][i]` belongs to `gpus[i]` and is as long as `time`."""
+    """Points as columns: `series[metric][i]` belongs to `gpus[i]` and is as long as `time`."""
 
     time: list[float]
-    """When the GPUs were read, Unix seconds."""
+    """When the GPUs were read, in Unix seconds."""
     gpus: tuple[str, ...]
     """UUIDs."""
     series: dict[str, list[list[float | None]]]
-    """By the schema's names; null where a value is unknown."""
+    """By the schema's names; null if a value is unknown."""
 
 
 class _Row(NamedTuple):
@@ -48,43 +48,43 @@ class _Row(NamedTuple):
     time: float
     gpus: tuple[str, ...]
     values: array[float]
-    """GPU by GPU, metric by metric; NaN where unknown. An array: a row of objects takes ten times as much."""
+    """GPU by GPU, metric by metric; NaN if unknown. An array takes a tenth of the memory of a tuple."""
 
 
 class Series:
-    """The readings of the last `seconds`, at most one in `step_seconds`."""
+    """The readings of the last `seconds`, at most one per `step_seconds`."""
 
     def __init__(self, metrics: Sequence[str], *, seconds: float, step_seconds: float = 0.0) -> None:
         self._metrics = tuple(metrics)
         self._seconds = seconds
-        # A reading a little early on its own grid is the one that is due.
+        # A reading can be a little early.
         self._shortest = 0.9 * step_seconds
         self._rows: deque[_Row] = deque()
         self.newest = 0
-        """The number of the newest reading kept; it rises by one with each."""
+        """Number of the newest reading; each has the next number."""
 
     def add(self, snapshot: Snapshot) -> None:
-        """Keep the snapshot's reading, if it holds a newer one."""
+        """Add the snapshot's reading, if it is newer."""
         at = snapshot.sampled_at
         if at is None or snapshot.stale:
             return
         if self._rows and self._rows[-1].time > at:
-            self._rows.clear()  # the clock was set back: what was later is no longer the past
+            self._rows.clear()  # the clock was set back
         if self._rows and (at == self._rows[-1].time or at - self._rows[-1].time < self._shortest):
             return
         values = array("d", [_figure(gpu, metric) for gpu in snapshot.gpus for metric in self._metrics])
         uuids = tuple([gpu.uuid for gpu in snapshot.gpus])
         if self._rows and self._rows[-1].gpus == uuids:
-            uuids = self._rows[-1].gpus  # one tuple for all
+            uuids = self._rows[-1].gpus  # share one tuple
         self._rows.append(_Row(self.newest + 1, at, uuids, values))
         self.newest += 1
         while self._rows[0].time < at - self._seconds:
             self._rows.popleft()
 
     def columns(self, *, after: int = 0, up_to: int, gpu: str | None = None) -> Columns:
-        """The readings numbered above `after` and not above `up_to`, of the newest set of GPUs or of one alone."""
+        """The readings with numbers above `after`, up to `up_to`, of the GPUs in the newest one, or of one GPU."""
         rows = []
-        for row in reversed(self._rows.copy()):  # from the newest: a message of a tick wants one or two of hundreds
+        for row in reversed(self._rows.copy()):  # from the newest: a delta needs one or two of hundreds
             if row.number <= after:
                 break
             if row.number <= up_to:
@@ -95,7 +95,7 @@ class Series:
         width = len(self._metrics)
 
         def column(uuid: str, metric: int) -> list[float | None]:
-            # A row that knew the GPU by another place is looked up there.
+            # The GPU may have had another place in this row.
             found = [(row.values, places[row.gpus].get(uuid)) for row in rows]
             return [_known(values, place, width, metric) for values, place in found]
 

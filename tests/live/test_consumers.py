@@ -125,7 +125,7 @@ def test_an_error_in_the_delivery_reaches_the_server_and_ends_the_socket(monkeyp
 
 
 def test_sockets_use_no_channel_layer_and_no_thread(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Channels' own consumers visit the one thread of database connections with each message, and wait for whoever is there."""
+    """Channels' own consumers wait for the one thread of database connections at each message from a client."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
     async def no_thread(*_: object, **__: object) -> None:

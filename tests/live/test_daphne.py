@@ -1,4 +1,4 @@
-"""The sockets through real daphne, with a real WebSocket client: feed, dashboard, refusals and misbehaviour."""
+"""The WebSockets under real daphne, with a real client: feed, dashboard, refusals and misbehaving clients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clients(server: Server) -> int:
 
 
 def closed_with(client: ClientConnection) -> int:
-    """The code with which the server closes the socket, whatever it still sends before."""
+    """The code with which the server closes the socket, after any further messages."""
     with pytest.raises(ConnectionClosed) as end:
         drain(client)
     assert end.value.rcvd is not None
@@ -43,7 +43,7 @@ def closed_with(client: ClientConnection) -> int:
 
 
 def send_and_drain(client: ClientConnection, message: str) -> None:
-    """Send, and receive until the socket is closed, which may be while it is still sent."""
+    """Send, and receive until the socket is closed, possibly before everything is sent."""
     client.send(message)
     drain(client)
 
@@ -54,10 +54,10 @@ def drain(client: ClientConnection) -> None:
         client.recv(timeout=10)
 
 
-# ── What comes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_feed_sends_whole_snapshots_that_keep_the_published_schema(server: Server) -> None:
+def test_the_feed_sends_whole_snapshots_that_match_the_published_schema(server: Server) -> None:
     schema = server.json("/api/schema")
     with feed(server) as client:
         snapshots = [json.loads(client.recv(timeout=10)) for _ in range(3)]
@@ -77,7 +77,7 @@ def test_the_feed_can_be_slowed_by_its_address_and_by_a_message(server: Server) 
         assert 1 in {later - earlier for earlier, later in pairwise(seqs)}
 
 
-def test_a_page_gets_everything_first_and_then_what_changed(server: Server) -> None:
+def test_a_page_receives_everything_first_and_then_changes(server: Server) -> None:
     with page(server) as client:
         full, delta, *later = [json.loads(client.recv(timeout=10)) for _ in range(30)]
     assert (full["kind"], delta["kind"]) == ("full", "delta")
@@ -93,7 +93,7 @@ def test_a_page_gets_everything_first_and_then_what_changed(server: Server) -> N
         jsonschema.validate(message, {**schema["$defs"]["PageMessage"], "$defs": schema["$defs"]})
 
 
-def test_the_page_of_one_gpu_gets_its_own_pieces_and_points(server: Server) -> None:
+def test_the_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) -> None:
     uuid = server.json("/api/snapshot")["gpus"][3]["uuid"]
     with page(server, view=f"gpu:{uuid}") as client:
         message = json.loads(client.recv(timeout=10))
@@ -102,7 +102,7 @@ def test_the_page_of_one_gpu_gets_its_own_pieces_and_points(server: Server) -> N
     assert '"c-p":' in message["content"]
 
 
-def test_many_gpus_come_as_tiles_where_tiles_are_asked_for(server: Server) -> None:
+def test_gpus_are_tiles_on_the_page_of_tiles(server: Server) -> None:
     with page(server, view="tiles") as client:
         assert 'class="tile"' in json.loads(client.recv(timeout=10))["content"]
 
@@ -112,14 +112,14 @@ def test_a_page_that_does_not_exist_is_refused(server: Server) -> None:
         pass
 
 
-def test_a_returning_page_is_given_the_last_minute(server: Server) -> None:
+def test_a_page_that_connects_receives_the_last_minute(server: Server) -> None:
     wait_for(lambda: server.json("/api/snapshot")["seq"] > 15, "a few readings")
     with page(server) as client:
         assert len(json.loads(client.recv(timeout=10))["points"]["time"]) > 10
 
 
-def test_snapshots_of_many_gpus_are_sent_whole_whatever_the_limit_for_clients(tmp_path: Path) -> None:
-    """Autobahn's limit for messages held back what was sent too: 64 GPUs ended every socket with 1011."""
+def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp_path: Path) -> None:
+    """autobahn applied its limit for messages to those sent too: with 64 GPUs every socket ended with 1011."""
     server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=256).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
@@ -134,7 +134,7 @@ def test_snapshots_of_many_gpus_are_sent_whole_whatever_the_limit_for_clients(tm
         server.stop()
 
 
-# ── Who is let in ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Refused handshakes ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("path", ["/ws/gpu", "/ws/dashboard"])
@@ -154,13 +154,13 @@ def test_a_program_without_origin_may_read_the_feed_and_not_the_dashboard(server
 @pytest.mark.parametrize(
     "path", ["/ws/other", "/ws/gpu/x", "/", "/ws/gpu?hz=0", "/ws/gpu?hz=1000", "/ws/gpu?hz=x", "/ws/gpu?hz=nan"]
 )
-def test_other_addresses_and_wrong_rates_are_refused(server: Server, path: str) -> None:
+def test_other_paths_and_wrong_rates_are_refused(server: Server, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(server.ws + path):
         pass
     assert refused.value.response.status_code == 403
 
 
-# ── Misbehaviour costs that socket only ───────────────────────────────────────────────────────────────────────────────
+# ── Misbehaving clients ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -175,29 +175,27 @@ def test_other_addresses_and_wrong_rates_are_refused(server: Server, path: str) 
         ("x" * 5000, 4009),
     ],
 )
-def test_a_message_that_is_not_understood_closes_that_socket_only(
-    server: Server, message: str | bytes, code: int
-) -> None:
+def test_an_invalid_message_closes_only_its_socket(server: Server, message: str | bytes, code: int) -> None:
     with feed(server) as bystander, feed(server) as client:
         client.send(message)
         assert closed_with(client) == code
         assert bystander.recv(timeout=10)
 
 
-def test_a_message_of_megabytes_is_not_even_collected(server: Server) -> None:
+def test_a_message_of_megabytes_is_refused_before_it_is_complete(server: Server) -> None:
     with feed(server) as bystander, feed(server) as client:
         with pytest.raises(ConnectionClosed):
             send_and_drain(client, "x" * 3_000_000)
         assert bystander.recv(timeout=10)
 
 
-def test_a_page_that_talks_is_closed(server: Server) -> None:
+def test_a_page_that_sends_a_message_is_closed(server: Server) -> None:
     with page(server) as client:
         client.send("{}")
         assert closed_with(client) == 4003
 
 
-def test_garbage_in_place_of_a_frame_closes_that_socket_only(server: Server) -> None:
+def test_garbage_instead_of_a_frame_closes_only_its_socket(server: Server) -> None:
     with feed(server) as client:
         client.socket.sendall(b"\xff" * 64)
         with pytest.raises(ConnectionClosed):
@@ -210,14 +208,14 @@ def rss(server: Server) -> int:
     return int(psutil.Process(server.process.pid).memory_info().rss)
 
 
-def test_a_client_that_never_reads_delays_nobody_and_takes_no_memory(server: Server) -> None:
+def test_a_client_that_never_reads_delays_no_other_and_takes_no_memory(server: Server) -> None:
     with closing(socket.create_connection(("127.0.0.1", server.port))) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(
             b"GET /ws/gpu HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
-        wait_for(lambda: clients(server) >= 1, "the deaf client to be let in")
+        wait_for(lambda: clients(server) >= 1, "the deaf client to be admitted")
         with feed(server) as client:
             for _ in range(60):  # six seconds at 25 kB a message: the deaf client's buffers are long full
                 client.recv(timeout=10)
@@ -225,11 +223,11 @@ def test_a_client_that_never_reads_delays_nobody_and_takes_no_memory(server: Ser
             for _ in range(60):
                 client.recv(timeout=10)
         assert rss(server) - before < 1_000_000
-    wait_for(lambda: clients(server) == 0, "the deaf client to be forgotten")
+    wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
 
 def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
-    """The first storm makes the allocator's room (10 MB, in which later ones stay), so it is the second that is judged."""
+    """The first storm grows the allocator's arenas by 10 MB, which later ones reuse. So the second one is measured."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
 
@@ -239,7 +237,7 @@ def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server
                 if turn % 3:
                     client.recv(timeout=10)
                 if not turn % 5:
-                    client.socket.shutdown(socket.SHUT_RDWR)  # as a laptop that is closed
+                    client.socket.shutdown(socket.SHUT_RDWR)  # like a laptop that is closed
 
     storm(1000)
     wait_for(lambda: clients(server) == 0, "the first clients to be gone")
@@ -271,7 +269,7 @@ def test_sigterm_ends_server_and_sampler_within_three_seconds(tmp_path: Path, wi
         wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=1)
 
 
-def test_a_server_that_is_killed_takes_its_sampler_along(tmp_path: Path) -> None:
+def test_the_sampler_of_a_killed_server_ends(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated").start()
     pid = wait_for(lambda: sampler_pid(server), "the sampler")
     assert server.process is not None

@@ -1,4 +1,4 @@
-"""What a page is sent: only what changed, or everything; each kind of bytes once."""
+"""What a page receives: only the changes, or everything. Each kind of bytes is made once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 
 class Drawing:
-    """A page that shows what it is told, and counts how often it is asked and drawn."""
+    """A page with the given pieces. It counts how often its pieces are computed and its parts rendered."""
 
     def __init__(self) -> None:
         self.values: Sequence[Value] = ()
@@ -64,7 +64,7 @@ class Frames:
         return str(json.loads(frame.page(self.drawing.page, seen))["content"])
 
 
-def test_a_page_without_details_is_drawn_of_its_own_and_only_if_somebody_watches() -> None:
+def test_a_page_without_details_is_computed_separately_and_once() -> None:
     frames = Frames()
     frame = frames.cut(Value("u", "1"))
     hidden = frames.drawing.page.without_details()
@@ -77,13 +77,13 @@ def test_a_page_without_details_is_drawn_of_its_own_and_only_if_somebody_watches
 
 
 @pytest.mark.parametrize("name", ["page", "page without details"])
-def test_no_name_that_a_client_asks_for_shares_what_is_told_to_others(name: str) -> None:
-    """GPUs' pages are named by the client: one could be named as another's page without details was."""
-    told: list[str] = []
+def test_no_name_that_a_client_sends_makes_it_share_the_bytes_of_others(name: str) -> None:
+    """Clients name the pages of GPUs: a name could be equal to that of another page without details."""
+    users: list[str] = []
 
     def pieces(snapshot: Snapshot) -> Pieces:
         user = snapshot.gpus[0].processes[0].user if snapshot.gpus[0].processes else None
-        told.append(str(user))
+        users.append(str(user))
         return Pieces([], [Value("user", str(user))], "title", "ok")
 
     running = GpuProcess(pid=1, user="mira", command="python train.py")
@@ -92,7 +92,7 @@ def test_no_name_that_a_client_asks_for_shares_what_is_told_to_others(name: str)
     frame = Frame(1, snapshot, minute=series, quarter=series, version="1")
     assert "mira" in frame.page(LivePage(name, pieces), 0)
     assert "mira" not in frame.page(LivePage("page", pieces).without_details(), 0)
-    assert told == ["mira", "None"]
+    assert users == ["mira", "None"]
 
 
 def test_the_feed_without_details_is_made_once_from_a_snapshot_that_has_none() -> None:
@@ -124,7 +124,7 @@ def test_an_attribute_that_changed_is_a_change() -> None:
     assert frames.content(frames.cut(Value("m", "", (("value", "6"),))), 1) == '<hx-set>{"m":{"value":"6"}}</hx-set>'
 
 
-def test_a_tick_of_new_numbers_alone_draws_no_html() -> None:
+def test_a_tick_with_only_new_numbers_renders_no_html() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), card="k"), 0)
     assert frames.drawing.drawn == ["card=k"]
@@ -142,7 +142,7 @@ def test_a_part_is_sent_when_its_key_changes_and_comes_before_values() -> None:
     assert "other" not in content
 
 
-def test_a_new_or_lagging_page_gets_everything_and_the_whole_minute() -> None:
+def test_a_new_or_lagging_page_receives_everything_and_the_whole_minute() -> None:
     frames = Frames()
     for _ in range(3):
         newest = frames.cut(Value("u", "1"), Value("m", "5"), card="k")
@@ -153,7 +153,7 @@ def test_a_new_or_lagging_page_gets_everything_and_the_whole_minute() -> None:
     assert message["points"]["time"] == [1.0, 2.0, 3.0]
 
 
-def test_the_page_of_one_gpu_gets_its_points_alone_and_all_its_metrics() -> None:
+def test_the_page_of_one_gpu_receives_only_its_points_with_all_metrics() -> None:
     frames = Frames()
     frames.drawing.page = frames.drawing.page._replace(gpu="b")
     points = json.loads(frames.cut().page(frames.drawing.page, 0))["points"]
@@ -161,7 +161,7 @@ def test_the_page_of_one_gpu_gets_its_points_alone_and_all_its_metrics() -> None
     assert points["series"] == {"utilization_percent": [[None]], "power_watts": [[None]]}
 
 
-def test_points_that_come_between_the_cut_and_the_message_wait_for_the_next_one() -> None:
+def test_points_that_come_after_the_frame_are_in_the_next_message() -> None:
     frames = Frames()
     first = frames.cut()
     second = frames.cut()
@@ -170,7 +170,7 @@ def test_points_that_come_between_the_cut_and_the_message_wait_for_the_next_one(
     assert (first_points, second_points) == ([1.0], [2.0])
 
 
-def test_bytes_are_made_once_for_everybody_and_nothing_for_nobody() -> None:
+def test_bytes_are_made_once_for_all_clients_and_not_without_clients() -> None:
     frames = Frames()
     first = frames.cut(Value("u", "1"))
     assert frames.drawing.asked == 0
@@ -179,14 +179,14 @@ def test_bytes_are_made_once_for_everybody_and_nothing_for_nobody() -> None:
     assert frames.drawing.asked == 1
 
 
-def test_the_feed_alone_asks_no_page() -> None:
+def test_the_feed_computes_no_page() -> None:
     frames = Frames()
     assert json.loads(frames.cut(Value("u", "1")).feed())["host"] == "h"
     assert frames.drawing.asked == 0
 
 
 class Reading(HTMLParser):
-    """What a browser would make of a message: its tags with their attributes, and all text."""
+    """A message as a browser parses it: its tags with their attributes, and all text."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -204,14 +204,14 @@ class Reading(HTMLParser):
 
 @given(st.text(), st.text())
 @example("</hx-set><script>", '"><script>')
-def test_whatever_stands_in_a_value_comes_out_as_that_text(text: str, title: str) -> None:
-    """A process may call itself `</hx-set><script>`."""
+def test_any_text_in_a_value_is_read_as_that_text(text: str, title: str) -> None:
+    """A process may be named `</hx-set><script>`."""
     frames = Frames()
     read = Reading(frames.content(frames.cut(Value("u", text, (("title", title),))), 0))
     assert read.tags == [("hx-set", {})]
     assert json.loads(read.text) == {"u": {"text": text, "title": title} if text else {"title": title}}
 
 
-def test_a_page_without_charts_gets_no_points() -> None:
+def test_a_page_without_charts_receives_no_points() -> None:
     bare = LivePage("bare", lambda _snapshot: Pieces((), (), "title", "ok"), has_charts=False)
     assert json.loads(Frames().cut().page(bare, 0))["points"] == {"time": [], "gpus": [], "series": {}}

@@ -1,9 +1,11 @@
-"""The hub conflates: everybody gets the newest frame, nobody a queue."""
+"""The hub: every client receives the newest frame, and none has a queue."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+
+import pytest
 
 from monitor.live.hub import Hub
 from monitor.live.pieces import LivePage, Pieces
@@ -17,7 +19,7 @@ def snapshot(seq: int) -> Snapshot:
     return Snapshot(host="h", seq=seq, time=float(seq), sampled_at=float(seq), gpus=(gpu,))
 
 
-def test_a_client_that_joins_late_gets_the_newest_snapshot_at_once() -> None:
+def test_a_client_that_joins_late_receives_the_newest_snapshot_at_once() -> None:
     async def scene() -> int:
         hub = Hub(max_rate_hz=30)
         for seq in (1, 2, 3):
@@ -77,7 +79,7 @@ def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points()
     assert asyncio.run(scene()) == (4, [2.0, 3.0, 4.0])
 
 
-def test_another_rate_holds_from_the_next_frame_on() -> None:
+def test_another_rate_applies_from_the_next_frame_on() -> None:
     async def scene() -> list[int]:
         hub = Hub(max_rate_hz=0.001)
         hub.join("dashboard")
@@ -91,31 +93,35 @@ def test_another_rate_holds_from_the_next_frame_on() -> None:
     assert asyncio.run(scene()) == [1, 2]
 
 
-def test_the_first_and_the_last_client_are_told_to_the_sampler() -> None:
-    told: list[bool] = []
+def test_the_sampler_is_notified_of_the_first_client_and_of_the_last() -> None:
+    watched: list[bool] = []
 
     async def scene() -> None:
-        hub = Hub(max_rate_hz=5, on_watched=told.append)
+        hub = Hub(max_rate_hz=5, on_watched=watched.append)
         hub.join("gpu")
         hub.join("dashboard")
         hub.leave("gpu")
-        assert told == [True]
+        assert watched == [True]
         hub.leave("dashboard")
 
     asyncio.run(scene())
-    assert told == [True, False]
+    assert watched == [True, False]
 
 
-def test_with_nobody_watching_a_snapshot_wakes_no_event_loop() -> None:
-    async def scene() -> bool:
+def test_without_clients_a_snapshot_does_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> list[str]:
+        woken: list[str] = []
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *_: woken.append("by the snapshot"))
         hub = Hub(max_rate_hz=5)
         hub.join("gpu")
-        hub.leave("gpu")
         hub.take(snapshot(1))
-        await asyncio.sleep(0)
-        return hub._frame is None
+        hub.leave("gpu")
+        hub.take(snapshot(2))
+        monkeypatch.undo()
+        return woken
 
-    assert asyncio.run(scene())
+    assert asyncio.run(scene()) == ["by the snapshot"]
 
 
 def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
@@ -148,7 +154,7 @@ def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
     assert asyncio.run(scene()) == (1, 1, ("a",))
 
 
-def test_open_alerts_stay_with_every_later_snapshot_until_they_end() -> None:
+def test_open_alerts_are_in_every_later_snapshot_until_they_end() -> None:
     hub = Hub(max_rate_hz=5)
     hub.set_alerts((alert("a"),))
     hub.take(snapshot(1))

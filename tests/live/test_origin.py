@@ -1,4 +1,4 @@
-"""Who may open a socket: our own pages, programs without Origin where that is meant, nobody else."""
+"""Which handshakes are accepted: those of this site's pages, and those without Origin where programs are accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def allowed(host: str | None, origin: str | None, *, without_origin: bool = Fals
         ("gpu.example.com", "https://a.LAB.example.com"),
     ],
 )
-def test_a_page_of_this_site_or_a_trusted_one_is_let_in(host: str, origin: str) -> None:
+def test_pages_of_this_site_and_of_trusted_ones_are_accepted(host: str, origin: str) -> None:
     assert allowed(host, origin)
 
 
@@ -48,11 +48,11 @@ def test_a_page_of_this_site_or_a_trusted_one_is_let_in(host: str, origin: str) 
         ("", ""),
     ],
 )
-def test_a_page_of_another_site_is_refused_whoever_says_so(host: str | None, origin: str | None) -> None:
+def test_pages_of_other_sites_are_refused(host: str | None, origin: str | None) -> None:
     assert not allowed(host, origin, without_origin=True)
 
 
-def test_a_program_without_origin_is_let_in_only_where_that_is_meant() -> None:
+def test_a_program_without_origin_is_accepted_only_where_programs_are() -> None:
     assert allowed("localhost", None, without_origin=True)
     assert not allowed("localhost", None)
     assert not allowed("evil.example", None, without_origin=True)

@@ -1,4 +1,4 @@
-"""Readings kept in columns: time is time, a gap is a gap."""
+"""Recent readings as columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def everything(series: Series, gpu: str | None = None) -> Columns:
     return series.columns(up_to=series.newest, gpu=gpu)
 
 
-def test_points_stay_for_sixty_seconds_of_time_and_not_of_count() -> None:
+def test_points_are_kept_for_sixty_seconds_however_many_they_are() -> None:
     assert everything(minute(*[snapshot(at, 1) for at in (0.0, 10.0, 59.0, 61.0)])).time == [10.0, 59.0, 61.0]
 
 
@@ -35,7 +35,7 @@ def test_a_stale_or_repeated_reading_adds_no_point() -> None:
     assert series.newest == 1
 
 
-def test_readings_faster_than_the_step_are_thinned_and_one_a_little_early_is_due() -> None:
+def test_readings_faster_than_the_step_are_thinned_but_one_a_little_early_is_kept() -> None:
     series = minute(*[snapshot(at, 1) for at in (0.0, 0.2, 0.95, 1.2, 1.9, 3.5)], step_seconds=1.0)
     assert everything(series).time == [0.0, 0.95, 1.9, 3.5]
 
@@ -54,13 +54,13 @@ def test_a_gpu_keeps_its_column_when_the_order_changes() -> None:
     assert table.series["memory_used_percent"] == [[20, 21, 22], [10, 11, 12], [None, None, 30]]
 
 
-def test_one_gpu_alone_can_be_asked_for_also_one_that_was_never_there() -> None:
+def test_columns_can_be_limited_to_one_gpu_even_to_an_unknown_one() -> None:
     series = minute(snapshot(1.0, 10, 20), snapshot(2.0, 11, 21))
     assert everything(series, gpu="b").series["utilization_percent"] == [[20, 21]]
     assert everything(series, gpu="z").series["utilization_percent"] == [[None, None]]
 
 
-def test_only_the_points_after_a_number_and_not_above_another_are_given() -> None:
+def test_columns_can_be_limited_to_a_range_of_numbers() -> None:
     series = minute(*[snapshot(float(at), at) for at in range(1, 6)])
     assert series.columns(after=2, up_to=4).time == [3.0, 4.0]
 

@@ -1,4 +1,4 @@
-"""Bad weather in the driver, seen from outside: the real server on the fake driver that hangs, crashes and comes back."""
+"""The real server, from outside, on a fake driver that hangs, crashes and recovers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
     fake_driver.set(gpus=2)
-    # Nothing else must be found on the machine that runs the test.
+    # Without PATH no provider of the host that runs the test is found.
     environment = {**fake_driver.env, "PATH": "/nonexistent"}
     server = Server(tmp_path, environment, poll_interval_ms=100, sampler_timeout_ms=500).start()
     wait_for(lambda: is_fresh(server), "the first reading")
@@ -90,7 +90,7 @@ def test_a_gpu_lost_for_good_keeps_its_place_through_a_fresh_sampler(server: Ser
     assert "lost since" in server.get("/")[1]
 
 
-def test_an_upgraded_driver_is_told_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
+def test_an_upgraded_driver_is_reported_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
     fake_driver.set({"all": 18}, init=18)
     health = wait_for(
         lambda: (now := server.health())["status"] == "down" and now["providers"][0]["reason"] and now, "the reason"
