@@ -142,12 +142,17 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             text = render(frame, seen)
             if flow is not None:
                 flow.send(text)
-            else:
-                try:
-                    await self.base_send({"type": "websocket.send", "text": text})
-                except RuntimeError:
-                    return  # uvicorn has closed the socket because of a protocol error (ASGI specifies OSError)
+            elif not await self._send({"type": "websocket.send", "text": text}):
+                return
             seen = frame.number
+
+    async def _send(self, message: Message) -> bool:
+        """Returns False if uvicorn has closed the socket, because of a protocol error for instance. ASGI specifies OSError."""
+        try:
+            await self.base_send(message)
+        except RuntimeError:
+            return False
+        return True
 
     async def _pause(self, seconds: float) -> None:
         """Wait for so long, or until the rate changes."""
@@ -179,7 +184,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         if self._flow is not None:
             self._flow.close(code, reason)
         else:
-            await self.close(code, reason)  # uvicorn waits until the client has read what was sent before
+            # uvicorn waits here until the client has read what was sent before.
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
     def _delivery_ended(self) -> None:
         """End, if the delivery has not been cancelled: the connection is closed, or there was an error."""
