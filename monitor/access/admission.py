@@ -21,8 +21,9 @@ from monitor.access.policy import Access, is_loopback
 from monitor.access.rate_limiter import client_of
 from monitor.access.responses import LOG_IN, UNAUTHORIZED
 from monitor.access.session_watch import SessionWatch
+from monitor.http.asgi_types import Scope
 from monitor.http.proxies import FORWARDED, remote_user
-from monitor.live.admission import AdmittedSocket, Refusal, Scope
+from monitor.live.admission import AdmittedSocket, Refusal
 
 LOG_EVERY_SECONDS = 60.0
 RETRY_SECONDS = 30

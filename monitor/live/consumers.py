@@ -13,7 +13,8 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from monitor.live.admission import ENDED, Admission, AdmittedSocket, Message, Receive, Refusal, Scope, Send, refuse
+from monitor.http.asgi_types import Message, Receive, Scope, Send
+from monitor.live.admission import ENDED, Admission, AdmittedSocket, Refusal, refuse
 from monitor.live.backpressure import Flow, flow_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub

@@ -12,7 +12,7 @@ from monitor.access.identity import ended
 from monitor.access.session_watch import SessionWatch
 from monitor.access.signals import tell_of_changes
 from monitor.access.visitor import access
-from monitor.live.admission import Receive, Scope, Send
+from monitor.http.asgi_types import Receive, Scope, Send
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
 from monitor.live.origin import Origins

@@ -14,7 +14,8 @@ from monitor.access.admission import Caps, SocketAdmission
 from monitor.access.identity import Identity
 from monitor.access.policy import Access
 from monitor.access.session_watch import SessionWatch
-from monitor.live.admission import AdmittedSocket, Refusal, Scope
+from monitor.http.asgi_types import Scope
+from monitor.live.admission import AdmittedSocket, Refusal
 
 EVERYBODY = Access("everybody", is_exposed=True, shows_details=False)
 NOBODY = Access("nobody", is_exposed=True, shows_details=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.live.admission import AdmittedSocket, Refusal, Scope
+from monitor.http.asgi_types import Scope
+from monitor.live.admission import AdmittedSocket, Refusal
 
 
 class AdmitEverybody:
