@@ -49,17 +49,17 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, p
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Gives back what the migrations made: Django empties the database after a test with transactions.
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Restore the rows that the migrations made: Django empties the database after a test with transactions.
 
-    Django puts such tests last for that reason; where files are shared out among processes, any other may follow.
+    Django runs such tests last for that reason; where files are distributed among processes, any other test may follow.
     """
     yield
     marker = item.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
-        return
+    if nextitem is None or marker is None or not marker.kwargs.get("transaction"):
+        return  # after the last test the database itself is gone
     with item.config.stash[blocking_manager_key].unblock():
-        # The permissions Django makes anew after emptying would stand in the way of the same with their first numbers.
+        # Django's new permissions after emptying would collide with the same ones under their first numbers.
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         connection.creation.deserialize_db_from_string(item.config.stash[MADE_BY_MIGRATIONS])
 
