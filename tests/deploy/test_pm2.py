@@ -42,7 +42,7 @@ def server(tmp_path: Path) -> Server:
 @pytest.fixture
 def pm2(tmp_path: Path, server: Server) -> Iterator[Pm2]:
     """`pm2("start", …)`: a PM2 with a home of its own, whose daemon is ended afterwards."""
-    environment = {**server._environment, "PM2_HOME": str(tmp_path / "pm2"), "NO_COLOR": "1", "CI": "true"}
+    environment = {**server.environment, "PM2_HOME": str(tmp_path / "pm2"), "NO_COLOR": "1", "CI": "true"}
 
     def pm2(*arguments: str) -> str:
         ended = subprocess.run(

@@ -53,7 +53,7 @@ def root(server: Server) -> requests.Session:
 def ran(server: Server, *command: str) -> subprocess.CompletedProcess[str]:
     """A Python command with the server's settings, ended well or not."""
     line = [sys.executable, *command]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=server._environment)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=server.environment)
 
 
 @pytest.mark.parametrize(

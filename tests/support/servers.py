@@ -57,7 +57,7 @@ class Server:
         self._log_path = data_dir / f"server-{self.port}.log"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
         given = {"data_dir": data_dir, "port": self.port, **settings}
-        self._environment = {
+        self.environment = {
             **clean,
             **{f"GPU_MONITOR_{name.upper()}": str(value) for name, value in given.items()},
             **(environment or {}),
@@ -68,15 +68,21 @@ class Server:
 
     def start(self) -> Server:
         """Start it and wait until it listens."""
-        self.launch()
-        wait_for(self._listens, f"the server to listen; its log:\n{self.log}")
+        process = self.launch()
+        try:
+            wait_for(self._listens, "the server to listen")
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            error.add_note(f"Its log:\n{self.log}")
+            raise
         return self
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing."""
         command = [part.format(port=self.port) for part in self._command]
         with self._log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self._folder, env=self.environment, stdout=log, stderr=log)
         return self.process
 
     def manage(self, *arguments: str, **variables: str) -> str:
@@ -84,7 +90,7 @@ class Server:
         ended = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env={**self._environment, **variables},
+            env={**self.environment, **variables},
             capture_output=True,
             text=True,
             check=False,
