@@ -21,6 +21,7 @@ from tests.support.servers import Server
 _CLIENTS = (1, 50, 150, 300)
 _SECONDS = {5.0: 6.0, 1.0: 10.0}
 """How many messages a second, and how long they are measured."""
+_SETTLE_SECONDS = 1.5
 _PATHS = {"feed": "/ws/gpu", "dashboard": "/ws/dashboard"}
 _BOUNDS = {("uvicorn", "p50"): 2.0, ("uvicorn", "p99"): 2.0, ("daphne", "p50"): 2.0, ("daphne", "p99"): 4.0}
 """At the most clients. With fewer, a p99 is one message."""
@@ -69,7 +70,7 @@ def _delays(servers: Mapping[str, Server], path: str, clients: int, hz: float, s
         }
         for each in readers.values():
             each.answer()  # all are connected
-        time.sleep(2 / hz)
+        time.sleep(_SETTLE_SECONDS)
         for each in readers.values():
             each.ask("begin")
         time.sleep(seconds)

@@ -1,8 +1,8 @@
 """WebSocket clients that measure the age of each message: `python -m bench.delay_readers PORT PATH COUNT`.
 
 Prints "open" in JSON once every client is connected; then, for each line on stdin, the ages of the messages received since the
-line before, in seconds, from `sampled_at` to the last byte. The first message of a client is left out: a client that has just
-joined receives the newest snapshot, however old. Ends when stdin closes.
+line before, in seconds, from `sampled_at` to the last byte. Snapshots from before that line do not count: those wait for a client
+that has just joined, or for this program while it connects the others. Ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class Client:
         self.connection = connection
         self._head = b""
         self._received = 0
-        self._has_first = False
 
     def receive(self, data: memoryview) -> list[float]:
         """Add bytes. Returns `sampled_at` of each message that is now complete."""
@@ -44,9 +43,7 @@ class Client:
             if self._received < _end(self._head):
                 continue
             if self._head[0] & 0xF == _TEXT:  # not a ping
-                if self._has_first:
-                    complete.append(_sampled_at(self._head))
-                self._has_first = True
+                complete.append(_sampled_at(self._head))
             self._head, self._received = b"", 0
         return complete
 
@@ -75,7 +72,7 @@ def measure(clients: list[Client]) -> None:
     ready = select.epoll()
     for descriptor in (_STDIN, *by_descriptor):
         ready.register(descriptor, select.EPOLLIN)
-    room, ages = bytearray(1 << 20), list[float]()
+    room, ages, since = bytearray(1 << 20), list[float](), time.time()
     view = memoryview(room)
     while True:
         events = [descriptor for descriptor, _ in ready.poll()]
@@ -83,7 +80,7 @@ def measure(clients: list[Client]) -> None:
             if not sys.stdin.readline():
                 return
             print(json.dumps(ages), flush=True)
-            ages = []
+            ages, since = [], time.time()
         for descriptor in events:
             if descriptor == _STDIN:
                 continue
@@ -91,7 +88,8 @@ def measure(clients: list[Client]) -> None:
             if got == 0:
                 raise ConnectionError("the server closed a connection")
             now = time.time()
-            ages += [now - sampled_at for sampled_at in by_descriptor[descriptor].receive(view[:got])]
+            complete = by_descriptor[descriptor].receive(view[:got])
+            ages += [now - sampled_at for sampled_at in complete if sampled_at >= since]
 
 
 def main() -> None:
