@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 
 from playwright.sync_api import Error as BrowserError
 
-from bench import (
+from bench.figures import CouldNotMeasure, Figure
+from bench.machine import machine
+from bench.measures import (
     alerts,
     delay,
     delivery,
@@ -26,8 +28,6 @@ from bench import (
     start,
     whole_tick,
 )
-from bench.figures import CouldNotMeasure, Figure
-from bench.machine import machine
 
 
 def main() -> int:

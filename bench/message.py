@@ -1,4 +1,4 @@
-"""What all sides of `bench.delivery` and `bench.delay` send: snapshots of 8 GPUs with 4 processes each, always of one length."""
+"""What all sides of `delivery` and `delay` send: snapshots of 8 GPUs with 4 processes each, always of one length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gpumon's own settings with one more page, for the floor of `bench.first_response`."""
+"""gpumon's own settings with one more page, for the floor of `first_response`."""
 
 from gpumon_site.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The three servers that `bench.delivery` and `bench.delay` compare: the `websockets` library's broadcast, and gpumon's consumers
+"""The three servers that `delivery` and `delay` compare: the `websockets` library's broadcast, and gpumon's consumers
 under uvicorn and under daphne. All send the same messages (message.py) at the same rate.
 """
 

@@ -1,0 +1,1 @@
+"""One file for each figure of `python -m bench`: what is measured, and against what."""
