@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import quiet_hours
 from monitor.logs import lines
 from monitor.notifications import masking
+from monitor.rules import quiet_hours
 from monitor.telemetry.host import container_ids
 from monitor.telemetry.providers import nvtop
 from tests.support.servers import ROOT

@@ -11,11 +11,11 @@ from typing import Any
 
 from bench.figures import CouldNotMeasure, Figure
 from bench.recorded import recorded
-from monitor.rules import making
+from monitor.rules import validation
 from monitor.rules.choices import COMPARE
 from monitor.rules.evaluation import Evaluation
-from monitor.rules.making import Rule
 from monitor.rules.metrics import COUNTERS
+from monitor.rules.rule import Rule
 from monitor.telemetry import recording
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.recorded_snapshots import snapshots_of
@@ -142,5 +142,5 @@ def _rules() -> list[Rule]:
         given = {**given, "id": number + 1, "name": str(number)}
         if number % 4 == 0 and given["kind"] != "stale":
             given["gpu_indexes"] = f"{chance.randrange(32)}-{chance.randrange(32, GPUS)}"
-        made.append(making.make(given, held_memory_mib=1024, held_percent=20, held_minutes=0.5))
+        made.append(validation.make(given, held_memory_mib=1024, held_percent=20, held_minutes=0.5))
     return made

@@ -1,4 +1,4 @@
-"""What can be done with several rules at once. Everything done stands in the admin's log."""
+"""Actions on several rules at once. The admin's log records each change."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MUTED_FOR = timedelta(hours=1)
 
 @admin.action(description="Enable", permissions=["change"])
 def enable(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """Judge by them from now on."""
+    """Evaluate them from now on."""
     _set(model_admin, request, queryset.filter(is_enabled=False), "Enabled.", "enabled", is_enabled=True)
 
 
-@admin.action(description="Disable: what they have open ends", permissions=["change"])
+@admin.action(description="Disable (resolves open alerts)", permissions=["change"])
 def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """Judge by them no more."""
+    """Stop evaluating them."""
     _set(model_admin, request, queryset.filter(is_enabled=True), "Disabled.", "disabled", is_enabled=False)
 
 
 @admin.action(description="Mute for 1 h", permissions=["mute"])
 def mute(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """Send nothing of them for an hour; judge and show them all the same."""
+    """No notifications for an hour; the rules are still evaluated and shown."""
     until = timezone.now() + MUTED_FOR
     log = f"Muted until {timezone.localtime(until):%Y-%m-%d %H:%M %Z}."
     _set(model_admin, request, queryset, log, "muted for 1 h", muted_until=until)
@@ -40,15 +40,15 @@ def mute(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) 
 
 @admin.action(description="Unmute", permissions=["mute"])
 def unmute(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """Send again."""
+    """Notify again."""
     _set(
         model_admin, request, queryset.filter(muted_until__isnull=False), "Unmuted.", "no longer muted", muted_until=None
     )  # fmt: skip
 
 
-@admin.action(description="Duplicate, the copies disabled", permissions=["add"])
+@admin.action(description="Duplicate as disabled", permissions=["add"])
 def duplicate(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """A copy of each, to be edited and enabled."""
+    """A disabled copy of each, to edit and enable."""
     with transaction.atomic():
         rules = [*queryset]
         for rule in rules:
@@ -72,7 +72,7 @@ def _set(
         for rule in rules:
             for name, value in values.items():
                 setattr(rule, name, value)
-            # Saved one by one: `updated_at` tells the engines of other processes.
+            # Saved one by one: engines of other processes watch `updated_at`.
             rule.save(update_fields=[*values, "updated_at"])
             model_admin.log_change(request, rule, log)
         transaction.on_commit(runtime().alerts.changed)

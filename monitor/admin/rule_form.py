@@ -1,10 +1,9 @@
-"""The form of an alert rule: choices named as on the pages, judged by the same code as the engine's and the import's."""
+"""The form of an alert rule: named choices, the fields of each kind, and the validation of the model."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import MAXYEAR, MINYEAR, datetime
 from itertools import groupby
 from typing import Any
 
@@ -12,47 +11,46 @@ from django import forms
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from monitor.alerts import quiet_hours
-from monitor.alerts.rule_rows import JUDGED, given_of
 from monitor.models import AlertRule
-from monitor.rules.choices import KINDS
-from monitor.rules.making import BadRule, Rule
-from monitor.rules.metrics import COUNTERS, LIMITS, Metric, metrics
+from monitor.models.rules import CONDITION_FIELDS
+from monitor.rules.kinds.registry import KINDS, fields_of_kinds
+from monitor.rules.metrics import LIMITS, Metric, metrics
+from monitor.rules.rule import Rule
 from monitor.runtime.process import runtime
 
-_GROUPS = {"gpu": "GPU", "process": "Process on a GPU", "system": "Host", "health": "The readings themselves"}
-_UNITS = {"stale": "s", "several_users": "users", "idle_held": "%"}
-"""What a threshold is given in, where the kind says it and no metric."""
-OF_KINDS = tuple(dict.fromkeys(name for kind in KINDS.values() for name in kind.needs + kind.takes))
-"""Fields that only some kinds have a use for."""
+_GROUPS = {"gpu": "GPU", "process": "Process on a GPU", "system": "Host", "health": "Readings"}
 PRESET_COMPARATOR = ">="
 HELP = {
-    "name": "What alerts and messages call it. Each rule has a name of its own.",
-    "kind": "What it is about. Fields below that are of no use to a kind stay empty.",
-    "metric": "The value that is looked at. For a counter that rises, one of the counters.",
-    "threshold": "In the metric's unit. No data: seconds. Several users: how many. Held idly: the highest utilization in "
-    "percent at which a GPU is idle.",
-    "relative_to": "The threshold is then so much above that limit of the GPU itself; below it with a minus.",
-    "clear_threshold": "It ends only on the far side of this value, so that it does not come and go. Empty: as the threshold.",
-    "throttle": "For which reasons the driver holds the clocks down.",
-    "ignored_xids": "Codes between commas, such as 13, 31, 43: what a faulty program alone can cause.",
-    "held_memory_mib": "MiB that one process holds at least. Empty: as in the settings.",
-    "for_seconds": "Seconds that it has to hold before it fires, 0 to 2592000 (30 days). Empty: at once; memory held idly: as in "
-    "the settings.",
-    "clear_for_seconds": "Seconds that it has to be over before it ends, 0 to 2592000.",
-    "gpus": "Only these. With none of the fields below it is about every GPU.",
-    "gpu_indexes": "Indexes and ranges between commas, such as 0, 2-5.",
-    "gpu_name_pattern": "With * and ?, as in file names: *A100*.",
-    "host_pattern": "With * and ?: dgx-*. Rules about the host itself heed it too.",
-    "muted_until": "Until then, by the server's clock, nothing is sent. It is judged and shown on the pages all the same.",
-    "quiet_hours": "When nothing is sent, a span a line: Mon-Fri 22:00-07:00, or 22:00-06:00 for every day.",
-    "remind_every_minutes": "Minutes after which it is told again while it fires. 0: never.",
-    "channels": "Where it is told. None chosen: all channels for rules that name none.",
+    "name": "Shown in alerts and messages. Must be unique.",
+    "kind": "What the rule watches. Leave fields that the kind does not use empty.",
+    "metric": "The value to compare. For a counter increase, one of the counters.",
+    "relative_to": "Treat the threshold as an offset from this GPU limit; negative is below.",
+    "clear_threshold": "The alert resolves only beyond this value (hysteresis). Empty: same as the threshold.",
+    "throttle": "The reasons for throttling to watch.",
+    "ignored_xids": "Comma-separated codes, such as 13, 31, 43: those that a faulty program can cause.",
+    "held_memory_mib": "Minimum memory held by one process, in MiB. Empty: the site's setting.",
+    "for_seconds": "How many seconds the condition must hold before the rule fires, 0 to 2592000 (30 days). Empty: fire at once; "
+    "idle memory: the site's setting.",
+    "clear_for_seconds": "How many seconds the condition must be clear before the alert resolves, 0 to 2592000.",
+    "gpus": "Only these GPUs. With all fields below empty too, the rule applies to every GPU.",
+    "gpu_indexes": "Comma-separated indexes and ranges, such as 0, 2-5.",
+    "gpu_name_pattern": "With the wildcards * and ?, such as *A100*.",
+    "host_pattern": "With the wildcards * and ?, such as dgx-*. Also applies to host rules.",
+    "muted_until": "No notifications until then, by the server's clock. The rule is still evaluated and shown.",
+    "quiet_hours": "When no notifications are sent, one time span per line: Mon-Fri 22:00-07:00, or 22:00-06:00 for every day.",
+    "remind_every_minutes": "Minutes after which the notification is repeated while the alert fires. 0: never.",
+    "channels": "Leave empty to use the default channels.",
 }
 
 
+def threshold_help() -> str:
+    """The meaning of a threshold for the kinds that define it."""
+    own = (f"{kind.label}: {kind.threshold_help}." for kind in KINDS.values() if kind.threshold_help)
+    return " ".join(["In the metric's unit.", *own])
+
+
 def metric_choices() -> list[tuple[str, str | list[tuple[str, str]]]]:
-    """Every metric in its group, with its unit: Temperature, °C."""
+    """Every metric with its unit, by group: Temperature, °C."""
     groups = groupby(metrics().values(), key=lambda metric: metric.of)
     return [("", "—"), *[(_GROUPS[of], [(metric.key, _named(metric)) for metric in found]) for of, found in groups]]
 
@@ -66,8 +64,7 @@ def _limit_choices() -> list[tuple[str, str]]:
 
 
 def what_kinds_need() -> SafeString:
-    """Every kind, what it is and which fields it needs, for those who see all fields at once."""
-
+    """Every kind with its fields, for browsers without JavaScript, which show all fields at once."""
     labels = {field.name: str(field.verbose_name) for field in AlertRule._meta.fields}
 
     def named(fields: Iterable[str]) -> str:
@@ -80,23 +77,23 @@ def what_kinds_need() -> SafeString:
             (
                 kind.label,
                 kind.help,
-                f"Needs: {named(kind.needs)}." if kind.needs else "",
-                f" Takes: {named(kind.takes)}." if kind.takes else "",
+                f"Required: {named(kind.needs)}." if kind.needs else "",
+                f" Optional: {named(kind.takes)}." if kind.takes else "",
             )
             for kind in KINDS.values()
         ),
     )
-    return format_html("<details><summary>What each kind needs</summary><dl>{}</dl></details>", rows)
+    return format_html("<details><summary>Fields of each kind</summary><dl>{}</dl></details>", rows)
 
 
 class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """`rule` is the rule as it would be judged, once the form is valid as far as that goes."""
+    """`rule` is the rule to evaluate, once its condition is valid."""
 
     rule: Rule | None = None
 
     class Meta:
         model = AlertRule
-        fields = "__all__"  # noqa: DJ007  # the admin picks them
+        fields = "__all__"  # noqa: DJ007  # the admin selects them
         help_texts = HELP
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -109,34 +106,36 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
                 widget.attrs["aria-label"] = f"Muted until: {part}"
         if "kind" not in self.fields:
             return  # shown as texts, to somebody who may only look
+        self.fields["threshold"].help_text = threshold_help()
         units = {metric.key: metric.unit for metric in metrics().values()}
         self.fields["metric"] = forms.ChoiceField(
             choices=metric_choices,
             required=False,
             help_text=HELP["metric"],
-            widget=forms.Select(attrs=_as_data(metrics=units, counters=COUNTERS)),
+            widget=forms.Select(attrs=_as_data(metrics=units)),
         )
         self.fields["relative_to"] = forms.ChoiceField(
-            choices=_limit_choices, required=False, label="Measured from", help_text=HELP["relative_to"]
+            choices=_limit_choices, required=False, label="Relative to", help_text=HELP["relative_to"]
         )
         kinds = {
             name: {
                 "help": kind.help,
-                "fields": kind.needs + kind.takes + (() if kind.is_of_a_moment else ("for_seconds",)),
-                "unit": _UNITS.get(name),
+                "fields": kind.fields,
+                "unit": kind.threshold_unit,
+                "metrics": [*kind.metric_keys()] if len(kind.metric_keys()) < len(units) else None,
             }
             for name, kind in KINDS.items()
         }
-        self.fields["kind"].widget.attrs.update(_as_data(kinds=kinds, of_kinds=(*OF_KINDS, "for_seconds")))
+        self.fields["kind"].widget.attrs.update(_as_data(kinds=kinds, of_kinds=(*fields_of_kinds(), "for_seconds")))
         if not self.instance.pk and not self.is_bound:
             self.initial.setdefault("comparator", PRESET_COMPARATOR)
 
     def clean_comparator(self) -> str:
-        """What a new form begins with is no choice of a kind that compares nothing: without script it is sent all the same."""
+        """Drop the preset of a new form for kinds without a comparator: without JavaScript it is sent for every kind."""
         comparator: str = self.cleaned_data["comparator"]
         kind = KINDS.get(self.cleaned_data.get("kind", ""))
-        is_of_use = kind is None or "comparator" in kind.needs
-        return "" if comparator == PRESET_COMPARATOR and not is_of_use else comparator
+        is_used = kind is None or "comparator" in kind.needs
+        return "" if comparator == PRESET_COMPARATOR and not is_used else comparator
 
     def clean_clear_for_seconds(self) -> float:
         """Empty is 0."""
@@ -146,37 +145,15 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         """Empty is 0, which is never."""
         return self.cleaned_data["remind_every_minutes"] or 0
 
-    def clean_muted_until(self) -> datetime | None:
-        """A time that there is in every time zone."""
-        until: datetime | None = self.cleaned_data["muted_until"]
-        if until is not None and not MINYEAR < until.year < MAXYEAR:
-            raise forms.ValidationError("Years go from 2 to 9998. To hear nothing of a rule for good, disable it.")
-        return until
-
-    def clean_quiet_hours(self) -> str:
-        """As `is_quiet` will read them."""
-        text: str = self.cleaned_data["quiet_hours"]
-        try:
-            quiet_hours.parse(text)
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
-        return text
-
-    def clean(self) -> dict[str, Any]:
-        """Judge the rule as a whole: what `rules.make` refuses stands at its field, in its words."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if any(name in self.errors for name in (*JUDGED, "gpus") if name != "name"):
-            return cleaned  # these have their own words already, and without them nothing else can be said
-        given = {**given_of(self.instance), **{name: cleaned[name] for name in JUDGED if name in cleaned}}
-        given["name"] = cleaned.get("name") or "this rule"
-        if "gpus" in cleaned:
-            given["gpus"] = [gpu.uuid for gpu in cleaned["gpus"]]
-        try:
-            self.rule = runtime().make_rule(given)
-        except BadRule as error:
-            for name, problem in error.problems.items():
-                self.add_error(name if name in self.fields else None, f"{problem[0].upper()}{problem[1:]}.")
-        return cleaned
+    def _post_clean(self) -> None:
+        """The model validates the rule here; make it, unless its condition has errors."""
+        super()._post_clean()  # type: ignore[misc]  # the stubs lack it
+        if any(name in self.errors for name in (*CONDITION_FIELDS, "gpus")):
+            return
+        given = {**self.instance.given(), "name": self.instance.name or "this rule"}
+        if "gpus" in self.cleaned_data:
+            given["gpus"] = [gpu.uuid for gpu in self.cleaned_data["gpus"]]
+        self.rule = runtime().make_rule(given)
 
 
 def _as_data(**values: Any) -> dict[str, str]:

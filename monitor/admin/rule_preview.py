@@ -14,8 +14,9 @@ from monitor import formats
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
 from monitor.rules.evaluation import Event
-from monitor.rules.making import Rule
+from monitor.rules.kinds.registry import kind_of
 from monitor.rules.metrics import text_of
+from monitor.rules.rule import Rule
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.runtime.process import runtime
@@ -97,8 +98,8 @@ def _lacking(tried: Tried) -> str:
         return ""
     if not tried.readings:
         return "No reading has been kept yet: wait a few seconds."
-    if tried.rule.kind == "process_gone" and not tried.tracks:
-        return ""  # its subjects are there only while it fires
+    if kind_of(tried.rule).has_subjects_only_while_bad and not tried.tracks:
+        return ""
     if not tried.tracks:
         return "Nothing in these readings fits the rule: look at its GPUs and its host."
     return "The value was never known in these readings: this GPU or provider may not report it."
@@ -106,12 +107,12 @@ def _lacking(tried: Tried) -> str:
 
 def _row(event: Event, tried: Tried) -> Row:
     end = event.resolved_at or tried.ended_at or event.fired_at
-    has_unit = event.metric and event.worst_value is not None
+    worst = text_of(event.metric, event.worst_value) if event.metric and event.worst_value is not None else "—"
     return Row(
         datetime.fromtimestamp(event.fired_at, UTC),
         formats.duration(end - event.fired_at),
         event.summary,
-        text_of(event.metric, event.worst_value) if has_unit and event.worst_value is not None else "—",
+        worst,
         event.resolved_because or "still firing",
     )
 

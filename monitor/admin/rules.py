@@ -1,4 +1,4 @@
-"""Alert rules in the admin: the list with what each one fires at, and a form that can be tried before it is saved."""
+"""Alert rules in the admin: the list with each rule's condition, and a form with a preview."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from django.utils.html import format_html
 
 from monitor.admin.filters import YesNoFilter
 from monitor.admin.rule_actions import ACTIONS
-from monitor.admin.rule_form import OF_KINDS, AlertRuleForm, what_kinds_need
+from monitor.admin.rule_form import AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
-from monitor.alerts.rule_rows import given_of
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
-from monitor.rules.making import BadRule
+from monitor.rules.kinds.registry import fields_of_kinds
+from monitor.rules.validation import BadRule
 from monitor.runtime.process import runtime
 
 
@@ -42,7 +42,7 @@ class _IsFiring(YesNoFilter):
 
 @admin.register(AlertRule)
 class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Whoever may mute but not change sees rules as texts and mutes them from the list."""
+    """Users who can mute but not change rules see them as text and mute them in the list."""
 
     form = AlertRuleForm
     change_form_template = "admin/monitor/alertrule/change_form.html"
@@ -66,7 +66,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
             (
                 "When it fires",
                 {
-                    "fields": ("kind", *OF_KINDS, "for_seconds", "clear_for_seconds"),
+                    "fields": ("kind", *fields_of_kinds(), "for_seconds", "clear_for_seconds"),
                     "description": what_kinds_need(),
                 },
             ),
@@ -74,14 +74,14 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
                 "Which GPUs",
                 {
                     "fields": ("gpus", "gpu_indexes", "gpu_name_pattern", "host_pattern", "mig"),
-                    "description": "Those that fit everything that is given here.",
+                    "description": "GPUs matching all of the fields below.",
                 },
             ),
-            ("Who is told", {"fields": ("channels", "remind_every_minutes", "muted_until", "quiet_hours")}),
+            ("Notifications", {"fields": ("channels", "remind_every_minutes", "muted_until", "quiet_hours")}),
         )
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Channels are few: each with a box to tick."""
+        """A checkbox per channel: there are few."""
         if db_field.name == "channels":
             kwargs["widget"] = forms.CheckboxSelectMultiple
         return super().formfield_for_manytomany(db_field, request, **kwargs)
@@ -96,20 +96,20 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
         return [trying, *super().get_urls()]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
-        """Try the rule of a form that is not saved."""
+        """Test the unsaved rule of a form."""
         return preview(self, request)
 
     def has_mute_permission(self, request: HttpRequest) -> bool:
-        """For the actions: muting alone, or changing."""
+        """For the actions: the permission to mute, or to change."""
         return self.has_change_permission(request) or request.user.has_perm("monitor.mute_alertrule")
 
-    @admin.display(description="fires at")
+    @admin.display(description="condition")
     def condition(self, rule: AlertRule) -> str:
-        """In words; of one that was written past the admin and makes no sense, why."""
+        """The condition in words; for an invalid rule, written past the admin, the reason."""
         try:
-            return condition_of(runtime().make_rule(given_of(rule)))
+            return condition_of(runtime().make_rule(rule.given()))
         except BadRule as error:
-            return f"not judged: {error}"
+            return f"not evaluated: {error}"
 
     @admin.display(description="muted", ordering="muted_until")
     def muted(self, rule: AlertRule) -> str:
@@ -120,7 +120,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
 
     @admin.display(description="firing", ordering="firing_count")
     def firing(self, rule: Any) -> str:
-        """How many alerts are open, with the way to them."""
+        """The number of open alerts, linked to them."""
         if not rule.firing_count:
             return "0"
         events = reverse("admin:monitor_alertevent_changelist")
@@ -129,7 +129,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
         )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The engine of this process judges by it as soon as it is written."""
+        """Let the engine of this process load the rule once it is committed."""
         super().save_related(request, form, formsets, change)
         transaction.on_commit(runtime().alerts.changed)
 

@@ -11,15 +11,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
 from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import store
+from monitor.alerts.alert_rows import as_time
 from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, IdleLimits, RuleRow, Tell
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Judge
-from monitor.rules.making import Rule
+from monitor.rules.rule import Rule
 from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)
@@ -265,32 +267,21 @@ class Engine:
 
     def _alert(self, event: Event) -> Alert:
         seen = self._acknowledged.get(event.id)
-        known = self._rules.get(event.rule.id)
-        return Alert(
-            id=event.id,
-            rule=event.rule.name,
-            severity=event.rule.severity,
-            summary=event.summary,
-            detail=event.detail or None,
-            gpu_uuid=event.gpu_uuid or None,
-            gpu_index=event.gpu_index,
-            pid=event.pid,
-            metric=event.metric or None,
-            value=event.value,
-            threshold=event.threshold,
-            started_at=event.started_at,
-            fired_at=event.fired_at,
+        known = self._rules.get(event.rule_then.id)
+        return msgspec.structs.replace(
+            event.alert(),
             acknowledged_at=seen.at if seen else None,
             acknowledged_by=seen.by if seen else None,
-            is_muted=is_silent(known.row if known else None, store.as_time(self._clock())),
+            note=seen.note if seen else None,
+            is_muted=is_silent(known.row if known else None, as_time(self._clock())),
         )
 
     def _log(self, events: list[Event]) -> None:
         for event in events:
             if event.resolved_at is None:
-                log.warning("alert, %s: %s (rule %r)", event.rule.severity, event.summary, event.rule.name)
+                log.warning("alert, %s: %s (rule %r)", event.severity, event.summary, event.rule)
             else:
-                log.info("alert over: %s (rule %r): %s", event.summary, event.rule.name, event.resolved_because)
+                log.info("alert over: %s (rule %r): %s", event.summary, event.rule, event.resolved_because)
 
 
 def _worst_first(alert: Alert) -> tuple[int, float]:

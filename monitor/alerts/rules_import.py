@@ -1,4 +1,4 @@
-"""Rules between a file and the database: all of them read, or all of a file taken in one transaction, or none."""
+"""Exports all rules of the database, and imports a file of rules in one transaction."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from monitor.models import AlertRule, Channel, SeenGpu
 
 
 class Plan(NamedTuple):
-    """What an import does, by the rules' names."""
+    """The effect of an import, by rule names."""
 
     added: list[str]
     changed: list[str]
     unchanged: list[str]
-    """Those are left alone, with what they have open."""
+    """Left alone, with their open alerts."""
     deleted: list[str]
 
 
 def entries() -> list[Entry]:
-    """Every rule of the database, by name."""
+    """Every rule of the database, sorted by name."""
     return [_entry_of(row) for row in AlertRule.objects.order_by("name").prefetch_related("gpus", "channels")]
 
 
 def take(given: Sequence[Entry], *, replace: bool, is_trial: bool = False) -> Plan:
-    """Bring the database to what a file says: rules are known by their names.
+    """Make the database match a file. Rules are identified by name.
 
-    `replace`: rules that are not in the file are deleted. `is_trial`: only say what would be done. Raises BadFile where
-    a channel is named that there is not; GPUs that were never seen are kept by their UUIDs.
+    `replace`: delete rules that are not in the file. `is_trial`: only return what would be done. Raises BadFile if a
+    channel does not exist. GPUs that were never seen are stored by UUID.
     """
     known = {channel.name: channel for channel in Channel.objects.all()}
-    there = ", ".join(f"“{name}”" for name in known) or "none yet: add it in the admin first"
+    there = ", ".join(f"“{name}”" for name in known) or "none, add it in the admin first"
     problems = [
-        f"rule “{entry.row.name}”, channels: there is no channel “{name}”; there are {there}"
+        f"rule “{entry.row.name}”, channels: there is no channel “{name}”; existing: {there}"
         for entry in given
         for name in entry.channels
         if name not in known

@@ -1,4 +1,4 @@
-"""When a rule tells nothing: it is muted, or in its quiet hours."""
+"""Whether notifications of a rule are off: it is muted, or in its quiet hours."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from monitor.alerts import quiet_hours
 from monitor.models import AlertRule
+from monitor.rules import quiet_hours
 
 log = logging.getLogger(__name__)
 
 
 def is_silent(rule: AlertRule | None, now: datetime) -> bool:
-    """Whether a rule is muted or in its quiet hours, which are in the time zone of the settings. None, deleted, is neither."""
+    """Whether a rule is muted or in its quiet hours (in the time zone of the settings). A deleted rule (None) is neither."""
     if rule is None:
         return False
     if rule.muted_until is not None and now < rule.muted_until:
@@ -27,6 +27,6 @@ def is_silent(rule: AlertRule | None, now: datetime) -> bool:
 def _spans(text: str, name: str) -> tuple[quiet_hours.Span, ...]:
     try:
         return quiet_hours.parse(text)
-    except ValueError as error:  # the form refuses such a text: it came here by another way
-        log.warning("Rule %s is told at any time: %s", name, error)
+    except ValueError as error:  # the form rejects such a text, so it was written directly to the database
+        log.warning("ignoring the quiet hours of rule %s: %s", name, error)
         return ()

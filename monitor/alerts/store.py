@@ -1,4 +1,4 @@
-"""What the engine keeps in the database: rules come from it, events and what is remembered of each rule go to it."""
+"""The engine's reads and writes in the database: it reads rules, and writes events and the state of each rule."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from django.db import transaction
 
-from monitor.alerts.rule_rows import given_of
+from monitor.alerts.alert_rows import as_time, columns_of, event_of, rule_then
 from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
 from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
-from monitor.rules.making import BadRule, Rule, make
+from monitor.rules.rule import Rule
+from monitor.rules.validation import BadRule, make
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
 
 _OF_RULE = "#"
-"""The row of a rule that holds what it remembers besides its subjects. No subject is called so."""
+"""The subject of the row that has a rule's memory. No real subject has this name."""
 
 
 class Tell(Protocol):
@@ -30,7 +31,7 @@ class Tell(Protocol):
 
 
 class IdleLimits(NamedTuple):
-    """When memory counts as held idly, where a rule leaves it to the settings."""
+    """The site's settings for idle memory, for rules that leave these fields empty."""
 
     memory_mib: float
     utilization_percent: float
@@ -38,54 +39,53 @@ class IdleLimits(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """A rule, and its row: whom it tells, and when it tells nobody."""
+    """A rule and its row, which says where and when to notify."""
 
     rule: Rule
     row: AlertRule
 
 
 class Acknowledged(NamedTuple):
-    """Who has seen an alert, and when (Unix seconds)."""
+    """Who acknowledged an alert, and when (Unix seconds)."""
 
     at: float
     by: str | None
-
-
-def as_time(seconds: float) -> dt.datetime:
-    """Unix seconds as Django keeps them."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    note: str | None
 
 
 def revision() -> tuple[Any, ...]:
-    """Differs from the last one when a rule was added, deleted or saved. One query."""
+    """Changes when a rule is added, deleted or saved. One query."""
     return tuple(AlertRule.objects.order_by("id").values_list("id", "updated_at"))
 
 
 def load_rules(limits: IdleLimits) -> dict[int, RuleRow]:
-    """The enabled rules by id. One that makes no sense (written past the admin) is left out, and the log says why."""
+    """The enabled rules by id. An invalid one (written past the admin) is logged and left out."""
     found = {}
     for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
         try:
             rule = make(
-                given_of(row),
+                row.given(),
                 held_memory_mib=limits.memory_mib,
                 held_percent=limits.utilization_percent,
                 held_minutes=limits.minutes,
             )
         except BadRule as error:
-            log.error("the alert rule %r is not judged: %s", row.name, error)
+            log.error("skipping the invalid alert rule %r: %s", row.name, error)
             continue
         found[rule.id] = RuleRow(rule, row)
     return found
 
 
 def load_open_events() -> list[Event]:
-    """Everything that fired and has not ended."""
-    return [_event(row) for row in AlertEvent.objects.filter(state="firing").order_by("fired_at")]
+    """Every alert that is still firing."""
+    return [
+        event_of(row)
+        for row in AlertEvent.objects.filter(state="firing").select_related("acknowledged_by").order_by("fired_at")
+    ]
 
 
 def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]:
-    """What `save` kept of these judges' rules. Their memory is given back to them; states only if the rule is still the same."""
+    """The states that `save` stored for these judges, if their rules are unchanged; their memory is restored in place."""
     by_rule: dict[int, dict[str, Any]] = {}
     for rule_id, subject, state in AlertState.objects.values_list("rule_id", "subject", "state"):
         by_rule.setdefault(rule_id, {})[subject] = state
@@ -93,26 +93,29 @@ def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]
     for judge in judges:
         states = by_rule.get(judge.rule.id, {})
         of_rule = states.pop(_OF_RULE, None)
-        if of_rule is not None and _rule_then(of_rule["rule"]) == judge.rule:
+        if of_rule is not None and rule_then(of_rule["rule"]) == judge.rule:
             judge.memory = of_rule["memory"]
             found[judge.rule.id] = states
     return found
 
 
 def save(events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int], *, tell: Tell, now: float) -> None:
-    """Write events in their order, messages about them beside them, and what is remembered of these judges: all or nothing.
+    """Write events in order, their notifications and the states of these judges, in one transaction.
 
-    Of `dropped` rules (ids) nothing is remembered any more. `tell` is called for each event in the same transaction.
+    The states of `dropped` rules (ids) are deleted. `tell` is called for each event in the same transaction.
     Raises Django's database errors.
     """
     with transaction.atomic():
         known = set(
             AlertRule.objects.filter(
-                id__in={*[event.rule.id for event in events], *[judge.rule.id for judge in judges]}
+                id__in={*[event.rule_then.id for event in events], *[judge.rule.id for judge in judges]}
             ).values_list("id", flat=True)
         )
         for event in events:
-            row, _ = AlertEvent.objects.update_or_create(id=event.id, defaults=_columns(event, known))
+            rule_id = event.rule_then.id if event.rule_then.id in known else None
+            row, _ = AlertEvent.objects.update_or_create(
+                id=event.id, defaults={**columns_of(event), "rule_id": rule_id}
+            )
             tell(row, now=as_time(now))
         kept = [judge for judge in judges if judge.rule.id in known]
         AlertState.objects.filter(rule_id__in=[*dropped, *[judge.rule.id for judge in judges]]).delete()
@@ -127,15 +130,15 @@ def save(events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int
 
 
 def load_acknowledged(ids: Iterable[str]) -> dict[str, Acknowledged]:
-    """Which of these events somebody has acknowledged."""
+    """The acknowledgements of these events."""
     rows = AlertEvent.objects.filter(id__in=list(ids), acknowledged_at__isnull=False).values_list(
-        "id", "acknowledged_at", "acknowledged_by__username"
+        "id", "acknowledged_at", "acknowledged_by__username", "note"
     )
-    return {str(id_): Acknowledged(at.timestamp(), by) for id_, at, by in rows if at is not None}
+    return {str(id_): Acknowledged(at.timestamp(), by, note or None) for id_, at, by, note in rows if at is not None}
 
 
 def remember_gpus(snapshot: Snapshot) -> None:
-    """Keep the GPUs of a snapshot, so that rules can name them later."""
+    """Store the GPUs of a snapshot, so that rules can name them later."""
     for gpu in snapshot.gpus:
         SeenGpu.objects.update_or_create(
             uuid=gpu.uuid,
@@ -149,69 +152,12 @@ def remember_gpus(snapshot: Snapshot) -> None:
 
 
 def forget_before(now: float, *, days: float) -> int:
-    """Delete what ended more than so many days ago, and messages sent before. Answers how many events went.
+    """Delete alerts that resolved, and messages sent, more than `days` ago. Returns the number of deleted alerts.
 
-    Messages about what still fires stay: by them it is known who is to be told of its end.
+    Messages about firing alerts stay: they show which channels must hear of the end.
     """
     before = as_time(now - days * 86_400)
     old = Delivery.objects.filter(status__in=("sent", "failed"), created_at__lt=before)
     old.exclude(events__state="firing").exclude(parts__events__state="firing").delete()
     _, counts = AlertEvent.objects.filter(state="resolved", resolved_at__lt=before).delete()
     return counts.get("monitor.AlertEvent", 0)
-
-
-def _columns(event: Event, known_rules: set[int]) -> dict[str, Any]:
-    is_over = event.resolved_at is not None
-    return {
-        "rule_id": event.rule.id if event.rule.id in known_rules else None,
-        "rule_name": event.rule.name,
-        "rule_then": msgspec.to_builtins(event.rule),
-        "severity": event.rule.severity,
-        "state": "resolved" if is_over else "firing",
-        "host": event.host,
-        "subject": event.subject,
-        "gpu_uuid": event.gpu_uuid,
-        "gpu_index": event.gpu_index,
-        "gpu_name": event.gpu_name,
-        "pid": event.pid,
-        "summary": event.summary[:500],
-        "detail": event.detail,
-        "metric": event.metric,
-        "threshold": event.threshold,
-        "value": event.value,
-        "worst_value": event.worst_value,
-        "started_at": as_time(event.started_at),
-        "fired_at": as_time(event.fired_at),
-        "resolved_at": as_time(event.resolved_at) if event.resolved_at is not None else None,
-        "resolved_because": event.resolved_because[:300],
-    }
-
-
-def _event(row: AlertEvent) -> Event:
-    rule = _rule_then(row.rule_then) or Rule(id=row.rule_id or 0, name=row.rule_name, kind="threshold")
-    return Event(
-        id=str(row.id),
-        rule=rule,
-        host=row.host,
-        subject=row.subject,
-        gpu_uuid=row.gpu_uuid,
-        gpu_index=row.gpu_index,
-        gpu_name=row.gpu_name,
-        pid=row.pid,
-        summary=row.summary,
-        detail=row.detail,
-        metric=row.metric,
-        threshold=row.threshold,
-        value=row.value,
-        worst_value=row.worst_value,
-        started_at=row.started_at.timestamp(),
-        fired_at=row.fired_at.timestamp(),
-    )
-
-
-def _rule_then(kept: Any) -> Rule | None:
-    """A rule as it was; None where another version of this program wrote it and it means nothing here."""
-    try:
-        return msgspec.convert(kept, Rule)
-    except msgspec.ValidationError:
-        return None

@@ -1,4 +1,4 @@
-"""The rules that every installation begins with. They are the administrator's from then on: no later migration touches them."""
+"""The default rules of a new installation. Later migrations change nothing in them that an administrator has edited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 RULES: tuple[dict[str, Any], ...] = (
     {
-        "name": "Hotter than its slowdown threshold",
+        "name": "Above slowdown temperature",
         "severity": "critical",
         "kind": "threshold",
         "metric": "gpu.temperature_celsius",
@@ -22,7 +22,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "clear_for_seconds": 30,
     },
     {
-        "name": "Slowed down by heat",
+        "name": "Thermal throttling",
         "severity": "warning",
         "kind": "throttled",
         "throttle": "thermal",
@@ -60,7 +60,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "name": "Xid error",
         "severity": "critical",
         "kind": "xid",
-        # Those that a faulty program alone can cause, and the end of a program.
+        # Codes that a faulty program can cause, and the end of a program.
         "ignored_xids": "13, 31, 43, 45",
         "for_seconds": 0,
         "clear_for_seconds": 900,
@@ -75,7 +75,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "clear_for_seconds": 3600,
     },
     {
-        "name": "Row of GPU memory remapped",
+        "name": "Memory row remapped",
         "severity": "warning",
         "kind": "rise",
         "metric": "gpu.remapped_rows_uncorrected",
@@ -83,7 +83,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "for_seconds": 0,
         "clear_for_seconds": 3600,
     },
-    {"name": "GPU memory held idly", "severity": "info", "kind": "idle_held", "clear_for_seconds": 60},
+    {"name": "Idle GPU memory", "severity": "info", "kind": "idle_held", "clear_for_seconds": 60},
     {
         "name": "Dead process holds GPU memory",
         "severity": "warning",
@@ -106,7 +106,7 @@ RULES: tuple[dict[str, Any], ...] = (
 
 
 def add(apps: Apps, _editor: BaseDatabaseSchemaEditor) -> None:
-    """Once, into a table that is empty then: an administrator who deletes or renames a rule has the last word."""
+    """Once, into an empty table: rules that an administrator deletes or renames do not come back."""
     rule = apps.get_model("monitor", "AlertRule")
     for fields in RULES:
         rule.objects.create(**fields)

@@ -1,4 +1,4 @@
-"""What fired: one row from the moment an alert fires, kept for as many days as the settings say."""
+"""The alert history: one row from the moment an alert fires, kept for the retention period of the settings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from monitor.models.rules import SEVERITY_CHOICES, AlertRule
 
 
 class AlertEvent(models.Model):
-    """One alert of one rule and one subject, from firing to its end. Times of a replayed recording are the recording's,
-    moved to now.
+    """One alert of one rule and one subject, from firing until it has resolved. monitor/alerts/alert_rows.py makes it a
+    `telemetry.schema.Alert`. Times of a replayed recording are the recording's, shifted to now.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     rule = models.ForeignKey(AlertRule, on_delete=models.SET_NULL, null=True, related_name="events")
     rule_name = models.CharField("rule", max_length=100)
-    rule_then = models.JSONField("the rule as it was", default=dict)
+    rule_then = models.JSONField("rule at the time", default=dict)
     severity = models.CharField(max_length=10, choices=SEVERITY_CHOICES)
     state = models.CharField(max_length=10, choices=[("firing", "Firing"), ("resolved", "Resolved")], default="firing")
 
@@ -33,7 +33,7 @@ class AlertEvent(models.Model):
     detail = models.TextField(blank=True)
     metric = models.CharField(max_length=80, blank=True)
     threshold = models.FloatField(null=True)
-    value = models.FloatField("value when it fired", null=True)
+    value = models.FloatField("value when fired", null=True)
     worst_value = models.FloatField(null=True)
 
     started_at = models.DateTimeField()
@@ -46,7 +46,7 @@ class AlertEvent(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     note = models.TextField(blank=True)
-    told_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField("last notified at", null=True)
     """When a message about it was last put into the outbox."""
 
     class Meta:

@@ -11,10 +11,12 @@ from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from monitor import formats
+from monitor.alerts.alert_rows import alert_of, as_time
 from monitor.models import AlertEvent, Delivery
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.metrics import label_of, metrics, text_of
 from monitor.sanitize import plain
+from monitor.telemetry.schema import Alert
 
 LONGEST_LIST = 20
 """A message lists this many alerts and counts the others."""
@@ -46,7 +48,8 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
         )
     if delivery.kind == "digest":
         return _digest(delivery, public_url)
-    events = list(delivery.events.order_by("fired_at", "gpu_index"))
+    rows = delivery.events.select_related("acknowledged_by").order_by("fired_at", "gpu_index")
+    events = [alert_of(row) for row in rows]
     if not events:
         return _DELETED
     title = f"{_prefix(delivery.kind, events)}{_title(events)}"
@@ -62,37 +65,38 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
     return Message(title, _with_link("\n".join([*lines, "", *_rule_and_detail(events)]), public_url))
 
 
-def events_of(delivery: Delivery) -> list[AlertEvent]:
-    """The events of a message and of its parts, each once, in the order in which they fired."""
+def events_of(delivery: Delivery) -> list[Alert]:
+    """The alerts of a message and of its parts, each once and in the order they fired."""
     whole = Delivery.objects.filter(Q(pk=delivery.pk) | Q(part_of=delivery.pk))
-    return list(AlertEvent.objects.filter(deliveries__in=whole).distinct().order_by("fired_at", "gpu_index"))
+    rows = AlertEvent.objects.filter(deliveries__in=whole).distinct().order_by("fired_at", "gpu_index")
+    return [alert_of(row) for row in rows.select_related("acknowledged_by")]
 
 
-def _prefix(kind: str, events: Sequence[AlertEvent]) -> str:
+def _prefix(kind: str, events: Sequence[Alert]) -> str:
     """Empty for a reminder that was delayed until its alerts had resolved: the message of the resolution follows it."""
     is_over = all(event.state == "resolved" for event in events)
     return "" if kind == "reminder" and is_over else _PREFIX[kind]
 
 
-def _title(events: Sequence[AlertEvent]) -> str:
+def _title(events: Sequence[Alert]) -> str:
     """3 GPUs: Thermal slowdown on dgx-07 (critical)."""
-    rules, hosts = {event.rule_name for event in events}, {event.host for event in events}
-    rule = events[0].rule_name if len(rules) == 1 else f"{len(rules)} rules"
+    rules, hosts = {event.rule for event in events}, {event.host for event in events}
+    rule = events[0].rule if len(rules) == 1 else f"{len(rules)} rules"
     host = events[0].host if len(hosts) == 1 else f"{len(hosts)} hosts"
     worst = max((event.severity for event in events), key=SEVERITIES.index)
     what = _subjects(events)
     return f"{what}: {rule} on {host} ({worst})" if what else f"{rule} on {host} ({worst})"
 
 
-def _subjects(events: Sequence[AlertEvent]) -> str:
+def _subjects(events: Sequence[Alert]) -> str:
     if len(events) == 1:
         event = events[0]
         return "" if event.gpu_index is None else f"GPU {event.gpu_index}"
     gpus = {event.gpu_uuid for event in events}
-    return f"{len(gpus)} GPUs" if "" not in gpus and len(gpus) == len(events) else f"{len(events)} alerts"
+    return f"{len(gpus)} GPUs" if None not in gpus and len(gpus) == len(events) else f"{len(events)} alerts"
 
 
-def _one(event: AlertEvent, kind: str, now: datetime) -> str:
+def _one(event: Alert, kind: str, now: datetime) -> str:
     place = f"Host: {event.host}"
     if event.gpu_index is not None:
         place += "\n" + " · ".join(part for part in (f"GPU: {event.gpu_index}", event.gpu_name, event.gpu_uuid) if part)
@@ -104,17 +108,17 @@ def _one(event: AlertEvent, kind: str, now: datetime) -> str:
         lines.append(f"Fired: {_moment(event.fired_at)}")
         lines.append(f"Resolved: {_moment(event.resolved_at)}, after {_span(event.fired_at, event.resolved_at)}")
     else:
-        lines.append(f"Firing: since {_moment(event.fired_at)}, for {_span(event.fired_at, now)}")
+        lines.append(f"Firing: since {_moment(event.fired_at)}, for {_span(event.fired_at, now.timestamp())}")
     return "\n".join([*lines, *_rule_and_detail([event])])
 
 
-def _because(event: AlertEvent, kind: str) -> list[str]:
+def _because(event: Alert, kind: str) -> list[str]:
     if kind != "resolved" or not event.resolved_because:
         return []
     return [f"Resolved because: {event.resolved_because.rstrip('.')}."]
 
 
-def _values(event: AlertEvent, kind: str) -> list[str]:
+def _values(event: Alert, kind: str) -> list[str]:
     """Value and threshold, if the alert has a metric."""
     if event.metric not in metrics() or event.value is None:
         return []
@@ -126,8 +130,8 @@ def _values(event: AlertEvent, kind: str) -> list[str]:
     return [line]
 
 
-def _rule_and_detail(events: Sequence[AlertEvent]) -> list[str]:
-    rules = dict.fromkeys(f"{event.rule_name} ({event.severity})" for event in events)
+def _rule_and_detail(events: Sequence[Alert]) -> list[str]:
+    rules = dict.fromkeys(f"{event.rule} ({event.severity})" for event in events)
     details = list(dict.fromkeys(event.detail for event in events if event.detail))
     return [f"Rule: {', '.join(rules)}", *(["", *_listed(details)] if details else [])]
 
@@ -139,23 +143,25 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
         return _DELETED
     in_order = included.order_by("delivery_id", "alertevent__fired_at", "alertevent__gpu_index")
     lines = [
-        f"· {_prefix(each.delivery.kind, [each.alertevent])}{_summary(each.alertevent)} ({each.alertevent.host})"
-        for each in in_order.select_related("delivery", "alertevent")[:LONGEST_LIST]
+        f"· {_prefix(each.delivery.kind, [alert])}{_summary(alert)} ({alert.host})"
+        for each in in_order.select_related("delivery", "alertevent__acknowledged_by")[:LONGEST_LIST]
+        for alert in (alert_of(each.alertevent),)
     ]
     parts = delivery.parts.aggregate(count=Count("id"), earliest=Min("created_at"))
+    earliest = _moment(parts["earliest"].timestamp())
     text = [
         *_cut(lines, count),
         "",
-        f"{parts['count']} messages combined, the earliest from {_moment(parts['earliest'])}: they were delayed, or would have "
+        f"{parts['count']} messages combined, the earliest from {earliest}: they were delayed, or would have "
         f"exceeded this channel's limit of {delivery.channel.messages_per_hour} per hour.",
     ]
     return Message(f"{count} alerts combined", _with_link("\n".join(text), public_url))
 
 
-def _ending(event: AlertEvent, kind: str, now: datetime) -> str:
+def _ending(event: Alert, kind: str, now: datetime) -> str:
     if kind != "fired" and event.resolved_at is not None:
         return f", resolved after {_span(event.fired_at, event.resolved_at)}"
-    return f", for {_span(event.fired_at, now)}" if kind == "reminder" else ""
+    return f", for {_span(event.fired_at, now.timestamp())}" if kind == "reminder" else ""
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -168,24 +174,24 @@ def _cut(lines: list[str], count: int) -> list[str]:
     return lines if more <= 0 else [*lines, f"and {more} more"]
 
 
-def _summary(event: AlertEvent) -> str:
+def _summary(event: Alert) -> str:
     return event.summary.rstrip(".")
 
 
-def _with_link(text: str, public_url: str | None, event: AlertEvent | None = None) -> str:
+def _with_link(text: str, public_url: str | None, event: Alert | None = None) -> str:
     return text if public_url is None else f"{text}\n\n{link_to(event, public_url)}"
 
 
-def link_to(event: AlertEvent | None, public_url: str) -> str:
+def link_to(event: Alert | None, public_url: str) -> str:
     """The URL of the event's GPU page, or of the dashboard."""
     base = public_url.rstrip("/") + "/"
     return base if event is None or not event.gpu_uuid else f"{base}gpu/{quote(event.gpu_uuid, safe='')}"
 
 
-def _span(start: datetime, end: datetime) -> str:
-    return formats.duration((end - start).total_seconds())
+def _span(start: float, end: float) -> str:
+    return formats.duration(end - start)
 
 
-def _moment(moment: datetime) -> str:
+def _moment(seconds: float) -> str:
     """2026-11-24 14:05 CET, in the server's time zone."""
-    return moment.astimezone(timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M %Z")
+    return as_time(seconds).astimezone(timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M %Z")

@@ -1,4 +1,4 @@
-"""All rules over one host's snapshots, in order: what fires and what ends. Knows no database, no thread and no clock."""
+"""Evaluates all rules on one host's snapshots, in order: what fires and what resolves. No database, thread or clock."""
 
 from __future__ import annotations
 
@@ -8,51 +8,39 @@ from typing import Any
 
 import msgspec
 
-from monitor.rules.columns import Tick, is_of_host
+from monitor.rules.columns import Tick
 from monitor.rules.judge import Change, Judge, State
-from monitor.rules.making import Rule
-from monitor.rules.summary import told, why_ended
-from monitor.telemetry.schema import Snapshot
+from monitor.rules.kinds.registry import kind_of
+from monitor.rules.rule import Rule
+from monitor.telemetry.schema import Alert, Snapshot
 
 LONGEST_STEP_SECONDS = 60.0
-"""Two readings further apart say nothing of the time between: the clock jumped, or the machine slept. Of such a step no
-more than this is counted."""
+"""The most that a gap between two readings counts: if it is longer, the clock jumped or the host was suspended."""
 EDITED = "the rule was edited"
-DELETED = "the rule was deleted or switched off"
-FORGOTTEN = "what was known of it was lost in a restart"
-OTHER_HOST = "the rule is about other hosts"
+DELETED = "the rule was deleted or disabled"
+FORGOTTEN = "its state was lost in a restart"
+OTHER_HOST = "the rule applies to other hosts"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert from the moment it fired; times are the readings' own."""
+class Event(Alert, frozen=True, kw_only=True):
+    """An alert together with what its evaluation needs. Times are the readings' own."""
 
-    id: str
-    rule: Rule
-    host: str
+    rule_then: Rule
+    """The rule when the alert fired."""
     subject: str
-    gpu_uuid: str = ""
-    gpu_index: int | None = None
-    gpu_name: str = ""
-    pid: int | None = None
-    summary: str
-    detail: str = ""
-    metric: str = ""
-    threshold: float | None = None
-    value: float | None = None
-    worst_value: float | None = None
-    started_at: float
-    fired_at: float
-    resolved_at: float | None = None
-    resolved_because: str = ""
+
+    def alert(self) -> Alert:
+        """What the world sees of it."""
+        return Alert(**{name: getattr(self, name) for name in Alert.__struct_fields__})
 
 
 class Evaluation:
-    """Judges for every rule, fed with snapshots."""
+    """A judge for every rule, fed with snapshots."""
 
     def __init__(self, make_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.judges: dict[int, Judge] = {}
         self.open: dict[str, Event] = {}
-        """Events that fire now, by their ids."""
+        """Firing events by id."""
         self._make_id = make_id
         self._places: dict[Any, Any] = {}
         self._read_at: float | None = None
@@ -61,7 +49,7 @@ class Evaluation:
         self._silent_seconds = 0.0
 
     def set_rules(self, rules: Iterable[Rule]) -> list[Event]:
-        """Judge by these from now on. What was open by a rule that is gone or differs ends; those events are returned."""
+        """Evaluate these rules from now on. Open events of rules that are gone or changed resolve; those are returned."""
         wanted = {rule.id: rule for rule in rules}
         ended: list[Event] = []
         for id_, judge in [*self.judges.items()]:
@@ -77,41 +65,41 @@ class Evaluation:
     def restore(
         self, open_events: Iterable[Event], saved: Mapping[int, Mapping[str, dict[str, Any]]], *, at: float
     ) -> list[Event]:
-        """Go on after a restart, before the first snapshot, from the events still open and what each `Judge.saved` gave.
+        """Continue after a restart, before the first snapshot, from the open events and the states that `Judge.saved` gave.
 
-        Events of rules that were deleted or edited meanwhile are returned as ended, at Unix time `at`.
+        Events of rules that were deleted or edited meanwhile are returned as resolved, at Unix time `at`.
         """
         ended = []
         self._now = at
         for event in open_events:
-            judge = self.judges.get(event.rule.id)
-            if judge is not None and judge.rule == event.rule:
+            judge = self.judges.get(event.rule_then.id)
+            if judge is not None and judge.rule == event.rule_then:
                 self.open[event.id] = event
             else:
                 because = DELETED if judge is None else EDITED
-                ended.append(msgspec.structs.replace(event, resolved_at=at, resolved_because=because))
+                ended.append(_resolved(event, at, because))
         for id_, states in saved.items():
             judge = self.judges.get(id_)
             if judge is not None:
                 judge.restore(states)
-                # Whatever fires has its event; one that was deleted by hand may fire anew.
+                # A firing state needs its event; if that was deleted by hand, the rule can fire again.
                 for key, state in [*judge.states.items()]:
                     if state.phase == "firing" and state.event_id not in self.open:
                         del judge.states[key]
         firing = {state.event_id for judge in self.judges.values() for state in judge.states.values()}
         for lost in [event_id for event_id in self.open if event_id not in firing]:
             event = self.open.pop(lost)
-            ended.append(msgspec.structs.replace(event, resolved_at=at, resolved_because=FORGOTTEN))
+            ended.append(_resolved(event, at, FORGOTTEN))
         return ended
 
     def take(self, snapshot: Snapshot) -> list[Event]:
-        """Judge one snapshot: events that fired, and events that ended (with `resolved_at`)."""
+        """Evaluate one snapshot: the events that fired and those that resolved (with `resolved_at`)."""
         is_fresh = snapshot.sampled_at is not None and not snapshot.stale
-        is_read_anew = is_fresh and snapshot.sampled_at != self._read_at
+        is_new_reading = is_fresh and snapshot.sampled_at != self._read_at
         seconds = _step(self._time, snapshot.time)
         self._time = snapshot.time
         reading_seconds = 0.0
-        if is_read_anew:
+        if is_new_reading:
             if self._silent_seconds == 0:
                 reading_seconds = _step(self._read_at, snapshot.sampled_at)
             self._read_at = snapshot.sampled_at
@@ -124,10 +112,11 @@ class Evaluation:
             if rule.which.host_pattern and not rule.which.fits_host(snapshot.host):
                 changes += [(change, tick) for change in judge.end(at, OTHER_HOST)]
                 continue
-            if is_of_host(rule):
-                found = judge.step(tick.column(rule, judge.memory), seconds, snapshot.time)
-            elif is_read_anew:
-                found = judge.step(tick.column(rule, judge.memory), reading_seconds, at)
+            kind = kind_of(rule)
+            if kind.is_of_host(rule):
+                found = judge.step(kind.column(tick, rule, judge.memory), seconds, snapshot.time)
+            elif is_new_reading:
+                found = judge.step(kind.column(tick, rule, judge.memory), reading_seconds, at)
             else:
                 continue
             if found:
@@ -140,22 +129,24 @@ class Evaluation:
     def _fired(self, change: Change, tick: Tick) -> Event:
         assert change.column is not None
         assert change.state.fired_at is not None
-        words = told(change, tick)
+        rule, words = change.rule, kind_of(change.rule).words(change, tick)
         gpu = change.column.gpus[change.place] if change.column.gpus else None
         process = change.column.processes[change.place] if change.column.processes else None
         change.state.event_id = self._make_id()
         event = Event(
             id=change.state.event_id,
-            rule=change.rule,
+            rule=rule.name,
+            rule_then=rule,
+            severity=rule.severity,
             host=tick.snapshot.host,
             subject=change.key,
-            gpu_uuid=gpu.uuid if gpu else "",
+            gpu_uuid=gpu.uuid if gpu else None,
             gpu_index=gpu.index if gpu else None,
-            gpu_name=gpu.name if gpu else "",
+            gpu_name=gpu.name or None if gpu else None,
             pid=process.pid if process else None,
             summary=words.summary,
-            detail=words.detail,
-            metric=words.metric,
+            detail=words.detail or None,
+            metric=words.metric or None,
             threshold=words.threshold,
             value=words.value,
             worst_value=words.value,
@@ -167,25 +158,40 @@ class Evaluation:
 
     def _ended(self, change: Change, snapshot: Snapshot | None = None) -> Event:
         event = self.open.pop(change.state.event_id)
-        return msgspec.structs.replace(
-            event,
-            worst_value=_worst(event, change.state),
-            resolved_at=change.at,
-            resolved_because=why_ended(change, snapshot),
-        )
+        event = msgspec.structs.replace(event, worst_value=_worst(event, change.state))
+        return _resolved(event, change.at, _why_ended(change, snapshot))
+
+
+def _resolved(event: Event, at: float, because: str) -> Event:
+    return msgspec.structs.replace(event, state="resolved", resolved_at=at, resolved_because=because)
+
+
+def _why_ended(change: Change, snapshot: Snapshot | None) -> str:
+    """Why the alert resolved; `snapshot` is the one that resolved it, None if none did."""
+    if change.because:
+        return change.because
+    kind = kind_of(change.rule)
+    if change.column is not None:
+        return kind.why_cleared(change)
+    if reason := kind.why_gone(change.key):
+        return reason
+    uuid = change.key.partition("/")[0]
+    is_there = snapshot is not None and any(gpu.uuid == uuid for gpu in snapshot.gpus)
+    return "the rule no longer applies to this GPU" if is_there else "this GPU is no longer on the host"
 
 
 def _worst(event: Event, state: State) -> float | None:
-    """The worst value as the event tells values: a state has them as distances from the GPU's own limit, if from any."""
-    if event.rule.kind not in ("threshold", "stale", "several_users"):
+    """Worst value in absolute terms (states store it relative to the GPU's limit)."""
+    rule = event.rule_then
+    if not kind_of(rule).reports_worst:
         return event.worst_value
-    if not event.rule.relative_to or event.value is None or state.value is None or state.worst is None:
+    if not rule.relative_to or event.value is None or state.value is None or state.worst is None:
         return state.worst
     return event.value + (state.worst - state.value)
 
 
 def _step(before: float | None, now: float | None) -> float:
-    """Seconds from one reading to the next that count."""
+    """The seconds from one reading to the next, as far as they count."""
     if before is None or now is None:
         return 0.0
     return min(LONGEST_STEP_SECONDS, max(0.0, now - before))

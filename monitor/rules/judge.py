@@ -1,6 +1,6 @@
 """The state machine of one rule: inactive → pending → firing → resolved, for each subject, by the readings' own time.
 
-Unknown neither fires nor clears: its time is not counted. A subject that is not there any more ends what it had open.
+Unknown values neither fire nor clear, and their time is not counted. When a subject disappears, its alert resolves.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import msgspec
 
 from monitor.rules.choices import COMPARE, Phase
 from monitor.rules.columns import Column, Memory
-from monitor.rules.making import Rule
+from monitor.rules.rule import Rule
 
 log = logging.getLogger(__name__)
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What is going on with one subject. `since` and `clear_since` are on the judge's own clock, which knows no jumps."""
+    """The state of one subject. `since` and `clear_since` are by the judge's own clock, which never jumps."""
 
     phase: Phase
     since: float
     started_at: float
-    """When the condition began to hold, Unix seconds by the readings."""
+    """When the condition was first met, Unix seconds by the readings."""
     clear_since: float | None = None
     fired_at: float | None = None
     value: float | None = None
@@ -32,14 +32,14 @@ class State(msgspec.Struct, kw_only=True):
     event_id: str = ""
 
     def wait(self, seconds: float) -> None:
-        """Nothing is known of the time since the reading before: none of it counts."""
+        """Do not count the time since the last reading: the value was unknown."""
         self.since += seconds
         if self.clear_since is not None:
             self.clear_since += seconds
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject began to fire, or no longer does."""
+    """A subject started or stopped firing."""
 
     what: Literal["fired", "resolved"]
     rule: Rule
@@ -47,7 +47,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     at: float
     column: Column | None = None
-    """Where the value is from; None when the subject is gone."""
+    """The column of the value; None if the subject is gone."""
     place: int = 0
     because: str = ""
 
@@ -60,14 +60,14 @@ class Judge:
         self.states: dict[str, State] = {}
         self.memory: Memory = {}
         self.elapsed = 0.0
-        """Seconds of readings that this rule was judged by."""
+        """Seconds of readings that this rule was evaluated on."""
         self.is_changed = False
-        """Something differs from what was last saved."""
+        """Whether anything differs from what was last saved."""
         self._is_bad = COMPARE[rule.comparator]
         self._is_upward = rule.comparator.startswith(">")
 
     def step(self, column: Column, seconds: float, at: float) -> list[Change]:
-        """Judge one reading, so many seconds after the one before."""
+        """Evaluate one reading, taken `seconds` after the one before."""
         self.elapsed = now = self.elapsed + seconds
         rule, states, is_bad = self.rule, self.states, self._is_bad
         threshold = rule.threshold
@@ -122,16 +122,16 @@ class Judge:
         return changes
 
     def end(self, at: float, because: str) -> list[Change]:
-        """Resolve everything that fires: the rule is no more, or no longer the same."""
+        """Resolve everything that fires: the rule is gone or changed."""
         return [change for key in [*self.states] for change in self._leave(key, at, because)]
 
     @property
     def has_timers(self) -> bool:
-        """Something is on its way to fire or to end: what was saved of it is soon no longer true."""
+        """Whether a subject is pending or clearing, so that saved states soon get outdated."""
         return any(state.phase == "pending" or state.clear_since is not None for state in self.states.values())
 
     def saved(self) -> dict[str, dict[str, Any]]:
-        """Everything to be remembered, by subject; times as seconds gone by, since the clock begins anew at a start."""
+        """The states to store, by subject; times as elapsed seconds, since the clock restarts with the process."""
         found: dict[str, dict[str, Any]] = {}
         for key, state in self.states.items():
             kept: dict[str, Any] = msgspec.to_builtins(state)
@@ -141,12 +141,12 @@ class Judge:
         return found
 
     def restore(self, saved: Mapping[str, dict[str, Any]]) -> None:
-        """Go on from what `saved` gave before a restart. What it never gave (another version did) is left out, and logged."""
+        """Continue from what `saved` gave before a restart. States in another version's form are logged and dropped."""
         for key, kept in saved.items():
             try:
                 state = msgspec.convert(kept, State)
             except msgspec.ValidationError as error:
-                log.warning("what was remembered of %r by rule %r means nothing here: %s", key, self.rule.name, error)
+                log.warning("cannot read the stored state of %r of rule %r: %s", key, self.rule.name, error)
                 continue
             state.since = self.elapsed - state.since
             if state.clear_since is not None:
@@ -154,7 +154,7 @@ class Judge:
             self.states[key] = state
 
     def _fire(self, key: str, state: State, at: float, column: Column, place: int, value: float) -> Change:
-        state.phase, state.fired_at, state.value = "firing", at, float(value)  # yes or no are 1 and 0 from here on
+        state.phase, state.fired_at, state.value = "firing", at, float(value)  # booleans become 1 and 0
         self.is_changed = True
         return Change(what="fired", rule=self.rule, key=key, state=state, at=at, column=column, place=place)
 

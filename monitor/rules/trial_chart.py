@@ -6,11 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from monitor import formats
-from monitor.rules.description import SIGNS, limit_of
 from monitor.rules.evaluation import LONGEST_STEP_SECONDS
-from monitor.rules.making import Rule
-from monitor.rules.metrics import label_of, metrics
+from monitor.rules.kinds.registry import kind_of
 from monitor.rules.trial import Track, Tried
 
 WIDTH, HEIGHT = 720, 200
@@ -21,7 +18,6 @@ TEXT_ABOVE, TEXT_BELOW, TEXT_BESIDE = -5, 13, 4
 LETTERS = 12
 """The height of a line of them."""
 MOST_LINES = 3
-_YES_OR_NO = ("gpu_lost", "throttled", "idle_held", "process_gone")
 
 
 class Line(NamedTuple):
@@ -68,18 +64,20 @@ def chart_of(tried: Tried) -> Chart | None:
     keys = _worst(tried)
     if not keys or tried.began_at is None or tried.ended_at is None:
         return None
-    rule, tracks = tried.rule, [tried.tracks[key] for key in keys]
+    rule, kind, tracks = tried.rule, kind_of(tried.rule), [tried.tracks[key] for key in keys]
     bases = {track.base for track in tracks if track.base is not None}
     # With limits that differ from GPU to GPU only the distance from them can be drawn with one threshold.
-    is_distance = bool(rule.relative_to) and len(bases) > 1
-    offset = 0.0 if is_distance else sum(bases)
+    is_offset = bool(rule.relative_to) and len(bases) > 1
+    offset = 0.0 if is_offset else sum(bases)
     values = [
         [value - (track.base or 0.0) + offset if rule.relative_to else value for value in track.values]
         for track in tracks
     ]
     threshold = rule.threshold + offset
     clear = None if rule.clear_threshold is None else rule.clear_threshold + offset
-    low, high = _scale(rule, [*values, [threshold, threshold if clear is None else clear]])
+    drawn = [value for each in values for value in each if not math.isnan(value)]
+    drawn += [threshold, threshold if clear is None else clear]
+    low, high = kind.scale(rule, min(drawn), max(drawn))
     began, seconds = tried.began_at, max(1.0, tried.ended_at - tried.began_at)
 
     def x(time: float) -> float:
@@ -90,7 +88,7 @@ def chart_of(tried: Tried) -> Chart | None:
 
     foot, clear_foot = _feet(y(threshold), y(threshold if clear is None else clear))
     return Chart(
-        title=_title(rule, is_distance=is_distance),
+        title=kind.chart_title(rule, is_offset=is_offset),
         lines=[
             Line(
                 track.label,
@@ -98,11 +96,14 @@ def chart_of(tried: Tried) -> Chart | None:
             )
             for track, each in zip(tracks, values, strict=True)
         ],
-        threshold=Mark(f"{y(threshold):.1f}", f"{foot:.1f}", _threshold_text(rule, threshold, is_distance=is_distance)),
+        threshold=Mark(f"{y(threshold):.1f}", f"{foot:.1f}", kind.threshold_text(rule, threshold, is_offset=is_offset)),
         clear=None
         if clear is None or clear == threshold
-        else Mark(f"{y(clear):.1f}", f"{clear_foot:.1f}", f"back at {text_of(rule, clear)}"),
-        marks=[Mark(f"{y(value):.1f}", f"{y(value) + TEXT_BESIDE:.1f}", text_of(rule, value)) for value in (high, low)],
+        else Mark(f"{y(clear):.1f}", f"{clear_foot:.1f}", f"resolves at {kind.value_text(rule, clear)}"),
+        marks=[
+            Mark(f"{y(value):.1f}", f"{y(value) + TEXT_BESIDE:.1f}", kind.value_text(rule, value))
+            for value in (high, low)
+        ],
         firing=[
             Span(f"{left:.1f}", f"{max(1.0, right - left):.1f}")
             for left, right in _joined(
@@ -138,42 +139,6 @@ def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return joined
 
 
-def text_of(rule: Rule, value: float) -> str:
-    """A value that the rule compares, as people read it."""
-    if rule.kind in ("threshold", "rise"):
-        return metrics()[rule.metric].text(value)
-    if rule.kind == "stale":
-        return formats.duration(value)
-    if rule.kind in ("several_users", "xid", "gpu_count_fell"):
-        return f"{value:g}"
-    return "yes" if value else "no"
-
-
-def _threshold_text(rule: Rule, threshold: float, *, is_distance: bool) -> str:
-    if rule.kind in _YES_OR_NO:
-        return "where it fires"
-    limit = limit_of(rule, rule.threshold) if rule.relative_to else ""
-    shown = limit if is_distance else text_of(rule, threshold) + (f" ({limit})" if limit else "")
-    return f"{SIGNS[rule.comparator]} {shown}"
-
-
-def _title(rule: Rule, *, is_distance: bool) -> str:
-    if rule.kind in ("threshold", "rise"):
-        what = label_of(rule.metric)
-        what = f"{what} above {label_of(f'gpu.{rule.relative_to}')}" if is_distance else what
-        return f"rise of {what}" if rule.kind == "rise" else what
-    return {
-        "stale": "time without a fresh reading",
-        "gpu_lost": "lost",
-        "gpu_count_fell": "GPUs missing",
-        "xid": "new Xids",
-        "throttled": "clocks held down",
-        "several_users": "users",
-        "idle_held": "held idly",
-        "process_gone": "held by a dead process",
-    }[rule.kind]
-
-
 def _worst(tried: Tried) -> list[str]:
     """Subjects that fired, the longest first, then those that came closest."""
     fired: dict[str, float] = {}
@@ -188,19 +153,6 @@ def _worst(tried: Tried) -> list[str]:
 
     known = [key for key, track in tried.tracks.items() if any(not math.isnan(value) for value in track.values)]
     return sorted(known, key=rank, reverse=True)[:MOST_LINES]
-
-
-def _scale(rule: Rule, series: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """From and to: everything that is drawn, with some room; percents and yes or no are always drawn whole."""
-    known = [value for each in series for value in each if not math.isnan(value)]
-    low, high = min(known), max(known)
-    if rule.kind in ("threshold", "rise"):
-        if metrics()[rule.metric].unit == "%" and not rule.relative_to:
-            low, high = min(0.0, low), max(100.0, high)
-            return low, high
-        room = (high - low) * 0.08 or max(1.0, abs(high) * 0.05)
-        return (low - room if low < 0 or low > room else 0.0), high + room
-    return 0.0, max(1.0, high)
 
 
 def _known(track: Track, values: Sequence[float]) -> Iterator[list[tuple[float, float]]]:

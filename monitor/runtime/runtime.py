@@ -14,8 +14,8 @@ from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
-from monitor.rules import making
-from monitor.rules.making import Rule
+from monitor.rules import validation
+from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
 from monitor.runtime.effective_config import EffectiveConfig
 from monitor.runtime.pipeline import Pipeline
@@ -142,7 +142,7 @@ class Runtime:
     def make_rule(self, given: Mapping[str, Any]) -> Rule:
         """A rule from an AlertRule's fields (`gpus` as UUIDs), with the effective idle limits. Raises BadRule."""
         config = self.config
-        return making.make(
+        return validation.make(
             given,
             held_memory_mib=config.idle_held_memory_mib,
             held_percent=config.idle_held_utilization_percent,

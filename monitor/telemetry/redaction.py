@@ -9,7 +9,7 @@ from monitor.telemetry.schema import Alert, Gpu, GpuProcess, Snapshot
 REASON = "shown to people who are logged in"
 OF_PROCESSES = ("user", "name", "command", "container_id", "pod_id")
 """Fields of GpuProcess that say who runs what, and where."""
-OF_ALERTS = ("detail", "acknowledged_by")
+OF_ALERTS = ("detail", "acknowledged_by", "note")
 """Fields of Alert that may name users and commands."""
 
 
@@ -18,7 +18,7 @@ def without_details(snapshot: Snapshot) -> Snapshot:
     return msgspec.structs.replace(
         snapshot,
         gpus=tuple([_gpu(gpu) for gpu in snapshot.gpus]),
-        alerts=tuple([_alert(alert) for alert in snapshot.alerts]),
+        alerts=tuple([alert_without_details(alert) for alert in snapshot.alerts]),
     )
 
 
@@ -33,5 +33,6 @@ def _process(process: GpuProcess) -> GpuProcess:
     return msgspec.structs.replace(process, **dict.fromkeys(OF_PROCESSES), unavailable=reasons)
 
 
-def _alert(alert: Alert) -> Alert:
+def alert_without_details(alert: Alert) -> Alert:
+    """The alert without the fields that can name users and commands."""
     return msgspec.structs.replace(alert, **dict.fromkeys(OF_ALERTS))

@@ -17,6 +17,7 @@ Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
 Severity = Literal["info", "warning", "critical"]
+AlertState = Literal["firing", "resolved"]
 Reasons = Mapping[str, str]
 
 
@@ -281,34 +282,46 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert that is open now: a rule of this host's administrator holds."""
+    """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the
+    open ones.
+    """
 
     id: str
-    """UUID of the event; it stays the same until the alert is resolved."""
+    """UUID. It never changes, not even when the alert resolves."""
     rule: str
-    """The rule's name."""
+    """The rule's name when the alert fired."""
     severity: Severity
+    state: AlertState = "firing"
+    host: str
     summary: str
     """What is wrong in words; names neither users nor commands."""
     detail: str | None = None
-    """More of it: who holds the memory, what an Xid means and what to do."""
+    """More about it: which user and process hold the memory, what an Xid means and what to do."""
     gpu_uuid: str | None = None
-    """Null where it concerns the whole host."""
+    """Null if the alert is about the whole host."""
     gpu_index: int | None = None
+    gpu_name: str | None = None
     pid: int | None = None
+    """The process, if the alert is about one."""
     metric: str | None = None
-    """By the schema's names, with its struct: gpu.temperature_celsius."""
+    """By struct and field of the schema: gpu.temperature_celsius."""
     value: float | None = None
-    """When it fired, in the metric's unit."""
+    """When the alert fired, in the metric's unit."""
+    worst_value: float | None = None
+    """The worst value until the alert resolved; while it fires, `value`."""
     threshold: float | None = None
-    """What the value was compared with."""
+    """The limit that the value passed."""
     started_at: float
-    """When the condition began to hold, by the readings' own time."""
+    """When the condition was first met, by the timestamps of the readings."""
     fired_at: float
+    resolved_at: float | None = None
+    resolved_because: str | None = None
     acknowledged_at: float | None = None
     acknowledged_by: str | None = None
+    note: str | None = None
+    """The note of the acknowledgement."""
     is_muted: bool = False
-    """Its rule tells nothing now: somebody muted it, or it is in its quiet hours."""
+    """Notifications for its rule are off: muted, or in quiet hours. False once it has resolved."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):

@@ -1,5 +1,5 @@
-// The form of an alert rule: shows the fields that the chosen kind has a use for, and the unit of its thresholds.
-// Starts from the select with data-kinds; hears its change and that of the metric. Without it every field is shown.
+// The form of an alert rule: shows the fields that the chosen kind uses, the metrics it accepts and the threshold's unit.
+// Starts from the select with data-kinds; listens to its change and the metric's. Without this script all fields show.
 
 const kinds = document.querySelector("select[data-kinds]");
 const metrics = document.querySelector("select[data-metrics]");
@@ -8,7 +8,6 @@ if (kinds && metrics) {
   const known = JSON.parse(kinds.dataset.kinds);
   const ofKinds = JSON.parse(kinds.dataset.ofKinds);
   const units = JSON.parse(metrics.dataset.metrics);
-  const counters = new Set(JSON.parse(metrics.dataset.counters));
   const help = document.querySelector(".field-kind .help div");
 
   const shownUnits = ["threshold", "clear_threshold"].map((name) => {
@@ -27,13 +26,13 @@ if (kinds && metrics) {
     const kind = known[kinds.value];
     if (!kind) return;
     for (const name of ofKinds) {
-      const isOfUse = kind.fields.includes(name);
-      document.querySelector(`.form-row.field-${name}`).classList.toggle("hidden", !isOfUse);
-      // What is not shown is not sent either, and comes back when the kind does.
-      document.querySelector(`[name="${name}"]`).disabled = !isOfUse;
+      const isUsed = kind.fields.includes(name);
+      document.querySelector(`.form-row.field-${name}`).classList.toggle("hidden", !isUsed);
+      // A hidden field is not sent, and keeps its value in case the kind changes back.
+      document.querySelector(`[name="${name}"]`).disabled = !isUsed;
     }
     for (const option of metrics.options) {
-      option.hidden = option.disabled = kinds.value === "rise" && option.value !== "" && !counters.has(option.value);
+      option.hidden = option.disabled = kind.metrics !== null && option.value !== "" && !kind.metrics.includes(option.value);
     }
     help.textContent = kind.help;
     showUnits();

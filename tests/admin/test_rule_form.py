@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from monitor.models import AlertRule, Channel, SeenGpu
-from monitor.rules.choices import KINDS
+from monitor.rules.kinds.registry import KINDS
 from monitor.rules.metrics import metrics
 from tests.admin.conftest import text
 from tests.support.hot_rule import ADD, HOT, LIST, hot
@@ -38,11 +38,11 @@ def test_a_rule_is_added_with_its_gpus_and_channels_and_stands_in_the_log(root: 
 def test_what_the_rule_makes_no_sense_by_stands_at_its_field(root: Client) -> None:
     answer = root.post(ADD, {**HOT, "threshold": "", "throttle": "power", "gpu_indexes": "0-x", "for_seconds": "-1"})
     assert errors(answer) == {
-        "threshold": ["Needed for “A value passes a threshold”."],
-        "throttle": ["Of no use to “A value passes a threshold”: leave it empty."],
-        "for_seconds": ["-1 s is out of range: it takes 0 to 2592000 s (30 days)."],
+        "threshold": ["Required for “Threshold”."],
+        "throttle": ["Not used by “Threshold”: leave it empty."],
+        "for_seconds": ["-1 s is out of range: 0 to 2592000 s (30 days)."],
         "gpu_indexes": [
-            "'0-x' is no GPU index: indexes and ranges go between commas, such as 0,2-5."
+            "'0-x' is not a GPU index or range: separate them by commas, such as 0,2-5."
         ],
     }  # fmt: skip
     assert not AlertRule.objects.exists()
@@ -64,12 +64,12 @@ def test_a_form_without_script_takes_every_kind_with_what_it_needs(root: Client,
 
 def test_a_comparator_that_was_chosen_is_refused_where_nothing_is_compared(root: Client) -> None:
     answer = root.post(ADD, {"name": "Lost", "severity": "info", "kind": "gpu_lost", "comparator": "<", "mig": "any"})
-    assert errors(answer) == {"comparator": ["Of no use to “A GPU is lost”: leave it empty."]}
+    assert errors(answer) == {"comparator": ["Not used by “GPU lost”: leave it empty."]}
 
 
 def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
     [problem] = errors(root.post(ADD, {**HOT, "quiet_hours": "Mon 25:00-26:00"}))["quiet_hours"]
-    assert "25:00 is no time" in problem
+    assert "25:00 is not a time" in problem
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_a_time_that_is_none_in_utc_is_refused_in_words(root: Client, zone: str,
     """Muted "for ever" was an error of the server."""
     with timezone.override(zone):
         answer = root.post(ADD, {**HOT, "muted_until_0": date, "muted_until_1": time})
-    assert "Years go from 2 to 9998" in errors(answer)["muted_until"][0]
+    assert "out of range: 2 to 9998" in errors(answer)["muted_until"][0]
 
 
 def test_an_edit_that_makes_no_sense_changes_nothing(root: Client) -> None:
     rule = hot()
     answer = root.post(f"{LIST}{rule.pk}/change/", {**HOT, "clear_threshold": "95"})
-    assert "wrong side" in errors(answer)["clear_threshold"][0]
+    assert "it must be at or below the threshold of 90" in errors(answer)["clear_threshold"][0]
     rule.refresh_from_db()
     assert rule.clear_threshold is None
 

@@ -32,7 +32,7 @@ def test_the_list_tells_each_rule_in_words_and_counts_what_fires(root: Client) -
 
 def test_a_rule_that_was_written_past_the_admin_does_not_break_the_list(root: Client) -> None:
     hot(metric="gpu.nonsense")
-    assert "not judged: metric: 'gpu.nonsense' is none" in text(root.get(LIST))
+    assert "not evaluated: metric: 'gpu.nonsense' is unknown" in text(root.get(LIST))
 
 
 @pytest.mark.parametrize(

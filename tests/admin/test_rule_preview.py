@@ -70,8 +70,8 @@ def test_a_form_without_a_name_can_be_tried(root: Client, recent: Recent) -> Non
 def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Recent) -> None:
     said = text(ask(root, {**HOT, "threshold": "", "throttle": "power"}))
     assert "This rule cannot be tried yet:" in said
-    assert "Threshold: Needed for “A value passes a threshold”." in said
-    assert "Throttle: Of no use" in said
+    assert "Threshold: Required for “Threshold”." in said
+    assert "Throttle: Not used" in said
     assert "Threshold: Enter a number." in text(ask(root, {**HOT, "threshold": "hot"}))
 
 

@@ -121,7 +121,7 @@ def test_what_cannot_be_checked_has_status_2_and_says_why(rules: Path, hot: Path
         ((tmp_path / "nowhere", "--rules", rules), "nowhere: No such file or directory"),
         ((rules, "--rules", rules), "is not a recording"),
         ((broken, "--rules", rules), "line 9, is not a reading"),
-        ((hot, "--rules", tmp_path / "bad.yaml"), "bad.yaml:\n  rule 1 “Hot”, threshold: 'hot' is no number"),
+        ((hot, "--rules", tmp_path / "bad.yaml"), "bad.yaml:\n  rule 1 “Hot”, threshold: 'hot' is not a number"),
         ((hot, "--rules", tmp_path / "none.yaml"), "there are no rules to check"),
         ((hot, "--rules", tmp_path), "Is a directory"),
     ):
@@ -156,5 +156,5 @@ def test_an_import_with_anything_wrong_has_status_2_and_changes_nothing(tmp_path
     bad.write_text(RULES + "- {name: Odd, kind: gpu_lst}\n")
     status, said = run("import", bad)
     assert status == 2
-    assert "rule 4 “Odd”, kind: 'gpu_lst' is none; there are threshold, " in said
+    assert "rule 4 “Odd”, kind: 'gpu_lst' is not one of threshold, " in said
     assert not AlertRule.objects.exists()

@@ -89,7 +89,7 @@ def test_after_a_restart_nothing_that_was_remembered_keeps_the_engine_from_judgi
     scene.restarted()
     scene.goes(1, gpu(0, remapped_rows_are_pending=True), gpu(1, state="lost"))
     resolved = AlertEvent.objects.get(state="resolved")
-    assert (resolved.gpu_index, resolved.resolved_because) == (1, "what was known of it was lost in a restart")
+    assert (resolved.gpu_index, resolved.resolved_because) == (1, "its state was lost in a restart")
     assert sorted(AlertEvent.objects.filter(state="firing").values_list("gpu_index", flat=True)) == [0, 1]
     assert AlertEvent.objects.count() == 3
 
@@ -132,7 +132,7 @@ def test_what_a_rule_had_open_ends_when_it_was_edited_or_deleted_while_the_serve
     scene.goes(1, HOT)
     event = AlertEvent.objects.get()
     assert event.state == "resolved"
-    assert event.resolved_because == ("the rule was deleted or switched off" if is_deleted else "the rule was edited")
+    assert event.resolved_because == ("the rule was deleted or disabled" if is_deleted else "the rule was edited")
     if not is_deleted:  # of the edited rule nothing is remembered: its time begins anew
         scene.goes(9, HOT)
         assert AlertEvent.objects.count() == 1
@@ -147,7 +147,7 @@ def test_an_edit_is_taken_up_at_once_when_told_and_at_the_next_look_when_not(sce
     row.save()
     scene.engine.changed()
     scene.engine.work()
-    assert AlertEvent.objects.get().resolved_because == "the rule was deleted or switched off"
+    assert AlertEvent.objects.get().resolved_because == "the rule was deleted or disabled"
     row.is_enabled = True
     row.save()
     scene.goes(2, HOT)
@@ -213,7 +213,7 @@ def test_a_rule_that_makes_no_sense_is_left_out_and_told(scene: Scene, caplog: p
     rule(for_seconds=0)
     scene.goes(0, HOT)
     assert AlertEvent.objects.count() == 1
-    assert "'bad' is not judged: metric: 'gpu.nonsense' is none" in caplog.text
+    assert "skipping the invalid alert rule 'bad': metric: 'gpu.nonsense' is unknown" in caplog.text
 
 
 def test_other_limits_in_the_settings_are_taken_up(scene: Scene) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.alerts.rule_rows import JUDGED, given_of
 from monitor.models import AlertRule, SeenGpu
-from monitor.rules import making
+from monitor.models.rules import CONDITION_FIELDS
+from monitor.rules import validation
 
 LIMITS = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
 
 
 def test_a_rule_that_is_not_saved_is_judged_as_its_form_stands() -> None:
-    given = given_of(AlertRule(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=90))
+    given = AlertRule(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=90).given()
     assert (given["id"], given["gpus"]) == (None, [])
-    rule = making.make(given, **LIMITS)
+    rule = validation.make(given, **LIMITS)
     assert (rule.id, rule.comparator, rule.threshold, rule.which.uuids) == (0, ">", 90, frozenset())
 
 
@@ -22,8 +22,8 @@ def test_a_rule_that_is_not_saved_is_judged_as_its_form_stands() -> None:
 def test_gpus_are_given_by_uuid() -> None:
     rule = AlertRule.objects.create(name="Lost", kind="gpu_lost")
     rule.gpus.set([SeenGpu.objects.create(uuid=uuid) for uuid in ("GPU-b", "GPU-a")])
-    assert given_of(rule)["gpus"] == ["GPU-a", "GPU-b"]
-    made = making.make(given_of(rule), **LIMITS)
+    assert rule.given()["gpus"] == ["GPU-a", "GPU-b"]
+    made = validation.make(rule.given(), **LIMITS)
     assert (made.id, made.which.uuids) == (rule.pk, {"GPU-a", "GPU-b"})
 
 
@@ -32,11 +32,11 @@ def test_gpus_that_were_prefetched_cost_no_query(django_assert_num_queries: pyte
     AlertRule.objects.create(name="Lost", kind="gpu_lost")
     [rule] = AlertRule.objects.filter(name="Lost").prefetch_related("gpus")
     with django_assert_num_queries(0):  # type: ignore[operator]
-        given_of(rule)
+        rule.given()
 
 
 def test_every_field_that_decides_what_fires_is_given() -> None:
     told = {"muted_until", "quiet_hours", "remind_every_minutes", "is_enabled"}
     """What decides whether somebody is told, and whether it is judged at all."""
     kept = {field.name for field in AlertRule._meta.fields} - {"id", "created_at", "updated_at"}
-    assert set(JUDGED) == kept - told
+    assert {"name", *CONDITION_FIELDS} == kept - told

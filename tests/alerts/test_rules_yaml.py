@@ -14,16 +14,18 @@ from hypothesis.extra.django import TestCase
 from monitor.alerts import rules_import
 from monitor.alerts.rules_yaml import FIELDS, BadFile, Entry, read, written
 from monitor.models import AlertRule, Channel, SeenGpu
-from monitor.rules import making
-from monitor.rules.choices import COMPARE, KINDS, SEVERITIES
-from monitor.rules.making import BadRule, Rule
+from monitor.rules import validation
+from monitor.rules.choices import COMPARE, SEVERITIES
+from monitor.rules.kinds.registry import KINDS
 from monitor.rules.metrics import COUNTERS, LIMITS, metrics
+from monitor.rules.rule import Rule
+from monitor.rules.validation import BadRule
 
 HOT = "- {name: Hot, metric: gpu.temperature_celsius, comparator: '>=', threshold: 90}"
 
 
 def make(given: Any) -> Rule:
-    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
 
 
 def file(*said: str) -> str:
@@ -32,12 +34,12 @@ def file(*said: str) -> str:
 
 def complaint(text: str) -> str:
     with pytest.raises(BadFile) as caught:
-        read(text, make)
+        read(text)
     return str(caught.value)
 
 
 def take(text: str, *, replace: bool = False, is_trial: bool = False) -> rules_import.Plan:
-    return rules_import.take(read(text, make), replace=replace, is_trial=is_trial)
+    return rules_import.take(read(text), replace=replace, is_trial=is_trial)
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def no_rules(db: None) -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=100)
 numbers = st.floats(-1e12, 1e12).map(lambda number: number + 0.0)
-seconds = st.floats(0, making.LONGEST_SECONDS).map(lambda number: number + 0.0)
+seconds = st.floats(0, validation.LONGEST_SECONDS).map(lambda number: number + 0.0)
 moments = st.integers(-(2**31), 2**32).map(lambda second: dt.datetime.fromtimestamp(second + 0.25, dt.UTC))
 wholes = st.integers(0, 2**31 - 1)
 
@@ -79,7 +81,7 @@ def entries(draw: st.DrawFn) -> Entry:
         kind=kind,
         severity=draw(st.sampled_from(SEVERITIES)),
         is_enabled=draw(st.booleans()),
-        for_seconds=draw(st.sampled_from([None, 0.0]) if KINDS[kind].is_of_a_moment else st.none() | seconds),
+        for_seconds=draw(st.sampled_from([None, 0.0]) if KINDS[kind].is_instant else st.none() | seconds),
         clear_for_seconds=draw(seconds),
         gpu_indexes=draw(st.sampled_from(["", "0", "0,2-5"])),
         gpu_name_pattern=draw(texts),
@@ -103,7 +105,7 @@ def values(row: AlertRule) -> dict[str, Any]:
 
 @given(many)
 def test_what_is_written_reads_as_it_was(given: list[Entry]) -> None:
-    found = read(written(given), make)
+    found = read(written(given))
     assert [(values(entry.row), entry.gpus, entry.channels) for entry in found] == [
         (values(entry.row), entry.gpus, entry.channels) for entry in given
     ]
@@ -122,7 +124,7 @@ class TestDatabase(TestCase):
         rules_import.take(given, replace=True)
         exported = written(rules_import.entries())
         rules_import.take(others, replace=True)
-        rules_import.take(read(exported, make), replace=True)
+        rules_import.take(read(exported), replace=True)
         assert written(rules_import.entries()) == exported
         rows = {row.name: (values(row), {gpu.uuid for gpu in row.gpus.all()}) for row in AlertRule.objects.all()}
         assert rows == {entry.row.name: (values(entry.row), {*entry.gpus}) for entry in given}
@@ -161,7 +163,7 @@ def test_a_channel_that_there_is_not_keeps_the_whole_file_out() -> None:
     Channel.objects.create(name="mail", url="json://localhost")
     with pytest.raises(BadFile) as caught:
         take(file("- {name: Lost, kind: gpu_lost}", HOT.replace("}", ", channels: [mial]}")))
-    assert str(caught.value) == "rule “Hot”, channels: there is no channel “mial”; there are “mail”"
+    assert str(caught.value) == "rule “Hot”, channels: there is no channel “mial”; existing: “mail”"
     assert not AlertRule.objects.exists()
 
 
@@ -180,38 +182,39 @@ def test_every_problem_is_told_with_rule_and_field() -> None:
             "- {kind: gpu_lost}",
         )
     ).splitlines()
-    assert said[0].startswith("rule 1 “Hot”, metric: 'gpu.temprature_celsius' is none; there are ")
-    assert said[0].endswith("(the nearest is 'gpu.temperature_celsius')")
-    assert said[1].startswith("rule 2 “Stale”, threshold: '1e3' is no number")
-    assert said[2] == "rule 3 “Lost”, severity: 'fatal' is none; there are info, warning, critical"
-    assert said[3].startswith("rule 3 “Lost”, gpu_indexes: '0-x' is no GPU index")
-    assert said[4].startswith("rule 4: is no rule")
-    assert said[5].startswith("rule 5, name: needed")
+    assert said[0] == (
+        "rule 1 “Hot”, metric: 'gpu.temprature_celsius' is unknown; the nearest is 'gpu.temperature_celsius'."
+    )
+    assert said[1].startswith("rule 2 “Stale”, threshold: '1e3' is not a number")
+    assert said[2] == "rule 3 “Lost”, severity: 'fatal' is not one of info, warning, critical."
+    assert said[3].startswith("rule 3 “Lost”, gpu_indexes: '0-x' is not a GPU index")
+    assert said[4].startswith("rule 4: not a rule")
+    assert said[5] == "rule 5, name: This field cannot be blank."
 
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
         ("name", "' x'", "begins or ends with a space"),
-        ("name", "x" * 101, "101 characters are too long: it takes 100"),
-        ("name", "7", "no text"),
+        ("name", "x" * 101, "at most 100 characters (it has 101)"),
+        ("name", "7", "is not text"),
         ("is_enabled", "'no'", "neither true nor false"),
-        ("severity", "''", "is empty"),
-        ("threshold", ".nan", "no number"),
-        ("threshold", "true", "no number"),
-        ("clear_for_seconds", "null", "no number"),
+        ("severity", "''", "'' is not one of info, warning, critical"),
+        ("threshold", ".nan", "is not a number"),
+        ("threshold", "true", "is not a number"),
+        ("clear_for_seconds", "null", "is not a number"),
         ("for_seconds", "-1", "out of range"),
-        ("remind_every_minutes", "1.5", "no whole number"),
-        ("remind_every_minutes", "-1", "no whole number"),
-        ("gpus", "GPU-1", "no list of UUIDs"),
-        ("channels", "[1]", "no list of names"),
-        ("muted_until", "2030-01-01 00:00:00", "no time with its zone"),
-        ("muted_until", "tomorrow", "no time with its zone"),
-        ("muted_until", "0001-01-01 00:00:00+05:00", "years go from 2 to 9998"),
-        ("muted_until", "9999-12-31 23:00:00+00:00", "years go from 2 to 9998"),
-        ("for_seconds", "1" + "0" * 400, "no number"),
+        ("remind_every_minutes", "1.5", "is not a whole number"),
+        ("remind_every_minutes", "-1", "-1 is out of range: 0 to 2147483647"),
+        ("gpus", "GPU-1", "is not a list of UUIDs"),
+        ("channels", "[1]", "is not a list of names"),
+        ("muted_until", "2030-01-01 00:00:00", "is not a time with its zone"),
+        ("muted_until", "tomorrow", "is not a time with its zone"),
+        ("muted_until", "0001-01-01 00:00:00+05:00", "out of range: 2 to 9998"),
+        ("muted_until", "9999-12-31 23:00:00+00:00", "out of range: 2 to 9998"),
+        ("for_seconds", "1" + "0" * 400, "is not a number"),
         ("quiet_hours", "Mon 25:00-26:00", "Quiet hours"),
-        ("ignored_xids", "'13'", "of no use"),
+        ("ignored_xids", "'13'", "Not used by"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -> None:
@@ -225,21 +228,21 @@ def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -
     ("text", "said"),
     [
         ("rules: [", "not YAML"),
-        ("just words", "has to begin with `gpumon_rules: 1`"),
-        ("", "has to begin with `gpumon_rules: 1`"),
-        ("gpumon_rules: 2\nrules: []", "another version"),
-        ("gpumon_rules: 1\nrules: {}", "has to be a list"),
-        ("gpumon_rules: 1\nrule: []", "'rule' is unknown at the top; the nearest is 'rules'"),
-        (file("- {name: a, name: b, kind: gpu_lost}"), "'name' is given twice"),
-        (file("- {name: a, kind: gpu_lost}", "- {name: a, kind: gpu_lost}"), "another rule of this name"),
+        ("just words", "must begin with `gpumon_rules: 1`"),
+        ("", "must begin with `gpumon_rules: 1`"),
+        ("gpumon_rules: 2\nrules: []", "unsupported version"),
+        ("gpumon_rules: 1\nrules: {}", "must be a list"),
+        ("gpumon_rules: 1\nrule: []", "'rule' is not a top-level field; the nearest is 'rules'"),
+        (file("- {name: a, name: b, kind: gpu_lost}"), "'name' is a duplicate key"),
+        (file("- {name: a, kind: gpu_lost}", "- {name: a, kind: gpu_lost}"), "another rule in the file has this name"),
         (file("- !!python/object/apply:os.system ['true']"), "not YAML"),
-        (file("- {muted_until: 2030-02-30 18:00:00Z}"), "'2030-02-30 18:00:00Z' is no timestamp in"),
-        (file("- {threshold: 0x_}"), "'0x_' is no int in"),
-        (file("- {threshold: 1" + "0" * 5000 + "}"), "is no int in"),
-        (file("- {muted_until: !!timestamp soon}"), "'soon' is no timestamp in"),
-        (file("- {is_enabled: !!bool perhaps}"), "'perhaps' is no bool in"),
+        (file("- {muted_until: 2030-02-30 18:00:00Z}"), "'2030-02-30 18:00:00Z' is not a valid timestamp in"),
+        (file("- {threshold: 0x_}"), "'0x_' is not a valid int in"),
+        (file("- {threshold: 1" + "0" * 5000 + "}"), "is not a valid int in"),
+        (file("- {muted_until: !!timestamp soon}"), "'soon' is not a valid timestamp in"),
+        (file("- {is_enabled: !!bool perhaps}"), "'perhaps' is not a valid bool in"),
         (file("- " + "[" * 5000), "too deep"),
-        (file("- {name: &a [x, x], kind: [*a, *a]}"), "aliases (*name) are not taken"),
+        (file("- {name: &a [x, x], kind: [*a, *a]}"), "aliases (*name) are not supported"),
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:
@@ -249,11 +252,11 @@ def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:
 def test_what_two_rules_share_is_written_twice() -> None:
     until = dt.datetime(2030, 1, 31, 18, tzinfo=dt.UTC)
     both = [Entry(AlertRule(name=name, kind="gpu_lost", muted_until=until), (), ()) for name in ("a", "b")]
-    assert [entry.row.muted_until for entry in read(written(both), make)] == [until, until]
+    assert [entry.row.muted_until for entry in read(written(both))] == [until, until]
 
 
 def test_a_single_number_needs_no_quotes() -> None:
-    [entry] = read(file("- {name: Xid, kind: xid, ignored_xids: 13, gpu_indexes: 2}"), make)
+    [entry] = read(file("- {name: Xid, kind: xid, ignored_xids: 13, gpu_indexes: 2}"))
     assert (entry.row.ignored_xids, entry.row.gpu_indexes) == ("13", "2")
 
 

@@ -46,7 +46,7 @@ def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(
     admin.get_by_label("Name:", exact=True).fill("Hotter than its limit")
     admin.get_by_label("Severity:").select_option("critical")
     admin.get_by_label("Metric:").select_option("gpu.temperature_celsius")
-    admin.get_by_label("Measured from:").select_option("slowdown_temperature_celsius")
+    admin.get_by_label("Relative to:").select_option("slowdown_temperature_celsius")
     admin.get_by_label("Threshold:", exact=True).fill("0")
     admin.get_by_label("For:", exact=True).fill("6")
     admin.locator("input[type=file]").set_input_files(recording)

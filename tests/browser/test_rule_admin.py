@@ -121,7 +121,7 @@ def test_errors_of_the_form_are_shown_in_its_preview(form: Page) -> None:
     result = form.locator("[data-preview-result]")
     form.get_by_label("Threshold:", exact=True).fill("")
     try_it(form)
-    expect(result).to_contain_text("Threshold: Needed for “A value passes a threshold”.")
+    expect(result).to_contain_text("Threshold: Required for “Threshold”.")
 
 
 def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:

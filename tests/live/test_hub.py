@@ -138,7 +138,9 @@ def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
 
 
 def alert(name: str) -> Alert:
-    return Alert(id=name, rule="hot", severity="critical", summary="GPU 0 is hot", started_at=1.0, fired_at=1.0)
+    return Alert(
+        id=name, rule="hot", severity="critical", host="dgx", summary="GPU 0 is hot", started_at=1.0, fired_at=1.0
+    )
 
 
 def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:

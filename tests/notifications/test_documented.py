@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.alerts import quiet_hours
 from monitor.notifications import webhook_signature
 from monitor.notifications.senders import run_child
 from monitor.notifications.sending_child import ServiceOrder
-from monitor.notifications.webhook_payload import Body
+from monitor.notifications.webhook_payload import Body, event_of
+from monitor.rules import quiet_hours
 from tests.support.outbox_rows import SECRET
+from tests.support.snapshots import alert
 
 TEXT = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
 BLOCKS = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", TEXT, re.MULTILINE)]
@@ -51,7 +52,11 @@ def test_the_json_has_the_fields_that_are_sent() -> None:
     sent = msgspec.to_builtins(msgspec.convert(shown, Body))
     assert list(sent) == list(shown)
     assert list(sent["data"]) == list(shown["data"])
-    assert list(sent["data"]["events"][0]) == list(shown["data"]["events"][0])
+    event = json.loads(msgspec.json.encode(event_of(alert(gpu_name="NVIDIA H100", worst_value=88.0), public_url=None)))
+    assert {name: type(value) for name, value in shown["data"]["events"][0].items() if value is not None} == {
+        name: type(value) for name, value in event.items() if value is not None
+    }
+    assert list(event) == list(shown["data"]["events"][0])
 
 
 def test_the_quiet_hours_are_understood() -> None:

@@ -264,7 +264,7 @@ def test_quiet_hours_that_cannot_be_read_silence_nothing(caplog: pytest.LogCaptu
     a_channel(name="a")
     fire(a_rule(name="odd", quiet_hours="at night"))
     assert told() == [("a", FIRED, "waiting", {0})]
-    assert "Rule odd is told at any time: Quiet hours 'at night'" in caplog.text
+    assert "ignoring the quiet hours of rule odd: Quiet hours 'at night'" in caplog.text
 
 
 def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None:

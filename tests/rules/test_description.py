@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from monitor.formats import THIN
-from monitor.rules import making
-from monitor.rules.choices import KINDS
+from monitor.rules import validation
 from monitor.rules.description import condition_of
+from monitor.rules.kinds.registry import KINDS
 
 HOT = {"kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90}
 
 
 def words(**given: Any) -> str:
-    rule = making.make({"name": "x", **given}, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    rule = validation.make({"name": "x", **given}, held_memory_mib=1024, held_percent=5, held_minutes=30)
     return condition_of(rule).replace(THIN, " ")
 
 
@@ -26,16 +26,16 @@ def words(**given: Any) -> str:
         ({**HOT, "for_seconds": 90}, "temperature ≥ 90 °C for 90 s"),
         (
             {**HOT, "relative_to": "slowdown_temperature_celsius", "threshold": 0, "for_seconds": 60},
-            "temperature ≥ slowdown temperature + 0 °C for 60 s",
+            "temperature ≥ slowdown temperature for 60 s",
         ),
         (
             {**HOT, "relative_to": "slowdown_temperature_celsius", "threshold": -5, "clear_threshold": -8},
-            "temperature ≥ slowdown temperature − 5 °C (back at slowdown temperature − 8 °C)",
+            "temperature ≥ slowdown temperature − 5 °C (resolves at slowdown temperature − 8 °C)",
         ),
         ({**HOT, "for_seconds": 0.5}, "temperature ≥ 90 °C for 0.5 s"),
         ({**HOT, "for_seconds": 200}, "temperature ≥ 90 °C for 3 min 20 s"),
         ({**HOT, "for_seconds": 7200}, "temperature ≥ 90 °C for 2 h"),
-        ({**HOT, "clear_threshold": 80}, "temperature ≥ 90 °C (back at 80 °C)"),
+        ({**HOT, "clear_threshold": 80}, "temperature ≥ 90 °C (resolves at 80 °C)"),
         (
             {**HOT, "gpu_indexes": "0,2-3", "gpu_name_pattern": "*H100*", "gpus": ["GPU-1"], "mig": "without"},
             "temperature ≥ 90 °C (1 chosen GPU, index 0, 2, 3, name *H100*, not in MIG mode)",
@@ -56,10 +56,10 @@ def words(**given: Any) -> str:
             {"kind": "rise", "metric": "gpu.ecc_uncorrected_volatile", "threshold": 1},
             "ECC uncorrected volatile rises by 1 or more",
         ),
-        ({"kind": "throttled", "throttle": "any"}, "clocks held down for thermal or power reasons"),
+        ({"kind": "throttled", "throttle": "any"}, "thermal or power throttling"),
         ({"kind": "several_users", "threshold": 2}, "2 or more users on one GPU"),
         ({"kind": "idle_held"}, "a process holds 1.0 GiB or more while utilization ≤ 5 % for 30 min"),
-        ({"kind": "process_gone", "held_memory_mib": 512}, "a process has ended and still holds 512 MiB or more"),
+        ({"kind": "process_gone", "held_memory_mib": 512}, "an exited process still holds 512 MiB or more"),
         ({"kind": "gpu_count_fell"}, "fewer GPUs than before"),
     ],
 )

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from monitor.alerts.rules_yaml import FIELDS, read
-from monitor.rules import making
-from monitor.rules.choices import KINDS
-from monitor.rules.making import Rule
+from monitor.rules import validation
+from monitor.rules.kinds.registry import KINDS
+from monitor.rules.rule import Rule
 from monitor.telemetry.recent import KEPT_SECONDS, MOST_BYTES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
 
 
 def make(given: Any) -> Rule:
-    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
 
 
 def names(cell: str) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def test_each_field_is_listed() -> None:
 
 def test_the_file_is_one() -> None:
     file = textwrap.dedent(re.findall(r"(?:^    .*\n)+", TEXT.partition("### The file\n")[2], re.MULTILINE)[0])
-    assert [make(entry.given()).kind for entry in read(file, make)] == ["threshold", "idle_held"]
+    assert [make(entry.given()).kind for entry in read(file)] == ["threshold", "idle_held"]
 
 
 def test_the_limits_are_those_of_the_code() -> None:

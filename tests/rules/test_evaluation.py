@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from monitor.rules.evaluation import DELETED, EDITED, FORGOTTEN, Evaluation, Event
-from monitor.rules.making import Rule, Which
+from monitor.rules.rule import Rule, Which
 from monitor.telemetry.gpu_use import IdleLimits, use_of
 from monitor.telemetry.schema import Gpu, Snapshot, System, Xid
 from tests.support.snapshots import GIB, gpu, host, process
@@ -45,7 +45,7 @@ def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:
     (event,) = seen.take(at(2, gpu(0, temperature_celsius=88), gpu(1, slowdown_temperature_celsius=None)))
     assert event.summary == "GPU 0: temperature is 88\u2009°C, at or above 87\u2009°C"
     assert (event.value, event.threshold, event.metric) == (88, 87, "gpu.temperature_celsius")
-    assert event.detail == "The card's own slowdown temperature: 87\u2009°C."
+    assert event.detail == "The GPU's slowdown temperature: 87\u2009°C."
     assert seen.take(at(3, gpu(0, temperature_celsius=91))) == []
     (over,) = seen.take(at(4, gpu(0, temperature_celsius=83)))
     assert (over.worst_value, over.resolved_at, over.resolved_because) == (91, 4, "83\u2009°C, back within the limit")
@@ -73,9 +73,9 @@ def test_a_lost_gpu_fires_and_its_last_values_neither_fire_nor_end_anything() ->
     seen = evaluation(rule(for_seconds=5.0), rule("gpu_lost", id=2))
     assert seen.take(at(0, gpu(3, temperature_celsius=95))) == []
     lost = gpu(3, temperature_celsius=95, state="lost")
-    assert told(seen.take(at(3, lost))) == [("fired", "GPU 3 is lost: it fell off the bus or does not answer any more")]
+    assert told(seen.take(at(3, lost))) == [("fired", "GPU 3 is lost: it has fallen off the bus or stopped responding")]
     assert seen.take(at(30, lost)) == []
-    assert told(seen.take(at(31, gpu(3)))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(31, gpu(3)))) == [("over", "condition cleared")]
 
 
 def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that() -> None:
@@ -90,7 +90,7 @@ def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that
         30,
     )
     # What was not read is not known: of the time since the last reading nothing counts.
-    assert told(seen.take(at(41, gpu(temperature_celsius=95)))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(41, gpu(temperature_celsius=95)))) == [("over", "condition cleared")]
     assert seen.take(at(50, gpu(temperature_celsius=95))) == []
     assert len(seen.take(at(51, gpu(temperature_celsius=95)))) == 1
 
@@ -113,7 +113,7 @@ def test_fewer_gpus_than_before_until_they_are_back() -> None:
     seen = evaluation(rule("gpu_count_fell"))
     assert seen.take(at(0, gpu(0), gpu(1))) == []
     assert told(seen.take(at(1, gpu(0)))) == [("fired", "dgx: 1 GPU instead of 2")]
-    assert told(seen.take(at(2, gpu(0), gpu(1)))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(2, gpu(0), gpu(1)))) == [("over", "condition cleared")]
     assert told(seen.take(at(3, gpu(0), gpu(1, state="lost")))) == [("fired", "dgx: 1 GPU instead of 2")]
 
 
@@ -130,7 +130,7 @@ def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
     assert seen.take(at(100, gpu(xids=(again,)))) == []
     assert seen.take(at(150, gpu(xids=(again,)))) == []
     assert seen.take(at(200, gpu(xids=(again,)))) == []
-    assert told(seen.take(at(251, gpu(xids=(again,))))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(251, gpu(xids=(again,))))) == [("over", "condition cleared")]
 
 
 def test_another_xid_is_told_while_the_alert_about_the_first_is_open() -> None:
@@ -145,9 +145,9 @@ def test_another_xid_is_told_while_the_alert_about_the_first_is_open() -> None:
     again = Xid(code=31, count=1, last_at=80)
     assert [seen.take(at(time, gpu(xids=(again,)))) for time in (80, 120)] == [[], []]
     (over,) = seen.take(at(171, gpu(xids=(again,))))
-    assert (over.value, over.resolved_because) == (79, "it does not hold any more")
+    assert (over.value, over.resolved_because) == (79, "condition cleared")
     (over,) = seen.take(at(200, gpu(1)))
-    assert (over.value, over.resolved_because) == (31, "this GPU is not on the host any more")
+    assert (over.value, over.resolved_because) == (31, "this GPU is no longer on the host")
 
 
 def test_an_xid_of_long_before_a_rule_was_made_or_edited_is_not_new_to_it() -> None:
@@ -186,8 +186,8 @@ def test_being_throttled_is_told_with_the_reasons_and_a_power_cap_is_no_heat() -
     assert seen.take(at(0, gpu(clock_event_reasons=("sw_power_cap",)))) == []
     assert seen.take(at(1, hot)) == []
     (event,) = seen.take(at(11, hot))
-    assert event.summary == "GPU 0: clocks are held down for thermal reasons"
-    assert event.detail == "Clock-event reasons: hw_thermal_slowdown."
+    assert event.summary == "GPU 0 is thermally throttled"
+    assert event.detail == "Clock event reasons: hw_thermal_slowdown."
 
 
 def test_several_users_on_one_gpu_are_named_in_the_detail_alone() -> None:
@@ -208,18 +208,18 @@ def test_memory_held_idly_names_user_and_process_in_the_detail_and_ends_with_the
     ]
     (event,) = happened
     assert event.summary == "GPU 0: PID 7 holds 20.0\u2009GiB while the GPU is idle"
-    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is 5 % at most."
+    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is at most 5 %."
     assert (event.pid, event.fired_at) == (7, 60)
     assert told(seen.take(at(70, gpu(utilization_percent=0, processes=(small,))))) == [
-        ("over", "the process has ended or holds less")
+        ("over", "process exited or freed memory")
     ]
 
 
 def test_clocks_held_down_for_any_reason_are_told_in_words() -> None:
     """It said "held down for reasons"."""
     (event,) = evaluation(rule("throttled", throttle="any")).take(at(0, gpu(clock_event_reasons=("sw_power_cap",))))
-    assert event.summary == "GPU 0: clocks are held down for thermal or power reasons"
-    assert event.detail == "Clock-event reasons: sw_power_cap."
+    assert event.summary == "GPU 0 is throttled for thermal or power reasons"
+    assert event.detail == "Clock event reasons: sw_power_cap."
 
 
 def test_a_gpu_at_work_is_not_held_idly() -> None:
@@ -241,7 +241,7 @@ def test_a_gpu_is_held_idly_for_the_rule_as_for_its_card() -> None:
 def test_a_dead_process_that_holds_memory_is_told() -> None:
     seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
     (event,) = seen.take(at(0, gpu(processes=(process(7, status="gone"), process(8)))))
-    assert event.summary == "GPU 0: PID 7 has ended and still holds 1.0\u2009GiB"
+    assert event.summary == "GPU 0: PID 7 has exited and still holds 1.0\u2009GiB"
 
 
 def test_a_dead_process_is_the_same_one_before_and_after_its_parent_took_note() -> None:
@@ -290,14 +290,14 @@ def test_a_rule_is_about_the_gpus_that_fit_everything_it_names(which: Which, ind
 def test_a_gpu_that_leaves_the_host_ends_its_alert() -> None:
     seen = evaluation(rule())
     seen.take(at(0, gpu(0, temperature_celsius=95)))
-    assert told(seen.take(at(1, gpu(1)))) == [("over", "this GPU is not on the host any more")]
+    assert told(seen.take(at(1, gpu(1)))) == [("over", "this GPU is no longer on the host")]
 
 
 def test_a_gpu_that_a_rule_is_not_about_any_more_is_not_called_gone() -> None:
     seen = evaluation(rule(which=Which(mig="without")))
     seen.take(at(0, gpu(0, temperature_celsius=95)))
     assert told(seen.take(at(1, gpu(0, temperature_celsius=95, mig_mode=True)))) == [
-        ("over", "the rule is not about this GPU any more")
+        ("over", "the rule no longer applies to this GPU")
     ]
 
 

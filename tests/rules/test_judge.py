@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.rules.columns import Column
 from monitor.rules.judge import Change, Judge
-from monitor.rules.making import Rule
+from monitor.rules.rule import Rule
 
 
 def rule(**changes: Any) -> Rule:
@@ -182,7 +182,7 @@ def test_what_another_version_remembered_is_left_out_and_the_rest_goes_on(caplog
     after = Judge(rule())
     after.restore({**judge.saved(), "a": {"phase": "simmering"}})
     assert list(after.states) == ["b"]
-    assert "what was remembered of 'a' by rule 'hot' means nothing here" in caplog.text
+    assert "cannot read the stored state of 'a' of rule 'hot'" in caplog.text
 
 
 def test_what_is_saved_says_so_once() -> None:

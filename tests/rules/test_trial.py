@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.rules import making
-from monitor.rules.choices import KINDS
+from monitor.rules import validation
 from monitor.rules.evaluation import Evaluation
-from monitor.rules.making import Rule
+from monitor.rules.kinds.registry import KINDS
+from monitor.rules.rule import Rule
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, chart_of
 from monitor.telemetry.schema import Gpu, Snapshot, Xid
@@ -26,7 +26,7 @@ HOT = {"metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90}
 
 def rule(**given: Any) -> Rule:
     given = {"name": "x", "kind": "threshold", **(given or HOT)}
-    return making.make(given, held_memory_mib=1024, held_percent=5, held_minutes=0.05)
+    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=0.05)
 
 
 def seconds(readings: Sequence[Sequence[Gpu]], *, step: float = 1.0) -> list[Snapshot]:
@@ -79,9 +79,9 @@ def test_the_picture_has_the_worst_gpu_first_and_the_threshold_where_it_belongs(
 def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius", clear_threshold=-3)
     found = chart(try_rule(relative, heat(80, 90)))
-    assert found.threshold.text == "≥ 87\u2009°C (slowdown temperature + 0\u2009°C)"
+    assert found.threshold.text == "≥ 87\u2009°C (slowdown temperature)"
     assert found.clear is not None
-    assert found.clear.text == "back at 84\u2009°C"
+    assert found.clear.text == "resolves at 84\u2009°C"
     assert found.title == "temperature"
 
 
@@ -123,7 +123,7 @@ def test_where_limits_differ_the_distance_from_them_is_drawn() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius")
     boards = (gpu(0, temperature_celsius=88.0), gpu(1, temperature_celsius=88.0, slowdown_temperature_celsius=95.0))
     found = chart(try_rule(relative, seconds([boards, boards])))
-    assert found.threshold.text == "≥ slowdown temperature + 0\u2009°C"
+    assert found.threshold.text == "≥ slowdown temperature"
     assert found.title == "temperature above slowdown temperature"
 
 

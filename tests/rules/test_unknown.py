@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.rules.making import Rule
+from monitor.rules.rule import Rule
 from monitor.telemetry.schema import Gpu
 from tests.rules.test_evaluation import at, evaluation, rule, told
 from tests.support.snapshots import GIB, gpu, process
@@ -39,7 +39,7 @@ def test_while_processes_are_not_known_none_of_them_has_ended(judged: Rule, bad:
     assert event.started_at == 0
     assert seen.take(at(100, unknown)) == []
     assert seen.take(at(101, board(bad))) == []
-    assert told(seen.take(at(102, board()))) == [("over", "the process has ended or holds less")]
+    assert told(seen.take(at(102, board()))) == [("over", "process exited or freed memory")]
 
 
 @pytest.mark.parametrize(("judged", "status"), [(IDLE_HELD, "running"), (DEAD, "gone")])
@@ -52,7 +52,7 @@ def test_memory_that_is_not_known_is_not_let_go_of(judged: Rule, status: str) ->
         assert len(seen.take(at(time, board(holds)))) == (time == 61)
     assert seen.take(at(70, board(untold))) == []
     assert told(seen.take(at(71, board(process(7, status=status, memory_used_bytes=GIB))))) == [
-        ("over", "the process has ended or holds less")
+        ("over", "process exited or freed memory")
     ]
 
 
@@ -60,7 +60,7 @@ def test_on_a_gpu_that_sleeps_nothing_runs() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=4.0 * GIB, idle_percent=5.0))
     assert len(seen.take(at(0, board(HOLDS)))) == 1
     asleep = board(processes=None, state="asleep", utilization_percent=None)
-    assert told(seen.take(at(1, asleep))) == [("over", "the process has ended or holds less")]
+    assert told(seen.take(at(1, asleep))) == [("over", "process exited or freed memory")]
 
 
 def test_other_gpus_of_the_host_are_judged_meanwhile() -> None:
@@ -85,4 +85,4 @@ def test_processes_whose_users_are_hidden_are_not_nobodys() -> None:
     assert seen.take(at(1, board(process(1), hidden))) == []
     assert seen.take(at(2, board(hidden))) == []
     dead = process(3, user=None, status="gone")
-    assert told(seen.take(at(3, board(process(1), dead)))) == [("over", "it does not hold any more")]
+    assert told(seen.take(at(3, board(process(1), dead)))) == [("over", "condition cleared")]

@@ -54,6 +54,7 @@ def alert(number: int = 1, **changes: Any) -> Alert:
         "id": f"00000000-0000-4000-8000-{number:012}",
         "rule": "Thermal slowdown",
         "severity": "critical",
+        "host": "dgx",
         "summary": "GPU 5 is hotter than its slowdown threshold",
         "gpu_uuid": "GPU-5",
         "gpu_index": 5,

@@ -31,7 +31,7 @@ def test_what_a_rule_can_look_at_comes_back_as_it_was() -> None:
 
 def test_what_no_rule_looks_at_is_left_out() -> None:
     recent = Recent()
-    alert = Alert(id="a", rule="Hot", severity="info", summary="", started_at=1, fired_at=1)
+    alert = Alert(id="a", rule="Hot", severity="info", host="dgx", summary="", started_at=1, fired_at=1)
     recent.add(at(1.0, alerts=(alert,), notices=(Notice(code="n", text="t"),), providers=(ProviderReport(name="x"),)))
     [kept] = recent.snapshots()
     assert (kept.alerts, kept.notices, kept.providers) == ((), (), ())

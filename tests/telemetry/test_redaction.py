@@ -7,12 +7,12 @@ import msgspec
 from monitor.telemetry.redaction import OF_ALERTS, OF_PROCESSES, REASON, without_details
 from tests.support.snapshots import alert, gpu, host, process
 
-SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by")
+SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by", "eva")
 
 
 def whole() -> bytes:
     running = process(7, container_id="c0ffee", pod_id="p0d", name="ana-python", unavailable={"user": "no permission"})
-    told = alert(detail="held by ana", acknowledged_by="mira", acknowledged_at=950.0)
+    told = alert(detail="held by ana", acknowledged_by="mira", acknowledged_at=950.0, note="ask eva")
     return msgspec.json.encode(host(gpu(processes=(running,)), alerts=(told,)))
 
 
@@ -28,7 +28,7 @@ def test_what_is_hidden_is_unknown_with_the_reason_and_the_rest_stays() -> None:
     (running,) = shown.gpus[0].processes or ()
     assert {name: running.unavailable[name] for name in OF_PROCESSES} == dict.fromkeys(OF_PROCESSES, REASON)
     assert (running.pid, running.memory_used_bytes) == (7, 1 << 30)
-    assert [getattr(shown.alerts[0], name) for name in OF_ALERTS] == [None, None]
+    assert [getattr(shown.alerts[0], name) for name in OF_ALERTS] == [None, None, None]
     assert (shown.alerts[0].summary, shown.alerts[0].acknowledged_at) == (alert().summary, 950.0)
 
 

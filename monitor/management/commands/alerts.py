@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from monitor import formats
 from monitor.alerts import rules_import, rules_yaml
-from monitor.alerts.rule_rows import given_of
 from monitor.alerts.rules_yaml import BadFile
 from monitor.models import AlertRule
 from monitor.rules.evaluation import Evaluation, Event
-from monitor.rules.making import BadRule, Rule
 from monitor.rules.metrics import text_of
+from monitor.rules.rule import Rule
+from monitor.rules.validation import BadRule
 from monitor.runtime.runtime import Runtime
 from monitor.sanitize import visible
 from monitor.telemetry import recording
@@ -106,14 +107,14 @@ class Command(BaseCommand):
         found = []
         for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
             try:
-                found.append(self._runtime.make_rule(given_of(row)))
+                found.append(self._runtime.make_rule(row.given()))
             except BadRule as error:
                 raise CommandError(f"the rule “{row.name}” is invalid: {error}", returncode=COULD_NOT) from error
         return found
 
     def _rules_of_file(self, path: str) -> list[Rule]:
         make_rule = self._runtime.make_rule
-        entries = rules_yaml.read(_text_of(path), make_rule)
+        entries = rules_yaml.read(_text_of(path))
         # Not in the database, so they have no IDs of their own.
         return [
             make_rule({**entry.given(), "id": number})
@@ -130,7 +131,7 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> None:
         self._runtime.settings.look()
-        entries = rules_yaml.read(_text_of(options["file"]), self._runtime.make_rule)
+        entries = rules_yaml.read(_text_of(options["file"]))
         plan = rules_import.take(entries, replace=options["replace"], is_trial=options["dry_run"])
         would = "would be " if options["dry_run"] else ""
         for what, names in (("added", plan.added), ("changed", plan.changed), ("deleted", plan.deleted)):
@@ -144,8 +145,8 @@ def line_of(event: Event) -> str:
     at = event.fired_at if event.resolved_at is None else event.resolved_at
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     what = "fired" if event.resolved_at is None else "resolved"
-    told = f"{event.rule.name}: {event.summary}{_how_it_ended(event)}"
-    return f"{time}  {what:<8}  {event.rule.severity:<8}  {visible(told)}"
+    told = f"{event.rule}: {event.summary}{_how_it_ended(event)}"
+    return f"{time}  {what:<8}  {event.severity:<8}  {visible(told)}"
 
 
 def _how_it_ended(event: Event) -> str:
@@ -171,29 +172,13 @@ def _lasted_seconds(event: Event) -> float | None:
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """An event for programs; null is unknown."""
+    """An event for programs: the Alert of the schema, with what happened, when, and how long the alert lasted."""
     is_over = event.resolved_at is not None
     return {
         "time": event.resolved_at if is_over else event.fired_at,
+        **msgspec.to_builtins(event.alert()),
         "state": "resolved" if is_over else "fired",
-        "id": event.id,
-        "rule": event.rule.name,
-        "severity": event.rule.severity,
-        "host": event.host,
-        "gpu_uuid": event.gpu_uuid or None,
-        "gpu_index": event.gpu_index,
-        "pid": event.pid,
-        "summary": event.summary,
-        "detail": event.detail or None,
-        "metric": event.metric or None,
-        "threshold": event.threshold,
-        "value": event.value,
-        "worst_value": event.worst_value,
-        "started_at": event.started_at,
-        "fired_at": event.fired_at,
-        "resolved_at": event.resolved_at,
         "lasted_seconds": _lasted_seconds(event),
-        "resolved_because": event.resolved_because or None,
     }
 
 

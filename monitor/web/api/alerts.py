@@ -7,48 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
+from django.utils import timezone
 
+from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
-from monitor.telemetry.schema import Alert, Severity
+from monitor.telemetry.redaction import alert_without_details
+from monitor.telemetry.schema import Alert
 
 MOST = 1000
 DEFAULT_LIMIT = 100
-
-
-class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the database keeps it, open or over."""
-
-    id: str
-    """UUID, as in Alert."""
-    rule: str
-    """The rule's name as it was then."""
-    severity: Severity
-    state: str
-    """firing or resolved."""
-    host: str
-    summary: str
-    """What is wrong in words; names neither users nor commands."""
-    detail: str | None
-    gpu_uuid: str | None
-    """Null where it concerns the whole host."""
-    gpu_index: int | None
-    gpu_name: str | None
-    pid: int | None
-    metric: str | None
-    """By the schema's names, with its struct: gpu.temperature_celsius."""
-    value: float | None
-    """When it fired, in the metric's unit."""
-    worst_value: float | None
-    threshold: float | None
-    started_at: float
-    """When the condition began to hold, Unix seconds."""
-    fired_at: float
-    resolved_at: float | None
-    resolved_because: str | None
-    acknowledged_at: float | None
-    acknowledged_by: str | None
-    note: str | None
-    """What was noted when it was acknowledged."""
 
 
 class Alerts(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +23,7 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True):
 
     alerts: tuple[Alert, ...]
     """Open now, the worst first."""
-    history: tuple[AlertRecord, ...] | None
+    history: tuple[Alert, ...] | None
     """The last to fire first; null unless `state` asks for it."""
 
 
@@ -105,39 +72,13 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def records(past: Past, *, has_details: bool) -> tuple[AlertRecord, ...]:
-    """Read from the database. `has_details`: with what may name users and commands, and who did something about it."""
-    events = AlertEvent.objects.select_related("acknowledged_by").order_by("-fired_at", "-id")
+def records(past: Past, *, has_details: bool) -> tuple[Alert, ...]:
+    """Read the history from the database. `has_details`: with fields that can name users and commands."""
+    rows = AlertEvent.objects.select_related("acknowledged_by", "rule").order_by("-fired_at", "-id")
     if past.is_resolved_only:
-        events = events.filter(state="resolved")
+        rows = rows.filter(state="resolved")
     if past.since is not None:
-        events = events.filter(fired_at__gte=past.since)
-    return tuple([_record(event, has_details=has_details) for event in events[: past.limit]])
-
-
-def _record(event: AlertEvent, *, has_details: bool) -> AlertRecord:
-    by = event.acknowledged_by if has_details else None
-    return AlertRecord(
-        id=str(event.id),
-        rule=event.rule_name,
-        severity=event.severity,  # type: ignore[arg-type]  # its choices are the schema's
-        state=event.state,
-        host=event.host,
-        summary=event.summary,
-        detail=(event.detail or None) if has_details else None,
-        gpu_uuid=event.gpu_uuid or None,
-        gpu_index=event.gpu_index,
-        gpu_name=event.gpu_name or None,
-        pid=event.pid,
-        metric=event.metric or None,
-        value=event.value,
-        worst_value=event.worst_value,
-        threshold=event.threshold,
-        started_at=event.started_at.timestamp(),
-        fired_at=event.fired_at.timestamp(),
-        resolved_at=event.resolved_at.timestamp() if event.resolved_at else None,
-        resolved_because=event.resolved_because or None,
-        acknowledged_at=event.acknowledged_at.timestamp() if event.acknowledged_at else None,
-        acknowledged_by=by.get_username() if by else None,
-        note=(event.note or None) if has_details else None,
-    )
+        rows = rows.filter(fired_at__gte=past.since)
+    now = timezone.now()
+    alerts = [alert_of(row, now=now) for row in rows[: past.limit]]
+    return tuple(alerts if has_details else [alert_without_details(alert) for alert in alerts])

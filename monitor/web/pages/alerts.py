@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from monitor.access.middleware import takes_token
 from monitor.access.visitor import visitor_of
 from monitor.models import AlertEvent
-from monitor.rules.stored_rule import lines_of
+from monitor.rules.description import lines_of
 from monitor.runtime.process import runtime
 from monitor.web.api.responses import json_error, json_response
 from monitor.web.components.open_alerts import WORST_FIRST

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.quiet_hours import DAYS, Span, is_quiet, parse
+from monitor.rules.quiet_hours import DAYS, Span, is_quiet, parse
 
 MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001  # quiet hours are about the wall clock
 MINUTES = st.integers(0, 1439)
@@ -41,13 +41,13 @@ def test_what_is_written_is_meant(text: str, quiet: list[tuple[str, str]], loud:
 @pytest.mark.parametrize(
     ("text", "piece", "wrong"),
     [
-        ("Mon 22:00-07:00; Foo 10:00-11:00", "Foo 10:00-11:00", "'Foo' is no day"),
-        ("25:00-07:00", "25:00-07:00", "25:00 is no time"),
-        ("22:60-07:00", "22:60-07:00", "22:60 is no time"),
-        ("22:0-07:00", "22:0-07:00", "22:0 is no time"),
+        ("Mon 22:00-07:00; Foo 10:00-11:00", "Foo 10:00-11:00", "'Foo' is not a day"),
+        ("25:00-07:00", "25:00-07:00", "25:00 is not a time"),
+        ("22:60-07:00", "22:60-07:00", "22:60 is not a time"),
+        ("22:0-07:00", "22:0-07:00", "22:0 is not a time"),
         ("24:00-07:00", "24:00-07:00", "24:00 can only be an end"),
-        ("22:00-24:01", "22:00-24:01", "24:01 is no time"),
-        ("07:00-07:00", "07:00-07:00", "ends when it begins"),
+        ("22:00-24:01", "22:00-24:01", "24:01 is not a time"),
+        ("07:00-07:00", "07:00-07:00", "begins and ends at the same time"),
         ("Mon-,Tue 07:00-08:00", "Mon-,Tue 07:00-08:00", "a day is missing"),
         ("at night", "at night", "expected days"),
         pytest.param("1" * 1_000_000, "1" * 20 + "…", "more than 200 characters", id="a megabyte of digits"),

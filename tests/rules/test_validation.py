@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitor.rules.choices import KINDS
-from monitor.rules.making import BadRule, Rule, indexes_of, make, xids_of
+from monitor.rules.kinds.registry import KINDS
+from monitor.rules.rule import Rule
+from monitor.rules.validation import BadRule, indexes_of, make, xids_of
 
 SETTINGS: dict[str, float] = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
 HOT = {
@@ -40,16 +41,16 @@ def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"kind": "heat"}, "kind", "'heat' is none; there are threshold"),
-        ({"metric": ""}, "metric", "needed"),
-        ({"metric": "gpu.name"}, "metric", "'gpu.name' is none"),
-        ({"comparator": "=="}, "comparator", "there are >, >=, <, <="),
-        ({"threshold": None}, "threshold", "needed"),
+        ({"kind": "heat"}, "kind", "'heat' is not one of threshold"),
+        ({"metric": ""}, "metric", "required"),
+        ({"metric": "gpu.name"}, "metric", "'gpu.name' is unknown"),
+        ({"comparator": "=="}, "comparator", "not one of >, >=, <, <="),
+        ({"threshold": None}, "threshold", "required"),
         ({"clear_threshold": 95.0}, "clear_threshold", "at or below the threshold of 90"),
         ({"comparator": "<", "clear_threshold": 80.0}, "clear_threshold", "at or above"),
-        ({"relative_to": "name"}, "relative_to", "'name' is none"),
-        ({"metric": "system.cpu_percent", "relative_to": "power_limit_watts"}, "relative_to", "only a metric of a GPU"),
-        ({"throttle": "thermal"}, "throttle", "of no use"),
+        ({"relative_to": "name"}, "relative_to", "'name' is not one of slowdown_temperature_celsius"),
+        ({"metric": "system.cpu_percent", "relative_to": "power_limit_watts"}, "relative_to", "only a GPU metric"),
+        ({"throttle": "thermal"}, "throttle", "not used by"),
         ({"for_seconds": -1.0}, "for_seconds", "0 to 2592000 s"),
         ({"clear_for_seconds": 1e9}, "clear_for_seconds", "out of range"),
         ({"gpu_indexes": "0;1"}, "gpu_indexes", "such as 0,2-5"),
@@ -57,10 +58,10 @@ def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
         ({"severity": "loud"}, "severity", "info, warning, critical"),
         ({"mig": "maybe"}, "mig", "any, only, without"),
         ({"kind": "xid", "metric": "", "comparator": "", "threshold": None, "ignored_xids": "13,x"}, "ignored_xids", "'x'"),
-        ({"kind": "rise", "comparator": "", "threshold": 1.0}, "metric", "is none; there are gpu.ecc"),
-        ({"kind": "stale", "metric": "", "comparator": "", "threshold": 0.0}, "threshold", "above 0"),
-        ({"kind": "xid", "metric": "", "comparator": "", "threshold": None}, "for_seconds", "or it never fires"),
-        ({"kind": "rise", "metric": "gpu.pcie_replays", "comparator": ""}, "for_seconds", "or it never fires"),
+        ({"kind": "rise", "comparator": "", "threshold": 1.0}, "metric", "is not one of gpu.ecc"),
+        ({"kind": "stale", "metric": "", "comparator": "", "threshold": 0.0}, "threshold", "greater than 0"),
+        ({"kind": "xid", "metric": "", "comparator": "", "threshold": None}, "for_seconds", "or the rule never fires"),
+        ({"kind": "rise", "metric": "gpu.pcie_replays", "comparator": ""}, "for_seconds", "or the rule never fires"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_at_its_field(changes: dict[str, Any], field: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Weekly quiet hours as people write them: `Mon-Fri 22:00-07:00; Sat,Sun 00:00-24:00`. Knows no Django."""
+"""Weekly quiet hours as people write them: `Mon-Fri 22:00-07:00; Sat,Sun 00:00-24:00`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIME = re.compile(r"(\d{1,2}):(\d\d)")
 
 
 class Span(NamedTuple):
-    """One span of a week, on the days that it begins."""
+    """A weekly time span, by the days on which it begins."""
 
     days: frozenset[int]
     """0 is Monday."""
@@ -28,16 +28,16 @@ class Span(NamedTuple):
 
 
 def parse(text: str) -> tuple[Span, ...]:
-    """The spans of a text, one a line or between semicolons; none for an empty text.
+    """The spans of a text, one per line or separated by semicolons; none for an empty text.
 
-    Raises ValueError with the piece, what is wrong with it and an example.
+    Raises ValueError with the invalid piece, the reason and an example.
     """
     pieces = (piece.strip() for piece in text.replace("\n", ";").split(";"))
     return tuple(_span(piece) for piece in pieces if piece)
 
 
 def is_quiet(spans: tuple[Span, ...], local: datetime) -> bool:
-    """Whether a moment of the wall clock lies in a span: from its first minute on, up to and without its end."""
+    """Whether a moment of the wall clock is in a span: from its first minute up to, but not including, its end."""
     minute, day = local.hour * 60 + local.minute, local.weekday()
     yesterday = (day - 1) % 7
     return any(
@@ -52,14 +52,14 @@ def _span(piece: str) -> Span:
         raise _error(f"{piece[:20]}…", f"it has more than {_LONGEST_PIECE} characters")
     match = _TIMES.search(piece)
     if match is None:
-        raise _error(piece, "expected days, then a time from and to")
+        raise _error(piece, "expected days, then a start and an end time")
     before = piece[: match.start()].rstrip()
     start = _minute(match["start"], piece)
     end = _minute(match["end"], piece)
     if start == _MINUTES_A_DAY:
-        raise _error(piece, "24:00 can only be an end; begin at 00:00 of the next day")
+        raise _error(piece, "24:00 can only be an end; start at 00:00 of the next day")
     if start == end:
-        raise _error(piece, "it ends when it begins; a whole day is 00:00-24:00")
+        raise _error(piece, "it begins and ends at the same time; a whole day is 00:00-24:00")
     days = _days(before, piece) if before else frozenset(range(7))
     return Span(days, start, end if end > start else end + _MINUTES_A_DAY)
 
@@ -68,7 +68,7 @@ def _minute(time: str, piece: str) -> int:
     match = _TIME.fullmatch(time)
     hour, minute = (int(match[1]), int(match[2])) if match else (99, 99)
     if minute > 59 or hour * 60 + minute > _MINUTES_A_DAY:
-        raise _error(piece, f"{time} is no time from 00:00 to 24:00")
+        raise _error(piece, f"{time} is not a time from 00:00 to 24:00")
     return hour * 60 + minute
 
 
@@ -87,7 +87,8 @@ def _day(word: str, piece: str) -> int:
         if word.lower() in (full, full[:3]):
             return day
     raise _error(
-        piece, f"{word!r} is no day ({', '.join(DAYS)})" if word else "a day is missing before or after a comma or dash"
+        piece,
+        f"{word!r} is not a day ({', '.join(DAYS)})" if word else "a day is missing before or after a comma or dash",
     )
 
 
