@@ -53,16 +53,15 @@ def alert_of(row: AlertEvent, *, now: dt.datetime | None = None) -> Alert:
 
 
 def event_of(row: AlertEvent) -> Event:
-    """The event that the engine continues with after a restart."""
-    rule = rule_then(row.rule_then) or Rule(id=row.rule_id or 0, name=row.rule_name, kind="")
+    """The event that the engine continues with after a restart. If its rule is unreadable, no enabled rule equals it."""
+    rule = stored_rule(row.rule_then) or Rule(id=row.rule_id or 0, name=row.rule_name, kind="")
     return Event(**msgspec.structs.asdict(alert_of(row)), rule_then=rule, subject=row.subject)
 
 
 def columns_of(event: Event) -> dict[str, Any]:
-    """The columns that the engine writes: all but the acknowledgement and the rule's row."""
+    """The columns that the engine writes with each change: not the acknowledgement, and not the rule."""
     return {
         "rule_name": event.rule,
-        "rule_then": msgspec.to_builtins(event.rule_then),
         "severity": event.severity,
         "state": event.state,
         "host": event.host,
@@ -84,7 +83,7 @@ def columns_of(event: Event) -> dict[str, Any]:
     }
 
 
-def rule_then(kept: Any) -> Rule | None:
+def stored_rule(kept: Any) -> Rule | None:
     """A rule as it was stored; None if another version stored it in another form."""
     try:
         return msgspec.convert(kept, Rule)

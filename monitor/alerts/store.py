@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from django.db import transaction
 
-from monitor.alerts.alert_rows import as_time, columns_of, event_of, rule_then
+from monitor.alerts.alert_rows import as_time, columns_of, event_of, stored_rule
 from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
 from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
@@ -93,7 +93,7 @@ def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]
     for judge in judges:
         states = by_rule.get(judge.rule.id, {})
         of_rule = states.pop(_OF_RULE, None)
-        if of_rule is not None and rule_then(of_rule["rule"]) == judge.rule:
+        if of_rule is not None and stored_rule(of_rule["rule"]) == judge.rule:
             judge.memory = of_rule["memory"]
             found[judge.rule.id] = states
     return found
@@ -113,8 +113,10 @@ def save(events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int
         )
         for event in events:
             rule_id = event.rule_then.id if event.rule_then.id in known else None
+            columns = {**columns_of(event), "rule_id": rule_id}
+            rule_then = msgspec.to_builtins(event.rule_then)
             row, _ = AlertEvent.objects.update_or_create(
-                id=event.id, defaults={**columns_of(event), "rule_id": rule_id}
+                id=event.id, defaults=columns, create_defaults={**columns, "rule_then": rule_then}
             )
             tell(row, now=as_time(now))
         kept = [judge for judge in judges if judge.rule.id in known]

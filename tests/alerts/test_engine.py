@@ -140,6 +140,18 @@ def test_what_a_rule_had_open_ends_when_it_was_edited_or_deleted_while_the_serve
         assert AlertEvent.objects.count() == 2
 
 
+def test_an_alert_whose_rule_another_version_stored_resolves_and_keeps_that_rule(scene: Scene) -> None:
+    rule()
+    scene.goes(0, HOT)
+    scene.goes(10, HOT)
+    later = {"kind": "fan_stopped", "condition": {"rpm": 0}}
+    AlertEvent.objects.update(rule_then=later)
+    scene.restarted()
+    scene.goes(1, HOT)
+    event = AlertEvent.objects.get()
+    assert (event.state, event.resolved_because, event.rule_then) == ("resolved", "the rule was edited", later)
+
+
 def test_an_edit_is_taken_up_at_once_when_told_and_at_the_next_look_when_not(scene: Scene) -> None:
     row = rule(for_seconds=0)
     scene.goes(0, HOT)
