@@ -1,4 +1,4 @@
-"""Alerts of the past and those open now, to be searched. What is done about them is done on the alerts page."""
+"""The alert history, read-only and searchable. Alerts are acknowledged on the alerts page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _IsAcknowledged(YesNoFilter):
 
 @admin.register(AlertEvent)
 class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Nothing is added or changed here: events are written by the engine alone. Those of the past may be deleted."""
+    """Only the engine writes events; here, resolved ones can be deleted."""
 
     list_display = (
         "summary",
@@ -75,26 +75,25 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         return False
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What still fires is kept: it would go on on the pages, with nothing to acknowledge and no message of its end."""
+        """Keep firing alerts: deleted, they would stay on the pages without an acknowledgement or a message when they resolve."""
         deleted, counts, lacking, kept = super().get_deleted_objects(objs, request)
         firing = [
-            f"{event} (fires still: it can be deleted once it is over)" for event in objs if event.state == "firing"
+            f"{event} (still firing: it can be deleted once it has resolved)" for event in objs if event.state == "firing"
         ]
         return deleted, counts, lacking, [*kept, *firing]
 
-    @admin.display(description="the rule's name then")
+    @admin.display(description="rule's name at the time")
     def name_then(self, event: AlertEvent) -> str:
-        """Which stays where the rule has another one by now, or is gone."""
+        """It stays if the rule is renamed or deleted."""
         return event.rule_name
 
-    @admin.display(description="lasted")
+    @admin.display(description="duration")
     def lasted(self, event: AlertEvent) -> str:
-        """From firing to its end."""
+        """From firing until it resolved."""
         if event.resolved_at is None:
             return "open"
         return formats.duration((event.resolved_at - event.fired_at).total_seconds())
 
     @admin.display(description="acknowledged", boolean=True)
     def is_acknowledged(self, event: AlertEvent) -> bool:
-        """Whether somebody has seen to it."""
         return event.acknowledged_at is not None

@@ -158,12 +158,11 @@ class Evaluation:
 
     def _ended(self, change: Change, snapshot: Snapshot | None = None) -> Event:
         event = self.open.pop(change.state.event_id)
-        event = msgspec.structs.replace(event, worst_value=_worst(event, change.state))
-        return _resolved(event, change.at, _why_ended(change, snapshot))
+        return _resolved(event, change.at, _why_ended(change, snapshot), worst_value=_worst(event, change.state))
 
 
-def _resolved(event: Event, at: float, because: str) -> Event:
-    return msgspec.structs.replace(event, state="resolved", resolved_at=at, resolved_because=because)
+def _resolved(event: Event, at: float, because: str, **changes: Any) -> Event:
+    return msgspec.structs.replace(event, state="resolved", resolved_at=at, resolved_because=because, **changes)
 
 
 def _why_ended(change: Change, snapshot: Snapshot | None) -> str:

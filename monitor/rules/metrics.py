@@ -1,4 +1,4 @@
-"""What a rule can compare: every number of the schema, by its struct and name, with its unit as people read it."""
+"""The metrics that a rule can compare: every number of the schema, by struct and field, with its unit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FORMS: tuple[tuple[str, str, Form], ...] = (
     ("_seconds", "s", Form(lambda value: formats.duration(value), "")),
 )
 _PLAIN = Form(lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:g}", "")
-"""Counts in full: of 1234567 replays the last one matters too."""
+"""Counts in full: every replay of 1234567 counts."""
 _YES_OR_NO = Form(lambda value: "yes" if value else "no", "")
 _NO_MEASURE = frozenset({"index", "pid", "mig_instance", "since", "read_at", "started_at", "booted_at"})
 _WORDS = {
@@ -48,7 +48,7 @@ COUNTERS = (
     "gpu.retired_pages",
     "gpu.pcie_replays",
 )
-"""Metrics that only ever rise, so that a rise is what matters."""
+"""Metrics that only rise, so that an increase is what matters."""
 LIMITS = (
     "slowdown_temperature_celsius",
     "shutdown_temperature_celsius",
@@ -58,7 +58,7 @@ LIMITS = (
     "sm_clock_max_mhz",
     "memory_clock_max_mhz",
 )
-"""Limits that a GPU states of itself: a threshold may be so much above or below one."""
+"""Limits that a GPU reports about itself; a threshold can be an offset from one."""
 _HEALTH: dict[str, Callable[[Snapshot], float | None]] = {
     "age_seconds": lambda snapshot: snapshot.age_seconds,
     "gpu_count": lambda snapshot: None if snapshot.sampled_at is None else len(snapshot.gpus),
@@ -78,7 +78,7 @@ class Metric(NamedTuple):
     label: str
     """temperature."""
     unit: str
-    """The unit that a threshold is given in; empty for counts."""
+    """The unit of its thresholds; empty for counts."""
     form: Form
 
     def text(self, value: float) -> str:
@@ -124,11 +124,11 @@ def health_value(snapshot: Snapshot, field: str) -> float | None:
 
 
 def label_of(key: str) -> str:
-    """What a metric is called in a sentence: temperature."""
+    """The name of a metric in a sentence: temperature."""
     return metrics()[key].label
 
 
 def text_of(key: str, value: float) -> str:
-    """A value with its unit: 88 °C. A key that this version does not know is shown as a plain number."""
+    """A value with its unit: 88 °C. For an unknown key, the plain number."""
     metric = metrics().get(key)
     return _PLAIN.text(value) if metric is None else metric.text(value)

@@ -33,7 +33,7 @@ def test_what_an_event_says_is_shown_and_cannot_be_edited(root: Client) -> None:
     event = an_event()
     answer = root.get(f"{LIST}{event.pk}/change/")
     assert "GPU 0 is hot" in text(answer)
-    assert "Rule: - The rule's name then: Hot" in text(answer)
+    assert "Rule: - Rule's name at the time: Hot" in text(answer)
     assert "_save" not in answer.content.decode()
 
 
@@ -48,7 +48,7 @@ def test_what_still_fires_cannot_be_deleted(root: Client) -> None:
     """It went on on the pages, with nothing to acknowledge."""
     firing, past = an_event("firing"), an_event("resolved")
     page = text(root.post(LIST, {"action": "delete_selected", "_selected_action": [firing.pk, past.pk]}))
-    assert "GPU 0 is hot (fires still: it can be deleted once it is over)" in page
+    assert "GPU 0 is hot (still firing: it can be deleted once it has resolved)" in page
     root.post(LIST, {"action": "delete_selected", "_selected_action": [firing.pk, past.pk], "post": "yes"})
     root.post(f"{LIST}{firing.pk}/delete/", {"post": "yes"})
     assert AlertEvent.objects.count() == 2
