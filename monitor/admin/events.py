@@ -78,7 +78,9 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         """Keep firing alerts: deleted, they would stay on the pages without an acknowledgement or a message when they resolve."""
         deleted, counts, lacking, kept = super().get_deleted_objects(objs, request)
         firing = [
-            f"{event} (still firing: it can be deleted once it has resolved)" for event in objs if event.state == "firing"
+            f"{event} (still firing: it can be deleted once it has resolved)"
+            for event in objs
+            if event.state == "firing"
         ]
         return deleted, counts, lacking, [*kept, *firing]
 

@@ -281,7 +281,7 @@ class Engine:
             if event.resolved_at is None:
                 log.warning("alert, %s: %s (rule %r)", event.severity, event.summary, event.rule)
             else:
-                log.info("alert over: %s (rule %r): %s", event.summary, event.rule, event.resolved_because)
+                log.info("alert resolved: %s (rule %r): %s", event.summary, event.rule, event.resolved_because)
 
 
 def _worst_first(alert: Alert) -> tuple[int, float]:

@@ -45,7 +45,7 @@ MEANINGS: dict[int, Meaning] = {
     ),
     79: Meaning(
         "the GPU has fallen off the bus",
-        f"Power-cycle the host; check power cables, seating and temperature. {_SERVICE}",
+        f"Reboot, preferably with a power cycle; check power cables, seating and temperature. {_SERVICE}",
     ),
     92: Meaning("many single-bit ECC errors", f"The errors were corrected, but there are too many. {_SERVICE}"),
     94: Meaning(
@@ -74,7 +74,9 @@ MEANINGS: dict[int, Meaning] = {
         "`nvidia-smi -q` shows the GPU Recovery Action: reset, reboot or drain.",
     ),
 }
-UNKNOWN = Meaning("an unknown code", "Look it up in NVIDIA's Xid catalog, and see the kernel log (`dmesg`).")
+UNKNOWN = Meaning(
+    "a code that is unknown here", "Look it up in NVIDIA's Xid catalog, and see the kernel log (`dmesg`)."
+)
 
 
 def meaning_of(code: int) -> Meaning:

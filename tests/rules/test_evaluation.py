@@ -166,7 +166,7 @@ def test_an_xid_of_a_moment_ago_is_new_to_a_rule_that_begins_to_look() -> None:
 
 def test_an_unknown_xid_says_so() -> None:
     (event,) = evaluation(rule("xid")).take(at(1, gpu(xids=(Xid(code=9999, count=1, last_at=1),))))
-    assert "a code that is not known here" in event.summary
+    assert "a code that is unknown here" in event.summary
 
 
 def test_a_counter_fires_when_it_rises_and_not_for_what_it_was_at_the_start() -> None:
