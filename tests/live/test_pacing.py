@@ -126,7 +126,7 @@ def test_an_alert_is_sent_at_once_and_delays_no_reading() -> None:
         publishing = asyncio.ensure_future(Readings(hub).publish_at(*grid(1, 30)))
         feed = Feed(hub)
         await until(10.3)
-        fired = Alert(id="a", rule="hot", severity="critical", summary="hot", started_at=1.0, fired_at=1.0)
+        fired = Alert(id="a", rule="hot", severity="critical", host="dgx", summary="hot", started_at=1.0, fired_at=1.0)
         hub.set_alerts((fired,))
         await publishing
         await until(31)
