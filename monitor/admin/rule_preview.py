@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -54,6 +55,7 @@ def preview(admin: Any, request: HttpRequest) -> HttpResponse:
         **admin.admin_site.each_context(request),
         "title": "Preview",
         "opts": AlertRule._meta,
+        "media": admin.media,
         "problems": _problems(form),
     }
     if form.rule is not None:
@@ -76,6 +78,7 @@ def _tried(rule: Rule) -> dict[str, Any]:
     recent = runtime().alerts.recent
     tried = try_rule(rule, recent.snapshots())
     firing = tried.firing
+    chart = chart_of(tried)
     return {
         "tried": tried,
         "condition": condition_of(rule),
@@ -87,7 +90,8 @@ def _tried(rule: Rule) -> dict[str, Any]:
         "firing_for": formats.duration(tried.firing_seconds),
         "rows": [_row(event, tried) for event in tried.events[:MOST_EVENTS]],
         "unlisted": max(0, len(tried.events) - MOST_EVENTS),
-        "chart": chart_of(tried),
+        "chart": chart,
+        "chart_json": None if chart is None else msgspec.json.encode(chart).decode(),
         "lacking": _lacking(tried),
     }
 

@@ -54,8 +54,10 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     autocomplete_fields = ("gpus",)
 
     class Media:
-        css: ClassVar = {"all": ("css/admin_rule.css",)}
+        css: ClassVar = {"all": ("vendor/uplot/uPlot.min.css", "css/charts.css", "css/admin_rule.css")}
         js = (
+            "vendor/uplot/uPlot.iife.min.js",
+            forms.Script("js/trial_chart.js", type="module"),
             forms.Script("js/admin_rule.js", type="module"),
             forms.Script("js/admin_preview.js", type="module"),
         )

@@ -56,7 +56,8 @@ def test_a_rule_is_made_tried_and_saved_and_fires(site: Server, form: Page) -> N
     expect(result.locator(".gpumon-condition")).to_have_text(re.compile("temperature ≥ 1.°C"))
     expect(result.locator("[data-preview-firing]")).to_contain_text("It would fire now: GPU 0")
     expect(result.locator("[data-preview-times]")).to_contain_text(re.compile(r"It would have fired\s+8\s+times"))
-    expect(result.locator("polyline")).to_have_count(3)
+    expect(result.locator("trial-chart canvas")).to_be_visible()
+    expect(result.locator("figcaption span")).to_have_count(3)
     assert form.url == site.url + ADD
     form.get_by_role("button", name="Save", exact=True).click()
     expect(form.get_by_text("was added successfully")).to_be_visible()
@@ -152,7 +153,7 @@ def test_the_form_and_its_preview_are_for_everybody(
     fill_in(page, threshold="90")
     page.get_by_label("Clear threshold:").fill("85")
     try_it(page)
-    expect(page.locator(".gpumon-chart svg")).to_be_visible()
+    expect(page.locator("trial-chart canvas")).to_be_visible()
     assert serious(page) == []
     assert too_wide(page) == []
     page.goto(site.url + "/admin/monitor/alertrule/")
@@ -164,7 +165,7 @@ def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path
     log_in(page)
     fill_in(page, threshold="90")
     try_it(page)
-    expect(page.locator(".gpumon-chart svg")).to_be_visible()
+    expect(page.locator("trial-chart canvas")).to_be_visible()
     assert too_wide(page, PHONES) == []
 
 

@@ -126,12 +126,12 @@ def test_it_is_described() -> None:
 def test_it_is_tested_on_past_readings_with_a_chart() -> None:
     chart = chart_of(try_rule(rule(), crowded(1, 2, 3, 1)))
     assert chart is not None
-    assert (chart.title, chart.threshold.text, [line.label for line in chart.lines]) == (
+    assert (chart.title, chart.threshold.label, [line.label for line in chart.series]) == (
         "processes on one GPU",
         "≥ 2",
         ["GPU 0"],
     )
-    assert [mark.text for mark in chart.marks] == ["3", "0"]
+    assert (chart.high.label, chart.low.label) == ("3", "0")
 
 
 @pytest.mark.django_db

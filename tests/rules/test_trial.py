@@ -1,4 +1,4 @@
-"""A rule tried on readings that have been: what it would have fired, and the picture of it."""
+"""A rule tested on past readings: what would have fired, and the chart of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.rules.evaluation import Evaluation
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.trial import Tried, try_rule
-from monitor.rules.trial_chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, chart_of
+from monitor.rules.trial_chart import Chart, chart_of
 from monitor.telemetry.schema import Gpu, Snapshot, Xid
 from tests.support.snapshots import gpu, host, process
 
@@ -46,6 +46,17 @@ def chart(tried: Tried) -> Chart:
     return found
 
 
+def holds_all(found: Chart) -> bool:
+    """Whether the scale has room for every value and line, and each series a value or a gap at each time."""
+    levels = [found.threshold.value, *([found.clear.value] if found.clear else [])]
+    known = [value for line in found.series for value in line.values if value is not None]
+    assert known
+    assert (
+        {len(line.values) for line in found.series} == {len(line.texts) for line in found.series} == {len(found.times)}
+    )
+    return all(found.low.value <= value <= found.high.value for value in (*known, *levels))
+
+
 def test_it_counts_what_would_have_fired_and_for_how_long() -> None:
     tried = try_rule(rule(), heat(80, 91, 92, 80, 80, 95, 96, 97))
     assert [(event.fired_at, event.resolved_at) for event in tried.events] == [(1001, 1003), (1005, None)]
@@ -65,90 +76,71 @@ def test_it_fires_as_the_engine_would(temperatures: list[float | None], held: fl
     assert len(tried.firing) == len(evaluation.open)
 
 
-def test_the_picture_has_the_worst_gpu_first_and_the_threshold_where_it_belongs() -> None:
+def test_the_chart_has_the_worst_gpu_first_and_the_threshold() -> None:
     found = chart(try_rule(rule(), heat(80, 90, 100)))
-    assert [line.label for line in found.lines] == ["GPU 0", "GPU 1"]
-    [piece] = found.lines[0].pieces
-    heights = [float(point.split(",")[1]) for point in piece.split()]
-    assert heights == sorted(heights, reverse=True)
-    assert float(found.threshold.y) == pytest.approx(heights[1], abs=0.1)
-    assert found.threshold.text == "≥ 90\u2009°C"
-    assert found.firing == [(f"{LEFT + (WIDTH - LEFT - RIGHT) / 2:.1f}", f"{(WIDTH - LEFT - RIGHT) / 2:.1f}")]
+    assert found.times == (1000, 1001, 1002)
+    assert [(line.label, line.values) for line in found.series] == [("GPU 0", (80, 90, 100)), ("GPU 1", (50, 50, 50))]
+    assert found.series[0].texts[1] == "90\u2009°C"
+    assert (found.threshold.value, found.threshold.label, found.clear) == (90, "≥ 90\u2009°C", None)
+    assert found.firing == ((1001, 1002),)
 
 
 def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius", clear_threshold=-3)
     found = chart(try_rule(relative, heat(80, 90)))
-    assert found.threshold.text == "≥ 87\u2009°C (slowdown temperature)"
+    assert found.threshold.label == "≥ 87\u2009°C (slowdown temperature)"
     assert found.clear is not None
-    assert found.clear.text == "resolves at 84\u2009°C"
+    assert found.clear.label == "resolves at 84\u2009°C"
     assert found.title == "temperature"
 
 
 def test_where_several_fire_at_once_the_time_is_shaded_once() -> None:
-    """One shade a GPU, one on the other, made a wall that hid the lines."""
+    """Shading on shading made a wall that hid the lines."""
     both = [gpu(each, temperature_celsius=95.0) for each in (0, 1)]
     cool = [gpu(each, temperature_celsius=50.0) for each in (0, 1)]
     tried = try_rule(rule(), seconds([both, [both[0], cool[1]], cool, [cool[0], both[1]], both]))
     assert len(tried.events) == 4
-    half = (WIDTH - LEFT - RIGHT) / 2
-    assert [(float(left), float(width)) for left, width in chart(tried).firing] == [
-        pytest.approx((LEFT, half), abs=0.1),
-        pytest.approx((LEFT + 1.5 * half, half / 2), abs=0.1),
-    ]
+    assert chart(tried).firing == ((1000, 1002), (1003, 1004))
 
 
-@pytest.mark.parametrize(
-    ("comparator", "threshold", "clear", "value"),
-    [
-        (">=", 100, None, 50),
-        (">=", 100, 99, 50),
-        ("<=", 0, None, 50),
-        ("<", 0, 1, 50),
-        (">", 51, 50, 60),
-        ("<", 50, 51, 60),
-    ],
-)
-def test_words_on_lines_stay_in_the_picture_and_apart(
-    comparator: str, threshold: float, clear: float | None, value: float
-) -> None:
-    by = rule(metric="gpu.utilization_percent", comparator=comparator, threshold=threshold, clear_threshold=clear)
-    found = chart(try_rule(by, seconds([[gpu(0, utilization_percent=float(value))]] * 3)))
-    feet = [float(mark.text_y) for mark in (found.threshold, found.clear) if mark]
-    assert all(10 <= foot <= HEIGHT - BOTTOM for foot in feet), feet
-    assert clear is None or abs(feet[0] - feet[1]) >= 11
+def test_the_line_at_which_it_resolves_is_drawn_where_it_is_another() -> None:
+    percent = {"metric": "gpu.utilization_percent", "comparator": ">=", "threshold": 100}
+    readings = seconds([[gpu(0, utilization_percent=50.0)]] * 3)
+    found = chart(try_rule(rule(**percent, clear_threshold=99), readings))
+    assert found.clear is not None
+    assert (found.clear.value, found.low.value, found.high.value) == (99, 0, 100)
+    assert chart(try_rule(rule(**percent), readings)).clear is None
 
 
-def test_where_limits_differ_the_distance_from_them_is_drawn() -> None:
+def test_where_limits_differ_the_offset_from_them_is_drawn() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius")
     boards = (gpu(0, temperature_celsius=88.0), gpu(1, temperature_celsius=88.0, slowdown_temperature_celsius=95.0))
     found = chart(try_rule(relative, seconds([boards, boards])))
-    assert found.threshold.text == "≥ slowdown temperature"
+    assert found.threshold.label == "≥ slowdown temperature"
     assert found.title == "temperature above slowdown temperature"
 
 
-def test_what_is_unknown_parts_the_line() -> None:
-    found = chart(try_rule(rule(), heat(80, 81, None, 82, 83)))
-    assert len(found.lines[0].pieces) == 2
+def test_an_unknown_value_is_a_gap_in_the_line() -> None:
+    line = chart(try_rule(rule(), heat(80, 81, None, 82, 83))).series[0]
+    assert line.values == (80, 81, None, 82, 83)
+    assert line.texts[2] == "—"
 
 
-def test_readings_too_far_apart_part_the_line() -> None:
-    boards = (gpu(0),)
-    assert len(chart(try_rule(rule(), seconds([boards] * 4, step=61))).lines[0].pieces) == 4
-    assert len(chart(try_rule(rule(), seconds([boards] * 4, step=60))).lines[0].pieces) == 1
+def test_readings_too_far_apart_leave_a_gap_in_the_line() -> None:
+    boards = (gpu(0, temperature_celsius=70.0),)
+    apart = chart(try_rule(rule(), seconds([boards] * 3, step=61)))
+    assert apart.series[0].values == (70, None, 70, None, 70)
+    assert list(apart.times) == sorted(apart.times)
+    assert chart(try_rule(rule(), seconds([boards] * 3, step=60))).series[0].values == (70, 70, 70)
 
 
-def test_of_many_readings_in_a_pixel_the_peaks_are_drawn() -> None:
-    temperatures: list[float] = [50.0] * 5000
-    temperatures[2500] = 99.0
-    found = chart(try_rule(rule(), heat(*temperatures)))
-    points = found.lines[0].pieces[0].split()
-    heights = [float(point.split(",")[1]) for point in points]
-    assert len(points) < 2 * WIDTH
-    assert min(heights) < float(found.threshold.y) < max(heights)
+def test_no_peak_is_left_out() -> None:
+    temperatures: list[float] = [50.0] * 900
+    temperatures[450] = 99.0
+    assert max(value or 0 for value in chart(try_rule(rule(), heat(*temperatures))).series[0].values) == 99
 
 
-def test_nothing_known_is_no_picture() -> None:
+def test_without_a_known_value_there_is_no_chart() -> None:
     tried = try_rule(rule(), seconds([(gpu(0, temperature_celsius=None),)] * 2))
     assert (tried.has_values, chart_of(tried)) == (False, None)
     assert chart_of(try_rule(rule(), [])) is None
@@ -192,23 +184,17 @@ def moment(number: int) -> Snapshot:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_each_kind_fires_and_has_a_picture_within_its_frame(kind: str) -> None:
+def test_each_kind_fires_and_its_chart_shows_every_value(kind: str) -> None:
     tried = try_rule(rule(kind=kind, **OF_KINDS.get(kind, {})), map(moment, range(80)))
     assert tried.events
     found = chart(tried)
-    assert 1 <= len(found.lines) <= 3
-    points = [point for line in found.lines for piece in line.pieces for point in piece.split()]
-    assert points
-    for x, y in ((float(each) for each in point.split(",")) for point in points):
-        assert LEFT <= x <= WIDTH - RIGHT + 1
-        assert TOP <= y <= HEIGHT - BOTTOM
-    heights = [found.threshold, *found.marks, *([found.clear] if found.clear else [])]
-    assert all(TOP <= float(mark.y) <= HEIGHT - BOTTOM for mark in heights)
+    assert 1 <= len(found.series) <= 3
+    assert holds_all(found)
     assert not re.search("nan|inf|. yes", repr(found))
 
 
 @given(st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=30), st.floats(-1e9, 1e9), st.booleans())
-def test_any_values_stay_in_the_frame(temperatures: list[float | None], threshold: float, is_upward: bool) -> None:
+def test_any_values_are_within_the_scale(temperatures: list[float | None], threshold: float, is_upward: bool) -> None:
     by = rule(**{**HOT, "threshold": threshold, "comparator": ">" if is_upward else "<"})
     tried = try_rule(by, [host(gpu(0, temperature_celsius=each), time=float(at), sampled_at=float(at))
                           for at, each in zip(itertools.count(), temperatures)])  # fmt: skip
@@ -216,6 +202,4 @@ def test_any_values_stay_in_the_frame(temperatures: list[float | None], threshol
     if found is None:
         assert all(each is None or math.isnan(each) for each in temperatures)
         return
-    for line in found.lines:
-        for piece in line.pieces:
-            assert all(TOP - 0.1 <= float(point.split(",")[1]) <= HEIGHT - BOTTOM + 0.1 for point in piece.split())
+    assert holds_all(found)

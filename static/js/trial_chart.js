@@ -1,0 +1,102 @@
+// The chart of a rule's preview: <trial-chart data-chart="…"> draws itself wherever it appears, on a page or swapped into one.
+// The data are a Chart of monitor/rules/trial_chart.py; each series has the colour of its legend. Hears gpumon:theme.
+
+import { Chart } from "./chart.js";
+
+const THIN = "\u2009";
+const LABEL_HEIGHT = 16;
+
+function timeLabel(back) {
+  if (back < 1) return "now";
+  return back % 60 === 0 ? `−${back / 60}${THIN}min` : `−${back}${THIN}s`;
+}
+
+function splitsBefore(end, min) {
+  const step = [5, 10, 15, 30, 60, 120, 180, 300].find((each) => (end - min) / each <= 6) ?? 300;
+  return Array.from({ length: Math.floor((end - min) / step) + 1 }, (_, place) => end - place * step).reverse();
+}
+
+// A horizontal line with its label above or below it, where the padding leaves room.
+function drawLevel(plot, { value, label }, { colour, isAbove, dash }) {
+  const { ctx } = plot;
+  const { left, width } = plot.bbox;
+  const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash(dash.map((each) => each * devicePixelRatio));
+  ctx.beginPath();
+  ctx.moveTo(left, y);
+  ctx.lineTo(left + width, y);
+  ctx.stroke();
+  ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  ctx.textAlign = "right";
+  ctx.textBaseline = isAbove ? "bottom" : "top";
+  ctx.fillText(label, left + width - 4 * devicePixelRatio, y + (isAbove ? -2 : 3) * devicePixelRatio);
+  ctx.restore();
+}
+
+function shade(plot, spans, colour) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.globalAlpha = 0.13;
+  ctx.fillStyle = colour;
+  for (const [start, end] of spans) {
+    const left = plot.valToPos(start, "x", true);
+    ctx.fillRect(left, bbox.top, Math.max(plot.valToPos(end, "x", true) - left, devicePixelRatio), bbox.height);
+  }
+  ctx.restore();
+}
+
+class TrialChart extends HTMLElement {
+  connectedCallback() {
+    const { times, series, threshold, clear, low, high, firing } = JSON.parse(this.dataset.chart);
+    const legend = this.closest("figure").querySelectorAll("figcaption span");
+    const colour = (place) => getComputedStyle(legend[place]).color;
+    const critical = () => getComputedStyle(this).getPropertyValue("--chart-critical");
+    const end = times.at(-1);
+    const start = Math.min(times[0], end - 1);
+    const isThresholdUpper = !clear || threshold.value >= clear.value;
+    const labels = new Map([[low.value, low.label], [high.value, high.label]]);
+    const axis = (styles) => ({
+      stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, font: "11px system-ui",
+    });
+    this.chart = new Chart(this, {
+      data: () => [times, ...series.map((each) => each.values)],
+      now: () => end,
+      describe: (_plot, index) => series.map((each) => `${each.label}: ${each.texts[index]}`).join(" · "),
+      options: (styles) => ({
+        padding: [LABEL_HEIGHT, 8, LABEL_HEIGHT, 0],
+        cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+        scales: { x: { time: false, range: [start, end] }, y: { range: [low.value, high.value] } },
+        axes: [
+          { ...axis(styles), size: 24, splits: () => splitsBefore(end, start), values: (_plot, splits) => splits.map((at) => timeLabel(Math.round(end - at))) },
+          { ...axis(styles), size: 78, splits: () => [...labels.keys()], values: (_plot, splits) => splits.map((at) => labels.get(at)) },
+        ],
+        series: [{}, ...series.map((_, place) => ({ stroke: () => colour(place), width: 1.5, points: { show: times.length < 2 } }))],
+        hooks: {
+          drawAxes: [(plot) => shade(plot, firing, critical())],
+          draw: [
+            (plot) => {
+              drawLevel(plot, threshold, { colour: critical(), isAbove: isThresholdUpper, dash: [] });
+              if (clear) drawLevel(plot, clear, { colour: critical(), isAbove: !isThresholdUpper, dash: [4, 4] });
+            },
+          ],
+        },
+      }),
+    });
+    this.chart.show(true);
+    this.sizes = new ResizeObserver(() => this.chart.resize());
+    this.sizes.observe(this);
+    this.retheme = () => this.chart.theme();
+    document.addEventListener("gpumon:theme", this.retheme);
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("gpumon:theme", this.retheme);
+    this.sizes.disconnect();
+    this.chart.destroy();
+  }
+}
+
+customElements.define("trial-chart", TrialChart);
