@@ -1,4 +1,4 @@
-"""The Django admin of gpumon: one file a subject."""
+"""The Django admin, one file per model."""
 
 from __future__ import annotations
 

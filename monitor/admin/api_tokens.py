@@ -1,4 +1,4 @@
-"""API tokens in the admin: made, with the secret shown this once, looked at and revoked. Each sees their own alone."""
+"""API tokens in the admin: create one (its secret is shown once), list and revoke. Users see only their own tokens."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from monitor.access import tokens
 from monitor.admin.filters import YesNoFilter
 from monitor.models import ApiToken
 
-LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "until it is revoked"}
+LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A new token. One that is there is not changed any more."""
+    """A new token. Existing tokens cannot be changed."""
 
     scopes = forms.MultipleChoiceField(
-        label="May",
+        label="Scopes",
         choices=[(name, f"{name}: {words}") for name, words in tokens.SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
         initial=["read"],
     )
-    lasts_days = forms.ChoiceField(label="Lasts", choices=list(LASTS_DAYS.items()), initial="90", required=False)
+    lasts_days = forms.ChoiceField(label="Expires after", choices=list(LASTS_DAYS.items()), initial="90", required=False)
     owner_id: int
 
     class Meta:
@@ -39,10 +39,10 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         fields = ("name", "scopes")
 
     def clean_name(self) -> str:
-        """One of each name a person: by it they tell them apart."""
+        """Names are unique per owner."""
         name = str(self.cleaned_data["name"])
         if ApiToken.objects.filter(owner_id=self.owner_id, name=name).exists():
-            raise ValidationError("You have a token of this name. Take another, such as the one with the year.")
+            raise ValidationError("You already have a token with this name. Choose another.")
         return name
 
 
@@ -56,7 +56,7 @@ class _IsRevoked(YesNoFilter):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """A token is made for oneself, whoever one is; whoever may manage all of them sees and revokes those of others."""
+    """Users create tokens for themselves. Managers of all tokens also see and revoke those of others."""
 
     form = ApiTokenForm
     list_display = ("name", "owner", "prefix", "may", "state", "expires_at", "last_used_at", "created_at")
@@ -65,19 +65,18 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     actions = ("revoke_chosen",)
     fields = ("name", "owner", "prefix", "may", "state", "created_at", "expires_at", "last_used_at", "revoked_at")
 
-    @admin.display(description="may")
+    @admin.display(description="scopes")
     def may(self, token: ApiToken) -> str:
-        """Its scopes."""
         return ", ".join(token.scopes) or "nothing"
 
     @admin.display(description="state")
     def state(self, token: ApiToken) -> str:
-        """Whether it is taken now."""
+        """Whether it is accepted now."""
         reason = tokens.why_not(token, timezone.now())
-        return "good" if reason is None else "owner disabled" if reason == "disabled" else reason
+        return "valid" if reason is None else "owner disabled" if reason == "disabled" else reason
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """One's own, or all."""
+        """The user's own tokens, or all."""
         every = super().get_queryset(request).select_related("owner")
         return every if _may_manage_all(request) else every.filter(owner=request.user.pk)
 
@@ -85,11 +84,11 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """With the account; else tokens are revoked, and stay to be seen."""
+        """Tokens are revoked and stay listed; they are deleted with their owner."""
         return _may_manage_all(request) and super().has_delete_permission(request, obj)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """For the action of the list."""
+        """For the list's action."""
         return bool(request.user.has_perm("monitor.change_apitoken"))
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
@@ -106,10 +105,10 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return Form
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        """Made by tokens.make; the row that is saved takes the place of the form's."""
+        """`tokens.make` saves the row; it replaces the form's instance."""
         days = form.cleaned_data["lasts_days"]
         made = tokens.make(
-            owner=request.user,  # type: ignore[arg-type]  # the admin lets nobody else in
+            owner=request.user,  # type: ignore[arg-type]  # the admin's users are logged in
             name=obj.name,
             scopes=form.cleaned_data["scopes"],
             expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
@@ -120,15 +119,15 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """With one button: all lead to the secret."""
+        """One button, because every button would lead to the secret."""
         extra = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, extra)
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
-        """The secret stands in this answer and nowhere else: no redirect, no message, which would keep it in a cookie."""
+        """Show the secret in this response only: a redirect with a message would keep it in a cookie."""
         context = {
             **self.admin_site.each_context(request),
-            "title": "The new token",
+            "title": "New API token",
             "opts": self.opts,
             "token": obj,
             "secret": request.new_token_secret,  # type: ignore[attr-defined]
@@ -137,14 +136,14 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return TemplateResponse(request, "admin/monitor/apitoken/made.html", context)
 
     def get_urls(self) -> list[URLPattern]:
-        """The admin's pages and the button."""
+        """The admin's pages and the Revoke button."""
         revoke = path(
             "<path:object_id>/revoke/", self.admin_site.admin_view(self.revoke), name="monitor_apitoken_revoke"
         )
         return [revoke, *super().get_urls()]
 
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Revoke one, by the button of its page."""
+        """Revoke one token from its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_revoke_permission(request):
@@ -155,20 +154,20 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         self._revoke(request, [token])
         return redirect(reverse("admin:monitor_apitoken_changelist"))
 
-    @admin.action(description="Revoke the chosen tokens", permissions=["revoke"])
+    @admin.action(description="Revoke selected tokens", permissions=["revoke"])
     def revoke_chosen(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
-        """Revoke several, from the list."""
+        """Revoke several tokens from the list."""
         self._revoke(request, list(chosen))
 
     def _revoke(self, request: HttpRequest, chosen: list[ApiToken]) -> None:
-        # Each is saved by itself, so that open sockets hear of it at once.
+        # Saved one by one: the signal of each closes its open sockets.
         for token in chosen:
             if token.revoked_at is None:
                 token.revoked_at = timezone.now()
                 token.save(update_fields=["revoked_at"])
                 self.log_change(request, token, "Revoked.")
         names = ", ".join(token.name for token in chosen)
-        self.message_user(request, f"Revoked: {names}. Nothing is answered to it any more.", messages.SUCCESS)
+        self.message_user(request, f"Revoked: {names}. Requests with it are rejected from now on.", messages.SUCCESS)
 
 
 def _may_manage_all(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Filters of lists that part the rows in two."""
+"""Yes/no filters for admin lists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from django.http import HttpRequest
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """Yes, No or all. A subclass has `title`, `parameter_name` and `holds`."""
+    """Yes, no or all. A subclass defines `title`, `parameter_name` and `holds`."""
 
     def holds(self) -> Q:
-        """What the rows of Yes have in common."""
+        """The condition of the rows under Yes."""
         raise NotImplementedError
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """All of them for any other value, which is in no link."""
+        """Any other value, which no link has, selects all rows."""
         if self.value() == "yes":
             return queryset.filter(self.holds())
         return queryset.exclude(self.holds()) if self.value() == "no" else queryset

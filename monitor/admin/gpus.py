@@ -1,4 +1,4 @@
-"""GPUs that were seen: to be looked at, and to be found by the form of a rule."""
+"""GPUs seen so far, read-only. The rule form searches them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.models import SeenGpu
 
 @admin.register(SeenGpu)
 class SeenGpuAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Written by the readings alone."""
+    """Only the alert engine writes these rows."""
 
     list_display = ("uuid", "host", "index", "name", "last_seen_at")
     list_filter = ("host", "name")

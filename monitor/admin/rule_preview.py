@@ -23,11 +23,11 @@ from monitor.rules.trial_chart import chart_of
 from monitor.runtime.process import runtime
 
 MOST_EVENTS = 200
-"""Listed in the answer; all are counted."""
+"""Listed on the page; all are counted."""
 
 
 class Row(NamedTuple):
-    """One event in the list."""
+    """One alert in the list."""
 
     fired: datetime
     lasted: str
@@ -64,7 +64,7 @@ def preview(admin: Any, request: HttpRequest) -> HttpResponse:
 
 
 def _problems(form: forms.ModelForm) -> list[tuple[str, str]]:  # type: ignore[type-arg]  # not generic at run time
-    """Label and words for each; none as long as the rule can be judged, whatever else its form lacks."""
+    """Label and text of each error; none if the rule can be evaluated, even if the form has other errors."""
     if getattr(form, "rule", None) is not None:
         return []
     return [
@@ -101,12 +101,12 @@ def _lacking(tried: Tried) -> str:
     if tried.has_values:
         return ""
     if not tried.readings:
-        return "No reading has been kept yet: wait a few seconds."
+        return "No readings yet: try again in a few seconds."
     if kind_of(tried.rule).has_subjects_only_while_bad and not tried.tracks:
         return ""
     if not tried.tracks:
-        return "Nothing in these readings fits the rule: look at its GPUs and its host."
-    return "The value was never known in these readings: this GPU or provider may not report it."
+        return "No GPU or host in these readings matches the rule: check its GPUs and host."
+    return "The value is unknown in all of these readings: this GPU or data source may not report it."
 
 
 def _row(event: Event, tried: Tried) -> Row:

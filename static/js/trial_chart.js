@@ -66,7 +66,7 @@ class TrialChart extends HTMLElement {
       now: () => end,
       describe: (_plot, index) => series.map((each) => `${each.label}: ${each.texts[index]}`).join(" · "),
       options: (styles) => ({
-        padding: [LABEL_HEIGHT, 8, LABEL_HEIGHT, 0],
+        padding: [LABEL_HEIGHT, 20, LABEL_HEIGHT, 0],
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
         scales: { x: { time: false, range: [start, end] }, y: { range: [low.value, high.value] } },
         axes: [

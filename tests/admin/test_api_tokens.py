@@ -55,7 +55,7 @@ def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: Use
 def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
     """It was called UTC whatever the server's zone."""
     with timezone.override("Asia/Tokyo"):
-        found = re.search(r"until (\d+ \w+ \d+, [\d:]+ \w+)\.\s+This is its secret", make(client))
+        found = re.search(r"expires on (\d+ \w+ \d+, [\d:]+ \w+)\.\s+This is its secret", make(client))
         assert found is not None
         expires_at = ApiToken.objects.get().expires_at
         assert expires_at is not None
@@ -63,7 +63,7 @@ def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
 
 
 def test_one_may_last_until_it_is_revoked(client: Client) -> None:
-    assert "until it is revoked" in make(client, lasts_days="")
+    assert "never expires" in make(client, lasts_days="")
     assert ApiToken.objects.get().expires_at is None
 
 
@@ -75,7 +75,7 @@ def test_what_makes_no_sense_makes_no_token(client: Client, given: dict[str, obj
 
 def test_a_page_loaded_again_makes_no_second_one(client: Client) -> None:
     make(client)
-    assert "You have a token of this name" in make(client)
+    assert "You already have a token with this name" in make(client)
     assert ApiToken.objects.count() == 1
 
 

@@ -79,7 +79,7 @@ def test_a_form_without_a_name_can_be_tried(root: Client, recent: Recent) -> Non
 
 def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Recent) -> None:
     said = text(ask(root, {**HOT, "threshold": "", "throttle": "power"}))
-    assert "This rule cannot be tried yet:" in said
+    assert "This rule cannot be tested yet:" in said
     assert "Threshold: Required for “Threshold”." in said
     assert "Throttle: Not used" in said
     assert "Threshold: Enter a number." in text(ask(root, {**HOT, "threshold": "hot"}))
@@ -88,10 +88,10 @@ def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Rece
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "No reading has been kept yet: wait a few seconds."),
-        ({"gpu_name_pattern": "A100"}, "Nothing in these readings fits the rule"),
-        ({"host_pattern": "elsewhere"}, "Nothing in these readings fits the rule"),
-        ({"metric": "gpu.hotspot_temperature_celsius"}, "The value was never known in these readings"),
+        ({}, "No readings yet: try again in a few seconds."),
+        ({"gpu_name_pattern": "A100"}, "No GPU or host in these readings matches the rule"),
+        ({"host_pattern": "elsewhere"}, "No GPU or host in these readings matches the rule"),
+        ({"metric": "gpu.hotspot_temperature_celsius"}, "The value is unknown in all of these readings"),
     ],
 )
 def test_where_there_is_nothing_to_judge_by_it_says_why(
