@@ -15,7 +15,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 
 from monitor.access import tokens
-from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_refusal
+from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
@@ -55,12 +55,12 @@ class AccessMiddleware:
                 return await _by_token(request, secret, scope)
             remember(request, await recognise(request))
         except DatabaseError as error:
-            return json_refusal(503, f"The database does not answer, so nobody can be recognised: {error}")
+            return json_error(503, f"The database does not answer, so nobody can be recognised: {error}")
         if visitor_of(request).may_look or not getattr(view, "login_required", True):
             return None
         is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
         if scope is not None and is_program:
-            return json_refusal(401, LOG_IN, UNAUTHORIZED)
+            return json_error(401, LOG_IN, UNAUTHORIZED)
         return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 
@@ -83,9 +83,9 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
     found = await sync_to_async(tokens.find)(secret, timezone.now())
     if isinstance(found, str):
         challenge = f'{UNAUTHORIZED}, error="invalid_token", error_description="{found}"'
-        return json_refusal(401, tokens.WORDS[found], challenge)
+        return json_error(401, tokens.WORDS[found], challenge)
     if (lacking := tokens.lacks_scope(found, scope)) is not None:
-        return json_refusal(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
+        return json_error(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own way to say so
     remember(request, Visitor(may_look=True, sees_details=True))

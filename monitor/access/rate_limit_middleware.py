@@ -11,7 +11,7 @@ from django.utils.decorators import async_only_middleware
 
 from monitor.access.policy import is_loopback
 from monitor.access.rate_limiter import Rate, client_of
-from monitor.access.responses import json_refusal
+from monitor.access.responses import json_error
 from monitor.access.visitor import address_of
 
 Respond = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -48,7 +48,7 @@ def rate_limits(get_response: Respond) -> Respond:
 
     async def limited(request: HttpRequest) -> HttpResponseBase:
         if wait := limits.wait_seconds(request):
-            answer = json_refusal(429, f"Too many requests from this address: come again in {wait} s.")
+            answer = json_error(429, f"Too many requests from this address: come again in {wait} s.")
             answer.headers["Retry-After"] = str(wait)
             return answer
         return await get_response(request)

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views import defaults
 
-from monitor.web.api.responses import json_error
+from monitor.access.responses import json_error
 
 
 def _is_api(request: HttpRequest) -> bool:

@@ -1,15 +1,15 @@
-"""The addresses of pages, API and sockets."""
+"""The addresses of the pages and the API."""
 
 from __future__ import annotations
 
 from django.urls import path
 
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, registry
+from monitor.web.pages import account, alerts, dashboard, gpu
 
 urlpatterns = [
-    path("", registry.dashboard_page, name="dashboard"),
-    path("gpu/<path:uuid>", registry.gpu, name="gpu"),
+    path("", dashboard.dashboard, name="dashboard"),
+    path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),

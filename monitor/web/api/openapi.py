@@ -6,11 +6,12 @@ import functools
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from monitor.version import __version__
 from monitor.web.api.alerts import DEFAULT_LIMIT, MOST
@@ -133,11 +134,15 @@ OPERATIONS = {
 """By the names of the URL configuration. An address without an entry here fails tests/web/api/test_openapi.py."""
 
 
-def api_addresses() -> list[URLPattern]:
-    """The addresses under /api/, from the URL configuration."""
-    from monitor.web.urls import urlpatterns  # here: it imports the views, which import this
-
-    return [pattern for pattern in urlpatterns if str(pattern.pattern).startswith("api/")]
+def api_addresses(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Route and pattern of each address under api/, from the URL configuration in use."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = f"{prefix}{entry.pattern}"
+        if isinstance(entry, URLResolver):
+            if route.startswith("api/") or "api/".startswith(route):
+                yield from api_addresses(entry, route)
+        elif route.startswith("api/"):
+            yield route, entry
 
 
 def openapi(server_url: str) -> dict[str, Any]:
@@ -150,13 +155,13 @@ def _document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "gpumon", "version": __version__, "description": _DESCRIPTION, "license": {"name": "MIT"}},
-        "paths": {f"/{_path(pattern)}": _operation(pattern) for pattern in api_addresses()},
+        "paths": {f"/{_path(route)}": _operation(pattern) for route, pattern in api_addresses()},
         "components": {"schemas": {**_structs(), "Error": _ERROR, "Settings": _SETTINGS}, "securitySchemes": _LOGINS},
     }
 
 
-def _path(pattern: URLPattern) -> str:
-    return _PARAMETER.sub(r"{\1}", str(pattern.pattern))
+def _path(route: str) -> str:
+    return _PARAMETER.sub(r"{\1}", route)
 
 
 def _operation(pattern: URLPattern) -> dict[str, Any]:

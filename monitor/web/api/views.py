@@ -1,8 +1,11 @@
-"""The JSON API."""
+"""Views of the JSON API."""
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -10,8 +13,10 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
-from monitor.access.responses import UNAUTHORIZED, json_refusal
+from monitor.access.middleware import takes_token
+from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import visitor_of
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
@@ -19,13 +24,33 @@ from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
-from monitor.web.api.responses import json_error, json_read_only, json_response
 from monitor.web.snapshots import as_seen
+
+View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
+
+
+def read_only(view: View) -> View:
+    """Allow GET and HEAD, also with a token of the scope `read`; answer any other method with 405 in JSON.
+
+    The view is exempt from the CSRF check, which would answer 403 first, with a page.
+    """
+
+    @takes_token("read")
+    @csrf_exempt
+    @functools.wraps(view)
+    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return await view(request, *args, **kwargs)
+        refusal = json_error(405, f"{request.path} is read-only: use GET.")
+        refusal.headers["Allow"] = "GET, HEAD"
+        return refusal
+
+    return cast("View", guarded)
 
 
 @login_not_required  # container engines and load balancers ask it
 @never_cache
-@json_read_only
+@read_only
 async def health(request: HttpRequest) -> HttpResponse:
     """200 while readings are current, 503 when they are stale or no provider works. Callers without access get the status only."""
     running = runtime()
@@ -35,16 +60,16 @@ async def health(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@json_read_only
+@read_only
 async def config(request: HttpRequest) -> HttpResponse:
     """The settings in force and where each came from; a secret's value is null. For those who may see who runs what."""
     if not visitor_of(request).sees_details:
-        return json_refusal(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
+        return json_error(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
     return json_response({"settings": [setting._asdict() for setting in runtime().config.settings_in_force()]})
 
 
 @never_cache
-@json_read_only
+@read_only
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
     latest = runtime().hub.latest
@@ -62,7 +87,7 @@ async def snapshot(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@json_read_only
+@read_only
 async def alerts(request: HttpRequest) -> HttpResponse:
     """The open alerts; with `?state=resolved` or `all` the history too, `&since=` a time and up to `&limit=` of it."""
     try:
@@ -85,13 +110,13 @@ def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
     return min(found, key=lambda gpu: gpu.state != "ok", default=None)
 
 
-@json_read_only
+@read_only
 async def schema(request: HttpRequest) -> HttpResponse:
     """JSON Schema of everything the sockets and the API send."""
     return json_response(json_schema())
 
 
-@json_read_only
+@read_only
 async def openapi_document(request: HttpRequest) -> HttpResponse:
     """This API as an OpenAPI document."""
     return json_response(openapi(get_script_prefix().rstrip("/") or "/"))

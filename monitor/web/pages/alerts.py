@@ -16,19 +16,42 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from monitor.access.middleware import takes_token
+from monitor.access.responses import json_error, json_response
 from monitor.access.visitor import visitor_of
+from monitor.live.pieces import LivePage, Pieces
 from monitor.models import AlertEvent
 from monitor.rules.description import lines_of
 from monitor.runtime.process import runtime
-from monitor.web.api.responses import json_error, json_response
-from monitor.web.components.open_alerts import WORST_FIRST
+from monitor.telemetry.schema import Snapshot
+from monitor.web.components.banner import Banner
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, open_alerts_part
+from monitor.web.components.overview import notices_part, source_of, trouble
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
-from monitor.web.pages.alerts_page import LIVE_PAGE, AlertsPage
 from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, frame
 from monitor.web.snapshots import first_seen
 
 LONGEST_NOTE = 1000
 """Characters, as the form says too."""
+
+
+class AlertsPage:
+    """Everything live on the page of alerts: the open ones. The history below comes from the database."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        live = LivePieces()
+        self.snapshot = snapshot
+        self.source = live.text("source", source_of(snapshot))
+        self.notices = notices_part(snapshot, live)
+        self.banner = Banner(snapshot, live)
+        self.open_count = live.text("open-count", counted_in_words(snapshot.alerts) or "none")
+        self.open_alerts = open_alerts_part(snapshot, live)
+        what, self.level = trouble(snapshot)
+        self.title = f"{what} · {snapshot.host}" if what else f"Alerts · {snapshot.host}"
+        self.pieces = Pieces(live.parts, live.values, self.title, self.level)
+
+
+LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
 
 
 @never_cache

@@ -1,11 +1,17 @@
-"""The dashboard at one snapshot: what its templates draw and what of it is live."""
+"""The dashboard: its view, and everything on the page at one snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
 from monitor.live.pieces import LivePage, Pieces
+from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
@@ -14,6 +20,8 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import by_gpu
 from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.components.process_table import ProcessTable, Sorting
+from monitor.web.pages.base_context import frame
+from monitor.web.snapshots import first_seen
 
 Layout = Literal["cards", "tiles"]
 LAYOUTS: Mapping[str, Layout] = {"cards": "cards", "tiles": "tiles"}
@@ -74,3 +82,13 @@ class Dashboard:
 def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage:
     """The dashboard as the sockets know it; the limits are asked for at each frame, since they may change."""
     return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)
+
+
+@never_cache
+@require_safe
+async def dashboard(request: HttpRequest) -> HttpResponse:
+    """All GPUs; a first visit right after the start waits a moment for the readings."""
+    snapshot = await first_seen(request)
+    layout = layout_of(snapshot, request.GET.get("layout", ""))
+    page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
+    return render(request, "monitor/dashboard.html", {"page": page, **await frame(request, layout)})

@@ -1,12 +1,19 @@
-"""The page of one GPU: charts of the last 15 minutes, facts, MIG instances, NVLink, processes."""
+"""The page of one GPU, with its view: charts of the last 15 minutes, facts, MIG instances, NVLink, processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
 from monitor import formats
+from monitor.access.visitor import visitor_of
 from monitor.live.pieces import LivePage, Pieces, Value
+from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
@@ -22,6 +29,9 @@ from monitor.web.components.open_alerts import (
 )
 from monitor.web.components.overview import notices_part, source_of
 from monitor.web.components.process_table import ProcessTable, Sorting
+from monitor.web.pages.alert_history import history_of_gpu
+from monitor.web.pages.base_context import frame
+from monitor.web.snapshots import first_seen
 
 PREFIX = "gpu:"
 
@@ -232,3 +242,16 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
 def live_page(uuid: str, idle_limits: Callable[[], IdleLimits]) -> LivePage:
     """The page of the GPU with this UUID as the sockets know it; the limits are asked for at each frame."""
     return LivePage(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)
+
+
+@never_cache
+@require_safe
+async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
+    """One GPU by its UUID; 404 with a way back where there is none."""
+    snapshot = await first_seen(request)
+    page = GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits())
+    if page.gpu is None:
+        return render(request, "monitor/no_such_gpu.html", {"page": page, **await frame(request, None)}, status=404)
+    past = await history_of_gpu(uuid, has_details=visitor_of(request).sees_details)
+    context = {"page": page, "past": past, **await frame(request, PREFIX + uuid)}
+    return render(request, "monitor/gpu.html", context)
