@@ -34,7 +34,6 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{GPU_MONITOR.base_path}/"
 INSTALLED_APPS = [
     "monitor",
     "channels",
-    "django_htmx",
     "servestatic",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -99,3 +99,17 @@ def test_a_lock_names_no_package_index(name: str) -> None:
 def test_the_versions_in_use_are_those_of_the_lock() -> None:
     pins = locked("requirements.lock")
     assert {name: version(name) for name in pins} == pins
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "pattern"),
+    [
+        ("htmx", "htmx/htmx.min.js", r'version="(\d+\.\d+\.\d+)"'),
+        ("uPlot", "uplot/uPlot.iife.min.js", r"uPlot \(v(\d+\.\d+\.\d+)\)"),
+    ],
+)
+def test_the_docs_give_the_version_of_each_vendored_script(name: str, file: str, pattern: str) -> None:
+    found = re.search(pattern, text(f"static/vendor/{file}"))
+    assert found is not None
+    assert f"{name} {found[1]}" in text("docs/architecture.md")
+    assert (BASE_DIR / "static/vendor" / file).with_name("LICENSE").is_file()

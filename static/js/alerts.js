@@ -63,12 +63,9 @@ async function look() {
 }
 
 document.addEventListener("gpumon:message", () => {
-  // After htmx has set this message's values.
-  setTimeout(() => {
-    if (link.dataset.alerts === mark) return;
-    mark = link.dataset.alerts;
-    look();
-  });
+  if (link.dataset.alerts === mark) return;
+  mark = link.dataset.alerts;
+  look();
 });
 setInterval(() => document.hidden && wanted().size && look(), HIDDEN_MS);
 look(); // also where nothing is switched on yet: who does so on this page is told of what comes after

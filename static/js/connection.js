@@ -1,6 +1,7 @@
-// The connection: what the badge says, how old the readings are, pausing, and a watch over sockets that went silent.
-// Hears htmx's socket events on [data-socket] and gpumon:pause on document. Sends gpumon:message (detail: the message) and
-// gpumon:connection (detail: the state) on document. Sets data-state on [data-page] and on [data-connection].
+// The connection: the badge's text, the age of the readings, pausing, and a watchdog for sockets that fall silent.
+// Hears the events of hx-ws on [data-socket], and gpumon:pause and visibilitychange on document. Sends on document:
+// gpumon:message (detail: the message) once its content is in the page, gpumon:connection (detail: the state), and
+// gpumon:disconnected when the socket closes by itself. Sets data-state on [data-page] and on [data-connection].
 
 const { htmx } = window;
 const page = document.querySelector("[data-page]");
@@ -9,17 +10,28 @@ const pauseButton = document.querySelector("[data-pause]");
 const newVersion = document.querySelector("[data-new-version]");
 const socket = document.querySelector("[data-socket]");
 
-const WORDS = { live: "Live", reconnecting: "Reconnecting", stale: "Stale", paused: "Paused", static: "Not live", missing: "No provider" };
+const WORDS = {
+  live: "Live",
+  reconnecting: "Reconnecting",
+  stale: "Stale",
+  paused: "Paused",
+  static: "Not live",
+  missing: "No data source",
+};
 const WITHOUT_AGE = ["live", "static", "missing"];
-const SILENT_MS = 8000; // a laptop that slept, a cable pulled: the socket looks open and nothing comes
+const SILENT_MS = 8000; // after sleep or a cable pulled, the socket looks open and nothing arrives
+
+// Those of hx-ws, and two more: 1000, with which a proxy may close, and 4001, an ended session. Where viewing needs no
+// login, the page goes on without one.
+htmx.config.ws.reconnectCodes = [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 4001];
 
 let state = page.dataset.state;
 let reason = "";
-let readAt = performance.now(); // when the last reading reached this page, by this machine's clock
-let ageThen = 0; // how old it was then, in seconds
+let readAt = performance.now(); // when the last reading reached this page, by this computer's clock
+let ageThen = 0; // its age at that moment, in seconds
 let heardAt = performance.now();
 let pollMs = 1000 * Number(page.dataset.pollSeconds);
-let connection = null;
+let isLeaving = false; // by a link, or by the button that logs out
 
 function show() {
   const age = Math.max(0, Math.round((performance.now() - readAt) / 1000 + ageThen));
@@ -39,8 +51,7 @@ function enter(next, why = "") {
   show();
 }
 
-function hear(event) {
-  const message = event.detail.message.json;
+function receive(message) {
   heardAt = performance.now();
   pollMs = 1000 * (message.poll_interval_seconds ?? 1);
   if (message.sampled_at !== null) {
@@ -48,15 +59,14 @@ function hear(event) {
     ageThen = message.age_seconds ?? 0;
   }
   newVersion.hidden = message.version === page.dataset.version;
-  if (message.sampled_at === null && !message.stale) enter("missing", "No provider answers");
+  if (message.sampled_at === null && !message.stale) enter("missing", "No data source responds");
   else enter(message.stale ? "stale" : "live", message.stale_reason ?? "");
   document.dispatchEvent(new CustomEvent("gpumon:message", { detail: message }));
 }
 
-// Has hx-ws let go of the socket that there is and, if one is wanted, open another, which the server sends everything. The
-// element gets its hx-ws attribute only here: htmx starts before this file is loaded, and the first message would be missed.
+// Closes the socket if there is one and, if wanted, opens another, to which the server sends everything. The element
+// gets its hx-ws attribute only here: htmx starts before this file is loaded, and the first message would be missed.
 function connect(isWanted) {
-  connection?.socket?.close(); // one that is still on its way, too: hx-ws would forget it
   if (isWanted) socket.setAttribute("hx-ws:connect", socket.dataset.socket);
   else socket.removeAttribute("hx-ws:connect");
   htmx.process(socket, true);
@@ -65,36 +75,45 @@ function connect(isWanted) {
 function pause() {
   const isPaused = state !== "paused";
   pauseButton.setAttribute("aria-pressed", String(isPaused));
-  if (isPaused) enter("paused", "Space or the button goes on");
+  if (isPaused) enter("paused", "Press Space or the button to resume");
   else enter("reconnecting");
   connect(!isPaused);
 }
 
-function opens(event) {
-  ({ connection } = event.detail);
+function stillHere() {
   heardAt = performance.now();
 }
 
 if (socket) {
-  socket.addEventListener("htmx:before:ws:connection", opens);
-  socket.addEventListener("htmx:after:ws:connection", (event) => {
-    opens(event);
-    if (document.hidden) connection.socket.close(); // hx-ws lets go of sockets as a tab is hidden, but opens them in hidden ones
+  socket.addEventListener("htmx:ws:before:connection", stillHere);
+  socket.addEventListener("htmx:ws:after:connection", ({ detail }) => {
+    stillHere();
+    // hx-ws closes open sockets when a tab is hidden (pauseOnBackground), but also opens them in hidden tabs.
+    if (document.hidden) detail.connection.socket.close();
   });
-  socket.addEventListener("htmx:before:ws:message", hear);
-  socket.addEventListener("htmx:ws:close", () => {
-    heardAt = performance.now();
-    if (state !== "paused" && !document.hidden) enter("reconnecting", "The server does not answer");
+  socket.addEventListener("htmx:ws:before:message:incoming", ({ detail: { message } }) => {
+    const parsed = message.json(); // once, for hx-ws and for this page
+    message.json = () => parsed;
   });
-  document.addEventListener("visibilitychange", () => {
-    heardAt = performance.now();
+  socket.addEventListener("htmx:ws:after:message:incoming", async ({ detail: { message } }) => {
+    receive(await message.json());
   });
+  socket.addEventListener("htmx:ws:close", ({ detail }) => {
+    if (detail.reason !== "closed" || document.hidden) return;
+    stillHere();
+    enter("reconnecting", "The server does not respond");
+    if (!isLeaving) document.dispatchEvent(new CustomEvent("gpumon:disconnected"));
+  });
+  document.addEventListener("visibilitychange", stillHere);
   document.addEventListener("gpumon:pause", pause);
+  addEventListener("beforeunload", () => {
+    isLeaving = true;
+  });
   pauseButton.addEventListener("click", pause);
   setInterval(() => {
     show();
     if (state === "paused" || document.hidden || performance.now() - heardAt <= SILENT_MS + 3 * pollMs) return;
-    enter("reconnecting", "The server has gone silent");
+    enter("reconnecting", "The server has fallen silent");
     connect(true);
   }, 1000);
   connect(true);

@@ -93,8 +93,7 @@ if (panel) {
   filter.form.addEventListener("submit", (event) => event.preventDefault());
   body.addEventListener("gpumon:replaced", hideOthers);
   document.addEventListener("gpumon:message", () => {
-    // After htmx has set this message's values.
-    if (sort && !document.hidden) setTimeout(() => isHeld() || arrange());
+    if (sort && !document.hidden && !isHeld()) arrange();
   });
   hideOthers();
   arrange();

@@ -39,7 +39,7 @@ def test_the_empty_page_says_what_was_tried_and_fills_by_itself(
         expect(reason).to_be_visible()
         assert len(reason.locator("p").first.inner_text()) > 10
     expect(page).to_have_title(re.compile("^No GPU · "))
-    expect(page.locator("[data-connection]")).to_have_text("No provider")
+    expect(page.locator("[data-connection]")).to_have_text("No data source")
     # The host's own readings are live all the same.
     load = page.get_by_role("region", name="System")
     expect(load).to_contain_text(re.compile(r"Memory\s*[\d.]+"))

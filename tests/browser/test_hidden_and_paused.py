@@ -55,8 +55,8 @@ def test_a_hidden_tab_lets_go_of_its_socket_and_refills_when_it_is_seen_again(
 
 def test_a_page_opened_in_the_background_waits_to_be_seen(alone: Server, clients: Clients, open_page: OpenPage) -> None:
     page = open_page(alone.url, init=HIDDEN)
-    page.evaluate("window.loaded = true")
-    wait_for(lambda: page.evaluate("htmx.ext.ws.getRegistry().size") == 1, "the socket's start")
+    opened = "Boolean(document.querySelector('[data-socket]')._htmx?.ws?.connection)"
+    wait_for(lambda: page.evaluate(opened), "the socket's start")
     wait_for(lambda: clients(alone) == 0, "the socket to close")
     page.evaluate("hide(false)")
     live(page)

@@ -40,7 +40,7 @@ def test_the_first_message_is_not_missed_where_scripts_come_late(demo: Server, o
     held: list[Route] = []
     page.route("**/js/connection.*", lambda route: held.append(route))
     page.goto(demo.url, wait_until="commit")
-    until(page, "Boolean(window.htmx?.ext?.ws && window.uPlot)")
+    until(page, "Boolean(window.htmx?.config.ws && window.uPlot)")
     wait_for(lambda: page.evaluate("true") and held, "the script to be asked for")
     for route in held:
         route.continue_()
@@ -58,7 +58,7 @@ def test_a_server_that_is_killed_and_started_again_is_found_without_a_reload(
     mortal.stop(signal.SIGKILL)
     badge = page.locator("[data-connection]")
     expect(badge).to_have_text(re.compile(r"^Reconnecting, \d+\ss$"))
-    expect(badge).to_have_attribute("title", "The server does not answer")
+    expect(badge).to_have_attribute("title", "The server does not respond")
     expect(badge).to_have_text(re.compile(r"^Reconnecting, [2-9]\ss$"))  # it counts
     expect(page).to_have_title(re.compile("^Reconnecting · "))
     dimmed = page.evaluate("getComputedStyle(document.querySelector('.reading dd')).color")
@@ -75,8 +75,8 @@ def test_the_longest_wait_between_two_tries_is_five_seconds(host: Server, open_p
     page = live(open_page(host.url))
     longest = page.evaluate(
         """() => {
-          const url = document.querySelector("[data-socket]").dataset.socket;
-          const { reconnectMaxDelay, reconnectJitter, reconnectMaxAttempts } = htmx.ext.ws.getRegistry().get(url).config;
+          const { connection } = document.querySelector("[data-socket]")._htmx.ws;
+          const { reconnectMaxDelay, reconnectJitter, reconnectMaxAttempts } = connection.config;
           return [reconnectMaxDelay * (1 + reconnectJitter), reconnectJitter, reconnectMaxAttempts === Infinity];
         }"""
     )

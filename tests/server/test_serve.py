@@ -118,7 +118,7 @@ def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -
     command = ["-m", "daphne", "--port", str(port), "gpumon_site.asgi:application"]
     with started(command, tmp_path, port) as process:
         assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
-        assert status_of(f"http://127.0.0.1:{port}/static/django_htmx/htmx-4.min.js", process) == 200
+        assert status_of(f"http://127.0.0.1:{port}/static/vendor/htmx/htmx.min.js", process) == 200
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0
