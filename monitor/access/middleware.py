@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import timezone
+from django_htmx.http import HttpResponseClientRefresh
 
 from monitor.access import tokens
 from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
@@ -55,12 +56,14 @@ class AccessMiddleware:
                 return await _by_token(request, secret, scope)
             remember(request, await recognise(request))
         except DatabaseError as error:
-            return json_error(503, f"The database does not answer, so nobody can be recognised: {error}")
+            return json_error(503, f"The database is not responding, so logins cannot be checked: {error}")
         if visitor_of(request).may_look or not getattr(view, "login_required", True):
             return None
         is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
         if scope is not None and is_program:
             return json_error(401, LOG_IN, UNAUTHORIZED)
+        if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            return HttpResponseClientRefresh()  # the page reloads, and its own request leads to the login
         return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 

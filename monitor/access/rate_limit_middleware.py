@@ -48,7 +48,7 @@ def rate_limits(get_response: Respond) -> Respond:
 
     async def limited(request: HttpRequest) -> HttpResponseBase:
         if wait := limits.wait_seconds(request):
-            answer = json_error(429, f"Too many requests from this address: come again in {wait} s.")
+            answer = json_error(429, f"Too many requests from this address: retry in {wait} s.")
             answer.headers["Retry-After"] = str(wait)
             return answer
         return await get_response(request)

@@ -19,7 +19,7 @@ _MEANINGFUL_WHEN_EMPTY = frozenset({"data-unknown"})
 def live(tag: str, piece: Value | Part, **attributes: object) -> SafeString:
     """The whole element with its first content. Attributes are written with underscores: `aria_label="Power"`.
 
-    An attribute that is None or empty is left out.
+    An attribute that is None or empty is left out, and so is the id of a value without a name.
     """
     own: tuple[tuple[str, str], ...]
     content: str
@@ -31,7 +31,8 @@ def live(tag: str, piece: Value | Part, **attributes: object) -> SafeString:
         content = piece.text
     given = [(name.replace("_", "-"), value) for name, value in attributes.items() if value not in (None, "")]
     shown = [pair for pair in own if pair[1] or pair[0] in _MEANINGFUL_WHEN_EMPTY]
-    return format_html("<{} {}>{}</{}>", tag, _as_html([("id", piece.name), *given, *shown]), content, tag)
+    named = [("id", piece.name)] if piece.name else []
+    return format_html("<{} {}>{}</{}>", tag, _as_html([*named, *given, *shown]), content, tag)
 
 
 @register.simple_tag

@@ -1,4 +1,4 @@
-"""Errors that Django finds before or beside a view: JSON under /api/, Django's own pages elsewhere."""
+"""Handlers for errors outside of views: JSON under /api/, pages elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _is_api(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """A host name that is not ours, too many parameters, and the like."""
+    """400 or 413: an unknown host name, too many parameters, a request that is too large."""
     is_too_large = isinstance(exception, RequestDataTooBig)
     if not _is_api(request):
         page = defaults.bad_request(request, exception)
@@ -24,19 +24,17 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if is_too_large:
         return json_error(413, "The request is too large.")
     if isinstance(exception, DisallowedHost):
-        return json_error(400, "The host name asked for is not one of this server's: see GPU_MONITOR_ALLOWED_HOSTS.")
-    return json_error(400, f"The request cannot be understood: {exception}")
+        return json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS.")
+    return json_error(400, f"Bad request: {exception}")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """An address that does not exist."""
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
-    return json_error(404, f"There is no {request.path}. See docs/api.md.")
+    return json_error(404, f"Unknown endpoint {request.path} (see docs/api.md).")
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """A fault of ours."""
     if not _is_api(request):
         return defaults.server_error(request)
-    return json_error(500, "The server made a mistake: its log says which.")
+    return json_error(500, "Internal server error; see the server log.")

@@ -14,6 +14,7 @@ urlpatterns = [
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),
     path("login", account.Login.as_view(), name="login"),
+    path("session", account.session, name="session"),
     path("logout", account.Logout.as_view(), name="logout"),
     path("account/password", account.PasswordChange.as_view(), name="password"),
     path("setup/<str:token>", account.setup, name="setup"),

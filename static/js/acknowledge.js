@@ -1,43 +1,21 @@
-// Acknowledges an alert without leaving the page: a button of the form #acknowledge opens its dialog, which asks for a note. Only
-// those who may get this file; without it the same buttons send the form. Hears clicks and the form's submit; sends nothing.
+// The dialog in which an alert is acknowledged; loaded for those who may. htmx puts the form into it and sends it.
+// Hears htmx:before:request on document, htmx:after:settle and gpumon:acknowledged on #acknowledge-dialog; sends nothing.
 
-const dialog = document.querySelector("[data-acknowledge]");
-const form = document.getElementById("acknowledge");
-const problem = dialog.querySelector("[data-acknowledge-problem]");
-const note = form.elements.namedItem("note");
+const dialog = document.getElementById("acknowledge-dialog");
 
-async function send() {
-  let answer;
-  try {
-    answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
-  } catch {
-    return "The server does not answer. Try again in a moment.";
-  }
-  // A page is no answer, whatever its status: a login that ended leads to one.
-  const isJson = answer.headers.get("Content-Type") === "application/json";
-  if (!isJson) return `The server did not take it (${answer.status}): load the page anew and try again.`;
-  return answer.ok ? "" : (await answer.json()).error;
-}
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.('button[form="acknowledge"]');
-  if (!button) return;
-  event.preventDefault();
-  if (form.action !== button.formAction) note.value = ""; // what was written of another alert
-  form.action = button.formAction;
-  dialog.querySelector("[data-acknowledge-summary]").textContent = button.dataset.summary;
-  problem.hidden = true;
+document.addEventListener("htmx:before:request", (event) => {
+  const { target, request } = event.detail.ctx;
+  const isHere = dialog.querySelector("form")?.getAttribute("action") === request.action;
+  if (target !== dialog || request.method !== "GET" || !isHere) return;
+  event.preventDefault(); // the form of this alert is in the dialog, perhaps with a note that was begun
   dialog.showModal();
-  note.focus();
 });
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  problem.textContent = await send();
-  problem.hidden = !problem.textContent;
-  if (problem.textContent) return;
-  note.value = "";
+dialog.addEventListener("htmx:after:settle", () => {
+  if (!dialog.open) dialog.showModal();
+});
+
+dialog.addEventListener("gpumon:acknowledged", () => {
   dialog.close();
+  dialog.replaceChildren();
 });
-
-dialog.querySelector("[data-acknowledge-cancel]").addEventListener("click", () => dialog.close());

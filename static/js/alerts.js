@@ -1,11 +1,11 @@
-// Tells of new alerts by a notification of the browser and by a short sound, for those who switched that on (alerts_page.js); nobody
-// else loads this file. Hears gpumon:message on document: when #alerts-link says by data-alerts that others are open, /api/alerts
-// says which. A hidden tab has no socket and asks by itself. Sends nothing.
+// Browser notifications and a short sound for new alerts; loaded only after somebody has switched them on (alerts_page.js).
+// Hears gpumon:message on document: if data-alerts of #alerts-link has changed, it asks /api/alerts. A hidden tab has no
+// socket and polls. Sends nothing.
 
 const KEY = "gpumon-tell";
 const HIDDEN_MS = 15000;
 const link = document.getElementById("alerts-link");
-let known = null; // ids; those open at load are told of by the page
+let known = null; // ids; the page itself shows those open at load
 let mark = link.dataset.alerts;
 let audio = null;
 
@@ -24,7 +24,7 @@ export function want(what, isWanted) {
   localStorage.setItem(KEY, [...all].join(" "));
 }
 
-// Two short tones, 0.3 s. Browsers let a page sound only after somebody has clicked in it.
+// Two short tones, 0.3 s. Browsers allow sound only after a click in the page.
 export function sound() {
   audio ??= new AudioContext();
   audio.resume();
@@ -42,7 +42,9 @@ export function sound() {
 }
 
 function notify(alert) {
-  const note = new Notification(alert.summary, { body: `Rule “${alert.rule}”, ${alert.severity}`, tag: alert.id, icon: document.querySelector("[data-icon]").dataset[alert.severity] });
+  const icon = document.querySelector("[data-icon]").dataset[alert.severity];
+  const body = `Rule “${alert.rule}”, ${alert.severity}`;
+  const note = new Notification(alert.summary, { body, tag: alert.id, icon });
   note.onclick = () => {
     window.focus();
     location.assign(`${link.href}/${alert.id}`);
@@ -51,7 +53,7 @@ function notify(alert) {
 
 async function look() {
   const answer = await fetch(new URL("api/alerts", link.href)).catch(() => null);
-  if (!answer?.ok) return; // no server, or no login any more: the badge says so, and the next look comes
+  if (!answer?.ok) return; // no server or an ended login: the badge says so, and this asks again
   const { alerts } = await answer.json();
   const loud = alerts.filter((alert) => alert.acknowledged_at === null && !alert.is_muted);
   const fresh = known ? loud.filter(({ id }) => !known.has(id)) : [];
@@ -68,4 +70,4 @@ document.addEventListener("gpumon:message", () => {
   look();
 });
 setInterval(() => document.hidden && wanted().size && look(), HIDDEN_MS);
-look(); // also where nothing is switched on yet: who does so on this page is told of what comes after
+look(); // even while nothing is switched on, so that switching it on announces only later alerts

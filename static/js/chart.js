@@ -1,5 +1,6 @@
-// One chart: a uPlot in an element, with the theme's colours, a tooltip for pointer and keyboard, and the element's size.
+// One chart: a uPlot in an element, with the theme's colors, a tooltip for pointer and keyboard, and the element's size.
 // It is made when it first comes into view, and drawn only while in view. charts.js says when.
+// Hears focus, blur and keydown on its element; sends nothing.
 
 const { uPlot } = window;
 const THIN = "\u2009";
@@ -22,7 +23,7 @@ export function fillOf(colour) {
 }
 
 export class Chart {
-  // describe(plot, index) gives the tooltip's words; data() the columns; now() the right edge.
+  // describe(plot, index) returns the tooltip's text, data() the columns, now() the right edge.
   constructor(element, { options, data, now, describe }) {
     this.element = element;
     this.options = options;
@@ -42,7 +43,7 @@ export class Chart {
     });
   }
 
-  // Colours are asked of the element itself, so that the theme's are resolved by the browser.
+  // Computed styles of the element resolve the theme's custom properties.
   theme() {
     const of = (name) => getComputedStyle(this.element).getPropertyValue(name).trim();
     this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-limit") };

@@ -1,5 +1,5 @@
 // The charts of a page (chart.js): makes one for each element, draws those in view, and removes those whose element is gone.
-// Hears gpumon:replaced and gpumon:theme on document. Used by sparklines.js and plots.js.
+// Hears gpumon:replaced and gpumon:theme on document; sends nothing. Used by sparklines.js and plots.js.
 
 const SCROLL_MS = 150; // a page that was scrolled this recently is still moving
 

@@ -1,9 +1,9 @@
-// Copies to the clipboard: [data-copy] its text, [data-copy-free] the free GPUs as CUDA_VISIBLE_DEVICES. Says so on the button
-// and, for screen readers, in its label. Hears clicks.
+// Copies to the clipboard: [data-copy] its value, [data-copy-free] the free GPUs as CUDA_VISIBLE_DEVICES. The button and, for
+// screen readers, its label confirm it. Hears clicks on document; sends nothing.
 
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Without TLS there is no clipboard API: the old way works from a click.
+  // Without TLS there is no clipboard API; execCommand works from a click.
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);

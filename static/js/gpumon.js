@@ -1,5 +1,5 @@
-// The page's scripts, each on its own: they know one another by events alone. Without them the page reads as it came. The charts
-// (sparklines.js, plots.js) are loaded by the pages that have them.
+// Loads the page's scripts, which communicate only through events, and shows the controls that need them. Pages with charts
+// load sparklines.js or plots.js themselves. Hears gpumon:replaced on document; sends nothing.
 
 import "./pieces.js";
 import "./connection.js";
@@ -8,13 +8,14 @@ import "./times.js";
 import "./processes.js";
 import "./keys.js";
 import "./copy.js";
+import "./requests.js";
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 try {
-  // Only those who want to be told of alerts load what tells them.
+  // Only for viewers who have switched on notifications or sound.
   if (localStorage.getItem("gpumon-tell")) import(document.querySelector("[data-socket]").dataset.alerts);
 } catch {
-  // storage is switched off, or nothing is live here
+  // storage is disabled, or the page has no socket
 }
 document.addEventListener("gpumon:replaced", (event) => {
   for (const element of event.target.querySelectorAll("[data-needs-script]")) element.hidden = false;

@@ -1,5 +1,5 @@
-// Keyboard shortcuts: ? help, / filter, 0–9 a GPU, t cards or tiles, a alerts, d theme, Space pause, Esc back. Never while typing.
-// Hears keydown and clicks on [data-help-open]; sends gpumon:pause on document.
+// Keyboard shortcuts: ? help, / filter, 0–9 a GPU, t cards or tiles, a alerts, d theme, Space pause, Esc back; off while typing.
+// Hears keydown on document and clicks on [data-help-open]; sends gpumon:pause on document.
 
 const help = document.querySelector("[data-help]");
 const page = document.querySelector("[data-page]");
@@ -29,7 +29,7 @@ const ACTIONS = {
 };
 
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
-// Space presses a button, follows nothing, and scrolls elsewhere: only where it would scroll the page is it ours.
+// Space presses a focused button and scrolls a focused region; it pauses only where it would scroll the page.
 const isPressing = (target) => target.closest?.("button, a, summary, [role=region]");
 
 document.addEventListener("keydown", (event) => {

@@ -1,6 +1,5 @@
-// Since when and until when alerts of a GPU held, to be shaded in its charts. Those open now stand in data-alerts-open of #charts, which
-// the socket sets; those over, as of the page's first drawing, in [data-alerts-past]; one that ends while the page is open is kept.
-// Hears and sends nothing.
+// Start and end of a GPU's alerts, which its charts shade. The socket sets those open now in data-alerts-open of #charts; the first
+// response has past ones in [data-alerts-past]; one that resolves while the page is open is kept. Hears and sends nothing.
 
 const ALPHA = 0.13;
 const known = new Map(); // by id: { start, end (null while open), severity }

@@ -1,8 +1,8 @@
-// Gives named elements what a message says: an htmx extension for three tags in the HTML that comes over the socket.
-//   <hx-set>          one object: to each id a text, or attributes with the text among them; no element is made anew
-//   <hx-part id=… key=…>   other content, unless the element already has that of this key
-//   <hx-rows id=… key=…>   a list: rows with the same id and data-key stay as they are, in their place
-// Sends gpumon:replaced (bubbling) from each element whose content was replaced.
+// Applies messages to the page: an htmx extension for three tags in the HTML that arrives on the socket.
+//   <hx-set>               an object with, for each id, a text or attributes (and text); no element is replaced
+//   <hx-part id=… key=…>   new content, unless the element already has the content with this key
+//   <hx-rows id=… key=…>   a list: rows with the same id and data-key stay unchanged in their place
+// Hears nothing; sends gpumon:replaced (bubbling) from each element whose content was replaced.
 
 const { htmx } = window;
 
@@ -42,6 +42,7 @@ function part(given) {
   const element = contentOf(given);
   if (!element) return;
   element.replaceChildren(given.content);
+  htmx.process(element); // for its hx- attributes
   replaced(element);
 }
 

@@ -1,5 +1,5 @@
-// The large charts of a GPU's page: up to 15 minutes, one cursor for all, drag to zoom, double-click back.
-// Makes a chart of each [data-plot]; hears clicks on [data-range]; see charts.js, points.js and rolling.js for the rest.
+// The large charts of a GPU's page, one for each [data-plot]: up to 15 minutes, a shared cursor, drag to zoom, double-click to
+// reset. Hears clicks on [data-range] and double-clicks on [data-plot]; sends nothing. See also charts.js and rolling.js.
 
 import { Chart, fillOf } from "./chart.js";
 import { Charts } from "./charts.js";
@@ -22,11 +22,11 @@ function timeLabel(at) {
   return back % 60 === 0 ? `−${back / 60}${THIN}min` : `−${back}${THIN}s`;
 }
 
-// Round times before now, and not round times of the day: "−5 min" says more than 14:03 on a chart that moves.
+// Round distances from now, not times of day: on a moving chart, "−5 min" says more than 14:03.
 function timeSplits(_plot, _axis, min, max) {
   const step = [5, 10, 15, 30, 60, 120, 180, 300].find((each) => (max - min) / each <= 6) ?? 300;
   const splits = [];
-  // A label at the very edge would be cut in half.
+  // A label at the edge would be cut off.
   for (let back = 0; edge() - back > min + (max - min) / 50; back += step) if (edge() - back <= max) splits.unshift(edge() - back);
   return splits;
 }
@@ -63,7 +63,12 @@ function make(element) {
     describe: (plot, index) => plot.data.slice(1).map((column) => shown(column[index])).join(" · "),
     options: (styles) => ({
       padding: [8, 0, 0, 0],
-      cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false }, sync: { key: "plots", scales: ["x", null] } },
+      cursor: {
+        y: false,
+        points: { size: 6 },
+        drag: { x: true, y: false, setScale: false },
+        sync: { key: "plots", scales: ["x", null] },
+      },
       scales: {
         x: { time: false, range: inRange },
         y: { range: (_plot, _min, max) => [0, top === null ? Math.max(scale, (max ?? 0) * 1.15) : top * scale] },

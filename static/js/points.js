@@ -1,5 +1,5 @@
-// The points that charts draw, as columns by metric and GPU over one column of times. Kept by time, not by count, and a gap in
-// the readings gets a null, so that it is a gap in the line. Hears and sends nothing.
+// The points of charts: columns by metric and GPU, with one column of times. They are kept by age, not by count, and a gap in
+// the readings gets a null, which makes a gap in the line. Hears and sends nothing.
 
 export class Points {
   constructor(seconds, shortestStep) {

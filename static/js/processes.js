@@ -1,6 +1,7 @@
-// The process table: sorted by any column, filtered as one types, both kept in the address. Rows keep their place while
+// The process table: sorted by any column and filtered as one types; the address keeps both. Rows keep their place while
 // values change, and never move under the pointer, with the focus in them or while text in them is selected.
-// Hears clicks and input in [data-processes], gpumon:replaced from its rows and gpumon:message on document.
+// Hears clicks and input in [data-processes], clicks on [data-layout], gpumon:replaced from the rows and gpumon:message on
+// document; sends nothing.
 
 const panel = document.querySelector("[data-processes]");
 const body = panel?.querySelector("tbody");
@@ -12,18 +13,15 @@ let isDescending = query.get("order") === "desc";
 const links = [...(panel?.querySelectorAll("[data-sort]") ?? [])].filter((link) => link.matches("a"));
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
-function figure(row, column) {
-  const cell = row.cells[column];
-  if (cell.matches("[data-unknown]") || cell.querySelector("span[data-unknown]")) return null;
-  const text = cell.textContent;
-  const number = Number.parseFloat(text) / (text.endsWith("MiB") ? 1024 : 1); // beside GiB
-  return Number.isNaN(number) || links[column].closest("th").classList.contains("left") ? text : number;
+// What a cell sorts by: its data-value, or its text where that sorts as it reads. Null is unknown.
+function valueOf(cell) {
+  const element = cell.querySelector(":scope > .bar-cell > span") ?? cell;
+  return element.hasAttribute("data-unknown") ? null : (element.dataset.value ?? element.textContent);
 }
 
 function compare(one, other) {
-  if (one === null || other === null) return (one === null) - (other === null); // unknown comes last, whichever way
-  const order = typeof one === "number" && typeof other === "number" ? one - other : collator.compare(one, other);
-  return isDescending ? -order : order;
+  if (one === null || other === null) return (one === null) - (other === null); // unknown comes last in both directions
+  return isDescending ? collator.compare(other, one) : collator.compare(one, other);
 }
 
 function isHeld() {
@@ -35,7 +33,7 @@ function isHeld() {
 function arrange() {
   const column = links.findIndex((link) => link.dataset.sort === sort);
   if (column < 0) return;
-  const rows = [...body.rows].map((row, place) => ({ row, place, value: figure(row, column) }));
+  const rows = [...body.rows].map((row, place) => ({ row, place, value: valueOf(row.cells[column]) }));
   rows.sort((one, other) => compare(one.value, other.value) || one.place - other.place);
   if (rows.every(({ place }, index) => place === index)) return;
   body.append(...rows.map(({ row }) => row));
@@ -45,7 +43,8 @@ function hideOthers() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const row of body.rows) {
-    const text = `${row.textContent} ${row.querySelector("[title]")?.title ?? ""}`.toLowerCase();
+    const titles = [...row.querySelectorAll("[title]:not([data-unknown])")].map(({ title }) => title);
+    const text = [row.textContent, ...titles].join(" ").toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
     shown += !row.hidden;
   }
@@ -67,7 +66,7 @@ function remember() {
   }
 }
 
-// Cards or tiles: the processes stay as they are arranged by now.
+// Switching between cards and tiles keeps the sorting and the filter.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("[data-layout]");
   if (!link) return;

@@ -1,5 +1,5 @@
 // Feeds charts from the socket. Points come with messages; while the connection is lost the time axis keeps moving, so that the
-// line's end does not stay at "now". Hears gpumon:message and gpumon:connection on document.
+// line's end does not stay at "now". Hears gpumon:message and gpumon:connection on document; sends nothing.
 
 export function roll(points, charts) {
   let heardAt = null;

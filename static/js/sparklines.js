@@ -1,5 +1,5 @@
-// The small charts on the cards: the last 60 seconds of one metric of one GPU, the axis always 0 to 100.
-// Makes a chart of each [data-spark]; see charts.js, points.js and rolling.js for what they hear.
+// The small charts on the cards, one for each [data-spark]: the last 60 seconds of one metric of one GPU, from 0 to 100 %.
+// Hears and sends nothing itself; see charts.js and rolling.js.
 
 import { Chart, fillOf } from "./chart.js";
 import { Charts } from "./charts.js";

@@ -1,5 +1,5 @@
-// Dark or light: the system's choice until the person picks one, which is remembered. A plain script in the head, so that
-// nothing flashes: it runs before the first paint. Hears clicks on [data-theme-switch]; sends gpumon:theme on document.
+// Dark or light: the system's theme until the viewer picks one, which is remembered. A classic script in the head, which runs
+// before the first paint, so that nothing flashes. Hears clicks on [data-theme-switch]; sends gpumon:theme on document.
 
 (() => {
   const root = document.documentElement;
@@ -10,7 +10,7 @@
     try {
       return localStorage.getItem(KEY);
     } catch {
-      return null; // storage is switched off: the choice lasts as long as the page
+      return null; // storage is disabled: the choice lasts as long as the page
     }
   }
 

@@ -1,4 +1,5 @@
-// Times of day in the reader's own time zone: the server writes each <time> in UTC. Hears gpumon:replaced on document.
+// Times of day in the viewer's time zone: the server writes each <time> in UTC. Hears gpumon:replaced on document; sends
+// nothing.
 
 function localize(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {

@@ -1,12 +1,12 @@
-// The tab's title and icon: they say when something is wrong, also while the tab is not the one looked at.
-// Hears gpumon:message and gpumon:connection on document.
+// The tab's title and icon, which show a problem even while another tab is in front.
+// Hears gpumon:message and gpumon:connection on document; sends nothing.
 
 const icon = document.querySelector("[data-icon]");
 let title = document.title;
 let level = ["critical", "warning"].find((each) => icon.getAttribute("href") === icon.dataset[each]) ?? "ok";
 let state = "static";
 
-// Fetched now: "reconnecting" shows its icon when there is no server to ask for it.
+// Loaded in advance: while reconnecting there is no server to load an icon from.
 for (const each of ["ok", "warning", "critical"]) new Image().src = icon.dataset[each];
 
 function show() {

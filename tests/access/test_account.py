@@ -86,7 +86,7 @@ def test_after_five_wrong_passwords_the_right_one_has_to_wait_too(client: Client
     for _ in range(PER_NAME):
         answer = log_in(client, "wrong", path=path)
         assert answer.status_code == 200
-        assert b"User name or password is wrong" in answer.content
+        assert b"Wrong username or password" in answer.content
     refused = log_in(client, path=path)
     assert (refused.status_code, int(refused["Retry-After"]) > 60) == (429, True)
     assert b"Too many wrong passwords. Try again in 3 minutes." in refused.content
@@ -130,7 +130,7 @@ def test_a_new_password_is_checked_and_ends_other_sessions(client: Client, mira:
     assert b"too short" in client.post("/account/password", given).content
     given |= {"new_password1": "another staple", "new_password2": "another staple"}
     assert client.post("/account/password", given)["Location"] == "/account/password"
-    assert b"Your password is changed" in client.get("/account/password").content
+    assert b"Your password was changed" in client.get("/account/password").content
     assert other.get("/account/password")["Location"].startswith("/login")
 
 
@@ -155,7 +155,7 @@ def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client
     sent = client.get("/admin/")
     assert sent["Location"] == "/admin/login/?next=/admin/"
     told = client.get(sent["Location"]).content
-    assert b"You are logged in as mira. If a page of gpumon sent you here, that account may not open it" in told
+    assert b"You are logged in as mira. If you were sent here, that" in told
 
 
 def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> None:

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 @pytest.mark.parametrize(
     ("address", "status", "title", "words"),
     [
-        ("/no/such/page", 404, "Not found", "There is no such page here."),
-        ("/admin/monitor/channel/", 403, "Not allowed", "Your account may not open this page."),
+        ("/no/such/page", 404, "Page not found", "This page does not exist."),
+        ("/admin/monitor/channel/", 403, "Not allowed", "You don't have permission to view this page."),
     ],
 )
 def test_a_page_that_cannot_be_shown_says_why(address: str, status: int, title: str, words: str) -> None:
@@ -27,7 +27,7 @@ def test_a_page_that_cannot_be_shown_says_why(address: str, status: int, title: 
 
 def test_a_form_without_its_secret_is_refused_with_what_to_do() -> None:
     answer = Client(enforce_csrf_checks=True).post("/login", {"username": "mira", "password": "x"})
-    _is_ours(answer, 403, "Not taken", "Go back, load the page again and send it once more.")
+    _is_ours(answer, 403, "Form expired", "send the form again.")
 
 
 def _is_ours(answer: Any, status: int, title: str, words: str) -> None:
@@ -35,5 +35,5 @@ def _is_ours(answer: Any, status: int, title: str, words: str) -> None:
     assert answer.status_code == status
     assert f"<title>{title} · gpumon</title>" in page
     assert words in page
-    assert '<a href="/">To the dashboard</a>' in page
+    assert '<a href="/">Back to dashboard</a>' in page
     assert not re.search("<style|style=", page), "the policy of the site lets no browser obey it"

@@ -157,7 +157,7 @@ def fill(client: Client, token: str, **given: str) -> Any:
 @pytest.mark.usefixtures("static_root")
 def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
     token = runtime().setup_link.open()
-    assert b"The first administrator" in client.get(f"/setup/{token}").content
+    assert b"Create admin account" in client.get(f"/setup/{token}").content
     assert fill(client, token)["Location"] == "/"
     user = User.objects.get()
     assert (user.username, user.is_superuser, user.is_staff) == ("chief", True, True)

@@ -49,7 +49,7 @@ def test_where_there_is_no_clipboard_the_old_way_is_taken(demo: Server, open_pag
 def test_the_snapshot_is_downloaded_as_json(demo: Server, open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(demo.url)
     with page.expect_download() as waiting:
-        page.get_by_role("link", name="Snapshot").click()
+        page.get_by_role("link", name="Download JSON").click()
     download = waiting.value
     assert download.suggested_filename.endswith("-snapshot.json")
     download.save_as(tmp_path / "snapshot.json")

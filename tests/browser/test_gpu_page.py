@@ -80,7 +80,7 @@ def test_facts_are_listed_and_follow(opened: Page, gpus: list[dict[str, Any]]) -
     facts = opened.locator(".properties")
     expect(facts).to_contain_text(re.compile(rf"PCI bus\s*{gpus[0]['pci_bus_id']}"))
     expect(facts).to_contain_text(re.compile(r"PCIe link\s*Gen 5 ×16 of Gen 5 ×16"))
-    expect(facts).to_contain_text(re.compile(r"Slows down at\s*87\s°C"))
+    expect(facts).to_contain_text(re.compile(r"Slowdown temp.\s*87\s°C"))
 
 
 def test_links_and_mig_instances_are_listed(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
@@ -94,10 +94,10 @@ def test_links_and_mig_instances_are_listed(demo: Server, gpus: list[dict[str, A
 
 
 def test_its_uuid_is_copied_by_a_button(opened: Page, gpus: list[dict[str, Any]]) -> None:
-    opened.get_by_role("button", name="Copy the UUID").click()
+    opened.get_by_role("button", name="Copy UUID").click()
     expect(opened.get_by_role("button", name="Copied")).to_be_visible()
     assert opened.evaluate("navigator.clipboard.readText()") == gpus[0]["uuid"]
-    expect(opened.get_by_role("button", name="Copy the UUID")).to_be_visible()
+    expect(opened.get_by_role("button", name="Copy UUID")).to_be_visible()
 
 
 def test_its_processes_are_its_own(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
@@ -109,10 +109,10 @@ def test_its_processes_are_its_own(demo: Server, gpus: list[dict[str, Any]], ope
 
 def test_an_unknown_uuid_says_so_with_a_way_back(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url + "/gpu/GPU-nowhere", expecting=[NOT_FOUND])
-    expect(page.get_by_role("heading", level=1)).to_contain_text("There is no such GPU")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("No such GPU")
     expect(page.get_by_role("main")).to_contain_text("GPU-nowhere")
     assert page.locator("[data-socket], [data-connection]").count() == 0  # nothing on it is live
-    page.get_by_role("link", name=re.compile("^All GPUs of")).click()
+    page.get_by_role("link", name=re.compile("^All GPUs on")).click()
     expect(page.get_by_role("article")).to_have_count(8)
 
 

@@ -128,7 +128,7 @@ def test_the_picked_theme_is_remembered_and_there_before_anything_is_painted(pag
 
 def test_everything_is_reached_by_tab_and_the_focus_is_seen(page: Page) -> None:
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the readings")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
     seen = []

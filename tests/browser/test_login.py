@@ -47,14 +47,14 @@ def test_somebody_who_is_logged_in_is_told_so_on_the_page_that_takes_passwords(
     log_in(page, "viewer")
     expect(page.get_by_role("link", name="Logged in as viewer")).to_be_visible()
     page.goto(f"{site.url}/login")
-    expect(page.get_by_role("alert")).to_contain_text(re.compile("^You are logged in as viewer. If a page"))
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("^You are logged in as viewer. If you were sent here"))
 
 
 def test_a_wrong_password_is_told_in_words_and_too_many_have_to_wait(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/login", expecting=[REFUSED])
     for _ in range(5):
         log_in(page, "nobody", "wrong")
-        expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong")
+        expect(page.get_by_role("alert")).to_contain_text("Wrong username or password")
     log_in(page, "nobody", "wrong")
     expect(page.get_by_role("alert")).to_have_text("Too many wrong passwords. Try again in 3 minutes.")
 
@@ -69,6 +69,16 @@ def test_an_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Se
     )
     site.manage("shell", "-v", "0", "-c", code)
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
+
+
+def test_a_request_of_htmx_after_the_login_has_ended_leads_to_the_login_page(site: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{site.url}/alerts", expecting=[REFUSED])
+    log_in(page, "viewer")
+    until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
+    page.keyboard.press("Space")  # without a socket, nothing else notices
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile(r"/login\?next=/alerts"))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

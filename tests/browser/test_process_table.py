@@ -119,7 +119,7 @@ def test_the_table_narrows_as_one_types_and_the_address_follows(still: Server, o
     expect(page).to_have_url(re.compile("sort=pid&order=desc&filter=oskar"))
     box.press_sequentially(" nobody")
     assert cells(page, "PID") == []
-    expect(page.get_by_text("No process to show.")).to_be_visible()
+    expect(page.get_by_text("No processes to show.")).to_be_visible()
     box.fill("")
     assert cells(page, "PID") == everything
     assert "filter" not in page.url

@@ -110,13 +110,13 @@ def test_commands_that_are_hidden_leave_an_open_page_too(untouched: Server, form
 
 def test_system_metrics_leave_and_return(untouched: Server, form: Page, open_page: OpenPage) -> None:
     watching = open_page(untouched.url)
-    expect(watching.get_by_text("system metrics are switched off")).to_have_count(0)
+    expect(watching.get_by_text("system metrics are disabled")).to_have_count(0)
     form.get_by_label("System metrics").select_option("no")
     save(form)
-    expect(watching.get_by_text("system metrics are switched off").first).to_be_visible()
+    expect(watching.get_by_text("system metrics are disabled").first).to_be_visible()
     form.get_by_label("System metrics").select_option("yes")
     save(form)
-    expect(watching.get_by_text("system metrics are switched off")).to_have_count(0)
+    expect(watching.get_by_text("system metrics are disabled")).to_have_count(0)
 
 
 def test_another_provider_takes_over_on_an_open_page(untouched: Server, form: Page, open_page: OpenPage) -> None:

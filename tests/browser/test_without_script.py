@@ -42,7 +42,7 @@ def test_the_dashboard_reads_well(demo: Server, open_page: OpenPage) -> None:
         assert re.search(r"Power\s*\d+ / 700\sW", text)
     assert re.search(r"GPUs\s*8\s*\d busy", page.get_by_label("Totals").inner_text())
     assert "torchrun" in page.get_by_role("row").nth(1).inner_text()
-    expect(page.get_by_text("invented: no GPU was asked")).to_be_visible()
+    expect(page.get_by_text("no real GPU is being read")).to_be_visible()
     expect(page.get_by_role("status").first).to_have_text("Not live")
 
 

@@ -28,7 +28,7 @@ OPEN = {
     "health": "container engines and load balancers ask it; they are told a word",
 }
 """The names, or routes, of all that is answered without a login, each with why."""
-PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout"}
+PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout", "session"}
 API = {"api-alerts", "config", "snapshot", "schema", "openapi"}
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
 """Of the admin, for everybody who may enter it."""

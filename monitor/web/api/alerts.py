@@ -39,13 +39,13 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 def past_wanted(query: Mapping[str, str]) -> Past | None:
     """From the query; None for the open ones alone. Raises ValueError with what is wrong and what is taken."""
     if unknown := sorted(set(query) - {"state", "since", "limit"}):
-        raise ValueError(f"there is no parameter {unknown[0]!r}; there are state, since and limit")
+        raise ValueError(f"unknown parameter {unknown[0]!r}; known are state, since and limit")
     state = query.get("state", "open")
     if state not in ("open", "resolved", "all"):
-        raise ValueError(f"state is {state!r}; it may be open, resolved or all")
+        raise ValueError(f"state is {state!r}; it must be open, resolved or all")
     if state == "open":
         if given := sorted({"since", "limit"} & set(query)):
-            raise ValueError(f"{given[0]} is about what has been: add state=resolved or state=all")
+            raise ValueError(f"{given[0]} applies to the history: add state=resolved or state=all")
         return None
     return Past(
         is_resolved_only=state == "resolved", since=_since(query.get("since")), limit=_limit(query.get("limit"))
@@ -61,14 +61,14 @@ def _since(text: str | None) -> datetime | None:
             return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         pass  # said below, as for what is no time either
-    raise ValueError(f"since is {text!r}; it is a time in Unix seconds, such as 1790000000")
+    raise ValueError(f"since is {text!r}; it must be a time in Unix seconds, such as 1790000000")
 
 
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST):
-        raise ValueError(f"limit is {text!r}; it may be 1 to {MOST}")
+        raise ValueError(f"limit is {text!r}; it must be 1 to {MOST}")
     return int(text)
 
 

@@ -16,8 +16,8 @@ from monitor.web.components.open_alerts import count_by_severity
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok", "degraded", "down"]
-    """ok: all GPUs answer. degraded: readings are current, but a GPU is lost or a stage has a problem.
-    down: stale, or no provider works."""
+    """ok: all GPUs respond. degraded: readings are current, but a GPU is lost or a stage has a problem.
+    down: stale, or no data source responds."""
     reason: str | None
     host: str | None
     provider: str | None
@@ -43,15 +43,15 @@ def judge(
 ) -> tuple[Literal["ok", "degraded", "down"], str | None]:
     """Status and reason of the readings. `now` is Unix time: an old snapshot means that the supervisor has died."""
     if snapshot is None:
-        return "down", status.problem or "The first reading is on its way."
+        return "down", status.problem or "Waiting for the first reading."
     silent = now - snapshot.time
     if silent > 3 * (snapshot.poll_interval_seconds or 1.0) + 10:
-        return "down", f"The telemetry loop has said nothing for {silent:.0f} s."
+        return "down", f"The telemetry loop has been silent for {silent:.0f} s."
     if snapshot.stale:
         return "down", snapshot.stale_reason
     if snapshot.sampled_at is None:
         return "down", status.problem or (
-            "No provider answers." if snapshot.providers else "The first reading is on its way."
+            "No data source responds." if snapshot.providers else "Waiting for the first reading."
         )
     lost = [str(gpu.index) for gpu in snapshot.gpus if gpu.state == "lost"]
     if lost:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the JSON API: every address of the URL configuration, with what it takes and answers."""
+"""The OpenAPI document of the JSON API, from the URL configuration."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The years 1 and 9999, which is what a time may be."""
 _DESCRIPTION = """\
-What docs/api.md tells in words. Unknown is null, never 0 and never absent; names carry their unit. GET and HEAD are taken,
-any other method is answered 405; an error is JSON with the matching status. A server that is meant for its own machine alone
-asks nobody to log in. The WebSockets `/ws/gpu`, whose messages are
-Snapshots, and `/ws/dashboard`, whose messages are PageMessages, cannot be told of in OpenAPI."""
+See docs/api.md for an introduction. Unknown values are null, never 0 and never absent; names carry their unit. Methods other
+than GET and HEAD get 405; an error is JSON with the matching status. A server that is reachable only from its own host requires
+no login. OpenAPI cannot describe WebSockets: `/ws/gpu` sends Snapshots, and `/ws/dashboard` sends PageMessages."""
 
 
 class Parameter(NamedTuple):
-    """What an address takes in its query."""
+    """A query parameter."""
 
     name: str
     description: str
@@ -37,12 +36,12 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What one address takes and answers, by status; the errors that every address may answer with come on top."""
+    """Responses of an address by status, and its parameters; errors common to all addresses are added."""
 
     answers: dict[int, tuple[str, dict[str, Any]]]
     parameters: tuple[Parameter, ...] = ()
     is_open: bool = False
-    """Answered without a login as well."""
+    """Needs no login."""
 
 
 def _a(name: str) -> dict[str, Any]:
@@ -53,14 +52,14 @@ _ERROR: dict[str, Any] = {
     "type": "object",
     "title": "Error",
     "required": ["error"],
-    "properties": {"error": {"type": "string", "description": "What is wrong, and how to mend it."}},
+    "properties": {"error": {"type": "string", "description": "What is wrong and how to fix it."}},
 }
 _HEALTH: dict[str, Any] = {
     "anyOf": [
         _a("Health"),
         {
             "type": "object",
-            "title": "Health for those who may not look",
+            "title": "Health for others than viewers",
             "required": ["status"],
             "properties": {"status": {"enum": ["ok", "degraded", "down"]}},
         },
@@ -81,57 +80,57 @@ _SETTINGS: dict[str, Any] = {
                 "type": "object",
                 "required": ["name", "value", "source", "is_secret"],
                 "properties": {
-                    "name": {"type": "string", "description": "Of the variable."},
-                    "value": {"description": "In force now; null where none is set, and for a secret always."},
+                    "name": {"type": "string", "description": "Name of the variable."},
+                    "value": {"description": "The effective value; null if unset, and always for a secret."},
                     "source": {"enum": ["environment", ".env", "admin", "default"]},
-                    "is_secret": {"type": "boolean", "description": "Its value is never told."},
+                    "is_secret": {"type": "boolean", "description": "Its value is never shown."},
                 },
             },
         }
     },
 }
 _EVERYWHERE: dict[int, tuple[str, dict[str, Any]]] = {
-    400: ("The host name is not one of this server's, or a parameter makes no sense.", _a("Error")),
-    401: ("It asks for a login, or for a token that is known and neither revoked nor expired.", _a("Error")),
-    403: ("The token has not the scope for it.", _a("Error")),
-    405: ("It can only be read: use GET.", _a("Error")),
-    429: ("Too many requests from this address: Retry-After tells when to come again.", _a("Error")),
+    400: ("The host name is unknown, or a parameter is invalid.", _a("Error")),
+    401: ("A login, or a token that is neither revoked nor expired, is required.", _a("Error")),
+    403: ("The token lacks the required scope.", _a("Error")),
+    405: ("Read-only: use GET.", _a("Error")),
+    429: ("Too many requests from this address; see Retry-After.", _a("Error")),
 }
 OPERATIONS = {
     "health": Operation(
         {
             200: ("Readings are fresh.", _HEALTH),
-            503: ("Readings are stale, or no provider answers.", _HEALTH),
+            503: ("Readings are stale, or no data source responds.", _HEALTH),
         },
         is_open=True,
     ),
     "api-alerts": Operation(
         {
             200: ("The alerts.", _a("Alerts")),
-            503: ("The database does not give the history.", _a("Error")),
+            503: ("The alert history is unavailable.", _a("Error")),
         },
         (
-            Parameter("state", "Which alerts; history is given for resolved and all.",
+            Parameter("state", "Which alerts; resolved and all include the history.",
                       {"enum": ["open", "resolved", "all"], "default": "open"}),
-            Parameter("since", "Unix seconds: of the history what fired then or later. Not with state=open.",
+            Parameter("since", "Unix seconds: only alerts of the history that fired at or after this time. Not with state=open.",
                       {"type": "number", "minimum": _FIRST_SECOND, "maximum": _LAST_SECOND}),
-            Parameter("limit", "At most so many of the history. Not with state=open.",
+            Parameter("limit", "Maximum number of alerts of the history. Not with state=open.",
                       {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}),
         ),
     ),
     "config": Operation({200: ("The settings.", _a("Settings"))}),
     "snapshot": Operation(
         {
-            200: ("The snapshot, or with ?gpu= that GPU.", {"anyOf": [_a("Snapshot"), _a("Gpu")]}),
-            404: ("There is no such GPU.", _a("Error")),
-            503: ("The first reading is on its way.", _a("Error")),
+            200: ("The snapshot, or one GPU with ?gpu=.", {"anyOf": [_a("Snapshot"), _a("Gpu")]}),
+            404: ("No such GPU.", _a("Error")),
+            503: ("No reading yet.", _a("Error")),
         },
         (Parameter("gpu", "Index or UUID of a GPU.", {"type": "string"}),),
     ),
     "schema": Operation({200: ("JSON Schema 2020-12; its root is the Snapshot.", {"type": "object"})}),
     "openapi": Operation({200: ("This document.", {"type": "object"})}),
 }  # fmt: skip
-"""By the names of the URL configuration. An address without an entry here fails tests/web/api/test_openapi.py."""
+"""By name in the URL configuration. A test requires an entry for each address."""
 
 
 def api_addresses(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -146,7 +145,7 @@ def api_addresses(resolver: URLResolver | None = None, prefix: str = "") -> Iter
 
 
 def openapi(server_url: str) -> dict[str, Any]:
-    """OpenAPI 3.1. `server_url` is what stands before each path: "/", or the path that the site is served below."""
+    """OpenAPI 3.1. `server_url` is the prefix of each path: "/", or the base path of the site."""
     return {**_document(), "servers": [{"url": server_url}]}
 
 

@@ -52,7 +52,7 @@ def read_only(view: View) -> View:
 @never_cache
 @read_only
 async def health(request: HttpRequest) -> HttpResponse:
-    """200 while readings are current, 503 when they are stale or no provider works. Callers without access get the status only."""
+    """200 while readings are fresh, 503 when they are stale or no data source responds. Others than viewers get only that."""
     running = runtime()
     answer = health_of(running.hub, running.supervisor.status, now=time.time(), problems=running.problems)
     shown = answer if visitor_of(request).may_look else {"status": answer.status}
@@ -62,34 +62,34 @@ async def health(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only
 async def config(request: HttpRequest) -> HttpResponse:
-    """The settings in force and where each came from; a secret's value is null. For those who may see who runs what."""
+    """The effective settings and the source of each; a secret's value is null. For viewers who may see process details."""
     if not visitor_of(request).sees_details:
-        return json_error(401, "The settings are shown to people who are logged in.", UNAUTHORIZED)
+        return json_error(401, "Log in to see the settings.", UNAUTHORIZED)
     return json_response({"settings": [setting._asdict() for setting in runtime().config.settings_in_force()]})
 
 
 @never_cache
 @read_only
 async def snapshot(request: HttpRequest) -> HttpResponse:
-    """The latest snapshot, or with `?gpu=` (index or UUID) that GPU alone."""
+    """The latest snapshot, or only one of its GPUs with `?gpu=` (index or UUID)."""
     latest = runtime().hub.latest
     latest = latest and as_seen(latest, request)
     if latest is None:
-        return json_error(503, "There is no reading yet: the first one is on its way. Ask again in a second.")
+        return json_error(503, "No reading yet. Retry in a second.")
     wanted = request.GET.get("gpu")
     if wanted is None:
         return json_response(latest)
     gpu = find_gpu(latest, wanted)
     if gpu is None:
         known = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in latest.gpus) or "none"
-        return json_error(404, f"There is no GPU {wanted!r} here. Known, by index and UUID: {known}.")
+        return json_error(404, f"No GPU {wanted!r}. Known GPUs, by index and UUID: {known}.")
     return json_response(gpu)
 
 
 @never_cache
 @read_only
 async def alerts(request: HttpRequest) -> HttpResponse:
-    """The open alerts; with `?state=resolved` or `all` the history too, `&since=` a time and up to `&limit=` of it."""
+    """The open alerts; with `?state=resolved` or `all` also the history, limited by `&since=` and `&limit=`."""
     try:
         past = past_wanted(request.GET.dict())
     except ValueError as error:
@@ -98,14 +98,14 @@ async def alerts(request: HttpRequest) -> HttpResponse:
         has_details = visitor_of(request).sees_details
         history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
     except DatabaseError as error:
-        return json_error(503, f"The history cannot be read now: {error}. Open alerts are given without state.")
+        return json_error(503, f"The alert history is unavailable: {error}. Omit `state` to get the open alerts.")
     latest = runtime().hub.latest
     latest = latest and as_seen(latest, request)
     return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
-    """The GPU with this index or UUID; an index means the one that answers, should a lost one have had it too."""
+    """The GPU with this index or UUID. If a lost GPU had the same index, the one that responds is meant."""
     found = [gpu for gpu in snapshot.gpus if wanted in (gpu.uuid, str(gpu.index))]
     return min(found, key=lambda gpu: gpu.state != "ok", default=None)
 

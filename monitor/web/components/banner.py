@@ -1,4 +1,4 @@
-"""What every page says of the open alerts at its top: the worst one in a banner, and how many there are beside the link."""
+"""The banner with the worst open alert, and the count next to the link, at the top of every page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.web.components.open_alerts import against_of, counted_in_words, lev
 
 
 class Banner:
-    """The worst alert that nobody has acknowledged, and the badge. The same for all who look."""
+    """The worst alert that is not acknowledged, and the count. The same for all viewers."""
 
     def __init__(self, snapshot: Snapshot, live: LivePieces) -> None:
         alerts = snapshot.alerts
@@ -21,17 +21,17 @@ class Banner:
         if alert is not None:
             self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
             self.lasting = live.text("banner-for", formats.duration(max(0.0, snapshot.time - alert.started_at)))
-            # A value and no part of the key: drawn anew, the same alert would be read out again.
+            # A value, not in the key: rendered again, the alert would be read out again.
             self.more = live.text("banner-more", f"and {len(loud) - 1} more" if len(loud) > 1 else "see all")
             key = (alert.id, alert.severity, alert.summary, self.against, alert.rule)
         self.part = live.part("banner", key, "monitor/fragments/banner.html", {"banner": self})
-        told = counted_in_words(alerts)
+        counts = counted_in_words(alerts)
         self.count = live.text("alerts-count", str(len(alerts) or ""))
         self.link = live.state(
             "alerts-link",
-            title=told,
-            aria_label=f"Alerts, {told}" if told else "Alerts",
+            title=counts,
+            aria_label=f"Alerts, {counts}" if counts else "Alerts",
             data_level=level_of(loud),
-            # Tells the script that notifies that others are open now: it asks /api/alerts which.
+            # Changes with the set of alerts: the notifying script then asks /api/alerts.
             data_alerts=f"{zlib.crc32(' '.join(alert.id for alert in loud).encode()):08x}",
         )

@@ -1,4 +1,4 @@
-"""GPUs on the dashboard: as cards, or as tiles where there are many. Which readings stand where, in which format."""
+"""GPUs on the dashboard, as cards or tiles: which reading goes where, in which format."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _THROTTLE_CHIPS = {
     "board_limit": ("Board limit", ""),
     "reliability": ("Reliability limit", ""),
 }
-"""Clock-event reasons worth a chip: idle and clocks set on purpose are none."""
+"""Clock-event reasons shown as chips. Idle and clocks set by an administrator are left out."""
 
 
 class Chip(NamedTuple):
-    """A word beside the name."""
+    """A label beside the GPU's name. `why` is its tooltip."""
 
     word: str
     level: str
@@ -36,11 +36,12 @@ class Chip(NamedTuple):
 
 
 def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
-    """The name of the rule that fires, and in a chip of its own, that a long name leaves its place, how many more do."""
+    """The rule of the worst alert, and in a second chip, so that a long name cannot hide it, the number of others."""
     if not alerts:
         return ()
     worst, *others = alerts
-    quiet = "" if worst.acknowledged_at is None else f" · acknowledged by {worst.acknowledged_by or 'somebody'}"
+    by = f" by {worst.acknowledged_by}" if worst.acknowledged_by else ""
+    quiet = "" if worst.acknowledged_at is None else f" · acknowledged{by}"
     rule = Chip(worst.rule, worst.severity, f"{worst.rule}: {worst.summary}{quiet}")
     if not others:
         return (rule,)
@@ -48,7 +49,7 @@ def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
 
 
 def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool = False) -> tuple[Chip, ...]:
-    """What has to be said of a GPU in a word, its open alerts first; where it is narrow, they take the P-state's room."""
+    """A GPU's chips, open alerts first. If `is_narrow`, alerts replace the performance state."""
     found = [*alert_chips(alerts)]
     if gpu.state == "lost":
         since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
@@ -56,18 +57,18 @@ def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool =
             Chip(
                 "lost since" if since else "lost",
                 "critical",
-                "It fell off the bus; the facts are the last known",
+                "Lost: it has fallen off the bus or stopped responding. The values shown are the last known ones.",
                 since,
             )
         )
     elif gpu.state == "asleep":
-        found.append(Chip("asleep", "info", "Suspended by the kernel, and not asked so that it stays so"))
+        found.append(Chip("asleep", "info", "Suspended; not queried, to let it sleep"))
     for reason in gpu.clock_event_reasons or ():
         if reason in _THROTTLE_CHIPS or reason.startswith("0x"):
             word, level = _THROTTLE_CHIPS.get(reason, (reason, ""))
-            found.append(Chip(word, level, f"Clock-event reason reported by the driver: {reason}"))
+            found.append(Chip(word, level, f"Throttled; clock-event reason: {reason}"))
     if use == "held":
-        found.append(Chip("Idle-held", "info", "Processes hold its memory and it does nothing"))
+        found.append(Chip("Idle-held", "info", "Memory allocated, GPU idle"))
     if gpu.mig_mode:
         found.append(Chip("MIG", "", f"{len(gpu.mig_instances)} MIG instances"))
     if gpu.performance_state and not (is_narrow and alerts):
@@ -76,7 +77,7 @@ def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool =
 
 
 def short_name(name: str) -> str:
-    """The maker's name says nothing on a page of GPUs."""
+    """Without the vendor's name, which all GPUs share."""
     return name.removeprefix("NVIDIA ")
 
 
@@ -87,20 +88,19 @@ def _level(gpu: Gpu, alerts: Sequence[Alert]) -> str:
 
 
 def fans_text(fans: tuple[Fan, ...]) -> str:
-    """Every fan, in percent of full speed or else in turns a minute."""
+    """The speeds of all fans, in percent of full speed or, if unknown, in RPM."""
     speeds = [fan.speed_rpm if fan.speed_percent is None else fan.speed_percent for fan in fans]
     return " · ".join("—" if speed is None else f"{speed:.0f}" for speed in speeds)
 
 
 def fans_unit(fans: tuple[Fan, ...] | None) -> str:
-    """The unit of `fans_text`."""
     return "RPM" if fans and all(fan.speed_percent is None for fan in fans) else "%"
 
 
 def fans_value(live: LivePieces, name: str, gpu: Gpu) -> Value:
-    """The fans of a GPU; a board without any says so."""
+    """The fans of a GPU, or a dash with the reason."""
     if gpu.fans is not None and not gpu.fans:
-        return live.dash(name, "No fan: the chassis cools this GPU")
+        return live.dash(name, "No fan: cooled by the chassis")
     return live.reading(name, gpu, "fans", fans_text)
 
 
@@ -109,8 +109,6 @@ def _share(value: float | None, of: float | None) -> float | None:
 
 
 class Card:
-    """A GPU's card."""
-
     def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use, alerts: Sequence[Alert] = ()) -> None:
         at = f"g{place}"
         self.gpu = gpu
@@ -140,7 +138,7 @@ class Card:
 
     @staticmethod
     def key(gpu: Gpu) -> Any:
-        """What the card's structure depends on."""
+        """Everything that the card's structure depends on."""
         return (
             gpu.index, gpu.uuid, gpu.name, gpu.pci_bus_id, gpu.memory_is_unified, gpu.memory_total_bytes,
             gpu.power_limit_watts, gpu.slowdown_temperature_celsius, gpu.shutdown_temperature_celsius, gpu.sm_clock_max_mhz,
@@ -149,7 +147,7 @@ class Card:
 
 
 class Tile:
-    """A GPU's tile: utilization as number and depth of colour, memory, temperature."""
+    """A GPU's tile: utilization as a number and a color depth, memory, temperature."""
 
     def __init__(self, place: int, gpu: Gpu, live: LivePieces, alerts: Sequence[Alert] = ()) -> None:
         at = f"g{place}"
@@ -168,7 +166,7 @@ class Tile:
 
     @staticmethod
     def key(gpu: Gpu) -> Any:
-        """What the tile's structure depends on."""
+        """Everything that the tile's structure depends on."""
         return (gpu.index, gpu.uuid, gpu.name, gpu.memory_total_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Collects what is live on a page while its models are built: each value and part is named, kept and handed back."""
+"""Collects the live values and parts of a page while its models are built."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.template.loader import get_template
 from monitor.formats import Form
 from monitor.live.pieces import Part, Value
 
-NOT_KNOWN = "not known"
+NOT_KNOWN = "unknown"
 
 
 class Explains(Protocol):
-    """A struct of the schema that says why its metrics are unknown."""
+    """A struct of the schema with reasons for its unknown metrics."""
 
     @property
     def unavailable(self) -> Mapping[str, str]: ...
@@ -28,30 +28,42 @@ class LivePieces:
         self.parts: list[Part] = []
 
     def text(self, name: str, text: str, *attributes: tuple[str, str]) -> Value:
-        """A text that is known."""
+        """A text, with attributes that change with it."""
         value = Value(name, text, attributes)
         self.values.append(value)
         return value
 
     def dash(self, name: str, reason: str) -> Value:
-        """What stands where a value is unknown: "—" with the reason."""
+        """A dash for an unknown value, with the reason as tooltip."""
         return self.text(name, "—", ("data-unknown", ""), ("title", reason))
 
-    def reading(self, name: str, source: Explains, metric: str, form: Form | Callable[[Any], str]) -> Value:
-        """A metric in its format, or why there is none. A Form gives the number alone: its unit stands beside it."""
+    def reading(
+        self,
+        name: str,
+        source: Explains,
+        metric: str,
+        form: Form | Callable[[Any], str],
+        *,
+        data_value: Callable[[Any], str] | None = None,
+    ) -> Value:
+        """A metric in its format, or a dash with the reason. A Form gives only the number: its unit stands beside it.
+
+        `data_value` makes the attribute of that name from the metric.
+        """
         given = getattr(source, metric)
         if given is None:
             return self.dash(name, source.unavailable.get(metric, NOT_KNOWN))
-        return self.text(name, form.number(given) if isinstance(form, Form) else form(given))
+        attributes = () if data_value is None else (("data-value", data_value(given)),)
+        return self.text(name, form.number(given) if isinstance(form, Form) else form(given), *attributes)
 
     def meter(self, name: str, given: float | None) -> Value:
-        """The value of a `<meter>`; one that is unknown is not drawn."""
+        """The value of a `<meter>`; an unknown one is not drawn."""
         if given is None:
             return self.text(name, "", ("value", "0"), ("data-unknown", ""))
         return self.text(name, "", ("value", f"{given:.0f}"))
 
     def state(self, name: str, **states: str) -> Value:
-        """Attributes of an element that holds others: `data_state="lost"` is `data-state`."""
+        """Attributes of an element around others: `data_state="lost"` sets data-state."""
         return self.text(name, "", *((key.replace("_", "-"), value) for key, value in states.items()))
 
     def part(
@@ -64,9 +76,9 @@ class LivePieces:
         is_around: bool = False,
         is_rows: bool = False,
     ) -> Part:
-        """The content of an element, drawn by a template only when somebody needs it.
+        """The content of an element, rendered by a template on demand.
 
-        `is_around`: other parts are in it, so it comes before them.
+        `is_around`: it contains other parts, so it comes before them.
         """
         part = Part(name, key, lambda: get_template(template).render(dict(context)).strip(), is_rows)
         self.parts.insert(0 if is_around else len(self.parts), part)

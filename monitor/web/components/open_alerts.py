@@ -1,4 +1,4 @@
-"""What the pages say of the alerts that are open now: which one speaks up, how many there are, and each one in words."""
+"""Open alerts on the pages: which ones are loud, how many there are, and each one in words."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
 def speaking_up(alerts: Iterable[Alert]) -> list[Alert]:
-    """Those that nobody has acknowledged yet, the worst first: the others are counted and listed, and do not shout."""
+    """The alerts that are not acknowledged, worst first. The others are only counted and listed."""
     return [alert for alert in alerts if alert.acknowledged_at is None]
 
 
 def by_gpu(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
-    """The alerts of each GPU by its UUID, the worst first; those of the whole host are none of a GPU's."""
+    """Alerts by the GPU's UUID, worst first, without those of the whole host."""
     found: dict[str, list[Alert]] = {}
     for alert in alerts:
         if alert.gpu_uuid is not None:
@@ -33,29 +33,29 @@ def by_gpu(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
 
 
 def count_by_severity(alerts: Iterable[Alert]) -> dict[Severity, int]:
-    """How many there are of each severity, 0 included, the least severe first."""
+    """The number of alerts of each severity, 0 included, least severe first."""
     severities = [alert.severity for alert in alerts]
     return {severity: severities.count(severity) for severity in reversed(WORST_FIRST)}
 
 
 def counted_in_words(alerts: Sequence[Alert]) -> str:
-    """1 critical, 2 warnings, 1 of them acknowledged; empty where there is none."""
+    """1 critical, 2 warnings, 1 of them acknowledged; empty if there are none."""
     counts = count_by_severity(alerts)
     words = {"critical": "critical", "warning": "warning" if counts["warning"] == 1 else "warnings", "info": "info"}
-    told = [f"{counts[severity]} {words[severity]}" for severity in WORST_FIRST if counts[severity]]
+    parts = [f"{counts[severity]} {words[severity]}" for severity in WORST_FIRST if counts[severity]]
     if quiet := len(alerts) - len(speaking_up(alerts)):
-        told.append(f"{quiet} of them acknowledged" if quiet < len(alerts) else "acknowledged")
-    return ", ".join(told)
+        parts.append(f"{quiet} of them acknowledged" if quiet < len(alerts) else "acknowledged")
+    return ", ".join(parts)
 
 
 def level_of(alerts: Iterable[Alert]) -> Level:
-    """How bad the worst of these is; what only informs is nothing bad."""
+    """The level of the worst alert; info counts as ok."""
     severities = {alert.severity for alert in alerts}
     return "critical" if "critical" in severities else "warning" if "warning" in severities else "ok"
 
 
 def against_of(metric: str | None, value: float | None, threshold: float | None, summary: str) -> str:
-    """The value against its limit: 88 °C ≥ 87 °C. Empty where the alert is not about a value, or its summary tells it."""
+    """The value and its threshold: 88 °C ≥ 87 °C. Empty if the alert has no value or the summary contains it."""
     if metric is None or value is None or text_of(metric, value) in summary:
         return ""
     if threshold is None:
@@ -64,7 +64,7 @@ def against_of(metric: str | None, value: float | None, threshold: float | None,
 
 
 def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
-    """GPU 5 hot, for a tab; else GPU 5 and the rule's name."""
+    """GPU 5 hot, or GPU 5 and the rule's name, for the title of a tab."""
     if alert.gpu_index is None:
         return alert.rule
     gpu = next((gpu for gpu in gpus if gpu.uuid == alert.gpu_uuid), None)
@@ -76,14 +76,12 @@ def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
 
 
 def periods_of(alerts: Iterable[Alert]) -> str:
-    """Since when each of these holds, for the charts: JSON of id, start in Unix seconds and severity; empty without any."""
+    """For the charts: JSON of each alert's id, start in Unix seconds and severity; empty without alerts."""
     periods = [(alert.id, alert.started_at, alert.severity) for alert in alerts]
     return msgspec.json.encode(periods).decode() if periods else ""
 
 
 class OpenAlert:
-    """An open alert in its row."""
-
     def __init__(self, alert: Alert, snapshot: Snapshot, live: LivePieces) -> None:
         self.alert = alert
         self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
@@ -92,7 +90,7 @@ class OpenAlert:
 
 
 def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None) -> Part:
-    """The list of open alerts, of one GPU or of all: drawn anew when one opens, ends or is acknowledged."""
+    """The list of open alerts of one GPU or of all."""
     shown = [alert for alert in snapshot.alerts if gpu_uuid is None or alert.gpu_uuid == gpu_uuid]
     rows = [OpenAlert(alert, snapshot, live) for alert in shown]
     context: Mapping[str, object] = {"rows": rows, "is_of_one_gpu": gpu_uuid is not None}

@@ -1,4 +1,4 @@
-"""The panels around the GPUs: totals, the host's own readings, notices, and what is wrong in one line for title and icon."""
+"""The panels around the GPUs: totals, system metrics, notices, and the worst problem in a few words for title and icon."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from monitor.telemetry.schema import Snapshot, System
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import Level, in_a_few_words, speaking_up
 
-_SWITCHED_OFF = "system metrics are switched off"
+_SWITCHED_OFF = "System metrics are disabled"
 
 
 def trouble(snapshot: Snapshot) -> tuple[str, Level]:
-    """The worst thing about this host in a few words, empty where there is none, and how bad it is."""
+    """The host's worst problem in a few words, empty if there is none, and its level."""
     if snapshot.stale:
         return "Stale", "critical"
     alert = next(iter(speaking_up(snapshot.alerts)), None)
@@ -34,19 +34,19 @@ def trouble(snapshot: Snapshot) -> tuple[str, Level]:
 
 
 def _named(indexes: list[int]) -> str:
-    """GPU 5, or 3 GPUs: a tab is narrow."""
+    """GPU 5, or 3 GPUs: the title of a tab is short."""
     return f"GPU {indexes[0]}" if len(indexes) == 1 else f"{len(indexes)} GPUs"
 
 
 def title_of(snapshot: Snapshot) -> tuple[str, Level]:
-    """The browser's tab: trouble first, since tabs are narrow."""
+    """The title of the browser tab, problem first, since tabs are narrow."""
     what, level = trouble(snapshot)
     return f"{what} · {snapshot.host}" if what else f"{snapshot.host} · gpumon", level
 
 
 def source_of(snapshot: Snapshot) -> str:
-    """Where the readings come from: NVML · driver 580.82.07 · CUDA 13.0."""
-    words = [LABELS.get(snapshot.provider or "", "no provider")]
+    """The data source: NVML · driver 580.82.07 · CUDA 13.0."""
+    words = [LABELS.get(snapshot.provider or "", "no data source")]
     if snapshot.driver_version and not snapshot.is_simulated:
         words.append(f"driver {snapshot.driver_version}")
     if snapshot.cuda_version and not snapshot.is_simulated:
@@ -55,7 +55,7 @@ def source_of(snapshot: Snapshot) -> str:
 
 
 class Totals:
-    """All GPUs together, and the host beside them."""
+    """Totals of all GPUs, and the host's CPU."""
 
     def __init__(self, snapshot: Snapshot, live: LivePieces, uses: Sequence[Use]) -> None:
         totals, system = snapshot.totals, snapshot.system
@@ -86,16 +86,16 @@ def _percent(value: float | None, of: float | None) -> float | None:
 
 
 def _uses_in_words(uses: Sequence[Use]) -> str:
-    words = {"busy": "busy", "held": "idle-held", "free": "free", "unknown": "not known"}
+    words = {"busy": "busy", "held": "idle-held", "free": "free", "unknown": "unknown"}
     return " · ".join(f"{uses.count(use)} {word}" for use, word in words.items() if use in uses)
 
 
 def _hottest_in_words(snapshot: Snapshot) -> str:
     hottest = next((gpu for gpu in snapshot.gpus if gpu.uuid == snapshot.totals.hottest_gpu_uuid), None)
     if hottest is None:
-        return "no temperature is reported"
+        return "not reported"
     limit = hottest.slowdown_temperature_celsius
-    slows = "" if limit is None else f" · slows down at {formats.CELSIUS.text(limit)}"
+    slows = "" if limit is None else f" · slowdown at {formats.CELSIUS.text(limit)}"
     return f"GPU {hottest.index}{slows}"
 
 
@@ -109,7 +109,7 @@ def _host_in_words(system: System) -> str:
 
 
 class SystemPanel:
-    """The host's own readings."""
+    """The system metrics."""
 
     def __init__(self, system: System, live: LivePieces) -> None:
         self.system = system
@@ -148,13 +148,12 @@ def _container_in_words(system: System) -> str:
 
 
 def system_part(snapshot: Snapshot, live: LivePieces) -> Part:
-    """The system panel's content."""
     panel = SystemPanel(snapshot.system, live) if snapshot.system else None
     key = panel.key if panel else None
     return live.part("system-panel", key, "monitor/fragments/system.html", {"panel": panel}, is_around=True)
 
 
 def notices_part(snapshot: Snapshot, live: LivePieces) -> Part:
-    """What has to be said about these readings."""
+    """Notices about the readings: simulated, stale, limited."""
     key = (snapshot.is_simulated, snapshot.provider, snapshot.stale_reason, snapshot.notices)
     return live.part("notices", key, "monitor/fragments/notices.html", {"snapshot": snapshot})

@@ -1,4 +1,4 @@
-"""Logging in and out, changing one's password, and making the first administrator by the link in the log."""
+"""Views of accounts: log in, log out, change the password, create the first administrator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from monitor.access.setup_link import has_administrator
 from monitor.access.visitor import address_of
@@ -23,49 +23,55 @@ from monitor.runtime.process import runtime
 
 
 class Login(LoginView):
-    """The one page that takes user names and passwords, for the dashboard and the admin. Leads back to where one came from."""
+    """The login page of the dashboard and the admin. Returns to the page that required the login."""
 
     template_name = "account/login.html"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Looks at the password, unless there have been too many that were wrong."""
+        """Check the password, unless there were too many wrong ones."""
         if wait := runtime().login_attempts.begin(request.POST.get("username", ""), address_of(request)):
             return _has_to_wait(self, AuthenticationForm(request), wait)
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """The password was right."""
         runtime().login_attempts.succeeded(self.request.POST.get("username", ""), address_of(self.request))
         return super().form_valid(form)
 
 
+@never_cache
+@require_safe
+async def session(request: HttpRequest) -> HttpResponse:
+    """204 for anyone who can view pages. A page asks when its socket closes; AccessMiddleware answers ended logins."""
+    return HttpResponse(status=204)
+
+
 class Logout(LogoutView):
-    """By POST, so that no other site's page can do it. The session is gone then, and its sockets with it."""
+    """By POST, so that no other site can do it. Ends the session and its sockets."""
 
 
 class PasswordChange(PasswordChangeView):
-    """Other sessions of the same person end by it. The old password cannot be guessed here, either: see Login."""
+    """Ends the person's other sessions. Wrong old passwords are throttled as in Login."""
 
     template_name = "account/password.html"
     success_url = reverse_lazy("password")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Looks at the old password, unless there have been too many that were wrong."""
+        """Check the old password, unless there were too many wrong ones."""
         if wait := runtime().login_attempts.begin(request.user.get_username(), address_of(request)):
-            form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # whoever is here has logged in
+            form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # the view requires a login
             return _has_to_wait(self, form, wait)
         return super().post(request, *args, **kwargs)
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """The old password may have been right all the same, and only the new one not good enough."""
+        """A rejected new password does not make the old one wrong."""
         if "old_password" not in form.errors:
             self._was_right()
         return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Back to the form, which says so."""
+        """Return to the form with a message."""
         self._was_right()
-        messages.success(self.request, "Your password is changed. Wherever else you were logged in, you no longer are.")
+        messages.success(self.request, "Your password was changed. Your other sessions were logged out.")
         return super().form_valid(form)
 
     def _was_right(self) -> None:
@@ -82,7 +88,7 @@ def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> H
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest, token: str) -> HttpResponse:
-    """Makes the first administrator and logs them in. 404 for any other link, and once there is an administrator."""
+    """Create the first administrator and log them in. 404 for any other link, and once an administrator exists."""
     link = runtime().setup_link
     if link.fits(token) and has_administrator():
         link.close()

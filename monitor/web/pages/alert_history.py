@@ -1,4 +1,4 @@
-"""What has fired so far, from the database: filtered as the address says, by day, a page at a time."""
+"""The alert history from the database: filtered by the address, grouped by day, in pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from monitor.web.components.open_alerts import WORST_FIRST, against_of
 
 PAGE_SIZE = 50
 OF_A_GPU = 5
-"""So many of the last alerts stand on a GPU's page."""
+"""Number of recently resolved alerts on a GPU's page."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = timedelta(days=1)
 _CHART_SPAN = timedelta(minutes=15)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Wanted(NamedTuple):
-    """What the address asks for: `?severity=critical&state=resolved&rule=…&gpu=…&acknowledged=no&day=…&q=…&before=…`."""
+    """The filter in the address: `?severity=critical&state=resolved&rule=…&gpu=…&acknowledged=no&day=…&q=…&before=…`."""
 
     severity: str = ""
     state: str = ""
@@ -44,13 +44,13 @@ class Wanted(NamedTuple):
     day: date | None = None
     """By UTC."""
     q: str = ""
-    """Words that all have to be in summary, detail, rule or note."""
+    """Words, all of which must occur in summary, detail, rule or note."""
     before: tuple[datetime, UUID] | None = None
-    """When the last event of the page before fired, and its id."""
+    """When the last alert of the previous page fired, and its id."""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Wanted:
-        """From a request's GET parameters; what makes no sense asks for nothing."""
+        """From a request's GET parameters. Invalid ones are ignored."""
 
         def one_of(name: str, known: tuple[str, ...]) -> str:
             given = query.get(name, "")
@@ -69,11 +69,11 @@ class Wanted(NamedTuple):
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything is left out but for the page."""
+        """Whether anything but the page is set."""
         return any(self[:-1])
 
     def as_query(self, before: str = "") -> str:
-        """The same as an address has it, on the page after `before`."""
+        """The query of an address with this filter, on the page after `before`."""
         given = {**self._asdict(), "day": self.day.isoformat() if self.day else "", "before": before}
         return urlencode({name: value for name, value in given.items() if value})
 
@@ -83,20 +83,20 @@ def _day_of(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if day < date.max else None  # the last one of all ends beyond what can be told
+    return day if day < date.max else None  # the last date has no end in datetime
 
 
 def _cursor_of(text: str) -> tuple[datetime, UUID] | None:
     at, _, last = text.partition("_")
     try:
-        # Microseconds, whole: as a float the last one might be lost.
+        # Whole microseconds: a float could lose the last one.
         return _EPOCH + timedelta(microseconds=int(at)), UUID(last)
     except (ValueError, OverflowError):
         return None
 
 
 class PastAlert:
-    """An event in its row. `has_details`: whether it may name users and commands, and who did something about it."""
+    """An alert of the history. `has_details`: whether it may name users and commands, and who acknowledged it."""
 
     def __init__(self, event: AlertEvent, *, has_details: bool) -> None:
         self.event = event
@@ -113,11 +113,11 @@ class PastAlert:
 
     @property
     def acknowledged_by(self) -> str:
-        """The name of who did; an account that is gone has none."""
+        """The name of the account, if it may be shown and still exists."""
         if not self._has_details:
-            return "somebody"
+            return "a user"
         user = self.event.acknowledged_by
-        return "an account that is gone" if user is None else user.get_username()
+        return "a deleted account" if user is None else user.get_username()
 
 
 def _text(metric: str, value: float | None) -> str:
@@ -125,50 +125,50 @@ def _text(metric: str, value: float | None) -> str:
 
 
 class Day(NamedTuple):
-    """The events of one day that stand on this page."""
+    """The alerts of one day on this page."""
 
     day: date
     total: int
-    """Of all that fired on it, on this page or another."""
+    """Alerts of the day on all pages."""
     alerts: list[PastAlert]
 
 
 class Choice(NamedTuple):
-    """A GPU to filter by."""
+    """An option of the GPU filter."""
 
     uuid: str
     label: str
 
 
 class History(NamedTuple):
-    """One page of it."""
+    """One page of the history."""
 
     is_behind: bool
-    """What opened or ended last is not written yet: the database is locked, or was about to be asked."""
+    """The database lags behind the alert engine."""
 
     days: list[Day]
     older: str
-    """The query of the next page; empty on the last."""
+    """The query of the next page; empty on the last one."""
     rules: list[str]
-    """What can be chosen from."""
+    """Options of the rule filter."""
     gpus: list[Choice]
 
 
 def history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History | None:
-    """The page that is asked for. None where the database does not answer, which is logged.
+    """The wanted page, or None if the database does not respond, which is logged.
 
-    `open_now`: the ids of the alerts that are open, as the engine has it before it is written.
+    `open_now`: the ids of the alerts that are open according to the engine.
     """
     try:
         return _history(wanted, has_details=has_details, open_now=open_now)
     except DatabaseError as error:
-        log.warning("the history of alerts cannot be read now: %s", error)
+        log.warning("cannot read the alert history: %s", error)
         return None
 
 
 def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History:
     firing = AlertEvent.objects.filter(state="firing").values_list("id", flat=True)
-    is_behind = {str(id_) for id_ in firing} != set(open_now)  # asked first: what is written meanwhile is shown
+    is_behind = {str(id_) for id_ in firing} != set(open_now)  # queried first: later writes are then shown
     events = AlertEvent.objects.select_related("acknowledged_by")
     found = _filtered(events, wanted, has_details=has_details)
     page = found
@@ -187,7 +187,7 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
         until = datetime.combine(days[0][0], datetime.min.time(), UTC) + _DAY
         of_days = found.filter(fired_at__gte=since, fired_at__lt=until).order_by()
         by_day = of_days.annotate(day=TruncDate("fired_at", tzinfo=UTC)).values_list("day").annotate(Count("id"))
-        counts = dict(by_day)  # less than what is shown, where one ended since that was asked for
+        counts = dict(by_day)  # may be lower than what is shown, if an alert resolved in between
     return History(
         is_behind,
         [
@@ -222,10 +222,10 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool
         start = datetime.combine(wanted.day, datetime.min.time(), UTC)
         events = events.filter(fired_at__gte=start, fired_at__lt=start + _DAY)
     for word in wanted.q.split():
-        told = Q(summary__icontains=word) | Q(rule_name__icontains=word)
-        if has_details:  # else a search would tell what is in them
-            told |= Q(detail__icontains=word) | Q(note__icontains=word)
-        events = events.filter(told)
+        match = Q(summary__icontains=word) | Q(rule_name__icontains=word)
+        if has_details:  # else a search would reveal them
+            match |= Q(detail__icontains=word) | Q(note__icontains=word)
+        events = events.filter(match)
     return events
 
 
@@ -241,16 +241,16 @@ def _gpus() -> list[Choice]:
 
 
 class PastOfGpu(NamedTuple):
-    """What a GPU's page shows of the past."""
+    """Past alerts for a GPU's page."""
 
     alerts: list[PastAlert]
-    """The last that have been resolved."""
+    """Recently resolved ones."""
     periods: str
-    """JSON for the charts: id, start, end (Unix seconds) and severity of those that reach into the last 15 minutes."""
+    """JSON for the charts: id, start, end (Unix seconds) and severity of the alerts in the last 15 minutes."""
 
 
 async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
-    """The last alerts of a GPU that are over. None where the database does not answer, which is logged."""
+    """Recently resolved alerts of a GPU, or None if the database does not respond, which is logged."""
     return await sync_to_async(_history_of_gpu)(uuid, datetime.now(UTC), has_details=has_details)
 
 
@@ -260,7 +260,7 @@ def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu
         last = list(over.select_related("acknowledged_by").order_by("-fired_at")[:OF_A_GPU])
         rows = list(over.filter(resolved_at__gt=now - _CHART_SPAN).order_by("started_at")[:100])
     except DatabaseError as error:
-        log.warning("the alerts of GPU %s cannot be read now: %s", uuid, error)
+        log.warning("cannot read the past alerts of GPU %s: %s", uuid, error)
         return None
     periods = [
         (str(event.id), event.started_at.timestamp(), event.resolved_at.timestamp(), event.severity)

@@ -1,19 +1,23 @@
-"""The pages of alerts, and acknowledging one: by a form without JavaScript, by fetch with it."""
+"""The pages of alerts, and acknowledging one. htmx gets fragments of the same pages."""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.middleware import HtmxDetails
 
 from monitor.access.middleware import takes_token
 from monitor.access.responses import json_error, json_response
@@ -35,6 +39,20 @@ LONGEST_NOTE = 1000
 """Characters, as the form says too."""
 
 
+class HtmxRequest(HttpRequest):
+    """A request as HtmxMiddleware passes it on."""
+
+    htmx: HtmxDetails
+
+
+class Refusal(NamedTuple):
+    """Why something cannot be shown or done."""
+
+    status: int
+    heading: str
+    reason: str
+
+
 class AlertsPage:
     """Everything live on the page of alerts: the open ones. The history below comes from the database."""
 
@@ -54,33 +72,35 @@ class AlertsPage:
 LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
 
 
+@vary_on_headers("HX-Request", "HX-History-Restore-Request")
 @never_cache
 @require_safe
-async def alerts(request: HttpRequest) -> HttpResponse:
-    """All alerts: the open ones live, and the page of the history that the address asks for."""
+async def alerts(request: HtmxRequest) -> HttpResponse:
+    """The open alerts, live, and the page of the alert history that the address selects; for htmx only the latter."""
     snapshot = await first_seen(request)
     wanted = Wanted.of(request.GET)
     has_details, open_now = visitor_of(request).sees_details, [alert.id for alert in snapshot.alerts]
-    context = {
-        "page": AlertsPage(snapshot),
+    context: dict[str, Any] = {
         "wanted": wanted,
         "history": await sync_to_async(history)(wanted, has_details=has_details, open_now=open_now),
         "severities": WORST_FIRST,
-        **await frame(request, LIVE_PAGE.name),
     }
+    if request.htmx or request.htmx.history_restore_request:  # htmx 4 sends no HX-Request with the latter
+        return render(request, "monitor/fragments/history.html", context)
+    context |= {"page": AlertsPage(snapshot), **await frame(request, LIVE_PAGE.name)}
     return render(request, "monitor/alerts.html", context)
 
 
 @never_cache
 @require_safe
-async def alert(request: HttpRequest, event_id: UUID) -> HttpResponse:
-    """One event, open or over, with the rule as it was when it fired."""
+async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
+    """One alert, open or resolved, with the rule as it was when the alert fired."""
     try:
         event = await _find(event_id)
     except DatabaseError as error:
-        return await _refuse(request, 503, *_no_answer(error))
+        return await _refuse(request, _no_answer(error))
     if event is None:
-        return await _refuse(request, 404, *_unknown())
+        return await _refuse(request, _UNKNOWN)
     snapshot = await first_seen(request)
     context = {
         "page": StillPage(snapshot, event.summary),
@@ -92,63 +112,76 @@ async def alert(request: HttpRequest, event_id: UUID) -> HttpResponse:
 
 
 @takes_token("acknowledge")
+@vary_on_headers("HX-Request")
 @never_cache
-@require_POST
-async def acknowledge(request: HttpRequest, event_id: UUID) -> HttpResponse:
-    """Note that somebody has seen an alert. Answers with a redirect back, or to `Accept: application/json` with JSON.
+@require_http_methods(["GET", "HEAD", "POST"])
+async def acknowledge(request: HtmxRequest, event_id: UUID) -> HttpResponse:
+    """Acknowledge an alert by POST. A browser is redirected back; htmx gets 204, or the form with the problem; a program
+    that accepts application/json gets JSON. GET gives htmx the form, and others the page of the alert.
 
-    Refused are: nobody logged in (the login page, 401), no permission (403), an unknown event (404), one that is
-    acknowledged (409), a note that is too long (400), a database that does not answer (503).
+    Refused: no login (401, or the login page), no permission (403), an unknown alert (404), one that is already
+    acknowledged (409), a note that is too long (400), a database that does not respond (503).
     """
-    # Forms send a line's end as two characters, and count it as one towards their limit (HTML, "constructing the entry list").
+    if request.method != "POST" and not request.htmx:
+        return redirect("alert", event_id)
+    # Browsers send a line end as two characters and count it as one towards maxlength (HTML, "constructing the entry list").
     note = request.POST.get("note", "").replace("\r\n", "\n").strip()
+    event = None
     try:
         user = await request.auser()
-        if not user.is_authenticated:
-            if _wants_json(request):
-                return json_error(401, "Log in to acknowledge alerts.")
-            back = urlencode({"next": reverse("alert", args=[event_id])})
-            return HttpResponseRedirect(f"{reverse('login')}?{back}")
-        if not await user.ahas_perm(MAY_ACKNOWLEDGE):
-            return await _refuse(
-                request,
-                403,
-                "You may not acknowledge alerts",
-                f"{user.get_username()} lacks the permission to: an administrator gives it, by the group of operators.",
-            )
-        if len(note) > LONGEST_NOTE:
-            told = f"The note has {len(note)} characters; up to {LONGEST_NOTE} are kept. Shorten it and try again."
-            return await _refuse(request, 400, "The note is too long", told)
-        # In the row itself: of two who press at once one is first, and the other is told so.
-        is_first = await AlertEvent.objects.filter(pk=event_id, acknowledged_at__isnull=True).aupdate(
-            acknowledged_at=timezone.now(), acknowledged_by=user, note=note
-        )
         event = await _find(event_id)
+        refusal = await _refusal(user, event, note)
+        if refusal is None and request.method == "POST":
+            # A conditional update: of two people who acknowledge at once, the second gets the refusal.
+            is_first = await AlertEvent.objects.filter(pk=event_id, acknowledged_at__isnull=True).aupdate(
+                acknowledged_at=timezone.now(), acknowledged_by=user, note=note
+            )
+            refusal = None if is_first else await _refusal(user, await _find(event_id), note)
     except DatabaseError as error:
-        return await _refuse(request, 503, *_no_answer(error))
-    if event is None:
-        return await _refuse(request, 404, *_unknown())
-    if not is_first:
-        told = f"“{event.summary}” was acknowledged by {PastAlert(event, has_details=True).acknowledged_by}"
-        at = event.acknowledged_at
-        when = "" if at is None else f" at {at:%H:%M:%S} UTC on {at:%d %B %Y}"
-        return await _refuse(request, 409, "It is acknowledged already", f"{told}{when}.")
+        return await _refuse(request, _no_answer(error), event, note)
+    if refusal is not None and refusal.status == 401 and not (request.htmx or _wants_json(request)):
+        return HttpResponseRedirect(f"{reverse('login')}?{urlencode({'next': reverse('alert', args=[event_id])})}")
+    if refusal is not None:
+        return await _refuse(request, refusal, event, note)
+    if request.method != "POST":
+        return render(request, "monitor/fragments/acknowledge_form.html", {"event": event})
     runtime().alerts.changed()
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Trigger": "gpumon:acknowledged"})
     if _wants_json(request):
         return json_response({"id": str(event_id), "acknowledged_by": user.get_username()})
     return HttpResponseRedirect(_way_back(request, event_id))
+
+
+async def _refusal(user: User | AnonymousUser, event: AlertEvent | None, note: str) -> Refusal | None:
+    if not user.is_authenticated:
+        return Refusal(401, "You are not logged in", "Log in to acknowledge alerts.")
+    if not await user.ahas_perm(MAY_ACKNOWLEDGE):
+        reason = f"{user.get_username()} lacks the permission. An administrator can grant it with the operators group."
+        return Refusal(403, "You cannot acknowledge alerts", reason)
+    if event is None:
+        return _UNKNOWN
+    if len(note) > LONGEST_NOTE:
+        reason = f"The note has {len(note)} characters; the limit is {LONGEST_NOTE}. Shorten it and try again."
+        return Refusal(400, "The note is too long", reason)
+    if event.acknowledged_at is not None:
+        by = PastAlert(event, has_details=True).acknowledged_by
+        when = f"{event.acknowledged_at:%H:%M:%S} UTC on {event.acknowledged_at:%d %B %Y}"
+        return Refusal(409, "Already acknowledged", f"“{event.summary}” was acknowledged by {by} at {when}.")
+    return None
 
 
 async def _find(event_id: UUID) -> AlertEvent | None:
     return await AlertEvent.objects.select_related("acknowledged_by").filter(pk=event_id).afirst()
 
 
-def _unknown() -> tuple[str, str]:
-    return "There is no such alert", "It may be gone by now: alerts are kept for as many days as the settings say."
+_UNKNOWN = Refusal(
+    404, "No such alert", "It may have been deleted: alerts are kept for the number of days in the settings."
+)
 
 
-def _no_answer(error: DatabaseError) -> tuple[str, str]:
-    return "The database does not answer", f"Nothing was changed. Try again in a moment. It says: {error}"
+def _no_answer(error: DatabaseError) -> Refusal:
+    return Refusal(503, "The database does not respond", f"Nothing was changed. Try again in a moment. ({error})")
 
 
 def _wants_json(request: HttpRequest) -> bool:
@@ -156,16 +189,22 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def _way_back(request: HttpRequest, event_id: UUID) -> str:
-    """Where the form was, if that is a page of ours."""
+    """The page that the form was on, if it is one of this site."""
     back = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return back if is_ours else reverse("alert", args=[event_id])
 
 
-async def _refuse(request: HttpRequest, status: int, heading: str, reason: str) -> HttpResponse:
-    """A page that says what cannot be, or the same as JSON."""
+async def _refuse(
+    request: HtmxRequest, refusal: Refusal, event: AlertEvent | None = None, note: str = ""
+) -> HttpResponse:
+    """The refusal as JSON, in the form for htmx, or as a page."""
+    status, heading, reason = refusal
     if _wants_json(request):
         return json_error(status, f"{heading}. {reason}")
+    if request.htmx:
+        context = {"event": event, "note": note, "problem": f"{heading}. {reason}"}
+        return render(request, "monitor/fragments/acknowledge_form.html", context, status=status)
     page = StillPage(await first_seen(request), heading)
-    context = {"page": page, "heading": heading, "reason": reason, **await frame(request, None)}
-    return render(request, "monitor/refused.html", context, status=status)
+    page_context = {"page": page, "heading": heading, "reason": reason, **await frame(request, None)}
+    return render(request, "monitor/refused.html", page_context, status=status)

@@ -1,4 +1,4 @@
-"""What every page needs beside its own content: addresses, the server's version, and what the one who looks may do."""
+"""Template context of base.html: addresses, the server's version, and what the viewer may do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 async def frame(request: HttpRequest, view: str | None) -> dict[str, Any]:
-    """The context of base.html. A page without a view has nothing live, and opens no socket."""
+    """The context. A page without a view has no live content and opens no socket."""
     home = reverse("dashboard")
     is_kiosk = request.GET.get("kiosk") == "1"
     return {
@@ -36,20 +36,19 @@ async def frame(request: HttpRequest, view: str | None) -> dict[str, Any]:
 
 
 class Viewer(NamedTuple):
-    """Who looks."""
+    """The person who views the page."""
 
     is_known: bool = False
-    """Logged in."""
     user_name: str = ""
     has_session: bool = False
-    """Can log out here: who is known by a proxy's word logs out there."""
+    """Can log out here. Someone authenticated by a proxy logs out there."""
     may_acknowledge: bool = False
 
 
 async def _viewer(request: HttpRequest, *, is_kiosk: bool) -> Viewer:
-    """Without a session's cookie the database is not asked. A wall screen has no controls, whoever logged in there.
+    """The viewer, anonymous while the database does not respond, so that pages keep working. Kiosk pages have no controls.
 
-    The pages go on while the database does not answer: nobody is known then, and the log says why.
+    Without a session cookie the database is not queried.
     """
     try:
         user = await request.auser()
@@ -63,12 +62,12 @@ async def _viewer(request: HttpRequest, *, is_kiosk: bool) -> Viewer:
             may_acknowledge=may_acknowledge,
         )
     except DatabaseError as error:
-        log.warning("who looks at %s is not known, the database does not answer: %s", request.path, error)
+        log.warning("cannot identify the viewer of %s, the database is not responding: %s", request.path, error)
         return Viewer()
 
 
 class StillPage:
-    """A page with nothing live on it: an event, a refusal. What the header shows is as it was when it was drawn."""
+    """A page without live content: an alert, a refusal. Its header shows the state at the request."""
 
     def __init__(self, snapshot: Snapshot, title: str) -> None:
         live = LivePieces()

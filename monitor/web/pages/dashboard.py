@@ -26,17 +26,15 @@ from monitor.web.snapshots import first_seen
 Layout = Literal["cards", "tiles"]
 LAYOUTS: Mapping[str, Layout] = {"cards": "cards", "tiles": "tiles"}
 MOST_CARDS = 8
-"""More GPUs than this are shown as tiles unless cards are asked for."""
+"""Above this number, GPUs are shown as tiles by default."""
 
 
 def layout_of(snapshot: Snapshot, wanted: str) -> Layout:
-    """Cards or tiles: as asked for, else by the number of GPUs."""
+    """Cards or tiles: the wanted one, else by the number of GPUs."""
     return LAYOUTS.get(wanted, "tiles" if len(snapshot.gpus) > MOST_CARDS else "cards")
 
 
 class Dashboard:
-    """Everything on the page."""
-
     def __init__(
         self,
         snapshot: Snapshot,
@@ -80,7 +78,7 @@ class Dashboard:
 
 
 def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage:
-    """The dashboard as the sockets know it; the limits are asked for at each frame, since they may change."""
+    """The live dashboard. The limits may change and are read at each frame."""
     return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)
 
 

@@ -18,7 +18,7 @@ from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_o
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.gpu_cards import chips, fans_text, fans_unit, short_name
-from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import (
     Level,
     in_a_few_words,
@@ -37,32 +37,26 @@ PREFIX = "gpu:"
 
 
 class Chart(NamedTuple):
-    """One chart of the page."""
-
     title: str
     series: tuple[str, ...]
-    """The schema's metrics, each a line."""
+    """Metrics of the schema, one line each."""
     colour: str
     unit: str
     scale: float
-    """What a value is divided by to be in `unit`."""
+    """Divisor from the metric's unit to `unit`."""
     top: float | None
-    """The end of the axis; None: as far as the values reach."""
+    """The end of the axis; None follows the values."""
     limit: float | None
     note: str
     value: Value
 
 
 class Fact(NamedTuple):
-    """A line of the list of facts."""
-
     title: str
     value: Value
 
 
 class Instance:
-    """A MIG instance in its row."""
-
     def __init__(self, instance: MigInstance, live: LivePieces) -> None:
         at = f"i{instance.index}"
         self.instance = instance
@@ -75,8 +69,6 @@ class Instance:
 
 
 class Link:
-    """An NVLink in its row."""
-
     def __init__(self, link: NvLink, live: LivePieces) -> None:
         at = f"l{link.link}"
         self.link = link
@@ -93,7 +85,7 @@ def _rate(live: LivePieces, name: str, rate: float | None) -> Value:
 
 
 class GpuPage:
-    """Everything on the page; a GPU that is not there any more leaves it empty, with the reason."""
+    """Everything on the page. If the GPU was removed, `gpu` is None."""
 
     def __init__(
         self, snapshot: Snapshot, uuid: str, sorting: Sorting | None = None, *, idle: IdleLimits = IDLE_BY_DEFAULT
@@ -135,9 +127,9 @@ class GpuPage:
 
 
 def _title(snapshot: Snapshot, gpu: Gpu | None, alerts: Sequence[Alert]) -> tuple[str, Level]:
-    """The browser's tab: what is wrong with this GPU, or that nobody knows."""
+    """The title of the browser tab, this GPU's problem first."""
     if gpu is None:
-        return f"GPU not there · {snapshot.host}", "ok"
+        return f"GPU removed · {snapshot.host}", "ok"
     if snapshot.stale:
         return f"Stale · GPU {gpu.index} · {snapshot.host}", "critical"
     loud = speaking_up(alerts)
@@ -164,7 +156,7 @@ def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
               live.reading("c-u", gpu, "utilization_percent", formats.PERCENT.text)),
         Chart("Memory", ("memory_used_percent",), "memory", "%", 1, 100, None, "0–100\u2009%", used),
         Chart("Temperature", ("temperature_celsius",), "temperature", "°C", 1, max(100.0, gpu.shutdown_temperature_celsius or 0),
-              slowdown, "" if slowdown is None else f"slows down at {formats.CELSIUS.text(slowdown)}",
+              slowdown, "" if slowdown is None else f"slowdown at {formats.CELSIUS.text(slowdown)}",
               live.reading("c-t", gpu, "temperature_celsius", formats.CELSIUS.text)),
         Chart("Power", ("power_watts",), "power", power.unit, power_scale, None if limit is None else 1.08 * limit / power_scale,
               None if limit is None else limit / power_scale, "" if limit is None else f"limit {power.text(limit)}",
@@ -173,7 +165,7 @@ def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
               "" if clock_max is None else f"max {formats.MHZ.text(clock_max)}",
               live.reading("c-c", gpu, "sm_clock_mhz", formats.MHZ.text)),
         Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", "GB/s", 1e9, None, None,
-              "received · sent dashed", pcie),
+              "solid: received, dashed: sent", pcie),
     ]  # fmt: skip
 
 
@@ -182,15 +174,15 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
         shown = form.text if isinstance(form, formats.Form) else form
         return Fact(title, live.reading(f"f-{metric.replace('_', '-')}", gpu, metric, shown))  # type: ignore[arg-type]
 
-    def told(title: str, name: str, text: str | None, metric: str) -> Fact:
-        reason = gpu.unavailable.get(metric, "not known")
+    def text(title: str, name: str, text: str | None, metric: str) -> Fact:
+        reason = gpu.unavailable.get(metric, NOT_KNOWN)
         return Fact(title, live.dash(f"f-{name}", reason) if text is None else live.text(f"f-{name}", text))
 
     link = None if gpu.pcie_generation is None or gpu.pcie_width is None else (
         f"Gen {gpu.pcie_generation} ×{gpu.pcie_width}"
         + ("" if gpu.pcie_generation_max is None else f" of Gen {gpu.pcie_generation_max} ×{gpu.pcie_width_max}")
     )  # fmt: skip
-    xids = None if gpu.xids is None else "none since the start" if not gpu.xids else (
+    xids = None if gpu.xids is None else "none since start" if not gpu.xids else (
         ", ".join(f"{xid.code} ({xid.count}×)" for xid in gpu.xids)
     )  # fmt: skip
     nvlinks = None if gpu.nvlinks is None else "none" if not gpu.nvlinks else _links_up(gpu.nvlinks)
@@ -205,31 +197,31 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     )  # fmt: skip
     rows = None if gpu.remapped_rows_uncorrected is None else (
         f"{(gpu.remapped_rows_corrected or 0) + gpu.remapped_rows_uncorrected}"
-        + (" · one waits for a reset" if gpu.remapped_rows_are_pending else "")
+        + (" · one pending a reset" if gpu.remapped_rows_are_pending else "")
     )  # fmt: skip
     return [
         fact("Brand", "brand"),
         fact("PCI bus", "pci_bus_id"),
         fact("Architecture", "architecture"),
         fact("VBIOS", "vbios_version"),
-        told("PCIe link", "pcie", link, "pcie_generation"),
+        text("PCIe link", "pcie", link, "pcie_generation"),
         fact("PCIe replays", "pcie_replays"),
-        told("NVLink", "nvlink", nvlinks, "nvlinks"),
+        text("NVLink", "nvlink", nvlinks, "nvlinks"),
         fact("ECC, uncorrected", "ecc_uncorrected_volatile"),
         fact("ECC, corrected", "ecc_corrected_volatile"),
-        told("Remapped rows", "rows", rows, "remapped_rows_uncorrected"),
+        text("Remapped rows", "rows", rows, "remapped_rows_uncorrected"),
         fact("Retired pages", "retired_pages"),
-        told("Xid errors", "xids", xids, "xids"),
+        text("Xid errors", "xids", xids, "xids"),
         fact("MIG", "mig_mode", formats.ON_OFF),
         fact("Persistence", "persistence_mode", formats.ON_OFF),
         fact("Compute mode", "compute_mode"),
-        fact("Slows down at", "slowdown_temperature_celsius", formats.CELSIUS),
-        fact("Shuts down at", "shutdown_temperature_celsius", formats.CELSIUS),
+        fact("Slowdown temp.", "slowdown_temperature_celsius", formats.CELSIUS),
+        fact("Shutdown temp.", "shutdown_temperature_celsius", formats.CELSIUS),
         fact("Memory temperature", "memory_temperature_celsius", formats.CELSIUS),
-        told("Power limit", "limit", power, "power_limit_watts"),
+        text("Power limit", "limit", power, "power_limit_watts"),
         fact("Energy", "energy_joules", formats.energy),
-        told("BAR1", "bar1", bar1, "bar1_total_bytes"),
-        told("Fans", "fans", fans, "fans"),
+        text("BAR1", "bar1", bar1, "bar1_total_bytes"),
+        text("Fans", "fans", fans, "fans"),
         fact("Memory, reserved", "memory_reserved_bytes", formats.memory),
         fact("Memory, unattributed", "memory_unattributed_bytes", formats.memory),
         fact("Encoder", "encoder_utilization_percent", formats.PERCENT),
@@ -240,7 +232,7 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
 
 
 def live_page(uuid: str, idle_limits: Callable[[], IdleLimits]) -> LivePage:
-    """The page of the GPU with this UUID as the sockets know it; the limits are asked for at each frame."""
+    """The live page of the GPU with this UUID. The limits may change and are read at each frame."""
     return LivePage(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)
 
 

@@ -36,7 +36,7 @@ def test_who_may_acknowledges_with_a_note_and_every_open_page_is_quiet(
     assert page.evaluate("window.marker") == "the same page"
     page.keyboard.press("a")
     expect(page.locator("#open-alerts article")).to_contain_text("acknowledged by operator")
-    expect(page.locator("[data-history] article").first).to_contain_text("Note: The fan is on order")
+    expect(page.locator("#history article").first).to_contain_text("Note: The fan is on order")
 
 
 def test_a_refusal_is_told_in_the_dialog(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
@@ -52,7 +52,7 @@ def test_a_refusal_is_told_in_the_dialog(calm: Server, driver: FakeDriver, open_
     )
     dialog = page.get_by_role("dialog", name="Acknowledge")
     dialog.get_by_role("button", name="Acknowledge").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("It is acknowledged already")
+    expect(dialog.get_by_role("alert")).to_contain_text("Already acknowledged")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
 
@@ -91,12 +91,12 @@ def test_a_page_in_place_of_an_answer_is_no_acknowledgement(
     """A login that has ended leads to the login page, which comes with status 200."""
     page = live(as_operator(open_page("about:blank"), calm.url))
     heat(driver, 1)
-    page.route("**/acknowledge", lambda route: route.fulfill(status=302, headers={"Location": "/login"}))
     page.get_by_role("button", name="Acknowledge").click()
     dialog = page.get_by_role("dialog", name="Acknowledge")
     dialog.get_by_label("Note").fill("The fan is on order")
+    page.route("**/acknowledge", lambda route: route.fulfill(status=302, headers={"Location": "/login"}))
     dialog.get_by_role("button", name="Acknowledge").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("did not take it")
+    expect(dialog.get_by_role("alert")).to_contain_text("could not do this")
     expect(dialog.get_by_label("Note")).to_have_value("The fan is on order")
 
 
@@ -129,7 +129,7 @@ def test_with_a_note_without_javascript_on_the_page_of_the_event(
     heat(driver, 1)
     alert = opened(calm)
     page = as_operator(open_page("about:blank", java_script_enabled=False), calm.url, f"/alerts/{alert}")
-    page.get_by_label("Note", exact=True).fill("Known")
+    page.get_by_label("Note (optional)", exact=True).fill("Known")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_role("main")).to_contain_text("Acknowledged by operator")
     expect(page.get_by_role("main")).to_contain_text("Known")

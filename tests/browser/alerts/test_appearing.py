@@ -26,7 +26,7 @@ def test_an_alert_appears_on_an_open_page_and_leaves_with_its_cause(
     expect(banner).to_be_hidden()
     expect(page.locator("#alerts-count")).to_be_hidden()
     heat(driver, 1)
-    expect(banner).to_contain_text(re.compile(r"GPU 1.*85\s°C.*for \d+\ss.*rule “Hot”"))
+    expect(banner).to_contain_text(re.compile(r"GPU 1.*85\s°C.*for \d+\ss.*rule “Hot”", re.DOTALL))
     expect(page.get_by_role("alert").filter(has_text="GPU 1")).to_be_visible()
     expect(link).to_have_accessible_name("Alerts, 1 critical")
     expect(page.locator("#alerts-count")).to_have_text("1")
@@ -81,7 +81,7 @@ def test_a_gpus_page_lists_its_own_alerts_and_shades_their_time(
 ) -> None:
     uuids = [gpu["uuid"] for gpu in calm.json("/api/snapshot")["gpus"]]
     page = live(open_page(f"{calm.url}/gpu/{uuids[1]}"))
-    expect(page.get_by_text("No alert is open for this GPU.")).to_be_visible()
+    expect(page.get_by_text("No open alerts for this GPU.")).to_be_visible()
     until(page, "plots.length > 0")
     heat(driver, 0, 1)
     rows = page.locator("#open-alerts article")
@@ -90,10 +90,10 @@ def test_a_gpus_page_lists_its_own_alerts_and_shades_their_time(
     periods = page.evaluate("JSON.parse(document.getElementById('charts').dataset.alertsOpen)")
     assert [severity for _, _, severity in periods] == ["critical"]
     driver.set({"gpu.1.temperature": 50})
-    expect(page.get_by_text("No alert is open for this GPU.")).to_be_visible()
+    expect(page.get_by_text("No open alerts for this GPU.")).to_be_visible()
     page.reload()
     live(page)
-    expect(page.get_by_role("heading", name="The last that are over")).to_be_visible()
+    expect(page.get_by_role("heading", name="Recently resolved")).to_be_visible()
     fired = re.compile(r"fired on \d+ \w{3} \d{4} at \d\d:\d\d:\d\d UTC")
     expect(page.get_by_role("region", name="Alerts").get_by_role("article").first).to_contain_text(fired)
     assert page.locator("[data-alerts-past]").count() == 1

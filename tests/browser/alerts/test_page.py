@@ -15,6 +15,14 @@ from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+MANY = """
+from datetime import UTC, datetime, timedelta
+from monitor.models import AlertEvent
+at = datetime(2026, 1, 1, tzinfo=UTC)
+for place in range(60):
+    AlertEvent.objects.create(rule_name="Old", severity="info", state="resolved", host="h", summary=f"Old {place}",
+                              started_at=at, fired_at=at + timedelta(minutes=place), resolved_at=at + timedelta(hours=2))
+"""
 
 
 def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
@@ -24,16 +32,16 @@ def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
     page.keyboard.press("a")
     expect(page).to_have_url(f"{calm.url}/alerts")
     live(page)
-    expect(page.get_by_text("No alert is open.")).to_be_visible()
+    expect(page.get_by_text("No open alerts.")).to_be_visible()
     heat(driver, 0, 1)
     rows = page.locator("#open-alerts article")
     expect(rows).to_have_count(2)
     expect(page.locator("#open-count")).to_have_text("2 critical")
     # The history below follows, without a reload.
-    expect(page.locator("[data-history] article").filter(has_text="still firing").first).to_be_visible()
+    expect(page.locator("#history article").filter(has_text="still firing").first).to_be_visible()
     driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50})
     expect(rows).to_have_count(0)
-    expect(page.locator("[data-history] article").first).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d.* after"))
+    expect(page.locator("#history article").first).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d.* after"))
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{calm.url}/")
 
@@ -46,18 +54,66 @@ def test_the_history_is_filtered_without_javascript_and_the_address_keeps_it(
     page = open_page(f"{calm.url}/alerts", java_script_enabled=False)
     history = page.locator("#history")
     history.get_by_label("Severity").select_option("critical")
-    history.get_by_label("Words").fill("temperature")
+    history.get_by_label("Search").fill("temperature")
     history.get_by_role("button", name="Filter").click()
     expect(page).to_have_url(re.compile(r"severity=critical.*q=temperature"))
-    expect(history.get_by_label("Words")).to_have_value("temperature")
+    expect(history.get_by_label("Search")).to_have_value("temperature")
     expect(history.get_by_role("heading", level=3).first).to_contain_text(re.compile(r"\d{4} \d+ alerts?"))
-    history.get_by_label("Words").fill("no such word")
+    history.get_by_label("Search").fill("no such word")
     history.get_by_role("button", name="Filter").click()
-    expect(history).to_contain_text("No alert fits this filter.")
+    expect(history).to_contain_text("No alerts match.")
     history.get_by_role("link", name="Show all").click()
     expect(history.locator("article").first).to_be_visible()
     history.locator("article").first.get_by_role("link").first.click()
-    expect(page.get_by_role("heading", name="The rule as it was then")).to_be_visible()
+    expect(page.get_by_role("heading", name="Rule at the time")).to_be_visible()
+
+
+def test_the_history_is_filtered_and_paged_on_the_same_page_and_back_returns(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    calm.manage("shell", "-c", MANY)
+    page = live(open_page(f"{calm.url}/alerts"))
+    page.evaluate("window.marker = 'the same page'")
+    history = page.locator("#history")
+    history.get_by_label("Severity").select_option("info")
+    history.get_by_role("button", name="Filter").press("Enter")
+    expect(page).to_have_url(re.compile(r"severity=info.*#history$"))
+    expect(history.locator("article")).to_have_count(50)
+    expect(history.get_by_label("Severity")).to_have_value("info")
+    expect(history.get_by_role("button", name="Filter")).to_be_focused()
+    history.get_by_role("link", name="Older").click()
+    expect(history.locator("article")).to_have_count(10)
+    expect(page).to_have_url(re.compile("before="))
+    page.go_back()
+    expect(history.locator("article")).to_have_count(50)
+    expect(history.get_by_label("Severity")).to_have_value("info")
+    # What follows an alert keeps the filter, and what somebody is typing.
+    search = history.get_by_label("Search")
+    search.fill("half a wo")
+    with page.expect_response(re.compile("severity=info")):
+        heat(driver, 1)
+        opened(calm)
+    expect(search).to_have_value("half a wo")
+    expect(search).to_be_focused()
+    assert page.evaluate("window.marker") == "the same page"
+
+
+def test_a_filter_that_fails_says_so_and_keeps_the_history(calm: Server, open_page: OpenPage) -> None:
+    page = live(open_page(f"{calm.url}/alerts", expecting=["status of 500", "Failed to (fetch|load)"]))
+    page.route(
+        "**/alerts?*", lambda route: route.fulfill(status=500, content_type="text/html", body="<!doctype html>No")
+    )
+    button = page.locator("#history").get_by_role("button", name="Filter")
+    button.click()
+    expect(page.get_by_role("alert").filter(has_text="status 500")).to_be_visible()
+    page.unroute("**/alerts?*")
+    page.route("**/alerts?*", lambda route: route.abort())
+    button.click()
+    expect(page.get_by_role("alert").filter(has_text="does not respond")).to_be_visible()
+    page.unroute("**/alerts?*")
+    button.click()
+    expect(page).to_have_url(re.compile("severity="))
+    expect(page.get_by_role("alert").filter(has_text="does not respond")).to_have_count(0)
 
 
 def test_the_history_gives_its_times_by_utc_as_it_says_wherever_one_reads_it(
@@ -66,11 +122,11 @@ def test_the_history_gives_its_times_by_utc_as_it_says_wherever_one_reads_it(
     """They stood in the reader's own time zone, below days by UTC."""
     heat(driver, 1)
     opened(calm)
-    row = open_page(f"{calm.url}/alerts", java_script_enabled=False).locator("[data-history] article").first
+    row = open_page(f"{calm.url}/alerts", java_script_enabled=False).locator("#history article").first
     page = live(open_page(f"{calm.url}/alerts", timezone_id="Asia/Tokyo"))
     fired = re.search(r"fired \d\d:\d\d:\d\d UTC", row.inner_text())
     assert fired is not None
-    expect(page.locator("[data-history] article").first).to_contain_text(fired[0])
+    expect(page.locator("#history article").first).to_contain_text(fired[0])
     expect(page.locator("#open-alerts time")).not_to_contain_text("UTC")  # that of an open one is the reader's
 
 
@@ -81,19 +137,19 @@ def test_the_history_follows_a_locked_database_as_soon_as_it_answers(
     heat(driver, 1)
     opened(calm)
     page = live(open_page(f"{calm.url}/alerts"))
-    last = page.locator("[data-history] article").first
+    last = page.locator("#history article").first
     expect(last).to_contain_text("still firing")
     locking = sqlite3.connect(calm.data_dir / "gpumon.sqlite3", isolation_level=None, timeout=20)
     try:
         locking.execute("BEGIN IMMEDIATE")
         driver.set({"gpu.1.temperature": 50})
         expect(page.locator("#open-alerts article")).to_have_count(0)
-        expect(page.locator("[data-history]")).to_contain_text("is being written down")
+        expect(page.locator("#history")).to_contain_text("Saving recent changes")
         locking.execute("ROLLBACK")
     finally:
         locking.close()
     expect(last).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d UTC after"))
-    expect(page.locator("[data-history]")).not_to_contain_text("is being written down")
+    expect(page.locator("#history")).not_to_contain_text("Saving recent changes")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -98,7 +98,7 @@ def test_a_browser_that_refuses_is_told_of_and_nothing_is_switched_on(calm: Serv
     page = live(open_page(f"{calm.url}/alerts", init=STUBS + "window.answer = 'denied';"))
     button = page.get_by_role("button", name="Notifications: off")
     button.click()
-    expect(page.locator("[data-tell-problem]")).to_contain_text("does not let this site notify")
+    expect(page.locator("[data-tell-problem]")).to_contain_text("Notifications are blocked")
     expect(button).to_have_attribute("aria-pressed", "false")
 
 

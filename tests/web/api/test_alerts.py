@@ -25,16 +25,16 @@ def test_the_past_is_asked_for_by_state_time_and_number() -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ({"state": "shut"}, "state is 'shut'; it may be open, resolved or all"),
-        ({"state": "all", "since": "yesterday"}, "since is 'yesterday'; it is a time in Unix seconds"),
+        ({"state": "shut"}, "state is 'shut'; it must be open, resolved or all"),
+        ({"state": "all", "since": "yesterday"}, "since is 'yesterday'; it must be a time in Unix seconds"),
         ({"state": "all", "since": "nan"}, "since is 'nan'"),
         ({"state": "all", "since": "1e300"}, "since is '1e300'"),
-        ({"state": "all", "limit": "0"}, "limit is '0'; it may be 1 to 1000"),
+        ({"state": "all", "limit": "0"}, "limit is '0'; it must be 1 to 1000"),
         ({"state": "all", "limit": "1001"}, "limit is '1001'"),
         ({"state": "all", "limit": "0000010009999"}, "limit is '0000010009999'"),
         ({"state": "all", "limit": "٣"}, "limit is '٣'"),
-        ({"limit": "5"}, "limit is about what has been: add state=resolved or state=all"),
-        ({"stat": "all"}, "there is no parameter 'stat'; there are state, since and limit"),
+        ({"limit": "5"}, "limit applies to the history: add state=resolved or state=all"),
+        ({"stat": "all"}, "unknown parameter 'stat'; known are state, since and limit"),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_is_taken(query: dict[str, str], told: str) -> None:

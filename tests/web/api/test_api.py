@@ -129,9 +129,9 @@ def waiting_server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
 def test_before_the_first_reading_snapshot_and_health_are_503_and_say_that_it_comes(waiting_server: Server) -> None:
     snapshot, health = ask(waiting_server, "/api/snapshot"), ask(waiting_server, "/api/health")
     assert (snapshot.status, health.status) == (503, 503)
-    assert "first one is on its way" in snapshot.content["error"]
+    assert "No reading yet" in snapshot.content["error"]
     assert (health.content["status"], health.content["host"], health.content["providers"]) == ("down", None, [])
-    assert "first reading is on its way" in health.content["reason"]
+    assert "Waiting for the first reading" in health.content["reason"]
     assert ask(waiting_server, "/api/snapshot?gpu=0").status == 503
 
 
@@ -205,7 +205,7 @@ def test_without_a_provider_the_snapshot_has_the_host_and_no_gpu(bare_server: Se
     assert answer.content["system"]["cpu_count"] >= 1
     unknown = ask(bare_server, "/api/snapshot?gpu=0")
     assert unknown.status == 404
-    assert "Known, by index and UUID: none." in unknown.content["error"]
+    assert "Known GPUs, by index and UUID: none." in unknown.content["error"]
 
 
 # ── Errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -217,7 +217,7 @@ def test_an_address_that_does_not_exist_is_404_in_json(gpu_server: Server, path:
     answer = ask(gpu_server, path, method)
     assert answer.status == 404
     assert set(answer.content) == {"error"}
-    assert "There is no /api" in answer.content["error"]
+    assert "Unknown endpoint /api" in answer.content["error"]
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)

@@ -42,15 +42,15 @@ def test_stale_readings_are_down_with_their_reason_even_while_a_gpu_is_lost() ->
 
 
 def test_before_the_first_snapshot_it_is_down_and_says_what_is_awaited() -> None:
-    assert judge(None, Status(), now=NOW) == ("down", "The first reading is on its way.")
+    assert judge(None, Status(), now=NOW) == ("down", "Waiting for the first reading.")
     assert judge(None, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
 
 
 def test_without_a_reading_the_reason_tells_not_yet_from_nobody_answers() -> None:
     unread = snapshot(sampled_at=None, age_seconds=None, gpus=())
-    assert judge(unread, Status(), now=NOW) == ("down", "The first reading is on its way.")
+    assert judge(unread, Status(), now=NOW) == ("down", "Waiting for the first reading.")
     untold = snapshot(sampled_at=None, age_seconds=None, gpus=(), providers=(NOTHING,))
-    assert judge(untold, Status(), now=NOW) == ("down", "No provider answers.")
+    assert judge(untold, Status(), now=NOW) == ("down", "No data source responds.")
     assert judge(untold, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
 
 
@@ -60,7 +60,7 @@ def test_without_a_reading_the_reason_tells_not_yet_from_nobody_answers() -> Non
 def test_a_loop_that_says_nothing_for_several_intervals_has_died(interval: float, silence: float, verdict: str) -> None:
     told, reason = judge(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
     assert told == verdict
-    assert reason == (None if verdict == "ok" else f"The telemetry loop has said nothing for {silence} s.")
+    assert reason == (None if verdict == "ok" else f"The telemetry loop has been silent for {silence} s.")
 
 
 def hub_with(latest: Snapshot | None) -> Hub:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.http import QueryDict
+from django.template.loader import render_to_string
+from django.test import RequestFactory
 
+from monitor.live.pieces import Value
 from monitor.telemetry.schema import Gpu
 from monitor.web.components.live_pieces import LivePieces
-from monitor.web.components.process_table import ProcessTable, Row, Sorting, arranged
+from monitor.web.components.process_table import COLUMNS, ProcessTable, Row, Sorting, arranged, fact, reading
 from tests.support.snapshots import GIB, gpu, process
 
 
@@ -88,3 +91,33 @@ def test_markup_in_a_command_is_text() -> None:
     assert "<img" not in html
     assert "<b>" not in html.replace('<b id="', "")
     assert "<script" not in html
+
+
+def test_a_column_is_declared_once_and_has_header_cells_sort_values_and_class() -> None:
+    age = fact("age", "Age", lambda _, p: Value("", f"{p.started_at:.0f}"), lambda _, p: p.started_at, css="age")
+    encoder = reading("enc", "Encoder", "encoder_utilization_percent", lambda value: f"{value} %", data_value=str)
+    young, old = (
+        process(pid, started_at=started, encoder_utilization_percent=share)
+        for pid, started, share in ((1, 9.0, 40), (2, 5.0, None))
+    )
+    live, sorting = LivePieces(), Sorting("age", is_descending=False)
+    table = ProcessTable([(0, gpu(processes=(young, old)))], live, sorting, (*COLUMNS, age, encoder))
+    request = RequestFactory().get("/?sort=age")
+    html = render_to_string("monitor/fragments/processes.html", {"table": table}, request)
+    assert 'data-sort="age">Age</a>' in html
+    assert 'class="column-age"' in html
+    assert html.index('<td class="age">5</td>') < html.index('<td class="age">9</td>')
+    assert 'data-value="40">40 %</td>' in html
+    value = next(each for each in live.values if each.text == "40 %")
+    assert value.attributes == (("data-value", "40"),)
+    # A reading that changes leaves the row as it is.
+    older = ProcessTable(
+        [(0, gpu(processes=(process(1, started_at=9.0),)))], LivePieces(), sorting, (*COLUMNS, encoder)
+    )
+    newer = ProcessTable(
+        [(0, gpu(processes=(process(1, started_at=9.0, encoder_utilization_percent=1),)))],
+        LivePieces(),
+        sorting,
+        (*COLUMNS, encoder),
+    )
+    assert older.rows.mark == newer.rows.mark

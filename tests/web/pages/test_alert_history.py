@@ -143,7 +143,7 @@ def test_an_account_that_is_gone_leaves_the_acknowledgement() -> None:
     ana = User.objects.create_user("ana")
     event(1, acknowledged_at=NOON, acknowledged_by=ana)
     ana.delete()
-    assert asked().days[0].alerts[0].acknowledged_by == "an account that is gone"
+    assert asked().days[0].alerts[0].acknowledged_by == "a deleted account"
 
 
 def test_a_gpus_page_gets_the_last_that_are_over_and_what_its_charts_can_still_show() -> None:

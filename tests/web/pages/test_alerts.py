@@ -135,7 +135,7 @@ def test_an_event_tells_its_values_and_the_rule_as_it_was(server: Server, alert:
 def test_an_unknown_event_is_404_with_a_way_back(server: Server) -> None:
     status, html = server.get(f"/alerts/{uuid4()}")
     assert status == 404
-    assert "There is no such alert" in html
+    assert "No such alert" in html
     assert 'href="/alerts"' in html
 
 
@@ -182,9 +182,9 @@ def test_the_second_is_told_who_was_first(server: Server, alert: str) -> None:
 def test_without_the_permission_it_is_403_and_says_how_to_get_it(server: Server, alert: str, accept: str) -> None:
     answer = post(session(server, "viewer"), server, alert, accept)
     assert answer.status_code == 403
-    assert "You may not acknowledge alerts" in answer.text
+    assert "You cannot acknowledge alerts" in answer.text
     assert "viewer lacks the permission" in answer.text
-    assert "Nobody has acknowledged it" in of_page(server, alert)
+    assert "Not acknowledged." in of_page(server, alert)
 
 
 def test_nobody_logged_in_goes_to_the_login_and_then_to_the_event(server: Server, alert: str) -> None:
@@ -198,7 +198,7 @@ def test_nobody_logged_in_goes_to_the_login_and_then_to_the_event(server: Server
 def test_a_forged_form_is_refused(server: Server, alert: str) -> None:
     operator = session(server, "operator")
     assert operator.post(f"{server.url}/alerts/{alert}/acknowledge", {"note": "x"}).status_code == 403
-    assert "Nobody has acknowledged it" in of_page(server, alert)
+    assert "Not acknowledged." in of_page(server, alert)
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "javascript:alert(1)", ""])
@@ -212,5 +212,42 @@ def test_an_unknown_event_is_404_and_a_long_note_400(server: Server, alert: str)
     assert post(operator, server, str(uuid4())).status_code == 404
     answer = post(operator, server, alert, note="x" * 1001)
     assert answer.status_code == 400
-    assert "1001 characters; up to 1000" in answer.text
-    assert operator.get(f"{server.url}/alerts/{alert}/acknowledge").status_code == 405
+    assert "1001 characters; the limit is 1000" in answer.text
+    assert operator.get(f"{server.url}/alerts/{alert}/acknowledge").url == f"{server.url}/alerts/{alert}"
+
+
+# ── Fragments for htmx ────────────────────────────────────────────────────────────────────────────────────────────────
+
+HTMX = {"HX-Request": "true"}
+
+
+def test_htmx_gets_the_alert_history_without_the_page_around_it(server: Server, alert: str) -> None:
+    answer = requests.get(f"{server.url}/alerts?severity=critical", headers=HTMX)
+    assert answer.text.lstrip().startswith('<section class="panel" id="history"')
+    assert f'id="alert-{alert}"' in answer.text
+    assert "HX-Request" in answer.headers["Vary"]
+    assert f'id="alert-{alert}"' not in requests.get(f"{server.url}/alerts?state=resolved", headers=HTMX).text
+
+
+def test_htmx_gets_the_form_and_acknowledges_by_it(server: Server, alert: str) -> None:
+    operator, url = session(server, "operator"), f"{server.url}/alerts/{alert}/acknowledge"
+    form = operator.get(url, headers=HTMX).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert token is not None
+    assert f'hx-post="/alerts/{alert}/acknowledge"' in form
+    answer = operator.post(url, {"csrfmiddlewaretoken": token[1], "note": "known"}, headers=HTMX)
+    assert (answer.status_code, answer.headers["HX-Trigger"]) == (204, "gpumon:acknowledged")
+    assert "Acknowledged by operator" in of_page(server, alert)
+
+
+def test_htmx_gets_the_form_again_with_the_problem_and_the_note(server: Server, alert: str) -> None:
+    operator, url = session(server, "operator"), f"{server.url}/alerts/{alert}/acknowledge"
+    token = operator.cookies.get("gpumon_csrf", "")
+    answer = operator.post(url, {"csrfmiddlewaretoken": token, "note": "x" * 1001}, headers=HTMX)
+    assert answer.status_code == 400
+    assert "<!doctype" not in answer.text
+    assert "1001 characters; the limit is 1000" in answer.text
+    assert "x" * 1001 in answer.text
+    assert operator.get(f"{server.url}/alerts/{uuid4()}/acknowledge", headers=HTMX).status_code == 404
+    assert session(server, "viewer").get(url, headers=HTMX).status_code == 403
+    assert requests.get(url, headers=HTMX).status_code == 401

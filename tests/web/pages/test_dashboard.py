@@ -96,7 +96,7 @@ def test_without_a_gpu_each_providers_reason_and_fix_is_told() -> None:
 
 def test_simulated_and_stale_readings_are_told_as_such() -> None:
     html = drawn(Dashboard(host(gpu(), is_simulated=True, provider="simulated"), "cards").pieces)
-    assert "invented" in html
+    assert "no real GPU is being read" in html
     html = drawn(Dashboard(host(gpu(), stale=True, stale_reason="The driver hangs."), "cards").pieces)
     assert "The driver hangs." in html
 
@@ -160,7 +160,7 @@ def test_what_stands_between_backticks_is_code_and_stays_escaped() -> None:
         (host(gpu(temperature_celsius=88.0)), "GPU 0 hot · dgx", "critical"),
         (host(gpu(state="lost")), "GPU 0 lost · dgx", "critical"),
         (host(gpu(temperature_celsius=88.0), stale=True), "Stale · GPU 0 · dgx", "critical"),
-        (host(gpu(1)), "GPU not there · dgx", "ok"),
+        (host(gpu(1)), "GPU removed · dgx", "ok"),
     ],
 )
 def test_the_title_of_a_gpus_page_leads_with_its_trouble(snapshot: Snapshot, title: str, level: str) -> None:
