@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.core.files.base import ContentFile, File
 from django.core.management import call_command
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -24,8 +25,8 @@ _STAMP = "sources.sha256"
 class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
     """Also rewrites `import … from "./other.js"`, so that a changed module never runs with outdated cached ones.
 
-    In our own scripts only: Django's switch for this (support_js_module_import_aggregation) requires the file of every
-    `import("…")`, even of the one in a comment of django-htmx's hx-sse-2.js.
+    Only in the project's own scripts: Django's switch for this (support_js_module_import_aggregation) requires the file
+    of every `import("…")`, even of one in a comment. Also removes comments.
     """
 
     patterns = (
@@ -40,6 +41,26 @@ class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore
             ),
         ),
     )
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        if name.startswith(("js/", "css/")) and name.endswith((".js", ".css")):
+            content.seek(0)  # it was read for the hash
+            content = ContentFile(without_comments(content.read().decode()).encode())
+        return str(super()._save(name, content))
+
+
+def without_comments(source: str) -> str:
+    """A script or style of the project without the lines that are only a comment, and without indentation.
+
+    These are a fifth of its size. With DEBUG on, the files are served as they are.
+    """
+    lines = (line.strip() for line in source.splitlines())
+    kept = (line for line in lines if line and not line.startswith("//") and not _is_css_comment(line))
+    return "\n".join(kept) + "\n"
+
+
+def _is_css_comment(line: str) -> bool:
+    return line.startswith("/*") and line.find("*/") == len(line) - 2
 
 
 class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # has no types

@@ -32,7 +32,8 @@ def live(tag: str, piece: Value | Part, **attributes: object) -> SafeString:
     given = [(name.replace("_", "-"), value) for name, value in attributes.items() if value not in (None, "")]
     shown = [pair for pair in own if pair[1] or pair[0] in _MEANINGFUL_WHEN_EMPTY]
     named = [("id", piece.name)] if piece.name else []
-    return format_html("<{} {}>{}</{}>", tag, _as_html([*named, *given, *shown]), content, tag)
+    written = _as_html([*named, *given, *shown])
+    return format_html("<{}{}{}>{}</{}>", tag, " " if written else "", written, content, tag)
 
 
 @register.simple_tag

@@ -13,7 +13,8 @@ from django.template import Context, Template
 from django.templatetags.static import static
 from django.test import Client, override_settings
 
-from monitor.http.static_files import collect_if_outdated
+from monitor.config.paths import BASE_DIR
+from monitor.http.static_files import collect_if_outdated, without_comments
 from tests.support.servers import Server, wait_for
 from tests.web.test_garbage import PARTS, request, status_of
 
@@ -117,3 +118,22 @@ def test_garbage_in_place_of_a_file_is_not_found_and_no_fault(debug_server: Serv
         part[:20]: status for part in PARTS if (status := status_of(debug_server, request(folder + part))) >= 500
     } == {}
     assert status_of(debug_server, request(folder + b"/nothing.js")) == 404
+
+
+def test_collected_scripts_and_styles_have_no_comments(own_sources: Path) -> None:
+    script, style = own_sources / "js" / "a.js", own_sources / "css" / "a.css"
+    style.parent.mkdir()
+    script.write_text('// Why.\nconst a = "//host"; // how\n\n  // What.\n  a();\n')
+    style.write_text("/* Why. */\np {\n  color: red; /* how */\n}\n/* one */ a { top: 0 } /* two */\n")
+    with collected(own_sources):
+        collect_if_outdated()
+        built = own_sources.parent
+        assert (built / static("js/a.js").lstrip("/")).read_text() == 'const a = "//host"; // how\na();\n'
+        lines = (built / static("css/a.css").lstrip("/")).read_text().splitlines()
+    assert lines == ["p {", "color: red; /* how */", "}", "/* one */ a { top: 0 } /* two */"]
+
+
+@pytest.mark.parametrize("path", sorted(BASE_DIR.glob("static/js/*.js")), ids=lambda path: path.name)
+def test_no_script_holds_text_of_several_lines_which_would_lose_its_indentation(path: Path) -> None:
+    assert all(line.count("`") % 2 == 0 for line in path.read_text().splitlines())
+    assert without_comments(path.read_text()).count("\n") > 0
