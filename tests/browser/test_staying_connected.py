@@ -99,7 +99,7 @@ def test_readings_that_are_old_are_called_stale_kept_and_refreshed(
     badge = page.locator("[data-connection]")
     expect(badge).to_have_text(re.compile(r"^Stale, \d+\ss$"))
     expect(badge).to_have_attribute("title", re.compile("has not answered"))
-    expect(page.get_by_role("alert")).to_contain_text("Values shown are the last known")
+    expect(page.get_by_role("alert")).to_contain_text("values shown are the last known")
     expect(page).to_have_title(re.compile("^Stale · "))
     expect(icon).to_have_attribute("href", re.compile("critical"))
     expect(first).to_have_text(re.compile("^42"))
