@@ -17,6 +17,7 @@ import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.options import Options
+from monitor.telemetry.providers.nvml import pcie
 from monitor.telemetry.providers.nvml.fields import METRICS
 from monitor.telemetry.providers.nvml.provider import Pynvml
 from monitor.telemetry.schema import Snapshot
@@ -47,6 +48,9 @@ def bare() -> Callable[[], object]:
     fields = [field for field in METRICS if field != nvml.NVML_FI_DEV_POWER_AVERAGE]  # the energy counter gives it
 
     def tick() -> None:
+        for handle in handles:  # a sample of the PCIe counters begins
+            nvml.nvmlDeviceGetFieldValues(handle, [pcie.RX, pcie.TX])
+        began = time.monotonic()
         for index, handle in enumerate(handles):
             nvml.nvmlDeviceGetUtilizationRates(handle)
             nvml.nvmlDeviceGetEncoderUtilization(handle)
@@ -67,6 +71,9 @@ def bare() -> Callable[[], object]:
                 newest[index] = samples[0].timeStamp
             except nvml.NVMLError_NotFound:
                 pass
+            if (missing := began + pcie.SAMPLE_SECONDS - time.monotonic()) > 0:
+                time.sleep(missing)
+            nvml.nvmlDeviceGetFieldValues(handle, [pcie.RX, pcie.TX])
             for fan in range(fans[index]):
                 nvml.nvmlDeviceGetFanSpeed_v2(handle, fan)
 

@@ -129,7 +129,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     memory_total_bytes: int | None = None
     """NVML nvmlDeviceGetMemoryInfo_v2; smi fb_memory_usage."""
     memory_used_bytes: int | None = None
-    """Allocated by processes and contexts, the driver's reserve apart where it is known."""
+    """Allocated by processes and contexts, without the driver's reserve where that is known: total = reserved + used + free."""
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None
     """Kept by driver and firmware. NVML v2 only."""
@@ -179,7 +179,9 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     pcie_width: int | None = None
     pcie_width_max: int | None = None
     pcie_rx_bytes_per_second: float | None = None
-    """Received by the GPU. NVML byte counters (fields 197, 198), else nvmlDeviceGetPcieThroughput (20 ms a call)."""
+    """Received by the GPU. NVML byte counters (fields 197, 198): the mean since the previous reading, or, where the link is
+    fast enough to wrap their 32 bits in between, sampled over 5 ms or more of each reading. Without the counters
+    nvmlDeviceGetPcieThroughput, which samples for 20 ms, as nvidia-smi does."""
     pcie_tx_bytes_per_second: float | None = None
     pcie_replays: int | None = None
     nvlinks: tuple[NvLink, ...] | None = None

@@ -17,12 +17,12 @@ def test_fields_have_a_status_each(fake_driver: FakeDriver, ask: Child) -> None:
 
 def test_pcie_counters_advance_and_may_wrap_at_32_bits(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.pcie_rx_bytes": 2**32 + 5, "gpu.0.pcie_rx_rate": 0, "gpu.0.pcie_tx_rate": 10**9})
+    eventually(ask, "field(0, 198)", {"status": 0, "type": 1, "value": 5})
+    fake_driver.set(pcie_counter_bits=64)
     eventually(ask, "field(0, 198)", {"status": 0, "type": 3, "value": 2**32 + 5})
     before = ask("field(0, 197)['value']")
     eventually(ask, f"field(0, 197)['value'] > {before}", True)
     assert ask("n.nvmlDeviceGetPcieThroughput(gpu(0), n.NVML_PCIE_UTIL_TX_BYTES)") == 10**6
-    fake_driver.set(pcie_counter_bits=32)
-    eventually(ask, "field(0, 198)", {"status": 0, "type": 1, "value": 5})
 
 
 def test_nvlinks_have_a_state_and_counters_each(fake_driver: FakeDriver, ask: Child) -> None:

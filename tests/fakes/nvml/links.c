@@ -104,7 +104,7 @@ static void give_traffic(const struct Gpu *gpu, struct FieldValue *field, const 
     give_large(field, traffic * links, gpu->nvlinks.status != SUCCESS ? gpu->nvlinks.status : status);
 }
 
-/* How wide the real counters are is not documented: `pcie_counter_bits` lets them wrap at 32. */
+/* 32 bits wide in driver 580 (value type unsigned int); the width is not documented. */
 static void give_pcie(struct FieldValue *field, const struct Counter *counter, int status)
 {
     unsigned long long bytes = counter_now(counter, monotonic_ns());

@@ -105,7 +105,7 @@ static void set_defaults(struct Weather *out)
     out->sample_quirk = SAMPLES_NORMAL;
     out->sample_period_ms = 100;
     out->pcie_throughput_ms = 20; /* as the real call: it samples for 20 ms */
-    out->pcie_counter_bits = 64;
+    out->pcie_counter_bits = 32; /* as driver 580 on an H100 */
     out->used_includes_reserved = false;
     memset(out->faults, 0, sizeof out->faults);
     for (int i = 0; i < MAX_GPUS; i++)

@@ -127,8 +127,8 @@ def _ofa(handle: Handle, values: Values) -> None:
 def memory_v2(handle: Handle, values: Values) -> None:
     """Total, used, free and the driver's reserve.
 
-    `used` is total less free less reserved, which holds for both readings of the manual (with and without the reserve
-    in `used`) as long as total = reserved + used + free, as nvidia-smi prints it.
+    `used` excludes the reserve: total = reserved + used + free (an H100 with driver 580). The manual can be read the
+    other way, so it is computed as total less free less reserved, which is right for both.
     """
     total, reserved, free, _ = _ask_memory_v2(handle)
     values["memory_total_bytes"] = total
@@ -176,7 +176,7 @@ def _remapped_rows(handle: Handle, values: Values) -> None:
 
 
 def pcie_throughput(handle: Handle, values: Values) -> None:
-    """Both directions; the driver counts for 20 ms at each call, so this is the last resort."""
+    """Both directions. The driver samples for 20 ms at each call, so only if it lacks the byte counters."""
     values["pcie_rx_bytes_per_second"] = 1000 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
     values["pcie_tx_bytes_per_second"] = 1000 * nvml.nvmlDeviceGetPcieThroughput(handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
 
@@ -221,7 +221,7 @@ FAST: tuple[Call, ...] = (
         instead=(named(_REASONS, Number("nvmlDeviceGetCurrentClocksThrottleReasons", bits=64), clock_event_names),)
     ),
 )  # fmt: skip
-"""Beside these, each tick: memory (device.py), fields.py, fans.py, processes.py."""
+"""Beside these, each tick: memory (device.py), fields.py, fans, processes.py, pcie.py."""
 
 SLOW: tuple[Call, ...] = (
     scalar("power_limit_watts", nvml.nvmlDeviceGetEnforcedPowerLimit, scale=1e-3),

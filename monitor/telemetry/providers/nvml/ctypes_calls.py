@@ -35,6 +35,14 @@ _BITS = {
 }
 
 
+_COUNTER_BITS = {nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: 16, nvml.NVML_VALUE_TYPE_UNSIGNED_INT: 32}
+
+
+def counter_bits(kind: int) -> int:
+    """Where a counter with values of this type wraps."""
+    return _COUNTER_BITS.get(kind, 64)
+
+
 def number(kind: int, raw: int) -> float:
     """The value of a field by its type tag; bytes of the union beyond the type's own mean nothing."""
     if kind == nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG:

@@ -5,6 +5,7 @@ What an error costs is decided here: one field, or this GPU (GpuLost), or everyt
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -12,7 +13,7 @@ import psutil
 import pynvml as nvml
 
 from monitor.telemetry.providers import base
-from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink
+from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink, pcie
 from monitor.telemetry.providers.nvml.calls import Call, Values
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number
 from monitor.telemetry.providers.nvml.mig import Mig
@@ -80,13 +81,16 @@ class Device:
         self._fans: list[Number] = []
         self._is_unified = False
         self._fields, self._links, self._processes, self._mig = fields.Fields(), nvlink.NvLinks(), Processes(), Mig()
+        self._pcie_rates, self._counts_pcie = pcie.PcieRates(), True
         self._now = self._at = 0.0
         self._memory_v1 = Call(calls.MEMORY_V1.metrics, self._fill_memory_v1)
+        self._pcie = Call(pcie.METRICS, self._fill_pcie)
         self._fast: list[Call] = [
             *calls.FAST,
             Call((*calls.MEMORY_V1.metrics, "memory_reserved_bytes"), self._fill_memory_v2, (self._memory_v1,)),
             Call(_FIELD_METRICS, self._fill_fields, (calls.POWER_USAGE, calls.ENERGY)),
             Call(("processes",), self._fill_processes),
+            self._pcie,
         ]
         self._slow: list[Call] = [*calls.SLOW, Call(("mig_mode",), self._fill_mig_mode)]
         self._slow_cursor = 0
@@ -97,6 +101,7 @@ class Device:
         self._now, self._at = now, at
         for call in calls.STATIC:
             self._make(call, self._facts, [])
+        self._pcie_rates.set_link(self._facts["pcie_generation_max"], self._facts["pcie_width_max"])
         self._make(Call(("fans",), self._count_fans), self._facts, [])
         links = Call(nvlink.METRICS, self._fill_nvlinks)
         if self._links.find(self.handle):
@@ -106,8 +111,15 @@ class Device:
         for call in tuple(self._slow):
             self._make(call, self._facts, self._slow)
 
+    def begin(self) -> None:
+        """Read what has to be read twice in a tick for the first time; an error shows in the reading itself."""
+        if self._counts_pcie and not self._is_unified:
+            with contextlib.suppress(*errors.FIELD_ERRORS):
+                self._pcie_rates.begin(self.handle)
+
     def read(self, now: float, at: float) -> Gpu:
         """The GPU at `now` (Unix time; `at` is monotonic seconds). Raises GpuLost and ProviderFailed."""
+        self.begin()
         self._make_slow_calls(at - self._at)
         self._now, self._at = now, at
         values: Values = self._facts.copy()
@@ -217,7 +229,7 @@ class Device:
     def _fill_memory_v1(self, handle: Handle, values: Values) -> None:
         calls.memory_v1(handle, values)
         self._is_unified = values["memory_total_bytes"] == 0
-        self._reasons.note({"memory_reserved_bytes": "this driver does not tell its reserve apart"})
+        self._reasons.note({"memory_reserved_bytes": "this driver does not report its reserve separately"})
 
     def _take_host_memory(self, values: Values) -> None:
         host = psutil.virtual_memory()
@@ -234,9 +246,21 @@ class Device:
             self._reasons.note(self._fields.reasons)
         if fields.POWER_INSTANT not in self._fields.supported and calls.POWER_USAGE not in self._fast:
             self._ask_instead(calls.POWER_USAGE, values, self._fast)
-        if fields.PCIE_RX not in self._fields.supported and calls.PCIE_THROUGHPUT not in self._slow:
+
+    def _fill_pcie(self, handle: Handle, values: Values) -> None:
+        if self._is_unified:
+            return
+        try:
+            self._pcie_rates.fill(handle, values)
+        except errors.FIELD_ERRORS as error:
+            if errors.code_of(error) not in (*errors.PERMANENT, nvml.NVML_ERROR_NOT_FOUND):
+                raise
+            self._fast.remove(self._pcie)
+            self._counts_pcie = False
             self._ask_instead(calls.PCIE_THROUGHPUT, self._facts, self._slow)
-            values.update({metric: self._facts[metric] for metric in calls.PCIE_THROUGHPUT.metrics})
+            values.update({metric: self._facts[metric] for metric in pcie.METRICS})
+        if values["pcie_rx_bytes_per_second"] is None:
+            self._reasons.note(self._pcie_rates.reasons)
 
     def _ask_instead(self, call: Call, values: Values, among: list[Call]) -> None:
         if call not in self._failing:  # it was tried before, and the GPU does not support it either

@@ -1,4 +1,4 @@
-"""Readings that NVML gives only as field values, many in one call: instant power, energy, memory temperature, PCIe bytes."""
+"""Readings that NVML offers only as field values, several in one call: instant power, energy, memory temperature."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ MEMORY_TEMPERATURE = nvml.NVML_FI_DEV_MEMORY_TEMP
 ENERGY = nvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
 POWER_AVERAGE = nvml.NVML_FI_DEV_POWER_AVERAGE
 POWER_INSTANT = nvml.NVML_FI_DEV_POWER_INSTANT
-PCIE_TX, PCIE_RX = nvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES, nvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES
 
 METRICS = {
     POWER_INSTANT: ("power_watts",),
     ENERGY: ("energy_joules", "power_average_watts"),
     POWER_AVERAGE: ("power_average_watts",),
     MEMORY_TEMPERATURE: ("memory_temperature_celsius",),
-    PCIE_RX: ("pcie_rx_bytes_per_second",),
-    PCIE_TX: ("pcie_tx_bytes_per_second",),
 }
 
 
 class Fields:
-    """Asks one GPU's field values in one call, and drops those that it does not support.
+    """Reads one GPU's field values in one call, and drops those that it does not support.
 
     `supported` starts with all of them and only shrinks; `reasons` says why a metric is missing this time.
     """
@@ -35,18 +32,16 @@ class Fields:
         self.supported = list(METRICS)
         self.reasons: dict[str, str] = {}
         self._ask = FieldValues([(field, 0) for field in self.supported])
-        self._counters = {field: Counter() for field in (ENERGY, PCIE_RX, PCIE_TX)}
+        self._energy_counter = Counter()
         self._take = {
             POWER_INSTANT: self._power,
             ENERGY: self._energy,
             POWER_AVERAGE: self._power_average,
             MEMORY_TEMPERATURE: self._memory_temperature,
-            PCIE_RX: self._pcie_rx,
-            PCIE_TX: self._pcie_tx,
         }
 
     def drop(self, field: int, reason: str) -> None:
-        """Do not ask this field again."""
+        """Do not ask for this field again."""
         if field in self.supported:
             self.supported.remove(field)
             self._ask = FieldValues([(kept, 0) for kept in self.supported])
@@ -63,7 +58,7 @@ class Fields:
             else:
                 self._refused(identity, status)
         if values["power_average_watts"] is not None and POWER_AVERAGE in self.supported and ENERGY in self.supported:
-            self.drop(POWER_AVERAGE, NEEDS_TWO_READINGS)  # the energy counter tells it from now on
+            self.drop(POWER_AVERAGE, NEEDS_TWO_READINGS)  # the energy counter gives it from now on
 
     def _refused(self, identity: int, status: int) -> None:
         error = nvml.NVMLError(status)
@@ -79,27 +74,19 @@ class Fields:
 
     def _energy(self, value: float, values: Values, at: float) -> None:
         values["energy_joules"] = value / 1000
-        values["power_average_watts"] = self._rate("power_average_watts", ENERGY, value / 1000, at)
+        milliwatts = self._energy_counter.rate(value, at)
+        if milliwatts is None:
+            self.reasons["power_average_watts"] = NEEDS_TWO_READINGS
+        else:
+            values["power_average_watts"] = milliwatts / 1000
 
     def _power_average(self, value: float, values: Values, _at: float) -> None:
         if values["power_average_watts"] is None:
             values["power_average_watts"] = value / 1000
 
     def _memory_temperature(self, value: float, values: Values, _at: float) -> None:
-        # 0 °C in a running board's memory is the driver's way to say nothing.
+        # A running board's memory is never at 0 °C: the driver has no reading.
         if value in (0, ALL_ONES):
             self.drop(MEMORY_TEMPERATURE, "not reported by this GPU")
         else:
             values["memory_temperature_celsius"] = value
-
-    def _pcie_rx(self, value: float, values: Values, at: float) -> None:
-        values["pcie_rx_bytes_per_second"] = self._rate("pcie_rx_bytes_per_second", PCIE_RX, value, at)
-
-    def _pcie_tx(self, value: float, values: Values, at: float) -> None:
-        values["pcie_tx_bytes_per_second"] = self._rate("pcie_tx_bytes_per_second", PCIE_TX, value, at)
-
-    def _rate(self, metric: str, field: int, value: float, at: float) -> float | None:
-        rate = self._counters[field].rate(value, at)
-        if rate is None:
-            self.reasons[metric] = NEEDS_TWO_READINGS
-        return rate

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import Values
-from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, number
+from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, counter_bits, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, GPU_IS_LOST, code_of, field_reason
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
 from monitor.telemetry.schema import NvLink
 
 TX, RX = nvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, nvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX
 METRICS = ("nvlinks", "nvlink_rx_bytes_per_second", "nvlink_tx_bytes_per_second")
-NO_NVLINK = "this GPU has no NVLink"
+NO_NVLINK = "the driver reports no NVLink"
+_UNIT_BYTES = 1024
+"""The counters count KiB."""
 
 
 class NvLinks:
@@ -72,8 +74,8 @@ class NvLinks:
             if status != nvml.NVML_SUCCESS:
                 why = field_reason(nvml.NVMLError(status))
                 continue
-            rate = self._counters.setdefault(key, Counter()).rate(number(kind, raw) * 1024, at)
+            rate = self._counters.setdefault(key, Counter()).rate(number(kind, raw), at, counter_bits(kind))
             if rate is not None:
-                rates[key] = rate
+                rates[key] = rate * _UNIT_BYTES
         self.reasons = dict.fromkeys(METRICS[1:], why)
         return rates

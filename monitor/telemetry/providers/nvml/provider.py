@@ -87,6 +87,9 @@ class Pynvml:
 
     def read(self, now: float) -> Reading:
         """Every GPU as it is at `now` (Unix time). Raises ProviderFailed when the driver as a whole is gone."""
+        for device in self._devices:
+            if device.identity.uuid not in self._lost:
+                device.begin()
         gpus = [self._read_device(device, now) for device in self._devices]
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
