@@ -40,7 +40,12 @@ def arguments(given: list[str] | None = None, *, program: str = PROGRAM) -> argp
         help="time between readings, 0.1 to 60 (default 1)",
     )
     parser.add_argument("--count", type=_count, metavar="N", help="with --stream: end after N snapshots")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="also write a recording, for the provider `replay`")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="also write a recording, for the provider `replay`; compressed if FILE ends in .gz",
+    )
     parser.add_argument("--replay-file", type=Path, metavar="FILE", help="play this recording")
     parser.add_argument(
         "--replay-speed",
@@ -122,7 +127,7 @@ def run(options: Options, args: argparse.Namespace) -> int:
             if args.record and snapshot.provider and not snapshot.stale and snapshot.sampled_at not in (None, seen):
                 seen = snapshot.sampled_at
                 writer = writer or recording.Writer(
-                    args.record.open("wb"), host=snapshot.host, provider=snapshot.provider
+                    recording.create(args.record), host=snapshot.host, provider=snapshot.provider
                 )
                 writer.write(_reading(snapshot))
             sys.stdout.buffer.write(msgspec.json.encode(snapshot) + b"\n")

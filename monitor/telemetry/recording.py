@@ -1,12 +1,14 @@
-"""Recordings: readings as JSON, one a line behind a first line that says what the file is."""
+"""Recordings: readings as JSON, one per line, after a first line that says what the file is. Compressed if named `.gz`."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import shlex
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -26,29 +28,32 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class BadRecording(Explained):
-    """The file is no recording, or a line of it is not a reading."""
+    """The file is not a recording, or a line of it is not a reading."""
 
 
-_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError)
-"""msgspec leaves text that is no UTF-8 to Python."""
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError, zlib.error)
+"""What reading and decoding a line raises. msgspec leaves text that is not UTF-8 to Python; gzip raises the last two."""
 _HEADER_BYTES = 1 << 16
-"""A first line that is longer is none: the file may be anything, of any size."""
+"""A longer first line is not a header: the file may be anything, of any size."""
+_LINE_BYTES = 64 << 20
+"""Far above a reading of 256 GPUs with a thousand processes each."""
+_GZIP = b"\x1f\x8b"
 _MAKE_ONE = "Make a recording with `python -m monitor.telemetry --stream --record FILE`."
 
 
 class Writer:
-    """Writes a recording; each reading is on the disk before the next is taken."""
+    """Writes a recording; each reading is on the disk before the next one is accepted."""
 
     def __init__(self, file: IO[bytes], *, host: str, provider: str) -> None:
         self._file = file
         self._put(Header(gpumon_recording=VERSION, host=host, provider=provider))
 
     def write(self, reading: Reading) -> None:
-        """Add a reading."""
+        """Append a reading."""
         self._put(reading)
 
     def close(self) -> None:
-        """Let go of the file; everything is in it already, or was said to have failed."""
+        """Close the file. Every reading is in it already, or its failure was raised."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -57,22 +62,36 @@ class Writer:
         self._file.flush()
 
 
+def create(path: Path) -> IO[bytes]:
+    """A new file to record to, compressed if its name ends in `.gz`. Raises OSError."""
+    return cast("IO[bytes]", gzip.open(path, "wb")) if path.suffix == ".gz" else path.open("wb")
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """The lines of a file, unpacked if it is compressed, whatever its name. Raises OSError."""
+    file = path.open("rb")
+    if file.peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
+        return file
+    file.close()
+    return cast("IO[bytes]", gzip.open(path, "rb"))
+
+
 def read(path: Path) -> tuple[Header, Iterator[Reading]]:
-    """The header and, line by line as they are asked for, the readings. Raises BadRecording, also while iterating."""
+    """The header and, line by line as they are requested, the readings. Raises BadRecording, also while iterating."""
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except OSError as error:
         raise BadRecording(
-            f"The recording {path} cannot be read: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE or --replay-file."
+            f"Cannot read the recording {path}: {error.strerror}.", "Check GPU_MONITOR_REPLAY_FILE or --replay-file."
         ) from error
     return read_file(file, name=str(path))
 
 
 def read_file(file: IO[bytes], *, name: str) -> tuple[Header, Iterator[Reading]]:
-    """The same of a file that is open, and is closed after the last reading; `name` is what the errors call it."""
+    """The same of an open file, which is closed after the last reading; `name` is what the errors call it."""
     try:
         header = msgspec.json.decode(file.readline(_HEADER_BYTES), type=Header)
-    except (*_NOT_DECODED, OSError) as error:
+    except _UNREADABLE as error:
         file.close()
         raise BadRecording(f"{name} is not a recording: {error}.", _MAKE_ONE) from error
     if header.gpumon_recording != VERSION:
@@ -85,9 +104,16 @@ def _readings(file: IO[bytes], name: str) -> Iterator[Reading]:
     decoder, number = msgspec.json.Decoder(Reading), 1
     with file:
         try:
-            for line in file:
+            while line := file.readline(_LINE_BYTES):
                 number += 1
                 yield with_plain_texts(decoder.decode(line))
-        except (*_NOT_DECODED, OSError) as error:
-            mend = f"Leave the line out (`sed -i {number}d {shlex.quote(name)}`), or m{_MAKE_ONE[1:]}"
-            raise BadRecording(f"{name}, line {number}, is not a reading: {error}.", mend) from error
+        except _UNREADABLE as error:
+            raise BadRecording(
+                f"{name}, line {number}, is not a reading: {error}.", _fix(file, name, number)
+            ) from error
+
+
+def _fix(file: IO[bytes], name: str, number: int) -> str:
+    if isinstance(file, gzip.GzipFile):
+        return _MAKE_ONE
+    return f"Delete the line (`sed -i {number}d {shlex.quote(name)}`), or m{_MAKE_ONE[1:]}"

@@ -28,6 +28,7 @@ rules:
 - {name: Lost, kind: gpu_lost}
 - {name: Not judged, kind: gpu_lost, is_enabled: false}
 """
+H100 = Path(__file__).parents[1] / "data/h100-driver-580.jsonl.gz"
 TEMPERATURES = [80, 91, 92, 95, 93, 86, 84, 80]
 
 
@@ -158,3 +159,12 @@ def test_an_import_with_anything_wrong_has_status_2_and_changes_nothing(tmp_path
     assert status == 2
     assert "rule 4 “Odd”, kind: 'gpu_lst' is not one of threshold, " in said
     assert not AlertRule.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_default_rules_find_nothing_wrong_with_an_h100_under_load() -> None:
+    """A compressed recording of a real board: power above its limit for a moment, and 14 s at 99 %."""
+    status, said = run("check", H100)
+    assert status == 0, said
+    assert "20 readings" in said
+    assert "0 fired, 0 still firing" in said

@@ -61,8 +61,9 @@ def test_a_stream_has_a_snapshot_a_line(tmp_path: Path) -> None:
     assert [later.seq > earlier.seq for earlier, later in itertools.pairwise(given)] == [True] * 3
 
 
-def test_a_recording_plays_the_readings_that_were_printed(tmp_path: Path) -> None:
-    path = tmp_path / "recording.jsonl"
+@pytest.mark.parametrize("name", ["recording.jsonl", "recording.jsonl.gz"])
+def test_a_recording_plays_the_readings_that_were_printed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     run("--stream", "--count", "4", "--record", str(path), *SIMULATED)
     recorded = [reading.gpus for reading in recording.read(path)[1]]
     ended = run("--replay-file", str(path), "--replay-speed", "0", "--stream", "--count", "3", "--interval", "0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -76,6 +77,35 @@ def test_a_reading_is_in_the_file_before_the_next_is_taken(tmp_path: Path) -> No
     writer.write(READINGS[0])
     assert read(path) == READINGS[:1]
     writer.close()
+    writer.close()
+
+
+def test_a_recording_named_gz_is_compressed_and_read_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "recording.jsonl.gz"
+    writer = recording.Writer(recording.create(path), host="box", provider="pynvml")
+    for reading in READINGS:
+        writer.write(reading)
+    writer.close()
+    assert len(gzip.decompress(path.read_bytes())) > path.stat().st_size
+    assert read(path) == READINGS
+    assert read(path.rename(tmp_path / "under another name")) == READINGS
+
+
+def test_a_plain_recording_is_read_whatever_its_name(path: Path) -> None:
+    """`--record recording.jsonl.gz` once wrote plain text."""
+    assert read(path.rename(path.with_name("recording.jsonl.gz"))) == READINGS
+
+
+def test_a_compressed_recording_that_was_cut_off_gives_the_readings_before_the_cut(tmp_path: Path) -> None:
+    """The writer was killed: every reading is in the file, only gzip's last bytes are missing."""
+    path = tmp_path / "recording.jsonl.gz"
+    writer = recording.Writer(recording.create(path), host="box", provider="pynvml")
+    for reading in READINGS:
+        writer.write(reading)
+    readings = recording.read(path)[1]
+    assert [next(readings) for _ in READINGS] == READINGS
+    with pytest.raises(recording.BadRecording, match="ended before"):
+        next(readings)
     writer.close()
 
 

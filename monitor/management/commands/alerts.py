@@ -86,7 +86,7 @@ class Command(BaseCommand):
         rules = self._rules_of_file(options["rules"]) if options["rules"] else self._rules_of_database()
         if not rules:
             raise CommandError("there are no rules to check", returncode=COULD_NOT)
-        header, readings = recording.read_file(path.open("rb"), name=str(path))
+        header, readings = recording.read_file(recording.open_file(path), name=str(path))
         evaluation = Evaluation()
         evaluation.set_rules(rules)
         count = fired = 0

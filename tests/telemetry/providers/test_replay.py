@@ -171,7 +171,7 @@ def test_a_recording_removed_while_it_plays_is_told_at_its_end(record: Record) -
     replay = opened(path)
     path.unlink()
     assert shown(replay, 0, 1) == [0, 1]
-    with pytest.raises(ProviderFailed, match="cannot be read"):
+    with pytest.raises(ProviderFailed, match="Cannot read"):
         replay.read(NOW + 2)
 
 

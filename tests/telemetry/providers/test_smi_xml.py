@@ -17,6 +17,8 @@ from tests.telemetry.providers.conftest import ROOT, check_rules
 
 MIB = 1 << 20
 OWN = ROOT / "tests/fakes/smi/h100-driver-580.xml"
+WHOLE = ROOT / "tests/fakes/smi/h100-driver-580-load.xml"
+"""A whole report, of an H100 under load in a virtual machine."""
 REAL = ROOT.parent / "shared/data/smi"
 
 
@@ -35,6 +37,34 @@ def real(name: str) -> Gpu:
 
 def assert_values(gpu: Gpu, **expected: Any) -> None:
     assert {name: getattr(gpu, name) for name in expected} == expected
+
+
+def test_a_whole_report_of_an_h100_under_load_is_read() -> None:
+    (gpu,) = read(WHOLE).gpus
+    assert_values(
+        gpu,
+        architecture="Hopper",
+        pci_bus_id="0000:00:06.0",
+        utilization_percent=99,
+        memory_utilization_percent=32,
+        temperature_celsius=60,
+        memory_temperature_celsius=52,
+        power_watts=748.66,
+        power_average_watts=698.64,
+        power_limit_watts=700.0,
+        pcie_generation=5,
+        pcie_width=16,
+        pcie_rx_bytes_per_second=19_721_000,
+        clock_event_reasons=("sw_power_cap",),
+        ecc_is_enabled=True,
+        persistence_mode=True,
+        mig_mode=False,
+    )
+    parts = (gpu.memory_reserved_bytes, gpu.memory_used_bytes, gpu.memory_free_bytes)
+    assert sum(part or 0 for part in parts) == pytest.approx(gpu.memory_total_bytes, abs=3 * MIB)  # each is rounded
+    (process,) = gpu.processes or ()
+    assert (process.types, process.memory_used_bytes) == (("compute",), 21482 * MIB)
+    assert gpu.unavailable["retired_pages"] == "not supported by this GPU"
 
 
 # ── Our own fixture ───────────────────────────────────────────────────────────────────────────────────────────────────
