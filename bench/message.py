@@ -11,7 +11,7 @@ import msgspec
 
 from bench.host import GPUS, PROCESSES
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import make
+from monitor.telemetry.providers.selection import make
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 HZ = float(os.environ.get("BENCH_HZ", "10"))

@@ -13,8 +13,8 @@ import msgspec
 from bench.host import PROCESSES
 from monitor.telemetry import recording
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import make
 from monitor.telemetry.providers.base import used_percent
+from monitor.telemetry.providers.selection import make
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Reading
 
 _READINGS = 120

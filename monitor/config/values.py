@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from monitor.http.proxies import UNIX, network
 from monitor.logs.lines import LogFormat
+from monitor.telemetry.providers.selection import NAMES
 
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 _NOT_IN_A_HOST = re.compile(r"[\s/]")
@@ -112,9 +113,11 @@ def _absolute(path: Path) -> Path:
 
 Format = Annotated[LogFormat, BeforeValidator(_lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
-ProviderName = Annotated[
-    Literal["pynvml", "nvidia_smi", "nvtop", "simulated", "replay"] | None, BeforeValidator(_provider_name)
-]
+if TYPE_CHECKING:
+    _KnownProvider = str
+else:
+    _KnownProvider = Literal[NAMES]
+ProviderName = Annotated[_KnownProvider | None, BeforeValidator(_provider_name)]
 SleepRule = Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)]
 CommandDetail = Annotated[Literal["full", "name", "none"], BeforeValidator(_lower)]
 Auth = Annotated[Literal["auto", "login", "none"], BeforeValidator(_lower)]

@@ -18,7 +18,7 @@ import msgspec
 from monitor.telemetry import recording
 from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import NAMES
+from monitor.telemetry.providers.selection import NAMES
 from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Reading, Snapshot
 

@@ -356,7 +356,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Age of the GPU readings."""
     stale_reason: str | None = None
     provider: str | None = None
-    """pynvml, nvidia_smi, nvtop, simulated or replay; null when none answers."""
+    """Its name (pynvml, nvidia_smi, nvtop, simulated or replay); null when none answers."""
     is_simulated: bool = False
     """Invented or replayed readings: every page says so."""
     driver_version: str | None = None

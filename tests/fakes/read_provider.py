@@ -12,8 +12,8 @@ import time
 import msgspec
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import make
 from monitor.telemetry.providers.base import ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.selection import make
 from monitor.telemetry.sampler.wire import Failed
 
 

@@ -16,7 +16,7 @@ from monitor.runtime.runtime import sampler_options
 from monitor.sanitize import visible
 from monitor.telemetry.diagnosis import Finding, examine
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import LABELS
+from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Snapshot
 

@@ -19,7 +19,7 @@ from monitor.runtime.process import runtime
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
 from monitor.server.watchdog import pulse_of_readings
-from monitor.telemetry.providers import LABELS
+from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)

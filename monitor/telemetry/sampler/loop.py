@@ -23,8 +23,8 @@ from monitor.logs.output import LineHandler, log_uncaught
 from monitor.sanitize import with_plain_texts
 from monitor.telemetry.host.processes import ProcessTable, without_commands
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.providers.base import Provider, ProviderFailed
+from monitor.telemetry.providers.selection import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.gpu_sleep import IdleWatch, Sleepers, find_gpus
 from monitor.telemetry.schema import ProviderReport, Reading

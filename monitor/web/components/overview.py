@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from monitor import formats
 from monitor.live.pieces import Part
 from monitor.telemetry.gpu_use import Use, is_hot
-from monitor.telemetry.providers import LABELS
+from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.schema import Snapshot, System
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import Level, in_a_few_words, speaking_up

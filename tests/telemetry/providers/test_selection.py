@@ -1,13 +1,21 @@
-"""Which provider is read: the first that answers, with the reason and the fix for each one passed over."""
+"""Which provider is read: the first that answers, with the reason and the fix for each one skipped."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import IN_ORDER, LABELS, NAMES, ON_REQUEST, make, select
 from monitor.telemetry.providers.base import Explained, Provider, ProviderUnavailable
-from monitor.telemetry.schema import Reading
+from monitor.telemetry.providers.selection import IN_ORDER, LABELS, NAMES, ON_REQUEST, make, select
+from monitor.telemetry.schema import Reading, Snapshot
+from tests.telemetry.providers.conftest import ROOT
 
 
 class Answering:
@@ -59,7 +67,7 @@ def test_the_first_in_order_that_answers_is_read_and_no_other_is_tried(house: Ho
     assert [(report.name, report.is_chosen, report.reason) for report in selection.reports] == [("pynvml", True, None)]
 
 
-def test_those_passed_over_are_closed_and_reported_with_reason_and_fix(house: House) -> None:
+def test_those_skipped_are_closed_and_reported_with_reason_and_fix(house: House) -> None:
     house.refuses("pynvml", "nvidia_smi")
     selection = select(Options(), house)
     assert selection.provider is house.made[2]
@@ -71,7 +79,7 @@ def test_those_passed_over_are_closed_and_reported_with_reason_and_fix(house: Ho
     ]
 
 
-def test_with_none_every_reason_is_told_and_nothing_raised(house: House) -> None:
+def test_with_none_every_reason_is_reported_and_nothing_raised(house: House) -> None:
     house.refuses(*NAMES)
     selection = select(Options(), house)
     assert selection.provider is None
@@ -99,6 +107,58 @@ def test_every_name_makes_its_provider_and_has_a_label(name: str) -> None:
     assert LABELS[name]
 
 
-def test_another_name_is_answered_with_those_there_are() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Explained, match="pynvml, nvidia_smi, nvtop, simulated, replay"):
         make("nvitop", Options())
+
+
+ACME = """
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers.base import GPU_METRICS
+from monitor.telemetry.schema import Gpu, Reading
+
+class Acme:
+    name = "acme"
+    is_simulated = False
+    streams_at_interval = False
+
+    def __init__(self, options: Options) -> None: ...
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+
+    def read(self, now: float) -> Reading:
+        known = {"utilization_percent": 42.0}
+        reasons = {name: "not reported by Acme" for name in GPU_METRICS if name not in known}
+        return Reading(sampled_at=now, gpus=(Gpu(index=0, uuid="acme-0", name="Acme 1", unavailable=reasons, **known),))
+"""
+
+
+@pytest.fixture
+def with_acme(tmp_path: Path) -> Path:
+    """A copy of the program with a provider added: one file, and one line in the list."""
+    shutil.copytree(ROOT / "monitor", tmp_path / "monitor", ignore=shutil.ignore_patterns("__pycache__"))
+    providers = tmp_path / "monitor/telemetry/providers"
+    (providers / "acme.py").write_text(ACME)
+    listed = (providers / "selection.py").read_text()
+    first = "PROVIDERS = (\n"
+    assert listed.count(first) == 1
+    (providers / "selection.py").write_text(listed.replace(first, f'{first}    Entry("acme", "Acme", "acme:Acme"),\n'))
+    return tmp_path
+
+
+def run_in(folder: Path, *command: str, **variables: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder), **variables}
+    done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_new_provider_is_one_file_and_one_line(with_acme: Path) -> None:
+    """It takes its turn, the command line and the setting accept its name, and it has a label."""
+    for choice in ((), ("--provider", "acme")):
+        snapshot = msgspec.json.decode(run_in(with_acme, "-m", "monitor.telemetry", *choice), type=Snapshot)
+        assert (snapshot.provider, snapshot.gpus[0].utilization_percent) == ("acme", 42)
+    setting = "from monitor.config.model import Config; print(Config().telemetry_provider)"
+    assert run_in(with_acme, "-c", setting, GPU_MONITOR_TELEMETRY_PROVIDER="Acme") == "acme\n"
+    label = "from monitor.telemetry.providers.selection import LABELS; print(LABELS['acme'])"
+    assert run_in(with_acme, "-c", label) == "Acme\n"
