@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 
-from monitor.telemetry.options import Options
 from monitor.telemetry.providers import nvtop_json
-from monitor.telemetry.providers.base import Explained, PercentGate, ProviderFailed, ProviderUnavailable
-from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
-from monitor.telemetry.schema import Gpu, Reading
+from monitor.telemetry.providers.base import Explained, PercentGate
+from monitor.telemetry.providers.program import Commands, ProgramProvider
+from monitor.telemetry.providers.stream import Ended, TimedOut, run_once
+from monitor.telemetry.schema import Reading
 
-PROGRAM = "nvtop"
 _SNAPSHOT_SINCE, _LOOP_SINCE = (3, 2, 0), (3, 3, 2)
 _INSTALL = (
     "AMD and Intel GPUs are read through nvtop 3.2 or newer: `apt install nvtop`, or https://github.com/Syllo/nvtop."
 )
-_FIRST_SECONDS = 10.0
+_VERSION_SECONDS = 10.0
 _VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
 
@@ -30,95 +28,48 @@ def version_of(text: str) -> tuple[int, int, int] | None:
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
 
 
-class Nvtop:
-    """The provider."""
+class Nvtop(ProgramProvider):
+    """`nvtop -l` or `nvtop -s`."""
 
-    name = "nvtop"
-    is_simulated = False
-    streams_at_interval = True
+    name = program = "nvtop"
+    first_seconds = 10.0
+    no_gpu = ("`nvtop` answered: no GPU to monitor.", _INSTALL)
+    silent_fix = "Run `nvtop -s` to see."
+    install_fix = _INSTALL
 
-    def __init__(self, options: Options) -> None:
-        self._interval = options.interval_seconds
-        self._gate = PercentGate()
-        self._program = PROGRAM
-        self._stream: DocumentStream | None = None
-        self._first: Reading | None = None
-
-    def open(self) -> None:
-        """Find out what this nvtop can do, and read once. Raises ProviderUnavailable."""
-        program = shutil.which(PROGRAM)
+    def commands(self, interval_seconds: float) -> Commands:
+        """By the version, which may be too old for either."""
+        program = shutil.which(self.program)
         if program is None:
-            raise ProviderUnavailable("`nvtop` is not in PATH.", _INSTALL)
-        self._program = program
+            raise Explained("`nvtop` is not in PATH.", _INSTALL)
         try:
-            version = version_of(run_once((program, "--version"), _FIRST_SECONDS).decode(errors="replace"))
-            if version is not None and version < _SNAPSHOT_SINCE:
-                raise ProviderUnavailable(
-                    f"nvtop {'.'.join(map(str, version))} is too old to be read by programs.", _INSTALL
-                )
-            if version is not None and version >= _LOOP_SINCE:
-                tenths = max(1, min(999, round(self._interval * 10)))
-                self._stream = DocumentStream((program, "-l", "-d", str(tenths)), nvtop_json.split)
-            self._first = self._next(_FIRST_SECONDS + self._interval)
-        except Explained as told:
-            raise ProviderUnavailable(told.reason, told.fix) from told
+            version = version_of(run_once((program, "--version"), _VERSION_SECONDS).decode(errors="replace"))
         except Ended as ended:
-            raise ProviderUnavailable(_explained(ended).reason, _INSTALL) from ended
+            raise Explained(self.meaning(ended).reason, _INSTALL) from ended
         except TimedOut as error:
-            raise ProviderUnavailable(f"`nvtop --version` does not answer: {error}.", _INSTALL) from error
-        except OSError as error:
-            raise ProviderUnavailable(f"`{program}` cannot be started: {error.strerror}.", _INSTALL) from error
-        if not self._first.gpus:
-            raise ProviderUnavailable("`nvtop` answered: no GPU to monitor.", _INSTALL)
+            raise Explained(f"`nvtop --version` does not answer: {error}.", _INSTALL) from error
+        if version is not None and version < _SNAPSHOT_SINCE:
+            raise Explained(f"nvtop {'.'.join(map(str, version))} is too old to be read by programs.", _INSTALL)
+        tenths = max(1, min(999, round(interval_seconds * 10)))
+        can_loop = version is not None and version >= _LOOP_SINCE
+        return Commands((program, "-s"), (program, "-l", "-d", str(tenths)) if can_loop else None)
 
-    def read(self, now: float) -> Reading:
-        """The newest array that was not read yet. Raises ProviderFailed."""
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        try:
-            return self._next(2 * self._interval + 5)
-        except Explained as told:
-            raise ProviderFailed(told.reason, told.fix) from told
+    split = staticmethod(nvtop_json.split)
 
-    def close(self) -> None:
-        """End the program."""
-        if self._stream is not None:
-            self._stream.stop()
-            self._stream = None
+    def parse(self, document: bytes, arrived_at: float, gate: PercentGate) -> Reading:
+        """The JSON array as a Reading."""
+        gpus = nvtop_json.parse(document, gate)
+        return Reading(sampled_at=arrived_at, gpus=gpus, clamped_count=gate.clamped_count)
 
-    def _next(self, seconds: float) -> Reading:
-        """A whole array, parsed. Raises Explained."""
-        try:
-            document, arrived_at = self._document(seconds)
-            gpus: tuple[Gpu, ...] = nvtop_json.parse(document, self._gate)
-        except TimedOut as error:
-            raise Explained(f"`nvtop` does not answer: {error}.", "Run `nvtop -s` to see.") from error
-        except nvtop_json.NotAnArray as error:
-            raise Explained(f"`nvtop` wrote something that is no JSON: {error}.", _INSTALL) from error
-        except Ended as error:
-            raise _explained(error) from error
-        return Reading(sampled_at=arrived_at, gpus=gpus, clamped_count=self._gate.clamped_count)
-
-    def _document(self, seconds: float) -> tuple[bytes, float]:
-        if self._stream is not None:
-            return self._stream.newest(seconds)
-        output = run_once((self._program, "-s"), seconds)
-        document = nvtop_json.split(bytearray(output.rstrip() + b"\n"))
-        if document is None:
-            raise Ended(0, output, "")
-        return document, time.time()
-
-
-def _explained(ended: Ended) -> Explained:
-    """What the program's end means. "No GPU to monitor." comes on stdout with exit status 0."""
-    said = ended.half.decode(errors="replace")
-    if nvtop_json.NO_GPU.lower() in said.lower():
-        return Explained("`nvtop` answered: no GPU to monitor.", _INSTALL)
-    if "missing argument" in ended.errors.lower() or "unrecognized option" in ended.errors.lower():
-        return Explained("This nvtop is too old to be read by programs.", _INSTALL)
-    where = " in the middle of its answer" if '"device_name"' in said else ""
-    return Explained(
-        f"`nvtop` {ended}{where}.",
-        "Run `nvtop -s` to see. nvtop 3.3.2 crashes on processes without a command line: upgrade it.",
-    )
+    def meaning(self, ended: Ended) -> Explained:
+        """The words "No GPU to monitor." come on stdout with exit status 0."""
+        printed = ended.half.decode(errors="replace")
+        if nvtop_json.NO_GPU.lower() in printed.lower():
+            return Explained(*self.no_gpu)
+        if "missing argument" in ended.errors.lower() or "unrecognized option" in ended.errors.lower():
+            return Explained("This nvtop is too old to be read by programs.", _INSTALL)
+        where = " in the middle of its answer" if '"device_name"' in printed else ""
+        return Explained(
+            f"`nvtop` {ended}{where}.",
+            "Run `nvtop -s` to see. nvtop 3.3.2 crashes on processes without a command line: upgrade it.",
+        )

@@ -17,6 +17,7 @@ from monitor.telemetry.providers.base import (
     unattributed_bytes,
     used_percent,
 )
+from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, ProcessType
 
 NOT_REPORTED = "not reported by nvtop"
@@ -37,10 +38,6 @@ _KINDS: dict[str, tuple[ProcessType, ...]] = {
 _BRANDS = ("GeForce", "Quadro", "Tesla", "Radeon", "Instinct", "Arc", "Iris", "UHD Graphics", "Apple", "Adreno", "Mali")
 
 
-class NotAnArray(Exception):
-    """The text is not what nvtop prints."""
-
-
 def split(buffer: bytearray) -> bytes | None:
     """The first whole array: it ends with the only `]` at the start of a line. Nothing stands between two arrays."""
     end = buffer.find(b"\n]")
@@ -52,11 +49,11 @@ def split(buffer: bytearray) -> bytes | None:
 
 
 def parse(document: bytes, gate: PercentGate) -> tuple[Gpu, ...]:
-    """The GPUs of one array. Raises NotAnArray, also where a name breaks the JSON beyond repair."""
+    """The GPUs of one array. Raises NotADocument, also where a name breaks the JSON beyond repair."""
     text = document.decode("utf-8", errors="replace").strip()
     found = _load(text)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise NotAnArray("it is no array of objects")
+        raise NotADocument("it is no array of objects")
     return tuple(_gpu(index, each, gate) for index, each in enumerate(found))
 
 
@@ -72,7 +69,7 @@ def _load(text: str) -> Any:
             return json.loads(attempt, strict=False)
         except ValueError as error:
             problem = problem or error
-    raise NotAnArray(str(problem))
+    raise NotADocument(str(problem))
 
 
 def _escape_names(text: str) -> str:

@@ -20,6 +20,7 @@ from monitor.telemetry.providers.base import (
     unattributed_bytes,
     used_percent,
 )
+from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, ProcessType, Reading
 
 NOT_REPORTED = "not reported by this nvidia-smi"
@@ -48,10 +49,6 @@ _UNITS = {
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z%/]*)")
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 _TYPES: dict[str, ProcessType] = {"C": "compute", "G": "graphics", "M": "mps"}
-
-
-class NotADocument(Exception):
-    """The text is not a whole document of `nvidia-smi -q -x`."""
 
 
 class Field(NamedTuple):

@@ -83,7 +83,7 @@ def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, f
         ([{"out": "Failed to initialize NVML: Unknown Error\n"}, {"exit": 255}], "Unknown Error", "daemon-reload"),
         ([{"out": HALF}, {"signal": signal.SIGSEGV}], "SIGSEGV in the middle of its report", "dmesg"),
         ([{"out": HALF}, {"exit": 0}], "exit status 0 in the middle of its report", "dmesg"),
-        ([{"out": "<nvidia_smi_log><gpu></nvidia_smi_log>"}, {"sleep": 60}], "no report", None),
+        ([{"out": "<nvidia_smi_log><gpu></nvidia_smi_log>"}, {"sleep": 60}], "Cannot read the output", None),
     ],
 )
 def test_each_way_to_fail_at_the_start_has_its_reason_and_fix(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.telemetry.providers import nvtop_json
 from monitor.telemetry.providers.base import PercentGate
+from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan
 from tests.telemetry.providers.conftest import FakeProgram, Reader
 
@@ -121,7 +122,7 @@ def test_a_name_with_quotes_and_odd_bytes_is_kept() -> None:
 def test_any_name_is_read_or_refused_by_name(name: bytes) -> None:
     try:
         (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), PercentGate())
-    except nvtop_json.NotAnArray:
+    except NotADocument:
         return
     assert gpu.utilization_percent == 97
 
@@ -172,7 +173,7 @@ def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, f
         ({"--version": version("3.3.2"), "-l": [{"out": "No GPU to monitor.\n"}]}, "no GPU to monitor"),
         ({"--version": version("3.2.0"), "-s": [{"out": "[\n]\n"}]}, "no GPU to monitor"),
         ({"--version": version("3.3.2"), "-l": [{"out": printed(L4)[:400]}, {"signal": signal.SIGSEGV}]}, "SIGSEGV in the middle"),
-        ({"--version": version("3.2.0"), "-s": [{"out": "[\n  nonsense\n]\n"}]}, "no JSON"),
+        ({"--version": version("3.2.0"), "-s": [{"out": "[\n  nonsense\n]\n"}]}, "Cannot read the output"),
         ({"--version": version("3.2.0"), "-s": [{"err": "Unhandled error in getopt missing argument"}, {"exit": 1}]}, "too old"),
     ],
 )  # fmt: skip

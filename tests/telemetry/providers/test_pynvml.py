@@ -341,7 +341,8 @@ def test_a_driver_that_supports_nothing_still_names_its_gpus(fake_driver: FakeDr
     for _ in range(3):
         gpu = first(reader)
     assert gpu.name
-    assert gpu.processes is gpu.power_watts is gpu.utilization_percent is None
+    assert gpu.processes is None
+    assert gpu.power_watts is gpu.utilization_percent is None
 
 
 def test_an_odd_error_costs_its_field_and_only_while_it_lasts(fake_driver: FakeDriver, open_reader: Open) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.telemetry.providers.base import PercentGate
-from monitor.telemetry.providers.smi_xml import NotADocument, parse
+from monitor.telemetry.providers.program import NotADocument
+from monitor.telemetry.providers.smi_xml import parse
 from monitor.telemetry.schema import Fan, Gpu, Reading
 from tests.telemetry.providers.conftest import ROOT, check_rules
 
