@@ -1,4 +1,4 @@
-"""`python -m monitor.telemetry`: one snapshot as JSON, or one a line; recordings; without Django."""
+"""`python -m monitor.telemetry`: prints snapshots as JSON and makes recordings, without Django."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ NOT_WRITTEN = 2
 
 
 def arguments(given: list[str] | None = None, *, program: str = PROGRAM) -> argparse.Namespace:
-    """The command line. Exits with status 2 and the usage on what is wrong."""
+    """The parsed command line. Exits with status 2 and the usage if it is invalid."""
     parser = argparse.ArgumentParser(prog=program, description="Print a snapshot of this host's GPUs as JSON.")
-    parser.add_argument("--stream", action="store_true", help="go on: a snapshot a line, until Ctrl-C")
-    parser.add_argument("--provider", type=lambda name: name.replace("-", "_"), choices=NAMES, help="use this one only")
+    parser.add_argument("--stream", action="store_true", help="print one snapshot per line until Ctrl-C")
+    parser.add_argument(
+        "--provider", type=lambda name: name.replace("-", "_"), choices=NAMES, help="use only this provider"
+    )
     parser.add_argument(
         "--interval",
         type=_interval,
@@ -52,22 +54,22 @@ def arguments(given: list[str] | None = None, *, program: str = PROGRAM) -> argp
         type=_speed,
         default=1.0,
         metavar="X",
-        help="2 is twice the pace, 0 a reading at each tick (to 1000, default 1)",
+        help="2 is twice as fast, 0 a reading at each tick (up to 1000, default 1)",
     )
     parser.add_argument(
         "--simulated-gpus",
         type=_gpus,
         default=8,
         metavar="N",
-        help="how many `simulated` invents, 1 to 256 (default 8)",
+        help="number of GPUs that `simulated` simulates, 1 to 256 (default 8)",
     )
     parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     args = parser.parse_args(given)
     if args.count is not None and not args.stream:
-        parser.error("--count goes with --stream: without it, one snapshot is printed")
+        parser.error("--count requires --stream: without it, one snapshot is printed")
     if args.replay_file is not None:
         if args.provider not in (None, "replay"):
-            parser.error(f"--replay-file goes with the provider replay, not {args.provider}")
+            parser.error(f"--replay-file requires the provider replay, not {args.provider}")
         args.provider = "replay"
     return args
 
@@ -103,12 +105,12 @@ def _count(text: str) -> int:
 
 
 def is_settled(snapshot: Snapshot) -> bool:
-    """It holds a reading, or the reasons why there is none."""
+    """Whether it contains a reading, or the reasons why there is none."""
     return snapshot.sampled_at is not None or (bool(snapshot.providers) and snapshot.provider is None)
 
 
 def run(options: Options, args: argparse.Namespace) -> int:
-    """Print until told to end. Returns the exit status."""
+    """Print snapshots. Returns the exit status."""
     snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
     supervisor = Supervisor(options, snapshots.put, host=socket.gethostname(), system=SystemMetrics().read)
     writer: recording.Writer | None = None
@@ -120,7 +122,7 @@ def run(options: Options, args: argparse.Namespace) -> int:
             try:
                 snapshot = snapshots.get(timeout=max(0.0, give_up_at - time.monotonic()) if printed == 0 else None)
             except queue.Empty:
-                print(f"No reading: {supervisor.status.problem or 'the driver does not answer'}", file=sys.stderr)
+                print(f"No reading: {supervisor.status.problem or 'the driver is not responding'}", file=sys.stderr)
                 return NO_READING
             if not is_settled(snapshot):
                 continue
@@ -142,14 +144,14 @@ def run(options: Options, args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:  # as in `… --stream | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again when it exits
         return 0
     except OSError as error:
         print(f"Cannot write {error.filename or args.record or 'the output'}: {error.strerror}.", file=sys.stderr)
         return NOT_WRITTEN
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the sampler is being ended: a second Ctrl-C must not leave it alone
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave the sampler running
         supervisor.stop()
         if writer is not None:
             writer.close()
@@ -167,7 +169,7 @@ def _reading(snapshot: Snapshot) -> Reading:
 
 
 def main(given: list[str] | None = None, *, program: str = PROGRAM) -> int:
-    """The command, by its own command line or these arguments; `program` is what usage calls it."""
+    """The command. `given` replaces the command line; `program` is its name in the usage."""
     args = arguments(given, program=program)
     logging.basicConfig(level=args.log_level, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)

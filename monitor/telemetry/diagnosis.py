@@ -1,4 +1,4 @@
-"""What this host looks like to somebody who searches for its GPUs: files only, the driver is not asked."""
+"""What the files of this host say about its GPUs and drivers. The driver itself is not called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Level = Literal["good", "note", "bad"]
 
 
 class Finding(NamedTuple):
-    """One thing looked at, what it means, and what to do where it is not as it should be."""
+    """One thing checked, what it means, and how to fix it."""
 
     level: Level
     text: str
@@ -33,7 +33,7 @@ def pci_gpus(root: Path) -> dict[str, list[str]]:
             vendor = (device / "vendor").read_text().strip()
             kind = (device / "class").read_text().strip()
         except OSError:
-            continue  # a device that goes away while it is looked at
+            continue  # the device disappeared meanwhile
         if kind.startswith(_DISPLAY_CLASS) and vendor in _VENDORS:
             found.setdefault(_VENDORS[vendor], []).append(device.name)
     return found
@@ -47,12 +47,12 @@ def _read(path: Path) -> str:
 
 
 def is_wsl(root: Path) -> bool:
-    """Windows Subsystem for Linux: its kernel says so."""
+    """Windows Subsystem for Linux, by the name of its kernel."""
     return "microsoft" in _read(root / "proc/version").lower()
 
 
 def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Everything that can be known about GPUs and drivers without asking a driver."""
+    """Everything that can be found out about GPUs and drivers without calling a driver."""
     findings = []
     gpus = pci_gpus(root)
     modules = {line.split(" ", 1)[0] for line in _read(root / "proc/modules").splitlines()}
@@ -69,28 +69,28 @@ def examine(root: Path = Path("/"), environment: Mapping[str, str] = os.environ)
     if wsl:
         is_shared = (root / "usr/lib/wsl/lib/libnvidia-ml.so.1").exists()
         findings.append(
-            Finding("note", "WSL: the driver is Windows'; processes, fans and some other readings do not exist here.")
+            Finding("note", "WSL: the driver is the one of Windows; processes, fans and some other readings do not exist here.")
             if is_shared
-            else Finding("bad", "WSL, but Windows shares no NVIDIA driver with it.",
+            else Finding("bad", "WSL, but Windows does not share an NVIDIA driver with it.",
                          "Install the NVIDIA driver in Windows (not in WSL) and run `wsl --update`.")
         )  # fmt: skip
     if "nouveau" in modules:
-        findings.append(Finding("bad", "The kernel module nouveau holds the NVIDIA GPU; it tells no readings.",
-                                "Install NVIDIA's driver, which keeps nouveau out, and reboot."))  # fmt: skip
+        findings.append(Finding("bad", "The kernel module nouveau is loaded for the NVIDIA GPU; it has no interface for readings.",
+                                "Install NVIDIA's driver, which blacklists nouveau, and reboot."))  # fmt: skip
     version = _read(root / "proc/driver/nvidia/version").split("\n", 1)[0]
     if version:
         findings.append(Finding("good", f"The kernel module is loaded: {version.removeprefix('NVRM version: ')}."))
-    elif "NVIDIA" in gpus and not wsl and "nouveau" not in modules:  # beside nouveau it cannot be loaded
+    elif "NVIDIA" in gpus and not wsl and "nouveau" not in modules:  # nouveau prevents loading it
         findings.append(Finding("bad", "The NVIDIA kernel module is not loaded.",
                                 "Install the NVIDIA driver, or load it with `sudo modprobe nvidia`."))  # fmt: skip
     if container and not devices and not wsl:
-        findings.append(Finding("bad", "This is a container without GPU devices (`/dev/nvidia0` is not there).",
+        findings.append(Finding("bad", "This is a container without GPU devices (`/dev/nvidia0` is missing).",
                                 "Start it with `--gpus all` (NVIDIA container toolkit on the host)."))  # fmt: skip
-    control = ["nvidiactl"] if (root / "dev/nvidiactl").exists() else []  # every question to the driver goes through it
+    control = ["nvidiactl"] if (root / "dev/nvidiactl").exists() else []  # every call to the driver goes through it
     unreadable = [name for name in (*devices, *control) if not os.access(root / "dev" / name, os.R_OK | os.W_OK)]
     if unreadable:
         findings.append(Finding("bad", f"No permission for /dev/{', /dev/'.join(unreadable)}.",
-                                "Give this user read and write access, often by the group `video`."))  # fmt: skip
+                                "Give this user read and write access, often through the group `video`."))  # fmt: skip
     for program, use in (
         ("nvidia-smi", "the second way to read NVIDIA GPUs"),
         ("nvtop", "the way to read AMD and Intel GPUs"),

@@ -1,4 +1,4 @@
-"""Whether a GPU is busy, held by idle processes, free or too hot, by its reading."""
+"""Whether a GPU is busy, idle-held, free or too hot, by its reading."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Use = Literal["busy", "held", "free", "unknown"]
 
 
 class IdleLimits(NamedTuple):
-    """From where on a GPU counts as held by processes that do nothing. The settings say it; these are their defaults."""
+    """When a GPU counts as idle-held: its memory is held by processes while it does nothing. Defaults of the settings."""
 
     memory_bytes: int = 1 << 30
-    """What its processes hold together, at least."""
+    """Least total memory held by its processes."""
     utilization_percent: float = 5.0
-    """The highest utilization that counts as doing nothing, 0 to 100."""
+    """Highest utilization that counts as idle, 0 to 100."""
 
 
 IDLE_BY_DEFAULT = IdleLimits()
 
 
 def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
-    """Whether a GPU works, is only held by processes that do nothing, or is free to take."""
+    """Whether a GPU is busy, idle-held (`held`) or free."""
     if gpu.state == "lost":
         return "unknown"
     if gpu.state == "asleep":
@@ -43,7 +43,7 @@ def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
 
 
 def _held_bytes(gpu: Gpu) -> int | None:
-    """What the processes hold together. Where one does not tell: what is used of the GPU, for which they are all there is."""
+    """Memory held by all processes. If one of them is unknown, all used memory of the GPU, which they must account for."""
     held = 0
     for process in gpu.processes or ():
         if process.memory_used_bytes is None:
@@ -53,6 +53,6 @@ def _held_bytes(gpu: Gpu) -> int | None:
 
 
 def is_hot(gpu: Gpu) -> bool:
-    """At or above the temperature at which the card itself slows down."""
+    """At or above its own slowdown temperature."""
     limit = gpu.slowdown_temperature_celsius
     return limit is not None and gpu.temperature_celsius is not None and gpu.temperature_celsius >= limit

@@ -1,4 +1,4 @@
-"""What the sampler is started with; each provider takes from it what it needs."""
+"""Options of the sampler and its providers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monitor.logs.lines import LogFormat
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sampler is told; each provider takes from it what it needs."""
+    """What the sampler is started with. It can change while the sampler runs, see sampler/loop.py."""
 
     interval_seconds: float = 1.0
     """Time between readings, 0.1 to 60."""
@@ -17,20 +17,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     simulated_gpus: int = 8
     replay_file: str | None = None
     replay_speed: float = 1.0
-    """1: the recording's own pace; 2: twice as fast; 0: as fast as it is asked."""
+    """1: the recording's own pace; 2: twice as fast; 0: a reading at each tick."""
     let_gpus_sleep: str = "auto"
-    """auto, always or never: see sleep.py."""
+    """auto, always or never: see sampler/gpu_sleep.py."""
     show_commands: str = "full"
-    """full, name or none: how much of a command line leaves this process."""
+    """full, name or none: how much of a command line leaves the sampler."""
     log_level: str = "INFO"
-    """DEBUG to CRITICAL: of the sampler's own records, on standard error."""
+    """DEBUG to CRITICAL, for the sampler's own records on standard error."""
     log_format: LogFormat = "text"
-    """How these look."""
     is_watched: bool = False
-    """Somebody looks at the readings: do not let go of the driver."""
+    """Someone is viewing the readings: do not release the driver."""
     unattached: tuple[str, ...] = ()
-    """PCI bus ids of GPUs just let go so that they can sleep: not opened before they have slept and woken."""
+    """PCI bus ids of GPUs just released so that they can sleep: not opened until they have slept and woken."""
     provider_before: str | None = None
-    """The provider of the sampler before: it keeps its name while every GPU sleeps and none is opened."""
+    """The previous sampler's provider, whose name is kept while every GPU sleeps and no provider is opened."""
     root: str = "/"
-    """Where /proc, /sys and /dev are; another folder in tests."""
+    """The folder of /proc, /sys and /dev; another one in tests."""

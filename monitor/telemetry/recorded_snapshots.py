@@ -1,4 +1,4 @@
-"""A recording as the snapshots that the server would have made of it, for judging it without a server."""
+"""A recording as the snapshots that the server would have published, to evaluate rules without a server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monitor.telemetry.totals import total
 
 
 def snapshots_of(header: Header, readings: Iterable[Reading]) -> Iterator[Snapshot]:
-    """One for each reading. A GPU that is missing from a reading is lost, as it is in the server.
+    """One snapshot for each reading. A GPU that is missing from a reading is lost, as in the server.
 
-    A recording holds readings of the GPUs alone: metrics of the host are unknown, and nothing is ever stale.
+    A recording contains only GPUs: system metrics are unknown, and nothing is ever stale.
     """
     roster = Roster()
     for seq, reading in enumerate(readings, 1):

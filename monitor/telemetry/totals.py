@@ -1,4 +1,4 @@
-"""All GPUs of a host together: sums and means over those that report, and which do not."""
+"""Totals of a host: sums and means over the GPUs that report a metric, and which GPUs do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_GPU = "there is no GPU"
 
 
 def total(gpus: Sequence[Gpu]) -> Totals:
-    """The totals of `gpus`. Unified memory counts once: it is the host's, however many GPUs share it."""
+    """The totals of `gpus`. Unified memory counts once, however many GPUs share it."""
     reasons: dict[str, str] = {}
 
     def known(metric: str, of: Callable[[Gpu], float | None], among: Sequence[Gpu] = gpus) -> list[float]:
@@ -19,7 +19,7 @@ def total(gpus: Sequence[Gpu]) -> Totals:
             reasons[metric] = NO_GPU
         elif len(values) < len(among):
             silent = [str(gpu.index) for gpu in among if of(gpu) is None]
-            reasons[metric] = f"not known for GPU {', '.join(silent)}"
+            reasons[metric] = f"unknown for GPU {', '.join(silent)}"
         return values
 
     def summed(metric: str, of: Callable[[Gpu], float | None], among: Sequence[Gpu] = gpus) -> float | None:

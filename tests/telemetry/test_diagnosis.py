@@ -70,10 +70,10 @@ def test_a_gpu_without_driver_says_what_to_install(laptop: FakeHost) -> None:
 
 
 def test_nouveau_is_named_alone_since_the_driver_cannot_be_loaded_beside_it(laptop: FakeHost) -> None:
-    """A second finding said to load the driver, which fails while nouveau holds the GPU."""
+    """A second finding said to load the driver, which fails while nouveau is loaded."""
     laptop.write("proc/modules", "nouveau 2 1 - Live\nttm 1 1 nouveau, Live\n")
     (finding,) = bad(laptop)
-    assert "nouveau holds the NVIDIA GPU" in finding.text
+    assert "nouveau is loaded for the NVIDIA GPU" in finding.text
     assert "Install NVIDIA's driver" in (finding.fix or "")
 
 
@@ -106,13 +106,13 @@ def test_no_gpu_on_the_bus_is_told_with_what_a_virtual_machine_needs(host: FakeH
 def test_wsl_with_the_driver_says_which_readings_do_not_exist_there(wsl: FakeHost) -> None:
     wsl.write("usr/lib/wsl/lib/libnvidia-ml.so.1", "")
     assert bad(wsl) == []
-    assert "WSL: the driver is Windows'" in texts(findings(wsl))
+    assert "WSL: the driver is the one of Windows" in texts(findings(wsl))
     assert "PCI bus" not in texts(findings(wsl))
 
 
 def test_wsl_without_the_driver_says_to_install_it_in_windows(wsl: FakeHost) -> None:
     (finding,) = bad(wsl)
-    assert "Windows shares no NVIDIA driver" in finding.text
+    assert "Windows does not share an NVIDIA driver" in finding.text
     assert "Install the NVIDIA driver in Windows (not in WSL)" in (finding.fix or "")
 
 

@@ -133,10 +133,10 @@ def test_a_recording_that_cannot_be_written_is_told_in_one_line(path: str, reaso
         (["--replay-speed", "inf"], "'inf' is not a number"),
         (["--stream", "--count", "0"], "'0' is not a whole number from 1"),
         (["--stream", "--count", "1.5"], "'1.5' is not a whole number"),
-        (["--count", "3"], "--count goes with --stream"),
+        (["--count", "3"], "--count requires --stream"),
         (["--simulated-gpus", "257"], "'257' is not a whole number from 1 to 256"),
         (["--provider", "nvitop"], "invalid choice: 'nvitop'"),
-        (["--provider", "nvtop", "--replay-file", "x"], "--replay-file goes with the provider replay"),
+        (["--provider", "nvtop", "--replay-file", "x"], "--replay-file requires the provider replay"),
         (["--loud"], "unrecognized arguments: --loud"),
     ],
 )

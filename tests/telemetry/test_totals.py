@@ -14,8 +14,8 @@ def test_sums_and_means_run_over_the_gpus_that_report() -> None:
     totals = total([gpu(0, utilization_percent=0, power_watts=100.0), gpu(1, utilization_percent=50), gpu(2)])
     assert totals.utilization_percent == 25
     assert totals.power_watts == 100
-    assert totals.unavailable["utilization_percent"] == "not known for GPU 2"
-    assert totals.unavailable["power_watts"] == "not known for GPU 1, 2"
+    assert totals.unavailable["utilization_percent"] == "unknown for GPU 2"
+    assert totals.unavailable["power_watts"] == "unknown for GPU 1, 2"
 
 
 def test_zero_counts_as_a_reading() -> None:

@@ -1,4 +1,4 @@
-"""What the cgroup of this container allows and has in use, versions 1 and 2."""
+"""CPU and memory limits and use of this container, from its cgroup (versions 1 and 2)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from monitor.telemetry.providers.base import explain
 from monitor.telemetry.schema import ContainerLimits
 
 _NO_LIMIT_BYTES = 1 << 60
-"""Version 1 writes a number near 2^63 where there is no limit."""
-
+"""Without a limit, version 1 has a number near 2^63."""
 
 NO_LIMIT = "the container has no limit"
-NOT_TOLD = "the container's cgroup does not tell it"
+NOT_REPORTED = "not reported by the container's cgroup"
 NEEDS_TWO_READINGS = "needs two readings"
 
 
 def is_container(root: Path, environment: Mapping[str, str]) -> bool:
-    """Docker, Podman or Kubernetes: each leaves a mark of its own."""
+    """Whether this is a container of Docker, Podman or Kubernetes, by the mark that each leaves."""
     marks = ((root / ".dockerenv").exists(), (root / "run/.containerenv").exists())
     return any(marks) or "KUBERNETES_SERVICE_HOST" in environment
 
 
 class Limits:
-    """Reads the container's own cgroup: what is mounted at /sys/fs/cgroup, or where the host's whole tree is, its place in it."""
+    """Reads the container's own cgroup: /sys/fs/cgroup, or its place below if the host's whole tree is mounted there."""
 
     def __init__(self, root: Path) -> None:
         self._base = root / "sys/fs/cgroup"
@@ -52,14 +51,16 @@ class Limits:
         }
         reasons = {
             "cpu_limit_cores": NO_LIMIT,
-            "cpu_used_cores": NOT_TOLD if used_seconds is None else NEEDS_TWO_READINGS,
+            "cpu_used_cores": NOT_REPORTED if used_seconds is None else NEEDS_TWO_READINGS,
             "memory_limit_bytes": NO_LIMIT,
-            "memory_used_bytes": NOT_TOLD,
+            "memory_used_bytes": NOT_REPORTED,
         }
-        return msgspec.convert({**values, "unavailable": explain(values, values, reasons, NOT_TOLD)}, ContainerLimits)
+        return msgspec.convert(
+            {**values, "unavailable": explain(values, values, reasons, NOT_REPORTED)}, ContainerLimits
+        )
 
     def _own(self, root: Path) -> Path:
-        """With the host's cgroup namespace (`--cgroupns=host`) the tree's top is the host's, without limits."""
+        """With the host's cgroup namespace (`--cgroupns=host`) the top of the tree is the host's, without limits."""
         try:
             lines = (root / "proc/self/cgroup").read_text(errors="replace").splitlines()
         except OSError:
@@ -85,7 +86,7 @@ class Limits:
         return int(text) / 1e9 if text.isdigit() else None
 
     def _memory(self) -> tuple[int | None, int | None]:
-        """Limit and use; what the kernel can take back at once (inactive file pages) is no use, as in `docker stats`."""
+        """Limit and use, without what the kernel can reclaim at once (inactive file pages), as in `docker stats`."""
         if self._is_v2:
             limit, used, stat, spare = "memory.max", "memory.current", "memory.stat", "inactive_file"
         else:

@@ -1,6 +1,6 @@
-"""What the host knows of the PIDs that the driver names: user, command, CPU, memory, container; never a wrong name.
+"""What the host knows about the PIDs that the driver lists: user, command, CPU, memory, container. Never a wrong name.
 
-One read of /proc/PID/stat for each PID at each tick; everything else once for each process, known by PID and start time.
+/proc/PID/stat is read once per PID and tick, everything else once per process, identified by PID and start time.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 """PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h: the inode of the first PID namespace."""
 HIDDEN = "hidden by PID namespace: start the container with `pid: host`"
 GONE = "the process is gone, but the driver still counts its memory"
-ZOMBIE = "the process has ended, but the driver still counts its memory; its parent has not taken note (a zombie)"
+ZOMBIE = "the process has ended (a zombie), but the driver still counts its memory"
 FORBIDDEN = "no permission to read /proc/{pid}"
 UNSEEN = "/proc hides the processes of other users here (mounted with hidepid, or systemd's ProtectProc)"
 NOT_CONTAINED = "not in a container"
 NOT_IN_POD = "not in a Kubernetes pod"
 NEEDS_TWO_READINGS = "needs two readings"
-NO_BOOT_TIME = "the kernel does not tell when it was started"
+NO_BOOT_TIME = "the kernel does not report its boot time"
 BY_SETTING = "hidden by SHOW_COMMANDS"
 
 _HOST_FIELDS = (
     "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id", "pod_id",
 )  # fmt: skip
 _COMMAND_SECONDS = 30.0
-"""exec(2) changes the command of a running process, so it is read again so often."""
+"""How often the command is read again: exec(2) changes it in a running process."""
 _DOUBT_SECONDS = 10.0
-"""How long a PID that did not prove to be ours is not looked at again."""
+"""How long a PID that is not known to be ours is not examined again."""
 _COMMAND_BYTES = 4096
-"""A command line may be megabytes long, and goes to every viewer."""
+"""A command line can be megabytes long, and is sent to every viewer."""
 _STAT_BYTES = 4096
-"""Far above 52 numbers and a name of 64 bytes at most."""
+"""Far above 52 numbers and a name of at most 64 bytes."""
 _DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
 _INODE = re.compile(r"\[(\d+)\]")
 _NOTICE = Notice(
     code="pid_namespace",
-    text="Processes of the host are hidden from this container's PID namespace: only their GPU figures are known.",
+    text="Host processes are hidden from this container's PID namespace: only their GPU usage is known.",
     fix="Start the container with `pid: host` (`docker run --pid=host`).",
 )
 
 
 class _Stat(msgspec.Struct, frozen=True):
-    """What /proc/PID/stat says: CPU seconds so far, start in clock ticks after boot, resident pages."""
+    """From /proc/PID/stat. The start is in clock ticks after boot."""
 
     has_ended: bool
-    """A zombie without further threads; the first thread alone may end as well, and the process goes on."""
+    """A zombie without further threads: if only the first thread has ended, the process is still running."""
     cpu_seconds: float
     start_ticks: int
     resident_pages: int
@@ -62,7 +62,7 @@ class _Stat(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct):
-    """What is kept of a process while it lives."""
+    """What is cached about a process while it lives."""
 
     start_ticks: int
     user: str | None = None
@@ -78,12 +78,12 @@ class _Known(msgspec.Struct):
 
 
 class ProcessTable:
-    """Completes the processes of readings. Used in one thread."""
+    """Adds the host's facts to the processes of readings. Used in one thread."""
 
     def __init__(
         self, root: str = "/", show_commands: str = "full", *, is_anothers: Callable[[int], bool] | None = None
     ) -> None:
-        """`is_anothers` says of a PID that /proc does not show whether it is a process of another user."""
+        """`is_anothers` tests whether a PID that /proc does not show is a process of another user."""
         self._is_anothers = is_anothers or _is_anothers
         self._proc = os.path.join(root, "proc")
         self._root = root
@@ -104,7 +104,7 @@ class ProcessTable:
         return described
 
     def notices(self) -> tuple[Notice, ...]:
-        """What is to be said about this host's processes."""
+        """Notices about the processes of this host."""
         return (_NOTICE,) if self._has_hidden else ()
 
     def _describe_gpu(self, gpu: Gpu, now: float, seen: set[int]) -> Gpu:
@@ -126,7 +126,7 @@ class ProcessTable:
             return self._without_host(process, "gone", GONE)
         except PermissionError:
             if not self._is_initial:
-                return self._hidden(process)  # whose the PID is in our namespace cannot be proved
+                return self._hidden(process)  # cannot verify what the PID is in our namespace
             return self._without_host(process, "running", FORBIDDEN.format(pid=pid))
         known = self._known.get(pid)
         if known is None or known.start_ticks != stat.start_ticks:
@@ -174,13 +174,13 @@ class ProcessTable:
         return msgspec.structs.replace(process, unavailable=reasons, **values)
 
     def _hidden(self, process: GpuProcess) -> GpuProcess:
-        """The row of a PID of another namespace. What nvidia-smi or nvtop say of it they have read in ours: dropped."""
+        """The row of a PID of another namespace. nvidia-smi and nvtop looked it up in ours, so their names are dropped."""
         self._has_hidden = True
         nameless = msgspec.structs.replace(process, user=None, name=None, command=None)
         return self._without_host(nameless, "hidden", HIDDEN)
 
     def _without_host(self, process: GpuProcess, status: str, reason: str) -> GpuProcess:
-        """The row with what the driver knows; for what the host should know, the reason (nvtop's own words stay)."""
+        """The row with the driver's facts, and `reason` for those of the host that are missing."""
         missing = {field: reason for field in _HOST_FIELDS if getattr(process, field) is None}
         row = msgspec.structs.replace(process, status=status, unavailable={**process.unavailable, **missing})
         return _without_command(row, self._show)
@@ -188,13 +188,13 @@ class ProcessTable:
     # ── /proc ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _stat(self, pid: int) -> _Stat:
-        # At every tick for every process: without a file object around it, reading costs half.
+        # At every tick for every process: a file object would double the cost.
         file = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY)
         try:
             data = os.read(file, _STAT_BYTES)
         finally:
             os.close(file)
-        before, _, after = data.rpartition(b")")  # the name may hold spaces and parentheses itself
+        before, _, after = data.rpartition(b")")  # the name can contain spaces and parentheses
         fields = after.split()
         # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name.
         return _Stat(
@@ -218,12 +218,12 @@ class ProcessTable:
             if words:
                 known.command = words
             elif known.command is None:
-                # A kernel's thread has none, and one that has ended no longer: told as ps(1) does.
+                # A kernel thread has none, nor has an ended process: shown as ps(1) does.
                 known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
             with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
                 known.contained = membership(file.read())
         except OSError:
-            return  # it ends, or is not ours to read: what is missing keeps its reason
+            return  # it has ended, or we have no permission: missing facts keep their reason
 
     def _count_cpu(self, known: _Known, stat: _Stat, now: float) -> None:
         if known.counted_at == now:
@@ -234,7 +234,7 @@ class ProcessTable:
         known.counted_at = now
 
     def _holds_driver(self, pid: int) -> bool:
-        """Whether this process, which has the PID in our namespace, has the driver open: then the PID means it."""
+        """Whether the process with this PID in our namespace has the driver open: then it is the one on the GPU."""
         folder = f"{self._proc}/{pid}/fd"
         try:
             for name in os.listdir(folder):
@@ -243,14 +243,14 @@ class ProcessTable:
             with open(f"{self._proc}/{pid}/maps", encoding="utf-8", errors="replace") as file:
                 return any(mark in line for line in file for mark in _DRIVER_FILES)
         except OSError:
-            return False  # not ours to look into: the name stays unknown rather than wrong
+            return False  # no permission: the name stays unknown rather than wrong
 
     def _namespace(self) -> int | None:
-        """The inode of our PID namespace: the link reads pid:[4026531836]."""
+        """The inode of our PID namespace, from a link such as pid:[4026531836]."""
         try:
             found = _INODE.search(os.readlink(f"{self._proc}/self/ns/pid"))
         except OSError:
-            return INITIAL_PID_NAMESPACE  # no namespaces in this kernel: there is but one
+            return INITIAL_PID_NAMESPACE  # a kernel without namespaces
         return int(found.group(1)) if found else None
 
     def _boot_time(self) -> float | None:
@@ -262,7 +262,7 @@ class ProcessTable:
 
 
 def without_commands(gpus: tuple[Gpu, ...], show_commands: str) -> tuple[Gpu, ...]:
-    """The GPUs with no more of each command line than SHOW_COMMANDS lets out."""
+    """The GPUs with as much of each command line as SHOW_COMMANDS allows."""
     if show_commands == "full":
         return gpus
     return tuple(
@@ -288,19 +288,19 @@ def _without_command(process: GpuProcess, show_commands: str) -> GpuProcess:
 
 
 def _is_anothers(pid: int) -> bool:
-    """Signal 0 reaches nobody: it only tells whether the process is there."""
+    """Signal 0 is not delivered: it only tests whether the process exists."""
     try:
         os.kill(pid, 0)
     except PermissionError:
         return True
     except (OSError, OverflowError):
         return False
-    return False  # ours, so /proc would have shown it: it has just begun, or ended
+    return False  # ours, so /proc would have shown it: it has just started, or ended
 
 
 def _user_name(uid: int) -> str:
     try:
-        # Python hands odd bytes on as lone surrogates, which no encoder takes.
+        # Python decodes invalid bytes to lone surrogates, which no encoder accepts.
         return plain(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
     except KeyError:
         return str(uid)

@@ -1,4 +1,4 @@
-"""The host around the GPUs: CPU, memory, load and uptime from psutil, a container's limits from its cgroup."""
+"""System metrics of the host: CPU, memory, load and uptime from psutil, a container's limits from its cgroup."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from monitor.telemetry.schema import System
 
 NEEDS_TWO_READINGS = "needs two readings"
 _SLOW_SECONDS = 5.0
-"""CPU frequency is a file for each core, swap two more to parse, the process count a look at all of /proc."""
-
+"""For what costs more: CPU frequency (a file per core), swap (two files to parse), process count (all of /proc)."""
 NOT_IN_CONTAINER = "not in a container"
 _UNREADABLE = (OSError, AttributeError, LookupError, RuntimeError, ValueError, psutil.Error)
-"""What psutil raises where a file of /proc is missing, unreadable or not as it knows it: a KeyError, a RuntimeError too."""
+"""What psutil raises if a file of /proc is missing, unreadable or in an unknown format."""
 
 Values = dict[str, Any]
 
 
 class SystemMetrics:
-    """Reads the host. Used in one thread."""
+    """Reads the host's metrics. Used in one thread."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class SystemMetrics:
         self._reasons: dict[str, str] = {}
 
     def read(self, now: float) -> System:
-        """The host at `now`, Unix time. What cannot be read is None, with the reason."""
+        """The host's metrics at `now`, Unix time. What cannot be read is None, with a reason."""
         at = self._monotonic()
         if self._slow_at is None or at - self._slow_at >= _SLOW_SECONDS:
             self._slow_at = at
@@ -64,7 +63,7 @@ class SystemMetrics:
         )  # fmt: skip
 
     def _take(self, values: Values, names: tuple[str, ...], ask: Callable[[], tuple[Any, ...]]) -> None:
-        """Fill `names` with what `ask` answers; an error costs these alone."""
+        """Fill `names` with what `ask` returns; an error leaves only these unknown."""
         try:
             answers = ask()
         except _UNREADABLE as error:
@@ -74,7 +73,7 @@ class SystemMetrics:
         for name, answer in zip(names, answers, strict=True):
             values[name] = answer
             if answer is None:
-                self._reasons.setdefault(name, "this system does not tell it")
+                self._reasons.setdefault(name, "not reported by this system")
 
     def _read_slow(self) -> None:
         values: Values = {}
@@ -90,7 +89,7 @@ class SystemMetrics:
         self._slow, self._slow_reasons = values, self._reasons
 
     def _cpu(self) -> tuple[float | None, tuple[float, ...] | None]:
-        """All cores together and each, from one reading of the kernel's counters."""
+        """All cores together and each core, from one reading of the kernel's counters."""
         times = [_busy_and_all(core) for core in psutil.cpu_times(percpu=True)]
         before, self._cpu_before = self._cpu_before, times
         if before is None or len(before) != len(times):
@@ -102,14 +101,14 @@ class SystemMetrics:
 
 
 def _busy_and_all(core: Any) -> tuple[float, float]:
-    """Seconds a core was busy, and altogether. Linux counts guests' time within user and nice as well."""
+    """Seconds a core was busy, and all seconds. Linux counts guests' time in user and nice as well."""
     guests = getattr(core, "guest", 0.0) + getattr(core, "guest_nice", 0.0)
     every = sum(core) - guests
     return every - core.idle - getattr(core, "iowait", 0.0), every
 
 
 def _share(busy: float, every: float) -> float:
-    """Busy of all in percent; counters that stand still or fall (a virtual machine moved) count as idle."""
+    """Busy of all in percent; counters that stop or fall (a migrated virtual machine) count as idle."""
     return min(100.0, max(0.0, 100 * busy / every)) if every > 0 else 0.0
 
 

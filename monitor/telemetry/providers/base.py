@@ -1,4 +1,4 @@
-"""What every provider is, how it fails, and the two rules each of them keeps: percentages are 0–100, unknown has a reason."""
+"""The interface of providers, their errors, and two rules for all of them: percentages are 0–100, unknown has a reason."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from monitor.telemetry.schema import Gpu, GpuProcess, Reading
 log = logging.getLogger(__name__)
 
 NOT_SUPPORTED = "not supported by this GPU"
-NO_PERMISSION = "no permission: the driver answers this only to privileged users"
+NO_PERMISSION = "no permission: the driver reports this only to privileged users"
 
 LONG_PCI_DOMAIN = re.compile(r"^0000(?=[0-9a-f]{4}:)")
-"""What NVML and nvidia-smi write before the four digits of a PCI domain that sysfs has."""
+"""NVML and nvidia-smi print eight digits of a PCI domain, sysfs four."""
 
 _FACTS_OF_STATE = {"since", "read_at"}
 GPU_METRICS: tuple[str, ...] = tuple(
     field.name for field in msgspec.structs.fields(Gpu) if field.default is None and field.name not in _FACTS_OF_STATE
 )
-"""Fields of Gpu that may be unknown and then have a reason."""
+"""Fields of Gpu that can be unknown and then have a reason."""
 
 PROCESS_METRICS: tuple[str, ...] = (
     "memory_used_bytes",
@@ -32,11 +32,11 @@ PROCESS_METRICS: tuple[str, ...] = (
     "encoder_utilization_percent",
     "decoder_utilization_percent",
 )
-"""Fields of GpuProcess that a provider fills; the others come from the host, see processes.py."""
+"""Fields of GpuProcess that a provider fills; the others come from host/processes.py."""
 
 
 class Explained(Exception):
-    """An error in plain words: the reason, and what to do about it."""
+    """An error with its reason and how to fix it."""
 
     def __init__(self, reason: str, fix: str | None = None) -> None:
         super().__init__(reason if fix is None else f"{reason} {fix}")
@@ -45,33 +45,33 @@ class Explained(Exception):
 
 
 class ProviderUnavailable(Explained):
-    """The provider cannot be opened on this host, or finds no GPU: the next one is tried."""
+    """The provider cannot be opened on this host, or finds no GPU. The next one is tried."""
 
 
 class ProviderFailed(Explained):
-    """The provider answered before and cannot go on: a fresh process has to start over."""
+    """The provider worked before and no longer does. A new process has to open it."""
 
 
 class Provider(Protocol):
-    """Opened once, asked at each tick, closed once; all in one thread of the sampler's process."""
+    """Opened once, read at each tick, closed once, all in one thread of the sampler's process."""
 
     name: str
     is_simulated: bool
     streams_at_interval: bool
-    """It reads at a pace fixed when opened, so another interval means opening it anew."""
+    """Its interval is fixed when it is opened, so another interval needs another process."""
 
     def open(self) -> None:
         """Find at least one GPU, or raise ProviderUnavailable with the reason and the fix."""
 
     def read(self, now: float) -> Reading:
-        """Answer the GPUs as they are; `now` is Unix time. Raises ProviderFailed when all is lost."""
+        """Read all GPUs; `now` is Unix time. Raises ProviderFailed if none can be read any more."""
 
     def close(self) -> None:
-        """Let go of everything, also after an error; more than once does no harm."""
+        """Release everything, also after an error. Can be called again."""
 
 
 class PercentGate:
-    """Brings percentages into 0–100 where they enter the schema, once, and counts how often it had to."""
+    """Clamps percentages to 0–100 where they enter the schema, and counts how many it changed."""
 
     def __init__(self) -> None:
         self.clamped_count = 0
@@ -85,7 +85,7 @@ class PercentGate:
 
 
 def used_percent(used: float | None, total: float | None) -> float | None:
-    """Used of total as a percentage, None where either is unknown or the total is 0."""
+    """Used of total in percent; None if either is unknown or the total is 0."""
     if used is None or not total:
         return None
     return min(100.0, max(0.0, 100.0 * used / total))
@@ -99,7 +99,7 @@ def explain(
 
 
 def unattributed_bytes(used: int | None, processes: tuple[GpuProcess, ...] | None) -> int | None:
-    """Used memory that no process explains; None unless every part of the difference is known."""
+    """Used memory that belongs to no listed process; None if any part of it is unknown."""
     if used is None or processes is None:
         return None
     explained = 0

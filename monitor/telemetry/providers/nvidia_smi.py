@@ -24,7 +24,7 @@ _CONTAINER = "In a container, start it with `--gpus all`."
 _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
     (
         "couldn't communicate with the nvidia driver",
-        "`nvidia-smi` is here, but the NVIDIA driver is not loaded.",
+        "`nvidia-smi` is installed, but the NVIDIA driver is not loaded.",
         "Load it with `sudo modprobe nvidia`; if that fails, reboot or reinstall the driver.",
     ),
     (
@@ -50,8 +50,8 @@ _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "unknown error",
-        "The driver answers nothing but “Unknown Error”.",
-        "In a container this is what `systemctl daemon-reload` on the host leaves behind: restart the container.",
+        "The driver returns “Unknown Error” to every call.",
+        "In a container, `systemctl daemon-reload` on the host causes this. Restart the container.",
     ),
 )
 _NO_LOOP = ("invalid combination", "unrecognized", "not a valid", "is not recognized", "invalid option")

@@ -1,4 +1,4 @@
-"""The `nvtop` provider: AMD, Intel and other GPUs (and NVIDIA's, where nothing else answers) through `nvtop`'s JSON.
+"""The `nvtop` provider: AMD, Intel and other GPUs, and NVIDIA GPUs if nothing else works, through the JSON of `nvtop`.
 
 `nvtop -l` (3.3.2 and newer) is started once and read as a stream; `nvtop -s` (3.2 and newer) is run for each reading.
 """
@@ -23,7 +23,7 @@ _VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
 
 def version_of(text: str) -> tuple[int, int, int] | None:
-    """The version in the answer of `nvtop --version`."""
+    """The version in the output of `nvtop --version`."""
     found = _VERSION.search(text)
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
 

@@ -1,6 +1,6 @@
-"""The arrays that `nvtop -s` and `nvtop -l` print → Gpus. Every value is a string or null; keys differ by version.
+"""Parses the arrays that `nvtop -s` and `nvtop -l` print. Every value is a string or null; keys differ by version.
 
-Names are printed unescaped and 3.3.0 and 3.3.1 leave out commas, so the text is repaired before it is read.
+Names are printed unescaped and 3.3.0 and 3.3.1 leave out commas, so the text is repaired before it is parsed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, ProcessType
 
 NOT_REPORTED = "not reported by nvtop"
-SHARED_ENGINE = "this GPU has one engine for encoding and decoding, and nvtop does not tell which of them keeps it busy"
-LARGER_CLOCK = "nvtop tells the larger of graphics and SM clock, shown as the graphics clock"
+SHARED_ENGINE = "this GPU has one engine for encoding and decoding, and nvtop reports only their sum"
+LARGER_CLOCK = "nvtop reports the larger of graphics and SM clock, shown as the graphics clock"
 NO_GPU = "No GPU to monitor"
 _MAX_BYTES = 1 << 63
-"""From here on a figure is the driver's “not available” (2^64 - 1), not memory."""
+"""Larger numbers are the driver's “not available” (2^64 - 1), not sizes."""
 _MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
 _NAME_LINE = re.compile(r'^([^\S\n]*"(?:device_name|user)"[^\S\n]*:[^\S\n]*)"(.*)"(,?[^\S\n]*)$', re.MULTILINE)
 _NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
@@ -39,7 +39,7 @@ _BRANDS = ("GeForce", "Quadro", "Tesla", "Radeon", "Instinct", "Arc", "Iris", "U
 
 
 def split(buffer: bytearray) -> bytes | None:
-    """The first whole array: it ends with the only `]` at the start of a line. Nothing stands between two arrays."""
+    """The first whole array. Its end is the only `]` at the start of a line; nothing is printed between two arrays."""
     end = buffer.find(b"\n]")
     if end < 0:
         return None
@@ -49,11 +49,11 @@ def split(buffer: bytearray) -> bytes | None:
 
 
 def parse(document: bytes, gate: PercentGate) -> tuple[Gpu, ...]:
-    """The GPUs of one array. Raises NotADocument, also where a name breaks the JSON beyond repair."""
+    """The GPUs of one array. Raises NotADocument, also if a name breaks the JSON beyond repair."""
     text = document.decode("utf-8", errors="replace").strip()
     found = _load(text)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise NotADocument("it is no array of objects")
+        raise NotADocument("not an array of objects")
     return tuple(_gpu(index, each, gate) for index, each in enumerate(found))
 
 
@@ -73,7 +73,7 @@ def _load(text: str) -> Any:
 
 
 def _escape_names(text: str) -> str:
-    """Quotes and backslashes within the values of `device_name` and `user`, which nvtop prints as they are."""
+    """Escape quotes and backslashes within the values of `device_name` and `user`, which nvtop does not."""
 
     def escaped(match: re.Match[str]) -> str:
         inner = match.group(2).replace("\\", "\\\\").replace('"', '\\"')
@@ -83,7 +83,7 @@ def _escape_names(text: str) -> str:
 
 
 class _Values(dict[str, Any]):
-    """The metrics of one GPU or process as they are found."""
+    """The metrics found so far of one GPU or process, and the reasons for the missing ones."""
 
     def __init__(self, given: dict[str, Any], gate: PercentGate) -> None:
         super().__init__()
@@ -92,13 +92,13 @@ class _Values(dict[str, Any]):
         self.reasons: dict[str, str] = {}
 
     def number(self, metric: str, key: str) -> None:
-        """A number with its unit, into the schema's unit; percentages into 0–100."""
+        """Convert a number to the schema's unit; percentages are clamped."""
         text = self.given.get(key)
         if text is None:
             return
         match = _NUMBER.fullmatch(str(text).strip())
         if match is None:
-            self.reasons[metric] = f"nvtop says {str(text)!r}"
+            self.reasons[metric] = f"nvtop printed {str(text)!r}"
             return
         value, unit = float(match.group(1)), match.group(2)
         if unit == "F":
@@ -108,7 +108,7 @@ class _Values(dict[str, Any]):
         self[metric] = self.gate(value, metric) if metric.endswith("_percent") else value
 
     def size(self, metric: str, key: str) -> None:
-        """A number of bytes."""
+        """Take a number of bytes."""
         text = self.given.get(key)
         if text is not None and str(text).isdigit():
             if int(text) < _MAX_BYTES:
@@ -140,7 +140,7 @@ def _gpu(index: int, given: dict[str, Any], gate: PercentGate) -> Gpu:
     values["memory_unattributed_bytes"] = unattributed_bytes(values.get("memory_used_bytes"), values["processes"])
     return Gpu(
         index=index,
-        # nvtop tells neither UUID nor PCI address, so identical cards differ by their position alone.
+        # nvtop reports neither UUID nor PCI address, so identical cards differ only by their position.
         uuid=f"nvtop-{index}-{_NOT_IN_AN_ID.sub('-', name.lower()).strip('-')}",
         name=name,
         memory_is_unified=given.get("fan_speed") == "CPU Fan",
@@ -161,7 +161,7 @@ def _fans(values: _Values) -> tuple[Fan, ...] | None:
     if text is None:
         return None
     if text == "CPU Fan":
-        return ()  # an integrated GPU: cooled by the processor's
+        return ()  # an integrated GPU, cooled with the processor
     values.number("fan", "fan_speed")
     speed = values.pop("fan", None)
     if speed is None:

@@ -1,4 +1,4 @@
-"""The `replay` provider: plays a recording at its own pace or faster, over and over."""
+"""The `replay` provider: plays a recording in a loop, at its own pace or faster."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from monitor.telemetry.providers.base import ProviderFailed, ProviderUnavailable
 from monitor.telemetry.schema import Notice, Reading
 
 _STEP_SECONDS = 1.0
-"""Between the last reading and the first one again, where the recording itself shows no step."""
+"""Time between two readings where the recording itself has none."""
 _MOST_SKIPPED = 10_000
-"""So many readings are passed over in one go; further behind (the machine slept), the recording goes on from where it is."""
+"""Most readings skipped at once; further behind (the host slept), the recording continues from there."""
 
 
 class Replay:
-    """The recorded readings, with their times moved to now and their spacing kept (at 1×).
+    """The recorded readings, with their times moved to now and their spacing kept.
 
-    Played faster, the readings' own times run ahead of the clock: whoever judges by them sees what was recorded.
+    Played faster, the readings' own times run ahead of the clock, so rules see the recorded durations.
     """
 
     name = "replay"
@@ -36,18 +36,18 @@ class Replay:
         self._began_at = 0.0
         self._shown: Reading | None = None
         self._shown_at = 0.0
-        """Seconds of recorded time since the beginning, as is `_next_at`."""
+        """Seconds of recorded time since the beginning, like `_next_at`."""
         self._next: Reading | None = None
         self._next_at = 0.0
         self._step = _STEP_SECONDS
         self._broken: recording.BadRecording | None = None
 
     def open(self) -> None:
-        """Read the first reading. Raises ProviderUnavailable."""
+        """Read the first reading of the recording. Raises ProviderUnavailable."""
         if self._path is None:
             raise ProviderUnavailable(
-                "No recording is named.",
-                "Set GPU_MONITOR_REPLAY_FILE to a recording's path, or give it with `--replay-file`.",
+                "No recording is set.",
+                "Set GPU_MONITOR_REPLAY_FILE to the path of a recording, or use `--replay-file`.",
             )
         try:
             self._next = self._rewind(self._path)
@@ -55,7 +55,7 @@ class Replay:
             raise ProviderUnavailable(error.reason, error.fix) from error
 
     def read(self, now: float) -> Reading:
-        """The reading whose turn it is. Raises ProviderFailed where a line is broken."""
+        """The reading that is due. Raises ProviderFailed at a line that is not a reading."""
         if self._shown is None:
             self._began_at = now
             self._advance()
@@ -65,13 +65,13 @@ class Replay:
             self._catch_up(now)
         shown = self._shown
         assert shown is not None
-        notice = Notice(code="replay", text=f"A recording of {self._host} is played at {self._speed:g}× its pace.")
+        notice = Notice(code="replay", text=f"Replaying a recording of {self._host} at {self._speed:g}× speed.")
         return msgspec.structs.replace(
             shown, sampled_at=self._began_at + self._shown_at, notices=(*shown.notices, notice)
         )  # fmt: skip
 
     def close(self) -> None:
-        """Forget the file."""
+        """Drop the rest of the recording."""
         self._readings = iter(())
 
     def _catch_up(self, now: float) -> None:
@@ -83,7 +83,7 @@ class Replay:
         self._began_at = now - self._next_at / self._speed
 
     def _advance(self) -> None:
-        """Show the next reading and look for the one after. What is broken there is told in its turn, not before."""
+        """Show the next reading and read the one after. An error there is raised when that one is due."""
         if self._broken is not None:
             raise ProviderFailed(self._broken.reason, self._broken.fix) from self._broken
         assert self._next is not None
@@ -94,7 +94,7 @@ class Replay:
             if following is None:
                 following = self._rewind(self._path)
             else:
-                # The clock of the recorded host may have been set back meanwhile: time here never runs backwards.
+                # Time never runs backwards here, even if the clock of the recorded host was set back.
                 self._step = max(0.0, following.sampled_at - self._shown.sampled_at)
             self._next = following
         except recording.BadRecording as error:
@@ -106,5 +106,5 @@ class Replay:
         self._host = header.host
         first = next(self._readings, None)
         if first is None:
-            raise recording.BadRecording(f"The recording {path} holds no reading.", "Record for longer.")
+            raise recording.BadRecording(f"The recording {path} contains no reading.", "Record for longer.")
         return first

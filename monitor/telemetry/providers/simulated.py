@@ -1,6 +1,6 @@
-"""The `simulated` provider: a GPU server that does not exist, for demonstrations and tests. Every page says so.
+"""The `simulated` provider: an imaginary GPU server for demonstrations and tests. Every page says so.
 
-Everything is a function of the GPU's number and of time, so two runs at the same time show the same.
+Everything is a function of the GPU's number and of time, so two runs at the same time show the same values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOTAL = 80 * GIB
 _RESERVED = 551 << 20
 _IDLE_WATTS, _LIMIT_WATTS = 70.0, 700.0
 _LINKS = 18
-_NOTICE = Notice(code="simulated", text="These readings are invented: no GPU was asked.")
+_NOTICE = Notice(code="simulated", text="Simulated data: no real GPU is being read.")
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
 _NOT_IN_MIG_MODE = (
     "utilization_percent",
@@ -41,13 +41,13 @@ def _wave(now: float, period: float, phase: float) -> float:
 
 
 def _train(now: float, phase: float) -> float:
-    """Near full, with the short dips of a step's end and of loading data."""
+    """Almost full load, with short dips while a step ends and data are loaded."""
     dip = 38 * max(0.0, math.sin(2 * math.pi * (now / 23 + phase)) - 0.97) / 0.03
     return 97 + 2.4 * math.sin(now * 2.1 + 7 * phase) - dip
 
 
 def _serve(now: float, phase: float) -> float:
-    """Requests come in waves, and some of them in bursts."""
+    """Requests in waves, some of them in bursts."""
     burst = 30 * max(0.0, math.sin(2 * math.pi * (now / 7.3 + phase)))
     return 28 + 30 * _wave(now, 47, phase) + burst * _wave(now, 3.1, 2 * phase)
 
@@ -61,7 +61,7 @@ def _nothing(_now: float, _phase: float) -> float:
 
 
 class Job(NamedTuple):
-    """What runs on a GPU."""
+    """The workload of a GPU."""
 
     load: Callable[[float, float], float]
     user: str
@@ -84,11 +84,11 @@ _JOBS = (
     Job(_serve, "lin", "python serve.py --slice", 9.5, 37, is_mig=True),
 )
 _HOT = 2
-"""The place among the jobs whose GPU runs into its thermal limit now and then."""
+"""Index of the job whose GPU reaches its thermal limit from time to time."""
 
 
 class _Device:
-    """One invented GPU; what does not change is made once."""
+    """One simulated GPU. Constant facts are made once."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -161,11 +161,11 @@ class _Device:
         )  # fmt: skip
 
     def read(self, now: float) -> Gpu:
-        """The GPU at `now`. Loads are between 0 and 100 by construction, and clamped for the sake of rounding."""
+        """The GPU at `now`. Loads are between 0 and 100 except for rounding, which is clamped."""
         job, load = self.job, min(100.0, max(0.0, self.job.load(now, self.phase)))
         is_hot = self.index % len(_JOBS) == _HOT and _wave(now, 90, 0.3) > 0.72
         watts = min(_LIMIT_WATTS - (55 if is_hot else 0), self.base_watts + (load / 100) ** 0.8 * 640)
-        # Heat follows the mean load of the last minute, not the load of the moment.
+        # Temperature follows the mean load of the last minute, not the current load.
         warmth = sum(min(100.0, max(0.0, job.load(now - back, self.phase))) for back in (0, 15, 30, 45)) / 400
         temperature = 88 if is_hot else 31 + 35 * warmth + 2 * math.sin(self.index)
         clock = 1320 if is_hot else 345 if load == 0 and not job.memory_gib else 1980 - (load / 100) * 240
@@ -208,7 +208,7 @@ class _Device:
         return Gpu(**values)
 
     def _joules(self, now: float) -> float:
-        """Energy so far: what it draws when idle, and on top its job at a mean pace. Only rises."""
+        """Energy so far: idle draw, plus the mean draw of its job. It only rises."""
         return (now % 1e7) * (self.base_watts + (400 if self.job.load is not _nothing else 0))
 
     def _processes(self, now: float, load: float) -> tuple[GpuProcess, ...]:
@@ -266,7 +266,7 @@ def _links(load: float) -> tuple[NvLink, ...]:
 
 
 class Simulated:
-    """The provider."""
+    """`options.simulated_gpus` GPUs, each with the workload of its number."""
 
     name = "simulated"
     is_simulated = True
@@ -277,7 +277,7 @@ class Simulated:
         self._devices: list[_Device] = []
 
     def open(self) -> None:
-        """Make the GPUs."""
+        """Always succeeds."""
         self._devices = [_Device(index) for index in range(self._count)]
 
     def read(self, now: float) -> Reading:
@@ -291,4 +291,4 @@ class Simulated:
         )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Has nothing to release."""

@@ -1,6 +1,6 @@
-"""One document of `nvidia-smi -q -x` → Reading. Driver schemas v11 to v13; what a driver does not say is None, with why.
+"""Parses one document of `nvidia-smi -q -x`, driver schemas v11 to v13. Missing values are None, with a reason.
 
-The documents come from the driver's own program, so the standard parser is used on them; DTDs are not loaded by it.
+The documents come from the driver's own program, so the standard parser is used. It does not load DTDs.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, ProcessType, Reading
 
 NOT_REPORTED = "not reported by this nvidia-smi"
-AS_MARGIN = "this driver tells it as a margin to the limit only"
+AS_MARGIN = "this driver reports only the margin to the limit"
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
-LOST = "the GPU is lost: it fell off the bus"
+LOST = "the GPU is lost: it has fallen off the bus"
 
 _REFUSALS = {
     "n/a": NOT_SUPPORTED,
     "not supported": NOT_SUPPORTED,
     "not available": NOT_SUPPORTED,
-    "unknown error": "the driver answered with an unknown error",
-    "err!": "the driver answered with an error",
-    "requested functionality has been deprecated": "this driver no longer answers it",
+    "unknown error": "the driver returned an unknown error",
+    "err!": "the driver returned an error",
+    "requested functionality has been deprecated": "this driver no longer reports it",
     "insufficient permissions": NO_PERMISSION,
     "no permission": NO_PERMISSION,
     "gpu requires reset": "the GPU requires a reset",
@@ -52,7 +52,7 @@ _TYPES: dict[str, ProcessType] = {"C": "compute", "G": "graphics", "M": "mps"}
 
 
 class Field(NamedTuple):
-    """Where a metric stands: paths in order of preference, and what its text is."""
+    """Where a metric is found: paths in order of preference, and whether it is an integer."""
 
     metric: str
     paths: tuple[str, ...]
@@ -113,9 +113,9 @@ NUMBERS: tuple[Field, ...] = (
 
 
 def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
-    """The reading. Raises NotADocument where the XML is broken or is about something else."""
+    """The reading. Raises NotADocument if the XML is malformed or has another root."""
     try:
-        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's text  # nosec
+        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's docstring  # nosec
     except ET.ParseError as error:
         raise NotADocument(str(error)) from error
     if root.tag != "nvidia_smi_log":
@@ -131,7 +131,7 @@ def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
 
 
 class _Values(dict[str, Any]):
-    """The metrics of one GPU as they are found, and why the others are not."""
+    """The metrics found so far of one element, and the reasons for the missing ones."""
 
     def __init__(self, element: ET.Element, gate: PercentGate) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class _Values(dict[str, Any]):
         self.reasons: dict[str, str] = {}
 
     def text(self, metric: str, *paths: str) -> str | None:
-        """The text at the first path that has one; a refusal gives its reason to `metric`."""
+        """The text at the first path that has a value; a refusal becomes the reason of `metric`."""
         for path in paths:
             text = _text(self.element, path)
             if text is None:
@@ -152,13 +152,13 @@ class _Values(dict[str, Any]):
         return None
 
     def number(self, field: Field) -> None:
-        """A number in the schema's unit; percentages into 0–100."""
+        """Convert a number to the schema's unit; percentages are clamped."""
         text = self.text(field.metric, *field.paths)
         if text is None:
             return
         match = _NUMBER.fullmatch(text)
         if match is None or match.group(2).lower() not in _UNITS:
-            self.reasons[field.metric] = f"nvidia-smi says {text!r}"
+            self.reasons[field.metric] = f"nvidia-smi printed {text!r}"
             return
         value = float(match.group(1)) * _UNITS[match.group(2).lower()]
         if field.metric.endswith("_percent"):
@@ -167,12 +167,12 @@ class _Values(dict[str, Any]):
         self.reasons.pop(field.metric, None)
 
     def said(self, metric: str, path: str, meaning: dict[str, bool]) -> None:
-        """Yes and no in nvidia-smi's words."""
+        """Take a boolean in nvidia-smi's words."""
         text = self.text(metric, path)
         if text is not None:
             answer = meaning.get(text.lower())
             if answer is None:
-                self.reasons[metric] = f"nvidia-smi says {text!r}"
+                self.reasons[metric] = f"nvidia-smi printed {text!r}"
             self[metric] = answer
 
 
@@ -231,7 +231,7 @@ def _gpu(index: int, element: ET.Element, gate: PercentGate) -> Gpu:
 
 
 def _fill_errors(values: _Values) -> None:
-    """ECC counts, nested by cell since v11 or flat by memory since Ampere; retired pages of both causes together."""
+    """ECC counts (nested by cell, or flat by memory since Ampere) and retired pages of both causes together."""
     for period in ("volatile", "aggregate"):
         for kind, old, new in (
             ("corrected", "single_bit", "correctable"),
@@ -331,13 +331,13 @@ def _process(info: ET.Element, pid: int, by_ids: dict[tuple[int | None, int | No
 
 
 def _short_name(command: str) -> str:
-    """The program's file name: of the first word, or of a whole Windows path, which has blanks in it."""
+    """The file name in the first word, or in a whole Windows path, which can contain spaces."""
     program = command if _DRIVE.match(command) else command.split(" ", 1)[0]
     return program.replace("\\", "/").rpartition("/")[2] or program
 
 
 def _merged(known: GpuProcess, again: GpuProcess) -> GpuProcess:
-    """A process that is listed twice: both types, and the memory figure that is known."""
+    """One process from two entries: both types, and the memory size that is known."""
     types = tuple(dict.fromkeys((*known.types, *again.types)))
     first, second = (known, again) if known.memory_used_bytes is not None else (again, known)
     return GpuProcess(
@@ -361,5 +361,5 @@ def _known(element: ET.Element, path: str) -> str | None:
 
 
 def _refusal(text: str) -> str | None:
-    """Why nvidia-smi gives no value, where that is what it says: `N/A`, `[Unknown Error]`."""
+    """The reason if nvidia-smi printed one in place of a value: `N/A`, `[Unknown Error]`."""
     return _REFUSALS.get(text.strip().strip("[]").strip().lower())

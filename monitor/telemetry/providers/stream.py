@@ -1,4 +1,4 @@
-"""A long-lived program whose output is a stream of documents: started once, read to the newest, asked before it is killed."""
+"""Runs a program: as a stream of documents, of which the newest is read, or once for its whole output."""
 
 from __future__ import annotations
 
@@ -12,44 +12,42 @@ import time
 from collections.abc import Callable, Sequence
 
 Split = Callable[[bytearray], bytes | None]
-"""Takes the first whole document off the front of the buffer; None while there is none."""
+"""Removes the first whole document from the front of the buffer and returns it; None if there is none yet."""
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 1.0
 _MOST_BYTES = 64 * 1024 * 1024
-"""More without a whole document is no document."""
+"""More output than this without a whole document is an error."""
 
 
 def _die_with_parent() -> None:
-    """Runs in the child before exec: it ends with us, however we end (prctl(2))."""
+    """Runs in the child before exec: the program ends with this process, however that ends (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Ended(Exception):
-    """The program has ended. `status` is negative for a signal; `half` is the document it did not finish."""
+    """The program has ended. `status` is negative for a signal; `half` is the unfinished document."""
 
     def __init__(self, status: int, half: bytes, errors: str) -> None:
-        super().__init__(self._words(status))
+        super().__init__(_how(status))
         self.status = status
         self.half = half
         self.errors = errors
 
-    @staticmethod
-    def _words(status: int) -> str:
-        if status >= 0:
-            return f"ended with exit status {status}"
-        return f"was ended by {signal.Signals(-status).name}"
+
+def _how(status: int) -> str:
+    return f"ended with exit status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
 
 
 class TimedOut(Exception):
-    """No whole document came in time."""
+    """No whole document arrived in time."""
 
 
 class DocumentStream:
-    """The running program. Used in one thread, which started it and lives as long (PDEATHSIG follows threads)."""
+    """The running program. Used by the thread that started it, which must outlive it (PDEATHSIG follows threads)."""
 
     def __init__(self, command: Sequence[str], split: Split) -> None:
-        """Start it. Raises OSError where it cannot be started."""
+        """Start the program. Raises OSError."""
         self._split = split
         self._buffer = bytearray()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
@@ -68,9 +66,9 @@ class DocumentStream:
         self._selector.register(self._output, selectors.EVENT_READ)
 
     def newest(self, seconds: float) -> tuple[bytes, float]:
-        """The newest whole document and when it had arrived (Unix time), waiting for one so long at most.
+        """The newest whole document and when it arrived (Unix time). Waits for one at most `seconds`.
 
-        Raises Ended when the program ends without one, TimedOut when it says nothing.
+        Raises Ended if the program ends without one, and TimedOut.
         """
         deadline = time.monotonic() + seconds
         found: tuple[bytes, float] | None = None
@@ -84,15 +82,15 @@ class DocumentStream:
                 return found
             if has_more and not data:
                 if found:
-                    return found  # its end is told at the next call
+                    return found  # the next call raises Ended
                 raise self._ended()
             if len(self._buffer) > _MOST_BYTES:
-                raise TimedOut("it writes without end, but no whole document")
+                raise TimedOut("endless output without a whole document")
             if not has_more:
                 raise TimedOut(f"no whole document for {seconds:.0f} s")
 
     def stop(self) -> None:
-        """End it: SIGTERM, then SIGKILL. More than once does no harm."""
+        """End the program: SIGTERM, then SIGKILL. Can be called again."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -111,7 +109,7 @@ class DocumentStream:
 
 
 def run_once(command: Sequence[str], seconds: float) -> bytes:
-    """The output of a program that ends by itself. Raises Ended where its exit status is not 0, TimedOut, OSError."""
+    """The output of a program that exits by itself. Raises Ended if its exit status is not 0, TimedOut and OSError."""
     try:
         done = subprocess.run(
             command,
@@ -123,7 +121,7 @@ def run_once(command: Sequence[str], seconds: float) -> bytes:
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired as error:
-        raise TimedOut(f"no answer for {seconds:.0f} s") from error
+        raise TimedOut(f"no output for {seconds:.0f} s") from error
     if done.returncode != 0:
         raise Ended(done.returncode, done.stdout, done.stderr[-4096:].decode(errors="replace").strip())
     return done.stdout

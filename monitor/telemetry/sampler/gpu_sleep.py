@@ -1,7 +1,7 @@
-"""GPUs that the kernel may suspend (laptops, RTD3): seen through sysfs alone, because asking the driver wakes them.
+"""GPUs that the kernel can suspend (laptops, RTD3): examined only through sysfs, because calling the driver wakes them.
 
-An open handle keeps a GPU awake as well, so a sampler that has such GPUs open ends when they have been idle for a while,
-and the next one leaves them alone until they have slept and woken. Nothing under /proc/driver/nvidia/gpus is read:
+An open handle keeps a GPU awake as well, so a sampler that has such GPUs open exits when they have been idle for a while,
+and the next one does not open them until they have slept and woken. Nothing under /proc/driver/nvidia/gpus is read:
 its `information` takes a power reference (nv_procfs_read_gpu_info in NVIDIA's kernel module), which wakes the GPU too.
 """
 
@@ -16,35 +16,35 @@ from monitor.telemetry.schema import Gpu
 
 NVIDIA_VENDOR = "0x10de"
 DISPLAY_CLASS = "0x03"
-ASLEEP = "asleep: not asked, so that it stays so"
-LET_GO = "let go, so that it can fall asleep"
+ASLEEP = "asleep: not queried, to let it sleep"
+RELEASED = "released, so that it can fall asleep"
 IDLE_SECONDS = 30.0
 STAYS_AWAKE_SECONDS = 300.0
-"""A GPU that was let go and is still awake after this is held by somebody else: it is read again."""
+"""A released GPU that is still awake after this is in use elsewhere: it is read again."""
 
 
 class SysfsGpu(NamedTuple):
-    """An NVIDIA GPU on the PCI bus, as the kernel knows it without the driver."""
+    """An NVIDIA GPU on the PCI bus, as the kernel sees it."""
 
     pci_bus_id: str
     device_id: str
     path: Path
 
     def is_suspended(self) -> bool:
-        """The kernel has cut its power; it says unsupported where it never does."""
+        """Whether the kernel has cut its power."""
         return _read(self.path / "power/runtime_status") == "suspended"
 
     def may_sleep(self, policy: str) -> bool:
-        """Whether it is to be left asleep: `auto` asks the kernel's power control, which is auto where it may suspend."""
+        """Whether to let it sleep; `auto`: if the kernel can suspend it (its power control is auto too)."""
         if policy == "auto":
             return _read(self.path / "power/control") == "auto"
         return policy == "always"
 
 
 def find_gpus(root: Path) -> tuple[SysfsGpu, ...]:
-    """Every display controller that NVIDIA's driver holds, by its place on the bus.
+    """Every display controller bound to NVIDIA's driver, in the order of the PCI bus.
 
-    Those of nouveau and vfio-pci sleep as well, but no provider would find them once awake: that is for the providers' reasons.
+    Those bound to nouveau and vfio-pci sleep as well, but no provider can read them: the providers give the reason.
     """
     return tuple(
         SysfsGpu(path.name.lower(), _read(path / "device").removeprefix("0x"), path)
@@ -59,44 +59,44 @@ def _driver(path: Path) -> str:
     try:
         return (path / "driver").readlink().name
     except OSError:
-        return ""  # no driver holds it
+        return ""  # not bound to a driver
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except OSError:
-        return ""  # no such file in this kernel, or the device has just gone: it says nothing
+        return ""  # the kernel has no such file, or the device has just disappeared
 
 
 class Sleepers:
-    """The GPUs that a sampler leaves alone: those that sleep, and those it has let go until they have slept and woken."""
+    """The GPUs that a sampler does not open: those asleep, and those released until they have slept and woken."""
 
-    def __init__(self, gpus: Sequence[SysfsGpu], policy: str, let_go: Collection[str], now: float) -> None:
+    def __init__(self, gpus: Sequence[SysfsGpu], policy: str, released: Collection[str], now: float) -> None:
         self._gpus = gpus
         self._index = {gpu.pci_bus_id: index for index, gpu in enumerate(gpus)}
         self._since = now
         self.sleepable = frozenset(gpu.pci_bus_id for gpu in gpus if gpu.may_sleep(policy))
         self._alone: dict[str, tuple[SysfsGpu, bool]] = {}
-        """PCI id → the GPU, and whether it has been seen asleep."""
+        """PCI bus id → the GPU, and whether it has slept."""
         for gpu in gpus:
             if gpu.pci_bus_id in self.sleepable:
                 is_suspended = gpu.is_suspended()
-                if is_suspended or gpu.pci_bus_id in let_go:
+                if is_suspended or gpu.pci_bus_id in released:
                     self._alone[gpu.pci_bus_id] = (gpu, is_suspended)
 
     @property
     def left_alone(self) -> tuple[str, ...]:
-        """PCI ids of the GPUs that must not be opened."""
+        """PCI bus ids of the GPUs that must not be opened."""
         return tuple(self._alone)
 
     @property
     def are_all(self) -> bool:
-        """There is no other GPU: the driver need not be asked at all."""
+        """Whether there is no other GPU, so that the driver is not needed."""
         return bool(self._gpus) and len(self._alone) == len(self._gpus)
 
     def woken(self, now: float, *, is_watched: bool) -> tuple[str, ...]:
-        """Those to be read again: they slept and woke, or they do not sleep and somebody looks or holds them."""
+        """Those to read again: they have woken, or they stay awake while someone is viewing or using them."""
         woken = []
         for pci_bus_id, (gpu, has_slept) in self._alone.items():
             if gpu.is_suspended():
@@ -106,7 +106,7 @@ class Sleepers:
         return tuple(woken)
 
     def as_gpus(self, now: float) -> tuple[Gpu, ...]:
-        """What can be said of them without the driver. The roster adds what was known before."""
+        """These GPUs without the driver's facts. The roster adds what was known before."""
         return tuple(self._asleep(gpu, has_slept, now) for gpu, has_slept in self._alone.values())
 
     def _asleep(self, gpu: SysfsGpu, has_slept: bool, now: float) -> Gpu:
@@ -118,19 +118,19 @@ class Sleepers:
             state="asleep",
             since=now,
             pci_bus_id=gpu.pci_bus_id,
-            unavailable=explain(facts, GPU_METRICS, {}, ASLEEP if has_slept else LET_GO),
+            unavailable=explain(facts, GPU_METRICS, {}, ASLEEP if has_slept else RELEASED),
         )
 
 
 class IdleWatch:
-    """Says when the GPUs that may sleep have all been idle, with nobody watching, for long enough to let them go."""
+    """Decides when to release the GPUs that can sleep: all idle, without viewers, for long enough."""
 
     def __init__(self, sleepable: Iterable[str]) -> None:
         self._sleepable = frozenset(sleepable)
         self._idle_since: float | None = None
 
-    def let_go(self, gpus: Iterable[Gpu], now: float, *, is_watched: bool) -> tuple[str, ...]:
-        """The PCI ids to let go now; empty while they are in use, watched, or not idle for long enough."""
+    def to_release(self, gpus: Iterable[Gpu], now: float, *, is_watched: bool) -> tuple[str, ...]:
+        """PCI bus ids to release now; empty while one is in use or watched, or not idle for long enough."""
         mine = [gpu for gpu in gpus if gpu.pci_bus_id in self._sleepable and gpu.state == "ok"]
         if not mine or is_watched or any(_is_busy(gpu) for gpu in mine):
             self._idle_since = None

@@ -1,7 +1,7 @@
-"""The child process: asks one provider on a fixed grid of time and writes frames, so that only it can hang or crash.
+"""The child process: reads one provider on a fixed time grid and writes frames, so that only it can hang or crash.
 
-Run as `python -m monitor.telemetry.sampler.loop` by the supervisor. Its stdin carries Options as JSON, one a line; the end
-of stdin ends it. Frames leave on the descriptor that was stdout.
+The supervisor runs it as `python -m monitor.telemetry.sampler.loop`. Its stdin carries Options as JSON, one per line; it exits
+at the end of stdin. It writes frames to the descriptor that was stdout.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from monitor.telemetry.schema import ProviderReport, Reading
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 1.0
-"""How long a call into the driver may go on after the end was asked for."""
+"""How long a call into the driver can last after the end of stdin."""
 EXIT_NO_ORDERS = 2
 EXIT_NO_PROVIDER = 3
 
 
 class Orders:
-    """The supervisor's orders: a thread reads them from stdin, so they arrive while the driver hangs."""
+    """Options from the supervisor. A thread reads them from stdin, so they arrive even while the driver hangs."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.options: Options = msgspec.json.decode(stream.readline(), type=Options)
         self.has_ended = False
         self.changed = threading.Event()
-        """Set with new options and with the end: whoever waits for the next tick wakes."""
+        """Set by new options and by the end of stdin; it wakes the wait for the next tick."""
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
 
     def _listen(self) -> None:
@@ -55,11 +55,11 @@ class Orders:
         self.has_ended = True
         self.changed.set()
         time.sleep(_GRACE_SECONDS)
-        os._exit(0)  # the main thread is inside the driver: nothing but the process' end gets it out
+        os._exit(0)  # the main thread is inside the driver, and only the end of the process stops it
 
 
 class Sampler:
-    """One provider, asked tick by tick: its processes completed by what the host knows, GPUs asleep added."""
+    """Reads one provider at each tick, completes its processes with the host's facts, and adds GPUs asleep."""
 
     def __init__(self, provider: Provider | None, options: Options, sleepers: Sleepers) -> None:
         self._provider = provider
@@ -70,7 +70,7 @@ class Sampler:
         self._idle = IdleWatch(sleepers.sleepable if is_real else ())
 
     def tick(self, now: float, *, is_watched: bool) -> Reading | wire.StartOver:
-        """One reading, or the end of this process for the GPUs' sake. Raises ProviderFailed."""
+        """One reading, or the reason to restart this process so that GPUs can sleep or wake. Raises ProviderFailed."""
         alone = self._sleepers.left_alone
         if alone and (woken := self._sleepers.woken(now, is_watched=is_watched)):
             return wire.StartOver(unattached=tuple(pci for pci in alone if pci not in woken))
@@ -81,7 +81,7 @@ class Sampler:
             return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
         reading = with_plain_texts(reading)
         gpus = self._processes.describe(reading.gpus, now)
-        if idle := self._idle.let_go(gpus, now, is_watched=is_watched):
+        if idle := self._idle.to_release(gpus, now, is_watched=is_watched):
             return wire.StartOver(unattached=(*alone, *idle))
         notices = self._processes.notices()
         if alone:
@@ -90,13 +90,13 @@ class Sampler:
 
 
 def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provider | None, Sampler | None]:
-    """Select a provider and tell which; where every GPU sleeps none is opened. No sampler where nothing can be read."""
-    is_invented = options.provider in ON_REQUEST
-    gpus = () if is_invented else find_gpus(Path(options.root))
+    """Select a provider and report it; if every GPU sleeps, none is opened. No sampler if nothing can be read."""
+    is_on_request = options.provider in ON_REQUEST
+    gpus = () if is_on_request else find_gpus(Path(options.root))
     sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.time())
     if sleepers.are_all:
         name = options.provider or options.provider_before or IN_ORDER[0]
-        report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not asked.")
+        report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not queried.")
         write(wire.Selected(provider=name, reports=(report,)))
         return None, Sampler(None, options, sleepers)
     selection = select(msgspec.structs.replace(options, unattached=sleepers.left_alone))
@@ -112,7 +112,7 @@ def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provid
 
 
 def run(orders: Orders, out: BinaryIO) -> int:
-    """Write a provider's readings until told to end. Returns the exit status."""
+    """Write readings until stdin ends. Returns the exit status."""
 
     def write(frame: wire.Frame) -> None:
         out.write(wire.encode(frame))
@@ -133,7 +133,7 @@ def run(orders: Orders, out: BinaryIO) -> int:
                 logging.getLogger().setLevel(options.log_level)
                 if before.interval_seconds != options.interval_seconds:
                     if provider is not None and provider.streams_at_interval:
-                        return 0  # it reads at the pace it was opened with: the next process opens it anew
+                        return 0  # its interval is fixed when it is opened: the next process opens it
                     due = time.monotonic()
             if (rest := due - time.monotonic()) > 0:
                 orders.changed.wait(rest)
@@ -155,14 +155,14 @@ def run(orders: Orders, out: BinaryIO) -> int:
 
 
 def next_due(due: float, interval: float, now: float) -> float:
-    """The next point of the grid that `due` lies on: no drift, and ticks that were missed are skipped, not queued."""
+    """The next point of the time grid of `due`: no drift, and missed ticks are skipped, not queued."""
     late = max(0.0, now - due)
     return due + interval * (int(late / interval) + 1)
 
 
 def main() -> int:
-    """Set up the process: ends with its parent, lets no library print among the frames."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the server's to hear
+    """Set up the process: it exits with its parent, and no library can print between the frames."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server
     logging.basicConfig(handlers=[LineHandler()], format="%(levelname)s sampler %(name)s: %(message)s")
     log_uncaught()
     frames = os.fdopen(os.dup(1), "wb")
@@ -170,7 +170,7 @@ def main() -> int:
     try:
         orders = Orders(sys.stdin.buffer)
     except msgspec.MsgspecError as error:
-        log.error("no orders to begin with: %s", error)  # the server ended meanwhile, or somebody started this by hand
+        log.error("no options on stdin: %s", error)  # the server has exited, or a person started this process
         return EXIT_NO_ORDERS
     try:
         return run(orders, frames)
@@ -179,7 +179,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Daemon threads may be inside the driver: leave without waiting for them.
+    # Do not wait for daemon threads: they can be inside the driver.
     status = main()
     sys.stderr.flush()
     os._exit(status)

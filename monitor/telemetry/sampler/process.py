@@ -1,4 +1,4 @@
-"""The sampler's process as its parent sees it: started, given orders, asked to end, and killed only when it does not."""
+"""The sampler's process as its parent sees it: starts it, sends it options, asks it to exit, and kills it if it does not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 
 COMMAND: Sequence[str] = command_of("monitor.telemetry.sampler.loop")
 TERM_AFTER_SECONDS = 1.3
-"""The sampler ends by itself 1 s after its stdin ended, inside the driver too."""
+"""The sampler exits by itself 1 s after the end of stdin, even inside the driver."""
 KILL_AFTER_SECONDS = 1.8
 ABANDON_AFTER_SECONDS = 2.6
-"""A process in uninterruptible sleep survives SIGKILL until the driver returns; nothing more can be done."""
+"""A process in uninterruptible sleep survives SIGKILL until the driver returns; it is left behind."""
 
 
 class Child:
     """One sampler process. The supervisor's thread alone uses it."""
 
     def __init__(self, options: Options, *, started_at: float, command: Sequence[str] = COMMAND) -> None:
-        """Start it. `started_at` is monotonic. Raises OSError where no process can be started."""
+        """Start it. `started_at` is monotonic. Raises OSError."""
         self.started_at = started_at
         self._process = subprocess.Popen(
             command,
@@ -35,7 +35,7 @@ class Child:
             stdout=subprocess.PIPE,
             bufsize=0,
             env=environment(),
-            # Of its own session, so that it and the programs it starts can be signalled together, and Ctrl-C is ours.
+            # A session of its own: signals reach it and the programs it starts together, and Ctrl-C does not.
             start_new_session=True,
         )
         self._ending_since: float | None = None
@@ -49,37 +49,37 @@ class Child:
 
     @property
     def is_ending(self) -> bool:
-        """It was asked to end."""
+        """Whether it was asked to exit."""
         return self._ending_since is not None
 
     def fileno(self) -> int:
-        """The pipe its frames come from, for a selector."""
+        """The pipe of its frames, for a selector."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
     def receive(self) -> bytes:
-        """What it wrote; empty once it has closed the pipe."""
+        """What it has written; empty once it has closed the pipe."""
         return os.read(self.fileno(), 1 << 18)
 
     def order(self, options: Options) -> None:
-        """Tell it new options. One that was asked to end hears nothing any more: the next is started with them."""
+        """Send new options. If it was asked to exit they are dropped: the next one starts with them."""
         if self.is_ending:
             return
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(msgspec.json.encode(options) + b"\n")
         except BrokenPipeError:
-            log.debug("sampler %d has ended before it heard its orders", self.pid)  # its end is handled when seen
+            log.debug("sampler %d ended before it received its options", self.pid)  # its end is handled when seen
 
     def ask_to_end(self, at: float) -> None:
-        """Close its stdin: it ends by itself, between two calls into the driver where it can."""
+        """Close its stdin: it exits by itself, between two calls into the driver if it can."""
         if self._ending_since is None:
             self._ending_since = at
             assert self._process.stdin is not None
             self._process.stdin.close()
 
     def press(self, at: float) -> float | None:
-        """Go on with ending it: SIGTERM, then SIGKILL, each once. Returns when to press again, None after the last."""
+        """Escalate: SIGTERM, then SIGKILL, each once. Returns when to call this again; None after the last step."""
         if self._ending_since is None:
             return None
         since = at - self._ending_since
@@ -98,14 +98,14 @@ class Child:
         return self._process.poll()
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status, waiting so long for it at most."""
+        """Its exit status; waits for it at most `seconds`."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def release(self) -> None:
-        """Close our ends of the pipes; what it started itself ends with it (see providers/stream.py)."""
+        """Close our ends of the pipes. The programs it started end with it, see providers/stream.py."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -113,15 +113,15 @@ class Child:
     def _send(self, what: signal.Signals) -> None:
         if what not in self._sent:
             self._sent.append(what)
-            log.warning("sampler %d did not end by itself: %s", self.pid, what.name)
+            log.warning("sampler %d did not exit by itself: sending %s", self.pid, what.name)
             try:
                 os.killpg(self.pid, what)
             except ProcessLookupError:
-                return  # it has ended meanwhile
+                return  # it has just exited
 
 
 def how_it_ended(status: int) -> str:
-    """An exit status in words."""
+    """A description of an exit status."""
     if status >= 0:
         return f"ended with exit status {status}"
     number = -status

@@ -1,6 +1,6 @@
-"""Which GPUs this host has had: each keeps its place by UUID when it is lost, and what is known of it when asleep.
+"""All GPUs seen on this host: a lost one keeps its place, and one asleep its known facts.
 
-Lives in the supervisor, so that it outlasts the sampler's process.
+Belongs to the supervisor, so that it outlives the sampler's process.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ FACTS = frozenset(
     or name in ("pci_bus_id", "architecture", "brand", "vbios_version", "compute_mode", "persistence_mode", "mig_mode")
     or name in ("slowdown_temperature_celsius", "shutdown_temperature_celsius", "ecc_is_enabled")
 )
-"""Metrics that stay true while a GPU is not asked; all others are readings of a moment."""
+"""Metrics that stay true while a GPU is not read; all others are momentary."""
 
 
 def facts_only(gpu: Gpu, *, state: GpuState, since: float | None, read_at: float | None, reason: str) -> Gpu:
-    """The GPU with what is lasting about it; every reading unknown for `reason`."""
+    """The GPU with its lasting facts; every other metric is unknown for `reason`."""
     values: dict[str, Any] = {name: getattr(gpu, name) for name in FACTS}
     unavailable = {
         name: gpu.unavailable.get(name, reason) if name in FACTS else reason
@@ -53,14 +53,14 @@ class Roster:
         self._gone: dict[str, Gpu] = {}
         self._xids_before: dict[str, tuple[Xid, ...]] = {}
         self._unnamed: dict[str, str] = {}
-        """Place on the bus → stand-in for the UUID, of GPUs that have slept since before the first reading."""
+        """PCI bus id → substitute for the UUID, of GPUs asleep since before the first reading."""
 
     def restarted(self) -> None:
-        """Another sampler counts from zero: keep what the one before has counted."""
+        """A new sampler counts from zero: keep the counts of the previous one."""
         self._xids_before = {uuid: gpu.xids for uuid, gpu in self._known.items() if gpu.xids is not None}
 
     def forget(self) -> None:
-        """Another provider names the GPUs differently: start over."""
+        """Start over: another provider identifies the GPUs differently."""
         self._known.clear()
         self._read_at.clear()
         self._gone.clear()
@@ -68,7 +68,7 @@ class Roster:
         self._unnamed.clear()
 
     def update(self, gpus: Sequence[Gpu], sampled_at: float) -> tuple[Gpu, ...]:
-        """The GPUs of a reading, completed by those that are missing from it, in the order of their index."""
+        """The GPUs of a reading, and those missing from it, in the order of their index."""
         present: dict[str, Gpu] = {}
         for given in gpus:
             gpu = self._complete(given)
@@ -94,7 +94,7 @@ class Roster:
         return tuple(sorted((*present.values(), *self._gone.values()), key=lambda gpu: (gpu.index, gpu.state != "ok")))
 
     def _complete(self, gpu: Gpu) -> Gpu:
-        """What earlier readings add to this one: the facts of a GPU asleep, the Xids of earlier samplers."""
+        """Add what earlier readings know: the facts of a GPU asleep, the Xids of earlier samplers."""
         if gpu.state == "asleep":
             return self._remembered(gpu)
         if gpu.state == "lost" and gpu.uuid in self._known:
@@ -111,7 +111,7 @@ class Roster:
         return gpu
 
     def _forget_named(self, present: Mapping[str, Gpu]) -> None:
-        """A GPU that has woken has a UUID of its own: it is not another one, with the sleeper lost."""
+        """Forget the substitute once a GPU has woken and has its UUID: the sleeper is not lost."""
         for gpu in present.values():
             if gpu.pci_bus_id is not None and self._unnamed.get(gpu.pci_bus_id, gpu.uuid) != gpu.uuid:
                 stand_in = self._unnamed.pop(gpu.pci_bus_id)
@@ -121,7 +121,7 @@ class Roster:
     def _remembered(self, gpu: Gpu) -> Gpu:
         last = self._known.get(gpu.uuid)
         if last is None and gpu.pci_bus_id is not None:
-            # The kernel does not tell the UUID of a GPU that nobody has opened; its place on the bus is the same.
+            # The kernel does not know the UUID of a GPU that no one has opened; its place on the bus is the same.
             last = next((known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id), None)
         if last is None:
             if gpu.pci_bus_id is not None:
@@ -133,7 +133,7 @@ class Roster:
 
 
 def _added(before: Sequence[Xid], now: Sequence[Xid]) -> tuple[Xid, ...]:
-    """Both samplers' counts, the latest error first."""
+    """The counts of both samplers, the latest error first."""
     by_code: Mapping[int, Xid] = {xid.code: xid for xid in before}
     merged = dict(by_code)
     for xid in now:

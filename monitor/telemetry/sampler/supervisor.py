@@ -1,12 +1,11 @@
-"""The parent's side of the sampler: starts it, turns its readings into snapshots, and goes on while it hangs or crashes.
+"""The parent's side of the sampler: starts it, turns its readings into snapshots, and continues while it hangs or crashes.
 
-One thread owns everything here; other threads leave orders for it and read `status`.
+One thread owns everything here; other threads set options and read `status`.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import threading
 import time
@@ -17,37 +16,38 @@ import msgspec
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.pending_options import PendingOptions
 from monitor.telemetry.sampler.process import COMMAND, Child, how_it_ended
-from monitor.telemetry.sampler.snapshot_builder import Heard
+from monitor.telemetry.sampler.snapshot_builder import SnapshotBuilder
 from monitor.telemetry.schema import Reading, Snapshot, System
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 30.0
-"""After no provider was found, they are tried again so often: a driver installed later just appears."""
+"""How often providers are tried again after none was found, so that a driver can be installed later."""
 LONGEST_BACK_OFF_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
-"""A sampler that lived so long starts the back-off over."""
+"""A sampler that lived this long resets the back-off."""
 START_LIMIT_SECONDS = 20.0
-"""A first reading may take longer than later ones: initializing eight GPUs without persistence mode takes seconds."""
+"""The first reading can take longer: initializing eight GPUs without persistence mode takes seconds."""
 _LATE_SHARE = 0.5
-"""A reading late by this share of the interval is not waited for: a snapshot goes out with the last one."""
+"""If a reading is late by this share of the interval, a snapshot is published with the previous one."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How the readings come about, for health and doctor."""
+    """State of the sampler, for health and doctor."""
 
     sampler_pid: int | None = None
     restarts: int = 0
     abandoned: int = 0
-    """Samplers in uninterruptible sleep that could not even be killed."""
+    """Samplers in uninterruptible sleep that could not be killed."""
     problem: str | None = None
-    """Why there are no fresh readings; None while all is well."""
+    """Why there are no fresh readings; None while there are."""
     clamped_count: int = 0
 
 
 class Supervisor:
-    """Runs from `start` to `stop` and hands every Snapshot to `publish`, in its own thread."""
+    """Runs from `start` to `stop` and calls `publish` with every Snapshot, in its own thread."""
 
     def __init__(
         self,
@@ -71,21 +71,17 @@ class Supervisor:
         self._look_again = look_again_seconds
         self.status = Status()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_writer, False)
-        self._orders: list[Options] = []
-        self._orders_lock = threading.Lock()
+        self._pending = PendingOptions(options)
         self._is_stopping = False
-        self._has_ended = False
 
         self._child: Child | None = None
         self._frames = wire.FrameReader()
         self._start_at: float | None = None
         self._failures = 0
         self._is_start_wanted = False
-        """The sampler was asked to end so that one with other options takes its place."""
+        """The sampler was asked to exit so that one with other options replaces it."""
         self._unattached: tuple[str, ...] = ()
-        self._heard = Heard(host)
+        self._builder = SnapshotBuilder(host)
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None
@@ -93,53 +89,43 @@ class Supervisor:
     # ── From other threads ────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """Start the thread, and with it the sampler."""
+        """Start the thread, which starts the sampler."""
         self._thread.start()
 
     def stop(self, seconds: float = 3.0) -> None:
-        """End the sampler and the thread; returns when both are gone or the time is up."""
+        """End the sampler and the thread; returns when both have ended, or after `seconds`."""
         self._is_stopping = True
-        self._wake()
+        self._pending.wake()
         self._thread.join(seconds)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
     def set_options(self, options: Options) -> None:
-        """Apply other options, without another sampler where the provider can. That somebody looks is `set_watched`'s to say."""
-        self._order(lambda given: msgspec.structs.replace(options, is_watched=given.is_watched))
+        """Apply other options, in the same sampler if possible. `is_watched` is set by `set_watched` only."""
+        self._pending.change(lambda newest: msgspec.structs.replace(options, is_watched=newest.is_watched))
 
     @property
     def options(self) -> Options:
-        """The options in force."""
-        with self._orders_lock:
-            return self._orders[-1] if self._orders else self._options
+        """The options set last."""
+        return self._pending.newest
 
     def set_watched(self, is_watched: bool) -> None:
-        """Say whether somebody looks: an idle GPU may sleep only while nobody does."""
-        self._order(lambda given: msgspec.structs.replace(given, is_watched=is_watched))
+        """Set whether there are viewers: idle GPUs can sleep only while there are none."""
+        self._pending.change(lambda newest: msgspec.structs.replace(newest, is_watched=is_watched))
 
     def set_system(self, system: Callable[[float], System] | None) -> None:
-        """Read the host's own metrics from now on by this, or with None no more."""
+        """Read system metrics with this function from now on; None: do not read them."""
         self._system = system
-
-    def _order(self, change: Callable[[Options], Options]) -> None:
-        with self._orders_lock:
-            self._orders.append(change(self._orders[-1] if self._orders else self._options))
-        self._wake()
-
-    def _wake(self) -> None:
-        with self._orders_lock:
-            if self._has_ended:
-                return
-            try:
-                os.write(self._wake_writer, b".")
-            except BlockingIOError:
-                return  # the pipe is full of wakes already
 
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
         self._start_at = self._emitted_at = self._monotonic()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_reader, selectors.EVENT_READ)
+            selector.register(self._pending, selectors.EVENT_READ)
             watched: Child | None = None
             while not self._is_stopping:
                 if self._child is not watched:
@@ -153,9 +139,9 @@ class Supervisor:
                 for key, _ in selector.select(wait):
                     if key.fileobj is self._child:
                         self._receive()
-                    elif key.fd == self._wake_reader:
-                        os.read(self._wake_reader, 4096)
-                self._obey()
+                    elif key.fileobj is self._pending:
+                        self._pending.drain()
+                self._apply_options()
                 self._look_after_child()
                 self._emit_if_due()
         self._end()
@@ -172,27 +158,25 @@ class Supervisor:
         return min(deadlines)
 
     def _limit(self) -> float:
-        """When the sampler should have been heard at the latest (monotonic)."""
+        """When the sampler must have sent something (monotonic)."""
         assert self._child is not None
         if self._heard_at < self._child.started_at:
             return self._child.started_at + max(START_LIMIT_SECONDS, self._timeout)
         return self._heard_at + self._options.interval_seconds + self._timeout
 
-    def _obey(self) -> None:
-        with self._orders_lock:
-            orders, self._orders = self._orders, []
-            if orders:
-                before, self._options = self._options, orders[-1]
-        if not orders:
+    def _apply_options(self) -> None:
+        options = self._pending.take()
+        if options is None:
             return
-        # What was read before must not show for longer what a setting has just hidden.
-        self._heard.hide_commands(self._options.show_commands)
-        apart = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}
-        if msgspec.structs.replace(before, **apart) == msgspec.structs.replace(self._options, **apart):
+        before, self._options = self._options, options
+        # Apply a changed privacy setting to readings already held.
+        self._builder.hide_commands(self._options.show_commands)
+        same = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}  # a running sampler applies these
+        if msgspec.structs.replace(before, **same) == msgspec.structs.replace(self._options, **same):
             if self._child is not None:
                 self._child.order(self._options)
             return
-        # Another provider, another file: only a fresh sampler takes that up, and whoever asked for it waits for no back-off.
+        # Anything else, such as another provider, needs a new sampler, without waiting for the back-off.
         self._failures = 0
         if self._child is None:
             self._start_at = self._monotonic()
@@ -213,31 +197,34 @@ class Supervisor:
             return
         try:
             for frame in self._frames.feed(data):
-                self._hear(frame)
+                self._receive_frame(frame)
         except wire.WireError as error:
-            self._trouble(f"The sampler wrote something that is no reading: {error}.")
+            self._trouble(f"The sampler sent an invalid frame: {error}.")
             self._child.ask_to_end(self._monotonic())
 
-    def _hear(self, frame: wire.Frame) -> None:
+    def _receive_frame(self, frame: wire.Frame) -> None:
         if isinstance(frame, Reading):
             self._heard_at = self._monotonic()
             gpus = frame.gpus
-            if self._is_start_wanted:  # what a sampler of other options had still under way
+            if self._is_start_wanted:  # sent before a sampler with other options replaces this one
                 gpus = without_commands(gpus, self._options.show_commands)
-            self._heard.take_reading(frame, gpus, self._heard_at)
+            self._builder.take_reading(frame, gpus, self._heard_at)
             self._problem = None
             self._note(problem=None, clamped_count=frame.clamped_count)
             self._emit()
         elif isinstance(frame, wire.Selected):
             if frame.provider is None:
-                self._trouble("No provider answers.")
-            self._heard.take_selection(frame)
+                self._trouble("No provider works.")
+            self._builder.take_selection(frame)
             if frame.provider is None:
                 self._emit()
         elif isinstance(frame, wire.Failed):
             self._trouble(frame.reason if frame.fix is None else f"{frame.reason} {frame.fix}")
         else:
-            log.info("a fresh sampler leaves these GPUs to sleep: %s", ", ".join(frame.unattached) or "none")
+            log.info(
+                "a new sampler does not open these GPUs, so that they can sleep: %s",
+                ", ".join(frame.unattached) or "none",
+            )
             self._unattached = frame.unattached
 
     def _look_after_child(self) -> None:
@@ -248,7 +235,7 @@ class Supervisor:
             return
         if not self._child.is_ending and now >= self._limit():
             waited = now - max(self._heard_at, self._child.started_at)
-            self._trouble(f"The driver has not answered for {waited:.0f} s; a fresh process will ask it.")
+            self._trouble(f"The driver has not answered for {waited:.0f} s; a new process will call it.")
             self._child.ask_to_end(now)
         if self._child.is_ending:
             again = self._child.press(now)
@@ -256,7 +243,10 @@ class Supervisor:
             if status is not None:
                 self._ended(status)
             elif again is None:
-                log.error("sampler %d cannot be killed: it waits inside the driver and is left behind", self._child.pid)
+                log.error(
+                    "sampler %d cannot be killed, because it waits inside the driver; it is left behind",
+                    self._child.pid,
+                )
                 self._note(abandoned=self.status.abandoned + 1)
                 self._gone(now)
 
@@ -264,11 +254,11 @@ class Supervisor:
         self._frames = wire.FrameReader()
         self._start_at = None
         try:
-            before = {"unattached": self._unattached, "provider_before": self._heard.selected.provider}
+            before = {"unattached": self._unattached, "provider_before": self._builder.selected.provider}
             options = msgspec.structs.replace(self._options, **before)
             self._child = Child(options, started_at=now, command=self._command)
         except OSError as error:
-            self._trouble(f"The sampler could not be started: {error}.")
+            self._trouble(f"Cannot start the sampler: {error}.")
             self._gone(now)
             return
         self._note(sampler_pid=self._child.pid)
@@ -281,7 +271,7 @@ class Supervisor:
         self._gone(now)
 
     def _gone(self, now: float) -> None:
-        """Plan the next start: at once after a good life, else with back-off; later where there is no provider."""
+        """Schedule the next start: at once after a long life, else with back-off; later if there is no provider."""
         child, self._child = self._child, None
         lived = now - child.started_at if child else 0.0
         if lived >= HEALTHY_AFTER_SECONDS:
@@ -289,14 +279,14 @@ class Supervisor:
         if self._is_start_wanted:
             self._is_start_wanted = False
             delay = 0.0
-        elif self._heard.has_selection and not self._heard.has_provider:
+        elif self._builder.has_selection and not self._builder.has_provider:
             delay = self._look_again
         else:
             delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (self._failures - 1)) if self._failures else 0.0
             self._failures += self._problem is not None
             self._note(restarts=self.status.restarts + 1)
         self._start_at = now + delay
-        self._heard.sampler_is_gone()
+        self._builder.sampler_is_gone()
         self._note(sampler_pid=None)
 
     def _trouble(self, problem: str) -> None:
@@ -317,16 +307,13 @@ class Supervisor:
                     break
                 self._child.wait(max(0.01, again - self._monotonic()))
             self._child.release()
-        with self._orders_lock:
-            self._has_ended = True
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
+        self._pending.close()
 
     # ── Snapshots ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _emit_at(self) -> float:
-        """When the next snapshot goes out, reading or not."""
-        is_expecting = self._heard.has_reading and self._problem is None
+        """When the next snapshot is published, with or without a new reading."""
+        is_expecting = self._builder.has_reading and self._problem is None
         return self._emitted_at + self._options.interval_seconds * (1 + _LATE_SHARE if is_expecting else 1)
 
     def _emit_if_due(self) -> None:
@@ -335,9 +322,9 @@ class Supervisor:
 
     def _emit(self) -> None:
         self._emitted_at = now = self._monotonic()
-        time, system = self._clock(), self._system  # once: another thread may switch the host's metrics off
+        time, system = self._clock(), self._system  # read once: another thread can set it to None
         self._publish(
-            self._heard.snapshot(
+            self._builder.snapshot(
                 time,
                 now,
                 stale_reason=self._stale_reason(now),
@@ -347,12 +334,12 @@ class Supervisor:
         )
 
     def _stale_reason(self, now: float) -> str | None:
-        """Why the readings are older than they should be, None while they are not."""
-        age = self._heard.age_seconds(now)
+        """Why the readings are stale; None while they are not."""
+        age = self._builder.age_seconds(now)
         if age is not None:
             is_late = age > self._options.interval_seconds + self._timeout
             return self._problem or ("The driver has not answered in time." if is_late else None)
-        if self._child is None or self._heard.has_selection:
-            return None  # nothing was read yet because there is nothing to read
+        if self._child is None or self._builder.has_selection:
+            return None  # there is no reading because there is nothing to read
         waited = now - self._child.started_at
         return f"The driver has not answered for {waited:.0f} s since the start." if waited > self._timeout else None

@@ -1,4 +1,4 @@
-"""What the sampler tells the supervisor over the pipe: MessagePack, each frame behind its length (4 bytes, big-endian)."""
+"""Frames from the sampler to the supervisor: MessagePack, each after its length (4 bytes, big-endian)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from monitor.telemetry.schema import ProviderReport, Reading
 
 _LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""Far above 256 GPUs with a thousand processes each: something longer is not a frame."""
+"""Far above 256 GPUs with a thousand processes each: anything longer is not a frame."""
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
-    """The first frame: which provider is read, or None, and what became of each."""
+    """The first frame: the provider in use, or None, and a report on each one tried."""
 
     provider: str | None
     is_simulated: bool = False
@@ -22,17 +22,17 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """The last frame of a sampler that cannot go on."""
+    """The last frame of a sampler whose provider failed."""
 
     reason: str
     fix: str | None = None
 
 
 class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
-    """The last frame of a sampler that ends so that GPUs can sleep, or because one has woken."""
+    """The last frame of a sampler that exits so that GPUs can sleep, or because one has woken."""
 
     unattached: tuple[str, ...]
-    """PCI ids of the GPUs that the next sampler leaves alone until they have slept and woken."""
+    """PCI bus ids of the GPUs that the next sampler must not open until they have slept and woken."""
 
 
 Frame = Selected | Reading | Failed | StartOver
@@ -42,23 +42,23 @@ _decoder = msgspec.msgpack.Decoder(Frame)
 
 
 class WireError(Exception):
-    """What came over the pipe is no frame."""
+    """The bytes from the pipe are not a frame."""
 
 
 def encode(frame: Frame) -> bytes:
-    """A frame behind its length."""
+    """A frame after its length."""
     body = _encoder.encode(frame)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames."""
+    """Splits a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes. Raises WireError where the bytes are no frame."""
+        """The frames that `data` completes. Raises WireError if the bytes are not a frame."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH_BYTES:
             length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")

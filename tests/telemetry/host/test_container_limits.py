@@ -85,7 +85,7 @@ def test_no_limit_is_null_and_says_so(request: pytest.FixtureRequest, version: s
 def test_without_cgroup_files_everything_is_unknown_with_a_reason(host: FakeHost) -> None:
     limits = Limits(host.root).read(0.0)
     assert limits == ContainerLimits(unavailable=limits.unavailable)
-    assert limits.unavailable["cpu_used_cores"] == "the container's cgroup does not tell it"
+    assert limits.unavailable["cpu_used_cores"] == "not reported by the container's cgroup"
     assert set(limits.unavailable) == set(ContainerLimits.__struct_fields__) - {"unavailable"}
 
 

@@ -122,7 +122,7 @@ def test_a_kernel_without_boot_time_costs_the_start_time_alone(host: FakeHost) -
     host.process(PID)
     process = row(ProcessTable(str(host.root)))
     assert process.started_at is None
-    assert process.unavailable["started_at"] == "the kernel does not tell when it was started"
+    assert process.unavailable["started_at"] == "the kernel does not report its boot time"
     assert process.name == "python3"
 
 

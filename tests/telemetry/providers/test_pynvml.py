@@ -350,7 +350,7 @@ def test_an_odd_error_costs_its_field_and_only_while_it_lasts(fake_driver: FakeD
     reader = open_reader("pynvml", fake_driver.env)
     gpu = first(reader)
     assert gpu.utilization_percent is None
-    assert gpu.unavailable["utilization_percent"] == "the driver answered with an unknown error"
+    assert gpu.unavailable["utilization_percent"] == "the driver returned an unknown error"
     assert gpu.temperature_celsius is not None
     fake_driver.set({"fail.nvmlDeviceGetUtilizationRates": None})
     time.sleep(0.05)
@@ -498,7 +498,7 @@ def test_no_library_is_told_with_the_fix_for_containers(open_reader: Open) -> No
 
 def test_a_driver_without_gpus_says_so(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(gpus=0)
-    assert "knows no GPU" in open_reader("pynvml", fake_driver.env).failure().reason
+    assert "finds no GPU" in open_reader("pynvml", fake_driver.env).failure().reason
 
 
 @pytest.mark.parametrize(("code", "reason"), [(999, "Unknown Error"), (18, "different versions"), (9, "not loaded")])

@@ -1,4 +1,4 @@
-"""A recording played again: the same readings, at its own pace, faster, or as fast as asked."""
+"""A recording is played with the same readings: at its own pace, faster, or one reading per tick."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_readings_are_those_that_were_recorded(tmp_path: Path) -> None:
 def test_it_says_that_it_is_a_recording_and_whose(record: Record) -> None:
     replay = opened(record(0, 1), speed=2)
     assert replay.is_simulated
-    assert replay.read(NOW).notices[-1].text == "A recording of box is played at 2× its pace."
+    assert replay.read(NOW).notices[-1].text == "Replaying a recording of box at 2× speed."
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_machine_that_slept_does_not_play_all_that_it_missed(record: Record) -
 @pytest.mark.parametrize(
     ("name", "reason", "fix"),
     [
-        (None, "No recording is named.", "GPU_MONITOR_REPLAY_FILE"),
+        (None, "No recording is set.", "GPU_MONITOR_REPLAY_FILE"),
         ("/nonexistent/file", "No such file", "GPU_MONITOR_REPLAY_FILE"),
         ("/dev/null", "is not a recording", "--record"),
     ],
@@ -145,7 +145,7 @@ def test_without_a_recording_it_says_what_to_do(name: str | None, reason: str, f
 
 
 def test_a_recording_without_readings_says_so(record: Record) -> None:
-    with pytest.raises(ProviderUnavailable, match="holds no reading"):
+    with pytest.raises(ProviderUnavailable, match="contains no reading"):
         opened(record())
 
 

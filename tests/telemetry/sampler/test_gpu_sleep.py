@@ -10,7 +10,7 @@ from monitor.telemetry.providers.base import GPU_METRICS
 from monitor.telemetry.sampler.gpu_sleep import (
     ASLEEP,
     IDLE_SECONDS,
-    LET_GO,
+    RELEASED,
     STAYS_AWAKE_SECONDS,
     IdleWatch,
     Sleepers,
@@ -102,7 +102,7 @@ def test_a_sleeper_is_shown_with_its_place_and_a_reason_for_every_reading(laptop
 def test_a_gpu_just_let_go_is_left_alone_and_says_so(host: FakeHost) -> None:
     host.gpu(A)
     (gpu,) = sleepers(host, let_go=(A,)).as_gpus(NOW)
-    assert gpu.unavailable["utilization_percent"] == LET_GO
+    assert gpu.unavailable["utilization_percent"] == RELEASED
 
 
 def test_a_gpu_let_go_that_may_sleep_no_longer_is_read_again(host: FakeHost) -> None:
@@ -163,8 +163,8 @@ def awake(pci: str = A, **values: Any) -> Gpu:
 def let_go(watch: IdleWatch, gpus: list[Gpu], *, over: float = IDLE_SECONDS, is_watched: bool = False) -> Any:
     """What is let go after so many seconds, with a reading a second."""
     for second in range(int(over)):
-        assert watch.let_go(gpus, NOW + second, is_watched=is_watched) == ()
-    return watch.let_go(gpus, NOW + over, is_watched=is_watched)
+        assert watch.to_release(gpus, NOW + second, is_watched=is_watched) == ()
+    return watch.to_release(gpus, NOW + over, is_watched=is_watched)
 
 
 def test_gpus_idle_for_30_seconds_without_processes_and_unwatched_are_let_go() -> None:
@@ -200,8 +200,8 @@ def test_a_gpu_that_may_not_sleep_does_not_keep_one_that_may() -> None:
 @pytest.mark.parametrize("what", ["work", "a viewer"])
 def test_the_30_seconds_begin_anew_after_work_or_a_viewer(what: str) -> None:
     watch = IdleWatch([A])
-    watch.let_go([awake()], NOW, is_watched=False)
-    watch.let_go([awake(utilization_percent=9 if what == "work" else 0)], NOW + 29, is_watched=what == "a viewer")
-    assert watch.let_go([awake()], NOW + 31, is_watched=False) == ()
-    assert watch.let_go([awake()], NOW + 60, is_watched=False) == ()
-    assert watch.let_go([awake()], NOW + 61, is_watched=False) == (A,)
+    watch.to_release([awake()], NOW, is_watched=False)
+    watch.to_release([awake(utilization_percent=9 if what == "work" else 0)], NOW + 29, is_watched=what == "a viewer")
+    assert watch.to_release([awake()], NOW + 31, is_watched=False) == ()
+    assert watch.to_release([awake()], NOW + 60, is_watched=False) == ()
+    assert watch.to_release([awake()], NOW + 61, is_watched=False) == (A,)

@@ -178,7 +178,7 @@ def test_with_every_gpu_asleep_no_provider_is_opened_and_the_name_stays(
     assert ticking is not None
     (selected,) = frames
     assert isinstance(selected, wire.Selected)
-    assert (selected.provider, selected.reports[0].reason) == (name, "Every GPU is asleep, so the driver is not asked.")
+    assert (selected.provider, selected.reports[0].reason) == (name, "Every GPU is asleep, so the driver is not queried.")
 
 
 def test_simulated_gpus_are_opened_whatever_sleeps_here(host: FakeHost) -> None:
@@ -290,7 +290,7 @@ def test_without_orders_it_ends_with_one_line_and_no_traceback(
         process.order(line)
     status, said = process.end()
     assert status == EXIT_NO_ORDERS
-    assert "no orders" in said
+    assert "no options on stdin" in said
     assert "Traceback" not in said
 
 
@@ -328,5 +328,5 @@ def test_the_level_of_the_log_comes_with_the_orders() -> None:
             env={**environment(), "PATH": "/nonexistent"},
         )
         told[level] = ended.stderr
-    assert b"nvtop passed over" in told["DEBUG"]
+    assert b"nvtop skipped" in told["DEBUG"]
     assert told["ERROR"] == b""

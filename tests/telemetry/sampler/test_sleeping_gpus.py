@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.sampler.gpu_sleep import ASLEEP, LET_GO
+from monitor.telemetry.sampler.gpu_sleep import ASLEEP, RELEASED
 from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.telemetry.schema import Snapshot
 from tests.fakes.fake_driver import FakeDriver
@@ -93,7 +93,7 @@ def test_an_idle_gpu_is_let_go_sleeps_unasked_and_is_read_again_once_it_wakes(la
     supervisor = laptop.start()
     awake = laptop.until_state("ok").gpus[0]
     let_go = laptop.until_state("asleep")
-    assert let_go.gpus[0].unavailable["utilization_percent"] == LET_GO
+    assert let_go.gpus[0].unavailable["utilization_percent"] == RELEASED
     laptop.host.power(A, "suspended")
     laptop.driver.reset_calls()
     asleep = laptop.until(lambda snapshot: snapshot.gpus[0].unavailable.get("utilization_percent") == ASLEEP)

@@ -303,7 +303,7 @@ def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
     pid = supervisor.status.sampler_pid
     assert pid is not None
     supervisor.stop(5)
-    assert not supervisor._thread.is_alive()
+    assert not supervisor.is_running
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     supervisor.set_watched(True)  # an order after the end does no harm

@@ -1,4 +1,4 @@
-"""The `pynvml` provider: NVIDIA's own library, read through nvidia-ml-py."""
+"""The `pynvml` provider: NVIDIA's own library, called through nvidia-ml-py."""
 
 from monitor.telemetry.providers.nvml.provider import Pynvml
 

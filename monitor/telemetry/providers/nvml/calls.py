@@ -1,7 +1,7 @@
 """The table of NVML calls: which metrics each fills, in which unit, and how often it is made.
 
-This table is the documentation of what is asked of the driver. STATIC calls are made once for each GPU; FAST ones at
-each tick; SLOW ones every few seconds, spread over the ticks. A call fills `values`, keyed by the schema's field names.
+STATIC calls are made once for each GPU, FAST ones at each tick, SLOW ones every few seconds, spread over the ticks. A call
+fills `values`, keyed by the schema's field names.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number, Record
 Values = dict[str, Any]
 
 ALL_ONES = 0xFFFFFFFF
-"""What NVML leaves in a 32-bit result it has no value for."""
+"""NVML's 32-bit result for no value."""
 
 
 class Call(NamedTuple):
-    """One question to the driver about one GPU."""
+    """One call to the driver about one GPU."""
 
     metrics: tuple[str, ...]
     fill: Callable[[Handle, Values], None]
     instead: tuple[Call, ...] = ()
-    """Asked in its place where the driver does not support it."""
+    """Made in its place if the driver does not support it."""
 
 
 def scalar(metric: str, function: Callable[..., int], *arguments: int, scale: float = 1) -> Call:
-    """A call that answers one number; all ones mean that there is none."""
+    """A call that returns one number; all ones mean no value."""
 
     def fill(handle: Handle, values: Values) -> None:
         value = function(handle, *arguments)
@@ -40,7 +40,7 @@ def scalar(metric: str, function: Callable[..., int], *arguments: int, scale: fl
 
 
 def named(metric: str, function: Callable[[Handle], Any], words: Callable[[Any], object]) -> Call:
-    """A call whose answer is told by a word or by yes and no."""
+    """A call whose result is shown as a word or a boolean."""
 
     def fill(handle: Handle, values: Values) -> None:
         values[metric] = words(function(handle))
@@ -97,7 +97,7 @@ _CLOCK_EVENT_REASONS = {
 
 
 def clock_event_names(mask: int) -> tuple[str, ...]:
-    """The reasons in a mask of nvmlDeviceGetCurrentClocksEventReasons; bits without a name as hexadecimal."""
+    """The reasons in a mask of nvmlDeviceGetCurrentClocksEventReasons; bits without a name in hexadecimal."""
     return tuple(
         _CLOCK_EVENT_REASONS.get(bit, hex(bit))
         for bit in (1 << place for place in range(mask.bit_length()))
@@ -105,7 +105,7 @@ def clock_event_names(mask: int) -> tuple[str, ...]:
     )
 
 
-# ── Calls that fill more than one metric, or need a word of their own ─────────────────────────────────────────────────
+# ── Calls that fill more than one metric, or are made differently ─────────────────────────────────────────────────────
 
 
 _ask_utilization = Record("nvmlDeviceGetUtilizationRates", struct.Struct("=II"))
@@ -138,7 +138,7 @@ def memory_v2(handle: Handle, values: Values) -> None:
 
 
 def memory_v1(handle: Handle, values: Values) -> None:
-    """Total, used and free; `used` counts the driver's reserve (since R510), which v1 does not tell apart."""
+    """Total, used and free; `used` counts the driver's reserve (since R510), which v1 does not report separately."""
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     values["memory_total_bytes"] = memory.total
     values["memory_free_bytes"] = memory.free
@@ -221,7 +221,7 @@ FAST: tuple[Call, ...] = (
         instead=(named(_REASONS, Number("nvmlDeviceGetCurrentClocksThrottleReasons", bits=64), clock_event_names),)
     ),
 )  # fmt: skip
-"""Beside these, each tick: memory (device.py), fields.py, fans, processes.py, pcie.py."""
+"""And at each tick: memory (device.py), fields.py, fans, processes.py, pcie.py."""
 
 SLOW: tuple[Call, ...] = (
     scalar("power_limit_watts", nvml.nvmlDeviceGetEnforcedPowerLimit, scale=1e-3),
@@ -245,5 +245,4 @@ SLOW: tuple[Call, ...] = (
     named("compute_mode", nvml.nvmlDeviceGetComputeMode, _COMPUTE_MODES.get),
     named("persistence_mode", nvml.nvmlDeviceGetPersistenceMode, bool),
 )
-"""Beside these: MIG mode and instances (mig.py), NVLink (nvlink.py), and PCIE_THROUGHPUT where the byte counters do not
-answer."""
+"""And: MIG mode and instances (mig.py), NVLink (nvlink.py), and PCIE_THROUGHPUT if the driver lacks the byte counters."""

@@ -1,8 +1,8 @@
-"""The calls of every tick, made on the library itself with buffers made once, in one thread.
+"""The calls of every tick, made on the library itself with reused buffers, in one thread.
 
-pynvml's wrappers look the function up and make a buffer for each answer. For arrays they ask for the size first and then
-build an object for each entry, whose attributes pass through Python: twice the calls into the driver and ten times the
-CPU (`python -m bench fast-tick`). Layouts are nvml.h's on 64-bit machines.
+pynvml's wrappers look up the function and allocate a buffer for each call. For arrays they first call for the size, then
+build an object for each entry: twice the calls into the driver and ten times the CPU (`python -m bench fast-tick`).
+Layouts are those of nvml.h on 64-bit hosts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Literal
 import pynvml as nvml
 
 Handle = Any
-"""A GPU, as pynvml hands it out."""
+"""A GPU, as pynvml returns it."""
 
 PROCESS_INFO = struct.Struct("=I4xQII")
 """nvmlProcessInfo_t (v2 and v3): pid, usedGpuMemory, gpuInstanceId, computeInstanceId."""
 PROCESS_UTILIZATION_SAMPLE = struct.Struct("=I4xQIIII")
 """nvmlProcessUtilizationSample_t: pid, timeStamp (µs), smUtil, memUtil, encUtil, decUtil."""
 FIELD_VALUE = struct.Struct("=II16xiIQ")
-"""nvmlFieldValue_t: fieldId, scopeId, valueType, nvmlReturn, value; its timestamp and latencyUsec are not looked at."""
+"""nvmlFieldValue_t: fieldId, scopeId, valueType, nvmlReturn, value; its timestamp and latencyUsec are ignored."""
 
 _DOUBLE = struct.Struct("=d")
 _RAW = struct.Struct("=Q")
@@ -44,7 +44,7 @@ def counter_bits(kind: int) -> int:
 
 
 def number(kind: int, raw: int) -> float:
-    """The value of a field by its type tag; bytes of the union beyond the type's own mean nothing."""
+    """The value of a field by its type tag; bytes of the union beyond the type are garbage."""
     if kind == nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG:
         return raw
     if kind == nvml.NVML_VALUE_TYPE_DOUBLE:
@@ -56,7 +56,7 @@ def number(kind: int, raw: int) -> float:
 
 
 def function(name: str) -> Callable[..., int]:
-    """A function of the loaded library. Raises NVMLError (function not found) where it is too old to have it."""
+    """A function of the loaded library. Raises NVMLError (function not found) if the library is too old."""
     try:
         found: Callable[..., int] = getattr(nvml.nvmlLib, name)
     except AttributeError as error:
@@ -65,10 +65,10 @@ def function(name: str) -> Callable[..., int]:
 
 
 class Number:
-    """A call that answers one unsigned number."""
+    """A call that returns one unsigned number."""
 
     def __init__(self, name: str, *arguments: int, bits: Literal[32, 64] = 32, answers: int = 1) -> None:
-        """`answers` is how many numbers the call fills in; the first of them is the one."""
+        """`answers` is how many numbers the call fills in; the first one is used."""
         self._name = name
         self._function: Callable[..., int] | None = None
         kind = ctypes.c_uint64 if bits == 64 else ctypes.c_uint32
@@ -76,7 +76,7 @@ class Number:
         self._more = (*arguments, ctypes.byref(self._value), *(ctypes.byref(kind()) for _ in range(answers - 1)))
 
     def __call__(self, handle: Handle) -> int:
-        """The number. Raises NVMLError."""
+        """Raises NVMLError."""
         ask = self._function
         if ask is None:
             ask = self._function = function(self._name)
@@ -90,7 +90,7 @@ class Record:
     """A call that fills one struct."""
 
     def __init__(self, name: str, record: struct.Struct, *given: int) -> None:
-        """`given` are the first fields where the caller has to fill them in (the struct's version), 32 bits each."""
+        """`given` are the first fields if the caller sets them (the struct's version), 32 bits each."""
         self._name = name
         self._function: Callable[..., int] | None = None
         self._record = record
@@ -108,12 +108,12 @@ class Record:
 
 
 class Listing:
-    """A call that fills an array of records and says how many; the array grows when the driver asks for more."""
+    """A call that fills an array of records and returns their number; the array grows if the driver needs more."""
 
     def __init__(
         self, name: str, record: struct.Struct, *, array_first: bool = False, empty: int = nvml.NVML_SUCCESS
     ) -> None:
-        """`empty` is the code by which the call says that there is nothing to tell."""
+        """`empty` is the code by which the call reports no records."""
         self._name = name
         self._record = record
         self._empty = empty
@@ -128,7 +128,7 @@ class Listing:
         if ask is None:
             ask = self._function = function(self._name)
         code = nvml.NVML_ERROR_INSUFFICIENT_SIZE
-        for _ in range(3):  # processes may be added between being told the size and asking again
+        for _ in range(3):  # the list can grow between two calls
             self._count.value = self._capacity
             arguments = (self._array, self._count_pointer) if self._array_first else (self._count_pointer, self._array)
             code = ask(handle, *arguments, *more)

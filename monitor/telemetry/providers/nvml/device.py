@@ -1,6 +1,6 @@
-"""One GPU behind NVML: makes the calls of the table, keeps what does not change, and turns it all into a Gpu.
+"""One GPU behind NVML: makes the calls of the table, caches what does not change, and builds a Gpu.
 
-What an error costs is decided here: one field, or this GPU (GpuLost), or everything (ProviderFailed).
+It also decides what an error costs: a field, this GPU (GpuLost), or everything (ProviderFailed).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NO_PCIE = "no PCIe between host and GPU: they share one memory"
 NO_HOTSPOT = "NVML has no call for it"
 
 _SLOW_SECONDS = 10.0
-"""Every slow call is made once in this time, spread over the ticks in between."""
+"""Every slow call is made once in this time, spread over the ticks."""
 _UTILIZATIONS = tuple(name for name in base.GPU_METRICS if name.endswith("_utilization_percent"))
 _PERCENTAGES = ("utilization_percent", *_UTILIZATIONS)
 _PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_") and name != "pci_bus_id")
@@ -36,7 +36,7 @@ _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() f
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What tells this GPU from others, as the driver says it."""
+    """What identifies this GPU, as the driver reports it."""
 
     index: int
     uuid: str
@@ -45,32 +45,32 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Reasons(dict[str, str]):
-    """Why metrics are unknown, and whether that has changed since it was last told."""
+    """Why metrics are unknown, and whether that has changed since it was last read."""
 
     have_changed = True
 
     def note(self, reasons: Mapping[str, str]) -> None:
-        """Keep these."""
+        """Add reasons."""
         if not reasons.items() <= self.items():
             self.update(reasons)
             self.have_changed = True
 
     def forget(self, metrics: Iterable[str]) -> None:
-        """These are known again."""
+        """Remove the reasons of metrics that are known again."""
         for metric in metrics:
             self.have_changed |= self.pop(metric, None) is not None
 
 
 class Device:
-    """One GPU that answers; used in one thread."""
+    """One GPU that responds. Used in one thread."""
 
     def __init__(self, handle: Handle, identity: Identity, gate: base.PercentGate, listener: XidListener) -> None:
         self.handle = handle
         self.identity = identity
         self.answers_nothing = False
-        """Every call of the last reading ended in an unknown error."""
+        """Every call of the last reading returned an unknown error."""
         self._gate, self._listener = gate, listener
-        # What does not change, and what changes slowly. In the order of Gpu's fields, in which it is made fastest.
+        # What never changes, and what changes slowly. In the order of Gpu's fields, which makes building one fastest.
         self._facts: Values = msgspec.structs.asdict(
             Gpu(index=identity.index, uuid=identity.uuid, name=identity.name, pci_bus_id=identity.pci_bus_id)
         )
@@ -94,10 +94,10 @@ class Device:
         ]
         self._slow: list[Call] = [*calls.SLOW, Call(("mig_mode",), self._fill_mig_mode)]
         self._slow_cursor = 0
-        self._slow_due = 0.37 * identity.index % 1  # so that the GPUs' slow calls do not fall on the same ticks
+        self._slow_due = 0.37 * identity.index % 1  # spreads the GPUs' slow calls over different ticks
 
     def start(self, now: float, at: float) -> None:
-        """Read what does not change, and everything slow once. Raises GpuLost and ProviderFailed."""
+        """Make the static and the slow calls. Raises GpuLost and ProviderFailed."""
         self._now, self._at = now, at
         for call in calls.STATIC:
             self._make(call, self._facts, [])
@@ -151,9 +151,9 @@ class Device:
         return Gpu(**values)
 
     def lost(self, since: float) -> Gpu:
-        """The GPU after it fell off the bus. What was lasting about it is remembered by the roster."""
+        """The GPU after it fell off the bus. The roster adds its lasting facts."""
         values: Values = {"pci_bus_id": self.identity.pci_bus_id}
-        reasons = base.explain(values, base.GPU_METRICS, {}, "the GPU is lost: it fell off the bus")
+        reasons = base.explain(values, base.GPU_METRICS, {}, "the GPU is lost: it has fallen off the bus")
         return Gpu(
             index=self.identity.index,
             uuid=self.identity.uuid,
@@ -185,13 +185,13 @@ class Device:
                 self._recovered(call)
 
     def _failed(self, call: Call, error: Exception, values: Values, among: list[Call]) -> int:
-        """Note why the call's metrics are unknown; take it out of `among` where asking again is no use."""
+        """Note why the call's metrics are unknown; remove it from `among` if the answer will not change."""
         code = errors.code_of(error)
         if code == errors.GPU_IS_LOST:
             raise errors.GpuLost from error
         if code in errors.FATAL:
-            told = errors.explain_everything(error)
-            raise base.ProviderFailed(told.reason, told.fix) from error
+            cause = errors.explain_everything(error)
+            raise base.ProviderFailed(cause.reason, cause.fix) from error
         in_mig_mode = self._facts["mig_mode"] is True
         reason = IN_MIG_MODE if in_mig_mode and code == nvml.NVML_ERROR_NOT_SUPPORTED else errors.field_reason(error)
         values.update(dict.fromkeys(call.metrics))
@@ -203,7 +203,7 @@ class Device:
             for other in call.instead:
                 among.append(other)
                 self._make(other, values, among)
-            # GB10, Jetson: the memory calls are NotSupported where the memory is the host's; a MIG parent's are not.
+            # Unified memory (GB10, Jetson): the memory calls are NotSupported. In MIG mode that means something else.
             self._is_unified = self._is_unified or (call is self._memory_v1 and not in_mig_mode)
         return code
 
@@ -212,7 +212,7 @@ class Device:
         self._reasons.forget(call.metrics)
 
     def _explain(self, values: Values) -> dict[str, str]:
-        """The `unavailable` map; the same object as before while nothing about it changed."""
+        """The `unavailable` map; the same object while it does not change."""
         missing = [metric for metric, value in values.items() if value is None]
         if missing != self._missing or self._reasons.have_changed:
             self._missing = missing
@@ -220,7 +220,7 @@ class Device:
             self._unavailable = base.explain(values, base.GPU_METRICS, self._reasons, NOT_REPORTED)
         return self._unavailable
 
-    # ── Calls that need something of this GPU ─────────────────────────────────────────────────────────────────────────
+    # ── Calls that need the state of this GPU ─────────────────────────────────────────────────────────────────────────
 
     def _fill_memory_v2(self, handle: Handle, values: Values) -> None:
         calls.memory_v2(handle, values)
@@ -263,7 +263,7 @@ class Device:
             self._reasons.note(self._pcie_rates.reasons)
 
     def _ask_instead(self, call: Call, values: Values, among: list[Call]) -> None:
-        if call not in self._failing:  # it was tried before, and the GPU does not support it either
+        if call not in self._failing:  # else it was tried before and failed too
             among.append(call)
             self._make(call, values, among)
 
@@ -296,7 +296,7 @@ class Device:
         except nvml.NVMLError as error:
             if not mig.handles or errors.code_of(error) == errors.GPU_IS_LOST:
                 raise
-            # Without privileges the parent does not answer for its instances; each instance does for its own.
+            # Without privileges the parent does not list the processes of its instances, but each instance does.
             values["processes"] = tuple(
                 process
                 for instance in mig.handles

@@ -1,4 +1,4 @@
-"""NVML's error codes in plain words: what each costs (a field, a GPU, everything), why it came and how to mend it."""
+"""NVML's error codes: what each costs (a field, a GPU, everything), what it means and how to fix it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pynvml
 
 from monitor.telemetry.providers.base import NO_PERMISSION, NOT_SUPPORTED, Explained
 
-# pynvml raises NVMLLibraryMismatchError where the library is older than the call, and that is no NVMLError; a name with
-# odd bytes ends in UnicodeDecodeError, because pynvml decodes strictly.
+# pynvml raises NVMLLibraryMismatchError, which is no NVMLError, if the library is older than the call, and UnicodeDecodeError
+# for names that are not UTF-8.
 FIELD_ERRORS = (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, UnicodeDecodeError)
 
 UNKNOWN = pynvml.NVML_ERROR_UNKNOWN
@@ -15,37 +15,37 @@ GPU_IS_LOST = pynvml.NVML_ERROR_GPU_IS_LOST
 
 PERMANENT = {
     pynvml.NVML_ERROR_NOT_SUPPORTED: NOT_SUPPORTED,
-    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: "this driver's library does not have the call",
-    pynvml.NVML_ERROR_DEPRECATED: "this driver no longer answers the call",
-    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: "this driver's library does not have this version of the call",
-    pynvml.NVML_ERROR_INVALID_ARGUMENT: "this driver does not know what was asked",
+    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: "this driver's library lacks the call",
+    pynvml.NVML_ERROR_DEPRECATED: "this driver no longer supports the call",
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: "this driver's library lacks this version of the call",
+    pynvml.NVML_ERROR_INVALID_ARGUMENT: "this driver does not know the metric",
 }
-"""Answers that stay the same until the driver restarts: the call is not made again."""
+"""Errors that stay until the driver restarts: the call is not repeated."""
 
 PASSING = {
     pynvml.NVML_ERROR_NO_PERMISSION: NO_PERMISSION,
     pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU requires a reset",
-    pynvml.NVML_ERROR_TIMEOUT: "the driver did not answer in time",
+    pynvml.NVML_ERROR_TIMEOUT: "the driver did not respond in time",
     pynvml.NVML_ERROR_IN_USE: "the GPU is in use by another program",
     pynvml.NVML_ERROR_NO_DATA: "the driver has no data yet",
     pynvml.NVML_ERROR_NOT_READY: "the GPU is not ready",
     pynvml.NVML_ERROR_NOT_FOUND: "the driver has no data",
-    pynvml.NVML_ERROR_UNKNOWN: "the driver answered with an unknown error",
+    pynvml.NVML_ERROR_UNKNOWN: "the driver returned an unknown error",
 }
 
 _REINSTALL = "Install the NVIDIA driver. In a container, start it with `--gpus all`."
 _CONTAINER_LOST_DEVICES = (
-    "In a container this is what `systemctl daemon-reload` on the host leaves behind: it takes the devices away. "
-    "Restart the container; to prevent it, name the devices (`--device /dev/nvidia0 …`) or use the cgroupfs driver. "
+    "In a container, `systemctl daemon-reload` on the host causes this: it removes the devices. "
+    "Restart the container; to prevent it, list the devices (`--device /dev/nvidia0 …`) or use the cgroupfs driver. "
     "On a host, see `dmesg | grep -i nvrm`."
 )
 EVERYTHING = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: (
-        "The driver library `libnvidia-ml.so.1` is not on this machine.",
+        "The driver library `libnvidia-ml.so.1` is not installed on this host.",
         _REINSTALL,
     ),
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED: (
-        "The NVIDIA driver's library is here, but its kernel module is not loaded.",
+        "The NVIDIA driver's library is installed, but its kernel module is not loaded.",
         "Load it with `sudo modprobe nvidia`; if that fails, reboot, or reinstall the driver for the running kernel.",
     ),
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
@@ -57,29 +57,29 @@ EVERYTHING = {
         "The driver refuses this user.",
         "Give the user read and write access to `/dev/nvidiactl` and `/dev/nvidia*` (often the group `video`).",
     ),
-    pynvml.NVML_ERROR_UNKNOWN: ("The driver answers nothing but “Unknown Error”.", _CONTAINER_LOST_DEVICES),
+    pynvml.NVML_ERROR_UNKNOWN: ("The driver returns “Unknown Error” to every call.", _CONTAINER_LOST_DEVICES),
     pynvml.NVML_ERROR_UNINITIALIZED: ("The driver's library was shut down.", None),
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: (
         "The driver's library is too old for this program, or is not NVIDIA's.",
         "Install NVIDIA driver 470 or newer.",
     ),
 }
-"""Answers that concern the whole driver."""
+"""Errors of the driver as a whole."""
 
 FATAL = {
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
     pynvml.NVML_ERROR_UNINITIALIZED,
 }
-"""Any call that answers one of these means that no other will do better."""
+"""After one of these, every other call fails too."""
 
 
 class GpuLost(Exception):
-    """NVML_ERROR_GPU_IS_LOST: the GPU fell off the bus; the others go on."""
+    """NVML_ERROR_GPU_IS_LOST: the GPU fell off the bus. The others are not affected."""
 
 
 def code_of(error: BaseException) -> int:
-    """NVML's number for the error; a library older than the call counts as a missing function."""
+    """NVML's code of the error; a library older than the call counts as a missing function."""
     if isinstance(error, pynvml.NVMLError):
         return int(error.value)
     if isinstance(error, pynvml.NVMLLibraryMismatchError):
@@ -88,16 +88,16 @@ def code_of(error: BaseException) -> int:
 
 
 def field_reason(error: BaseException) -> str:
-    """Why one field is unknown, in a few words."""
+    """Why one field is unknown."""
     if isinstance(error, UnicodeDecodeError):
-        return "the driver answered text that is not UTF-8"
+        return "the driver returned text that is not UTF-8"
     code = code_of(error)
     known = PERMANENT.get(code) or PASSING.get(code)
     return known or f"NVML error {code}: {error}"
 
 
 def explain_everything(error: BaseException) -> Explained:
-    """The reason and the fix for an error of the driver as a whole."""
+    """Reason and fix of an error of the driver as a whole."""
     code = code_of(error)
     reason, fix = EVERYTHING.get(code, (f"NVML error {code}: {error}.", "See `dmesg | grep -i nvrm`."))
     return Explained(reason, fix)

@@ -29,18 +29,18 @@ class Mig:
 
     @property
     def handles(self) -> list[Handle]:
-        """NVML's handles of the instances, which answer for their own processes."""
+        """NVML's handles of the instances, which list their own processes."""
         return [known.handle for known in self._known]
 
     def find(self, parent: Handle) -> None:
-        """Look which instances there are. Raises NVMLError where even their number is not told."""
+        """List the instances. Raises NVMLError if even their number is unknown."""
         found = []
         for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(parent)):
             try:
                 handle = nvml.nvmlDeviceGetMigDeviceHandleByIndex(parent, index)
             except FIELD_ERRORS as error:
                 if code_of(error) in (nvml.NVML_ERROR_NOT_FOUND, nvml.NVML_ERROR_INVALID_ARGUMENT):
-                    continue  # an index without an instance: they may have gaps
+                    continue  # indexes can have gaps
                 raise
             found.append(_facts(index, handle))
         self._known = found
@@ -50,7 +50,7 @@ class Mig:
         }
 
     def clear(self) -> None:
-        """MIG mode is off."""
+        """Forget the instances: MIG mode is off."""
         self._known, self.by_ids = [], {}
 
     def read(self) -> tuple[MigInstance, ...]:
@@ -75,7 +75,7 @@ def _facts(index: int, handle: Handle) -> _Known:
     _, marker, profile = str(facts["name"]).partition(" MIG ")
     facts["profile"] = profile.strip() if marker else None
     if not marker:
-        reasons["profile"] = "the instance's name does not tell it"
+        reasons["profile"] = "the instance's name does not contain it"
     return _Known(handle, facts, reasons)
 
 

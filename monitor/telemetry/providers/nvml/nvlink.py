@@ -1,4 +1,4 @@
-"""NVLink of one GPU: which links are up, and the bytes that pass them. On the slow cadence."""
+"""NVLink of one GPU: which links are active, and their traffic. Read on the slow cadence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNIT_BYTES = 1024
 
 
 class NvLinks:
-    """Finds the links of a GPU once, then asks their state and counters."""
+    """Finds the links of a GPU once, then reads their state and counters."""
 
     def __init__(self) -> None:
         self._versions: dict[int, int | None] = {}
@@ -26,7 +26,7 @@ class NvLinks:
         self.reasons: dict[str, str] = {}
 
     def find(self, handle: Handle) -> bool:
-        """Whether the GPU has any link. Links are numbered without gaps: the first that is unknown ends the search."""
+        """Whether the GPU has any link. Links are numbered without gaps: the first unknown one ends the search."""
         for link in range(nvml.NVML_NVLINK_MAX_LINKS):
             try:
                 nvml.nvmlDeviceGetNvLinkState(handle, link)
@@ -41,7 +41,7 @@ class NvLinks:
         return bool(self._versions)
 
     def fill(self, handle: Handle, values: Values, at: float) -> None:
-        """Fill METRICS; `at` is monotonic seconds. Raises NVMLError where the states cannot be asked."""
+        """Fill METRICS; `at` is monotonic seconds. Raises NVMLError if the states cannot be read."""
         active = {link: bool(nvml.nvmlDeviceGetNvLinkState(handle, link)) for link in self._versions}
         rates = self._rates(handle, [link for link, is_active in active.items() if is_active], at)
         values["nvlinks"] = tuple(
@@ -59,9 +59,9 @@ class NvLinks:
             values[metric] = sum(known) if known else None
 
     def _rates(self, handle: Handle, links: list[int], at: float) -> dict[tuple[int, int], float]:
-        """Bytes a second by link and direction; a link that does not tell is absent, with the reason kept."""
+        """Bytes per second by link and direction; unknown ones are absent, with the reason in `reasons`."""
         rates: dict[tuple[int, int], float] = {}
-        why = NEEDS_TWO_READINGS if links else "no link is up"
+        why = NEEDS_TWO_READINGS if links else "no link is active"
         asked = FieldValues([(field, link) for link in links for field in (TX, RX)])
         try:
             answers = asked(handle) if links else []

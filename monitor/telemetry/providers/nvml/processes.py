@@ -1,4 +1,4 @@
-"""The processes of one GPU: NVML's three lists merged by PID, with each one's share of the engines."""
+"""The processes of one GPU: NVML's three lists merged by PID, with each process's share of the engines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, PERMANENT, cod
 from monitor.telemetry.schema import GpuProcess, ProcessType
 
 _INVALID_PIDS = {0, 0xFFFFFFFF}
-"""What a scrambled list holds (the struct's layout changed with driver 535): no process has them."""
+"""In scrambled lists (the struct's layout changed with driver 535); no process has them."""
 _HOLD_SECONDS = 0.9
-"""A sample is good so long: the driver samples every 1/6 to 1 s, so asking faster finds nothing new in between."""
+"""How long a sample is used: the driver samples every 1/6 to 1 s, so faster reads find nothing new in between."""
 _FIRST_WINDOW_SECONDS = 1.0
-"""A first look asks for the last second: 0 would mean the driver's whole buffer, a mean that lags."""
+"""The first read covers the last second: 0 would mean the driver's whole buffer, a mean that lags."""
 
 _NO_MEMORY_FIGURE = 0xFFFFFFFFFFFFFFFF
-"""usedGpuMemory where the driver has none: NVML_VALUE_NOT_AVAILABLE."""
+"""usedGpuMemory without a value: NVML_VALUE_NOT_AVAILABLE."""
 
 _LISTS: tuple[tuple[ProcessType, str], ...] = (
     ("compute", "nvmlDeviceGetComputeRunningProcesses"),
@@ -34,18 +34,18 @@ _VERSIONS = ("_v3", "_v2")
 Entry = tuple[int, ...]
 """A PROCESS_INFO record."""
 Sample = tuple[int | None, int | None, int | None, int | None, float]
-"""SM, memory, encoder and decoder in the driver's last window, percent, and when it was seen (monotonic)."""
+"""SM, memory, encoder and decoder in the driver's last window, percent, and when it was read (monotonic)."""
 _IDLE: Sample = (0, 0, 0, 0, 0.0)
 _NOTHING: dict[str, str] = {}
 
 
 def _share(percent: int) -> int | None:
-    """A share the driver answers; above 100 it is nonsense (seen by users of nvtop) and no value."""
+    """A share from the driver; above 100 it is garbage (seen by users of nvtop), so unknown."""
     return percent if percent <= 100 else None
 
 
 class Processes:
-    """Asks one GPU for its processes. Lists and samples that it does not support are not asked again."""
+    """Reads the processes of one GPU. Lists and samples that it does not support are not requested again."""
 
     def __init__(self) -> None:
         self._lists = {kind: [Listing(name + version, PROCESS_INFO) for version in _VERSIONS] for kind, name in _LISTS}
@@ -53,7 +53,7 @@ class Processes:
             "nvmlDeviceGetProcessUtilization",
             PROCESS_UTILIZATION_SAMPLE,
             array_first=True,
-            empty=nvml.NVML_ERROR_NOT_FOUND,  # idle: nobody did anything since
+            empty=nvml.NVML_ERROR_NOT_FOUND,  # idle: no process has used the GPU since
         )
         self._samples: dict[int, Sample] = {}
         self._last_stamp: int | None = None
@@ -102,7 +102,7 @@ class Processes:
         return rows
 
     def _sample(self, handle: Handle, now: float, at: float) -> None:
-        """Bring the samples up to date: keep those of the last moment, add the new ones."""
+        """Drop old samples and add the new ones."""
         if self._ask_samples is None:
             return
         since = self._last_stamp if self._last_stamp is not None else int((now - _FIRST_WINDOW_SECONDS) * 1e6)
@@ -128,7 +128,7 @@ class Processes:
         pid, memory_bytes, gpu_instance, compute_instance = entry
         memory_used = None if memory_bytes == _NO_MEMORY_FIGURE else memory_bytes
         if self._samples_reason is None:
-            sm, memory, encoder, decoder, _ = self._samples.get(pid, _IDLE)  # answered without an entry: idle
+            sm, memory, encoder, decoder, _ = self._samples.get(pid, _IDLE)  # a process without a sample is idle
         else:
             sm = memory = encoder = decoder = None
         given = (memory_used, sm, memory, encoder, decoder)
@@ -145,7 +145,7 @@ class Processes:
         )
 
     def _reasons(self, given: tuple[int | None, ...]) -> dict[str, str]:
-        why = self._samples_reason or "the driver answered a share above 100 %"
+        why = self._samples_reason or "the driver returned a share above 100 %"
         reasons = {metric: why for metric, value in zip(PROCESS_METRICS, given, strict=True) if value is None}
         if given[0] is None:
             reasons["memory_used_bytes"] = "not available from this driver (WSL, WDDM, MIG without privileges)"

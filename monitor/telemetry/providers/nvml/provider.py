@@ -1,4 +1,4 @@
-"""All NVIDIA GPUs of this host through NVML: finds them, reads each at a tick, and goes on when one is lost."""
+"""All NVIDIA GPUs of this host through NVML: finds them, reads each at a tick, and continues when one is lost."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 _RETRY_LOST_SECONDS = 10.0
 _PERSISTENCE_OFF = Notice(
     code="persistence_mode_off",
-    text="Persistence mode is off: when the last program lets go of a GPU the driver unloads its state, and each next "
-    "program (nvidia-smi too) waits a second or more while the GPU wakes at tens of watts.",
+    text="Persistence mode is off: when the last program releases a GPU, the driver unloads its state, and each next "
+    "program (nvidia-smi too) waits a second or more while the GPU wakes up, drawing tens of watts.",
     fix="Turn it on with `sudo nvidia-smi -pm 1`, or enable the service nvidia-persistenced.",
 )
 
 
 class Pynvml:
-    """The provider. `close` lets go of the driver, yet the library stays loaded: only a new process sees a new one."""
+    """`close` releases the driver, but the library stays loaded: only a new process loads an upgraded one."""
 
     name = "pynvml"
     is_simulated = False
@@ -72,21 +72,23 @@ class Pynvml:
                     self._attach(index, ask_handle(), now)
                 except (errors.GpuLost, *errors.FIELD_ERRORS) as error:
                     is_lost = isinstance(error, errors.GpuLost) or errors.code_of(error) == errors.GPU_IS_LOST
-                    told = "is lost: it fell off the bus." if is_lost else errors.explain_everything(error).reason
-                    problems.append(f"GPU {index} {told}")
+                    problem = (
+                        "is lost: it has fallen off the bus." if is_lost else errors.explain_everything(error).reason
+                    )
+                    problems.append(f"GPU {index} {problem}")
         except ProviderFailed as failure:
             raise _unavailable(failure) from failure
         except errors.FIELD_ERRORS as error:
             raise _unavailable(errors.explain_everything(error)) from error
         if not self._devices:
-            reason = " ".join(problems) or "The driver is loaded, but it knows no GPU."
+            reason = " ".join(problems) or "The driver is loaded, but finds no GPU."
             raise ProviderUnavailable(reason, "See `nvidia-smi -L` and `lspci | grep -i nvidia`; in a container, start it "
                                       "with `--gpus all`.")  # fmt: skip
         self._notices = tuple(Notice(code="gpu_not_read", text=problem) for problem in problems)
         self._xids.start({device.identity.uuid: device.handle for device in self._devices})
 
     def read(self, now: float) -> Reading:
-        """Every GPU as it is at `now` (Unix time). Raises ProviderFailed when the driver as a whole is gone."""
+        """Every GPU at `now` (Unix time). Raises ProviderFailed if the driver as a whole fails."""
         for device in self._devices:
             if device.identity.uuid not in self._lost:
                 device.begin()
@@ -104,7 +106,7 @@ class Pynvml:
         )
 
     def close(self) -> None:
-        """Let go of the driver."""
+        """Release the driver."""
         self._xids.stop()
         self._devices.clear()
         if self._is_open:
@@ -112,10 +114,10 @@ class Pynvml:
             try:
                 nvml.nvmlShutdown()
             except errors.FIELD_ERRORS as error:
-                log.debug("nvmlShutdown: %s", error)  # the process ends next, which lets go in any case
+                log.debug("nvmlShutdown: %s", error)  # the process exits next, which releases the driver as well
 
     def _handles(self) -> list[Callable[[], Handle]]:
-        """How to open each GPU. Opening one is what wakes it, so with GPUs asleep the others are asked for by place."""
+        """How to open each GPU. Opening one wakes it, so with GPUs asleep the others are opened by PCI bus id."""
         if not self._left_alone:
             count = nvml.nvmlDeviceGetCount()
             return [partial(nvml.nvmlDeviceGetHandleByIndex, index) for index in range(count)]
@@ -143,14 +145,14 @@ class Pynvml:
             gpu = known[0] if known else device.lost(since=now)
             self._lost[uuid] = gpu, at
             if known is None:
-                log.warning("GPU %d (%s) is lost: it fell off the bus", device.identity.index, uuid)
+                log.warning("GPU %d (%s) is lost: it has fallen off the bus", device.identity.index, uuid)
             return gpu
         self._lost.pop(uuid, None)
         return gpu
 
 
-def _unavailable(told: Explained) -> ProviderUnavailable:
-    return ProviderUnavailable(told.reason, told.fix)
+def _unavailable(error: Explained) -> ProviderUnavailable:
+    return ProviderUnavailable(error.reason, error.fix)
 
 
 def _text(ask: Callable[[], str]) -> str | None:
@@ -162,7 +164,7 @@ def _text(ask: Callable[[], str]) -> str | None:
 
 
 def _cuda_version() -> str | None:
-    """The newest CUDA version the driver supports; NVML answers 13000 for 13.0."""
+    """The newest CUDA version that the driver supports; NVML returns 13000 for 13.0."""
     try:
         number = nvml.nvmlSystemGetCudaDriverVersion_v2()
     except errors.FIELD_ERRORS as error:
@@ -172,7 +174,7 @@ def _cuda_version() -> str | None:
 
 
 def _name(handle: Handle) -> str:
-    """The product name. pynvml decodes strictly, so a name with odd bytes has to be told without it."""
+    """The product name. pynvml decodes strictly, so a name that is not UTF-8 is decoded here."""
     try:
         return str(nvml.nvmlDeviceGetName(handle))
     except UnicodeDecodeError as error:
@@ -180,6 +182,6 @@ def _name(handle: Handle) -> str:
 
 
 def short_pci_bus_id(bus_id: str | bytes) -> str:
-    """NVML's 00000000:3B:00.0 as sysfs spells it: 0000:3b:00.0."""
+    """NVML's 00000000:3B:00.0 in the form of sysfs, 0000:3b:00.0."""
     text = bus_id.decode("ascii", errors="replace") if isinstance(bus_id, bytes) else bus_id
     return LONG_PCI_DOMAIN.sub("", text.strip("\x00 ").lower())

@@ -1,4 +1,4 @@
-"""Listens for Xid errors in a thread of its own, because waiting for events blocks in the driver."""
+"""Listens for Xid errors in its own thread, because waiting for events blocks in the driver."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _address(handle: Handle) -> int | None:
 
 
 class XidListener:
-    """Counts Xid errors by GPU and code. Nothing before `start` is seen. NVML nvmlEventSetWait_v2, Linux only."""
+    """Counts Xid errors by GPU and code, from `start` on. NVML nvmlEventSetWait_v2, Linux only."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._seen: dict[str, dict[int, Xid]] = {}
         self._listed: dict[str, tuple[Xid, ...]] = {}
         self.reasons: dict[str, str] = {}
-        """UUID → why this GPU's errors are not heard."""
+        """UUID → why this GPU's errors are unknown."""
         self._uuids: dict[int | None, str] = {}
         self._set: Any = None
         self._ended = threading.Event()
@@ -62,11 +62,11 @@ class XidListener:
             self._thread.start()
 
     def xids(self, uuid: str) -> tuple[Xid, ...] | None:
-        """The errors of a GPU, the latest first; None where it is not heard."""
+        """The errors of a GPU, the latest first; None if unknown."""
         return self._listed.get(uuid)
 
     def stop(self) -> None:
-        """End listening. A wait in the driver goes on until its time is up; its thread ends with it or the process."""
+        """Stop listening. A wait in the driver lasts until its timeout; the thread ends with it or with the process."""
         self._ended.set()
 
     def _listen(self) -> None:
@@ -86,7 +86,7 @@ class XidListener:
 
     def _heard(self, uuid: str | None, code: int) -> None:
         if uuid is None:
-            log.warning("Xid %d of a GPU that is not known", code)
+            log.warning("Xid %d on an unknown GPU", code)
             return
         of_gpu = self._seen.setdefault(uuid, {})
         count = of_gpu[code].count + 1 if code in of_gpu else 1
