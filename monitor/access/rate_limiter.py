@@ -1,4 +1,4 @@
-"""How often one client may ask: a bucket a client that refills at the rate and holds what may come at once."""
+"""A rate limit: one token bucket per client, which refills at the rate and holds the largest burst."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MOST_CLIENTS = 10_000
-"""Buckets kept; of more, the one longest unused is forgotten, which by then is mostly full again."""
+"""Buckets kept. Beyond that, the longest unused one is dropped, which by then is usually full again."""
 
 
 class _Bucket(NamedTuple):
@@ -20,7 +20,7 @@ class _Bucket(NamedTuple):
 
 
 class Rate:
-    """`per_minute` tries a minute and client, of which `at_once` may come together. From any thread."""
+    """`per_minute` attempts per minute and client, at most `at_once` together. Used from any thread."""
 
     def __init__(self, *, per_minute: float, at_once: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_minute / 60
@@ -30,7 +30,7 @@ class Rate:
         self._lock = threading.Lock()
 
     def take(self, client: str) -> int:
-        """Take a try and answer 0; or, where there is none, in how many whole seconds there will be one."""
+        """Take an attempt and return 0, or return in how many whole seconds there will be one."""
         with self._lock:
             left = self._left(client)
             if (wait := self._wait(left)) == 0:
@@ -41,15 +41,20 @@ class Rate:
             return wait
 
     def give_back(self, client: str) -> None:
-        """One that was taken need not have been."""
+        """Return an attempt."""
         with self._lock:
             if client in self._buckets:
                 self._buckets[client] = _Bucket(min(self._at_once, self._left(client) + 1), self._clock())
 
     def forget(self, client: str) -> None:
-        """Give this client all its tries back."""
+        """Return all attempts of this client."""
         with self._lock:
             self._buckets.pop(client, None)
+
+    @property
+    def client_count(self) -> int:
+        """Clients that have a bucket."""
+        return len(self._buckets)
 
     def _left(self, client: str) -> float:
         bucket = self._buckets.get(client)
@@ -58,12 +63,12 @@ class Rate:
         return min(self._at_once, bucket.left + self._per_second * (self._clock() - bucket.at))
 
     def _wait(self, left: float) -> int:
-        # What is missing by rounding alone is there.
+        # Ignore what is missing by rounding.
         return max(0, math.ceil((1 - left) / self._per_second - 1e-6))
 
 
 def client_of(address: str) -> str:
-    """Whom an address counts for: itself; of IPv6 the /64, in which one machine has addresses without end."""
+    """The client of an address: the address itself, or the /64 of IPv6, in which one host has endless addresses."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

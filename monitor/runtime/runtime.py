@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from monitor.access.login_throttle import Attempts
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
 from monitor.live.hub import Hub
@@ -53,7 +52,6 @@ class Runtime:
         self.version = version
         self.settings = EffectiveConfig(startup)
         self.setup_link = SetupLink(monotonic)
-        self.login_attempts = Attempts()
         self.hub = Hub(max_rate_hz=startup.ws_max_rate_hz, version=version, on_watched=self._set_watched)
         self.alerts = AlertStage(
             startup, config=self._config_once_read, show=self.hub.set_alerts, clock=clock, monotonic=monotonic

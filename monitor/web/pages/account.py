@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from monitor.access.rate_limit_middleware import throttle_of
 from monitor.access.setup_link import has_administrator
 from monitor.access.visitor import address_of
 from monitor.runtime.process import runtime
@@ -29,12 +30,12 @@ class Login(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the password, unless there were too many wrong ones."""
-        if wait := runtime().login_attempts.begin(request.POST.get("username", ""), address_of(request)):
+        if wait := throttle_of(request).wait_for_password(request.POST.get("username", ""), address_of(request)):
             return _has_to_wait(self, AuthenticationForm(request), wait)
         return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        runtime().login_attempts.succeeded(self.request.POST.get("username", ""), address_of(self.request))
+        throttle_of(self.request).password_was_right(self.request.POST.get("username", ""), address_of(self.request))
         return super().form_valid(form)
 
 
@@ -57,7 +58,7 @@ class PasswordChange(PasswordChangeView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the old password, unless there were too many wrong ones."""
-        if wait := runtime().login_attempts.begin(request.user.get_username(), address_of(request)):
+        if wait := throttle_of(request).wait_for_password(request.user.get_username(), address_of(request)):
             form = PasswordChangeForm(request.user)  # type: ignore[arg-type]  # the view requires a login
             return _has_to_wait(self, form, wait)
         return super().post(request, *args, **kwargs)
@@ -75,7 +76,7 @@ class PasswordChange(PasswordChangeView):
         return super().form_valid(form)
 
     def _was_right(self) -> None:
-        runtime().login_attempts.succeeded(self.request.user.get_username(), address_of(self.request))
+        throttle_of(self.request).password_was_right(self.request.user.get_username(), address_of(self.request))
 
 
 def _has_to_wait(view: LoginView | PasswordChange, form: Any, seconds: int) -> HttpResponse:

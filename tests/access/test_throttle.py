@@ -1,0 +1,106 @@
+"""Limits per client: buckets that refill by the test's own clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.access.rate_limiter import MOST_CLIENTS, Rate, client_of
+from monitor.access.throttle import WRONG_PER_ADDRESS, WRONG_PER_NAME, Throttle
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_burst_is_accepted_and_then_one_at_a_time(clock: Clock) -> None:
+    rate = Rate(per_minute=60, at_once=3, clock=clock)
+    assert [rate.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
+    clock.now += 1
+    assert [rate.take("a"), rate.take("a")] == [0, 1]
+    assert rate.take("b") == 0
+
+
+def test_a_bucket_is_no_larger_after_a_long_pause(clock: Clock) -> None:
+    rate = Rate(per_minute=60, at_once=2, clock=clock)
+    rate.take("a")
+    clock.now += 86_400
+    assert [rate.take("a") for _ in range(3)] == [0, 0, 1]
+
+
+def test_the_number_of_clients_kept_is_limited(clock: Clock) -> None:
+    rate = Rate(per_minute=1, at_once=1, clock=clock)
+    for number in range(MOST_CLIENTS + 50):
+        rate.take(str(number))
+    assert rate.client_count == MOST_CLIENTS
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_client(address: str, client: str) -> None:
+    assert client_of(address) == client
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> Throttle:
+    return Throttle(api_per_minute=60, clock=clock)
+
+
+def test_after_five_wrong_passwords_that_name_waits_and_another_does_not(clock: Clock, throttle: Throttle) -> None:
+    assert [throttle.wait_for_password("mira", "10.0.0.7") for _ in range(WRONG_PER_NAME)] == [0] * WRONG_PER_NAME
+    assert throttle.wait_for_password(" MIRA", "10.0.0.7") == 180
+    assert throttle.wait_for_password("ana", "10.0.0.7") == 0
+    assert throttle.wait_for_password("mira", "10.0.0.8") == 0
+    clock.now += 180
+    assert throttle.wait_for_password("mira", "10.0.0.7") == 0
+
+
+@pytest.mark.parametrize("spelled", ["ｍira", "MIRA", "mir\N{MATHEMATICAL BOLD SMALL A}", "\u3000mira\n"])
+def test_a_name_in_other_characters_is_the_same_name(throttle: Throttle, spelled: str) -> None:
+    """Django's form tries them all against the same account, so each spelling had five passwords to guess."""
+    for _ in range(WRONG_PER_NAME):
+        throttle.wait_for_password("mira", "10.0.0.7")
+    assert throttle.wait_for_password(spelled, "10.0.0.7") == 180
+
+
+def test_the_right_password_returns_all_attempts(clock: Clock, throttle: Throttle) -> None:
+    for _ in range(30):
+        for _ in range(WRONG_PER_NAME - 1):
+            throttle.wait_for_password("mira", "10.0.0.7")
+        assert throttle.wait_for_password("mira", "10.0.0.7") == 0
+        throttle.password_was_right("mira", "10.0.0.7")
+        clock.now += 60 * (WRONG_PER_NAME - 1)  # the attempts of the address return only with time
+
+
+def test_an_address_that_tries_many_names_waits_whatever_the_next_one_is(throttle: Throttle) -> None:
+    for number in range(WRONG_PER_ADDRESS):
+        assert throttle.wait_for_password(f"name{number}", "2001:db8::1") == 0
+    assert throttle.wait_for_password("another", "2001:db8::2") == 60
+
+
+def test_a_refused_attempt_costs_nothing(clock: Clock, throttle: Throttle) -> None:
+    """Otherwise a person who retries too early would never get in."""
+    for _ in range(WRONG_PER_NAME):
+        throttle.wait_for_password("mira", "10.0.0.7")
+    for _ in range(100):
+        throttle.wait_for_password("mira", "10.0.0.7")
+    clock.now += 180
+    assert throttle.wait_for_password("mira", "10.0.0.7") == 0
