@@ -1,7 +1,7 @@
-"""How values look: the number formats of the design. Each gives the number alone; the unit stands beside it, in `UNITS`.
+"""Number formats of the design, each with its unit.
 
-Where the unit depends on the size, it is chosen once for a place (by its total or limit) and not by the value of the
-moment, so that nothing jumps: `memory_form`, `power_form`.
+A unit that depends on the size is chosen once for each place, by its total or limit, so that it does not change with the
+value: `memory_form`, `power_form`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 THIN = "\u2009"
-"""Thin space: stands before every unit."""
+"""Thin space, before every unit."""
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -22,7 +22,6 @@ class Form(NamedTuple):
     unit: str
 
     def text(self, value: Any) -> str:
-        """Number and unit."""
         return f"{self.number(value)}{THIN}{self.unit}" if self.unit else self.number(value)
 
 
@@ -49,27 +48,27 @@ ON_OFF = Form(lambda value: "on" if value else "off", "")
 
 
 def memory_form(total: float | None) -> Form:
-    """GiB with one decimal; MiB where the whole is below 1 GiB."""
+    """GiB with one decimal; MiB if the total is below 1 GiB."""
     return MEBIBYTES if total is not None and 0 < total < GIB else GIBIBYTES
 
 
 def power_form(limit: float | None) -> Form:
-    """Whole watts; kW with two decimals where the limit is 1000 W or more."""
+    """Whole watts; kW with two decimals if the limit is 1000 W or more."""
     return KILOWATTS if limit is not None and limit >= 1000 else WATTS
 
 
 def memory(value: float) -> str:
-    """One amount by itself: GiB with one decimal, MiB below 1 GiB."""
+    """An amount without a total: GiB with one decimal, MiB below 1 GiB."""
     return memory_form(value).text(value)
 
 
 def bytes_per_second(value: float) -> str:
-    """One rate by itself: GB/s with one decimal."""
+    """GB/s with one decimal."""
     return GIGABYTES_PER_SECOND.text(value)
 
 
 def energy(joules: float) -> str:
-    """Wh, kWh or MWh, three digits."""
+    """Wh, kWh or MWh, with three digits."""
     hours = joules / 3600
     for unit, scale in (("MWh", 1e6), ("kWh", 1e3)):
         if hours >= scale:
@@ -78,7 +77,7 @@ def energy(joules: float) -> str:
 
 
 def duration(value: float) -> str:
-    """The two largest units: 41 d 6 h, 1 min 12 s. — where the end lies before the beginning: the clock was set back."""
+    """The two largest units: 41 d 6 h, 1 min 12 s. A negative duration (the clock was set back) is —."""
     if value < 0:
         return "—"
     seconds = int(value)

@@ -1,7 +1,7 @@
-"""Text from outside made harmless for every place it is shown in: no control characters, no turned directions, no endless length.
+"""Makes text from outside safe wherever it is shown: no control characters, no changes of direction, limited length.
 
-Whoever starts a process chooses its name, and whoever makes a recording everything in it. Escaping for HTML, JSON or YAML
-is each exit's own; what is done here is for those that have no escaping: terminals, logs, subjects of mails, eyes.
+The user who starts a process chooses its name, and the author of a recording everything in it. Each output escapes for
+HTML, JSON or YAML itself; this is for outputs without escaping: terminals, logs, mail subjects, eyes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import msgspec
 LONGEST = 4200
 """Characters. A command line is cut at 4096 bytes where it is read; nothing else from a driver is nearly as long."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, line separators, and the marks that turn the direction of the text around them."""
+"""Control characters, line separators, and marks that change the direction of the text."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Halves of characters, which Python makes of broken UTF-8 and no encoder takes."""
+"""Lone surrogates, which Python makes of invalid UTF-8 and no encoder accepts."""
 _UNPRINTABLE = re.compile(f"{_CONTROL.pattern}|{_SURROGATE.pattern}")
 T = TypeVar("T")
 
 
 def plain(text: str) -> str:
-    """On one line, with a space for each control character, and cut where it is endless."""
+    """On one line, with a space for each control character, cut at LONGEST."""
     if text.isprintable() and len(text) <= LONGEST:
         return text
     text = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text)).strip()
@@ -31,7 +31,9 @@ def plain(text: str) -> str:
 
 
 def with_plain_texts(value: T) -> T:
-    """The same struct, tuple or dict with every text in it plain; where all are, itself. At each tick: a fifth of a millisecond."""
+    """The same struct, tuple or dict with every text in it plain; the same object if they are already. Called at each tick:
+    0.2 ms.
+    """
     made: Any = _plain(value)
     return made  # type: ignore[no-any-return]
 
@@ -64,7 +66,7 @@ _NUMBERS = frozenset({int, float, bool})
 
 
 def visible(text: str) -> str:
-    """With control characters written out (`\\x1b`), for logs and terminals: nothing is hidden, and nothing obeyed."""
+    """With control characters written out (`\\x1b`), for logs and terminals: none is hidden, and none takes effect."""
     if text.isprintable():
         return text
     return _UNPRINTABLE.sub(_written_out, text)

@@ -1,1 +1,1 @@
-"""Who may look, and do what: people by sessions, programs by tokens, and what is kept from those who are not known."""
+"""Access control: people by sessions, programs by tokens, and what anonymous viewers can see."""

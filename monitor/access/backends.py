@@ -1,4 +1,4 @@
-"""Users whom a trusted proxy names: one that is new is made, as a viewer."""
+"""Users authenticated by a trusted proxy. A new one is created as a viewer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ log = logging.getLogger(__name__)
 
 
 class ProxyBackend(RemoteUserBackend):
-    """Django's own, which makes users on first sight. It is asked directly: no login form leads here."""
+    """Django's backend, which creates users on first use. It is called directly, never by a login form."""
 
     def configure_user(self, request: HttpRequest | None, user: Any, created: bool = True) -> Any:
-        """A new user becomes a viewer; what an administrator makes of them later stays."""
+        """A new user becomes a viewer; later changes by an administrator are kept."""
         if created:
             user.groups.add(*Group.objects.filter(name=GROUP))
-            log.info("%s came by the proxy for the first time and is a viewer now", user.get_username())
+            log.info("created user %s as a viewer, on the first request through the proxy", user.get_username())
         return user
 
 
 def user_named(name: str) -> AbstractBaseUser | None:
-    """The user of this name, made where there is none. None where the account is disabled, or the name cannot be one."""
+    """The user with this name, created if needed. None if the account is disabled or the name is invalid."""
     if len(name) > 150 or not name.isprintable():
         return None
     return ProxyBackend().authenticate(None, remote_user=name)

@@ -1,4 +1,4 @@
-"""At the start of a server without an administrator: the first is made of the settings, or a link in the log makes one."""
+"""The first admin account of a server: created from the settings, or by a set-up link in the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare(config: Config, link: SetupLink, *, needs_login: bool) -> None:
-    """Nothing where there is an administrator. A database that does not answer is logged."""
+    """Create the account or log the link, unless there is an administrator. A failing database is logged."""
     try:
         if has_administrator():
             return
@@ -26,17 +26,17 @@ def prepare(config: Config, link: SetupLink, *, needs_login: bool) -> None:
         if password is not None and _make(config.admin_user, password):
             return
     except DatabaseError as error:
-        log.warning("whether there is an administrator cannot be known now: %s", error)
+        log.warning("cannot check whether there is an admin account: %s", error)
         return
     if needs_login:
         log.warning(
-            "nobody can log in yet: open %s once, within 24 hours, to make the first administrator",
+            "no admin account yet: open %s within 24 hours to create one",
             address_of(config, link.open()),
         )
 
 
 def password_of(config: Config) -> str | None:
-    """The password that the settings give; None where they give none. Line breaks at the end of a file are none of it."""
+    """The password from the settings, without line breaks at the end of its file; None if it is not set."""
     if config.admin_password is not None:
         return config.admin_password.get_secret_value()
     if config.admin_password_file is not None:
@@ -45,24 +45,24 @@ def password_of(config: Config) -> str | None:
 
 
 def _make(name: str, password: str) -> bool:
-    """Whether there is one now."""
+    """Create the account. Returns whether that worked."""
     users = get_user_model()
     try:
         validate_password(password, users(username=name))
         with transaction.atomic():
             users._default_manager.create_superuser(name, password=password)
     except ValidationError as error:
-        log.error("%sADMIN_PASSWORD is not taken: %s", PREFIX, " ".join(error.messages))
+        log.error("%sADMIN_PASSWORD is rejected: %s", PREFIX, " ".join(error.messages))
         return False
     except IntegrityError:
-        log.error("%sADMIN_USER: there is an account %r, which is no administrator and is left so", PREFIX, name)
+        log.error("%sADMIN_USER: account %r exists and is not an administrator; it is not changed", PREFIX, name)
         return False
-    log.info("the first administrator is %s, with the password of the settings", name)
+    log.info("created admin account %s with the password from the settings", name)
     return True
 
 
 def address_of(config: Config, token: str) -> str:
-    """Where the set-up page is, as far as the server can know."""
+    """URL of the set-up page, as far as the server can know."""
     if config.public_url is not None:
         return f"{config.public_url.rstrip('/')}/setup/{token}"
     path = f"{config.base_path}/setup/{token}"

@@ -1,4 +1,4 @@
-"""What an open socket was let in by, and whether that still holds: asked for all sockets together."""
+"""The identity that admitted an open socket, and whether it is still valid, checked for all sockets together."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from monitor.models import ApiToken
 
 
 class Identity(NamedTuple):
-    """A session, a token, or, with neither, the word of the proxy."""
+    """A session, a token, or, with neither, a proxy's header."""
 
     user_id: int
     session_key: str = ""
     session_hash: str = ""
-    """Django's, of the password that the session began with."""
+    """Django's hash of the password at the start of the session."""
     token_id: int | None = None
 
 
 def by_session(session_key: str) -> Identity | None:
-    """Who is logged in by this session; None where nobody is."""
+    """The identity logged in by this session; None if it is not logged in."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user = get_user(request)
@@ -38,7 +38,7 @@ def by_session(session_key: str) -> Identity | None:
 
 
 def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
-    """Whose token this is, or why it is not taken."""
+    """The identity of a token, or why it is refused."""
     found = find(secret, now)
     if isinstance(found, str):
         return WORDS[found]
@@ -46,7 +46,7 @@ def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
 
 
 def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str]:
-    """Those that hold no longer, each with the reason in a few words. Three queries, however many there are."""
+    """The identities that are no longer valid, each with the reason. Three queries, however many there are."""
     keys = {identity.session_key for identity in identities if identity.session_key}
     ids = {identity.token_id for identity in identities if identity.token_id is not None}
     alive = set(

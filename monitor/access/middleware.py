@@ -1,4 +1,4 @@
-"""Before every view: who asks, and whether they may. What is open to everybody says so itself; all else asks for a login."""
+"""Identifies the visitor of each request and refuses the views they cannot see. Views require a login unless marked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BEARER = "bearer "
 
 
 def takes_token(scope: str) -> Callable[[AnyView], AnyView]:
-    """For a view that programs may ask with a token of this scope (see tokens.SCOPES) in place of a login."""
+    """Marks a view that accepts a token of this scope (see tokens.SCOPES) in place of a login."""
 
     def mark(view: AnyView) -> AnyView:
         view.token_scope = scope  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ def takes_token(scope: str) -> Callable[[AnyView], AnyView]:
 
 
 class AccessMiddleware:
-    """Stands before Django's CSRF check, which has no use for requests with a token: browsers send none by themselves."""
+    """Runs before Django's CSRF check, which requests with a token skip: browsers never send one by themselves."""
 
     async_capable = True
     sync_capable = False
@@ -49,7 +49,7 @@ class AccessMiddleware:
     async def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
     ) -> HttpResponse | None:
-        """None to go on to the view."""
+        """None if the view can be called."""
         scope = getattr(view, "token_scope", None)
         try:
             if scope is not None and (secret := bearer_of(request.headers.get("Authorization", ""))) is not None:
@@ -68,13 +68,13 @@ class AccessMiddleware:
 
 
 def bearer_of(authorization: str) -> str | None:
-    """The token in an Authorization header (RFC 6750, 2.1); None where it holds none."""
+    """The token in an Authorization header (RFC 6750, 2.1), if any."""
     return authorization[len(_BEARER) :].strip() if authorization[: len(_BEARER)].lower() == _BEARER else None
 
 
 def _page_of(request: HttpRequest) -> str:
-    """Where to go on after the login: to the page that was asked for. A form is not sent again by that, and many an address
-    takes nothing but forms, so for one it is the page that the form was on.
+    """The page to return to after the login: the requested one, or for a form the page that it was on, because a form is
+    not submitted again.
     """
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()

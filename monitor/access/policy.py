@@ -1,4 +1,4 @@
-"""Who has to log in to look, and who is told what people run: decided once, at the start, by where the server can be reached."""
+"""Who must log in to view, and who sees who runs what. Decided once, at startup, by where the server can be reached from."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ LoginOf = Literal["everybody", "others", "nobody"]
 
 
 class Access(NamedTuple):
-    """The rule."""
+    """The access rule of a server."""
 
     login: LoginOf
-    """Who has to log in to look. `others` is whoever is not on this machine: such a server is meant for that alone."""
+    """Who must log in to view. `others`: clients that are not on the host itself."""
     is_exposed: bool
-    """The server is meant to be reached from elsewhere."""
+    """The server is meant to be reachable from other hosts."""
     shows_details: bool
-    """Users, command lines and containers are shown to those who are not logged in, where they may look at all."""
+    """Anonymous viewers, if allowed, see users, command lines and containers."""
 
     def asks_login_of(self, address: str, *, was_forwarded: bool = False) -> bool:
-        """Whether this client has to log in. `address`: its IP address, empty where it has none (a Unix socket).
+        """Whether this client must log in. `address` is its IP address, empty for a Unix socket.
 
-        `was_forwarded`: a proxy says that it asks for somebody else, who may be anywhere.
+        `was_forwarded`: a proxy reports that the request is from another client, which can be anywhere.
         """
         if self.login != "others":
             return self.login == "everybody"
@@ -32,7 +32,7 @@ class Access(NamedTuple):
 
 
 def access_of(config: Config) -> Access:
-    """The rule by the settings."""
+    """The rule that follows from the settings."""
     exposed = is_exposed(config)
     login: LoginOf = {"login": "everybody", "none": "nobody"}.get(config.auth, "everybody" if exposed else "others")  # type: ignore[assignment]  # of the literals
     details = config.anonymous_details
@@ -40,15 +40,15 @@ def access_of(config: Config) -> Access:
 
 
 def is_exposed(config: Config) -> bool:
-    """Whether anything says that others than this machine are to reach the server: its address, its names, its proxies, or
-    where browsers open it. (Not every proxy says in a header that it is one, and some give our own name for Host.)
+    """Whether other hosts are meant to reach the server, by its address, names, proxies or public URL. (Not every proxy sends
+    a header, and some send our own name as Host.)
     """
     names = [config.host, *config.allowed_hosts, *(urlsplit(url).hostname or "" for url in _opened_at(config))]
     return bool(config.trusted_proxies) or not all(map(is_loopback, names))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or a name as in ALLOWED_HOSTS, is of this machine alone."""
+    """Whether an address, or a name as in ALLOWED_HOSTS, is the loopback of this host."""
     name = host.lower().rstrip(".").strip("[]")
     if name == "localhost":
         return True
@@ -69,5 +69,5 @@ def is_behind_tls(config: Config) -> bool:
 
 
 def _opened_at(config: Config) -> list[str]:
-    """Where browsers open the server, as far as settings say so."""
+    """URLs at which browsers open the server, as far as settings contain them."""
     return [*config.csrf_trusted_origins, *([] if config.public_url is None else [config.public_url])]

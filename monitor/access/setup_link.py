@@ -1,4 +1,4 @@
-"""The one-time link by which the first administrator is made, where no password was given for one."""
+"""The one-time link to create the first admin account, if no password is set for one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALID_SECONDS = 24 * 3600.0
 
 
 class SetupLink:
-    """At most one link is open. Of its token only the hash is kept, in memory: a restart makes another."""
+    """At most one link is valid. Only the hash of its token is kept, in memory: a restart makes a new one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class SetupLink:
         self._lock = threading.Lock()
 
     def open(self) -> str:
-        """Make a token; one made before is good no longer."""
+        """Make a token, which invalidates the previous one."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._digest = _digest(token)
@@ -32,14 +32,14 @@ class SetupLink:
         return token
 
     def fits(self, token: str) -> bool:
-        """Whether this is the token, and still good."""
+        """Whether this is the token, and valid."""
         with self._lock:
             return self._fits(token)
 
     @contextmanager
     def used(self, token: str) -> Iterator[bool]:
-        """Whether it fits, for what is done with it: after that it is good no longer, unless that failed. Of two who come at
-        once the second waits, and is not let in.
+        """Use the token: yields whether it is valid, and invalidates it afterwards unless an exception was raised. A second
+        request waits and then finds it invalid.
         """
         with self._lock:
             fits = self._fits(token)
@@ -48,7 +48,7 @@ class SetupLink:
                 self._digest = None
 
     def close(self) -> None:
-        """It is good no longer."""
+        """Invalidate the token."""
         with self._lock:
             self._digest = None
 
@@ -63,5 +63,5 @@ def _digest(token: str) -> bytes:
 
 
 def has_administrator() -> bool:
-    """Whether anybody may administer this server."""
+    """Whether there is an active superuser."""
     return get_user_model()._default_manager.filter(is_superuser=True, is_active=True).exists()

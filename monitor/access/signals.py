@@ -1,4 +1,4 @@
-"""Tells, within this process, when something was saved by which a socket may have lost its right to be open."""
+"""Signals within this process that a session, account or token changed, so that open sockets may have to close."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from monitor.models import ApiToken
 
 
 def tell_of_changes(tell: Callable[[], None]) -> None:
-    """Call `tell`, from whatever thread, once it is written for good: a session ended, an account or a token changed."""
+    """Call `tell`, from any thread, after the commit of an ended session or a changed account or token."""
 
     def changed(**given: Any) -> None:
-        # A login notes its time in the account, which is no change of that kind.
+        # A login saves its time in the account, which invalidates nothing.
         if given.get("created") or given.get("update_fields") == frozenset({"last_login"}):
             return
         transaction.on_commit(tell)

@@ -1,4 +1,4 @@
-"""What a server says of access when it starts, the first administrator that it makes, and the sessions that it forgets."""
+"""Startup of access control: warnings, the first admin account, and the removal of expired sessions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 def at_start(setup_link: SetupLink) -> None:
-    """Once a process, when the database is up to date. In a thread: the start may be in an event loop, which Django's
-    database refuses.
+    """Called once, after migrations. Uses a thread, because startup can run in an event loop, where Django refuses database
+    calls.
     """
     rule = access()
     if rule.login == "nobody" and rule.is_exposed:
-        log.warning("GPU_MONITOR_AUTH=none: whoever reaches this server sees the dashboard without logging in")
+        log.warning("GPU_MONITOR_AUTH=none: anyone who can reach this server can view the dashboard without logging in")
     if settings.DEBUG and rule.is_exposed:
         log.warning(
-            "GPU_MONITOR_DEBUG is on: whoever reaches this server can see its settings and source on pages of errors"
+            "GPU_MONITOR_DEBUG is on: anyone who can reach this server can see its settings and source on error pages"
         )
     with ThreadPoolExecutor(1, thread_name_prefix="first administrator") as pool:
         pool.submit(_prepare, setup_link).result()
@@ -40,8 +40,8 @@ def _prepare(setup_link: SetupLink) -> None:
 
 
 def forget_old_sessions() -> None:
-    """Django leaves those that are over in the database. One that does not answer keeps them for longer."""
+    """Delete expired sessions, which Django leaves in the database."""
     try:
         SessionStore.clear_expired()
     except DatabaseError as error:
-        log.warning("sessions that are over cannot be deleted now: %s", error)
+        log.warning("cannot delete expired sessions: %s", error)

@@ -1,4 +1,4 @@
-"""API tokens: made, looked up by their hash, and noted as used."""
+"""API tokens: creating them, finding them by their hash, and recording their use."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from django.db.models import Q
 from monitor.models import ApiToken
 
 SCOPES = {
-    "read": "Read snapshots, alerts, settings in force, the schema and the live feed",
-    "acknowledge": "Acknowledge alerts, if the owner may",
+    "read": "Read snapshots, alerts, current settings, the schema and the live feed",
+    "acknowledge": "Acknowledge alerts, if the owner can",
     "metrics": "Read /metrics, for Prometheus",
 }
 PREFIX = "gpumon_"
@@ -31,7 +31,7 @@ WORDS: dict[Refused, str] = {
     "unknown": "The token is not known.",
     "revoked": "The token has been revoked.",
     "expired": "The token has expired.",
-    "disabled": "The token's owner may not log in any more.",
+    "disabled": "The token's owner is disabled.",
 }
 
 
@@ -40,11 +40,11 @@ class Made(NamedTuple):
 
     token: ApiToken
     secret: str
-    """The one time that it is there to be shown."""
+    """Only available now, to be shown once."""
 
 
 def make(*, owner: AbstractBaseUser, name: str, scopes: Sequence[str], expires_at: datetime | None = None) -> Made:
-    """Make and save a token. `scopes` are names of SCOPES; `expires_at` None: never."""
+    """Create and save a token. `scopes` are names of SCOPES; `expires_at` None: never."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         owner=owner,  # type: ignore[misc]  # whatever the user model is
@@ -58,14 +58,14 @@ def make(*, owner: AbstractBaseUser, name: str, scopes: Sequence[str], expires_a
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a secret."""
+    """The hash of a secret, which is stored in its place."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def find(secret: str, now: datetime) -> ApiToken | Refused:
-    """The token with this secret, its owner with it, noted as used; or why it is not taken.
+    """The token with this secret, with its owner, recorded as used; or why it is refused.
 
-    It is looked for by its hash: how long that takes tells nothing of secrets, since nobody can choose a hash.
+    It is found by its hash: the time that takes reveals nothing about secrets, because hashes cannot be chosen.
     """
     if not secret.startswith(PREFIX) or len(secret) > _LONGEST:
         return "unknown"
@@ -80,16 +80,16 @@ def find(secret: str, now: datetime) -> ApiToken | Refused:
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:
-    """Once a minute. A database that can be read but not written, as on a full disk, costs the note and not the answer."""
+    """At most once a minute. If the database cannot be written (a full disk), the token still works."""
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _NOTE_EVERY)
     try:
         ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
     except DatabaseError as error:
-        log.warning("that the token %s… was used cannot be noted now: %s", token.prefix, error)
+        log.warning("cannot record last use of token %s…: %s", token.prefix, error)
 
 
 def why_not(token: ApiToken, now: datetime) -> Refused | None:
-    """Why this token, which is known, is not taken now."""
+    """Why this known token is refused, if it is."""
     if token.revoked_at is not None:
         return "revoked"
     if token.expires_at is not None and token.expires_at <= now:
@@ -98,7 +98,7 @@ def why_not(token: ApiToken, now: datetime) -> Refused | None:
 
 
 def lacks_scope(token: ApiToken, scope: str) -> str | None:
-    """What to tell of a token that is good, but not for this; None where it is."""
+    """The error for a valid token without this scope; None if it has it."""
     if scope in token.scopes:
         return None
-    return f"This asks for a token of the scope {scope!r}; this one has {token.scopes}."
+    return f"This requires a token with the scope {scope!r}; this one has {token.scopes}."

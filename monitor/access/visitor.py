@@ -1,4 +1,4 @@
-"""Who sent a request: found out once by the middleware, asked for by the views."""
+"""The visitor who sent a request: identified once by the middleware, used by the views."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from monitor.access.backends import user_named
 from monitor.access.policy import Access
 from monitor.http.proxies import FORWARDED, remote_user
 
-_KEPT = "gpumon_visitor"
+_ATTRIBUTE = "gpumon_visitor"
 
 
 class Visitor(NamedTuple):
-    """What a request may be answered with."""
+    """What the sender of a request can see."""
 
     may_look: bool
     sees_details: bool
-    """Who runs what: users, command lines, containers; and of alerts the detail, the note and who acknowledged."""
+    """Who runs what: users, command lines, containers; and details, notes and acknowledgers of alerts."""
 
 
 def access() -> Access:
-    """The rule of this server."""
+    """The access rule of this server."""
     return settings.ACCESS
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
-    """What the middleware found. A request that has not been through it may see nothing."""
-    return cast("Visitor", getattr(request, _KEPT, Visitor(may_look=False, sees_details=False)))
+    """The visitor that the middleware identified. Without the middleware a request can see nothing."""
+    return cast("Visitor", getattr(request, _ATTRIBUTE, Visitor(may_look=False, sees_details=False)))
 
 
 def remember(request: HttpRequest, visitor: Visitor) -> None:
-    """Keep it with the request."""
-    setattr(request, _KEPT, visitor)
+    """Store the visitor with the request."""
+    setattr(request, _ATTRIBUTE, visitor)
 
 
 def become(request: HttpRequest, user: AbstractBaseUser) -> None:
-    """Have the request be this user's, whatever its session says."""
+    """Make this the user of the request, regardless of its session."""
 
     async def auser() -> AbstractBaseUser:
         return user
@@ -50,14 +50,14 @@ def become(request: HttpRequest, user: AbstractBaseUser) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's IP address; empty where it has none, as through a Unix socket."""
+    """The client's IP address; empty for a Unix socket."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 
 async def recognise(request: HttpRequest) -> Visitor:
-    """Who sends this request, by the proxy's header or the session. Raises DatabaseError.
+    """Identify the sender by the proxy's header or the session. Raises DatabaseError.
 
-    Where nobody has to log in and everybody sees everything, the database is not asked.
+    The database is not used if anonymous viewers see everything.
     """
     scope = getattr(request, "scope", {})
     if name := remote_user(scope):

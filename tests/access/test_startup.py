@@ -32,4 +32,4 @@ def test_a_database_that_is_away_keeps_no_server_from_starting(
 
     monkeypatch.setattr(SessionStore, "clear_expired", classmethod(away))
     forget_old_sessions()
-    assert "cannot be deleted now: database is locked" in caplog.text
+    assert "cannot delete expired sessions: database is locked" in caplog.text

@@ -79,5 +79,5 @@ def test_a_database_that_cannot_be_written_costs_the_note_alone(caplog: pytest.L
         finally:
             cursor.execute("PRAGMA query_only = OFF")
     assert ApiToken.objects.get().last_used_at is None
-    assert "cannot be noted now: attempt to write a readonly database" in caplog.text
+    assert f"cannot record last use of token {made.token.prefix}…: attempt to write a readonly database" in caplog.text
     assert made.secret not in caplog.text
