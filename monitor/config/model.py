@@ -35,6 +35,7 @@ from monitor.config.values import (
     Tls,
     UserName,
 )
+from monitor.telemetry.providers.selection import IN_ORDER
 
 ENV_FILES = (*LAYOUT.env_files, Path(".env"))
 """The project's own, then the current folder's, which wins. An empty value counts as not set."""
@@ -73,7 +74,7 @@ class Config(BaseSettings):
     telemetry_provider: ProviderName = readings(
         None,
         "The provider, which is the data source for GPU readings.",
-        default_text="the first of pynvml, nvidia_smi and nvtop that finds a GPU",
+        default_text=f"the first of {', '.join(IN_ORDER[:-1])} and {IN_ORDER[-1]} that finds a GPU",
         admin_label="Provider",
     )
     enable_system_metrics: bool = readings(

@@ -166,15 +166,16 @@ def test_a_check_that_fails_ends_no_socket_is_logged_once_and_is_repeated(
 
 
 def test_without_sockets_nothing_is_checked() -> None:
-    async def scene() -> asyncio.Task[None] | None:
+    async def scene() -> int:
         watch = SessionWatch(lambda _: {}, every_seconds=0.001)
         socket = AdmittedSocket(sees_details=True)
         watch.add(ONE, socket)
         watch.remove(ONE, socket)
         watch.wake()
-        return watch._task
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
 
-    assert asyncio.run(scene()) is None
+    assert asyncio.run(scene()) == 1, "only the scene itself"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -178,7 +178,10 @@ def test_with_every_gpu_asleep_no_provider_is_opened_and_the_name_stays(
     assert ticking is not None
     (selected,) = frames
     assert isinstance(selected, wire.Selected)
-    assert (selected.provider, selected.reports[0].reason) == (name, "Every GPU is asleep, so the driver is not queried.")
+    assert (selected.provider, selected.reports[0].reason) == (
+        name,
+        "Every GPU is asleep, so the driver is not queried.",
+    )
 
 
 def test_simulated_gpus_are_opened_whatever_sleeps_here(host: FakeHost) -> None:
