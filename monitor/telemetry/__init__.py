@@ -1,1 +1,1 @@
-"""What a GPU host looks like and how it is read. Free of Django: a script may import it alone."""
+"""What a GPU host looks like and how it is read. Without Django, so that scripts can import it."""

@@ -1,4 +1,4 @@
-"""What of a snapshot is for people who are known: who runs what. Without it the rest may be shown to anybody."""
+"""Removes from a snapshot who runs what, so that anonymous viewers can see the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OF_ALERTS = ("detail", "acknowledged_by", "note")
 
 
 def without_details(snapshot: Snapshot) -> Snapshot:
-    """The same host at the same moment; what says who runs what is null, with the reason where there is a place for it."""
+    """The snapshot with those fields null, and a reason where the struct has one."""
     return msgspec.structs.replace(
         snapshot,
         gpus=tuple([_gpu(gpu) for gpu in snapshot.gpus]),

@@ -22,10 +22,10 @@ Reasons = Mapping[str, str]
 
 
 class Fan(msgspec.Struct, frozen=True, kw_only=True):
-    """One fan of a GPU. NVML answers the intended speed, not the one measured."""
+    """One fan of a GPU. NVML reports the intended speed, not the measured one."""
 
     speed_percent: Percent | None = None
-    """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (may pass 100: clamped); smi fan_speed."""
+    """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (can exceed 100: clamped); smi fan_speed."""
     speed_rpm: float | None = None
     """Turns a minute. NVML nvmlDeviceGetFanSpeedRPM; nvtop for AMD and Intel."""
 
@@ -41,7 +41,7 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Xid(msgspec.Struct, frozen=True, kw_only=True):
-    """An Xid error that the driver reported since this program began to listen. NVML nvmlEventSetWait_v2."""
+    """An Xid error that the driver has reported since gpumon began to listen. NVML nvmlEventSetWait_v2."""
 
     code: int
     count: int
@@ -50,12 +50,12 @@ class Xid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that holds a context on a GPU: what the driver says, then what the host says of that PID."""
+    """A process with a context on a GPU: the driver's facts, then the host's facts about that PID."""
 
     pid: int
-    """As the driver reports it; in a container it may belong to the host's PID namespace: see `status`."""
+    """As the driver reports it; in a container it can belong to the host's PID namespace: see `status`."""
     status: Literal["running", "gone", "hidden"] = "running"
-    """gone: no such process any more, yet it holds memory. hidden: not visible from this PID namespace."""
+    """gone: the process has ended, but its memory is still counted. hidden: not visible from this PID namespace."""
     types: tuple[ProcessType, ...] = ()
     mig_instance: int | None = None
     """Index within the GPU's `mig_instances`."""
@@ -67,12 +67,12 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_bytes: int | None = None
     """GPU memory. NVML usedGpuMemory (all ones: not available); smi used_memory."""
     sm_utilization_percent: Percent | None = None
-    """Share of time the SMs worked for it. NVML nvmlDeviceGetProcessUtilization smUtil."""
+    """Share of time the SMs were busy with it. NVML nvmlDeviceGetProcessUtilization smUtil."""
     memory_utilization_percent: Percent | None = None
     encoder_utilization_percent: Percent | None = None
     decoder_utilization_percent: Percent | None = None
     cpu_percent: float | None = None
-    """Host CPU, as in top: 100 is one core kept busy, so it alone of all percentages may pass 100."""
+    """Host CPU, as in top: 100 is one busy core. The only percentage that can exceed 100."""
     resident_memory_bytes: int | None = None
     started_at: float | None = None
     container_id: str | None = None
@@ -100,13 +100,13 @@ class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU. Its identity is the UUID: index and place may change with the driver's next start."""
+    """One GPU. It is identified by its UUID: index and PCI bus id can change when the driver restarts."""
 
     index: int
     uuid: str
     name: str
     state: GpuState = "ok"
-    """asleep: suspended by the kernel and not asked, the facts are the last known. lost: fell off the bus."""
+    """asleep: suspended by the kernel and not queried, with the last known facts. lost: has fallen off the bus."""
     since: float | None = None
     """When the GPU was found lost or asleep; null while it is ok."""
     read_at: float | None = None
@@ -132,11 +132,11 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """Allocated by processes and contexts, without the driver's reserve where that is known: total = reserved + used + free."""
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None
-    """Kept by driver and firmware. NVML v2 only."""
+    """Reserved by driver and firmware. NVML v2 only."""
     memory_used_percent: Percent | None = None
     """Used of total."""
     memory_unattributed_bytes: int | None = None
-    """Used memory that no listed process explains."""
+    """Used memory that belongs to no listed process."""
     bar1_total_bytes: int | None = None
     bar1_used_bytes: int | None = None
     temperature_celsius: float | None = None
@@ -144,9 +144,9 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     memory_temperature_celsius: float | None = None
     """NVML field 82. GeForce boards do not report it."""
     hotspot_temperature_celsius: float | None = None
-    """No public NVML call answers it; other providers may."""
+    """NVML has no public call for it; other providers can report it."""
     slowdown_temperature_celsius: float | None = None
-    """Clocks are lowered from here on. NVML nvmlDeviceGetTemperatureThreshold."""
+    """From here on the GPU lowers its clocks. NVML nvmlDeviceGetTemperatureThreshold."""
     shutdown_temperature_celsius: float | None = None
     power_watts: float | None = None
     """Board draw now. NVML field 186, else nvmlDeviceGetPowerUsage (mW); smi instant_power_draw or power_draw."""
@@ -199,10 +199,10 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     remapped_rows_corrected: int | None = None
     remapped_rows_uncorrected: int | None = None
     remapped_rows_are_pending: bool | None = None
-    """A remap waits for the next reset of the GPU."""
+    """Some rows will be remapped at the next reset of the GPU."""
     remapped_rows_failed: bool | None = None
     xids: tuple[Xid, ...] | None = None
-    """By code, the latest first. Empty: none since this program began to listen."""
+    """By code, the latest first. Empty: none since gpumon began to listen."""
     compute_mode: str | None = None
     """default, exclusive process or prohibited."""
     persistence_mode: bool | None = None
@@ -213,13 +213,13 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cgroup of this container allows and has in use; a limit is null where there is none."""
+    """Limits and use of this container's cgroup; a limit is null if there is none."""
 
     cpu_limit_cores: float | None = None
     cpu_used_cores: float | None = None
     memory_limit_bytes: int | None = None
     memory_used_bytes: int | None = None
-    """What the kernel could take back at once (inactive file pages) is not counted, as in `docker stats`."""
+    """Without what the kernel can reclaim at once (inactive file pages), as in `docker stats`."""
     unavailable: Reasons = {}
 
 
@@ -250,7 +250,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """All GPUs of the host together. Sums and means run over the GPUs that report; `unavailable` says which do not."""
+    """All GPUs of the host together. Sums and means cover the GPUs that report; `unavailable` names those that do not."""
 
     gpu_count: int = 0
     utilization_percent: Percent | None = None
@@ -265,18 +265,18 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one provider when it was tried: the same words in the log, the page, health and doctor."""
+    """The result of trying one provider, in the same words in the log, on the page, in health and in doctor."""
 
     name: str
     is_chosen: bool = False
     reason: str | None = None
-    """Why it was passed over."""
+    """Why it was skipped."""
     fix: str | None = None
-    """What to do about it."""
+    """How to fix that."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something about this host that costs the user readings or power, said once."""
+    """Something about this host that costs readings or power, reported once."""
 
     code: str
     text: str
@@ -327,16 +327,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
-    """What a provider answers for one tick: the GPUs' half of a Snapshot."""
+    """What a provider returns at one tick: the GPUs of a Snapshot."""
 
     sampled_at: Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
-    """When the GPUs were read. A recording's may be anything: what no calendar has (the year 10000) is no reading."""
+    """When the GPUs were read. Limited to the years of the calendar (to 9999), because a recording can contain anything."""
     gpus: tuple[Gpu, ...]
     driver_version: str | None = None
     cuda_version: str | None = None
     notices: tuple[Notice, ...] = ()
     clamped_count: int = 0
-    """Percentages outside 0–100 that the provider has brought back so far."""
+    """Percentages outside 0–100 that the provider has clamped so far."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -345,20 +345,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int = SCHEMA_VERSION
     host: str
     seq: int
-    """Rises by one with each snapshot of this host's running server."""
+    """Increases by one with each snapshot while the server runs."""
     time: float
-    """When this snapshot was put together."""
+    """When this snapshot was made."""
     sampled_at: float | None = None
     """When the GPUs were read; null before the first reading."""
     stale: bool = False
-    """The readings of the GPUs are older than they should be; system metrics are fresh all the same."""
+    """The GPU readings are too old; system metrics are still current."""
     age_seconds: float | None = None
     """Age of the GPU readings."""
     stale_reason: str | None = None
     provider: str | None = None
-    """Its name (pynvml, nvidia_smi, nvtop, simulated or replay); null when none answers."""
+    """Its name (pynvml, nvidia_smi, nvtop, simulated or replay); null if none works."""
     is_simulated: bool = False
-    """Invented or replayed readings: every page says so."""
+    """Simulated or replayed readings: every page says so."""
     driver_version: str | None = None
     cuda_version: str | None = None
     """The newest CUDA version the driver supports."""
@@ -366,9 +366,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[Gpu, ...] = ()
     totals: Totals = Totals()
     system: System | None = None
-    """Null when ENABLE_SYSTEM_METRICS is off."""
+    """Null if ENABLE_SYSTEM_METRICS is off."""
     providers: tuple[ProviderReport, ...] = ()
     notices: tuple[Notice, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    """Open now, the worst first. When one opens or ends, the snapshot goes out once more with the same `seq`."""
+    """Open alerts, the worst first. When one fires or resolves, the snapshot is published again with the same `seq`."""
     unavailable: Reasons = {}

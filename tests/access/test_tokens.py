@@ -69,8 +69,8 @@ def test_its_use_is_noted_once_a_minute_at_most(owner: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_cannot_be_written_costs_the_note_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """On a full disk every program was answered 503, though all that it asked for was there."""
+def test_a_token_works_while_the_database_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    """On a full disk every request with a token was refused with 503."""
     made = tokens.make(owner=User.objects.create_user("mira"), name="prom", scopes=["read"])
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")

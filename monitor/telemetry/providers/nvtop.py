@@ -47,7 +47,7 @@ class Nvtop(ProgramProvider):
         except Ended as ended:
             raise Explained(self.meaning(ended).reason, _INSTALL) from ended
         except TimedOut as error:
-            raise Explained(f"`nvtop --version` does not answer: {error}.", _INSTALL) from error
+            raise Explained(f"`nvtop --version` does not respond: {error}.", _INSTALL) from error
         if version is not None and version < _SNAPSHOT_SINCE:
             raise Explained(f"nvtop {'.'.join(map(str, version))} is too old to be read by programs.", _INSTALL)
         tenths = max(1, min(999, round(interval_seconds * 10)))
@@ -68,7 +68,7 @@ class Nvtop(ProgramProvider):
             return Explained(*self.no_gpu)
         if "missing argument" in ended.errors.lower() or "unrecognized option" in ended.errors.lower():
             return Explained("This nvtop is too old to be read by programs.", _INSTALL)
-        where = " in the middle of its answer" if '"device_name"' in printed else ""
+        where = " in the middle of its output" if '"device_name"' in printed else ""
         return Explained(
             f"`nvtop` {ended}{where}.",
             "Run `nvtop -s` to see. nvtop 3.3.2 crashes on processes without a command line: upgrade it.",

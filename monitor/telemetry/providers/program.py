@@ -108,7 +108,7 @@ class ProgramProvider(ABC):
             document, arrived_at = self._document(seconds)
             return self.parse(document, arrived_at, self._gate)
         except TimedOut as error:
-            raise Explained(f"`{self.program}` does not answer: {error}.", self.silent_fix) from error
+            raise Explained(f"`{self.program}` does not respond: {error}.", self.silent_fix) from error
         except NotADocument as error:
             raise Explained(f"Cannot read the output of `{self.program}`: {error}.", self.install_fix) from error
         except Ended as error:

@@ -1,4 +1,4 @@
-"""The list of providers, and the selection of one: the first that answers with at least one GPU.
+"""The list of providers, and the selection of one: the first that finds a GPU.
 
 A new provider is a module with a class like `base.Provider`, and an entry in PROVIDERS. Command lines, settings, labels and
 the order of selection follow from it.

@@ -24,7 +24,7 @@ ABANDON_AFTER_SECONDS = 2.6
 
 
 class Child:
-    """One sampler process. The supervisor's thread alone uses it."""
+    """One sampler process. Used only by the supervisor's thread."""
 
     def __init__(self, options: Options, *, started_at: float, command: Sequence[str] = COMMAND) -> None:
         """Start it. `started_at` is monotonic. Raises OSError."""

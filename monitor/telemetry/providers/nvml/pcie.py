@@ -82,7 +82,7 @@ class PcieRates:
             self._first = self._read(handle)
 
     def fill(self, handle: Handle, values: Values) -> None:
-        """Fill METRICS. Raises NVMLError where the driver does not answer the counters."""
+        """Fill METRICS. Raises NVMLError if the driver lacks the counters."""
         first, self._first = self._first, None
         if first is None:
             first = self._previous
