@@ -67,7 +67,7 @@ def test_with_nothing_it_says_for_each_provider_what_why_and_what_to_do_and_ends
     assert told.returncode == 1
     lines = [line.strip() for line in told.stdout.splitlines()]
     for report in (
-        "· pynvml: The driver library `libnvidia-ml.so.1` is not on this machine.",
+        "· pynvml: The driver library `libnvidia-ml.so.1` is not installed on this host.",
         "· nvidia_smi: `nvidia-smi` is not in PATH.",
         "· nvtop: `nvtop` is not in PATH.",
         "✗ No provider works, so gpumon can show only the host itself.",

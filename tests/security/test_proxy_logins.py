@@ -127,7 +127,7 @@ def test_sockets_are_capped_for_the_address_that_the_proxy_tells(proxied: Server
         with pytest.raises(InvalidStatus), feed(proxied, **one):
             pass
         held.enter_context(feed(proxied, **{**one, "X_Forwarded_For": "203.0.113.8"}))
-    assert "203.0.113.7 has 2 sockets, which GPU_MONITOR_MAX_SOCKETS_PER_ADDRESS allows" in proxied.log
+    assert "203.0.113.7 has 2 open sockets, the limit of GPU_MONITOR_MAX_SOCKETS_PER_ADDRESS" in proxied.log
     wait_for(lambda: _opens(proxied, one), "the closed ones to count no longer")
 
 

@@ -214,7 +214,7 @@ class Supervisor:
             self._emit()
         elif isinstance(frame, wire.Selected):
             if frame.provider is None:
-                self._trouble("No provider works.")
+                self._trouble("No data source responds.")
             self._builder.take_selection(frame)
             if frame.provider is None:
                 self._emit()

@@ -72,7 +72,7 @@ def test_health_is_503_where_no_provider_answers_and_gives_each_ones_reason_and_
     answer = ask(bare_server, "/api/health")
     assert answer.status == 503
     health = answer.content
-    assert (health["status"], health["reason"]) == ("down", "No provider answers.")
+    assert (health["status"], health["reason"]) == ("down", "No data source responds.")
     assert (health["provider"], health["age_seconds"], health["gpu_count"]) == (None, None, 0)
     assert [report["name"] for report in health["providers"]] == ["pynvml", "nvidia_smi", "nvtop"]
     for report in health["providers"]:
