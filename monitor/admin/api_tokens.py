@@ -31,7 +31,9 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         widget=forms.CheckboxSelectMultiple,
         initial=["read"],
     )
-    lasts_days = forms.ChoiceField(label="Expires after", choices=list(LASTS_DAYS.items()), initial="90", required=False)
+    lasts_days = forms.ChoiceField(
+        label="Expires after", choices=list(LASTS_DAYS.items()), initial="90", required=False
+    )
     owner_id: int
 
     class Meta:
