@@ -62,8 +62,9 @@ class AccessMiddleware:
         is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
         if scope is not None and is_program:
             return json_error(401, LOG_IN, UNAUTHORIZED)
-        if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
-            return HttpResponseClientRefresh()  # the page reloads, and its own request leads to the login
+        if request.htmx and request.method == "GET":  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            # The page reloads, and its own request leads to the login. After a POST it stays, with what was typed.
+            return HttpResponseClientRefresh()
         return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 

@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def preview(admin: Any, request: HttpRequest) -> HttpResponse:
-    """POST: the fields of the rule's form, and `preview_of` with the rule's number if it is saved."""
+    """POST: the fields of the rule's form, and `preview_of` with the rule's number if it is saved. For htmx a fragment."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     number = request.POST.get("preview_of", "")
@@ -60,7 +60,8 @@ def preview(admin: Any, request: HttpRequest) -> HttpResponse:
     }
     if form.rule is not None:
         context |= _tried(form.rule)
-    return TemplateResponse(request, "admin/monitor/alertrule/preview.html", context)
+    name = "trial" if request.htmx else "preview"  # type: ignore[attr-defined]  # set by HtmxMiddleware
+    return TemplateResponse(request, f"admin/monitor/alertrule/{name}.html", context)
 
 
 def _problems(form: forms.ModelForm) -> list[tuple[str, str]]:  # type: ignore[type-arg]  # not generic at run time

@@ -59,7 +59,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
             "vendor/uplot/uPlot.iife.min.js",
             forms.Script("js/trial_chart.js", type="module"),
             forms.Script("js/admin_rule.js", type="module"),
-            forms.Script("js/admin_preview.js", type="module"),
+            forms.Script("js/requests.js", type="module"),
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: AlertRule | None = None) -> Any:

@@ -2,6 +2,8 @@
 // the page. Requests of elements with data-quiet fail silently. Only fragments get into the page; a whole page, such as
 // the login or an error, does not. Hears htmx:before:request, htmx:after:request and htmx:error; sends nothing.
 
+const LOG_IN = "Your login has ended. Log in again in another tab, then try again here.";
+
 function show(event, text) {
   const { target } = event;
   if (target.matches?.("[data-quiet]")) return;
@@ -17,7 +19,7 @@ document.addEventListener("htmx:after:request", (event) => {
   const isHtml = response.headers.get("Content-Type")?.startsWith("text/html") ?? response.status === 204;
   if (isHtml && !/^\s*<!doctype/i.test(text)) return;
   event.preventDefault();
-  show(event, `The server could not do this (status ${response.status}). Reload the page and try again.`);
+  show(event, response.raw.redirected ? LOG_IN : `The server could not do this (status ${response.status}). Reload the page and try again.`);
 });
 
 document.addEventListener("htmx:error", (event) => {

@@ -52,7 +52,7 @@ def try_it(page: Page) -> None:
 def test_a_rule_is_made_tried_and_saved_and_fires(site: Server, form: Page) -> None:
     fill_in(form)
     try_it(form)
-    result = form.locator("[data-preview-result]")
+    result = form.locator("#preview")
     expect(result.locator(".gpumon-condition")).to_have_text(re.compile("temperature ≥ 1.°C"))
     expect(result.locator("[data-preview-firing]")).to_contain_text("It would fire now: GPU 0")
     expect(result.locator("[data-preview-times]")).to_contain_text(re.compile(r"It would have fired\s+8\s+times"))
@@ -119,7 +119,7 @@ def test_gpus_are_found_as_you_type(form: Page) -> None:
 
 def test_errors_of_the_form_are_shown_in_its_preview(form: Page) -> None:
     fill_in(form, threshold="90")
-    result = form.locator("[data-preview-result]")
+    result = form.locator("#preview")
     form.get_by_label("Threshold:", exact=True).fill("")
     try_it(form)
     expect(result).to_contain_text("Threshold: Required for “Threshold”.")
@@ -141,7 +141,7 @@ def test_a_preview_without_a_session_says_so(form: Page) -> None:
     fill_in(form)
     form.context.clear_cookies(name=re.compile("session"))
     try_it(form)
-    expect(form.locator("[data-preview-result]")).to_contain_text("No preview: log in again, in another tab")
+    expect(form.locator("[data-request-problem]")).to_contain_text("Log in again in another tab")
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
