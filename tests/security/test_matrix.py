@@ -225,7 +225,7 @@ def test_a_token_that_is_refused_says_why(site: Site) -> None:
 
 # ── Sockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SOCKETS = {"^ws/gpu$": "feed", "^ws/dashboard$": "page", "": "none"}
+SOCKETS = {r"^ws/gpu\Z": "feed", r"^ws/dashboard\Z": "page", "": "none"}
 
 
 def test_every_socket_has_its_row_here() -> None:

@@ -96,7 +96,7 @@ def test_a_page_in_place_of_an_answer_is_no_acknowledgement(
     dialog.get_by_label("Note").fill("The fan is on order")
     page.route("**/acknowledge", lambda route: route.fulfill(status=302, headers={"Location": "/login"}))
     dialog.get_by_role("button", name="Acknowledge").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("could not do this")
+    expect(dialog.get_by_role("alert")).to_contain_text("Log in again in another tab")
     expect(dialog.get_by_label("Note")).to_have_value("The fan is on order")
 
 
