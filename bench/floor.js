@@ -34,7 +34,7 @@
     for (const each of columns.values()) each.splice(0, old);
   }
 
-  // The options of static/js/sparklines.js, with the colours asked for once.
+  // The options of static/js/charts/sparklines.js, with the colours asked for once.
   function chart(element) {
     const style = getComputedStyle(element);
     const [line, text, grid] = [style.color, style.getPropertyValue("--chart-text"), style.getPropertyValue("--chart-grid")];

@@ -57,7 +57,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
         css: ClassVar = {"all": ("vendor/uplot/uPlot.min.css", "css/charts.css", "css/admin_rule.css")}
         js = (
             "vendor/uplot/uPlot.iife.min.js",
-            forms.Script("js/trial_chart.js", type="module"),
+            forms.Script("js/charts/trial_chart.js", type="module"),
             forms.Script("js/admin_rule.js", type="module"),
             forms.Script("js/requests.js", type="module"),
         )

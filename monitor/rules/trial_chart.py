@@ -33,7 +33,7 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """A chart in the shape that `static/js/trial_chart.js` draws."""
+    """A chart in the shape that `static/js/charts/trial_chart.js` draws."""
 
     title: str
     times: tuple[float, ...]

@@ -133,7 +133,7 @@ def test_collected_scripts_and_styles_have_no_comments(own_sources: Path) -> Non
     assert lines == ["p {", "color: red; /* how */", "}", "/* one */ a { top: 0 } /* two */"]
 
 
-@pytest.mark.parametrize("path", sorted(BASE_DIR.glob("static/js/*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(BASE_DIR.glob("static/js/**/*.js")), ids=lambda path: path.name)
 def test_no_script_holds_text_of_several_lines_which_would_lose_its_indentation(path: Path) -> None:
     assert all(line.count("`") % 2 == 0 for line in path.read_text().splitlines())
     assert without_comments(path.read_text()).count("\n") > 0

@@ -1,6 +1,6 @@
 // The page of alerts: the two switches for notifications and sound. Hears clicks on [data-tell]; sends nothing.
 
-import { sound, want, wanted } from "./alerts.js";
+import { sound, want, wanted } from "./notifications.js";
 
 const NAMES = { notify: "Notifications", sound: "Sound" };
 const problem = document.querySelector("[data-tell-problem]");
