@@ -120,7 +120,7 @@ class Card:
         self.fans_unit = fans_unit(gpu.fans)
         self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts))
         shown = chips(gpu, use, alerts, is_narrow=True)
-        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)
         self.temperature = live.reading(f"{at}-t", gpu, "temperature_celsius", formats.CELSIUS)
@@ -158,7 +158,7 @@ class Tile:
         heat = "" if load is None else f"{round(load / 10)}"
         self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts), data_heat=heat)
         shown = alert_chips(alerts)
-        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory_meter = live.meter(f"{at}-mm", gpu.memory_used_percent)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", memory_form.text)

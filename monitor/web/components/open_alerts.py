@@ -94,4 +94,4 @@ def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | No
     shown = [alert for alert in snapshot.alerts if gpu_uuid is None or alert.gpu_uuid == gpu_uuid]
     rows = [OpenAlert(alert, snapshot, live) for alert in shown]
     context: Mapping[str, object] = {"rows": rows, "is_of_one_gpu": gpu_uuid is not None}
-    return live.part("open-alerts", tuple(shown), "monitor/fragments/open_alerts.html", context)
+    return live.part("open-alerts", tuple(shown), "monitor/fragments/alerts/open_alerts.html", context)

@@ -86,7 +86,7 @@ async def alerts(request: HtmxRequest) -> HttpResponse:
         "severities": WORST_FIRST,
     }
     if request.htmx or request.htmx.history_restore_request:  # htmx 4 sends no HX-Request with the latter
-        return render(request, "monitor/fragments/history.html", context)
+        return render(request, "monitor/fragments/alerts/history.html", context)
     context |= {"page": AlertsPage(snapshot), **await frame(request, LIVE_PAGE.name)}
     return render(request, "monitor/alerts.html", context)
 
@@ -144,7 +144,7 @@ async def acknowledge(request: HtmxRequest, event_id: UUID) -> HttpResponse:
     if refusal is not None:
         return await _refuse(request, refusal, event, note)
     if request.method != "POST":
-        return render(request, "monitor/fragments/acknowledge_form.html", {"event": event})
+        return render(request, "monitor/fragments/alerts/acknowledge_form.html", {"event": event})
     runtime().alerts.changed()
     if request.htmx:
         return HttpResponse(status=204, headers={"HX-Trigger": "gpumon:acknowledged"})
@@ -204,7 +204,7 @@ async def _refuse(
         return json_error(status, f"{heading}. {reason}")
     if request.htmx:
         context = {"event": event, "note": note, "problem": f"{heading}. {reason}"}
-        return render(request, "monitor/fragments/acknowledge_form.html", context, status=status)
+        return render(request, "monitor/fragments/alerts/acknowledge_form.html", context, status=status)
     page = StillPage(await first_seen(request), heading)
     page_context = {"page": page, "heading": heading, "reason": reason, **await frame(request, None)}
     return render(request, "monitor/refused.html", page_context, status=status)

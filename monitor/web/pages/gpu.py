@@ -108,14 +108,14 @@ class GpuPage:
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
                 *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
             )  # fmt: skip
-        self.content = live.part("gpu", key, "monitor/fragments/gpu.html", {"page": self}, is_around=True)
+        self.content = live.part("gpu", key, "monitor/fragments/gpus/gpu.html", {"page": self}, is_around=True)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
     def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
         self.name = short_name(gpu.name)
         shown = chips(gpu, use_of(gpu, idle), alerts)
         self.state = live.state("gpu-state", data_state=gpu.state)
-        self.chips = live.part("gpu-chips", shown, "monitor/fragments/chips.html", {"chips": shown})
+        self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.charts = _charts(gpu, live)
         self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
         self.facts = _facts(gpu, live)
