@@ -1,0 +1,62 @@
+"""The layout of the code: every room stands in the import contract, and no folder is crowded."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from collections import Counter
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+
+from monitor.config.paths import BASE_DIR
+
+PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
+CONTRACTS: list[dict[str, Any]] = PROJECT["tool"]["importlinter"]["contracts"]
+LAYERS = [layer for contract in CONTRACTS if contract["type"] == "layers" for layer in contract["layers"]]
+MOST_FILES = 17
+"""Side by side in one folder, `__init__.py` aside."""
+NO_ROOM = {"monitor.apps"}
+"""Django finds this module by its name; it imports nothing of ours."""
+
+
+def rooms() -> set[str]:
+    """The packages and modules directly in the app, and the project package."""
+    inside = {path.stem for path in (BASE_DIR / "monitor").iterdir() if path.suffix == ".py" and path.stem != "__init__"}
+    inside |= {path.parent.name for path in (BASE_DIR / "monitor").glob("*/__init__.py")}
+    return {"gpumon_site", *(f"monitor.{name}" for name in inside)} - NO_ROOM
+
+
+def in_contract() -> list[str]:
+    """The rooms that the layers name; `|` stands between independent ones, `:` between others."""
+    return [room.strip() for layer in LAYERS for room in layer.replace(":", "|").split("|")]
+
+
+def test_every_room_is_in_the_import_contract_once() -> None:
+    assert sorted(in_contract()) == sorted(rooms())
+
+
+def test_the_contracts_ignore_no_import() -> None:
+    assert [contract["name"] for contract in CONTRACTS if contract.get("ignore_imports")] == []
+
+
+def tracked() -> list[PurePath]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", "monitor", "gpumon_site", "bench", "static/js"],
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [PurePath(line) for line in listed.stdout.splitlines()]
+
+
+def test_no_folder_is_crowded() -> None:
+    files = Counter(str(path.parent) for path in tracked() if path.name != "__init__.py")
+    assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in tracked() if path.suffix == ".py" and "migrations" not in path.parts], ids=str)
+def test_no_file_holds_many_ideas(path: PurePath) -> None:
+    assert len((BASE_DIR / path).read_text().splitlines()) <= 370
