@@ -91,6 +91,6 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
     if (lacking := tokens.lacks_scope(found, scope)) is not None:
         return json_error(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
     become(request, found.owner)
-    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own way to say so
+    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
     remember(request, Visitor(may_look=True, sees_details=True))
     return None

@@ -43,7 +43,7 @@ def load_config(env_files: Sequence[Path] = ENV_FILES, model: type[Config] = Con
             for problem in error.errors()
         )
         raise SystemExit("gpumon: " + "; ".join(lines)) from None
-    config._sources.update(sources)
+    config.set_sources(sources)
     with logging_before_setup(config.log_format):
         for warning in (*garbled, *_unknown_variables(env_files, model)):
             log.warning("%s", warning)

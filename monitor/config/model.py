@@ -253,10 +253,14 @@ class Config(BaseSettings):
         """Where the value of this field came from."""
         return self._sources.get(name, "default")
 
+    def set_sources(self, sources: Mapping[str, Source]) -> None:
+        """Record where the values of these fields came from; the others keep the default."""
+        self._sources = dict(sources)
+
     def layered_with(self, values: Mapping[str, Any]) -> Config:
         """A copy with these values, already validated, as set in the admin."""
         config = self.model_copy(update=values)
-        config._sources = {**self._sources, **dict.fromkeys(values, "admin")}
+        config.set_sources({**self._sources, **dict.fromkeys(values, "admin")})
         return config
 
     def secret_values(self) -> tuple[str, ...]:

@@ -69,17 +69,17 @@ class _PageContent:
         self.values = {value.name: value for value in pieces.values}
         self.keys = {part.name: part.key for part in pieces.parts}
         # HTML with the same key has the same structure. The values in it may be old: a full message sets them all after it.
-        self._html: dict[str, str] = {}
+        self.drawn: dict[str, str] = {}
         if before is not None:
-            kept = before._html.items()
-            self._html = {name: html for name, html in kept if before.keys[name] == self.keys.get(name, before)}
+            kept = before.drawn.items()
+            self.drawn = {name: html for name, html in kept if before.keys[name] == self.keys.get(name, before)}
         self.full: str | None = None
         self.delta: str | None = None
 
     def html(self, part: Part) -> str:
-        if part.name not in self._html:
-            self._html[part.name] = part.draw()
-        return self._html[part.name]
+        if part.name not in self.drawn:
+            self.drawn[part.name] = part.draw()
+        return self.drawn[part.name]
 
     def everything(self) -> str:
         return as_html([(part, self.html(part)) for part in self.pieces.parts], self.pieces.values)
@@ -106,13 +106,14 @@ class Frame:
     ) -> None:
         self.number = number
         self.snapshot = snapshot
-        self._previous = previous
+        self.previous = previous
+        """The frame before this one. Kept only by the newest frame: a client further behind receives a full message."""
         if previous is not None:
-            previous._previous = None  # a client more than one frame behind receives a full message
+            previous.previous = None
         self._version = version
         self._minute, self._quarter = minute, quarter
-        self._minute_to, self._quarter_to = minute.newest, quarter.newest
-        self._contents: dict[tuple[str, bool], _PageContent] = {}
+        self.minute_to, self.quarter_to = minute.newest, quarter.newest
+        self.contents: dict[tuple[str, bool], _PageContent] = {}
         self._feeds: dict[bool, str] = {}
 
     @functools.cached_property
@@ -130,30 +131,30 @@ class Frame:
 
     def page(self, page: LivePage, seen: int) -> str:
         """The message for a client whose last frame is number `seen`: the changes since then, or everything."""
-        content, before = self._content(page), self._previous
+        content, before = self.content(page), self.previous
         if before is not None and seen == before.number:
             if content.delta is None:
-                changes = content.changes(before._content(page))
+                changes = content.changes(before.content(page))
                 content.delta = self._message("delta", content, changes, self._points(page, before))
             return content.delta
         if content.full is None:
             content.full = self._message("full", content, content.everything(), self._points(page, None))
         return content.full
 
-    def _content(self, page: LivePage) -> _PageContent:
+    def content(self, page: LivePage) -> _PageContent:
         key = page.name, page.has_details
-        if key not in self._contents:
-            before = self._previous._contents.get(key) if self._previous else None
-            self._contents[key] = _PageContent(page.pieces(self._snapshot(has_details=page.has_details)), before)
-        return self._contents[key]
+        if key not in self.contents:
+            before = self.previous.contents.get(key) if self.previous else None
+            self.contents[key] = _PageContent(page.pieces(self._snapshot(has_details=page.has_details)), before)
+        return self.contents[key]
 
     def _points(self, page: LivePage, before: Frame | None) -> Columns:
         if not page.has_charts:
             return Columns(time=[], gpus=(), series={})
         if page.gpu is None:
-            return self._minute.columns(after=before._minute_to if before else 0, up_to=self._minute_to)
-        after = before._quarter_to if before else 0
-        return self._quarter.columns(after=after, up_to=self._quarter_to, gpu=page.gpu)
+            return self._minute.columns(after=before.minute_to if before else 0, up_to=self.minute_to)
+        after = before.quarter_to if before else 0
+        return self._quarter.columns(after=after, up_to=self.quarter_to, gpu=page.gpu)
 
     def _message(self, kind: Literal["full", "delta"], content: _PageContent, html: str, points: Columns) -> str:
         snapshot = self.snapshot
