@@ -1,51 +1,58 @@
-"""What holds for every test: the fakes are at hand, and where CI is set a skipped test is a failed one."""
+"""Applies to every test: the fakes, the database, and that a skipped test counts as failed where CI is set."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
-# No example is wrong for being slow: on a busy machine Hypothesis' own limit of 200 ms fails tests that hold.
+# On a busy machine, Hypothesis' own limit of 200 ms an example fails tests that are right.
 hypothesis.settings.register_profile(
     "gpumon", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("gpumon")
 
-# Before anybody imports it: tests of more than one folder use its asserts.
-pytest.register_assert_rewrite("tests.security.hostile")
+# Before the first import: pytest explains the asserts of test modules only.
+pytest.register_assert_rewrite("tests.support.hostile")
 
-pytest_plugins = ["tests.fakes.fake_driver"] if (Path(__file__).parent / "fakes" / "fake_driver.py").exists() else []
+pytest_plugins = ["tests.fakes.fake_driver", "tests.support.bare_host", "tests.support.static_root"]
 
 OUTSIDE_THE_CHECKOUT = "../shared/data"
-"""Recordings of real machines beside the checkout, not part of it. Tests that need them name the folder as the reason
-for skipping, and that alone is accepted in CI: a fresh clone has no such folder."""
+"""Recordings of real machines, beside the checkout and not part of it. Tests that need them name the folder as the reason for
+skipping; no other reason is accepted in CI. A fresh clone has no such folder."""
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The tests' database is a file, as in earnest: in memory, threads and locks behave in other ways."""
+    """Keep the test database in a file, as in production: in memory, threads and locks behave differently."""
     given = connections["default"].settings_dict
     given["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
     given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
 MADE_BY_MIGRATIONS = pytest.StashKey[str]()
-"""The rows of the tests' database before the first test: groups, rules, permissions."""
+"""The rows of the test database before the first test: groups, rules, permissions."""
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config) -> None:
-    """As pytest-django's own; and the rows there are at the start are kept for later."""
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config
+) -> Iterator[None]:
+    """After pytest-django's own fixture: save the rows that the migrations made, and hash passwords by a fast algorithm.
+
+    Django's default takes half a second for each password. Servers that tests start still use it.
+    """
     with django_db_blocker.unblock():
         pytestconfig.stash[MADE_BY_MIGRATIONS] = connection.creation.serialize_db_to_string()
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

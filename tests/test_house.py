@@ -1,7 +1,8 @@
-"""The layout of the code: every room stands in the import contract, and no folder is crowded."""
+"""The layout of the code: the import contract names every room, no folder is crowded, and tests import no tests."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from collections import Counter
@@ -20,10 +21,15 @@ MOST_FILES = 17
 NO_ROOM = {"monitor.apps"}
 """Django finds this module by its name; it imports nothing of ours."""
 
+WHOLE_SYSTEM = {"browser", "deploy", "packaging", "security", "upgrades"}
+"""Folders with tests of more than one room."""
+
 
 def rooms() -> set[str]:
     """The packages and modules directly in the app, and the project package."""
-    inside = {path.stem for path in (BASE_DIR / "monitor").iterdir() if path.suffix == ".py" and path.stem != "__init__"}
+    inside = {
+        path.stem for path in (BASE_DIR / "monitor").iterdir() if path.suffix == ".py" and path.stem != "__init__"
+    }
     inside |= {path.parent.name for path in (BASE_DIR / "monitor").glob("*/__init__.py")}
     return {"gpumon_site", *(f"monitor.{name}" for name in inside)} - NO_ROOM
 
@@ -57,6 +63,20 @@ def test_no_folder_is_crowded() -> None:
     assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in tracked() if path.suffix == ".py" and "migrations" not in path.parts], ids=str)
+def test_the_folders_of_the_tests_are_those_of_the_source() -> None:
+    folders = {path.parent.name for path in (BASE_DIR / "tests").glob("*/__init__.py")}
+    assert folders - {name.removeprefix("monitor.") for name in rooms()} == WHOLE_SYSTEM | {"fakes", "support"}
+
+
+def test_no_test_module_or_conftest_is_imported() -> None:
+    """What several files use has a module of its own: in tests/support, or beside them."""
+    importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*(?:conftest|test_\w+)\b", re.MULTILINE)
+    files = [*(BASE_DIR / "tests").rglob("*.py"), *(BASE_DIR / "bench").rglob("*.py")]
+    assert [str(file) for file in files if importing.search(file.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in tracked() if path.suffix == ".py" and "migrations" not in path.parts], ids=str
+)
 def test_no_file_holds_many_ideas(path: PurePath) -> None:
     assert len((BASE_DIR / path).read_text().splitlines()) <= 370

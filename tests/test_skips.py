@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.servers import ROOT
 
 SKIPPED = """
 import pytest
@@ -29,7 +30,6 @@ def test_left_out():
 def test_a_skip_fails_in_ci_unless_it_is_for_data_beside_the_checkout(
     tmp_path: Path, ci: str, reason: str, outcome: str
 ) -> None:
-    shutil.copy(Path(__file__).parent / "conftest.py", tmp_path)
     (tmp_path / "test_one.py").write_text(SKIPPED.format(reason=reason))
     ended = subprocess.run(
         [
@@ -41,11 +41,11 @@ def test_a_skip_fails_in_ci_unless_it_is_for_data_beside_the_checkout(
             "-p",
             "no:randomly",
             "-p",
-            "no:django",
+            "tests.conftest",
             str(tmp_path),
         ],
         cwd=tmp_path,
-        env={**os.environ, "CI": ci},
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

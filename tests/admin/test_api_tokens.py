@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from monitor.access import tokens
 from monitor.models import ApiToken
-from tests.admin.conftest import logged_in
+from tests.support.clients import logged_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 LIST = "/admin/monitor/apitoken/"

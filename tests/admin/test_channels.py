@@ -12,7 +12,7 @@ from django.test import Client
 
 from monitor.models import Channel, Delivery
 from monitor.notifications.webhook_signature import key_of
-from tests.admin.conftest import holder_of
+from tests.support.clients import holder_of
 from tests.support.outbox_rows import NOON, SECRET, a_channel, a_rule, fire
 from tests.support.receivers import Receiver
 

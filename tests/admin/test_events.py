@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from monitor.models import AlertEvent
-from tests.admin.conftest import text
+from tests.support.clients import text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 

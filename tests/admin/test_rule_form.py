@@ -13,7 +13,7 @@ from django.utils import timezone
 from monitor.models import AlertRule, Channel, SeenGpu
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.metrics import metrics
-from tests.admin.conftest import text
+from tests.support.clients import text
 from tests.support.hot_rule import ADD, HOT, LIST, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from monitor.models import AlertEvent, AlertRule, Channel, SeenGpu
-from tests.admin.conftest import holder_of, text
+from tests.support.clients import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]

@@ -16,7 +16,7 @@ from django.test import Client
 from monitor.admin import rule_preview
 from monitor.models import AlertRule
 from monitor.telemetry.recent import Recent
-from tests.admin.conftest import holder_of, text
+from tests.support.clients import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
 from tests.support.runtimes import current_runtime
 from tests.support.snapshots import gpu, host, process

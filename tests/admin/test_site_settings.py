@@ -16,7 +16,7 @@ from monitor.config.declarations import declarations
 from monitor.config.loading import load_config
 from monitor.config.model import Config
 from monitor.models import SiteSettings
-from tests.admin.conftest import holder_of
+from tests.support.clients import holder_of
 from tests.support.runtimes import current_runtime
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, log_in, start
-from tests.security.hostile import fill_database
+from tests.browser.serving import start
+from tests.support.hostile import fill_database
+from tests.support.pages import OpenPage, log_in
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

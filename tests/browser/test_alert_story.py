@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, log_in, start
+from tests.browser.serving import start
+from tests.support.pages import OpenPage, log_in
 from tests.support.recordings import heat
 from tests.support.servers import Server, wait_for
 

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import NO_SERVER, OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import NO_SERVER, OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

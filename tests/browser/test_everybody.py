@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import NOT_FOUND, WIDTHS, OpenPage, too_wide, until
+from tests.support.pages import NOT_FOUND, WIDTHS, OpenPage, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

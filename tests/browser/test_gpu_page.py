@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NOT_FOUND, OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import NOT_FOUND, OpenPage, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

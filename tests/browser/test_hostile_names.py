@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, log_in, start, too_wide
-from tests.security.hostile import fill_database, recording
+from tests.browser.serving import start
+from tests.support.hostile import fill_database, recording
+from tests.support.pages import OpenPage, log_in, too_wide
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

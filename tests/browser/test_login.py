@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide, until
+from tests.browser.serving import start
+from tests.support.pages import PHONES, OpenPage, log_in, too_wide, until
 from tests.support.people import make_people
 from tests.support.servers import Server
 

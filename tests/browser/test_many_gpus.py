@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import WIDTHS, OpenPage, start, too_wide, until
+from tests.browser.serving import start
+from tests.support.pages import WIDTHS, OpenPage, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

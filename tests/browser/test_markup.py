@@ -10,8 +10,8 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import OpenPage, until
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

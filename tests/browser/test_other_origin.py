@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import TIMEOUT_MS, log_in, start
-from tests.security.hostile_site import HostileSite
+from tests.browser.hostile_site import HostileSite
+from tests.browser.serving import start
+from tests.support.pages import TIMEOUT_MS, log_in
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Response, expect
 
-from tests.browser.conftest import OpenPage
+from tests.support.pages import OpenPage
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, start, until
+from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NO_SERVER, OpenPage, start, until
+from tests.browser.serving import start
+from tests.support.pages import NO_SERVER, OpenPage, until
 from tests.support.servers import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.axe import serious
-from tests.browser.conftest import PHONES, OpenPage, log_in, start, too_wide
+from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import PHONES, OpenPage, log_in, too_wide
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import NO_SERVER, OpenPage, start, until
+from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import NO_SERVER, OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

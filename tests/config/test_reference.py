@@ -19,9 +19,6 @@ from monitor.config.reference import documented, example_file, first_paragraph
 from monitor.models import SiteSettings
 from monitor.runtime.runtime import Runtime
 from tests.support.runtimes import current_runtime
-from tests.support.static_root import static_root
-
-__all__ = ["static_root"]  # pages name their static files by hashes, so these have to be collected first
 
 FORM = "/admin/monitor/sitesettings/1/change/"
 REGENERATE = "run `make settings`"

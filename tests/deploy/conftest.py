@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import browser, open_page  # noqa: F401 - fixtures
+from tests.deploy.commands import COMMANDS, StartServer
 from tests.deploy.engine import answering_engine
-from tests.support.servers import ROOT, Server, wait_for
+from tests.support.pages import browser, open_page
+from tests.support.servers import Server, wait_for
+
+__all__ = ["browser", "open_page"]
 
 collect_ignore = [] if answering_engine() else ["test_image_build.py"]
 """Not a skip, which would count as failed in CI: without an engine, hadolint and test_image.py check the Dockerfile."""
-
-GUNICORN = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn" / "gunicorn.conf.py")]
-COMMANDS = {"daphne": None, "gunicorn": GUNICORN}
-"""None: `manage.py serve`, which runs daphne."""
-
-StartServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")

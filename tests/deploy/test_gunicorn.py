@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.deploy.conftest import GUNICORN, StartServer
+from tests.deploy.commands import GUNICORN, StartServer
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
-from tests.deploy.conftest import GUNICORN, StartServer
+from tests.deploy.commands import GUNICORN, StartServer
 from tests.deploy.proxies import SITE, Nginx, example
 from tests.support.servers import Server, free_port, wait_for
 

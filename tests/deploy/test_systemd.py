@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.deploy.checkers import checker
-from tests.deploy.conftest import COMMANDS
+from tests.deploy.commands import COMMANDS
 from tests.deploy.listening import NotifySocket
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import ROOT, Server, wait_for

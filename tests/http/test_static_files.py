@@ -15,8 +15,8 @@ from django.test import Client, override_settings
 
 from monitor.config.paths import BASE_DIR
 from monitor.http.static_files import collect_if_outdated, without_comments
+from tests.support.raw_requests import PARTS, request, status_of
 from tests.support.servers import Server, wait_for
-from tests.web.test_garbage import PARTS, request, status_of
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from aiosmtpd.controller import Controller
 
 from monitor.models import Delivery
 from monitor.notifications.messages import message_of
-from tests.notifications.test_senders import PASSWORD, SEND, mail_server
+from tests.notifications.mailing import PASSWORD, SEND, mail_server
 from tests.support.outbox_rows import NOON, a_channel, a_rule, fire
 
 __all__ = ["mail_server"]

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from monitor.models import Channel, Delivery
 from monitor.notifications.senders import Sending, run_child
 from monitor.notifications.sending_child import ServiceOrder
+from tests.notifications.mailing import PASSWORD, SEND, mail_server
 from tests.support.outbox_rows import NOON, a_channel, a_rule, fire, resolve
 from tests.support.receivers import Receiver, rude_server
-from tests.support.servers import free_port
+
+__all__ = ["mail_server"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
-
-SEND = Sending(public_url="https://gpus.example.com", apprise_seconds=20).send
-PASSWORD = "S3CRET-PASSWORD"
-
-
-class Mailbox:
-    """Keeps mails; takes the one password."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
-        assert isinstance(envelope.content, bytes)
-        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(mail, EmailMessage)
-        self.mails.append(mail)
-        return "250 OK"
-
-
-def authenticate(
-    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
-) -> AuthResult:
-    return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
-
-
-@pytest.fixture
-def mail_server() -> Iterator[Controller]:
-    server = Controller(
-        Mailbox(),
-        hostname="127.0.0.1",
-        port=free_port(),
-        authenticator=authenticate,
-        auth_require_tls=False,
-    )
-    server.start()
-    yield server
-    server.stop()
 
 
 def mail_url(server: Controller, password: str = PASSWORD) -> str:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.support.servers import Server
-from tests.web.test_garbage import addresses
+from tests.support.site_addresses import addresses
 
 pytestmark = pytest.mark.slow
 

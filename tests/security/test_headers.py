@@ -12,7 +12,7 @@ from django.test import Client
 from monitor.http.security_headers import HEADERS
 from monitor.web import errors
 from tests.support.servers import Server
-from tests.web.test_garbage import addresses
+from tests.support.site_addresses import addresses
 
 EXPECTED = {
     **HEADERS,

@@ -15,9 +15,9 @@ import requests
 from websockets.sync.client import connect
 
 from monitor.sanitize import plain
-from tests.security.hostile import NAMES, UNSEEN, fill_database, recording, shown_safely
+from tests.support.hostile import NAMES, UNSEEN, fill_database, recording, shown_safely
 from tests.support.servers import ROOT, Server, wait_for
-from tests.web.test_garbage import addresses
+from tests.support.site_addresses import addresses
 
 pytestmark = pytest.mark.slow
 

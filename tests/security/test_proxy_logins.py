@@ -10,8 +10,8 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.security.test_sockets_end import end_of
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import end_of
 
 pytestmark = pytest.mark.slow
 

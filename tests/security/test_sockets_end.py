@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.people import Made, log_in, make_people, submit
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import end_of
 
 pytestmark = pytest.mark.slow
 ENDED = 4001
@@ -47,15 +48,6 @@ def page(site: Site, browser: requests.Session, session: str = "") -> ClientConn
 def feed(site: Site, token: str) -> ClientConnection:
     given = {"Authorization": f"Bearer {site.made.tokens[token]}"}
     return connect(f"{site.server.ws}/ws/gpu", additional_headers=given)
-
-
-def end_of(client: ClientConnection) -> tuple[int | None, str]:
-    """How it was closed; it is read until then."""
-    try:
-        while True:
-            client.recv(timeout=20)
-    except ConnectionClosed as closed:
-        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
 
 
 def shell(site: Site, code: str) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""A started Django site for these tests: static files collected into a folder of their own."""
+"""Collected static files. Pages name these files by hash, so tests that render pages need them."""
 
 from __future__ import annotations
 

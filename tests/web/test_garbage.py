@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import closing
-from typing import NamedTuple
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver, resolve
-from django.urls.resolvers import RegexPattern
+from django.urls import resolve
 
 from monitor.web import routing
+from tests.support.raw_requests import PARTS, request, status_of
 from tests.support.servers import Server, wait_for
+from tests.support.site_addresses import PLACEHOLDER, UUID_PLACEHOLDER, addresses
 
 pytestmark = pytest.mark.slow
 
-PLACEHOLDER, UUID_PLACEHOLDER = "1", "00000000-0000-4000-8000-000000000001"
-"""What the parameters of today's addresses take; a new converter that takes neither fails the first test here."""
-
-LONG = b"a" * 4000
 METHODS = [b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"BREW", b"get", b"G" * 3000,
            b"G\xc3T", b"G\x00T", b"G(T", b""]  # fmt: skip
-PARTS = [b"%00", b"%ff%fe", b"%c3%28", b"%", b"%zz", b"%25%32%65", b"..%2f..%2fetc%2fpasswd", b"../../etc/passwd", b"%5c..%5c",
-         b"%0d%0aX-Injected:%20yes", b"%e2%80%ae", b"%f0%9f%92%a9", b"-1", b"9" * 40, b"1e400", b"nan", b"'\"<>", b"{}|^`",
-         b"\xff", b"\x00", LONG, b"%00" * 1000, b"//", b";a=b", b"a/" * 500]  # fmt: skip
 QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu=" + b"9" * 5000, b"gpu[]=1", b"gpu=0&gpu=%c3",
            b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x",
            b"state=all&since=nan", b"state=all&since=1e999&limit=%00", b"severity=%00&day=0000-00-00&rule=%ff&acknowledged=1&q=%00",
@@ -56,33 +47,6 @@ NO_REQUESTS = [
 ]  # fmt: skip
 
 
-class Address(NamedTuple):
-    """An address of the configuration, its parameters filled in."""
-
-    path: str
-    view: object
-
-
-def fill(group: re.Match[str]) -> str:
-    """A choice of words (`auth|monitor`) is filled with its first one, anything else with PLACEHOLDER."""
-    return group[1].partition("|")[0] if re.fullmatch(r"\w[\w|]*", group[1]) else PLACEHOLDER
-
-
-def addresses(entries: list[URLPattern | URLResolver] | None = None, prefix: str = "/") -> Iterator[Address]:
-    """Every address of the site, with PLACEHOLDER for each parameter."""
-    for entry in get_resolver().url_patterns if entries is None else entries:
-        pattern = str(entry.pattern)
-        if isinstance(entry.pattern, RegexPattern):
-            pattern = re.sub(r"\(\?P<\w+>([^()]*)\)", fill, pattern).strip("^$").replace("\\", "")
-        else:
-            pattern = re.sub(r"<uuid:[^>]+>", UUID_PLACEHOLDER, pattern)
-            pattern = re.sub(r"<[^>]+>", PLACEHOLDER, pattern)
-        if isinstance(entry, URLResolver):
-            yield from addresses(entry.url_patterns, prefix + pattern)
-        else:
-            yield Address(prefix + pattern, entry.callback)
-
-
 def known_paths(server: Server) -> list[bytes]:
     """Every address of the site and its sockets, the GPU and the files of each kind that the first page links to."""
     linked = {re.sub(r"[^/]*$", "", path): path for path in re.findall(r'"(/[^"?#]+)"', server.get("/")[1])}
@@ -99,22 +63,6 @@ def with_parts(path: bytes) -> Iterator[bytes]:
             if placeholder in path + b"/":
                 yield (path + b"/").replace(placeholder, b"/" + part + b"/").removesuffix(b"/")
         yield path + part
-
-
-def request(path: bytes, *, method: bytes = b"GET", header: bytes = b"X: y") -> bytes:
-    host = b"" if header.lower().startswith(b"host:") else b"Host: 127.0.0.1\r\n"
-    return method + b" " + path + b" HTTP/1.1\r\n" + host + b"Connection: close\r\n" + header + b"\r\n\r\n"
-
-
-def status_of(server: Server, sent: bytes) -> int:
-    """The status of the answer; 0 where the connection was closed without one, which is a refusal too."""
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
-        try:
-            client.sendall(sent)
-            head = client.makefile("rb").readline(1000)
-        except ConnectionError:
-            return 0
-    return int(head.split(b" ", 2)[1]) if head else 0
 
 
 def answers(server: Server, requests: Iterator[bytes]) -> dict[bytes, int]:

@@ -1,17 +1,15 @@
-"""A server with two rules and two GPUs that a test heats, for the tests of alerts in Chromium."""
+"""A server with two rules and two GPUs that a test heats, for the browser tests of alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import start
+from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server, wait_for
 
-LOGIN = {"operator": "correct horse battery"}
 MAKE = """
 from django.contrib.auth.models import Permission, User
 from monitor.models import AlertRule
@@ -26,7 +24,7 @@ operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alert
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
-    """Two cool GPUs by the fake driver, ten readings a second, two rules, and somebody who may acknowledge."""
+    """Two cool GPUs of the fake driver, ten readings a second, two rules, and an operator who may acknowledge."""
     driver.scenario("gpus = 2\ngpu.0.temperature = 50\ngpu.1.temperature = 50")
     server = start(tmp_path_factory.mktemp("site"), driver)
     server.manage("shell", "-c", MAKE)
@@ -45,30 +43,3 @@ def calm(site: Server, driver: FakeDriver) -> Iterator[Server]:
     cool()
     yield site
     cool()
-
-
-def heat(driver: FakeDriver, *indexes: int) -> None:
-    driver.set({f"gpu.{index}.temperature": 85 for index in indexes})
-
-
-def opened(site: Server) -> str:
-    """The id of the worst open alert, as soon as there is one."""
-
-    def found() -> str | None:
-        alerts = site.json("/api/alerts")["alerts"]
-        return alerts[0]["id"] if alerts else None
-
-    return wait_for(found, "an alert")
-
-
-def live(page: Page) -> Page:
-    expect(page.locator("[data-connection]")).to_have_text("Live")
-    return page
-
-
-def as_operator(page: Page, url: str, path: str = "/") -> Page:
-    page.goto(f"{url}/admin/login/?next={path}")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(LOGIN["operator"])
-    page.get_by_role("button", name="Log in").click()
-    return page

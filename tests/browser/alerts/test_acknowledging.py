@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.alerts.conftest import as_operator, heat, live, opened
-from tests.browser.conftest import OpenPage
+from tests.browser.alerts.steps import as_operator, heat, live, opened
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import OpenPage
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

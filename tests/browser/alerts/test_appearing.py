@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.alerts.conftest import heat, live
-from tests.browser.conftest import OpenPage, until
+from tests.browser.alerts.steps import heat, live
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

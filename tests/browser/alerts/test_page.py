@@ -8,10 +8,10 @@ import sqlite3
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.alerts.conftest import as_operator, heat, live, opened
+from tests.browser.alerts.steps import as_operator, heat, live, opened
 from tests.browser.axe import serious
-from tests.browser.conftest import OpenPage, too_wide
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.pages import OpenPage, too_wide
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from websockets.sync.client import connect
 
 from monitor.web.api.json_schema import json_schema
+from tests.support.published_schema import check
 from tests.support.servers import ROOT, Server
 
 BOTH = pytest.mark.parametrize("of", ["gpu_server", "bare_server"])
@@ -19,15 +19,6 @@ BOTH = pytest.mark.parametrize("of", ["gpu_server", "bare_server"])
 def server(of: str, request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(of)
     return found
-
-
-def check(content: Any, published: dict[str, Any], name: str = "Snapshot") -> None:
-    """Valid, and without a field that the schema does not know: it would pass, were it not said to be unwanted here."""
-    closed = {
-        key: definition | ({"additionalProperties": False} if "properties" in definition else {})
-        for key, definition in published["$defs"].items()
-    }
-    Draft202012Validator({**published, "$ref": f"#/$defs/{name}", "$defs": closed}).validate(content)
 
 
 def test_it_is_a_valid_schema_whose_root_is_the_snapshot() -> None:

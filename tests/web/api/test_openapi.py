@@ -14,7 +14,7 @@ import pytest
 
 from monitor.web.api.openapi import OPERATIONS, api_addresses, openapi
 from tests.support.servers import ROOT, Server, wait_for
-from tests.web.test_garbage import addresses
+from tests.support.site_addresses import addresses
 
 SEED = "20261124"
 MOST_EXAMPLES = "30"

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 import requests
 
+from tests.support.published_schema import check
 from tests.support.servers import Server, wait_for
-from tests.web.api.test_json_schema import check
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ from django.test import Client
 
 from monitor.access.policy import Access
 from monitor.access.throttle import FORMS_PER_MINUTE, WRONG_PER_NAME
+from tests.support.clients import text
 from tests.support.runtimes import current_runtime
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "everybody_logs_in")]
@@ -155,8 +156,8 @@ def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client
     client.force_login(mira)
     sent = client.get("/admin/")
     assert sent["Location"] == "/admin/login/?next=/admin/"
-    told = client.get(sent["Location"]).content
-    assert b"You are logged in as mira. If you were sent here, that" in told
+    told = text(client.get(sent["Location"]))
+    assert "You are logged in as mira. If you were sent here, that" in told
 
 
 def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> None:
