@@ -117,13 +117,13 @@ class Engine:
         while not self._is_stopping:
             self._woken.wait(self._until_due())
             self._woken.clear()
-            self._work_on()
+            self.run_once()
         self._next_save = self._retry_at = 0.0
         self._write()
         connection.close()
 
-    def _work_on(self) -> None:
-        """Whatever goes wrong with one reading, the next is judged all the same: an engine that has died tells of nothing."""
+    def run_once(self) -> None:
+        """Do what is due. An error becomes a problem and does not end the thread: the next snapshot is evaluated."""
         try:
             self.work()
         except Exception as error:

@@ -88,11 +88,11 @@ class Notifier:
         try:
             while not self._is_stopping.is_set():
                 self._woken.clear()
-                self._woken.wait(self._look())
+                self._woken.wait(self.look())
         finally:
             connection.close()
 
-    def _look(self) -> float:
+    def look(self) -> float:
         """Start what is due. Returns the seconds to wait, unless woken."""
         try:
             wait = self._do_due(self._clock())

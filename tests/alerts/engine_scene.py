@@ -1,4 +1,4 @@
-"""An engine for tests: its clocks stand still, and what it shows and tells is kept."""
+"""An engine for tests: the test sets its clocks, and what it shows and queues is kept."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from monitor.alerts.engine import Engine
-from monitor.alerts.store import IdleLimits
+from monitor.alerts.store import IdleLimits, Tell
 from monitor.models import AlertEvent, AlertRule
 from monitor.telemetry.schema import Alert, Gpu
 from tests.support.snapshots import gpu, host
 
 
 class Scene:
-    """An engine whose clocks stand still, and everything it shows and tells."""
+    """An engine whose clocks the test sets, and everything that it shows and queues."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
         self.shown: list[tuple[Alert, ...]] = []
         self.told: list[tuple[str, str]] = []
+        self.tell: Tell = self.record
+        """What the engine calls for each event; a test can replace it by one that fails."""
         self.limits = IdleLimits(1024, 5, 30)
         self.retention_days = 90.0
         self.engine = self.restarted()
@@ -28,14 +30,14 @@ class Scene:
         self.engine = Engine(
             limits=lambda: self.limits,
             retention_days=lambda: self.retention_days,
-            tell=self._tell,
+            tell=lambda event, *, now: self.tell(event, now=now),
             show=self.shown.append,
             clock=lambda: self.now,
             monotonic=lambda: self.now,
         )
         return self.engine
 
-    def _tell(self, event: AlertEvent, *, now: datetime) -> None:
+    def record(self, event: AlertEvent, *, now: datetime) -> None:
         self.told.append((event.state, event.summary))
 
     def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:

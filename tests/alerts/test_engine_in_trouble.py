@@ -81,7 +81,7 @@ def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) ->
     engine = Engine(
         limits=lambda: scene.limits,
         retention_days=lambda: 90,
-        tell=scene._tell,
+        tell=scene.record,
         show=lambda _alerts: shown.set(),
     )
     engine.start()
@@ -102,7 +102,7 @@ def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
             raise RuntimeError("cannot be kept")
 
     engine = Engine(
-        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene._tell, show=scene.shown.append, keep=keep
+        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene.record, show=scene.shown.append, keep=keep
     )
     engine.start()
     engine.offer(host(COOL))
@@ -117,15 +117,14 @@ def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
 
 def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_it(scene: Scene) -> None:
     rule(for_seconds=0)
-    told = scene._tell
 
     def fails(event: AlertEvent, *, now: datetime) -> None:
         raise OperationalError("disk full")
 
-    scene.engine._tell = fails
+    scene.tell = fails
     scene.goes(0, HOT)
     assert not AlertEvent.objects.exists()
-    scene.engine._tell = told
+    scene.tell = scene.record
     scene.goes(RETRY_SECONDS, HOT)
     assert AlertEvent.objects.count() == 1
     assert len(scene.told) == 1
@@ -136,7 +135,6 @@ def test_a_fault_that_stays_is_logged_once_and_told_for_as_long_as_it_lasts(
 ) -> None:
     """Each reading was judged well and then not written, and each time the log had the whole story again."""
     rule(for_seconds=0)
-    told = scene._tell
 
     def fails(event: AlertEvent, *, now: datetime) -> None:
         raise ValueError("nobody thought of this")
@@ -144,14 +142,14 @@ def test_a_fault_that_stays_is_logged_once_and_told_for_as_long_as_it_lasts(
     def tick() -> None:
         scene.now += 1
         scene.engine.offer(host(HOT, time=scene.now, sampled_at=scene.now))
-        scene.engine._work_on()
+        scene.engine.run_once()
 
-    scene.engine._tell = fails
+    scene.tell = fails
     for _ in range(5):
         tick()
     assert caplog.text.count("ValueError: nobody thought of this") == 1
     assert scene.engine.problem == "a snapshot could not be evaluated (nobody thought of this)"
-    scene.engine._tell = told
+    scene.tell = scene.record
     tick()
     assert scene.engine.problem is None
     assert len(scene.told) == 1

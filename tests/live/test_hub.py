@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -125,16 +127,30 @@ def test_without_clients_a_snapshot_does_not_wake_the_event_loop(monkeypatch: py
 
 
 def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
-    async def scene() -> int:
+    async def scene() -> list[object]:
         hub = Hub(max_rate_hz=5)
         hub.join("gpu")
-        waiting = asyncio.ensure_future(hub.newer(0))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        return len(hub._waiting)
+        loop = asyncio.get_running_loop()
+        futures: list[weakref.ref[object]] = []
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            create_future = loop.create_future
 
-    assert asyncio.run(scene()) == 0
+            def create() -> asyncio.Future[None]:
+                future = create_future()
+                futures.append(weakref.ref(future))
+                return future
+
+            monkeypatch.setattr(loop, "create_future", create)
+            waiting = asyncio.ensure_future(hub.newer(0))
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        del waiting
+        gc.collect()
+        assert futures
+        return [future() for future in futures if future() is not None]
+
+    assert asyncio.run(scene()) == []
 
 
 def alert(name: str) -> Alert:

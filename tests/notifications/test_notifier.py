@@ -194,7 +194,7 @@ def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
         return real(**arguments)
 
     monkeypatch.setattr(delivery_queue, "heads", told_meanwhile)
-    stopping._look()
+    stopping.look()
     assert Delivery.objects.values_list("status", "attempts").get() == ("waiting", 0)
 
 
@@ -227,9 +227,9 @@ def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
 
 def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_assert_num_queries: Any) -> None:
     idle = Notifier(SEND, clock=clock)
-    idle._look()
+    idle.look()
     with django_assert_num_queries(1):
-        wait = idle._look()
+        wait = idle.look()
     assert wait == notifier_module.POLL_SECONDS
 
 
