@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 import pytest
 
-from monitor.rules.evaluation import DELETED, EDITED, FORGOTTEN, Evaluation, Event
+from monitor.rules.evaluation import DELETED, EDITED, FORGOTTEN
 from monitor.rules.rule import Rule, Which
 from monitor.telemetry.gpu_use import IdleLimits, use_of
-from monitor.telemetry.schema import Gpu, Snapshot, System, Xid
-from tests.support.snapshots import GIB, gpu, host, process
-
-
-def rule(kind: str = "threshold", **changes: Any) -> Rule:
-    values: dict[str, Any] = {"id": 1, "name": "the rule", "kind": kind, "threshold": 1.0}
-    if kind == "threshold":
-        values.update(metric="gpu.temperature_celsius", threshold=90.0)
-    return Rule(**{**values, **changes})
-
-
-def evaluation(*rules: Rule) -> Evaluation:
-    numbers = itertools.count(1)
-    made = Evaluation(make_id=lambda: f"event-{next(numbers)}")
-    made.set_rules(rules)
-    return made
-
-
-def at(time: float, *gpus: Gpu, **changes: Any) -> Snapshot:
-    return host(*gpus, **{"time": time, "sampled_at": time, **changes})
-
-
-def told(found: Iterable[Event]) -> list[tuple[str, str]]:
-    return [("fired", each.summary) if each.resolved_at is None else ("over", each.resolved_because) for each in found]
+from monitor.telemetry.schema import System, Xid
+from tests.rules.evaluation_scene import at, evaluation, rule, told
+from tests.support.snapshots import GIB, gpu, process
 
 
 def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:

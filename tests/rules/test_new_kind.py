@@ -26,12 +26,10 @@ from monitor.rules.trial import try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.rules.validation import BadRule, make
 from monitor.telemetry.schema import Snapshot
+from tests.support.clients import text
 from tests.support.hot_rule import ADD, LIST
 from tests.support.runtimes import current_runtime
 from tests.support.snapshots import gpu, host, process
-from tests.support.static_root import static_root
-
-__all__ = ["static_root"]
 
 
 class ManyProcesses(Kind):
@@ -91,11 +89,6 @@ def root(db: None) -> Client:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     return client
-
-
-def text(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())))
 
 
 def test_it_is_validated() -> None:

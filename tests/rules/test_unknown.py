@@ -6,7 +6,7 @@ import pytest
 
 from monitor.rules.rule import Rule
 from monitor.telemetry.schema import Gpu
-from tests.rules.test_evaluation import at, evaluation, rule, told
+from tests.rules.evaluation_scene import at, evaluation, rule, told
 from tests.support.snapshots import GIB, gpu, process
 
 HOLDS = process(7, memory_used_bytes=20 * GIB)

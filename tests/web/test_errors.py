@@ -29,7 +29,7 @@ def test_a_page_that_cannot_be_shown_says_why(address: str, status: int, title: 
 
 def test_a_form_without_its_secret_is_refused_with_what_to_do() -> None:
     answer = Client(enforce_csrf_checks=True).post("/login", {"username": "mira", "password": "x"})
-    _is_ours(answer, 403, "Form expired", "send the form again.")
+    _is_ours(answer, 403, "Form expired", "Go back, reload the page and send the form again.")
 
 
 def _is_ours(answer: Any, status: int, title: str, words: str) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.linux_host import FakeHost
-from tests.telemetry.providers.conftest import ROOT, FakeProgram, Reader
+from tests.support.servers import ROOT
+from tests.telemetry.providers.fake_program import FakeProgram
+from tests.telemetry.providers.reader import Reader
 
 DOCUMENT = (ROOT / "tests/fakes/smi/h100-driver-580.xml").read_text()
 HALF = DOCUMENT[: len(DOCUMENT) // 2]

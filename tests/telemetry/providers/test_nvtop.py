@@ -15,7 +15,8 @@ from monitor.telemetry.providers import nvtop_json
 from monitor.telemetry.providers.base import PercentGate
 from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan
-from tests.telemetry.providers.conftest import FakeProgram, Reader
+from tests.telemetry.providers.fake_program import FakeProgram
+from tests.telemetry.providers.reader import Reader
 
 Open = Callable[..., Reader]
 Program = Callable[[str], FakeProgram]

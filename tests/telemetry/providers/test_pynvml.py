@@ -9,7 +9,7 @@ import pytest
 
 from monitor.telemetry.schema import Fan, Gpu
 from tests.fakes.fake_driver import FakeDriver
-from tests.telemetry.providers.conftest import Reader
+from tests.telemetry.providers.reader import Reader
 
 MIB = 1 << 20
 Open = Callable[..., Reader]

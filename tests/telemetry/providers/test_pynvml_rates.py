@@ -10,7 +10,7 @@ import pytest
 
 from monitor.telemetry.schema import Gpu
 from tests.fakes.fake_driver import FakeDriver
-from tests.telemetry.providers.conftest import Reader
+from tests.telemetry.providers.reader import Reader
 
 Open = Callable[..., Reader]
 

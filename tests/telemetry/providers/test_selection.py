@@ -15,7 +15,7 @@ from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Explained, Provider, ProviderUnavailable
 from monitor.telemetry.providers.selection import IN_ORDER, LABELS, NAMES, ON_REQUEST, make, select
 from monitor.telemetry.schema import Reading, Snapshot
-from tests.telemetry.providers.conftest import ROOT
+from tests.support.servers import ROOT
 
 
 class Answering:

@@ -10,7 +10,7 @@ import pytest
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.schema import Reading
-from tests.telemetry.providers.conftest import check_rules
+from tests.telemetry.providers.reader import check_rules
 
 
 def opened(gpus: int = 8) -> Simulated:

@@ -14,7 +14,8 @@ from monitor.telemetry.providers.base import PercentGate
 from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.providers.smi_xml import parse
 from monitor.telemetry.schema import Fan, Gpu, Reading
-from tests.telemetry.providers.conftest import ROOT, check_rules
+from tests.support.servers import ROOT
+from tests.telemetry.providers.reader import check_rules
 
 MIB = 1 << 20
 OWN = ROOT / "tests/fakes/smi/h100-driver-580.xml"

@@ -157,7 +157,7 @@ def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client
     sent = client.get("/admin/")
     assert sent["Location"] == "/admin/login/?next=/admin/"
     told = text(client.get(sent["Location"]))
-    assert "You are logged in as mira. If you were sent here, that" in told
+    assert "You are logged in as mira. If you were sent here, that account has no access to the page" in told
 
 
 def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> None:

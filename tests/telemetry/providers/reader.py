@@ -1,0 +1,68 @@
+"""A provider in a child process, so that it finds the fakes and not what this machine has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import msgspec
+
+from monitor.telemetry.providers.base import GPU_METRICS, PROCESS_METRICS
+from monitor.telemetry.sampler.wire import Failed
+from monitor.telemetry.schema import Reading
+from tests.support.servers import ROOT
+
+
+class Reader:
+    """A provider in a child process: one reading for each `read`."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], **options: object) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fakes.read_provider", name, msgspec.json.encode(options).decode()],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def read(self) -> Reading:
+        """The next reading, checked against the rules of the schema."""
+        answer = self.answer()
+        assert isinstance(answer, Reading), answer
+        check_rules(answer)
+        return answer
+
+    def failure(self) -> Failed:
+        """Why the provider failed, and the fix."""
+        answer = self.answer()
+        assert isinstance(answer, Failed), answer
+        return answer
+
+    def answer(self) -> Reading | Failed:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(b"read\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has failed already: its answer is still in the pipe
+        line = self._process.stdout.readline()
+        assert line, f"the provider's process ended with {self._process.wait(5)}"
+        return msgspec.json.decode(line, type=Reading | Failed)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def check_rules(reading: Reading) -> None:
+    """A missing value has a reason and a known one has none. Decoding has checked that percentages are 0–100."""
+    for gpu in reading.gpus:
+        missing = {name for name in GPU_METRICS if getattr(gpu, name) is None}
+        assert missing == set(gpu.unavailable), (gpu.name, missing ^ set(gpu.unavailable))
+        assert all(gpu.unavailable.values())
+        for process in gpu.processes or ():
+            unknown = {name for name in PROCESS_METRICS if getattr(process, name) is None}
+            assert unknown == set(process.unavailable) & set(PROCESS_METRICS), process
