@@ -35,13 +35,16 @@ demo: install ## Run with simulated GPUs, sampled five times a second
 install: .venv/installed ## Create the virtualenv in .venv and install the dependencies
 	@:
 
+# Tests of one file share their servers, so a file runs in one process.
+IN_PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+
 .PHONY: test
 test: .venv/installed-dev ## Run every test, in parallel
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest $(IN_PARALLEL)
 
 .PHONY: test-fast
 test-fast: .venv/installed-dev ## Run the tests that need neither servers nor a browser
-	@$(BIN)/python -m pytest -m "not slow and not browser"
+	@$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not browser"
 
 .PHONY: lint
 lint: .venv/installed-dev ## Check style, types, imports, templates, security issues and committed secrets
