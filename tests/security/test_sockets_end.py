@@ -1,4 +1,4 @@
-"""An open socket ends within seconds once what let it in holds no longer, and says why."""
+"""An open socket ends within seconds of its session or token becoming invalid, and the close reason says why."""
 
 from __future__ import annotations
 
@@ -25,15 +25,22 @@ class Site(NamedTuple):
     made: Made
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """Everybody has to log in."""
-    server = Server(tmp_path, auth="login", telemetry_provider="simulated", simulated_gpus=1).start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which everybody has to log in."""
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(folder, auth="login", telemetry_provider="simulated", simulated_gpus=1).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
-        yield Site(server, make_people(server))
+        yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def site(server: Server) -> Site:
+    """The server with new accounts and tokens."""
+    return Site(server, make_people(server))
 
 
 def page(site: Site, browser: requests.Session, session: str = "") -> ClientConnection:
@@ -51,7 +58,7 @@ def feed(site: Site, token: str) -> ClientConnection:
 
 
 def shell(site: Site, code: str) -> Callable[[], object]:
-    """Something done by another process, of which this server hears by looking."""
+    """A change made by another process, which the server finds when it looks."""
     return lambda: site.server.manage("shell", "-v", "0", "-c", f"from django.contrib.auth.models import User\n{code}")
 
 
@@ -115,8 +122,8 @@ def test_a_token_that_expires_ends_its_sockets(site: Site) -> None:
         assert end_of(client) == (ENDED, "The token has expired.")
 
 
-def test_a_server_that_can_answer_a_handshake_says_what_would_do(tmp_path: Path) -> None:
-    """Daphne knows 403 alone; uvicorn takes the whole answer."""
+def test_under_uvicorn_a_refused_handshake_says_how_to_authenticate_or_when_to_retry(tmp_path: Path) -> None:
+    """Daphne can only send 403; uvicorn sends the whole response."""
     command = [sys.executable, "-m", "uvicorn", "gpumon_site.asgi:application", "--port", "{port}"]
     server = Server(tmp_path, command=command, auth="login", max_sockets=1, telemetry_provider="simulated").start()
     try:

@@ -1,4 +1,4 @@
-"""Whoever asks in the authorization matrix: people of each group by sessions, programs by tokens, and nobody known."""
+"""Accounts of each group and tokens of each kind, and how they log in."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from monitor.access import tokens
 from monitor.models import AlertEvent, Channel
+User.objects.filter(username__in=("viewer", "operator", "manager", "administrator")).delete()
 people = {{}}
 for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operators", True), ("manager", "administrators", True)):
     people[name] = User.objects.create_user(name, password={PASSWORD!r}, is_staff=is_staff)
@@ -30,7 +31,7 @@ given = {{name: tokens.make(owner=people["operator"], name=name, scopes=scopes, 
 )}}
 given["revoked"].token.revoked_at = now
 given["revoked"].token.save()
-Channel.objects.create(name="c", url="json://127.0.0.1:9")
+Channel.objects.get_or_create(name="c", url="json://127.0.0.1:9")
 event = AlertEvent.objects.create(rule_name="r", severity="info", state="resolved", host="h", summary="s", detail="ana runs it",
     note="mira looks at it", started_at=now, fired_at=now, resolved_at=now, acknowledged_at=now, acknowledged_by=people["operator"])
 print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()}}, "event": str(event.pk)}}))
@@ -38,20 +39,20 @@ print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()
 
 
 class Made(NamedTuple):
-    """What was put into a server's database."""
+    """What is in the server's database."""
 
     tokens: dict[str, str]
     event: str
-    """The id of an alert of the past."""
+    """The id of a resolved alert."""
 
 
 def make_people(server: Server) -> Made:
-    """One of each group, an administrator of everything, tokens of each kind, an alert."""
+    """Make one user of each group, a superuser, tokens of each kind and an alert; they replace those of an earlier call."""
     return Made(**json.loads(server.manage("shell", "-v", "0", "-c", MAKE).splitlines()[-1]))
 
 
 def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Session:
-    """A browser in which this person has logged in."""
+    """A browser with this user's session."""
     browser = requests.Session()
     answer = submit(browser, f"{server.url}/login", username=name, password=password)
     assert answer.status_code == 302, answer.text
@@ -59,7 +60,7 @@ def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Sess
 
 
 def submit(browser: requests.Session, url: str, **given: str) -> requests.Response:
-    """Send the form of a page."""
+    """Submit the form of a page."""
     page = browser.get(url, timeout=20)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token is not None, page.text
