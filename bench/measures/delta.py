@@ -9,7 +9,7 @@ from statistics import mean
 from websockets.sync.client import connect
 
 from bench.figures import Figure
-from bench.floor import values_of
+from bench.floors.page import values_of
 from bench.host import GPUS, PROCESSES
 from bench.serving import replaying, serving
 from tests.support.servers import Server

@@ -21,7 +21,7 @@ def measure() -> Iterator[Figure]:
     """Both pages come from one server through the same middleware, in turns; what it costs unasked is subtracted."""
     with data_folder() as folder:
         text = folder / "page.txt"
-        plain = {"DJANGO_SETTINGS_MODULE": "bench.plain_settings", "BENCH_PLAIN_TEXT": str(text)}
+        plain = {"DJANGO_SETTINGS_MODULE": "bench.floors.plain_settings", "BENCH_PLAIN_TEXT": str(text)}
         with replaying(gpus=GPUS, hz=1, environment=plain) as server:
             text.write_text(_got(server, "/"))
             pid = processes(server)[0]

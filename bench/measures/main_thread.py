@@ -7,7 +7,7 @@ from statistics import median
 
 from bench.chromium import main_thread_rounds, opened
 from bench.figures import CouldNotMeasure, Figure
-from bench.floor import floor_of
+from bench.floors.page import floor_of
 from bench.host import GPUS
 from bench.serving import replaying
 from tests.support.chromium import chromium

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from bench.chromium import HEIGHT, opened, tasks_during
 from bench.figures import Figure
-from bench.floor import floor_of
+from bench.floors.page import floor_of
 from bench.serving import replaying
 from tests.support.chromium import chromium
 

@@ -1,4 +1,4 @@
-// The least a page can do with the same values and charts: see floor.py. No framework, no module, no state but the nodes.
+// The least a page can do with the same values and charts: see page.py. No framework, no module, no state but the nodes.
 // With #still in the address it draws each chart once.
 {
   const SECONDS = 60;

@@ -1,6 +1,6 @@
-"""The page that ours is compared with: the same HTML, styles and charts, driven by the least script there can be (floor.js).
+"""The page that ours is compared with: the same HTML, styles and charts, driven by the least script there can be (page.js).
 
-`python -m bench.floor PORT UPSTREAM` serves it for each page of the gpumon server at UPSTREAM (`127.0.0.1:5000`), under the
+`python -m bench.floors.page PORT UPSTREAM` serves it for each page of the gpumon server at UPSTREAM (`127.0.0.1:5000`), under the
 same path. It passes the messages of that server's socket on as JSON of names and texts, at the same times, so that both pages
 show the same at the same rate. Left out are attributes other than a meter's value, and replaced parts.
 """
@@ -27,7 +27,7 @@ from bench.child import child
 from tests.support.servers import Server, free_port
 
 _SCRIPTS = re.compile(r"<script\b.*?</script>", re.DOTALL)
-_SCRIPT = Path(__file__).with_name("floor.js")
+_SCRIPT = Path(__file__).with_name("page.js")
 _VALUES = re.compile(r"<hx-set>(.*)</hx-set>", re.DOTALL)
 
 
@@ -35,7 +35,7 @@ _VALUES = re.compile(r"<hx-set>(.*)</hx-set>", re.DOTALL)
 def floor_of(server: Server) -> Iterator[str]:
     """Run this page for a server; yields its address, which takes the server's paths. `#still`: each chart is drawn once."""
     port = free_port()
-    with child("bench.floor", str(port), f"127.0.0.1:{server.port}") as relay:
+    with child("bench.floors.page", str(port), f"127.0.0.1:{server.port}") as relay:
         relay.answer()  # it listens
         yield f"http://127.0.0.1:{port}"
 
@@ -65,7 +65,7 @@ def fetched(upstream: str, path: str) -> tuple[bytes, str]:
 
 
 def floor_page(html: str) -> str:
-    """The page with its scripts replaced by floor.js, and by uPlot if it draws charts."""
+    """The page with its scripts replaced by page.js, and by uPlot if it draws charts."""
     uplot = [script.replace(" defer", "") for script in _SCRIPTS.findall(html) if "uPlot" in script]
     html = _SCRIPTS.sub("", html)
     return html.replace("</body>", f"{''.join(uplot)}<script>{_SCRIPT.read_text()}</script></body>")

@@ -2,4 +2,4 @@
 
 from gpumon_site.settings import *  # noqa: F403
 
-ROOT_URLCONF = "bench.plain_urls"
+ROOT_URLCONF = "bench.floors.plain_urls"
