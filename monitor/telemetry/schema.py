@@ -1,8 +1,7 @@
 """The one schema: every provider fills it, every transport carries it, every page reads it.
 
 `None` means unknown and nothing else; 0 is a value. For each metric that is None the struct's `unavailable` map says
-why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`.
-"""
+why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`."""
 
 from __future__ import annotations
 
@@ -179,9 +178,8 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     pcie_width: int | None = None
     pcie_width_max: int | None = None
     pcie_rx_bytes_per_second: float | None = None
-    """Received by the GPU. NVML byte counters (fields 197, 198): the mean since the previous reading, or, where the link is
-    fast enough to wrap their 32 bits in between, sampled over 5 ms or more of each reading. Without the counters
-    nvmlDeviceGetPcieThroughput, which samples for 20 ms, as nvidia-smi does."""
+    """Received by the GPU. NVML byte counters (fields 197, 198): the mean since the previous reading or, if the link can wrap their
+    32 bits in between, over 5 ms or more of each reading. Without them nvmlDeviceGetPcieThroughput (20 ms, as nvidia-smi)."""
     pcie_tx_bytes_per_second: float | None = None
     pcie_replays: int | None = None
     nvlinks: tuple[NvLink, ...] | None = None
@@ -284,9 +282,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the
-    open ones.
-    """
+    """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the open ones."""
 
     id: str
     """UUID. It never changes, not even when the alert resolves."""
