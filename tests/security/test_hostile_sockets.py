@@ -41,7 +41,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
         yield server
         # uvicorn itself writes a traceback for text that is no UTF-8.
-        assert "Traceback" not in re.sub(r"^.* uvicorn\.error: Invalid UTF-8 .*\n(?:  .*\n)*", "", server.log, flags=re.MULTILINE)
+        assert "Traceback" not in re.sub(
+            r"^.* uvicorn\.error: Invalid UTF-8 .*\n(?:  .*\n)*", "", server.log, flags=re.MULTILINE
+        )
     finally:
         server.stop()
 
