@@ -80,6 +80,7 @@ def test_only_the_fields_that_a_kind_has_a_use_for_are_shown(form: Page) -> None
     )
     expect(metric).to_be_visible()
     expect(throttle).to_be_hidden()
+    expect(form.locator("[data-request-problem]")).to_be_hidden()
     metric.select_option("gpu.power_watts")
     expect(form.locator(".field-threshold .gpumon-unit")).to_have_text("W")
     form.get_by_label("Kind:").select_option("throttled")
