@@ -14,13 +14,13 @@ from tests.support.linux_host import FakeHost
 
 @pytest.fixture
 def host(tmp_path: Path) -> FakeHost:
-    """A host with a /proc of its own, yet without processes, GPUs and devices."""
+    """A host with its own /proc, at first without processes, GPUs or devices."""
     return FakeHost(tmp_path / "host")
 
 
 @pytest.fixture
 def open_host() -> Iterator[FakeHost]:
-    """A host whose folder other users can enter: pytest's own is for its user alone."""
+    """A host whose folder other users can enter; only their owner can enter pytest's folders."""
     folder = Path(tempfile.mkdtemp(prefix="gpumon-host-"))
     folder.chmod(0o755)
     yield FakeHost(folder)

@@ -1,4 +1,4 @@
-"""What doctor finds on hosts that lack one thing or another; each host is a folder."""
+"""The findings of doctor on hosts with something missing; each host is a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  R
 
 
 def findings(host: FakeHost, environment: Mapping[str, str] | None = None) -> list[Finding]:
-    """What is found; whatever is bad has a fix."""
+    """The findings, each bad one with a fix."""
     found = examine(host.root, environment or {})
     assert all(finding.fix for finding in found if finding.level == "bad")
     return found
@@ -50,34 +50,34 @@ def laptop(host: FakeHost) -> FakeHost:
 
 @pytest.fixture
 def wsl(host: FakeHost) -> FakeHost:
-    """A Linux within Windows."""
+    """Linux on Windows (WSL)."""
     host.write("proc/version", "Linux version 5.15.153.1-microsoft-standard-WSL2 (root@941d701f84f1)\n")
     return host
 
 
-def test_where_all_is_well_nothing_is_bad(server: FakeHost) -> None:
+def test_healthy_host_has_no_bad_finding(server: FakeHost) -> None:
     assert bad(server) == []
     good = texts([finding for finding in findings(server) if finding.level == "good"])
     assert f"2 NVIDIA GPUs on the PCI bus: {A}, {B}." in good
     assert "The kernel module is loaded: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06" in good
 
 
-def test_a_gpu_without_driver_says_what_to_install(laptop: FakeHost) -> None:
+def test_gpu_without_driver_is_reported_with_what_to_install(laptop: FakeHost) -> None:
     (finding,) = bad(laptop)
     assert finding.text == "The NVIDIA kernel module is not loaded."
     assert "sudo modprobe nvidia" in (finding.fix or "")
     assert f"1 NVIDIA GPU on the PCI bus: {A}." in texts(findings(laptop))
 
 
-def test_nouveau_is_named_alone_since_the_driver_cannot_be_loaded_beside_it(laptop: FakeHost) -> None:
-    """A second finding said to load the driver, which fails while nouveau is loaded."""
+def test_nouveau_is_the_only_finding_because_the_driver_cannot_be_loaded_beside_it(laptop: FakeHost) -> None:
+    """A second finding advised loading the driver, which fails while nouveau is loaded."""
     laptop.write("proc/modules", "nouveau 2 1 - Live\nttm 1 1 nouveau, Live\n")
     (finding,) = bad(laptop)
     assert "nouveau is loaded for the NVIDIA GPU" in finding.text
     assert "Install NVIDIA's driver" in (finding.fix or "")
 
 
-def test_a_module_that_is_only_used_by_nouveaus_name_is_not_nouveau(server: FakeHost) -> None:
+def test_module_that_only_mentions_nouveau_is_not_nouveau(server: FakeHost) -> None:
     server.write("proc/modules", "ttm 1 1 nouveau, Live\nnvidia 2 1 - Live\n")
     assert bad(server) == []
 
@@ -87,7 +87,7 @@ def test_a_module_that_is_only_used_by_nouveaus_name_is_not_nouveau(server: Fake
     [("0x1002", "AMD"), ("0x8086", "Intel"), ("0x1a03", None)],
     ids=["AMD", "Intel", "a server's BMC"],
 )
-def test_gpus_of_other_makers_need_no_nvidia_driver(host: FakeHost, vendor: str, name: str | None) -> None:
+def test_gpus_of_other_vendors_need_no_nvidia_driver(host: FakeHost, vendor: str, name: str | None) -> None:
     host.gpu(A, driver="amdgpu")
     host.write(f"sys/bus/pci/devices/{A}/vendor", f"{vendor}\n")
     assert bad(host) == []
@@ -97,27 +97,27 @@ def test_gpus_of_other_makers_need_no_nvidia_driver(host: FakeHost, vendor: str,
         assert f"1 {name} GPU on the PCI bus: {A}." in texts(findings(host))
 
 
-def test_no_gpu_on_the_bus_is_told_with_what_a_virtual_machine_needs(host: FakeHost) -> None:
+def test_missing_gpu_is_reported_with_the_fix_for_virtual_machines(host: FakeHost) -> None:
     (finding,) = [each for each in findings(host) if "PCI bus" in each.text]
     assert (finding.level, finding.text) == ("note", "No GPU on the PCI bus that this system sees.")
     assert "pass the GPU through" in (finding.fix or "")
 
 
-def test_wsl_with_the_driver_says_which_readings_do_not_exist_there(wsl: FakeHost) -> None:
+def test_wsl_with_the_driver_reports_which_readings_are_missing(wsl: FakeHost) -> None:
     wsl.write("usr/lib/wsl/lib/libnvidia-ml.so.1", "")
     assert bad(wsl) == []
     assert "WSL: the driver is the one of Windows" in texts(findings(wsl))
     assert "PCI bus" not in texts(findings(wsl))
 
 
-def test_wsl_without_the_driver_says_to_install_it_in_windows(wsl: FakeHost) -> None:
+def test_wsl_without_the_driver_is_reported_with_the_install_on_windows(wsl: FakeHost) -> None:
     (finding,) = bad(wsl)
     assert "Windows does not share an NVIDIA driver" in finding.text
     assert "Install the NVIDIA driver in Windows (not in WSL)" in (finding.fix or "")
 
 
 @pytest.mark.parametrize("mark", [".dockerenv", "run/.containerenv"])
-def test_a_container_without_devices_says_how_to_start_it(server: FakeHost, mark: str) -> None:
+def test_container_without_devices_is_reported_with_how_to_start_it(server: FakeHost, mark: str) -> None:
     server.write(mark, "")
     assert bad(server) == []
     for device in (server.root / "dev").iterdir():
@@ -136,7 +136,7 @@ def test_devices_without_permission_are_named(open_host: FakeHost) -> None:
     assert "group `video`" in (found[0].fix or "")
 
 
-def test_programs_are_looked_for_in_path(host: FakeHost, tmp_path: Path) -> None:
+def test_programs_are_searched_in_path(host: FakeHost, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "nvtop").write_text("")
@@ -147,10 +147,10 @@ def test_programs_are_looked_for_in_path(host: FakeHost, tmp_path: Path) -> None
     assert (found["nvidia-smi"].level, found["nvidia-smi"].fix) == ("note", "It comes with the driver.")
 
 
-def test_without_path_no_program_is_found(host: FakeHost) -> None:
+def test_programs_are_missing_without_path(host: FakeHost) -> None:
     assert "nvtop is not in PATH" in texts(findings(host, {}))
 
 
-def test_a_device_that_goes_away_while_it_is_looked_at_is_left_out(server: FakeHost) -> None:
+def test_device_that_disappears_during_the_check_is_left_out(server: FakeHost) -> None:
     (server.root / f"sys/bus/pci/devices/{B}/class").unlink()
     assert f"1 NVIDIA GPU on the PCI bus: {A}." in texts(findings(server))

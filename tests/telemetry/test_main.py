@@ -1,4 +1,4 @@
-"""`python -m monitor.telemetry` as somebody at a terminal uses it: what it prints, how it ends, what it says of mistakes."""
+"""`python -m monitor.telemetry` on a terminal: its output, its error messages and how it ends."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def snapshots(ended: Ended) -> list[Snapshot]:
     return [msgspec.json.decode(line, type=Snapshot) for line in ended.stdout.splitlines()]
 
 
-# ── What it prints ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Its output ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_it_prints_one_snapshot_as_json(fake_driver: FakeDriver) -> None:
+def test_command_prints_one_snapshot_as_json(fake_driver: FakeDriver) -> None:
     fake_driver.set({"gpu.0.utilization": 42}, gpus=2)
     ended = run(environment=fake_driver.env)
     (snapshot,) = snapshots(ended)
@@ -54,7 +54,7 @@ def test_it_prints_one_snapshot_as_json(fake_driver: FakeDriver) -> None:
     assert not snapshot.stale
 
 
-def test_a_stream_has_a_snapshot_a_line(tmp_path: Path) -> None:
+def test_stream_has_one_snapshot_per_line(tmp_path: Path) -> None:
     ended = run("--stream", "--count", "4", *SIMULATED)
     given = snapshots(ended)
     assert (ended.returncode, len(given)) == (0, 4)
@@ -62,7 +62,7 @@ def test_a_stream_has_a_snapshot_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["recording.jsonl", "recording.jsonl.gz"])
-def test_a_recording_plays_the_readings_that_were_printed(tmp_path: Path, name: str) -> None:
+def test_recording_replays_the_printed_readings(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     run("--stream", "--count", "4", "--record", str(path), *SIMULATED)
     recorded = [reading.gpus for reading in recording.read(path)[1]]
@@ -74,14 +74,14 @@ def test_a_recording_plays_the_readings_that_were_printed(tmp_path: Path, name: 
     assert all(snapshot.gpus in recorded for snapshot in played)
 
 
-def test_a_provider_may_be_written_as_its_program_is() -> None:
+def test_provider_can_be_spelled_like_its_program() -> None:
     assert arguments(["--provider", "nvidia-smi"]).provider == "nvidia_smi"
 
 
-# ── What it says of trouble ───────────────────────────────────────────────────────────────────────────────────────────
+# ── Errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_any_gpu_it_tells_every_reason_and_fix_and_still_the_system() -> None:
+def test_every_reason_and_fix_and_the_system_are_printed_without_a_gpu() -> None:
     ended = run(environment=NOTHING_HERE)
     (snapshot,) = snapshots(ended)
     said = ended.stderr.decode()
@@ -94,14 +94,14 @@ def test_without_any_gpu_it_tells_every_reason_and_fix_and_still_the_system() ->
     assert "libnvidia-ml.so.1" in said
 
 
-def test_a_provider_that_is_missing_is_told_with_its_fix() -> None:
+def test_missing_provider_is_reported_with_its_fix() -> None:
     ended = run("--provider", "nvidia_smi", environment=NOTHING_HERE)
     assert ended.returncode == 1
     assert b"`nvidia-smi` is not in PATH. It comes with the driver" in ended.stderr
     assert b"pynvml" not in ended.stderr
 
 
-def test_a_recording_that_is_none_is_told(tmp_path: Path) -> None:
+def test_file_that_is_not_a_recording_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"\xffhello\n")
     ended = run("--replay-file", str(path))
@@ -114,8 +114,8 @@ def test_a_recording_that_is_none_is_told(tmp_path: Path) -> None:
     ("path", "reason"),
     [("/nonexistent/recording", "No such file"), ("/dev/full", "No space left"), ("/", "Is a directory")],
 )
-def test_a_recording_that_cannot_be_written_is_told_in_one_line(path: str, reason: str) -> None:
-    """A traceback, and with a full disk one more at the end."""
+def test_recording_that_cannot_be_written_is_reported_in_one_line(path: str, reason: str) -> None:
+    """It was a traceback, and a second one at the end with a full disk."""
     ended = run("--record", path, *SIMULATED)
     said = ended.stderr.decode()
     assert ended.returncode == 2
@@ -140,7 +140,7 @@ def test_a_recording_that_cannot_be_written_is_told_in_one_line(path: str, reaso
         (["--loud"], "unrecognized arguments: --loud"),
     ],
 )
-def test_a_wrong_argument_is_told_with_what_is_allowed(
+def test_wrong_argument_is_reported_with_the_allowed_values(
     capsys: pytest.CaptureFixture[str], given: list[str], reason: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -162,7 +162,7 @@ class Stream:
             env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Whoever runs the tests may ignore Ctrl-C, and what it starts would ignore it as well.
+            # A process that ignores Ctrl-C may run the tests; its children would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
@@ -171,13 +171,13 @@ class Stream:
         return self.popen.stdout.readline()
 
     def samplers(self) -> list[int]:
-        """PIDs of the processes it has started."""
+        """PIDs of its child processes."""
         pid = self.popen.pid
         threads = Path(f"/proc/{pid}/task").glob("*/children")
         return [int(child) for children in threads for child in children.read_text().split()]
 
     def end(self, how: signal.Signals) -> tuple[int, bytes]:
-        """Its exit status, and what it said on stderr."""
+        """Its exit status and stderr."""
         self.popen.send_signal(how)
         _, said = self.popen.communicate(timeout=20)
         return self.popen.returncode, said
@@ -206,7 +206,7 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_and_its_sampler_without_a_word(stream: Callable[..., Stream], how: signal.Signals) -> None:
+def test_signal_ends_the_command_and_its_sampler_silently(stream: Callable[..., Stream], how: signal.Signals) -> None:
     streaming = stream(*SIMULATED)
     assert streaming.line()
     (sampler,) = streaming.samplers()
@@ -214,7 +214,7 @@ def test_a_signal_ends_it_and_its_sampler_without_a_word(stream: Callable[..., S
     assert is_gone(sampler)
 
 
-def test_a_second_ctrl_c_leaves_no_sampler_behind_either(stream: Callable[..., Stream]) -> None:
+def test_second_ctrl_c_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> None:
     streaming = stream(*SIMULATED)
     assert streaming.line()
     (sampler,) = streaming.samplers()
@@ -224,7 +224,7 @@ def test_a_second_ctrl_c_leaves_no_sampler_behind_either(stream: Callable[..., S
     wait_for(lambda: is_gone(sampler), "the sampler to end")
 
 
-def test_killed_it_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> None:
+def test_killed_command_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> None:
     streaming = stream(*SIMULATED)
     assert streaming.line()
     (sampler,) = streaming.samplers()
@@ -233,7 +233,7 @@ def test_killed_it_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> No
 
 
 @pytest.mark.slow
-def test_it_ends_with_its_sampler_while_the_driver_hangs(
+def test_command_ends_with_its_sampler_while_the_driver_hangs(
     fake_driver: FakeDriver, stream: Callable[..., Stream]
 ) -> None:
     streaming = stream("--interval", "0.1", environment=fake_driver.env)
@@ -246,8 +246,8 @@ def test_it_ends_with_its_sampler_while_the_driver_hangs(
     assert is_gone(sampler)
 
 
-def test_a_reader_that_has_enough_ends_it_quietly(stream: Callable[..., Stream]) -> None:
-    """`… --stream | head -1` ended in a complaint about the broken pipe and with exit status 120."""
+def test_command_ends_silently_when_its_reader_closes_the_pipe(stream: Callable[..., Stream]) -> None:
+    """`… --stream | head -1` ended with an error about the broken pipe and exit status 120."""
     streaming = stream(*SIMULATED)
     assert streaming.line()
     assert streaming.popen.stdout is not None

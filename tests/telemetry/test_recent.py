@@ -1,4 +1,4 @@
-"""The readings of the last 15 minutes in memory: what is kept, how far apart, and that it does not grow."""
+"""The readings of the last 15 minutes in memory: which are kept, how far apart, within a fixed size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def times(recent: Recent) -> list[float]:
     return [snapshot.time for snapshot in recent.snapshots()]
 
 
-def test_what_a_rule_can_look_at_comes_back_as_it_was() -> None:
+def test_values_that_rules_use_are_returned_unchanged() -> None:
     recent = Recent()
     given = host(
         gpu(0, processes=(process(7),)), gpu(1, state="lost"), system=System(cpu_percent=12.5), stale=True, age_seconds=9.0
@@ -29,7 +29,7 @@ def test_what_a_rule_can_look_at_comes_back_as_it_was() -> None:
     assert [*recent.snapshots()] == [given]
 
 
-def test_what_no_rule_looks_at_is_left_out() -> None:
+def test_values_that_no_rule_uses_are_left_out() -> None:
     recent = Recent()
     alert = Alert(id="a", rule="Hot", severity="info", host="dgx", summary="", started_at=1, fired_at=1)
     recent.add(at(1.0, alerts=(alert,), notices=(Notice(code="n", text="t"),), providers=(ProviderReport(name="x"),)))
@@ -37,14 +37,14 @@ def test_what_no_rule_looks_at_is_left_out() -> None:
     assert (kept.alerts, kept.notices, kept.providers) == ((), (), ())
 
 
-def test_five_readings_a_second_leave_one_a_second() -> None:
+def test_one_of_five_readings_per_second_is_kept() -> None:
     recent = Recent()
     for tick in range(50):
         recent.add(at(1000 + tick / 5))
     assert times(recent) == [1000.0 + second for second in range(10)]
 
 
-def test_a_grid_of_one_second_that_trembles_is_kept_whole() -> None:
+def test_every_reading_of_a_jittering_one_second_grid_is_kept() -> None:
     recent, chance = Recent(), random.Random(1)
     given = [1000 + second + chance.uniform(-0.02, 0.02) for second in range(100)]
     for time in given:
@@ -52,7 +52,7 @@ def test_a_grid_of_one_second_that_trembles_is_kept_whole() -> None:
     assert times(recent) == given
 
 
-def test_it_holds_the_last_15_minutes() -> None:
+def test_last_15_minutes_are_kept() -> None:
     recent = Recent()
     for second in range(0, 2000, 10):
         recent.add(at(float(second)))
@@ -61,7 +61,7 @@ def test_it_holds_the_last_15_minutes() -> None:
 
 @pytest.mark.parametrize("gpus", [16, 64])
 def test_large_snapshots_are_kept_further_apart_so_that_15_minutes_fit(gpus: int) -> None:
-    most_bytes = MOST_BYTES // 50  # a fiftieth of the room for a fiftieth of the time that the test takes
+    most_bytes = MOST_BYTES // 50  # a fiftieth of the size, for a fiftieth of the test's duration
     recent, chance = Recent(most_bytes=most_bytes), random.Random(2)
     for second in range(1000):
         boards = [
@@ -75,28 +75,28 @@ def test_large_snapshots_are_kept_further_apart_so_that_15_minutes_fit(gpus: int
     assert kept[-1] - kept[0] >= 0.8 * KEPT_SECONDS
 
 
-def test_a_snapshot_larger_than_all_may_take_is_not_kept_and_breaks_nothing() -> None:
+def test_snapshot_larger_than_the_whole_limit_is_dropped_without_an_error() -> None:
     recent = Recent(most_bytes=10)
     recent.add(at(1.0))
     recent.add(at(1e9))
     assert (times(recent), recent.size_bytes) == ([], 0)
 
 
-def test_a_clock_that_is_set_back_begins_anew() -> None:
+def test_clock_set_back_far_clears_the_readings() -> None:
     recent = Recent()
     for time in (5000.0, 5001.0, 1000.0, 1001.0):
         recent.add(at(time))
     assert times(recent) == [1000.0, 1001.0]
 
 
-def test_a_clock_that_is_corrected_a_little_waits_until_time_goes_on() -> None:
+def test_clock_set_back_a_little_pauses_until_time_advances() -> None:
     recent = Recent()
     for time in (5000.0, 4999.5, 5000.5, 5001.5):
         recent.add(at(time))
     assert times(recent) == [5000.0, 5001.5]
 
 
-def test_who_reads_sees_what_was_kept_when_it_began() -> None:
+def test_iteration_sees_the_readings_kept_when_it_began() -> None:
     recent = Recent()
     recent.add(at(1.0))
     reading = recent.snapshots()
@@ -104,7 +104,7 @@ def test_who_reads_sees_what_was_kept_when_it_began() -> None:
     assert [snapshot.time for snapshot in reading] == [1.0]
 
 
-def test_a_snapshot_that_is_stale_is_kept_as_such() -> None:
+def test_stale_snapshot_stays_stale() -> None:
     recent = Recent()
     stale = msgspec.structs.replace(at(10.0), stale=True, sampled_at=3.0, age_seconds=7.0)
     recent.add(stale)

@@ -23,7 +23,7 @@ def gpus() -> list[Gpu]:
     return [reading.gpus[0] for reading in recording.read(RECORDING)[1]]
 
 
-def test_the_replay_provider_plays_it_as_it_was_recorded(gpus: list[Gpu]) -> None:
+def test_replay_provider_plays_it_as_recorded(gpus: list[Gpu]) -> None:
     replay = Replay(Options(replay_file=str(RECORDING), replay_speed=1.0))
     replay.open()
     began = replay.read(NOW)
@@ -48,7 +48,7 @@ def test_total_memory_is_reserved_and_used_and_free(gpus: list[Gpu]) -> None:
         assert gpu.memory_unattributed_bytes < 16 << 20
 
 
-def test_its_process_traffic_and_links_are_as_the_driver_reported_them(gpus: list[Gpu]) -> None:
+def test_process_traffic_and_links_equal_the_drivers_report(gpus: list[Gpu]) -> None:
     assert [len(gpu.processes or ()) for gpu in gpus] == [0, 0, *[1] * 18]
     loaded = gpus[5]
     (process,) = loaded.processes or ()
@@ -59,7 +59,7 @@ def test_its_process_traffic_and_links_are_as_the_driver_reported_them(gpus: lis
     assert loaded.unavailable["nvlinks"] == "the driver reports no NVLink"
 
 
-def test_every_reading_and_snapshot_of_it_fits_the_schema() -> None:
+def test_every_reading_and_snapshot_of_it_matches_the_schema() -> None:
     for reading in recording.read(RECORDING)[1]:
         assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(reading), type=Reading) == reading

@@ -1,4 +1,4 @@
-"""A recording is written line by line, and whatever else a file may hold is refused in plain words."""
+"""A recording is written line by line; any other file is refused with a clear error."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ def complaint(path: Path) -> recording.BadRecording:
 
 
 def outcome(path: Path) -> tuple[list[Reading], recording.BadRecording | None]:
-    """The readings of a file, or why it has none."""
+    """The readings of a file, or the error."""
     try:
         return read(path), None
     except recording.BadRecording as told:
         return [], told
 
 
-def test_what_was_written_is_read_again_to_the_last_digit(path: Path) -> None:
+def test_written_readings_are_read_to_the_last_digit(path: Path) -> None:
     header, readings = recording.read(path)
     assert (header.host, header.provider) == ("box", "pynvml")
     assert list(readings) == READINGS
 
 
-def test_a_reading_is_in_the_file_before_the_next_is_taken(tmp_path: Path) -> None:
+def test_reading_is_in_the_file_before_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "recording"
     writer = recording.Writer(path.open("wb"), host="box", provider="pynvml")
     writer.write(READINGS[0])
@@ -80,7 +80,7 @@ def test_a_reading_is_in_the_file_before_the_next_is_taken(tmp_path: Path) -> No
     writer.close()
 
 
-def test_a_recording_named_gz_is_compressed_and_read_like_any_other(tmp_path: Path) -> None:
+def test_recording_named_gz_is_compressed_and_read_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "recording.jsonl.gz"
     writer = recording.Writer(recording.create(path), host="box", provider="pynvml")
     for reading in READINGS:
@@ -91,13 +91,13 @@ def test_a_recording_named_gz_is_compressed_and_read_like_any_other(tmp_path: Pa
     assert read(path.rename(tmp_path / "under another name")) == READINGS
 
 
-def test_a_plain_recording_is_read_whatever_its_name(path: Path) -> None:
+def test_plain_recording_with_any_name_is_read(path: Path) -> None:
     """`--record recording.jsonl.gz` once wrote plain text."""
     assert read(path.rename(path.with_name("recording.jsonl.gz"))) == READINGS
 
 
-def test_a_compressed_recording_that_was_cut_off_gives_the_readings_before_the_cut(tmp_path: Path) -> None:
-    """The writer was killed: every reading is in the file, only gzip's last bytes are missing."""
+def test_truncated_compressed_recording_gives_the_readings_before_the_cut(tmp_path: Path) -> None:
+    """The writer was killed: the file has every reading, but not gzip's last bytes."""
     path = tmp_path / "recording.jsonl.gz"
     writer = recording.Writer(recording.create(path), host="box", provider="pynvml")
     for reading in READINGS:
@@ -109,7 +109,7 @@ def test_a_compressed_recording_that_was_cut_off_gives_the_readings_before_the_c
     writer.close()
 
 
-def test_a_file_that_is_not_there_is_told_with_the_settings_that_name_it(tmp_path: Path) -> None:
+def test_missing_file_is_reported_with_the_settings_that_name_it(tmp_path: Path) -> None:
     told = complaint(tmp_path / "gone")
     assert str(tmp_path / "gone") in told.reason
     assert "No such file" in told.reason
@@ -117,7 +117,7 @@ def test_a_file_that_is_not_there_is_told_with_the_settings_that_name_it(tmp_pat
     assert "--replay-file" in (told.fix or "")
 
 
-def test_a_folder_is_no_recording(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     assert "directory" in complaint(tmp_path).reason
 
 
@@ -133,7 +133,7 @@ def test_a_folder_is_no_recording(tmp_path: Path) -> None:
         b"[]",
     ],
 )
-def test_a_file_of_another_kind_is_refused_with_the_way_to_make_one(tmp_path: Path, data: bytes) -> None:
+def test_other_file_is_refused_with_the_command_to_make_a_recording(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(data)
     told = complaint(path)
@@ -141,17 +141,17 @@ def test_a_file_of_another_kind_is_refused_with_the_way_to_make_one(tmp_path: Pa
     assert "--record" in (told.fix or "")
 
 
-def test_a_file_without_end_is_refused_after_its_first_part() -> None:
+def test_endless_file_is_refused_after_its_first_part() -> None:
     """/dev/zero was read until the memory was full."""
     assert "is not a recording" in complaint(Path("/dev/zero")).reason
 
 
-def test_a_recording_of_another_version_says_which(path: Path) -> None:
+def test_recording_of_another_version_is_refused_with_the_version(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"gpumon_recording":1', b'"gpumon_recording":2'))
     assert complaint(path).reason == f"{path} is a recording of version 2, not 1."
 
 
-def test_a_recording_that_was_cut_off_says_where_and_how_to_mend_it(path: Path) -> None:
+def test_truncated_recording_is_reported_with_the_line_and_the_fix(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     told = complaint(path)
     assert f"{path}, line 4, is not a reading" in told.reason
@@ -173,8 +173,8 @@ def test_a_recording_that_was_cut_off_says_where_and_how_to_mend_it(path: Path) 
     ],
     ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time", "a time in no calendar"],
 )
-def test_a_corrupt_line_is_told_by_its_number_after_the_good_ones(path: Path, before: bytes, after: bytes) -> None:
-    """Bytes that are no UTF-8 ended in a traceback."""
+def test_corrupt_line_is_reported_by_number_after_the_good_ones(path: Path, before: bytes, after: bytes) -> None:
+    """Invalid UTF-8 caused a traceback."""
     lines = path.read_bytes().splitlines(keepends=True)
     assert before in lines[2]
     lines[2] = lines[2].replace(before, after)
@@ -188,9 +188,7 @@ def test_a_corrupt_line_is_told_by_its_number_after_the_good_ones(path: Path, be
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), garbage=st.binary(max_size=12), removed=st.integers(0, 30))
 @example(where=0.5, garbage=b"\xff", removed=1)
-def test_no_damage_ends_in_anything_but_readings_or_a_clear_error(
-    path: Path, where: float, garbage: bytes, removed: int
-) -> None:
+def test_any_damage_gives_readings_or_a_clear_error(path: Path, where: float, garbage: bytes, removed: int) -> None:
     data = path.read_bytes()
     at = int(where * len(data))
     damaged = path.with_name("damaged")

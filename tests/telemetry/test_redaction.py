@@ -1,4 +1,4 @@
-"""What is kept from people who are not known."""
+"""Redaction of snapshots for anonymous viewers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def whole() -> bytes:
     return msgspec.json.encode(host(gpu(processes=(running,)), alerts=(told,)))
 
 
-def test_nothing_of_who_runs_what_is_left() -> None:
+def test_users_and_commands_are_removed() -> None:
     snapshot = msgspec.json.decode(whole(), type=type(host()))
     text = msgspec.json.encode(without_details(snapshot)).decode()
     assert [secret for secret in SECRETS if secret in text] == []
     assert all(secret in whole().decode() for secret in SECRETS)
 
 
-def test_what_is_hidden_is_unknown_with_the_reason_and_the_rest_stays() -> None:
+def test_hidden_values_are_unknown_with_the_reason_and_the_rest_stays() -> None:
     shown = without_details(msgspec.json.decode(whole(), type=type(host())))
     (running,) = shown.gpus[0].processes or ()
     assert {name: running.unavailable[name] for name in OF_PROCESSES} == dict.fromkeys(OF_PROCESSES, REASON)
@@ -32,5 +32,5 @@ def test_what_is_hidden_is_unknown_with_the_reason_and_the_rest_stays() -> None:
     assert (shown.alerts[0].summary, shown.alerts[0].acknowledged_at) == (alert().summary, 950.0)
 
 
-def test_a_gpu_whose_processes_are_not_known_stays_so() -> None:
+def test_unavailable_process_list_stays_unavailable() -> None:
     assert without_details(host(gpu(processes=None))).gpus[0].processes is None

@@ -1,4 +1,4 @@
-"""Our child processes import our packages from any folder, not files there of the same name, and inherit no settings."""
+"""Child processes import our packages, not files of the same name in the current folder, and inherit no settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from monitor.telemetry.subprocesses import ROOT, command_of, environment
 
 
-def test_a_file_with_the_name_of_our_package_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_file_with_the_name_of_our_package_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "monitor.py").write_text("raise ImportError('not this one')")
     command = [*command_of("monitor.telemetry"), "--provider", "simulated", "--simulated-gpus", "1"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
@@ -19,12 +19,12 @@ def test_a_file_with_the_name_of_our_package_is_not_taken_for_it(tmp_path: Path)
     assert '"provider":"simulated"' in ended.stdout
 
 
-def test_folders_that_were_named_before_are_searched_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_pythonpath_is_searched_after_our_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     assert environment()["PYTHONPATH"] == f"{ROOT}:/theirs"
 
 
-def test_a_child_does_not_inherit_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_does_not_inherit_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret key and the administrator's password were in the environment of nvidia-smi."""
     monkeypatch.setenv("GPU_MONITOR_SECRET_KEY", "S3CRET")
     monkeypatch.setenv("gpu_monitor_admin_password", "S3CRET")

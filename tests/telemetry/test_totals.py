@@ -1,4 +1,4 @@
-"""Totals speak for the GPUs that report, and name those that do not."""
+"""Totals cover the GPUs that report a value, and count the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def gpu(index: int, **values: object) -> Gpu:
     return Gpu(index=index, uuid=f"GPU-{index}", name="H100", **values)  # type: ignore[arg-type]
 
 
-def test_sums_and_means_run_over_the_gpus_that_report() -> None:
+def test_sums_and_means_cover_the_gpus_that_report() -> None:
     totals = total([gpu(0, utilization_percent=0, power_watts=100.0), gpu(1, utilization_percent=50), gpu(2)])
     assert totals.utilization_percent == 25
     assert totals.power_watts == 100
@@ -24,7 +24,7 @@ def test_zero_counts_as_a_reading() -> None:
     assert totals.hottest_temperature_celsius == 0
 
 
-def test_without_a_gpu_every_total_is_unknown_and_says_so() -> None:
+def test_every_total_is_unknown_with_a_reason_without_a_gpu() -> None:
     totals = total([])
     assert totals.gpu_count == 0
     assert totals.utilization_percent is totals.memory_total_bytes is totals.hottest_gpu_index is None

@@ -1,4 +1,4 @@
-"""The container and the pod of a process, by the cgroup paths that each runtime writes."""
+"""The container and the pod of a process, read from the cgroup paths of each container runtime."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ STATIC_POD = "3c9d0f5e8a7b6c5d4e3f2a1b0c9d8e7f"
     ],
 )
 @pytest.mark.parametrize("hierarchy", ["0::", "7:memory:", "3:cpu,cpuacct:", "1:name=systemd:"])
-def test_each_runtimes_path_tells_container_and_pod(
+def test_cgroup_path_of_each_runtime_gives_container_and_pod(
     path: str, container: str | None, pod: str | None, hierarchy: str
 ) -> None:
     assert membership(f"{hierarchy}{path}\n") == Membership(container, pod)
 
 
-def test_a_path_with_colons_tells_its_pod_too() -> None:
-    """Where kubelet says systemd and containerd cgroupfs; only what follows the last colon was looked at."""
+def test_cgroup_path_with_colons_gives_the_pod_too() -> None:
+    """kubelet uses systemd names and containerd cgroupfs; only the text after the last colon was read."""
     text = f"0::/system.slice/containerd.service/kubepods-burstable-pod{POD_IN_SLICE}.slice:cri-containerd:{ID}\n"
     assert membership(text) == Membership(ID, POD)
 
@@ -67,11 +67,11 @@ def test_a_path_with_colons_tells_its_pod_too() -> None:
         f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{STATIC_POD}.slice/cri-containerd-{ID}.scope",
     ],
 )
-def test_a_static_pods_uid_has_no_hyphens(path: str) -> None:
+def test_uid_of_a_static_pod_has_no_hyphens(path: str) -> None:
     assert membership(f"0::{path}\n") == Membership(ID, STATIC_POD)
 
 
-def test_of_version_1s_many_lines_one_that_knows_the_container_is_enough() -> None:
+def test_one_line_of_cgroup_v1_that_names_the_container_is_enough() -> None:
     text = (
         f"12:pids:/user.slice\n11:devices:/docker/{ID}\n10:memory:/docker/{ID}\n0::/system.slice/containerd.service\n"
     )
@@ -79,6 +79,6 @@ def test_of_version_1s_many_lines_one_that_knows_the_container_is_enough() -> No
 
 
 @given(st.text())
-def test_no_text_is_too_odd(text: str) -> None:
+def test_any_text_is_read_without_an_error(text: str) -> None:
     found = membership(text)
     assert found.container_id is None or len(found.container_id) == 64

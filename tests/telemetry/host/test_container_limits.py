@@ -1,4 +1,4 @@
-"""A container's limits and use, by the files of cgroup versions 1 and 2."""
+"""A container's limits and usage, read from the files of cgroup v1 and v2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CGROUP = "sys/fs/cgroup"
 
 @pytest.fixture
 def version_2(host: FakeHost) -> FakeHost:
-    """A container with 2.5 cores and 8 GiB, of which it uses 1 GiB besides 1 GiB that the kernel can take back."""
+    """A container limited to 2.5 cores and 8 GiB that uses 1 GiB and 1 GiB of reclaimable cache."""
     host.write(f"{CGROUP}/cgroup.controllers", "cpu memory\n")
     host.write(f"{CGROUP}/cpu.max", "250000 100000\n")
     host.write(f"{CGROUP}/cpu.stat", "usage_usec 5000000\nuser_usec 1\n")
@@ -28,7 +28,7 @@ def version_2(host: FakeHost) -> FakeHost:
 
 @pytest.fixture
 def version_1(host: FakeHost) -> FakeHost:
-    """The same by the files of version 1."""
+    """The same container in the files of cgroup v1."""
     host.write(f"{CGROUP}/cpu/cpu.cfs_quota_us", "250000\n")
     host.write(f"{CGROUP}/cpu/cpu.cfs_period_us", "100000\n")
     host.write(f"{CGROUP}/cpuacct/cpuacct.usage", "5000000000\n")
@@ -39,7 +39,7 @@ def version_1(host: FakeHost) -> FakeHost:
 
 
 @pytest.mark.parametrize("version", ["version_1", "version_2"])
-def test_limits_and_use_are_read(request: pytest.FixtureRequest, version: str) -> None:
+def test_limits_and_usage_are_read(request: pytest.FixtureRequest, version: str) -> None:
     limits = Limits(request.getfixturevalue(version).root).read(0.0)
     assert (limits.cpu_limit_cores, limits.memory_limit_bytes, limits.memory_used_bytes) == (2.5, 8 * GIB, GIB)
     assert limits.unavailable == {"cpu_used_cores": "needs two readings"}
@@ -52,9 +52,7 @@ def test_limits_and_use_are_read(request: pytest.FixtureRequest, version: str) -
         ("version_2", "cpu.stat", "usage_usec 8000000\n"),
     ],
 )
-def test_cores_in_use_come_from_two_readings(
-    request: pytest.FixtureRequest, version: str, path: str, text: str
-) -> None:
+def test_cores_in_use_need_two_readings(request: pytest.FixtureRequest, version: str, path: str, text: str) -> None:
     host: FakeHost = request.getfixturevalue(version)
     limits = Limits(host.root)
     limits.read(100.0)
@@ -71,7 +69,9 @@ def test_cores_in_use_come_from_two_readings(
         ("version_1", {"cpu/cpu.cfs_quota_us": "-1\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}),
     ],
 )
-def test_no_limit_is_null_and_says_so(request: pytest.FixtureRequest, version: str, changes: dict[str, str]) -> None:
+def test_missing_limit_is_null_with_a_reason(
+    request: pytest.FixtureRequest, version: str, changes: dict[str, str]
+) -> None:
     host: FakeHost = request.getfixturevalue(version)
     for path, text in changes.items():
         host.write(f"{CGROUP}/{path}", text)
@@ -82,15 +82,15 @@ def test_no_limit_is_null_and_says_so(request: pytest.FixtureRequest, version: s
     assert limits.memory_used_bytes == GIB
 
 
-def test_without_cgroup_files_everything_is_unknown_with_a_reason(host: FakeHost) -> None:
+def test_every_value_is_unknown_with_a_reason_without_cgroup_files(host: FakeHost) -> None:
     limits = Limits(host.root).read(0.0)
     assert limits == ContainerLimits(unavailable=limits.unavailable)
     assert limits.unavailable["cpu_used_cores"] == "not reported by the container's cgroup"
     assert set(limits.unavailable) == set(ContainerLimits.__struct_fields__) - {"unavailable"}
 
 
-def test_in_the_hosts_cgroup_tree_the_containers_own_place_is_read(version_2: FakeHost) -> None:
-    """With `--cgroupns=host` the use of the whole host was shown as the container's."""
+def test_own_cgroup_is_read_in_the_cgroup_tree_of_the_host(version_2: FakeHost) -> None:
+    """With `--cgroupns=host`, the usage of the whole host was shown as the container's."""
     version_2.write("proc/self/cgroup", "0::/system.slice/docker-ab.scope\n")
     version_2.write(f"{CGROUP}/system.slice/docker-ab.scope/cpu.max", "100000 100000\n")
     version_2.write(f"{CGROUP}/system.slice/docker-ab.scope/memory.current", f"{3 * GIB}\n")
@@ -99,14 +99,14 @@ def test_in_the_hosts_cgroup_tree_the_containers_own_place_is_read(version_2: Fa
 
 
 @pytest.mark.parametrize("path", ["/", "/../outside", "/system.slice/not-mounted.scope"])
-def test_a_container_that_sees_only_its_own_cgroup_reads_that(version_2: FakeHost, path: str) -> None:
+def test_container_that_sees_only_its_own_cgroup_reads_it(version_2: FakeHost, path: str) -> None:
     version_2.write("proc/self/cgroup", f"1:name=systemd:/x\n0::{path}\n")
     assert Limits(version_2.root).read(0.0).cpu_limit_cores == 2.5
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(text=st.binary(max_size=30))
-def test_no_text_in_these_files_is_too_odd(version_2: FakeHost, text: bytes) -> None:
+def test_any_text_in_these_files_is_read_without_an_error(version_2: FakeHost, text: bytes) -> None:
     for name in ("cpu.max", "cpu.stat", "memory.max", "memory.current", "memory.stat"):
         version_2.write(f"{CGROUP}/{name}", text)
     limits = Limits(version_2.root).read(0.0)
@@ -124,7 +124,7 @@ def test_no_text_in_these_files_is_too_odd(version_2: FakeHost, text: bytes) -> 
     ],
     ids=["Docker", "Podman", "Kubernetes", "none"],
 )
-def test_each_runtime_is_known_by_its_mark(
+def test_each_runtime_is_recognized_by_its_mark(
     host: FakeHost, mark: str, environment: dict[str, str], is_one: bool
 ) -> None:
     host.write(mark, "")

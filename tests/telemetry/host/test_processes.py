@@ -1,4 +1,4 @@
-"""What the host says of the PIDs on a GPU, read from a /proc of the test's own: never a wrong name beside a PID."""
+"""What the host knows of the PIDs on a GPU, read from a fake /proc; a PID never gets a wrong name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def on_gpu(*processes: GpuProcess) -> tuple[Gpu, ...]:
 
 
 def row(table: ProcessTable, now: float = NOW, process: GpuProcess | None = None) -> GpuProcess:
-    """The one process on the one GPU; whatever of it is unknown has a reason, whatever is known has none."""
+    """The one process on the one GPU; exactly its unknown values have a reason."""
     (gpu,) = table.describe(on_gpu(process or GpuProcess(pid=PID)), now)
     assert gpu.processes is not None
     (described,) = gpu.processes
@@ -41,22 +41,22 @@ def row(table: ProcessTable, now: float = NOW, process: GpuProcess | None = None
 
 @pytest.fixture
 def table(host: FakeHost) -> ProcessTable:
-    """The table of a host outside of any container, where the test's PID runs `python3 train.py`."""
+    """The table of a host, outside any container, where the test's PID runs `python3 train.py`."""
     host.process(PID, resident_pages=100, cpu_seconds=50, started_at=BOOTED_AT + 1000)
     return ProcessTable(str(host.root))
 
 
 @pytest.fixture
 def contained_table(host: FakeHost) -> ProcessTable:
-    """The table of a container with a PID namespace of its own."""
+    """The table of a container with its own PID namespace."""
     host.pid_namespace(OTHER_NAMESPACE)
     return ProcessTable(str(host.root))
 
 
-# ── What is known ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Known values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_process_has_the_hosts_facts_beside_the_drivers(table: ProcessTable) -> None:
+def test_process_has_values_of_the_host_and_of_the_driver(table: ProcessTable) -> None:
     process = row(table, process=GpuProcess(pid=PID, memory_used_bytes=5, types=("compute",)))
     assert (process.status, process.name, process.command) == ("running", "python3", "python3 train.py")
     assert process.user == pwd.getpwuid(os.getuid()).pw_name
@@ -68,14 +68,14 @@ def test_a_process_has_the_hosts_facts_beside_the_drivers(table: ProcessTable) -
     assert table.notices() == ()
 
 
-def test_cpu_needs_two_readings_and_is_then_the_share_of_one_core(host: FakeHost, table: ProcessTable) -> None:
+def test_cpu_is_the_share_of_one_core_from_the_second_reading_on(host: FakeHost, table: ProcessTable) -> None:
     assert row(table).unavailable["cpu_percent"] == "needs two readings"
     host.process(PID, cpu_seconds=57, started_at=BOOTED_AT + 1000)
     assert row(table, NOW + 2).cpu_percent == 350
     assert row(table, NOW + 4).cpu_percent == 0
 
 
-def test_a_process_on_two_gpus_is_counted_once_a_tick(host: FakeHost, table: ProcessTable) -> None:
+def test_process_on_two_gpus_is_counted_once_per_tick(host: FakeHost, table: ProcessTable) -> None:
     gpus = on_gpu() + on_gpu()
     table.describe(gpus, NOW)
     host.process(PID, cpu_seconds=51, started_at=BOOTED_AT + 1000)
@@ -91,20 +91,20 @@ def test_cpu_is_not_negative_when_the_clock_is_set_back(host: FakeHost, table: P
     assert row(table, NOW - 3599).cpu_percent == 100
 
 
-def test_container_and_pod_are_told_by_the_cgroup(host: FakeHost, table: ProcessTable) -> None:
+def test_container_and_pod_come_from_the_cgroup(host: FakeHost, table: ProcessTable) -> None:
     pod = "0a1b2c3d-0000-1111-2222-0123456789ab"
     host.process(PID, cgroup=f"0::/kubepods/burstable/pod{pod}/{CONTAINER}\n")
     process = row(table)
     assert (process.container_id, process.pod_id) == (CONTAINER, pod)
 
 
-def test_a_command_that_exec_has_changed_is_seen_within_half_a_minute(host: FakeHost, table: ProcessTable) -> None:
+def test_command_changed_by_exec_is_read_within_half_a_minute(host: FakeHost, table: ProcessTable) -> None:
     row(table)
     host.process(PID, "vllm", ["vllm", "serve"], started_at=BOOTED_AT + 1000)
     assert row(table, NOW + 31).command == "vllm serve"
 
 
-def test_a_pid_that_is_used_again_has_nothing_of_the_process_before(host: FakeHost, table: ProcessTable) -> None:
+def test_reused_pid_shows_no_values_of_the_earlier_process(host: FakeHost, table: ProcessTable) -> None:
     row(table)
     host.process(PID, "vllm", ["vllm", "serve"], started_at=BOOTED_AT + 2000, cpu_seconds=1000)
     process = row(table, NOW + 1)
@@ -112,12 +112,12 @@ def test_a_pid_that_is_used_again_has_nothing_of_the_process_before(host: FakeHo
     assert process.cpu_percent is None
 
 
-def test_gpus_without_processes_stay_as_they_are(table: ProcessTable) -> None:
+def test_gpus_without_processes_are_unchanged(table: ProcessTable) -> None:
     unknown, none = Gpu(index=0, uuid="a", name="a"), Gpu(index=1, uuid="b", name="b", processes=())
     assert table.describe((unknown, none), NOW) == (unknown, none)
 
 
-def test_a_kernel_without_boot_time_costs_the_start_time_alone(host: FakeHost) -> None:
+def test_kernel_without_boot_time_leaves_only_the_start_time_unknown(host: FakeHost) -> None:
     host.write("proc/stat", "cpu 1 2 3\n")
     host.process(PID)
     process = row(ProcessTable(str(host.root)))
@@ -155,9 +155,7 @@ def test_names_with_parentheses_blanks_control_characters_and_odd_bytes(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(comm=st.binary(max_size=15), words=st.lists(st.binary(max_size=200), max_size=5))
-def test_whatever_bytes_a_process_calls_itself_by_it_can_be_sent_and_shown_on_one_line(
-    host: FakeHost, comm: bytes, words: list[bytes]
-) -> None:
+def test_any_process_name_can_be_sent_and_shown_on_one_line(host: FakeHost, comm: bytes, words: list[bytes]) -> None:
     host.process(PID, comm, words)
     process = row(ProcessTable(str(host.root)))
     assert msgspec.json.decode(msgspec.json.encode(process), type=GpuProcess) == process
@@ -165,8 +163,8 @@ def test_whatever_bytes_a_process_calls_itself_by_it_can_be_sent_and_shown_on_on
     assert process.started_at == BOOTED_AT + 100
 
 
-def test_a_command_line_of_megabytes_is_cut(host: FakeHost) -> None:
-    """A class path or a list of files went whole to every viewer, at every tick."""
+def test_command_line_of_megabytes_is_truncated(host: FakeHost) -> None:
+    """A whole class path or list of files was sent to every viewer, at every tick."""
     host.process(PID, command=["java", "-cp", "x" * 3_000_000])
     command = row(ProcessTable(str(host.root))).command or ""
     assert len(command) == 4097
@@ -174,12 +172,12 @@ def test_a_command_line_of_megabytes_is_cut(host: FakeHost) -> None:
     assert command.endswith("x…")
 
 
-def test_a_kernel_thread_is_named_in_brackets_as_by_ps(host: FakeHost) -> None:
+def test_kernel_thread_is_named_in_brackets_like_in_ps(host: FakeHost) -> None:
     host.process(PID, "nv_queue", command=[])
     assert row(ProcessTable(str(host.root))).command == "[nv_queue]"
 
 
-def test_a_user_without_passwd_entry_is_a_number(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_without_passwd_entry_is_shown_as_a_number(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(uid: int) -> pwd.struct_passwd:
         raise KeyError(uid)
 
@@ -188,8 +186,8 @@ def test_a_user_without_passwd_entry_is_a_number(host: FakeHost, monkeypatch: py
     assert row(ProcessTable(str(host.root))).user == str(os.getuid())
 
 
-def test_a_user_with_odd_bytes_in_the_name_can_be_sent(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python hands them on as lone surrogates, at which the encoder of the frames failed and the sampler ended."""
+def test_username_with_invalid_utf8_can_be_sent(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python decodes them to lone surrogates; the frame encoder failed on them and the sampler ended."""
     odd = pwd.struct_passwd(("j\udcf6rg", "x", 1, 1, "", "/", "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: odd)
     host.process(PID)
@@ -198,10 +196,10 @@ def test_a_user_with_odd_bytes_in_the_name_can_be_sent(host: FakeHost, monkeypat
     assert msgspec.msgpack.encode(process)
 
 
-# ── Ended, forbidden, unseen ──────────────────────────────────────────────────────────────────────────────────────────
+# ── Ended, forbidden, hidden ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_process_that_is_gone_keeps_its_row_with_its_memory(host: FakeHost, table: ProcessTable) -> None:
+def test_ended_process_keeps_its_row_and_its_memory(host: FakeHost, table: ProcessTable) -> None:
     row(table)
     host.end(PID)
     process = row(table, NOW + 1, GpuProcess(pid=PID, memory_used_bytes=32 << 30))
@@ -210,8 +208,8 @@ def test_a_process_that_is_gone_keeps_its_row_with_its_memory(host: FakeHost, ta
     assert table.notices() == ()
 
 
-def test_a_zombie_is_gone_but_keeps_its_name(host: FakeHost, table: ProcessTable) -> None:
-    """It was shown as running, and half a minute later `python3 train.py` as `[python3]`."""
+def test_zombie_has_ended_but_keeps_its_name(host: FakeHost, table: ProcessTable) -> None:
+    """It was shown as running, and half a minute later as `[python3]` instead of `python3 train.py`."""
     row(table)
     host.process(PID, command=[], state="Z", started_at=BOOTED_AT + 1000)
     process = row(table, NOW + 31)
@@ -219,18 +217,18 @@ def test_a_zombie_is_gone_but_keeps_its_name(host: FakeHost, table: ProcessTable
     assert "zombie" in process.unavailable["cpu_percent"]
 
 
-def test_a_zombie_from_the_start_is_named_as_by_ps(host: FakeHost) -> None:
+def test_zombie_from_the_start_is_named_like_in_ps(host: FakeHost) -> None:
     host.process(PID, command=[], state="Z")
     process = row(ProcessTable(str(host.root)))
     assert (process.status, process.command) == ("gone", "[python3] <defunct>")
 
 
-def test_a_process_whose_first_thread_alone_has_ended_runs_on(host: FakeHost) -> None:
+def test_process_is_running_after_its_first_thread_has_ended(host: FakeHost) -> None:
     host.process(PID, command=[], state="Z", threads=5)
     assert row(ProcessTable(str(host.root))).status == "running"
 
 
-def test_a_process_that_may_not_be_read_keeps_its_row_with_the_reason(open_host: FakeHost) -> None:
+def test_unreadable_process_keeps_its_row_with_the_reason(open_host: FakeHost) -> None:
     open_host.process(PID)
     (open_host.root / f"proc/{PID}").chmod(0o700)
     with as_nobody():
@@ -239,25 +237,27 @@ def test_a_process_that_may_not_be_read_keeps_its_row_with_the_reason(open_host:
     assert process.unavailable["name"] == f"no permission to read /proc/{PID}"
 
 
-def test_a_process_that_proc_hides_from_us_is_not_called_gone(host: FakeHost) -> None:
-    """With /proc mounted hidepid=2 every process of another user was said to have died with its memory held."""
+def test_process_hidden_by_proc_is_not_shown_as_ended(host: FakeHost) -> None:
+    """With /proc mounted hidepid=2, every process of another user was shown as ended with memory still in use."""
     process = row(ProcessTable(str(host.root), is_anothers=lambda pid: pid == PID))
     assert process.status == "running"
     assert "hidepid" in process.unavailable["name"]
 
 
-def test_another_users_process_is_told_from_one_that_is_not_there(host: FakeHost) -> None:
+def test_process_of_another_user_is_distinguished_from_a_missing_one(host: FakeHost) -> None:
     with as_nobody():
         init = row(ProcessTable("/nonexistent"), process=GpuProcess(pid=1))
         nobody = row(ProcessTable("/nonexistent"), process=GpuProcess(pid=4_194_400))
-        is_ours = Path("/proc/1").stat().st_uid == os.geteuid()  # in some containers the tests' user has started all
+        is_ours = (
+            Path("/proc/1").stat().st_uid == os.geteuid()
+        )  # in some containers, one user has started every process
     assert (init.status, nobody.status) == ("gone" if is_ours else "running", "gone")
 
 
 # ── Other PID namespaces ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_in_a_container_a_pid_of_the_host_is_hidden_and_the_fix_named(contained_table: ProcessTable) -> None:
+def test_pid_of_the_host_is_hidden_in_a_container_with_the_fix(contained_table: ProcessTable) -> None:
     process = row(contained_table, process=GpuProcess(pid=PID, memory_used_bytes=9))
     assert (process.status, process.memory_used_bytes, process.name) == ("hidden", 9, None)
     assert "start the container with `pid: host`" in process.unavailable["name"]
@@ -265,7 +265,7 @@ def test_in_a_container_a_pid_of_the_host_is_hidden_and_the_fix_named(contained_
     assert "--pid=host" in (notice.fix or "")
 
 
-def test_in_a_container_a_process_of_its_own_with_the_same_pid_lends_it_no_name(
+def test_pid_of_the_host_gets_no_name_of_the_containers_process_with_that_pid(
     host: FakeHost, contained_table: ProcessTable
 ) -> None:
     host.process(PID, "bash", ["bash"])
@@ -275,10 +275,10 @@ def test_in_a_container_a_process_of_its_own_with_the_same_pid_lends_it_no_name(
     assert (process.status, process.name, process.command, process.user) == ("hidden", None, None, None)
 
 
-def test_in_a_container_what_nvidia_smi_or_nvtop_say_of_a_foreign_pid_is_no_name_either(
+def test_name_from_nvidia_smi_or_nvtop_is_dropped_for_a_pid_outside_the_container(
     host: FakeHost, contained_table: ProcessTable
 ) -> None:
-    """They look the PID up in the container's /proc, and name the container's process of that number."""
+    """Both look up the PID in the container's /proc and report the container's process with that PID."""
     host.process(PID, "bash", ["bash"])
     told = GpuProcess(pid=PID, name="bash", command="bash", user="root")
     process = row(contained_table, process=told)
@@ -286,7 +286,7 @@ def test_in_a_container_what_nvidia_smi_or_nvtop_say_of_a_foreign_pid_is_no_name
 
 
 @pytest.mark.parametrize("sign", ["fd", "maps"])
-def test_in_a_container_a_process_that_holds_the_driver_is_its_own(
+def test_process_with_the_driver_open_belongs_to_the_container(
     host: FakeHost, contained_table: ProcessTable, sign: str
 ) -> None:
     host.process(PID)
@@ -297,9 +297,7 @@ def test_in_a_container_a_process_that_holds_the_driver_is_its_own(
     assert contained_table.notices() == ()
 
 
-def test_a_process_that_opens_the_driver_later_is_recognized_later(
-    host: FakeHost, contained_table: ProcessTable
-) -> None:
+def test_process_is_recognized_when_it_opens_the_driver_later(host: FakeHost, contained_table: ProcessTable) -> None:
     host.process(PID)
     host.link(f"proc/{PID}/fd/0", "/dev/null")
     assert row(contained_table).status == "hidden"
@@ -308,9 +306,7 @@ def test_a_process_that_opens_the_driver_later_is_recognized_later(
     assert row(contained_table, NOW + 11).status == "running"
 
 
-def test_in_a_container_a_pid_used_again_has_to_prove_itself_anew(
-    host: FakeHost, contained_table: ProcessTable
-) -> None:
+def test_reused_pid_is_verified_again_in_a_container(host: FakeHost, contained_table: ProcessTable) -> None:
     host.process(PID)
     host.link(f"proc/{PID}/fd/7", "/dev/nvidia0")
     assert row(contained_table).status == "running"
@@ -319,7 +315,7 @@ def test_in_a_container_a_pid_used_again_has_to_prove_itself_anew(
     assert row(contained_table, NOW + 1).status == "hidden"
 
 
-def test_in_a_container_a_pid_that_may_not_be_read_is_not_claimed(open_host: FakeHost) -> None:
+def test_unreadable_pid_in_a_container_counts_as_hidden(open_host: FakeHost) -> None:
     open_host.pid_namespace(OTHER_NAMESPACE)
     open_host.process(PID)
     (open_host.root / f"proc/{PID}").chmod(0o700)
@@ -341,10 +337,10 @@ def test_a_kernel_without_pid_namespaces_hides_nothing(host: FakeHost) -> None:
     [("full", "python3", "python3 train.py"), ("name", "python3", None), ("none", None, None)],
 )
 @pytest.mark.parametrize("status", ["running", "gone", "simulated"])
-def test_no_more_of_a_command_line_gets_out_than_the_setting_allows(
+def test_setting_limits_how_much_of_a_command_line_is_shown(
     host: FakeHost, show: str, name: str | None, command: str | None, status: str
 ) -> None:
-    """What nvidia-smi and nvtop say of a process that is gone, and what a recording holds, passed by the setting."""
+    """Names of ended processes from nvidia-smi and nvtop, and those in recordings, bypassed the setting."""
     told = GpuProcess(pid=PID, name="python3", command="python3 train.py")
     if status == "simulated":
         (gpu,) = without_commands(on_gpu(told), show)

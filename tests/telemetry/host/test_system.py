@@ -1,4 +1,4 @@
-"""The host around the GPUs, read by the real psutil from this machine or from a /proc of the test's own."""
+"""Metrics of the host, read with the real psutil from this machine or from a fake /proc."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cpu(*cores: tuple[int, int]) -> str:
 
 @pytest.fixture
 def machine(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
-    """Two cores, little memory, two processes; psutil reads it in place of this machine."""
+    """Two cores, little memory, two processes; psutil reads these instead of this machine."""
     host.write("proc/stat", cpu((100, 100), (100, 100)))
     host.write("proc/meminfo", MEMORY + MORE)
     host.write("proc/vmstat", "pswpin 0\npswpout 0\n")
@@ -41,20 +41,20 @@ def machine(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 
 @pytest.fixture
 def metrics(machine: FakeHost) -> Metrics:
-    """Reads the machine outside of any container, by a clock that goes on 10 seconds with every reading."""
+    """Metrics of a machine outside any container; the clock advances 10 seconds with every reading."""
     clock = iter(range(0, 10_000, 10))
     return lambda: SystemMetrics(machine.root, {}, monotonic=lambda: float(next(clock)))
 
 
 def check(system: System) -> System:
-    """What is null has a reason and what is not has none; percentages lie in 0–100."""
+    """Exactly the null values have a reason; percentages are within 0–100."""
     nulls = {name for name in System.__struct_fields__ if getattr(system, name) is None}
     assert nulls == set(system.unavailable)
     assert all(system.unavailable.values())
     return msgspec.json.decode(msgspec.json.encode(system), type=System)
 
 
-def test_this_machine_is_read_within_the_rules() -> None:
+def test_readings_of_this_machine_are_valid() -> None:
     metrics = SystemMetrics()
     check(metrics.read(NOW))
     system = check(metrics.read(NOW))
@@ -63,7 +63,7 @@ def test_this_machine_is_read_within_the_rules() -> None:
     assert system.load_1m is not None
 
 
-def test_memory_swap_uptime_and_name_are_the_hosts(metrics: Metrics) -> None:
+def test_memory_swap_uptime_and_name_come_from_the_host(metrics: Metrics) -> None:
     system = check(metrics().read(NOW))
     assert (system.memory_total_bytes, system.memory_used_bytes) == (1000 * 1024, 750 * 1024)
     assert (system.memory_available_bytes, system.memory_used_percent) == (250 * 1024, 75)
@@ -73,7 +73,7 @@ def test_memory_swap_uptime_and_name_are_the_hosts(metrics: Metrics) -> None:
     assert system.unavailable["container"] == "not in a container"
 
 
-def test_cpu_needs_two_readings_and_is_then_told_for_each_core_and_for_all(machine: FakeHost, metrics: Metrics) -> None:
+def test_cpu_is_known_per_core_and_in_total_from_the_second_reading_on(machine: FakeHost, metrics: Metrics) -> None:
     reader = metrics()
     first = check(reader.read(NOW))
     assert first.unavailable["cpu_percent"] == first.unavailable["cpu_core_percents"] == NEEDS_TWO_READINGS
@@ -82,7 +82,7 @@ def test_cpu_needs_two_readings_and_is_then_told_for_each_core_and_for_all(machi
     assert (second.cpu_percent, second.cpu_core_percents) == (75, (100, 50))
 
 
-def test_cores_that_come_or_go_start_the_count_anew(machine: FakeHost, metrics: Metrics) -> None:
+def test_cpu_restarts_when_the_number_of_cores_changes(machine: FakeHost, metrics: Metrics) -> None:
     reader = metrics()
     reader.read(NOW)
     machine.write("proc/stat", cpu((200, 100)))
@@ -96,7 +96,7 @@ ticks = st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_si
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(readings=st.lists(ticks, min_size=2, max_size=4))
-def test_percentages_stay_within_0_and_100_whatever_the_counters_do(
+def test_percentages_stay_within_0_and_100_for_any_counters(
     machine: FakeHost, readings: list[list[tuple[int, int]]]
 ) -> None:
     reader = SystemMetrics(machine.root, {})
@@ -121,7 +121,7 @@ def test_percentages_stay_within_0_and_100_whatever_the_counters_do(
     ],
     ids=["no stat", "no boot time", "no total memory", "no os-release", "no name"],
 )
-def test_a_source_that_cannot_be_read_costs_its_own_fields_alone(
+def test_unreadable_source_leaves_only_its_own_fields_unknown(
     machine: FakeHost, metrics: Metrics, path: str, text: str | None, lost: set[str]
 ) -> None:
     """psutil's KeyError and RuntimeError ended the telemetry thread."""
@@ -157,11 +157,11 @@ def test_slow_facts_are_read_every_5_seconds_and_uptime_goes_on(machine: FakeHos
     assert reader.read(NOW + 5).process_count == 3
 
 
-def test_a_clock_before_the_boot_gives_no_negative_uptime(metrics: Metrics) -> None:
+def test_uptime_is_not_negative_with_a_clock_before_the_boot(metrics: Metrics) -> None:
     assert metrics().read(BOOTED_AT - 5.0).uptime_seconds == 0
 
 
-def test_a_containers_limits_stand_beside_the_hosts_figures(machine: FakeHost) -> None:
+def test_container_limits_are_reported_beside_the_hosts_metrics(machine: FakeHost) -> None:
     machine.write(".dockerenv", "")
     machine.write("sys/fs/cgroup/cgroup.controllers", "")
     machine.write("sys/fs/cgroup/cpu.max", "150000 100000\n")

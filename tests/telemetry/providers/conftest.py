@@ -1,4 +1,4 @@
-"""Providers in child processes, and the programs that they call."""
+"""Providers in child processes, and the programs they call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.telemetry.providers.fake_program import FakeProgram
 from tests.telemetry.providers.reader import Reader
 
-# Not a skip, which counts as failed in CI: nvtop may be absent (Debian has it only in `contrib`), and the run cannot build it.
+# Not a skip, which fails in CI: nvtop may be missing (Debian has it only in `contrib`), and the tests cannot build it.
 collect_ignore = [] if shutil.which("nvtop") else ["test_real_nvtop.py"]
 
 

@@ -10,7 +10,7 @@ from tests.support.servers import ROOT
 
 
 class FakeProgram:
-    """A program of this name, alone in its folder of PATH."""
+    """A program with this name, in its own folder of PATH."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._scenario = folder / "scenario.json"

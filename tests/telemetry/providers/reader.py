@@ -1,4 +1,4 @@
-"""A provider in a child process, so that it finds the fakes and not what this machine has."""
+"""A provider in a child process, so that it finds the fakes instead of this machine's programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.servers import ROOT
 
 
 class Reader:
-    """A provider in a child process: one reading for each `read`."""
+    """A provider in a child process; each `read` returns one reading."""
 
     def __init__(self, name: str, environment: Mapping[str, str], **options: object) -> None:
         self._process = subprocess.Popen(
@@ -28,7 +28,7 @@ class Reader:
         )
 
     def read(self) -> Reading:
-        """The next reading, checked against the rules of the schema."""
+        """The next reading, validated by the schema's rules."""
         answer = self.answer()
         assert isinstance(answer, Reading), answer
         check_rules(answer)
@@ -47,7 +47,7 @@ class Reader:
             self._process.stdin.write(b"read\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has failed already: its answer is still in the pipe
+            pass  # it has already failed; its answer is still in the pipe
         line = self._process.stdout.readline()
         assert line, f"the provider's process ended with {self._process.wait(5)}"
         return msgspec.json.decode(line, type=Reading | Failed)
@@ -58,7 +58,7 @@ class Reader:
 
 
 def check_rules(reading: Reading) -> None:
-    """A missing value has a reason and a known one has none. Decoding has checked that percentages are 0–100."""
+    """Exactly the missing values have a reason. Decoding has already checked that percentages are 0–100."""
     for gpu in reading.gpus:
         missing = {name for name in GPU_METRICS if getattr(gpu, name) is None}
         assert missing == set(gpu.unavailable), (gpu.name, missing ^ set(gpu.unavailable))

@@ -1,4 +1,4 @@
-"""nvidia-smi as a stream: read to the newest, never half, ended with us; each of its complaints in plain words."""
+"""nvidia-smi as a stream: only the newest whole document is read, each error is explained, and the program ends with us."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def looping(*more: dict[str, object]) -> dict[str, list[dict[str, object]]]:
     return {"-lms": [{"out": DOCUMENT + "\n"}, *(more or ({"sleep": 0.05}, {"repeat": 0}))]}
 
 
-def test_one_program_is_started_and_its_stream_read(open_reader: Open, fake_program: Program) -> None:
+def test_one_program_is_started_and_its_stream_is_read(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvidia-smi")
     reader = open_reader("nvidia_smi", program.plays(looping()), interval_seconds=0.5)
     readings = [reader.read() for _ in range(3)]
@@ -35,7 +35,7 @@ def test_one_program_is_started_and_its_stream_read(open_reader: Open, fake_prog
     assert [call[1:] for call in program.calls] == [["-q", "-x", "-lms", "500"]]
 
 
-def test_a_reader_that_was_away_gets_the_newest_document(open_reader: Open, fake_program: Program) -> None:
+def test_late_reader_gets_the_newest_document(open_reader: Open, fake_program: Program) -> None:
     newer = DOCUMENT.replace("698.25", "111.00")
     steps = [{"out": DOCUMENT}, {"sleep": 0.3}, {"out": DOCUMENT}, {"out": newer}, {"sleep": 60}]
     reader = open_reader("nvidia_smi", fake_program("nvidia-smi").plays({"-lms": steps}))  # type: ignore[dict-item]
@@ -44,8 +44,8 @@ def test_a_reader_that_was_away_gets_the_newest_document(open_reader: Open, fake
     assert reader.read().gpus[0].power_watts == 111
 
 
-def test_gpus_that_sleep_are_not_asked_for(open_reader: Open, fake_program: Program, host: FakeHost) -> None:
-    """The program asks for all GPUs unless told which, and so woke those that sleep."""
+def test_sleeping_gpus_are_not_queried(open_reader: Open, fake_program: Program, host: FakeHost) -> None:
+    """The program queries every GPU by default, which woke the sleeping ones."""
     for place in ("0000:01:00.0", "0000:02:00.0", "0000:03:00.0"):
         host.gpu(place)
     program = fake_program("nvidia-smi")
@@ -56,7 +56,7 @@ def test_gpus_that_sleep_are_not_asked_for(open_reader: Open, fake_program: Prog
     assert program.calls[0][1:] == ["-q", "-x", "-i", "0000:01:00.0,0000:03:00.0", "-lms", "1000"]
 
 
-def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
+def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvidia-smi")
     environment = program.plays(
         {"-lms": [{"err": "Invalid combination of input arguments.\n"}, {"exit": 6}], "-q": [{"out": DOCUMENT}]}
@@ -88,7 +88,7 @@ def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, f
         ([{"out": "<nvidia_smi_log><gpu></nvidia_smi_log>"}, {"sleep": 60}], "Cannot read the output", None),
     ],
 )
-def test_each_way_to_fail_at_the_start_has_its_reason_and_fix(
+def test_each_failure_at_the_start_has_a_reason_and_a_fix(
     open_reader: Open, fake_program: Program, steps: list[dict[str, object]], reason: str, fix: str | None
 ) -> None:
     failed = open_reader("nvidia_smi", fake_program("nvidia-smi").plays({"-lms": steps})).failure()
@@ -96,21 +96,19 @@ def test_each_way_to_fail_at_the_start_has_its_reason_and_fix(
     assert fix is None or fix in (failed.fix or "")
 
 
-def test_a_program_that_is_not_there_is_told(open_reader: Open) -> None:
+def test_missing_program_is_reported(open_reader: Open) -> None:
     failed = open_reader("nvidia_smi", {"PATH": "/nonexistent"}).failure()
     assert failed.reason == "`nvidia-smi` is not in PATH."
 
 
-def test_half_a_document_and_a_crash_is_an_error_and_never_half_a_reading(
-    open_reader: Open, fake_program: Program
-) -> None:
+def test_crash_within_a_document_is_an_error_and_gives_no_reading(open_reader: Open, fake_program: Program) -> None:
     environment = fake_program("nvidia-smi").plays(looping({"sleep": 0.2}, {"out": HALF}, {"signal": signal.SIGSEGV}))
     reader = open_reader("nvidia_smi", environment)
     assert len(reader.read().gpus) == 2
     assert "SIGSEGV in the middle" in reader.failure().reason
 
 
-def test_a_driver_upgraded_meanwhile_is_told_with_its_fix(open_reader: Open, fake_program: Program) -> None:
+def test_driver_upgraded_while_running_is_reported_with_the_fix(open_reader: Open, fake_program: Program) -> None:
     environment = fake_program("nvidia-smi").plays(looping({"sleep": 0.2}, {"out": MISMATCH}, {"exit": 18}))
     reader = open_reader("nvidia_smi", environment)
     reader.read()

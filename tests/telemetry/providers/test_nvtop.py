@@ -1,4 +1,4 @@
-"""nvtop of every version: told apart, read by loop or one by one, repaired where it prints broken JSON."""
+"""nvtop of every version: detected, read as a loop or one reading at a time, its broken JSON repaired."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RADEON: dict[str, Any] = {
 
 
 def printed(*gpus: dict[str, Any]) -> str:
-    """As nvtop prints it: a key a line."""
+    """As nvtop prints it: one key per line."""
     return json.dumps(gpus, indent=1) + "\n"
 
 
@@ -50,7 +50,7 @@ def parsed(*gpus: dict[str, Any]) -> Any:
     return nvtop_json.parse(printed(*gpus).encode(), PercentGate())
 
 
-# ── What it prints ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Its output ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_nvidia_and_an_integrated_gpu_are_read() -> None:
@@ -70,7 +70,7 @@ def test_an_nvidia_and_an_integrated_gpu_are_read() -> None:
     assert "one engine" in radeon.unavailable["encoder_utilization_percent"]
 
 
-def test_processes_are_merged_and_what_is_not_told_is_unknown() -> None:
+def test_processes_are_merged_and_missing_values_are_unknown() -> None:
     serve, other = parsed(L4)[0].processes
     assert (serve.pid, serve.types, serve.user, serve.name) == (41207, ("compute", "graphics"), "ana", "python")
     assert (serve.memory_used_bytes, serve.sm_utilization_percent) == (14200864768, 96)
@@ -88,22 +88,22 @@ def test_processes_are_merged_and_what_is_not_told_is_unknown() -> None:
         ("?", None),
     ],
 )
-def test_fans_in_percent_in_turns_or_none(given_fan: str | None, fans: object) -> None:
+def test_fan_speed_is_in_percent_or_rpm_or_missing(given_fan: str | None, fans: object) -> None:
     assert parsed({**L4, "fan_speed": given_fan})[0].fans == fans
 
 
-def test_fahrenheit_becomes_celsius() -> None:
+def test_fahrenheit_is_converted_to_celsius() -> None:
     assert parsed({**L4, "temp": "97F"})[0].temperature_celsius == pytest.approx(36.1)
 
 
-def test_the_oldest_version_that_prints_has_eight_keys() -> None:
+def test_oldest_supported_version_prints_eight_keys() -> None:
     keys = ("device_name", "gpu_clock", "mem_clock", "temp", "fan_speed", "power_draw", "gpu_util", "mem_util")
     (gpu,) = parsed({key: L4[key] for key in keys})
     assert gpu.memory_used_percent == 61
     assert gpu.memory_total_bytes is gpu.processes is None
 
 
-def test_the_commas_that_two_versions_leave_out_are_put_back() -> None:
+def test_commas_that_two_versions_omit_are_restored() -> None:
     broken = printed({key: value for key, value in L4.items() if key != "processes"})
     for key in ("mem_util", "mem_total", "mem_used"):
         broken = broken.replace(f'"{key}": "{L4[key]}",', f'"{key}": "{L4[key]}"')
@@ -113,14 +113,14 @@ def test_the_commas_that_two_versions_leave_out_are_put_back() -> None:
     assert (gpu.memory_total_bytes, gpu.memory_used_bytes) == (24152899584, 14733168640)
 
 
-def test_a_name_with_quotes_and_odd_bytes_is_kept() -> None:
+def test_name_with_quotes_and_invalid_utf8_is_kept() -> None:
     text = printed(L4).encode().replace(b"NVIDIA L4", b'Card "X" \\ \xff\x01')
     (gpu,) = nvtop_json.parse(text, PercentGate())
     assert gpu.name.startswith('Card "X" \\ \ufffd')
 
 
 @given(st.binary(max_size=40).filter(lambda name: b"\n" not in name and b"\r" not in name))
-def test_any_name_is_read_or_refused_by_name(name: bytes) -> None:
+def test_any_name_is_read_or_refused_with_an_error(name: bytes) -> None:
     try:
         (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), PercentGate())
     except NotADocument:
@@ -129,7 +129,7 @@ def test_any_name_is_read_or_refused_by_name(name: bytes) -> None:
 
 
 @given(st.lists(st.integers(1, 300), max_size=40), st.booleans())
-def test_arrays_come_out_whole_however_the_stream_is_cut(cuts: list[int], with_line_ends: bool) -> None:
+def test_arrays_are_read_whole_however_the_stream_is_cut(cuts: list[int], with_line_ends: bool) -> None:
     one = printed(L4, RADEON).encode() if with_line_ends else printed(L4, RADEON).strip().encode()
     stream, buffer, found = one * 3, bytearray(), []
     while stream:
@@ -148,7 +148,7 @@ def version(text: str) -> list[dict[str, object]]:
     return [{"out": f"nvtop version {text}\n"}]
 
 
-def test_a_version_with_the_loop_is_started_once(open_reader: Open, fake_program: Program) -> None:
+def test_version_with_a_loop_is_started_once(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvtop")
     steps: list[dict[str, object]] = [{"out": printed(L4)}, {"sleep": 0.05}, {"repeat": 0}]
     reader = open_reader("nvtop", program.plays({"--version": version("3.3.2"), "-l": steps}), interval_seconds=0.5)
@@ -157,7 +157,7 @@ def test_a_version_with_the_loop_is_started_once(open_reader: Open, fake_program
     assert [call[1:] for call in program.calls] == [["--version"], ["-l", "-d", "5"]]
 
 
-def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
+def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvtop")
     reader = open_reader("nvtop", program.plays({"--version": version("3.2.0"), "-s": [{"out": printed(L4)}]}))
     reader.read()
@@ -178,7 +178,7 @@ def test_a_version_without_the_loop_is_run_for_each_reading(open_reader: Open, f
         ({"--version": version("3.2.0"), "-s": [{"err": "Unhandled error in getopt missing argument"}, {"exit": 1}]}, "too old"),
     ],
 )  # fmt: skip
-def test_each_way_to_fail_at_the_start_has_its_reason(
+def test_each_failure_at_the_start_has_a_reason(
     open_reader: Open, fake_program: Program, scenario: dict[str, list[dict[str, object]]], reason: str
 ) -> None:
     failed = open_reader("nvtop", fake_program("nvtop").plays(scenario)).failure()
@@ -186,14 +186,12 @@ def test_each_way_to_fail_at_the_start_has_its_reason(
     assert failed.fix
 
 
-def test_a_program_that_is_not_there_is_told(open_reader: Open) -> None:
+def test_missing_program_is_reported(open_reader: Open) -> None:
     failed = open_reader("nvtop", {"PATH": "/nonexistent"}).failure()
     assert failed.reason == "`nvtop` is not in PATH."
 
 
-def test_a_crash_in_the_middle_of_an_array_is_an_error_and_never_half_a_reading(
-    open_reader: Open, fake_program: Program
-) -> None:
+def test_crash_within_an_array_is_an_error_and_gives_no_reading(open_reader: Open, fake_program: Program) -> None:
     steps: list[dict[str, object]] = [
         {"out": printed(L4)},
         {"sleep": 0.2},

@@ -19,10 +19,10 @@ def first(reader: Reader) -> Gpu:
     return reader.read().gpus[0]
 
 
-# ── What a GPU says ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Values of a GPU ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_gpu_is_told_with_its_facts_and_readings(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_every_gpu_has_its_identity_and_readings(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.scenario(
         """
         gpus = 2
@@ -58,7 +58,7 @@ def test_every_gpu_is_told_with_its_facts_and_readings(fake_driver: FakeDriver, 
 
 
 @pytest.mark.parametrize("includes", [0, 1])
-def test_the_drivers_reserve_stays_out_of_used_memory_whichever_way_the_driver_counts(
+def test_used_memory_excludes_the_drivers_reserve_with_either_memory_call(
     fake_driver: FakeDriver, open_reader: Open, includes: int
 ) -> None:
     fake_driver.set({"gpu.*.memory_used_mib": 1000, "gpu.*.memory_reserved_mib": 500}, gpus=1)
@@ -85,7 +85,7 @@ def test_zero_is_a_value(fake_driver: FakeDriver, open_reader: Open) -> None:
     assert gpu.memory_used_percent == 0
 
 
-def test_percentages_are_brought_into_0_to_100_and_counted(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_percentages_are_clamped_to_0_to_100_and_counted(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(
         {"gpu.0.utilization": 250, "gpu.0.encoder": 101, "gpu.0.fans": 2, "gpu.0.fan_speeds": "30,130"}, gpus=1
     )
@@ -96,7 +96,7 @@ def test_percentages_are_brought_into_0_to_100_and_counted(fake_driver: FakeDriv
     assert reading.clamped_count == 3
 
 
-def test_a_name_with_odd_bytes_does_not_cost_the_gpu(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_gpu_with_invalid_utf8_in_its_name_is_read(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.name": "Card \\xff\\xfe <b>"}, gpus=1)
     assert first(open_reader("pynvml", fake_driver.env)).name == "Card �� <b>"
 
@@ -107,7 +107,7 @@ def test_unknown_clock_event_bits_are_kept_as_numbers(fake_driver: FakeDriver, o
     assert reasons == ("gpu_idle", "hw_thermal_slowdown", "0x8000")
 
 
-def test_an_xid_is_counted_with_its_time(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_xid_is_counted_with_its_time(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(gpus=2)
     reader = open_reader("pynvml", fake_driver.env)
     assert first(reader).xids == ()
@@ -122,7 +122,7 @@ def test_an_xid_is_counted_with_its_time(fake_driver: FakeDriver, open_reader: O
     assert abs((gpus[1].xids or ())[0].last_at - time.time()) < 30
 
 
-def test_an_xid_of_code_0_and_errors_of_ecc_count_too(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_xid_with_code_0_and_ecc_errors_are_counted_too(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(
         {"gpu.0.ecc_uncorrected_volatile": 2, "gpu.0.remapped_pending": 1, "gpu.0.ecc_corrected_aggregate": 0}, gpus=1
     )
@@ -148,7 +148,7 @@ def test_the_three_lists_are_merged_by_pid(fake_driver: FakeDriver, open_reader:
     assert gpu.memory_unattributed_bytes is None
 
 
-def test_memory_that_no_process_explains_is_told(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_memory_of_no_known_process_is_reported(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.processes": "11:C:100, 12:C:200", "gpu.0.memory_used_mib": 1000}, gpus=1)
     assert first(open_reader("pynvml", fake_driver.env)).memory_unattributed_bytes == 700 * MIB
 
@@ -168,14 +168,14 @@ def test_nonsense_samples_are_dropped(fake_driver: FakeDriver, open_reader: Open
     assert "above 100" in rows[12].unavailable["sm_utilization_percent"]
 
 
-def test_a_share_holds_between_the_drivers_samples(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_share_of_a_process_is_kept_between_the_drivers_samples(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.processes": "11:C:100:50"}, gpus=1, sample_period_ms=400)
     reader = open_reader("pynvml", fake_driver.env)
     shares = [(first(reader).processes or ())[0].sm_utilization_percent for _ in range(30)]
     assert set(shares[shares.index(50) :]) == {50}
 
 
-def test_hundreds_of_processes_fit(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_hundreds_of_processes_are_read(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.processes": 100}, gpus=1)
     assert len(first(open_reader("pynvml", fake_driver.env)).processes or ()) == 100
 
@@ -184,7 +184,9 @@ def test_hundreds_of_processes_fit(fake_driver: FakeDriver, open_reader: Open) -
 
 
 @pytest.mark.parametrize("how", ["not_supported", "zero_total"])
-def test_unified_memory_shows_the_hosts_and_has_no_pcie(fake_driver: FakeDriver, open_reader: Open, how: str) -> None:
+def test_unified_memory_is_the_hosts_memory_and_has_no_pcie(
+    fake_driver: FakeDriver, open_reader: Open, how: str
+) -> None:
     fake_driver.set({"gpu.0.unified": how}, gpus=1)
     reader = open_reader("pynvml", fake_driver.env)
     first(reader)
@@ -216,7 +218,7 @@ def test_mig_instances_have_their_memory_and_their_processes(fake_driver: FakeDr
     assert "MIG" in gpu.unavailable["utilization_percent"]
 
 
-def test_an_unprivileged_reader_of_mig_sees_the_instances_and_why_the_parent_is_silent(
+def test_unprivileged_reader_of_mig_gets_the_instances_and_the_reason_for_missing_parent_values(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
     fake_driver.set(
@@ -236,7 +238,7 @@ def test_an_unprivileged_reader_of_mig_sees_the_instances_and_why_the_parent_is_
     assert [process.pid for process in gpu.processes or ()] == [11]
 
 
-def test_a_gpu_that_falls_off_the_bus_is_lost_and_the_others_go_on(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_gpu_that_falls_off_the_bus_is_lost_and_the_others_are_read(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(gpus=3)
     reader = open_reader("pynvml", fake_driver.env)
     reader.read()
@@ -249,29 +251,29 @@ def test_a_gpu_that_falls_off_the_bus_is_lost_and_the_others_go_on(fake_driver: 
     assert reader.read().gpus[1].since == gpus[1].since
 
 
-def test_a_gpu_lost_before_the_start_does_not_hide_the_others(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_gpu_lost_before_the_start_does_not_hide_the_others(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.1.lost": 1}, gpus=3)
     reading = open_reader("pynvml", fake_driver.env).read()
     assert [gpu.index for gpu in reading.gpus] == [0, 2]
     assert "GPU 1 is lost" in reading.notices[0].text
 
 
-def test_gpus_are_known_by_their_uuid_when_the_order_changes(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_gpus_are_identified_by_uuid_when_their_order_changes(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.uuid": "GPU-a", "gpu.1.uuid": "GPU-b"}, gpus=2, order="1,0")
     assert [gpu.uuid for gpu in open_reader("pynvml", fake_driver.env).read().gpus] == ["GPU-b", "GPU-a"]
 
 
-def test_persistence_mode_off_is_told_once_with_what_it_costs(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_persistence_mode_off_is_reported_once_with_its_cost(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.*.persistence": "off"}, gpus=2)
     notices = open_reader("pynvml", fake_driver.env).read().notices
     assert [notice.code for notice in notices] == ["persistence_mode_off"]
     assert "nvidia-smi -pm 1" in (notices[0].fix or "")
 
 
-# ── What it costs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Cost ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_tick_makes_at_most_22_calls_a_gpu_and_none_of_them_static(
+def test_tick_makes_at_most_22_calls_per_gpu_and_none_for_static_values(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
     fake_driver.set(gpus=4, processes=4)

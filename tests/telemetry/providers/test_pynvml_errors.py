@@ -1,4 +1,4 @@
-"""The real pynvml on the fake driver: what each kind of error costs, of one call or of the driver as a whole."""
+"""The real pynvml on the fake driver: the effect of each kind of error, in one call or in the whole driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def first(reader: Reader) -> Gpu:
     return reader.read().gpus[0]
 
 
-def test_what_is_not_supported_is_null_with_the_reason_and_not_asked_again(
+def test_unsupported_value_is_null_with_the_reason_and_not_queried_again(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
     fake_driver.set({"gpu.0.encoder": "na", "gpu.0.ecc": "na", "gpu.0.temperature": "!13"}, gpus=1)
@@ -56,7 +56,7 @@ def test_a_driver_that_supports_nothing_still_names_its_gpus(fake_driver: FakeDr
     assert gpu.power_watts is gpu.utilization_percent is None
 
 
-def test_an_odd_error_costs_its_field_and_only_while_it_lasts(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_unusual_error_leaves_only_its_field_unknown_while_it_lasts(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"fail.nvmlDeviceGetUtilizationRates": 999}, gpus=1)
     reader = open_reader("pynvml", fake_driver.env)
     gpu = first(reader)
@@ -68,7 +68,7 @@ def test_an_odd_error_costs_its_field_and_only_while_it_lasts(fake_driver: FakeD
     assert first(reader).utilization_percent is not None
 
 
-def test_power_and_energy_are_asked_the_old_way_where_fields_are_unknown(
+def test_power_and_energy_use_the_old_calls_where_field_values_are_unsupported(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
     fake_driver.set({"fail.nvmlDeviceGetFieldValues": 13, "gpu.0.power_mw": 250_000}, gpus=1)
@@ -77,7 +77,7 @@ def test_power_and_energy_are_asked_the_old_way_where_fields_are_unknown(
     assert gpu.energy_joules is not None
 
 
-def test_an_old_driver_misses_symbols_and_only_their_fields(old_fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_old_driver_without_symbols_lacks_only_their_fields(old_fake_driver: FakeDriver, open_reader: Open) -> None:
     old_fake_driver.set(
         {"gpu.0.processes": "11:C:100, 12:G:50", "gpu.0.clock_reasons": 4, "gpu.0.power_mw": 99_000}, gpus=1
     )
@@ -92,7 +92,7 @@ def test_an_old_driver_misses_symbols_and_only_their_fields(old_fake_driver: Fak
     assert gpu.jpeg_utilization_percent is None
 
 
-# ── The driver as a whole ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── The whole driver ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_old_driver_misses_symbols_and_only_their_fields(old_fake_driver: Fak
         (999, "Unknown Error", "daemon-reload"),
     ],
 )
-def test_a_driver_that_does_not_start_says_why_and_what_to_do(
+def test_driver_that_does_not_start_is_reported_with_reason_and_fix(
     fake_driver: FakeDriver, open_reader: Open, code: int, reason: str, fix: str
 ) -> None:
     fake_driver.set(init=code)
@@ -113,19 +113,19 @@ def test_a_driver_that_does_not_start_says_why_and_what_to_do(
     assert fix in (failed.fix or "")
 
 
-def test_no_library_is_told_with_the_fix_for_containers(open_reader: Open) -> None:
+def test_missing_library_is_reported_with_the_fix_for_containers(open_reader: Open) -> None:
     failed = open_reader("pynvml", {"LD_LIBRARY_PATH": "/nonexistent"}).failure()
     assert "libnvidia-ml.so.1" in failed.reason
     assert "--gpus all" in (failed.fix or "")
 
 
-def test_a_driver_without_gpus_says_so(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_driver_without_gpus_is_reported(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(gpus=0)
     assert "finds no GPU" in open_reader("pynvml", fake_driver.env).failure().reason
 
 
 @pytest.mark.parametrize(("code", "reason"), [(999, "Unknown Error"), (18, "different versions"), (9, "not loaded")])
-def test_a_driver_lost_while_it_runs_ends_the_provider_with_cause_and_fix(
+def test_driver_lost_while_running_ends_the_provider_with_reason_and_fix(
     fake_driver: FakeDriver, open_reader: Open, code: int, reason: str
 ) -> None:
     fake_driver.set(gpus=2)

@@ -39,7 +39,7 @@ def test_rates_and_mean_power_come_from_the_counters_from_the_second_reading_on(
 def test_a_fast_link_is_sampled_because_its_counters_wrap_several_times_between_readings(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
-    """An H100 at 52 GB/s and 1 Hz was once shown at 2.6 GB/s: what was left of the difference modulo 2^32."""
+    """An H100 at 52 GB/s and 1 Hz was once shown at 2.6 GB/s: the difference modulo 2^32."""
     fake_driver.set({"gpu.0.pcie_rx_rate": 52_000_000_000, "gpu.0.pcie_tx_rate": 3_000_000_000}, gpus=1)
     reader = open_reader("pynvml", fake_driver.env)
     first(reader)
@@ -72,7 +72,7 @@ def test_every_gpu_is_sampled_in_the_same_tick(fake_driver: FakeDriver, open_rea
 def test_counters_that_cannot_wrap_give_the_mean_since_the_previous_reading(
     fake_driver: FakeDriver, open_reader: Open, link: dict[str, object]
 ) -> None:
-    """What passed between two readings counts, although nothing passes while they are made."""
+    """Traffic between two readings counts, although there is none during the readings."""
     fake_driver.set({"gpu.0.pcie_rx_bytes": 0, "gpu.0.pcie_rx_rate": 0, **link}, gpus=1)
     reader = open_reader("pynvml", fake_driver.env)
     before = reader.read()
@@ -83,7 +83,7 @@ def test_counters_that_cannot_wrap_give_the_mean_since_the_previous_reading(
     assert moved == pytest.approx(300_000_000, rel=0.2)
 
 
-def test_a_byte_counter_of_32_bits_may_wrap_once(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_byte_counter_of_32_bits_may_wrap_once(fake_driver: FakeDriver, open_reader: Open) -> None:
     link = {"gpu.0.pcie_gen_max": 1, "gpu.0.pcie_width_max": 4}
     counters = {"gpu.0.pcie_rx_bytes": (1 << 32) - 1000, "gpu.0.pcie_rx_rate": 500_000_000}
     fake_driver.set({**link, **counters}, gpus=1)
@@ -93,9 +93,7 @@ def test_a_byte_counter_of_32_bits_may_wrap_once(fake_driver: FakeDriver, open_r
     assert first(reader).pcie_rx_bytes_per_second == pytest.approx(5e8, rel=0.2)
 
 
-def test_a_link_that_the_driver_does_not_report_is_taken_as_the_fastest(
-    fake_driver: FakeDriver, open_reader: Open
-) -> None:
+def test_link_of_unknown_speed_counts_as_the_fastest(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(
         {"gpu.0.pcie_gen_max": "na", "gpu.0.pcie_width_max": "na", "gpu.0.pcie_rx_rate": 60_000_000_000}, gpus=1
     )
@@ -119,7 +117,7 @@ def test_a_driver_too_slow_to_sample_the_link_leaves_the_rate_unknown(
     assert gpu.unavailable["pcie_rx_bytes_per_second"] == "the driver took too long to sample it"
 
 
-def test_pcie_throughput_is_measured_by_the_slow_call_where_the_counters_do_not_answer(
+def test_pcie_throughput_comes_from_the_slow_call_where_the_counters_fail(
     fake_driver: FakeDriver, open_reader: Open
 ) -> None:
     fake_driver.set({"field.197.status": 3, "field.198.status": 3, "gpu.0.pcie_rx_rate": 4_096_000}, gpus=1)
@@ -127,14 +125,14 @@ def test_pcie_throughput_is_measured_by_the_slow_call_where_the_counters_do_not_
     assert gpu.pcie_rx_bytes_per_second == pytest.approx(4_096_000, rel=0.01)
 
 
-def test_a_gpu_without_nvlink_says_what_the_driver_reports(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_gpu_without_nvlink_gives_the_drivers_reason(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set(gpus=1)
     gpu = first(open_reader("pynvml", fake_driver.env))
     assert gpu.nvlinks is None
     assert gpu.unavailable["nvlinks"] == "the driver reports no NVLink"
 
 
-def test_nvlinks_are_listed_one_by_one(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_nvlinks_are_listed_individually(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.nvlinks": 3, "gpu.0.nvlinks_down": 0b100, "gpu.0.nvlink_version": 4}, gpus=1)
     links = first(open_reader("pynvml", fake_driver.env)).nvlinks
     assert links is not None

@@ -1,4 +1,4 @@
-"""Rates of counters of every width, as the type of the driver's answer gives it."""
+"""Rates of counters of every width; the type of the driver's answer determines the width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.telemetry.providers.nvml.ctypes_calls import counter_bits
 from monitor.telemetry.providers.nvml.rates import Counter
 
 
-def test_the_type_of_an_answer_gives_the_width_of_its_counter() -> None:
+def test_type_of_the_answer_determines_the_width_of_its_counter() -> None:
     assert counter_bits(nvml.NVML_VALUE_TYPE_UNSIGNED_INT) == 32
     assert (
         counter_bits(nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG) == counter_bits(nvml.NVML_VALUE_TYPE_UNSIGNED_LONG) == 64
@@ -30,7 +30,7 @@ def test_a_narrow_counter_that_fell_has_wrapped(bits: int) -> None:
 
 
 def test_a_wide_counter_that_fell_has_started_over() -> None:
-    """A value below 2^32 was once taken for 32 bits, whatever the driver said."""
+    """A value below 2^32 was once treated as 32 bits wide, whatever type the driver reported."""
     counter = Counter()
     counter.rate((1 << 32) - 100, at=0.0, bits=64)
     assert counter.rate(300, at=1.0, bits=64) is None

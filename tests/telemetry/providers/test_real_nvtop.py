@@ -1,4 +1,4 @@
-"""A real nvtop on the fake driver library: what it prints is what the provider reads. Collected where it is installed."""
+"""The provider reads a real nvtop that runs on the fake driver library. Collected only where nvtop is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def version() -> tuple[int, int, int]:
-    """Of the nvtop that is installed: at least 3.2, where it has learned to print for programs."""
+    """The version of the installed nvtop: at least 3.2, the first with output for programs."""
     told = subprocess.run(["nvtop", "--version"], capture_output=True, text=True, check=True).stdout
     found = version_of(told)
     assert found is not None, told
@@ -55,7 +55,9 @@ def test_every_gpu_is_read_with_its_values(two_cards: FakeDriver, open_reader: O
     assert first.fans == (Fan(speed_percent=42),)
 
 
-def test_memory_adds_up(two_cards: FakeDriver, version: tuple[int, int, int], open_reader: Open) -> None:
+def test_memory_parts_add_up_to_the_total(
+    two_cards: FakeDriver, version: tuple[int, int, int], open_reader: Open
+) -> None:
     gpu = open_reader("nvtop", two_cards.env).read().gpus[0]
     assert gpu.memory_used_percent is not None
     if gpu.memory_total_bytes is None:
@@ -64,10 +66,10 @@ def test_memory_adds_up(two_cards: FakeDriver, version: tuple[int, int, int], op
     assert gpu.memory_used_bytes is not None
     assert gpu.memory_free_bytes is not None
     assert gpu.memory_total_bytes == 24_576 * MIB == gpu.memory_used_bytes + gpu.memory_free_bytes
-    assert gpu.memory_used_bytes >= 6_144 * MIB  # with the driver's reserve, as this nvtop asks for it
+    assert gpu.memory_used_bytes >= 6_144 * MIB  # includes the driver's reserve, like the call this nvtop uses
 
 
-def test_processes_are_listed_by_the_versions_that_print_them(
+def test_processes_are_listed_with_versions_that_print_them(
     two_cards: FakeDriver, version: tuple[int, int, int], open_reader: Open
 ) -> None:
     two_cards.set({"gpu.0.processes": "4242:C:512:30"})
@@ -92,7 +94,7 @@ def test_later_readings_follow_the_driver(two_cards: FakeDriver, open_reader: Op
 
 
 @pytest.mark.parametrize("weather", [{"gpus": 0}, {"init": 9}, {"init": 18}])
-def test_a_driver_without_a_gpu_for_it_is_told_from_a_broken_nvtop(
+def test_driver_without_a_gpu_is_distinguished_from_a_broken_nvtop(
     two_cards: FakeDriver, open_reader: Open, weather: dict[str, int]
 ) -> None:
     two_cards.set(weather)

@@ -1,4 +1,4 @@
-"""A recording is played with the same readings: at its own pace, faster, or one reading per tick."""
+"""A recording is replayed unchanged: at its own pace, faster, or one reading per tick."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = Callable[..., Path]
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """Writes recordings of one GPU whose utilization is the number of the reading."""
+    """Writes recordings of one GPU whose utilization is the index of the reading."""
 
     def write(*times: float) -> Path:
         path = tmp_path / "recording.jsonl"
@@ -45,11 +45,11 @@ def opened(path: Path, speed: float = 1.0) -> Replay:
 
 
 def shown(replay: Replay, *times: float) -> list[float | None]:
-    """Which readings are shown so many seconds after the beginning."""
+    """The readings shown this many seconds after the beginning."""
     return [replay.read(NOW + time).gpus[0].utilization_percent for time in times]
 
 
-def test_the_readings_are_those_that_were_recorded(tmp_path: Path) -> None:
+def test_readings_equal_the_recorded_ones(tmp_path: Path) -> None:
     simulated = Simulated(Options(simulated_gpus=4))
     simulated.open()
     originals = [simulated.read(RECORDED_AT + second) for second in range(5)]
@@ -67,7 +67,7 @@ def test_the_readings_are_those_that_were_recorded(tmp_path: Path) -> None:
         )
 
 
-def test_it_says_that_it_is_a_recording_and_whose(record: Record) -> None:
+def test_label_says_that_it_is_a_recording_and_of_which_host(record: Record) -> None:
     replay = opened(record(0, 1), speed=2)
     assert replay.is_simulated
     assert replay.read(NOW).notices[-1].text == "Replaying a recording of box at 2× speed."
@@ -82,23 +82,23 @@ def test_it_says_that_it_is_a_recording_and_whose(record: Record) -> None:
         (0, [0, 0, 0.1, 99, 99, 99], [0, 1, 2, 3, 0, 1]),
     ],
 )
-def test_it_plays_at_its_own_pace_or_faster_or_slower_or_as_fast_as_asked(
+def test_recording_plays_at_the_speed_of_the_setting_or_one_reading_per_tick(
     record: Record, speed: float, at: list[float], readings: list[int]
 ) -> None:
     assert shown(opened(record(0, 1, 2, 10), speed), *at) == readings
 
 
-def test_it_begins_again_a_step_after_its_end(record: Record) -> None:
+def test_recording_restarts_one_step_after_its_end(record: Record) -> None:
     assert shown(opened(record(0, 2, 4)), 0, 2, 4, 5.9, 6, 8, 12) == [0, 1, 2, 2, 0, 1, 0]
 
 
-def test_a_recording_of_one_reading_goes_on_by_the_second(record: Record) -> None:
+def test_recording_of_one_reading_advances_by_a_second(record: Record) -> None:
     replay = opened(record(0))
     assert [replay.read(NOW + after).sampled_at - NOW for after in (0, 0.5, 1, 7)] == [0, 0, 1, 7]
 
 
-def test_a_clock_set_back_while_it_was_recorded_neither_stops_it_nor_turns_time(record: Record) -> None:
-    """The second time around lay before the first, so it was always behind, and the sampler hung."""
+def test_clock_set_back_during_recording_neither_stops_replay_nor_reverses_time(record: Record) -> None:
+    """The second round began before the first, so replay was always late and the sampler hung."""
     replay = opened(record(0, 1, -3600, -3599))
     times = [replay.read(NOW + second).sampled_at for second in range(10)]
     assert times == sorted(times)
@@ -111,7 +111,7 @@ def test_a_clock_set_back_while_it_was_recorded_neither_stops_it_nor_turns_time(
     speed=st.sampled_from([0.0, 0.1, 1.0, 1000.0]),
     asked=st.lists(st.floats(-1e6, 1e9), min_size=1, max_size=6),
 )
-def test_whatever_the_clocks_did_each_question_has_an_answer_and_time_does_not_run_back_by_itself(
+def test_each_read_returns_with_any_clocks_and_time_never_reverses_by_itself(
     record: Record, recorded: list[float], speed: float, asked: list[float]
 ) -> None:
     replay = opened(record(*recorded), speed)
@@ -119,14 +119,14 @@ def test_whatever_the_clocks_did_each_question_has_an_answer_and_time_does_not_r
     assert times == sorted(times)
 
 
-def test_a_machine_that_slept_does_not_play_all_that_it_missed(record: Record) -> None:
+def test_readings_missed_during_suspend_are_skipped(record: Record) -> None:
     replay = opened(record(0, 1))
     shown(replay, 0)
     assert shown(replay, 1e9) in ([0], [1])
     assert replay.read(NOW + 1e9 + 1).sampled_at == pytest.approx(NOW + 1e9 + 1)
 
 
-# ── What cannot be played ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── Errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -137,20 +137,20 @@ def test_a_machine_that_slept_does_not_play_all_that_it_missed(record: Record) -
         ("/dev/null", "is not a recording", "--record"),
     ],
 )
-def test_without_a_recording_it_says_what_to_do(name: str | None, reason: str, fix: str) -> None:
+def test_missing_recording_is_reported_with_the_fix(name: str | None, reason: str, fix: str) -> None:
     with pytest.raises(ProviderUnavailable) as caught:
         Replay(Options(replay_file=name)).open()
     assert reason in caught.value.reason
     assert fix in (caught.value.fix or "")
 
 
-def test_a_recording_without_readings_says_so(record: Record) -> None:
+def test_recording_without_readings_is_reported(record: Record) -> None:
     with pytest.raises(ProviderUnavailable, match="contains no reading"):
         opened(record())
 
 
-def test_a_recording_that_is_cut_off_plays_to_its_end_and_then_says_where(record: Record) -> None:
-    """The last good reading was never shown: the line behind it was judged first."""
+def test_truncated_recording_plays_to_its_end_and_then_reports_the_line(record: Record) -> None:
+    """The last good reading was never shown: the line after it was validated first."""
     path = record(0, 1, 2)
     path.write_bytes(path.read_bytes()[:-20])
     replay = opened(path)
@@ -160,13 +160,13 @@ def test_a_recording_that_is_cut_off_plays_to_its_end_and_then_says_where(record
     assert "sed -i 4d" in (caught.value.fix or "")
 
 
-def test_a_recording_with_one_good_line_shows_it(record: Record) -> None:
+def test_recording_with_one_good_line_shows_it(record: Record) -> None:
     path = record(0, 1)
     path.write_bytes(path.read_bytes()[:-20])
     assert shown(opened(path), 0) == [0]
 
 
-def test_a_recording_removed_while_it_plays_is_told_at_its_end(record: Record) -> None:
+def test_recording_removed_during_replay_is_reported_at_its_end(record: Record) -> None:
     path = record(0, 1)
     replay = opened(path)
     path.unlink()
@@ -175,7 +175,7 @@ def test_a_recording_removed_while_it_plays_is_told_at_its_end(record: Record) -
         replay.read(NOW + 2)
 
 
-def test_closing_twice_does_no_harm(record: Record) -> None:
+def test_provider_can_be_closed_twice(record: Record) -> None:
     replay = opened(record(0))
     replay.close()
     replay.close()

@@ -1,4 +1,4 @@
-"""Which provider is read: the first that answers, with the reason and the fix for each one skipped."""
+"""The selection of the provider: the first that opens, with the reason and fix for each skipped one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.servers import ROOT
 
 
 class Answering:
-    """A provider of a name, which opens or says why not."""
+    """A provider with this name that opens, or fails with the given reason."""
 
     is_simulated = False
     streams_at_interval = False
@@ -40,7 +40,7 @@ class Answering:
 
 
 class House:
-    """Makes such providers, and keeps what it made."""
+    """Creates such providers and keeps a list of them."""
 
     def __init__(self) -> None:
         self.refusals: dict[str, ProviderUnavailable] = {}
@@ -60,14 +60,14 @@ def house() -> House:
     return House()
 
 
-def test_the_first_in_order_that_answers_is_read_and_no_other_is_tried(house: House) -> None:
+def test_first_provider_that_opens_is_read_and_later_ones_are_not_tried(house: House) -> None:
     selection = select(Options(), house)
     assert [provider.name for provider in house.made] == ["pynvml"]
     assert selection.provider is house.made[0]
     assert [(report.name, report.is_chosen, report.reason) for report in selection.reports] == [("pynvml", True, None)]
 
 
-def test_those_skipped_are_closed_and_reported_with_reason_and_fix(house: House) -> None:
+def test_skipped_providers_are_closed_and_reported_with_reason_and_fix(house: House) -> None:
     house.refuses("pynvml", "nvidia_smi")
     selection = select(Options(), house)
     assert selection.provider is house.made[2]
@@ -79,7 +79,7 @@ def test_those_skipped_are_closed_and_reported_with_reason_and_fix(house: House)
     ]
 
 
-def test_with_none_every_reason_is_reported_and_nothing_raised(house: House) -> None:
+def test_every_reason_is_reported_and_no_error_raised_without_a_provider(house: House) -> None:
     house.refuses(*NAMES)
     selection = select(Options(), house)
     assert selection.provider is None
@@ -88,26 +88,26 @@ def test_with_none_every_reason_is_reported_and_nothing_raised(house: House) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_provider_asked_for_by_name_is_the_only_one_tried(house: House, name: str) -> None:
+def test_provider_named_in_the_setting_is_the_only_one_tried(house: House, name: str) -> None:
     house.refuses(name)
     selection = select(Options(provider=name), house)
     assert selection.provider is None
     assert [report.name for report in selection.reports] == [name]
 
 
-def test_invented_readings_come_only_when_asked_for(house: House) -> None:
+def test_simulated_readings_are_used_only_on_request(house: House) -> None:
     house.refuses(*IN_ORDER)
     assert select(Options(), house).provider is None
     assert not {provider.name for provider in house.made} & set(ON_REQUEST)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_makes_its_provider_and_has_a_label(name: str) -> None:
+def test_every_provider_name_has_a_provider_and_a_label(name: str) -> None:
     assert make(name, Options()).name == name
     assert LABELS[name]
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+def test_unknown_name_is_refused_with_a_list_of_the_known_ones() -> None:
     with pytest.raises(Explained, match="pynvml, nvidia_smi, nvtop, simulated, replay"):
         make("nvitop", Options())
 
@@ -154,7 +154,7 @@ def run_in(folder: Path, *command: str, **variables: str) -> str:
 
 
 def test_a_new_provider_is_one_file_and_one_line(with_acme: Path) -> None:
-    """It takes its turn, the command line and the setting accept its name, and it has a label."""
+    """It is tried in its order, the command line and the setting accept its name, and it has a label."""
     for choice in ((), ("--provider", "acme")):
         snapshot = msgspec.json.decode(run_in(with_acme, "-m", "monitor.telemetry", *choice), type=Snapshot)
         assert (snapshot.provider, snapshot.gpus[0].utilization_percent) == ("acme", 42)

@@ -1,4 +1,4 @@
-"""Invented GPUs keep the schema's rules, move as real ones do, and say that they are invented."""
+"""Simulated GPUs follow the schema's rules, behave like real ones, and are labelled as simulated."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def opened(gpus: int = 8) -> Simulated:
 
 
 @pytest.mark.parametrize("now", [0.0, 1_790_000_000.0, 1_790_000_123.4])
-def test_every_value_keeps_the_rules_of_the_schema(now: float) -> None:
+def test_every_value_follows_the_rules_of_the_schema(now: float) -> None:
     reading = opened(70).read(now)
     assert len(reading.gpus) == 70
     check_rules(msgspec.json.decode(msgspec.json.encode(reading), type=Reading))
 
 
-def test_the_same_time_gives_the_same_reading_and_another_time_another() -> None:
+def test_equal_times_give_equal_readings_and_different_times_different_ones() -> None:
     assert opened().read(1000.0) == opened().read(1000.0)
     assert opened().read(1000.0) != opened().read(1000.2)
 
 
-def test_energy_rises_and_identity_stays() -> None:
+def test_energy_rises_and_identity_is_constant() -> None:
     provider = opened()
     readings = [provider.read(1000.0 + second) for second in range(0, 600, 7)]
     for before, after in itertools.pairwise(readings):
@@ -40,7 +40,7 @@ def test_energy_rises_and_identity_stays() -> None:
             assert later.uuid == gpu.uuid
 
 
-def test_the_demo_shows_work_idleness_heat_and_mig() -> None:
+def test_demo_shows_busy_idle_and_hot_gpus_and_mig() -> None:
     provider = opened(8)
     readings = [provider.read(1000.0 + second) for second in range(300)]
     gpus = [gpu for reading in readings for gpu in reading.gpus]
@@ -51,6 +51,6 @@ def test_the_demo_shows_work_idleness_heat_and_mig() -> None:
     assert any(len(gpu.mig_instances) == 3 for gpu in gpus)
 
 
-def test_it_says_that_it_is_invented() -> None:
+def test_readings_are_labelled_as_simulated() -> None:
     assert opened().is_simulated
     assert [notice.code for notice in opened(1).read(0.0).notices] == ["simulated"]

@@ -1,4 +1,4 @@
-"""Reports of nvidia-smi, from real machines beside the checkout and from our own fixture, parse to the right values."""
+"""Reports of nvidia-smi parse to the right values: our own fixture, and real machines' from outside the checkout."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ def test_the_newest_schema_is_read() -> None:
     )
 
 
-def test_limits_told_as_margins_are_not_taken_for_temperatures() -> None:
+def test_limits_given_as_margins_are_not_read_as_temperatures() -> None:
     gpu = read(OWN).gpus[0]
     assert gpu.slowdown_temperature_celsius is None
     assert "margin" in gpu.unavailable["slowdown_temperature_celsius"]
 
 
-def test_what_is_refused_is_unknown_for_the_reason_given() -> None:
+def test_refused_value_is_unknown_with_the_given_reason() -> None:
     first, second = read(OWN).gpus
     assert "no longer" in first.unavailable["ofa_utilization_percent"]
     assert "unknown error" in second.unavailable["temperature_celsius"]
@@ -115,11 +115,11 @@ def test_what_is_refused_is_unknown_for_the_reason_given() -> None:
     assert second.processes is None
 
 
-def test_a_lost_gpu_is_told_as_lost() -> None:
+def test_lost_gpu_is_reported_as_lost() -> None:
     assert [gpu.state for gpu in read(OWN).gpus] == ["ok", "lost"]
 
 
-def test_processes_listed_twice_are_one_with_both_types() -> None:
+def test_process_listed_twice_is_merged_with_both_types() -> None:
     train, other = read(OWN).gpus[0].processes or ()
     assert (train.pid, train.types, train.name, train.memory_used_bytes) == (
         4242,
@@ -131,19 +131,19 @@ def test_processes_listed_twice_are_one_with_both_types() -> None:
 
 
 @given(st.integers(0, len(OWN.read_text().rstrip()) - 1))
-def test_half_a_document_is_no_reading(length: int) -> None:
+def test_truncated_document_is_refused(length: int) -> None:
     with pytest.raises(NotADocument):
         parse(OWN.read_bytes()[:length], 1.0, PercentGate())
 
 
 @pytest.mark.parametrize("text", [b"", b"Unable to determine the device handle", b"<other/>", b"<nvidia_smi_log>"])
-def test_what_is_no_report_is_refused(text: bytes) -> None:
+def test_other_documents_are_refused(text: bytes) -> None:
     with pytest.raises(NotADocument):
         parse(text, 1.0, PercentGate())
 
 
 @given(st.text(st.characters(exclude_characters="<&", exclude_categories=["Cc", "Cs"]), max_size=20))
-def test_any_words_in_place_of_a_number_cost_that_number_alone(words: str) -> None:
+def test_any_words_instead_of_a_number_leave_only_that_value_unknown(words: str) -> None:
     document = OWN.read_bytes().replace(b"<gpu_temp>64 C</gpu_temp>", f"<gpu_temp>{words}</gpu_temp>".encode())
     gpu = parse(document, 1.0, PercentGate()).gpus[0]
     assert gpu.memory_temperature_celsius == 72
@@ -153,7 +153,7 @@ def test_any_words_in_place_of_a_number_cost_that_number_alone(words: str) -> No
 # ── Real machines ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_a100_in_mig_mode() -> None:
+def test_report_of_an_a100_in_mig_mode_is_read() -> None:
     gpu = real("a100-sxm4-mig.xml")
     assert_values(
         gpu,
@@ -189,7 +189,7 @@ def test_an_a100_in_mig_mode() -> None:
     assert gpu.mig_instances[0].unavailable["profile"]
 
 
-def test_a_desktop_card_under_windows() -> None:
+def test_report_of_a_desktop_card_on_windows_is_read() -> None:
     gpu = real("rtx-2080-win.xml")
     assert_values(
         gpu,
@@ -218,7 +218,7 @@ def test_a_desktop_card_under_windows() -> None:
     assert all(process.memory_used_bytes is None for process in processes)
 
 
-def test_a_laptop_without_power_limits() -> None:
+def test_report_of_a_laptop_without_power_limits_is_read() -> None:
     gpu = real("rtx-3060.xml")
     assert_values(
         gpu,
@@ -238,7 +238,7 @@ def test_a_laptop_without_power_limits() -> None:
     assert (xorg.pid, xorg.types, xorg.name, xorg.memory_used_bytes) == (28543, ("graphics",), "Xorg", 4 * MIB)
 
 
-def test_a_card_of_driver_535() -> None:
+def test_report_of_driver_535_is_read() -> None:
     gpu = real("rtx-4090-driver-535.xml")
     assert_values(
         gpu,
@@ -261,7 +261,7 @@ def test_a_card_of_driver_535() -> None:
     )
 
 
-def test_a_fragment_of_driver_580() -> None:
+def test_fragment_of_a_report_of_driver_580_is_read() -> None:
     gpu = real("rtx-pro-6000-driver-580.xml")
     assert_values(
         gpu,
@@ -277,7 +277,7 @@ def test_a_fragment_of_driver_580() -> None:
     )
 
 
-def test_a_pascal_card_with_errors_counted_by_cell() -> None:
+def test_report_of_a_pascal_card_with_errors_per_memory_cell_is_read() -> None:
     assert_values(
         real("tesla-p100.xml"),
         brand="Tesla",

@@ -1,4 +1,4 @@
-"""The sampler: its grid of time, what a tick answers, and its process between orders on stdin and frames on stdout."""
+"""The sampler: its time grid, the result of a tick, and its process with orders on stdin and frames on stdout."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ NOW = 1_800_000_000.0
     ("due", "now", "following"),
     [(10.0, 10.0, 11.0), (10.0, 10.3, 11.0), (10.0, 11.0, 12.0), (10.0, 13.5, 14.0), (10.0, 9.9, 11.0)],
 )
-def test_the_next_tick_lies_on_the_grid_and_missed_ones_are_skipped(due: float, now: float, following: float) -> None:
+def test_next_tick_is_on_the_grid_and_missed_ones_are_skipped(due: float, now: float, following: float) -> None:
     assert next_due(due, 1.0, now) == following
 
 
 @given(
     due=st.floats(0, 1e6), interval=st.floats(0.1, 60), late=st.floats(0, 1e4), ticks=st.integers(1, 50)
 )  # fmt: skip
-def test_the_grid_neither_drifts_nor_queues(due: float, interval: float, late: float, ticks: int) -> None:
+def test_grid_neither_drifts_nor_queues_ticks(due: float, interval: float, late: float, ticks: int) -> None:
     now = due + late
     following = next_due(due, interval, now)
     steps = (following - due) / interval
@@ -58,7 +58,7 @@ def test_the_grid_neither_drifts_nor_queues(due: float, interval: float, late: f
 
 
 class Scripted:
-    """A provider that answers the GPUs it is given."""
+    """A provider that returns the GPUs it was created with."""
 
     name = "pynvml"
     is_simulated = False
@@ -88,21 +88,21 @@ def sampler(host: FakeHost, provider: Scripted | None, *, let_go: tuple[str, ...
     return Sampler(provider, options, Sleepers(find_gpus(host.root), "auto", let_go, NOW))
 
 
-def test_a_tick_is_the_providers_reading_with_what_the_host_knows(host: FakeHost) -> None:
+def test_tick_adds_values_of_the_host_to_the_providers_reading(host: FakeHost) -> None:
     host.process(77, "train")
     frame = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
     assert isinstance(frame, Reading)
     assert [process.name for process in frame.gpus[0].processes or ()] == ["train"]
 
 
-def test_a_tick_in_a_container_says_what_to_start_it_with(host: FakeHost) -> None:
+def test_tick_in_a_container_has_a_notice_about_the_pid_namespace(host: FakeHost) -> None:
     host.pid_namespace("pid:[4026539999]")
     frame = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
     assert isinstance(frame, Reading)
     assert [notice.code for notice in frame.notices] == ["pid_namespace"]
 
 
-def test_sleepers_stand_in_their_place_beside_those_that_are_read(host: FakeHost) -> None:
+def test_sleeping_gpus_keep_their_place_among_the_others(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     host.gpu(B)
     frame = sampler(host, Scripted(gpu(B, 1))).tick(NOW, is_watched=True)
@@ -110,7 +110,7 @@ def test_sleepers_stand_in_their_place_beside_those_that_are_read(host: FakeHost
     assert [(each.pci_bus_id, each.state) for each in frame.gpus] == [(A, "asleep"), (B, "ok")]
 
 
-def test_idle_gpus_are_let_go_with_the_end_of_the_process(host: FakeHost) -> None:
+def test_process_ends_to_release_idle_gpus(host: FakeHost) -> None:
     host.gpu(A)
     provider = Scripted(gpu(A))
     ticking = sampler(host, provider)
@@ -118,14 +118,14 @@ def test_idle_gpus_are_let_go_with_the_end_of_the_process(host: FakeHost) -> Non
     assert ticking.tick(NOW + IDLE_SECONDS, is_watched=False) == wire.StartOver(unattached=(A,))
 
 
-def test_watched_gpus_are_not_let_go(host: FakeHost) -> None:
+def test_watched_gpus_are_not_released(host: FakeHost) -> None:
     host.gpu(A)
     ticking = sampler(host, Scripted(gpu(A)))
     frames = [ticking.tick(NOW + second, is_watched=True) for second in range(0, 600, 10)]
     assert all(isinstance(frame, Reading) for frame in frames)
 
 
-def test_let_go_gpus_join_those_that_sleep_already(host: FakeHost) -> None:
+def test_released_gpus_join_the_sleeping_ones(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     host.gpu(B)
     ticking = sampler(host, Scripted(gpu(B, 1)))
@@ -133,7 +133,7 @@ def test_let_go_gpus_join_those_that_sleep_already(host: FakeHost) -> None:
     assert ticking.tick(NOW + IDLE_SECONDS, is_watched=False) == wire.StartOver(unattached=(A, B))
 
 
-def test_with_every_gpu_asleep_only_sysfs_is_asked_until_one_wakes(host: FakeHost) -> None:
+def test_only_sysfs_is_read_while_every_gpu_is_asleep(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     host.gpu(B, status="suspended")
     ticking = sampler(host, None)
@@ -144,7 +144,7 @@ def test_with_every_gpu_asleep_only_sysfs_is_asked_until_one_wakes(host: FakeHos
     assert ticking.tick(NOW + 1, is_watched=True) == wire.StartOver(unattached=(A,))
 
 
-def test_a_reading_that_nobody_takes_from_the_host_keeps_the_setting_for_commands() -> None:
+def test_setting_for_commands_applies_to_simulated_readings_too() -> None:
     options = Options(provider="simulated", show_commands="none")
     provider = Simulated(options)
     provider.open()
@@ -167,10 +167,10 @@ def test_a_reading_that_nobody_takes_from_the_host_keeps_the_setting_for_command
         (Options(provider_before="nvidia_smi"), "nvidia_smi"),
     ],
 )
-def test_with_every_gpu_asleep_no_provider_is_opened_and_the_name_stays(
+def test_provider_stays_closed_and_keeps_its_name_while_every_gpu_is_asleep(
     host: FakeHost, options: Options, name: str
 ) -> None:
-    """Another name would make the supervisor forget the last facts of the GPUs that are shown asleep."""
+    """With another name, the supervisor would drop the last values of the sleeping GPUs."""
     host.gpu(A, status="suspended")
     frames: list[wire.Frame] = []
     provider, ticking = start(msgspec.structs.replace(options, root=str(host.root)), frames.append)
@@ -184,7 +184,7 @@ def test_with_every_gpu_asleep_no_provider_is_opened_and_the_name_stays(
     )
 
 
-def test_simulated_gpus_are_opened_whatever_sleeps_here(host: FakeHost) -> None:
+def test_simulated_gpus_are_opened_despite_sleeping_gpus(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     frames: list[wire.Frame] = []
     provider, _ = start(Options(provider="simulated", root=str(host.root)), frames.append)
@@ -197,7 +197,7 @@ def test_simulated_gpus_are_opened_whatever_sleeps_here(host: FakeHost) -> None:
 
 
 class Process:
-    """A sampler process, told options and heard frame by frame."""
+    """A sampler process: options go in, frames come out one by one."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.popen = subprocess.Popen(
@@ -226,7 +226,7 @@ class Process:
         return self._frames.pop(0)
 
     def end(self) -> tuple[int, str]:
-        """Its exit status and what it wrote to stderr, once its orders have ended."""
+        """Close its stdin; return its exit status and stderr."""
         _, said = self.popen.communicate(timeout=20)
         return self.popen.returncode, said.decode()
 
@@ -245,7 +245,7 @@ def start_sampler() -> Iterator[Callable[..., Process]]:
         process.popen.communicate()
 
 
-def test_it_tells_its_provider_and_then_readings_until_its_orders_end(start_sampler: Callable[..., Process]) -> None:
+def test_process_sends_its_provider_and_then_readings_until_stdin_closes(start_sampler: Callable[..., Process]) -> None:
     process = start_sampler()
     process.tell(provider="simulated", simulated_gpus=3)
     selected, first, second = process.hear(), process.hear(), process.hear()
@@ -257,7 +257,7 @@ def test_it_tells_its_provider_and_then_readings_until_its_orders_end(start_samp
     assert process.end() == (0, "")
 
 
-def test_another_interval_holds_at_once(start_sampler: Callable[..., Process]) -> None:
+def test_new_interval_takes_effect_at_once(start_sampler: Callable[..., Process]) -> None:
     process = start_sampler()
     process.tell(provider="simulated", interval_seconds=60.0)
     process.hear()
@@ -266,7 +266,7 @@ def test_another_interval_holds_at_once(start_sampler: Callable[..., Process]) -
     assert isinstance(process.hear(), Reading)
 
 
-def test_ctrl_c_is_the_servers_to_hear(start_sampler: Callable[..., Process]) -> None:
+def test_process_ignores_ctrl_c(start_sampler: Callable[..., Process]) -> None:
     process = start_sampler()
     process.tell(provider="simulated")
     process.hear()
@@ -274,7 +274,7 @@ def test_ctrl_c_is_the_servers_to_hear(start_sampler: Callable[..., Process]) ->
     assert isinstance(process.hear(), Reading)
 
 
-def test_without_a_provider_it_tells_the_reasons_and_ends(start_sampler: Callable[..., Process]) -> None:
+def test_process_sends_the_reasons_and_ends_without_a_provider(start_sampler: Callable[..., Process]) -> None:
     process = start_sampler()
     process.tell(provider="replay", replay_file="/nonexistent/recording")
     selected = process.hear()
@@ -285,7 +285,7 @@ def test_without_a_provider_it_tells_the_reasons_and_ends(start_sampler: Callabl
 
 
 @pytest.mark.parametrize("line", [None, b"not json"])
-def test_without_orders_it_ends_with_one_line_and_no_traceback(
+def test_process_without_options_ends_with_one_line_and_no_traceback(
     start_sampler: Callable[..., Process], line: bytes | None
 ) -> None:
     process = start_sampler()
@@ -297,7 +297,7 @@ def test_without_orders_it_ends_with_one_line_and_no_traceback(
     assert "Traceback" not in said
 
 
-def test_it_ends_when_nobody_takes_its_frames(start_sampler: Callable[..., Process]) -> None:
+def test_process_ends_when_its_frames_have_no_reader(start_sampler: Callable[..., Process]) -> None:
     process = start_sampler()
     process.tell(provider="simulated")
     process.hear()
@@ -307,7 +307,7 @@ def test_it_ends_when_nobody_takes_its_frames(start_sampler: Callable[..., Proce
 
 
 @pytest.mark.slow
-def test_it_ends_with_its_orders_also_while_the_driver_hangs(
+def test_process_ends_when_stdin_closes_while_the_driver_hangs(
     fake_driver: FakeDriver, start_sampler: Callable[..., Process]
 ) -> None:
     fake_driver.set({"hang.nvmlDeviceGetUtilizationRates": 1}, gpus=1)
@@ -317,8 +317,8 @@ def test_it_ends_with_its_orders_also_while_the_driver_hangs(
     assert process.end()[0] == 0
 
 
-def test_the_level_of_the_log_comes_with_the_orders() -> None:
-    """GPU_MONITOR_LOG_LEVEL set in .env never reached the sampler, which looked into its environment."""
+def test_log_level_comes_with_the_options() -> None:
+    """GPU_MONITOR_LOG_LEVEL in .env never reached the sampler, which read its environment."""
     told = {}
     for level in ("DEBUG", "ERROR"):
         orders = msgspec.json.encode(Options(provider="nvtop", log_level=level)) + b"\n"

@@ -1,4 +1,4 @@
-"""A sampler's process as its parent handles it: orders, a wish to end, then signals; all by a clock that the test moves."""
+"""The sampler process seen from its parent: options, a request to end, then signals, on a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ while True: time.sleep(60)
 
 @pytest.fixture
 def start_child(tmp_path: Path) -> Iterator[Start]:
-    """Starts Python scripts in the sampler's place, and kills what is left of them."""
+    """Starts Python scripts as samplers, and kills the remaining ones after the test."""
     children: list[Child] = []
 
     def start(script: str) -> Child:
@@ -53,7 +53,7 @@ def start_child(tmp_path: Path) -> Iterator[Start]:
 
 
 def line_of(child: Child) -> bytes:
-    """A whole line: a pipe may hand it over in pieces (print writes text and line end apart when unbuffered)."""
+    """A whole line; a pipe may deliver it in pieces (unbuffered print writes text and line end separately)."""
     line = b""
     while not line.endswith(b"\n"):
         data = child.receive()
@@ -62,14 +62,14 @@ def line_of(child: Child) -> bytes:
     return line
 
 
-def test_the_first_line_it_hears_is_its_options_and_later_ones_follow(start_child: Start) -> None:
+def test_child_receives_its_options_first_and_later_lines_in_order(start_child: Start) -> None:
     child = start_child(ECHO)
     assert msgspec.json.decode(line_of(child), type=Options) == Options()
     child.order(Options(is_watched=True))
     assert msgspec.json.decode(line_of(child), type=Options).is_watched
 
 
-def test_it_ends_by_itself_when_asked_and_no_signal_is_needed(start_child: Start) -> None:
+def test_child_ends_on_request_without_a_signal(start_child: Start) -> None:
     child = start_child(ECHO)
     assert not child.is_ending
     child.ask_to_end(100.0)
@@ -77,27 +77,27 @@ def test_it_ends_by_itself_when_asked_and_no_signal_is_needed(start_child: Start
     assert child.wait(10) == 0
 
 
-def test_nothing_presses_a_child_that_was_not_asked_to_end(start_child: Start) -> None:
+def test_child_gets_no_signal_without_a_request_to_end(start_child: Start) -> None:
     child = start_child(ECHO)
     assert child.press(1e9) is None
     assert child.exit_status() is None
 
 
-def test_orders_for_a_child_that_was_asked_to_end_are_lost_and_do_no_harm(start_child: Start) -> None:
-    """The first viewer to come while the driver hung ended the supervisor's thread: its order met a closed pipe."""
+def test_options_for_an_ending_child_are_dropped_without_an_error(start_child: Start) -> None:
+    """The first viewer during a driver hang ended the supervisor's thread, which wrote to a closed pipe."""
     child = start_child(STUBBORN)
     child.ask_to_end(100.0)
     child.order(Options(is_watched=True))
     assert child.exit_status() is None
 
 
-def test_orders_for_a_child_that_has_ended_do_no_harm(start_child: Start) -> None:
+def test_options_for_an_ended_child_are_dropped_without_an_error(start_child: Start) -> None:
     child = start_child("sys.stdin.close(); os.close(1)")
     assert child.wait(10) == 0
     child.order(Options(is_watched=True))
 
 
-def test_one_that_does_not_end_hears_sigterm_and_then_sigkill_each_at_its_time(start_child: Start) -> None:
+def test_child_that_does_not_end_gets_sigterm_and_later_sigkill(start_child: Start) -> None:
     child = start_child(STUBBORN)
     assert line_of(child) == b"deaf\n"
     child.ask_to_end(0.0)
@@ -109,14 +109,14 @@ def test_one_that_does_not_end_hears_sigterm_and_then_sigkill_each_at_its_time(s
     assert child.press(ABANDON_AFTER_SECONDS) is None
 
 
-def test_asking_twice_does_not_give_it_more_time(start_child: Start) -> None:
+def test_second_request_to_end_does_not_extend_the_deadline(start_child: Start) -> None:
     child = start_child(STUBBORN)
     child.ask_to_end(0.0)
     child.ask_to_end(100.0)
     assert child.press(0.0) == TERM_AFTER_SECONDS
 
 
-def test_programs_that_it_started_are_signalled_with_it(start_child: Start) -> None:
+def test_programs_started_by_the_child_are_signalled_too(start_child: Start) -> None:
     child = start_child(
         """
         import subprocess
@@ -133,12 +133,12 @@ def test_programs_that_it_started_are_signalled_with_it(start_child: Start) -> N
     assert line_of(child) == b"%d\n" % -signal.SIGTERM
 
 
-def test_its_pipe_ends_with_it(start_child: Start) -> None:
+def test_pipe_ends_with_the_child(start_child: Start) -> None:
     assert start_child("os.close(1)").receive() == b""
 
 
 @pytest.mark.slow
-def test_the_real_sampler_sends_frames_until_its_orders_end() -> None:
+def test_real_sampler_sends_frames_until_its_stdin_closes() -> None:
     child = Child(Options(provider="simulated", simulated_gpus=2, interval_seconds=0.1), started_at=0.0)
     try:
         frames: list[wire.Frame] = []
@@ -167,5 +167,5 @@ def test_the_real_sampler_sends_frames_until_its_orders_end() -> None:
         (-60, "was ended by signal 60"),
     ],
 )
-def test_an_exit_status_is_told_in_words(status: int, words: str) -> None:
+def test_exit_status_is_described_in_words(status: int, words: str) -> None:
     assert how_it_ended(status) == words

@@ -1,4 +1,4 @@
-"""A GPU keeps its place and its name whatever becomes of it."""
+"""A GPU keeps its place and its name while it is lost, asleep or unlisted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def gpu(index: int, uuid: str, **values: object) -> Gpu:
     return Gpu(index=index, uuid=uuid, name="H100", **values)  # type: ignore[arg-type]
 
 
-def test_a_gpu_that_is_no_longer_listed_keeps_its_place_and_says_since_when() -> None:
+def test_gpu_that_is_no_longer_listed_keeps_its_place_and_has_a_since_time() -> None:
     roster = Roster()
     roster.update([gpu(0, "a"), gpu(1, "b", memory_total_bytes=80, temperature_celsius=50), gpu(2, "c")], 100.0)
     gpus = roster.update([gpu(0, "a"), gpu(1, "c")], 101.0)
@@ -23,34 +23,34 @@ def test_a_gpu_that_is_no_longer_listed_keeps_its_place_and_says_since_when() ->
     assert roster.update([gpu(0, "a"), gpu(1, "c")], 102.0)[2].since == 101.0
 
 
-def test_a_lost_gpu_that_returns_is_itself_again() -> None:
+def test_lost_gpu_that_returns_has_its_identity() -> None:
     roster = Roster()
     roster.update([gpu(0, "a"), gpu(1, "b")], 1.0)
     roster.update([gpu(0, "a")], 2.0)
     assert [each.state for each in roster.update([gpu(0, "a"), gpu(1, "b")], 3.0)] == ["ok", "ok"]
 
 
-def test_gpus_may_change_their_order_without_losing_their_identity() -> None:
+def test_gpus_keep_their_identity_when_their_order_changes() -> None:
     roster = Roster()
     roster.update([gpu(0, "a"), gpu(1, "b")], 1.0)
     assert [each.uuid for each in roster.update([gpu(0, "b"), gpu(1, "a")], 2.0)] == ["b", "a"]
 
 
-def test_a_gpu_lost_on_the_bus_keeps_what_is_lasting_about_it() -> None:
+def test_gpu_lost_on_the_bus_keeps_its_static_values() -> None:
     roster = Roster()
     roster.update([gpu(0, "a", power_limit_watts=700.0, power_watts=600.0)], 1.0)
     (lost,) = roster.update([gpu(0, "a", state="lost", since=2.0)], 2.0)
     assert (lost.power_limit_watts, lost.power_watts, lost.since, lost.read_at) == (700.0, None, 2.0, 1.0)
 
 
-def test_an_unopened_gpu_asleep_is_recognized_by_its_place_on_the_bus() -> None:
+def test_unopened_sleeping_gpu_is_recognized_by_its_bus_id() -> None:
     roster = Roster()
     roster.update([gpu(0, "GPU-1", pci_bus_id="0000:01:00.0", vbios_version="90")], 1.0)
     (asleep,) = roster.update([gpu(0, "pci-0000:01:00.0", pci_bus_id="0000:01:00.0", state="asleep", since=5.0)], 5.0)
     assert (asleep.uuid, asleep.state, asleep.since, asleep.vbios_version) == ("GPU-1", "asleep", 5.0, "90")
 
 
-def test_xids_are_counted_on_across_samplers() -> None:
+def test_xid_count_continues_across_samplers() -> None:
     roster = Roster()
     roster.update([gpu(0, "a", xids=(Xid(code=79, count=2, last_at=10.0),))], 10.0)
     roster.restarted()
@@ -61,8 +61,8 @@ def test_xids_are_counted_on_across_samplers() -> None:
     assert again.xids == (Xid(code=13, count=1, last_at=31.0), Xid(code=79, count=3, last_at=30.0))
 
 
-def test_a_gpu_that_slept_before_the_first_reading_is_no_other_gpu_once_it_wakes() -> None:
-    """The sleeper, known by its place alone, stayed on the page as lost beside the GPU that it had become."""
+def test_gpu_asleep_at_the_start_is_the_same_gpu_once_it_wakes() -> None:
+    """The sleeping GPU, known only by its bus id, stayed on the page as lost beside the woken one."""
     roster = Roster()
     roster.update([gpu(0, "pci-0000:01:00.0", pci_bus_id="0000:01:00.0", state="asleep", since=5.0)], 5.0)
     (awake,) = roster.update([gpu(0, "GPU-1", pci_bus_id="0000:01:00.0")], 9.0)

@@ -1,6 +1,6 @@
-"""A laptop's GPU from the first reading through its sleep and back: real supervisor, sampler and pynvml, a fake driver.
+"""A laptop GPU read, asleep and read again, with the real supervisor, sampler and pynvml on a fake driver.
 
-The sampler's clock runs a hundred times as fast, so that its half minute of idleness is over at once.
+The sampler's clock runs 100 times faster, so that its 30 idle seconds pass at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ os._exit(status)
 
 
 class Laptop:
-    """The host, its driver, and what the supervisor publishes of them."""
+    """The host, its driver, and the snapshots that the supervisor publishes."""
 
     def __init__(self, host: FakeHost, driver: FakeDriver, folder: Path) -> None:
         self.host, self.driver = host, driver
@@ -89,7 +89,7 @@ def laptop(
         laptop.supervisor.stop(5)
 
 
-def test_an_idle_gpu_is_let_go_sleeps_unasked_and_is_read_again_once_it_wakes(laptop: Laptop) -> None:
+def test_idle_gpu_is_released_then_sleeps_unread_and_is_read_again_once_it_wakes(laptop: Laptop) -> None:
     supervisor = laptop.start()
     awake = laptop.until_state("ok").gpus[0]
     let_go = laptop.until_state("asleep")
@@ -111,7 +111,7 @@ def test_an_idle_gpu_is_let_go_sleeps_unasked_and_is_read_again_once_it_wakes(la
     assert supervisor.status.problem is None
 
 
-def test_a_gpu_with_a_process_is_kept(laptop: Laptop) -> None:
+def test_gpu_with_a_process_is_not_released(laptop: Laptop) -> None:
     laptop.driver.set({"gpu.0.processes": "41207:C:100"})
     supervisor = laptop.start()
     first = laptop.until_state("ok")
@@ -120,7 +120,7 @@ def test_a_gpu_with_a_process_is_kept(laptop: Laptop) -> None:
     assert supervisor.status.restarts == 0
 
 
-def test_a_gpu_that_slept_from_the_start_is_not_opened_and_becomes_itself_when_it_wakes(laptop: Laptop) -> None:
+def test_gpu_asleep_at_the_start_is_not_opened_and_gets_its_identity_when_it_wakes(laptop: Laptop) -> None:
     laptop.host.power(A, "suspended")
     laptop.start(is_watched=True)
     assert laptop.until_state("asleep").gpus[0].uuid == f"pci-{A}"
@@ -131,10 +131,10 @@ def test_a_gpu_that_slept_from_the_start_is_not_opened_and_becomes_itself_when_i
     assert [gpu.state for gpu in laptop.a_few_more().gpus] == ["ok"]
 
 
-def test_one_sleeper_is_not_touched_while_its_neighbour_is_read(laptop: Laptop) -> None:
+def test_sleeping_gpu_is_not_opened_while_another_is_read(laptop: Laptop) -> None:
     laptop.host.power(A, "suspended")
     laptop.host.gpu(B, control="on")
-    laptop.driver.set({"gpu.0.crash.*": 1}, gpus=2)  # whoever opens it does not live to tell
+    laptop.driver.set({"gpu.0.crash.*": 1}, gpus=2)  # opening it crashes the process
     supervisor = laptop.start()
     snapshot = laptop.until_state("asleep", "ok")
     assert [gpu.index for gpu in snapshot.gpus] == [0, 1]
@@ -143,7 +143,7 @@ def test_one_sleeper_is_not_touched_while_its_neighbour_is_read(laptop: Laptop) 
     assert supervisor.status.restarts == 0
 
 
-def test_a_sleeper_is_opened_where_the_setting_says_never(laptop: Laptop) -> None:
+def test_sleeping_gpu_is_opened_with_the_setting_never(laptop: Laptop) -> None:
     laptop.host.power(A, "suspended")
     laptop.start(let_gpus_sleep="never")
     assert laptop.until_state("ok").gpus[0].utilization_percent == 0

@@ -1,4 +1,4 @@
-"""Bad weather between supervisor and sampler: silence, crashes, refusals. The sampler here is a script with real pipes."""
+"""Faults between supervisor and sampler: silence, crashes, refusals. The sampler here is a script with real pipes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_readings_become_numbered_snapshots(watch: Watch) -> None:
     assert (first.provider, first.gpus[0].utilization_percent, first.totals.gpu_count) == ("pynvml", 1, 1)
 
 
-def test_a_silent_sampler_makes_snapshots_stale_with_the_reason_and_readings_return_by_themselves(watch: Watch) -> None:
+def test_snapshots_are_stale_with_the_reason_while_the_sampler_is_silent_and_then_recover(watch: Watch) -> None:
     supervisor = watch.start(
         f"""
         flag = {str(watch.folder / "hung")!r}
@@ -111,7 +111,7 @@ def test_a_silent_sampler_makes_snapshots_stale_with_the_reason_and_readings_ret
     assert supervisor.status.restarts == 1
 
 
-def test_stale_snapshots_go_on_and_their_age_rises(watch: Watch) -> None:
+def test_stale_snapshots_continue_and_their_age_rises(watch: Watch) -> None:
     watch.start(
         "write(selected(), reading())\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
     )
@@ -119,7 +119,7 @@ def test_stale_snapshots_go_on_and_their_age_rises(watch: Watch) -> None:
     assert ages == sorted(set(ages))
 
 
-def test_a_sampler_that_ignores_every_wish_to_end_is_killed(watch: Watch) -> None:
+def test_sampler_that_ignores_every_request_to_end_is_killed(watch: Watch) -> None:
     supervisor = watch.start(
         "write(selected(), reading())\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
     )
@@ -133,7 +133,7 @@ def test_a_sampler_that_ignores_every_wish_to_end_is_killed(watch: Watch) -> Non
         os.kill(pid, 0)
 
 
-def test_a_crash_is_told_by_its_signal_and_the_sampler_is_back_at_once(watch: Watch) -> None:
+def test_crash_is_reported_with_its_signal_and_the_sampler_restarts_at_once(watch: Watch) -> None:
     supervisor = watch.start(
         f"""
         flag = {str(watch.folder / "crashed")!r}
@@ -143,7 +143,7 @@ def test_a_crash_is_told_by_its_signal_and_the_sampler_is_back_at_once(watch: Wa
             os.kill(os.getpid(), signal.SIGSEGV)
         while True: write(reading()); time.sleep(0.05)
         """,
-        timeout=15,  # on a busy machine a start takes longer than the others' 0.4 s, and is told as late before it crashes
+        timeout=15,  # on a busy machine the start can exceed the others' 0.4 s and be reported as late before the crash
     )
     stale = watch.until(lambda snapshot: snapshot.stale)
     assert "SIGSEGV" in (stale.stale_reason or "")
@@ -151,7 +151,7 @@ def test_a_crash_is_told_by_its_signal_and_the_sampler_is_back_at_once(watch: Wa
     assert supervisor.status.problem is None
 
 
-def test_a_sampler_that_keeps_crashing_is_started_with_back_off(watch: Watch) -> None:
+def test_sampler_that_keeps_crashing_is_restarted_with_backoff(watch: Watch) -> None:
     starts = watch.folder / "starts"
     watch.start(f"open({str(starts)!r}, 'a').write(f'{{time.monotonic()}}\\n'); write(selected()); os.abort()")
     for _ in range(40):
@@ -162,7 +162,7 @@ def test_a_sampler_that_keeps_crashing_is_started_with_back_off(watch: Watch) ->
     assert waits[1] > waits[0] + 0.5
 
 
-def test_with_no_provider_the_reasons_are_told_and_it_is_tried_again(watch: Watch) -> None:
+def test_missing_provider_is_reported_with_the_reasons_and_tried_again(watch: Watch) -> None:
     supervisor = watch.start(
         f"""
         flag = {str(watch.folder / "tried")!r}
@@ -181,7 +181,7 @@ def test_with_no_provider_the_reasons_are_told_and_it_is_tried_again(watch: Watc
     assert supervisor.status.restarts == 0
 
 
-def test_readings_that_end_in_no_provider_stay_and_are_stale(watch: Watch) -> None:
+def test_readings_stay_and_become_stale_when_no_provider_is_left(watch: Watch) -> None:
     watch.start(
         f"""
         flag = {str(watch.folder / "once")!r}
@@ -201,7 +201,7 @@ def test_readings_that_end_in_no_provider_stay_and_are_stale(watch: Watch) -> No
     assert after.gpus[0].uuid == "GPU-1"
 
 
-def test_garbage_on_the_pipe_ends_that_sampler_only(watch: Watch) -> None:
+def test_garbage_on_the_pipe_ends_only_that_sampler(watch: Watch) -> None:
     watch.start(
         f"""
         flag = {str(watch.folder / "garbled")!r}
@@ -217,14 +217,14 @@ def test_garbage_on_the_pipe_ends_that_sampler_only(watch: Watch) -> None:
     watch.until(is_fresh)
 
 
-def test_a_start_that_hangs_is_told_before_there_is_any_reading(watch: Watch) -> None:
+def test_hanging_start_is_reported_before_the_first_reading(watch: Watch) -> None:
     watch.start("until_told()", timeout=0.3)
     stale = watch.until(lambda snapshot: snapshot.stale)
     assert stale.sampled_at is None
     assert "since the start" in (stale.stale_reason or "")
 
 
-def test_orders_reach_the_sampler_and_other_providers_mean_a_fresh_one(watch: Watch) -> None:
+def test_options_reach_the_sampler_and_a_new_provider_restarts_it(watch: Watch) -> None:
     heard = watch.folder / "heard"
     supervisor = watch.start(
         f"""
@@ -245,8 +245,8 @@ def test_orders_reach_the_sampler_and_other_providers_mean_a_fresh_one(watch: Wa
     watch.until(lambda _: "nvtop" in heard.read_text())
 
 
-def test_another_provider_is_tried_at_once_where_none_was_found(watch: Watch) -> None:
-    """An administrator who chose another provider waited half a minute for the next look round."""
+def test_new_provider_setting_is_tried_at_once_where_none_was_found(watch: Watch) -> None:
+    """An administrator who chose another provider waited half a minute for the next attempt."""
     supervisor = watch.start(
         """
         if b'"provider":"simulated"' in sys.stdin.buffer.readline():
@@ -262,7 +262,7 @@ def test_another_provider_is_tried_at_once_where_none_was_found(watch: Watch) ->
     assert watch.until(is_fresh).provider is not None
 
 
-def test_commands_just_hidden_do_not_show_again_while_the_next_sampler_starts(watch: Watch) -> None:
+def test_hidden_commands_stay_hidden_while_the_next_sampler_starts(watch: Watch) -> None:
     script = """
         from monitor.telemetry.schema import GpuProcess
         process = GpuProcess(pid=1, name="python", command="python --token secret")
@@ -281,14 +281,14 @@ def test_commands_just_hidden_do_not_show_again_while_the_next_sampler_starts(wa
     assert [(process.name, process.command) for process in after.gpus[0].processes or ()] == [(None, None)]
 
 
-def test_other_options_leave_it_to_the_pages_whether_somebody_looks(watch: Watch) -> None:
+def test_new_options_do_not_change_whether_the_gpus_are_watched(watch: Watch) -> None:
     supervisor = watch.start("write(selected(), reading())\nuntil_told()")
     supervisor.set_watched(True)
     supervisor.set_options(Options(interval_seconds=0.2))
     assert supervisor.options == Options(interval_seconds=0.2, is_watched=True)
 
 
-def test_system_metrics_are_switched_off_and_on_while_it_runs(watch: Watch) -> None:
+def test_system_metrics_can_be_switched_off_and_on_while_running(watch: Watch) -> None:
     supervisor = watch.start("write(selected(), reading())\nuntil_told()", timeout=30)
     watch.until(lambda snapshot: snapshot.system is None)
     supervisor.set_system(lambda _now: System(cpu_percent=12.0))
@@ -306,11 +306,11 @@ def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
     assert not supervisor.is_running
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    supervisor.set_watched(True)  # an order after the end does no harm
+    supervisor.set_watched(True)  # an order after the end is ignored
 
 
-def test_a_viewer_who_comes_while_the_sampler_is_ending_harms_nothing(watch: Watch) -> None:
-    """The order for the sampler met its closed pipe and ended the telemetry thread: no snapshot ever came again."""
+def test_viewer_who_arrives_while_the_sampler_is_ending_causes_no_error(watch: Watch) -> None:
+    """The write to the sampler's closed pipe ended the telemetry thread, and with it all snapshots."""
     supervisor = watch.start(
         """
         write(selected(), reading())
