@@ -1,1 +1,1 @@
-"""Stand-ins for what the project talks to: the NVIDIA driver library and programs that print readings."""
+"""Fakes of the NVIDIA driver library and of the programs that print readings."""

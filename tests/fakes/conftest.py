@@ -1,4 +1,4 @@
-"""Children that run pynvml on the fake driver, for the tests of the driver itself."""
+"""Child processes with pynvml on the fake driver, for the tests of the fake driver itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def start_child() -> Iterator[Callable[[FakeDriver], Child]]:
 
 @pytest.fixture
 def ask(fake_driver: FakeDriver, start_child: Callable[[FakeDriver], Child]) -> Child:
-    """A child that has started the fake driver."""
+    """A child process that has started the fake driver."""
     child = start_child(fake_driver)
     assert child("n.nvmlInit();; True")
     return child
@@ -33,7 +33,7 @@ def ask(fake_driver: FakeDriver, start_child: Callable[[FakeDriver], Child]) -> 
 
 @pytest.fixture
 def ask_old(old_fake_driver: FakeDriver, start_child: Callable[[FakeDriver], Child]) -> Child:
-    """A child on a driver that lacks the newer symbols."""
+    """A child process on a driver without the newer symbols."""
     old_fake_driver.set(processes=2)
     child = start_child(old_fake_driver)
     assert child("n.nvmlInit();; True")

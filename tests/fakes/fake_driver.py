@@ -1,7 +1,7 @@
-"""Builds the fake NVIDIA driver library, changes its weather while a process uses it, and reads its counts of calls.
+"""Builds the fake NVIDIA driver library, changes its scenario while a process uses it, and reads its call counts.
 
 The library is plain C in `nvml/`; a child process that finds it through LD_LIBRARY_PATH runs the real pynvml on it.
-What a scenario can say stands in `nvml/README.md`.
+`nvml/README.md` documents the scenarios.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RECORD = struct.Struct("=56sQ")
 
 
 def build(variant: Variant, folder: Path) -> Path:
-    """Compile the library into `folder` and return its path; `old` lacks the symbols that came with newer drivers."""
+    """Compile the library into `folder` and return its path; `old` leaves out the symbols of newer drivers."""
     library = folder / LIBRARY_NAME
     partial = folder / f".{LIBRARY_NAME}.{os.getpid()}"
     define = ("-DOLD_DRIVER",) if variant == "old" else ()
@@ -41,7 +41,7 @@ def build(variant: Variant, folder: Path) -> Path:
 
 
 def build_once(variant: Variant) -> Path:
-    """The library from the system's folder for temporary files, compiled if these sources have not been before."""
+    """The library in the system's folder for temporary files, compiled unless it exists for these sources."""
     digest = hashlib.sha256(repr(FLAGS).encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -54,7 +54,7 @@ def build_once(variant: Variant) -> Path:
 
 
 class FakeDriver:
-    """A fake driver with a scenario of its own; any number of child processes may use it at the same time."""
+    """A fake driver with its own scenario; any number of child processes can use it at the same time."""
 
     def __init__(self, library: Path, folder: Path) -> None:
         self.library = library
@@ -67,7 +67,7 @@ class FakeDriver:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a child needs in its environment to find this driver in place of a real one."""
+        """The environment in which a child process loads this driver instead of a real one."""
         return {
             "LD_LIBRARY_PATH": str(self.library.parent),
             "FAKE_NVML_SCENARIO": str(self._scenario),
@@ -75,30 +75,30 @@ class FakeDriver:
         }
 
     def scenario(self, text: str) -> None:
-        """Forget all settings; from now on (20 ms at most) this text holds. A mistake in it is a ValueError."""
+        """Replace all settings with this text, in effect within 20 ms. A mistake in it raises ValueError."""
         self._write(text, {})
 
     def set(self, changes: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """Change keys on top of what holds: `set({"gpu.0.lost": 1}, gpus=4)`. None takes an earlier change back."""
+        """Change keys of the scenario: `set({"gpu.0.lost": 1}, gpus=4)`. None reverts an earlier change."""
         settings = dict(self._settings)
         for key, value in {**(changes or {}), **more}.items():
-            settings.pop(key, None)  # the latest change comes last in the file, and so wins
+            settings.pop(key, None)  # the last change in the file wins
             if value is not None:
                 settings[key] = str(value)
         self._write(self._base, settings)
 
     def calls(self) -> dict[str, int]:
-        """How often each function has been called by all processes together, by its C name; never called: absent."""
+        """The number of calls of each function by all processes, by C name; without calls: absent."""
         counts = self._read_counts()
         counts.pop("total", None)
         return {name: count for name, count in counts.items() if count > 0}
 
     def total_calls(self) -> int:
-        """All calls together."""
+        """The number of all calls."""
         return self._read_counts().get("total", 0)
 
     def reset_calls(self) -> None:
-        """Count from 0 again, also in processes that are running."""
+        """Restart all counts at 0, also in running processes."""
         with self._counts.open("r+b") as file:
             for offset in range(0, self._counts.stat().st_size, _RECORD.size):
                 file.seek(offset + _RECORD.size - 8)
@@ -113,13 +113,13 @@ class FakeDriver:
         partial = self._scenario.with_suffix(".partial")
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
         error = ctypes.create_string_buffer(256)
-        # A second copy of the library is loaded into this process for nothing but this question.
+        # This process loads a second copy of the library only for this check.
         check = ctypes.CDLL(str(self.library)).fakeDriverCheckScenario
         check.restype = ctypes.c_bool
         check.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
         if not check(os.fsencode(partial), error, len(error)):
             raise ValueError(error.value.decode(errors="replace").strip())
-        # The library tells versions of the file by inode, size and time, and the system's clock of files ticks slowly.
+        # The library detects a new version by inode, size and time; the file system's clock is too coarse for that.
         os.utime(partial, ns=(time.time_ns(), time.time_ns()))
         partial.replace(self._scenario)
         self._base, self._settings = base, settings
@@ -134,31 +134,31 @@ def _require_compiler() -> None:
 
 @pytest.fixture(scope="session")
 def fake_library() -> Path:
-    """The library as a driver of today has it."""
+    """The library of a current driver."""
     _require_compiler()
     return build_once("current")
 
 
 @pytest.fixture(scope="session")
 def old_fake_library() -> Path:
-    """The library as drivers before R535 had it."""
+    """The library of drivers before R535."""
     _require_compiler()
     return build_once("old")
 
 
 @pytest.fixture
 def fake_driver(fake_library: Path, tmp_path: Path) -> Iterator[FakeDriver]:
-    """A fake driver with 8 GPUs of which every call answers, until the test says otherwise."""
+    """A fake driver with 8 GPUs on which every call succeeds, until the test changes that."""
     folder = tmp_path / "fake_driver"
     folder.mkdir()
     driver = FakeDriver(fake_library, folder)
     yield driver
-    driver.scenario("")  # lets go of processes that hang in it
+    driver.scenario("")  # releases processes that hang in the driver
 
 
 @pytest.fixture
 def old_fake_driver(old_fake_library: Path, tmp_path: Path) -> Iterator[FakeDriver]:
-    """The same without the newer symbols."""
+    """The same fake driver without the newer symbols."""
     folder = tmp_path / "old_fake_driver"
     folder.mkdir()
     driver = FakeDriver(old_fake_library, folder)

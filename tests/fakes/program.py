@@ -1,8 +1,8 @@
-"""A program that says what a scenario tells it to: stands in for nvidia-smi and nvtop, crashes and silence included.
+"""A fake of nvidia-smi and nvtop that prints, crashes or stays silent as its scenario says.
 
-The scenario (JSON, named by FAKE_PROGRAM_SCENARIO) maps an argument to steps; the first argument that is found among
-ours is played, "" otherwise. Steps: {"out": …}, {"err": …}, {"sleep": seconds}, {"exit": status}, {"signal": number},
-{"ignore": number}, {"repeat": times} (all before it, over again; 0: for ever).
+The scenario (JSON, named by FAKE_PROGRAM_SCENARIO) maps an argument to steps; the steps of the first argument found on
+the command line are played, or those of "". Steps: {"out": …}, {"err": …}, {"sleep": seconds}, {"exit": status},
+{"signal": number}, {"ignore": number}, {"repeat": times} (all steps before it; 0: forever).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A child process in which the real pynvml answers questions put to it by a test."""
+"""A child process that evaluates a test's expressions with the real pynvml."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ for line in sys.stdin:
 
 
 class ChildError(Exception):
-    """What the child was asked ended with an exception there."""
+    """The expression raised an exception in the child."""
 
 
 class Child:
-    """A process that has pynvml and answers one Python expression after another; statements may come before `;;`."""
+    """A process with pynvml that evaluates one Python expression after another; statements can precede it before `;;`."""
 
     def __init__(self, driver: FakeDriver) -> None:
         self.process = subprocess.Popen(
@@ -90,7 +90,7 @@ class Child:
         return reply["answer"]
 
     def is_silent(self) -> bool:
-        """Whether no answer has come within a tenth of a second."""
+        """Whether no answer arrives within a tenth of a second."""
         assert self.process.stdout is not None
         return not select.select([self.process.stdout], [], [], 0.1)[0]
 
@@ -107,7 +107,7 @@ class Child:
 
 
 def eventually(ask: Child, question: str, expected: Any) -> None:
-    """The driver looks at its scenario every 20 ms: ask until it has."""
+    """The driver reads its scenario every 20 ms: ask until the answer is as expected."""
     deadline = time.monotonic() + 10
     while (answer := _ask_or_complaint(ask, question)) != expected:
         assert time.monotonic() < deadline, f"{question} still answers {answer!r}, not {expected!r}"

@@ -1,4 +1,4 @@
-"""A child process that opens one provider and prints a reading for each line it is sent: real libraries, in a test's weather.
+"""A child process that opens one provider, with real libraries, and prints a reading for each line on stdin.
 
 python -m tests.fakes.read_provider pynvml '{"interval_seconds": 1}'
 """

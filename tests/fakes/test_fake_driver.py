@@ -1,4 +1,4 @@
-"""The fake driver answers the real pynvml as a driver would; each test asks from a child process."""
+"""The fake driver answers the real pynvml like a driver; each test calls it from a child process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
 
 
-def test_without_a_scenario_there_are_eight_gpus_each_with_its_own_identity(ask: Child) -> None:
+def test_default_scenario_has_eight_gpus_with_different_identities(ask: Child) -> None:
     assert ask("n.nvmlDeviceGetCount()") == 8
     assert ask("len({n.nvmlDeviceGetUUID(gpu(i)) for i in range(8)})") == 8
     assert ask("n.nvmlDeviceGetPciInfo(gpu(3)).busId") == "00000000:13:00.0"
@@ -19,7 +19,7 @@ def test_without_a_scenario_there_are_eight_gpus_each_with_its_own_identity(ask:
     assert ask("n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByUUID(n.nvmlDeviceGetUUID(gpu(5))))") == 5
 
 
-def test_every_call_of_a_plain_board_answers(ask: Child) -> None:
+def test_every_call_on_a_default_gpu_succeeds(ask: Child) -> None:
     simple = (
         "Name UUID Index MinorNumber Brand Architecture VbiosVersion Serial UtilizationRates EncoderUtilization "
         "DecoderUtilization JpgUtilization OfaUtilization MemoryInfo BAR1MemoryInfo PowerUsage PowerManagementLimit "
@@ -32,7 +32,7 @@ def test_every_call_of_a_plain_board_answers(ask: Child) -> None:
     assert ask(failing) == []
 
 
-def test_a_change_of_the_scenario_reaches_a_running_process(fake_driver: FakeDriver, ask: Child) -> None:
+def test_scenario_change_reaches_a_running_process(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.2.utilization": 0, "gpu.2.temperature": -5})
     eventually(ask, "n.nvmlDeviceGetUtilizationRates(gpu(2)).gpu", 0)
     assert ask("n.nvmlDeviceGetTemperatureV(gpu(2), 0)") == -5
@@ -40,7 +40,7 @@ def test_a_change_of_the_scenario_reaches_a_running_process(fake_driver: FakeDri
     eventually(ask, "n.nvmlDeviceGetUtilizationRates(gpu(2)).gpu", 42)
 
 
-def test_a_mistake_in_a_scenario_is_told_at_once_and_changes_nothing(fake_driver: FakeDriver, ask: Child) -> None:
+def test_mistake_in_a_scenario_is_reported_at_once_and_changes_nothing(fake_driver: FakeDriver, ask: Child) -> None:
     with pytest.raises(ValueError, match=r"not understood: gpu\.0\.temprature = 3"):
         fake_driver.set({"gpu.0.temprature": 3})
     with pytest.raises(ValueError, match="order names GPU 9"):
@@ -49,13 +49,13 @@ def test_a_mistake_in_a_scenario_is_told_at_once_and_changes_nothing(fake_driver
     eventually(ask, "n.nvmlDeviceGetCount()", 1)
 
 
-def test_a_name_with_odd_bytes_arrives_as_those_bytes(fake_driver: FakeDriver, ask: Child) -> None:
+def test_name_with_invalid_utf8_arrives_unchanged(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.name": r"Odd \xff\x07 name"})
     raw = "b = n.create_string_buffer(96);; n.nvmlLib.nvmlDeviceGetName(gpu(0), b, 96) or list(b.value)"
     eventually(ask, raw, list(b"Odd \xff\x07 name"))
 
 
-def test_memory_parts_make_up_the_total_as_nvidia_smi_prints_them(fake_driver: FakeDriver, ask: Child) -> None:
+def test_memory_parts_add_up_to_the_total_like_in_nvidia_smi(fake_driver: FakeDriver, ask: Child) -> None:
     parts = "m = n.nvmlDeviceGetMemoryInfo(gpu(0), n.nvmlMemory_v2);; [m.total, m.reserved + m.used + m.free, m.used]"
     assert ask(parts) == [81559 << 20, 81559 << 20, 20480 << 20]
     assert ask("n.nvmlDeviceGetMemoryInfo(gpu(0)).used") == (20480 + 600) << 20
@@ -85,7 +85,7 @@ def test_energy_grows_with_power_and_does_not_jump_when_the_power_changes(fake_d
     assert ask("field(0, 83)['value']") == ask(read)
 
 
-def test_fans_may_pass_a_hundred_percent_and_passive_boards_have_none(fake_driver: FakeDriver, ask: Child) -> None:
+def test_fans_can_exceed_100_percent_and_passive_boards_have_none(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.fans": 2, "gpu.0.fan_speeds": "30,130", "gpu.0.fan_rpm": "0,na", "gpu.1.fans": 0})
     eventually(ask, "[n.nvmlDeviceGetFanSpeed_v2(gpu(0), fan) for fan in range(2)]", [30, 130])
     assert ask("n.nvmlDeviceGetFanSpeedRPM(gpu(0))") == 0
@@ -101,7 +101,7 @@ def test_processes_are_listed_by_type_and_unknown_memory_is_none(fake_driver: Fa
     assert ask(f"[[it.pid, it.usedGpuMemory, it.gpuInstanceId] for it in {mps}]") == [[4243, None, 2**32 - 1]]
 
 
-def test_a_process_list_without_room_says_how_much_is_needed(fake_driver: FakeDriver, ask: Child) -> None:
+def test_process_list_with_too_small_a_buffer_returns_the_needed_size(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set(processes=4)
     eventually(ask, "len(n.nvmlDeviceGetComputeRunningProcesses(gpu(0)))", 4)
     bare = (
@@ -112,7 +112,7 @@ def test_a_process_list_without_room_says_how_much_is_needed(fake_driver: FakeDr
     assert ask(bare.format(4, "(n.c_nvmlProcessInfo_v3_t * 4)()")) == [0, 4]
 
 
-def test_utilization_samples_are_newer_than_the_last_seen_and_leave_out_idle_processes(
+def test_utilization_samples_are_newer_than_the_timestamp_and_leave_out_idle_processes(
     fake_driver: FakeDriver, ask: Child
 ) -> None:
     fake_driver.set({"gpu.0.processes": "7:C:1:50,8:C:1:0"})
@@ -123,14 +123,14 @@ def test_utilization_samples_are_newer_than_the_last_seen_and_leave_out_idle_pro
     assert ask(f"code(samples, 0, {stamp + 3_600_000_000})") == 6
 
 
-def test_a_size_call_may_succeed_with_nothing_which_pynvml_raises_as_code_zero(
+def test_size_call_can_succeed_without_samples_which_pynvml_raises_as_code_zero(
     fake_driver: FakeDriver, ask: Child
 ) -> None:
     fake_driver.set(process_utilization="success_zero")
     eventually(ask, "code(samples, 0, 0)", 0)
 
 
-def test_stray_samples_have_any_pid_and_any_age(fake_driver: FakeDriver, ask: Child) -> None:
+def test_stray_samples_can_have_any_pid_and_any_age(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.stray_samples": "0:7, 4294967295:200:0:0:0:60000"})
     eventually(ask, "[[it[0], it[2]] for it in samples(0, 0)]", [[0, 7], [4294967295, 200]])
     assert ask("s = samples(0, 0);; s[0][1] - s[1][1]") == 60_000_000
@@ -149,7 +149,7 @@ def test_calls_are_counted_by_name_over_all_processes(
     assert fake_driver.total_calls() == 22
 
 
-def test_no_count_is_lost_between_threads(fake_driver: FakeDriver, ask: Child) -> None:
+def test_calls_of_all_threads_are_counted(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.reset_calls()
     ask(
         "from concurrent.futures import ThreadPoolExecutor; h = gpu(0); p = ThreadPoolExecutor(4); "
@@ -158,12 +158,12 @@ def test_no_count_is_lost_between_threads(fake_driver: FakeDriver, ask: Child) -
     assert fake_driver.calls()["nvmlDeviceGetPowerUsage"] == 2000
 
 
-def test_a_driver_shut_down_answers_no_more_until_it_is_started_again(ask: Child) -> None:
+def test_driver_fails_after_shutdown_until_it_is_started_again(ask: Child) -> None:
     assert ask("n.nvmlShutdown();; code(n.nvmlDeviceGetCount)") == 1
     assert ask("n.nvmlInit();; n.nvmlDeviceGetCount()") == 8
 
 
-def test_an_old_driver_knows_only_the_second_version_of_process_lists(ask_old: Child) -> None:
+def test_old_driver_supports_only_version_2_of_process_lists(ask_old: Child) -> None:
     lists = "Compute Graphics MPSCompute"
     assert ask_old(
         f"[mismatches(getattr(n, f'nvmlDeviceGet{{it}}RunningProcesses'), gpu(0)) for it in {lists.split()}]"
@@ -171,7 +171,7 @@ def test_an_old_driver_knows_only_the_second_version_of_process_lists(ask_old: C
     assert ask_old("pids(n.nvmlDeviceGetComputeRunningProcesses_v2(gpu(0)))") == [100000, 100001]
 
 
-def test_an_old_driver_lacks_the_newer_symbols(ask_old: Child) -> None:
+def test_old_driver_lacks_the_newer_symbols(ask_old: Child) -> None:
     calls = "CurrentClocksEventReasons FanSpeedRPM JpgUtilization OfaUtilization MigMode"
     assert ask_old(f"[code(getattr(n, 'nvmlDeviceGet' + it), gpu(0)) for it in {calls.split()}]") == [13] * 5
     assert ask_old("code(n.nvmlDeviceGetFieldValues, gpu(0), [186])") == 13

@@ -1,4 +1,4 @@
-"""What goes wrong with a driver, on the fake one: GPUs lost, calls that fail, hang or crash."""
+"""Faults of the fake driver: lost GPUs, and calls that fail, hang or crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
 
 
-def test_a_lost_gpu_fails_alone_in_every_call_and_cannot_be_opened(fake_driver: FakeDriver, ask: Child) -> None:
+def test_every_call_on_a_lost_gpu_fails_and_only_that_gpu_cannot_be_opened(fake_driver: FakeDriver, ask: Child) -> None:
     ask("lost = gpu(1); uuid = n.nvmlDeviceGetUUID(lost); bus = n.nvmlDeviceGetPciInfo(lost).busId;; True")
     fake_driver.set({"gpu.1.lost": 1})
     eventually(ask, "code(n.nvmlDeviceGetPowerUsage, lost)", 15)
@@ -20,7 +20,7 @@ def test_a_lost_gpu_fails_alone_in_every_call_and_cannot_be_opened(fake_driver: 
     assert ask("n.nvmlDeviceGetPowerUsage(gpu(2))") == 302_000
 
 
-def test_gpus_may_change_their_order_and_leave(fake_driver: FakeDriver, ask: Child) -> None:
+def test_gpus_can_change_their_order_and_disappear(fake_driver: FakeDriver, ask: Child) -> None:
     uuids = ask("[n.nvmlDeviceGetUUID(gpu(i)) for i in range(3)]")
     fake_driver.set(order="2,0")
     eventually(ask, "[n.nvmlDeviceGetUUID(gpu(i)) for i in range(n.nvmlDeviceGetCount())]", [uuids[2], uuids[0]])
@@ -33,13 +33,13 @@ def test_one_function_can_fail_for_all_gpus_or_for_one(fake_driver: FakeDriver, 
     assert ask("code(n.nvmlDeviceGetUtilizationRates, gpu(0))") == "no error"
 
 
-def test_one_figure_can_be_missing_or_forbidden(fake_driver: FakeDriver, ask: Child) -> None:
+def test_one_value_can_be_missing_or_forbidden(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.*.temperature": "na", "gpu.1.temperature": "denied", "gpu.2.temperature": "!999"})
     eventually(ask, "[code(n.nvmlDeviceGetTemperature, gpu(i), 0) for i in range(3)]", [3, 4, 999])
 
 
 @pytest.mark.parametrize("status", [9, 12, 18])
-def test_the_driver_may_refuse_to_start(
+def test_driver_can_refuse_to_start(
     fake_driver: FakeDriver, start_child: Callable[[FakeDriver], Child], status: int
 ) -> None:
     fake_driver.set(init=status)
@@ -48,7 +48,7 @@ def test_the_driver_may_refuse_to_start(
     assert child("code(n.nvmlDeviceGetCount)") == 1
 
 
-def test_every_call_may_fail_after_the_start(fake_driver: FakeDriver, ask: Child) -> None:
+def test_every_call_can_fail_after_the_start(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set(all=18)
     eventually(ask, "code(n.nvmlDeviceGetCount)", 18)
     assert ask("code(gpu, 0)") == 18
@@ -56,7 +56,7 @@ def test_every_call_may_fail_after_the_start(fake_driver: FakeDriver, ask: Child
     eventually(ask, "n.nvmlDeviceGetCount()", 8)
 
 
-def test_a_call_that_hangs_comes_back_when_the_scenario_says_so(fake_driver: FakeDriver, ask: Child) -> None:
+def test_hanging_call_returns_when_the_scenario_changes(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.3.hang.nvmlDeviceGetUtilizationRates": 1, "cuda_version": 1})
     eventually(ask, "n.nvmlSystemGetCudaDriverVersion()", 1)
     assert ask("n.nvmlDeviceGetUtilizationRates(gpu(2)).gpu") == 42
@@ -66,7 +66,7 @@ def test_a_call_that_hangs_comes_back_when_the_scenario_says_so(fake_driver: Fak
     assert ask.receive() == 43
 
 
-def test_a_call_that_crashes_takes_the_process_down(fake_driver: FakeDriver, ask: Child) -> None:
+def test_crashing_call_ends_the_process(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"crash.nvmlDeviceGetPowerUsage": 1, "gpus": 1})
     eventually(ask, "n.nvmlDeviceGetCount()", 1)
     ask.send("n.nvmlDeviceGetPowerUsage(gpu(0))")

@@ -6,7 +6,7 @@ from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
 
 
-def test_fields_have_a_status_each(fake_driver: FakeDriver, ask: Child) -> None:
+def test_each_field_has_a_status(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"field.186.status": 4, "field.269.value": 77, "gpu.0.power_average_mw": 5000})
     eventually(ask, "field(0, 186)['status']", 4)
     assert ask("field(0, 185)") == {"status": 0, "type": 1, "value": 5000}
@@ -15,7 +15,7 @@ def test_fields_have_a_status_each(fake_driver: FakeDriver, ask: Child) -> None:
     assert ask("field(1, 82)['value']") == 61
 
 
-def test_pcie_counters_advance_and_may_wrap_at_32_bits(fake_driver: FakeDriver, ask: Child) -> None:
+def test_pcie_counters_advance_and_can_wrap_at_32_bits(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.pcie_rx_bytes": 2**32 + 5, "gpu.0.pcie_rx_rate": 0, "gpu.0.pcie_tx_rate": 10**9})
     eventually(ask, "field(0, 198)", {"status": 0, "type": 1, "value": 5})
     fake_driver.set(pcie_counter_bits=64)
@@ -25,7 +25,7 @@ def test_pcie_counters_advance_and_may_wrap_at_32_bits(fake_driver: FakeDriver, 
     assert ask("n.nvmlDeviceGetPcieThroughput(gpu(0), n.NVML_PCIE_UTIL_TX_BYTES)") == 10**6
 
 
-def test_nvlinks_have_a_state_and_counters_each(fake_driver: FakeDriver, ask: Child) -> None:
+def test_each_nvlink_has_a_state_and_counters(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.nvlinks": 4, "gpu.0.nvlinks_down": 2, "gpu.0.nvlink_rx_kib_rate": 0})
     fake_driver.set({"gpu.0.nvlink_rx_kib": 1000})
     eventually(ask, "field(0, 139, 0)['value']", 1000)
@@ -54,7 +54,7 @@ gpu.0.processes = 11:C:100@1.0, 12:C:200@5.1
 """
 
 
-def test_mig_instances_have_memory_and_processes_of_their_own(fake_driver: FakeDriver, ask: Child) -> None:
+def test_mig_instances_have_their_own_memory_and_processes(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.scenario(MIG_SCENARIO)
     eventually(ask, "n.nvmlDeviceGetMigMode(gpu(0))", [1, 1])
     assert ask("n.nvmlDeviceGetName(mig(0, 0))") == "NVIDIA H100 80GB HBM3 MIG 3g.20gb"
@@ -70,9 +70,7 @@ def test_mig_instances_have_memory_and_processes_of_their_own(fake_driver: FakeD
     assert ask("[it.gpuInstanceId for it in n.nvmlDeviceGetComputeRunningProcesses(gpu(0))]") == [1, 5]
 
 
-def test_a_gpu_in_mig_mode_has_no_utilization_and_may_keep_its_memory_secret(
-    fake_driver: FakeDriver, ask: Child
-) -> None:
+def test_gpu_in_mig_mode_has_no_utilization_and_can_refuse_its_memory(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.scenario(MIG_SCENARIO + "gpu.0.mig_unprivileged = 1")
     eventually(ask, "code(n.nvmlDeviceGetUtilizationRates, gpu(0))", 3)
     assert ask("code(samples, 0, 0)") == 3
@@ -81,7 +79,7 @@ def test_a_gpu_in_mig_mode_has_no_utilization_and_may_keep_its_memory_secret(
     assert ask("n.nvmlDeviceGetMemoryInfo(mig(0, 0)).total >> 20") == 19968
 
 
-def test_an_xid_is_delivered_once_to_those_who_listened_before(fake_driver: FakeDriver, ask: Child) -> None:
+def test_xid_is_delivered_once_to_each_earlier_listener(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.xid": "31@1", "gpus": 2})
     eventually(ask, "n.nvmlDeviceGetCount()", 2)
     ask("e = n.nvmlEventSetCreate(); [n.nvmlDeviceRegisterEvents(gpu(i), 8, e) for i in range(2)];; True")
