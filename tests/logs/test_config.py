@@ -1,4 +1,4 @@
-"""The log of a real server: one format, one line a record, each request by its name."""
+"""The log of a real server: one format, one line per record, and the id of each request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.servers import Server, wait_for
         ("monitor.telemetry.sampler.supervisor", logging.WARNING, True),
     ],
 )
-def test_a_request_that_is_refused_is_logged_without_a_traceback_and_a_fault_of_ours_with_it(
+def test_refused_request_is_logged_without_a_traceback_and_a_server_error_with_one(
     logger: str, level: int, is_shown: bool
 ) -> None:
     try:
@@ -37,15 +37,15 @@ def test_a_request_that_is_refused_is_logged_without_a_traceback_and_a_fault_of_
     assert ("ValueError: bad" in TextLines().format(told)) == is_shown
 
 
-def test_the_servers_write_by_our_handler_and_not_by_theirs() -> None:
+def test_servers_log_through_our_handler() -> None:
     loggers = logging_config("json", "INFO", ())["loggers"]
     for name in ("uvicorn", "gunicorn.error"):
         assert loggers[name] | {"level": ""} == {"handlers": ["console"], "propagate": False, "level": ""}
 
 
 def records(server: Server) -> list[dict[str, object]]:
-    """All that was logged. What is written to standard output is no part of it: our own word that it serves, and the
-    access log of the `daphne` command.
+    """All log records, without the lines on standard output: our startup line and the access log of the `daphne`
+    command.
     """
     lines = server.log.splitlines()
     return [json.loads(line) for line in lines if not line.startswith(("gpumon", "127.0.0.1:", "None "))]
@@ -60,10 +60,10 @@ def records(server: Server) -> list[dict[str, object]]:
         pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
     ],
 )
-def test_every_record_of_a_server_is_json_and_those_of_a_request_carry_its_name(
+def test_every_record_of_a_server_is_json_and_request_records_have_the_request_id(
     tmp_path: Path, command: list[str] | None
 ) -> None:
-    (tmp_path / "garbage.jsonl").write_text("nothing to play")  # the sampler logs that it passes it over
+    (tmp_path / "garbage.jsonl").write_text("nothing to play")  # the sampler logs that it skips the file
     server = Server(
         tmp_path,
         {"GPU_MONITOR_SECRET_KEY": "k" * 40},

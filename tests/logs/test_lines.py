@@ -1,4 +1,4 @@
-"""A log record is one line, with an indented traceback in the text format, whatever is in it, and contains no secret."""
+"""Any log record is one line (with an indented traceback in the text format) and contains no secret."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def record(message: str, *arguments: object, with_error: bool = False, **extra: 
     return made
 
 
-def test_a_line_of_text_holds_level_logger_and_message() -> None:
+def test_text_line_has_level_logger_and_message() -> None:
     assert TextLines().format(record("lost %s", "GPU 3")).endswith(" WARNING monitor.live: lost GPU 3")
 
 
-def test_a_record_of_a_request_names_it() -> None:
+def test_record_of_a_request_has_the_request_id() -> None:
     told = record("lost: %s", "GPU 3", request_id="4f2a")
     assert TextLines().format(told).endswith(" WARNING monitor.live [4f2a]: lost: GPU 3")
     assert json.loads(JsonLines().format(told))["request_id"] == "4f2a"
 
 
-def test_a_line_of_json_holds_time_level_logger_and_message_and_nothing_that_is_not_known() -> None:
+def test_json_line_has_time_level_logger_message_and_no_unknown_fields() -> None:
     made = record("lost %s", "GPU 3", request_id=None)
     made.created = 1_795_526_877.42
     assert json.loads(JsonLines().format(made)) == {
@@ -74,14 +74,14 @@ def test_a_line_of_json_holds_time_level_logger_and_message_and_nothing_that_is_
     }
 
 
-def test_json_has_the_fields_of_a_record_and_the_process_that_writes() -> None:
+def test_json_line_has_the_fields_of_the_record_and_the_process() -> None:
     told = json.loads(
         JsonLines(part="sampler").format(record("answered", fields={"status": 200, "path": "/a?token=b"}))
     )
     assert (told["status"], told["path"], told["part"]) == (200, "/a?token=***", "sampler")
 
 
-def test_a_traceback_is_in_the_one_line_of_json() -> None:
+def test_json_line_includes_the_traceback() -> None:
     try:
         raise ValueError("bad")
     except ValueError:
@@ -91,7 +91,7 @@ def test_a_traceback_is_in_the_one_line_of_json() -> None:
     assert json.loads(line)["exception"].splitlines()[-1] == "ValueError: bad"
 
 
-def test_a_traceback_in_text_is_as_python_prints_it_but_indented() -> None:
+def test_traceback_in_the_text_format_is_indented() -> None:
     try:
         try:
             raise ValueError("bad")
@@ -107,8 +107,8 @@ def test_a_traceback_in_text_is_as_python_prints_it_but_indented() -> None:
 
 
 @given(text=st.text(), note=st.text())
-def test_no_text_of_an_error_poses_as_another_record(text: str, note: str) -> None:
-    """It can come from a request, over several lines; only the first line of a record is not indented."""
+def test_error_text_cannot_forge_another_record(text: str, note: str) -> None:
+    """It can come from a request and span lines; only the first line of a record is not indented."""
     forged = "2026-01-01 00:00:00,000 ERROR root: forged"
     error = ValueError(f"{text}\n{forged}\r{forged}\u2028{forged}\x85{forged}\x1b[2J")
     error.add_note(f"{note}\n{forged}")
@@ -123,7 +123,7 @@ def test_no_text_of_an_error_poses_as_another_record(text: str, note: str) -> No
 
 @EVERY_FORMAT
 @given(text=st.text())
-def test_nothing_from_outside_starts_a_line_or_steers_a_terminal(log_format: LogFormat, text: str) -> None:
+def test_untrusted_text_cannot_start_a_line_or_control_a_terminal(log_format: LogFormat, text: str) -> None:
     line = lines_of(log_format).format(
         record("Not Found: %s", f"{text}\r\n2026-01-01 ERROR forged\u2028again\x1b[2J\u202e")
     )
@@ -136,13 +136,13 @@ def test_nothing_from_outside_starts_a_line_or_steers_a_terminal(log_format: Log
 
 @EVERY_FORMAT
 @pytest.mark.parametrize("broken", ["\udcff", "\ud800x", "\x00"])
-def test_what_is_no_text_can_be_logged_all_the_same(log_format: LogFormat, broken: str) -> None:
+def test_objects_other_than_text_can_be_logged(log_format: LogFormat, broken: str) -> None:
     lines_of(log_format).format(record("a process named %s", broken)).encode()
 
 
 @EVERY_FORMAT
 @pytest.mark.parametrize("text", WITH_SECRETS)
-def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
+def test_secrets_are_redacted(log_format: LogFormat, text: str) -> None:
     formatter = lines_of(log_format, secrets=(SECRET,))
     for made in (record(text), record("it says %r", text), record("fine", fields={"told": text})):
         line = formatter.format(made)
@@ -158,7 +158,7 @@ def test_no_secret_is_written(log_format: LogFormat, text: str) -> None:
 
 @EVERY_FORMAT
 @pytest.mark.parametrize("text", [*WITH_SECRETS, "Authorization: Bearer hunter2hunter2", "redis://:hunter2@cache"])
-def test_a_cut_makes_no_part_of_a_secret_visible(log_format: LogFormat, text: str) -> None:
+def test_truncation_reveals_no_part_of_a_secret(log_format: LogFormat, text: str) -> None:
     formatter = lines_of(log_format, secrets=(SECRET,))
     for kept in range(len(text)):
         long = "." * (LONGEST - kept - 1) + f" {text}" + " and more" * 9
@@ -168,7 +168,7 @@ def test_a_cut_makes_no_part_of_a_secret_visible(log_format: LogFormat, text: st
 
 
 @EVERY_FORMAT
-def test_a_long_text_is_cut_and_says_so(log_format: LogFormat) -> None:
+def test_long_text_is_truncated_with_a_mark(log_format: LogFormat) -> None:
     formatter = lines_of(log_format)
     line = formatter.format(record("%s", "x " * 50_000))
     assert "x x… (cut: 100000 characters)" in line.replace("x …", "x…")
@@ -181,7 +181,7 @@ def test_a_long_text_is_cut_and_says_so(log_format: LogFormat) -> None:
 
 
 @EVERY_FORMAT
-def test_a_long_path_does_not_push_the_rest_of_a_record_about_a_request_out(log_format: LogFormat) -> None:
+def test_long_path_does_not_displace_the_rest_of_a_request_record(log_format: LogFormat) -> None:
     told = record("%s %s %d B", "GET", "/token" * 3000, 12, request_id="4f2a")
     line = lines_of(log_format).format(told)
     assert "GET /token/token" in line
@@ -189,14 +189,14 @@ def test_a_long_path_does_not_push_the_rest_of_a_record_about_a_request_out(log_
 
 
 @EVERY_FORMAT
-def test_a_text_of_the_greatest_length_stays_whole(log_format: LogFormat) -> None:
+def test_text_of_the_maximum_length_stays_whole(log_format: LogFormat) -> None:
     line = lines_of(log_format).format(record("%s", "x" * LONGEST))
     assert "x" * LONGEST in line
     assert "cut" not in line
 
 
 @EVERY_FORMAT
-def test_a_traceback_shows_the_innermost_calls_and_the_error(log_format: LogFormat) -> None:
+def test_long_traceback_keeps_the_innermost_calls_and_the_error(log_format: LogFormat) -> None:
     def ping(count: int) -> int:
         return pong(count)
 
@@ -213,7 +213,7 @@ def test_a_traceback_shows_the_innermost_calls_and_the_error(log_format: LogForm
 
 
 @EVERY_FORMAT
-def test_the_text_of_an_error_is_cut(log_format: LogFormat) -> None:
+def test_long_error_text_is_truncated(log_format: LogFormat) -> None:
     try:
         raise ValueError("token" * 20_000)
     except ValueError:
@@ -233,11 +233,11 @@ def test_the_text_of_an_error_is_cut(log_format: LogFormat) -> None:
         "GPU_MONITOR_PORT=0 is invalid: must be a whole number from 1 to 65535",
     ],
 )
-def test_a_sentence_stays_as_it_is(text: str) -> None:
+def test_plain_sentence_is_unchanged(text: str) -> None:
     assert without_secrets(text, ("short",)) == text
 
 
-def test_a_handler_writes_one_line_a_record() -> None:
+def test_handler_writes_one_line_per_record() -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     emit: Callable[[logging.LogRecord], None] = handler.emit

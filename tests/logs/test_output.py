@@ -1,4 +1,4 @@
-"""What Python itself would print to stderr is a record like any other, as JSON if that is configured."""
+"""Messages that Python itself prints to stderr become log records, as JSON if configured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Unspeakable:
         ("fields", (), {"of": object()}, "TypeError: Encoding objects of type object is unsupported"),
     ],
 )
-def test_a_record_that_cannot_be_written_is_told_in_one(
+def test_record_that_cannot_be_written_is_reported_in_a_record(
     message: str, arguments: tuple[object, ...], fields: dict[str, object], told: str
 ) -> None:
     written = io.StringIO()
@@ -48,14 +48,14 @@ class Gone(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_log_that_nobody_reads_any_more_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_without_a_reader_raises_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     LineHandler(Gone()).handle(logging.LogRecord("monitor", logging.INFO, "/live.py", 7, "%s", (1, 2), None))
     LineHandler(Gone()).handle(logging.LogRecord("monitor", logging.INFO, "/live.py", 7, "all is well", (), None))
     assert capsys.readouterr().err == ""
 
 
 def ended_by(script: str) -> tuple[int, list[dict[str, Any]]]:
-    """Status and records of a program with the server's log as JSON."""
+    """Exit status and log records of a program with the server's JSON log."""
     given = f"""
 import logging.config, sys, threading
 from monitor.logs.config import logging_config
@@ -67,7 +67,7 @@ log_uncaught()
     return ended.returncode, [json.loads(line) for line in ended.stderr.splitlines()]
 
 
-def test_an_error_that_ends_a_thread_is_a_record() -> None:
+def test_error_that_ends_a_thread_is_logged() -> None:
     status, (record,) = ended_by(
         "one = threading.Thread(target=lambda: 1 / 0, name='of work'); one.start(); one.join()"
     )
@@ -75,11 +75,11 @@ def test_an_error_that_ends_a_thread_is_a_record() -> None:
     assert "ZeroDivisionError" in record["exception"]
 
 
-def test_an_error_that_ends_the_process_is_a_record() -> None:
+def test_error_that_ends_the_process_is_logged() -> None:
     status, (record,) = ended_by("raise ValueError('no\\nmore')")
     assert (status, record["level"], record["message"]) == (1, "CRITICAL", "ended by an error")
     assert record["exception"].endswith("ValueError: no\nmore")
 
 
-def test_a_thread_that_leaves_by_itself_is_none() -> None:
+def test_thread_that_exits_by_itself_is_not_logged() -> None:
     assert ended_by("one = threading.Thread(target=sys.exit); one.start(); one.join()") == (0, [])
