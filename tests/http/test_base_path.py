@@ -1,4 +1,4 @@
-"""Below a path: what the application is told, whichever way a proxy or a client puts it."""
+"""The base path: the scope that the application sees, for any form of the path from a proxy or client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.http.base_path import BasePath
 
 
 def below(base_path: str, path: str, kind: str = "http", root_path: str = "") -> tuple[str, str, str]:
-    """Root path, path, and where a link to the dashboard leads."""
+    """Root path, path, and the link to the dashboard."""
     seen = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -27,20 +27,20 @@ def below(base_path: str, path: str, kind: str = "http", root_path: str = "") ->
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize("path", ["/gpus/alerts", "/alerts"])
-def test_a_proxy_may_leave_the_path_on_or_take_it_off(path: str, kind: str) -> None:
+def test_proxy_may_keep_or_strip_the_base_path(path: str, kind: str) -> None:
     assert below("/gpus", path, kind) == ("/gpus", "/gpus/alerts", "/gpus/")
 
 
-def test_a_name_that_only_begins_alike_is_not_below() -> None:
+def test_path_with_a_similar_prefix_is_not_below_the_base_path() -> None:
     assert below("/gpus", "/gpus2/x")[1] == "/gpus/gpus2/x"
 
 
 @pytest.mark.parametrize("base_path", ["", "/gpus"])
-def test_what_a_client_claims_as_root_counts_for_nothing(base_path: str) -> None:
+def test_root_path_from_a_client_is_ignored(base_path: str) -> None:
     assert below(base_path, "/", root_path="//evil.example") == (base_path, f"{base_path}/", f"{base_path}/")
 
 
-def test_nothing_stays_behind_for_others() -> None:
+def test_script_prefix_is_reset_after_the_request() -> None:
     below("/gpus", "/")
     assert get_script_prefix() == "/"
 
@@ -48,25 +48,25 @@ def test_nothing_stays_behind_for_others() -> None:
 @pytest.mark.parametrize(
     ("given", "kept"), [("/gpus", "/gpus"), ("gpus/", "/gpus"), ("/", ""), ("/a/b.c/", "/a/b.c"), ("/~me", "/~me")]
 )
-def test_the_setting_is_kept_with_one_slash_before(given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_is_normalized_to_one_leading_slash(given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
     assert load_config(()).base_path == kept
 
 
 @pytest.mark.parametrize("given", ["/a//b", "/a b", "/../x", "/ä", "https://x", "/a?b"])
-def test_what_is_no_plain_path_ends_the_start(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_base_path_aborts_startup(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
     with pytest.raises(SystemExit, match=r"GPU_MONITOR_BASE_PATH=.* is invalid: must be a path .* such as /gpus"):
         load_config(())
 
 
 @pytest.mark.parametrize("given", ["proxy.example.com", "10.0.0.7/24", "10.0.0.0/33"])
-def test_what_is_no_proxys_address_ends_the_start(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_proxy_address_aborts_startup(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_TRUSTED_PROXIES", f"127.0.0.1,{given}")
     with pytest.raises(SystemExit, match=r"GPU_MONITOR_TRUSTED_PROXIES=.* is invalid: must be addresses and networks"):
         load_config(())
 
 
-def test_the_static_folder_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_static_folder_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_MONITOR_STATIC_DIR", str(tmp_path / "static"))
     assert load_config(()).static_dir == tmp_path / "static"

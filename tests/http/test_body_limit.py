@@ -1,4 +1,4 @@
-"""The limit on bodies, as an ASGI server without one of its own meets it."""
+"""The limit on request bodies, for ASGI servers without their own limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.http.body_limit import LARGEST_BODY, BodyLimit
 
 
 def asked(path: str, chunks: list[int], declared: int | None = None) -> tuple[int, int]:
-    """The status, and how many bytes the application got, of a request whose body comes in chunks of these sizes."""
+    """The status of a request whose body has chunks of these sizes, and the bytes the application received."""
     waiting, sent, got = list(chunks), [], 0
     headers = [] if declared is None else [(b"content-length", str(declared).encode())]
 
@@ -38,18 +38,18 @@ def asked(path: str, chunks: list[int], declared: int | None = None) -> tuple[in
 
 
 @pytest.mark.parametrize("path", ["/login", "/admin/monitor/alertrule/preview/"])
-def test_a_body_within_the_limit_arrives(path: str) -> None:
+def test_body_within_the_limit_is_received(path: str) -> None:
     assert asked(path, [LARGEST_BODY - 9, 9], LARGEST_BODY) == (200, LARGEST_BODY)
 
 
-def test_a_length_that_is_too_large_is_refused_unread() -> None:
+def test_body_with_too_large_a_content_length_is_refused_unread() -> None:
     assert asked("/login", [LARGEST_BODY + 1], LARGEST_BODY + 1) == (413, 0)
 
 
-def test_chunks_are_counted_and_no_more_is_read_than_may_come() -> None:
+def test_chunks_are_counted_and_reading_stops_at_the_limit() -> None:
     assert asked("/login", [LARGEST_BODY, 1, 1_000_000_000]) == (413, LARGEST_BODY)
 
 
 @pytest.mark.parametrize("declared", ["-1", "abc", "", "1e9"])
-def test_a_length_that_is_no_number_is_the_servers_to_refuse(declared: str) -> None:
+def test_content_length_that_is_not_a_number_is_left_to_the_server(declared: str) -> None:
     assert asked("/login", [9], declared) == (200, 9)  # type: ignore[arg-type]

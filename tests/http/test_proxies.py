@@ -1,4 +1,4 @@
-"""Which X-Forwarded-… headers and usernames are trusted, what they set, and that the application never sees them."""
+"""Which X-Forwarded-… headers and usernames are trusted and what they set; the application never sees them."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ ALL: Headers = [
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_client_cannot_slip_a_spelling_of_its_own_past_the_proxy(order: int) -> None:
-    """A proxy that replaces X-Forwarded-For may hand on X_Forwarded_For, behind its own where it sorts headers by name."""
+def test_client_cannot_bypass_the_proxy_with_another_spelling_of_a_header(order: int) -> None:
+    """A proxy that replaces X-Forwarded-For may pass on X_Forwarded_For, after its own if it sorts headers."""
     given: Headers = [
         (b"x-forwarded-for", b"192.0.2.1"),
         (b"x_forwarded_for", b"127.0.0.1"),
@@ -83,7 +83,7 @@ def test_a_client_cannot_slip_a_spelling_of_its_own_past_the_proxy(order: int) -
 
 
 @pytest.mark.parametrize(("kind", "scheme"), [("http", "https"), ("websocket", "wss")])
-def test_a_trusted_proxy_sets_client_scheme_and_host(kind: str, scheme: str) -> None:
+def test_trusted_proxy_sets_client_scheme_and_host(kind: str, scheme: str) -> None:
     scope = behind(ALL[:4], kind=kind)
     assert (scope["client"], scope["scheme"], scope[PROXY]) == (("192.0.2.1", 0), scheme, True)
     assert host(scope) == [b"gpu.example.com"]
@@ -91,7 +91,7 @@ def test_a_trusted_proxy_sets_client_scheme_and_host(kind: str, scheme: str) -> 
 
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/24",), ("unix",)])
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_nobody_else_sets_anything(kind: str, trusted: tuple[str, ...]) -> None:
+def test_headers_from_other_peers_set_nothing(kind: str, trusted: tuple[str, ...]) -> None:
     scope = behind(ALL, kind=kind, trusted=trusted)
     assert (scope["client"], scope["scheme"], scope[PROXY]) == (
         ("127.0.0.1", 4711),
@@ -102,16 +102,16 @@ def test_nobody_else_sets_anything(kind: str, trusted: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "192.0.2.7"])
-def test_the_headers_are_taken_away_from_everybody(peer: str) -> None:
+def test_headers_are_removed_from_every_request(peer: str) -> None:
     assert [name for name, _ in behind(ALL, peer=peer)["headers"] if name != b"host"] == [b"accept"]
 
 
-def test_what_a_client_puts_before_the_proxys_word_is_not_believed() -> None:
+def test_values_that_a_client_puts_before_the_proxys_are_not_trusted() -> None:
     assert forwarded_for("1.2.3.4, 192.0.2.1") == "192.0.2.1"
     assert forwarded_for("1.2.3.4", "192.0.2.1") == "192.0.2.1"
 
 
-def test_a_chain_of_trusted_proxies_is_followed_to_whom_the_first_saw() -> None:
+def test_chain_of_trusted_proxies_is_followed_to_the_first_ones_client() -> None:
     assert forwarded_for("1.2.3.4, 192.0.2.1, 10.0.0.5") == "192.0.2.1"
     assert forwarded_for("10.0.0.9, 10.0.0.5") == "10.0.0.9"
 
@@ -129,31 +129,31 @@ def test_a_chain_of_trusted_proxies_is_followed_to_whom_the_first_saw() -> None:
         ("nonsense, 10.0.0.5", "10.0.0.5"),
     ],
 )
-def test_addresses_are_read_as_proxies_write_them_and_nonsense_is_passed_over(value: str, client: str) -> None:
+def test_address_formats_of_proxies_are_read_and_invalid_ones_ignored(value: str, client: str) -> None:
     assert forwarded_for(value) == client
 
 
-def test_a_proxy_seen_through_a_listener_on_all_addresses_is_known() -> None:
+def test_proxy_is_trusted_with_its_ipv4_mapped_address() -> None:
     assert forwarded_for("192.0.2.1", peer="::ffff:127.0.0.1") == "192.0.2.1"
 
 
 @pytest.mark.parametrize("peer", [None, ""])
-def test_a_unix_socket_has_a_name_of_its_own(peer: str | None) -> None:
+def test_unix_socket_is_trusted_by_its_own_name(peer: str | None) -> None:
     assert forwarded_for("192.0.2.1", peer=peer, trusted=("unix",)) == "192.0.2.1"
     assert not behind(ALL, peer=peer)[PROXY]
 
 
 @pytest.mark.parametrize("proto", [b"gopher", b"", b"https, http"])
-def test_a_scheme_is_taken_from_the_last_proxy_and_only_a_known_one(proto: bytes) -> None:
+def test_scheme_comes_from_the_last_proxy_and_only_known_ones_count(proto: bytes) -> None:
     assert behind([(b"x-forwarded-proto", proto)])["scheme"] == "http"
 
 
-def test_what_is_no_address_is_refused() -> None:
+def test_invalid_addresses_are_refused() -> None:
     with pytest.raises(ValueError):
         behind([], trusted=("proxy.example.com",))
 
 
-def test_lifespan_passes_untouched() -> None:
+def test_lifespan_passes_unchanged() -> None:
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         assert scope == {"type": "lifespan"}
 
@@ -161,18 +161,18 @@ def test_lifespan_passes_untouched() -> None:
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_a_trusted_proxy_names_the_user(kind: str) -> None:
+def test_trusted_proxy_sets_the_user(kind: str) -> None:
     scope = behind([(b"remote-user", b"mira"), (b"x-other", b"1")], kind=kind)
     assert remote_user(scope) == "mira"
     assert remaining(scope) == [(b"x-other", b"1")]
 
 
-def test_a_username_header_that_looks_like_a_forwarded_one_is_read_too() -> None:
+def test_username_header_named_like_a_forwarded_one_is_read() -> None:
     assert remote_user(behind([(b"x-forwarded-user", b"mira")], user_header="x-forwarded-user")) == "mira"
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.7", "127.0.0.2", ""])
-def test_nobody_else_names_the_user_and_the_header_goes_no_further(peer: str) -> None:
+def test_username_header_from_other_peers_is_ignored_and_removed(peer: str) -> None:
     scope = behind([(b"Remote-User", b"admin"), (b"remote_user", b"admin")], peer=peer)
     assert remote_user(scope) == ""
     assert remaining(scope) == []
@@ -188,26 +188,26 @@ def test_nobody_else_names_the_user_and_the_header_goes_no_further(peer: str) ->
         [(b"remote-user", b"")],
     ],
 )
-def test_what_a_client_can_have_slipped_past_the_proxy_names_nobody(headers: Headers) -> None:
+def test_username_headers_that_a_client_may_have_added_are_ignored(headers: Headers) -> None:
     assert remote_user(behind(headers)) == ""
 
 
-def test_the_client_that_the_proxy_reports_need_not_be_trusted_itself() -> None:
+def test_client_behind_the_proxy_need_not_be_trusted_itself() -> None:
     assert remote_user(behind([(b"remote-user", b"mira"), (b"x-forwarded-for", b"203.0.113.9")])) == "mira"
 
 
-def test_without_the_setting_no_header_names_users() -> None:
+def test_username_header_is_ignored_without_the_setting() -> None:
     assert remote_user(behind([(b"remote-user", b"admin")], user_header=None)) == ""
 
 
-def test_a_scope_that_never_passed_here_names_nobody() -> None:
+def test_scope_that_bypassed_the_layer_has_no_user() -> None:
     assert remote_user({}) == ""
     assert remote_user({"gpumon.proxy_user": "admin"}) == ""
 
 
 @pytest.mark.parametrize("trusted", [(), TRUSTED])
 @pytest.mark.parametrize("name", [b"x-forwarded-for", b"X-Real-IP", b"forwarded"])
-def test_a_request_through_any_proxy_is_marked_as_forwarded(name: bytes, trusted: tuple[str, ...]) -> None:
+def test_request_through_any_proxy_is_marked_as_forwarded(name: bytes, trusted: tuple[str, ...]) -> None:
     assert behind([(name, b"127.0.0.1")], trusted=trusted)[FORWARDED] is True
     assert behind([], trusted=trusted)[FORWARDED] is False
 
@@ -216,10 +216,8 @@ def test_a_request_through_any_proxy_is_marked_as_forwarded(name: bytes, trusted
     ("value", "is_kept"),
     [(b"Bearer eyJhbGciOi.x.y", False), (b"Basic bWlyYTp4", False), (b"bearer gpumon_abc", True)],
 )
-def test_a_token_that_identifies_the_user_to_the_proxy_is_not_taken_for_one_of_ours(
-    value: bytes, is_kept: bool
-) -> None:
-    """Oauth2-proxy can pass its own token on: pages then loaded, but every request of their scripts to the API got 401."""
+def test_token_of_the_proxy_is_not_treated_as_one_of_ours(value: bytes, is_kept: bool) -> None:
+    """oauth2-proxy can pass its own token on: pages loaded, but each API request of their scripts got 401."""
     scope = behind([(b"remote-user", b"mira"), (b"Authorization", value)])
     assert remote_user(scope) == "mira"
     assert remaining(scope) == ([(b"Authorization", value)] if is_kept else [])

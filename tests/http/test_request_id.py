@@ -1,4 +1,4 @@
-"""Each request has a name of its own, also while many are answered at once; the access log tells no secrets."""
+"""Each of many concurrent requests has its own id; the access log contains no secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("tests.request_id")
 
 
 async def ask(app: Any, path: str = "/", *headers: tuple[bytes, bytes], kind: str = "http") -> list[dict[str, Any]]:
-    """What an ASGI application sends as its answer."""
+    """The messages that an ASGI application sends."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -29,7 +29,7 @@ async def ask(app: Any, path: str = "/", *headers: tuple[bytes, bytes], kind: st
 
 
 async def answers(scope: Any, _receive: Any, send: Any) -> None:
-    """Logs in a thread, as Django's synchronous views do, after others have had their turn."""
+    """Log in a thread, like Django's synchronous views, after other requests have run."""
     await asyncio.sleep(0)
     await asyncio.to_thread(log.warning, "about %s", scope["path"])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]})
@@ -43,7 +43,7 @@ def seen(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_records_of_requests_that_run_together_are_told_apart(seen: pytest.LogCaptureFixture) -> None:
+def test_records_of_concurrent_requests_have_different_ids(seen: pytest.LogCaptureFixture) -> None:
     async def all_at_once() -> None:
         app = RequestIds(answers, logs_access=False)
         await asyncio.gather(*(ask(app, f"/{n}", (b"x-request-id", b"n%d" % n)) for n in range(20)))
@@ -53,13 +53,13 @@ def test_records_of_requests_that_run_together_are_told_apart(seen: pytest.LogCa
     assert told == {f"about /{n}": f"n{n}" for n in range(20)}
 
 
-def test_a_record_outside_of_requests_has_none(seen: pytest.LogCaptureFixture) -> None:
+def test_record_outside_a_request_has_no_id(seen: pytest.LogCaptureFixture) -> None:
     log.warning("by itself")
     assert seen.records[0].__dict__["request_id"] is None
 
 
 @pytest.mark.parametrize("given", [b"a" * 65, b"", b"a b", b"a\r\nb", b"<script>", "é".encode()])
-def test_a_name_that_is_long_or_not_plain_is_replaced(given: bytes) -> None:
+def test_id_that_is_long_or_has_special_characters_is_replaced(given: bytes) -> None:
     start, _ = asyncio.run(ask(RequestIds(answers, logs_access=False), "/", (b"X-Request-ID", given)))
     (name,) = [value for header, value in start["headers"] if header == b"x-request-id"]
     assert name != given
@@ -67,9 +67,7 @@ def test_a_name_that_is_long_or_not_plain_is_replaced(given: bytes) -> None:
     assert (b"a", b"b") in start["headers"]
 
 
-def test_the_access_log_tells_size_and_time_and_hides_the_address_that_makes_administrators(
-    seen: pytest.LogCaptureFixture,
-) -> None:
+def test_access_log_has_size_and_duration_and_hides_the_setup_link(seen: pytest.LogCaptureFixture) -> None:
     times = iter([10.0, 10.0125])
     app = RequestIds(answers, logs_access=True, monotonic=lambda: next(times))
     asyncio.run(ask(app, "/gpus/setup/abcdef/"))
@@ -78,7 +76,7 @@ def test_the_access_log_tells_size_and_time_and_hides_the_address_that_makes_adm
     assert record.__dict__["fields"]["milliseconds"] == 12.5
 
 
-def test_a_request_that_ends_in_an_error_is_told_too(seen: pytest.LogCaptureFixture) -> None:
+def test_request_that_ends_in_an_error_is_in_the_access_log(seen: pytest.LogCaptureFixture) -> None:
     async def fails(_scope: Any, _receive: Any, _send: Any) -> None:
         raise ConnectionResetError
 
@@ -87,8 +85,8 @@ def test_a_request_that_ends_in_an_error_is_told_too(seen: pytest.LogCaptureFixt
     assert "no answer" in seen.records[-1].getMessage()
 
 
-def test_a_socket_gets_the_servers_own_send() -> None:
-    """Its flow control asks what `send` is made of."""
+def test_websocket_gets_the_servers_own_send() -> None:
+    """Its flow control inspects `send`."""
 
     async def socket(_scope: Any, _receive: Any, send: Any) -> None:
         assert send.__qualname__.startswith("ask.")

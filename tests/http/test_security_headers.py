@@ -31,7 +31,7 @@ def test_every_response_has_the_headers(path: str) -> None:
     assert "camera=()" in response["Permissions-Policy"]
 
 
-def test_a_foreign_host_name_is_refused_with_the_headers() -> None:
+def test_refusal_of_a_foreign_host_name_has_the_headers() -> None:
     response = Client(headers={"Host": "evil.example.com"}).get("/admin/")
     assert response.status_code == 400
     assert {name: response[name] for name in EXPECTED} == EXPECTED
@@ -42,5 +42,5 @@ async def _get_asynchronously(path: str) -> tuple[int, str]:
     return response.status_code, response["Content-Security-Policy"]
 
 
-def test_the_asynchronous_way_has_them_too() -> None:
+def test_asynchronous_responses_have_the_headers() -> None:
     assert async_to_sync(_get_asynchronously)("/nothing") == (404, EXPECTED["Content-Security-Policy"])

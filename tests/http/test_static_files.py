@@ -1,5 +1,5 @@
-"""Static files: hashed names without a build step, cached for long, replaced when a source has changed; with DEBUG from their
-sources.
+"""Static files: hashed names without a build step, long caching, new names for changed sources; served from their sources
+with DEBUG.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.servers import Server, wait_for
 
 @pytest.fixture
 def own_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of scripts that alone is collected, into a root beside it."""
+    """A folder of scripts, the only one collected, into a root beside it."""
     (tmp_path / "src" / "js").mkdir(parents=True)
     return tmp_path / "src"
 
@@ -41,7 +41,7 @@ def test_htmx_and_its_extension_come_from_our_own_origin_under_hashed_names() ->
     assert len(re.findall(r'src="/static/vendor/htmx/[\w-]+\.min\.[0-9a-f]{12}\.js" defer', html)) == 2
 
 
-def test_a_hashed_file_is_served_compressed_and_for_ever(static_root: Path) -> None:
+def test_hashed_file_is_compressed_and_cached_forever(static_root: Path) -> None:
     client = Client(headers={"Accept-Encoding": "gzip"})
     response = client.get(static("vendor/htmx/htmx.min.js"))
     assert response.status_code == 200
@@ -52,18 +52,18 @@ def test_a_hashed_file_is_served_compressed_and_for_ever(static_root: Path) -> N
 
 @pytest.mark.usefixtures("static_root")
 @pytest.mark.parametrize("path", ["/static/no.js", "/static/../manage.py", "/static/%2e%2e/manage.py", "/static/"])
-def test_a_path_that_is_no_static_file_is_not_found(path: str) -> None:
+def test_path_without_a_static_file_is_not_found(path: str) -> None:
     assert Client().get(path).status_code == 404
 
 
-def test_nothing_is_collected_again_while_the_sources_are_the_same(own_sources: Path) -> None:
+def test_unchanged_sources_are_not_collected_again(own_sources: Path) -> None:
     (own_sources / "a.css").write_text("p { color: red }")
     with collected(own_sources):
         assert collect_if_outdated() is True
         assert collect_if_outdated() is False
 
 
-def test_a_changed_source_gets_another_name(own_sources: Path) -> None:
+def test_changed_source_gets_a_new_name(own_sources: Path) -> None:
     with collected(own_sources):
         (own_sources / "a.css").write_text("p { color: red }")
         collect_if_outdated()
@@ -74,7 +74,7 @@ def test_a_changed_source_gets_another_name(own_sources: Path) -> None:
         assert static("a.css") != before
 
 
-def test_scripts_import_one_another_by_hashed_names(own_sources: Path) -> None:
+def test_scripts_import_each_other_by_hashed_names(own_sources: Path) -> None:
     (own_sources / "js" / "main.js").write_text(
         'import { draw } from "./chart.js";\nimport {\n  open,\n} from "./socket.js";\nexport * from \'./chart.js\';\n'
     )
@@ -88,7 +88,7 @@ def test_scripts_import_one_another_by_hashed_names(own_sources: Path) -> None:
             assert f"./{name}.js" not in script
 
 
-def test_while_debugging_nothing_is_collected(own_sources: Path) -> None:
+def test_files_are_not_collected_with_debug(own_sources: Path) -> None:
     with collected(own_sources), override_settings(DEBUG=True):
         assert collect_if_outdated() is False
     assert not (own_sources.parent / "static").exists()
@@ -105,15 +105,15 @@ def debug_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_a_file_is_served_from_where_it_lies(debug_server: Server) -> None:
+def test_file_is_served_from_its_source(debug_server: Server) -> None:
     status, text = debug_server.get("/static/css/gpumon.css")
     assert (status, "--line" in text) == (200, True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", [b"/static/", b"/static/css/", b"/static/css/gpumon.css"])
-def test_garbage_in_place_of_a_file_is_not_found_and_no_fault(debug_server: Server, folder: bytes) -> None:
-    """ServeStatic ends in an error there, on purpose."""
+def test_invalid_path_is_not_found_without_an_error(debug_server: Server, folder: bytes) -> None:
+    """ServeStatic raises an error there, on purpose."""
     assert {
         part[:20]: status for part in PARTS if (status := status_of(debug_server, request(folder + part))) >= 500
     } == {}
@@ -134,6 +134,6 @@ def test_collected_scripts_and_styles_have_no_comments(own_sources: Path) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(BASE_DIR.glob("static/js/**/*.js")), ids=lambda path: path.name)
-def test_no_script_holds_text_of_several_lines_which_would_lose_its_indentation(path: Path) -> None:
+def test_scripts_have_no_multiline_text_that_would_lose_its_indentation(path: Path) -> None:
     assert all(line.count("`") % 2 == 0 for line in path.read_text().splitlines())
     assert without_comments(path.read_text()).count("\n") > 0
