@@ -7,23 +7,23 @@ import socket
 from monitor.config.hosts import LOOPBACK, served_hosts
 
 
-def test_given_names_are_the_only_ones() -> None:
+def test_configured_names_replace_the_defaults() -> None:
     assert served_hosts(("gpu01", ".example.com"), "0.0.0.0") == ["gpu01", ".example.com"]
 
 
-def test_on_loopback_only_loopback_names_are_answered() -> None:
+def test_only_loopback_names_are_served_on_loopback() -> None:
     assert served_hosts((), "127.0.0.1") == list(LOOPBACK)
 
 
-def test_a_bound_address_is_answered_beside_loopback() -> None:
+def test_bound_address_is_served_beside_loopback() -> None:
     assert served_hosts((), "10.0.0.7") == [*LOOPBACK, "10.0.0.7"]
 
 
-def test_an_ipv6_address_is_answered_in_brackets() -> None:
+def test_ipv6_address_is_served_in_brackets() -> None:
     assert served_hosts((), "FD00::7") == [*LOOPBACK, "[fd00::7]"]
 
 
-def test_on_every_address_the_own_name_is_answered_and_no_other() -> None:
+def test_only_the_own_host_name_is_served_on_all_addresses() -> None:
     hosts = served_hosts((), "0.0.0.0")
     assert socket.gethostname().lower() in hosts
     assert "*" not in hosts

@@ -1,4 +1,4 @@
-"""Settings: their sources, the values they allow, and how an invalid one stops the start."""
+"""Settings: their sources, the allowed values, and the abort of startup on an invalid one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refusal(env_file: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -
     return str(ended.value)
 
 
-def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) -> None:
+def test_defaults_are_the_documented_ones(env_file: Path) -> None:
     defaults = load_config((env_file,)).model_dump()
     assert defaults == defaults | {
         "poll_interval_ms": 1000,
@@ -86,7 +86,7 @@ def test_without_variables_the_documented_defaults_are_in_force(env_file: Path) 
     }
 
 
-def test_environment_wins_over_the_file_and_the_file_over_the_default(
+def test_environment_overrides_the_file_and_the_file_the_default(
     env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_POLL_INTERVAL_MS=300\n")
@@ -94,7 +94,7 @@ def test_environment_wins_over_the_file_and_the_file_over_the_default(
     assert (config.port, config.poll_interval_ms, config.ws_max_rate_hz) == (7000, 300, 5)
 
 
-def test_settings_in_force_say_where_each_value_came_from(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_have_the_source_of_each_value(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_LOG_LEVEL=debug\n")
     listed = {setting.name: setting for setting in load(env_file, monkeypatch, PORT="7000").settings_in_force()}
     assert listed["GPU_MONITOR_PORT"] == Setting("GPU_MONITOR_PORT", 7000, "environment", is_secret=False)
@@ -121,7 +121,7 @@ def test_an_empty_value_counts_as_not_set(env_file: Path, monkeypatch: pytest.Mo
     ("written", "meant"),
     [("nvidia-smi", "nvidia_smi"), ("nvidia_smi", "nvidia_smi"), ("NVTOP", "nvtop"), ("auto", None), ("null", None)],
 )
-def test_provider_names_are_taken_as_people_write_them(
+def test_provider_names_are_accepted_in_common_spellings(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str | None
 ) -> None:
     assert load(env_file, monkeypatch, TELEMETRY_PROVIDER=written).telemetry_provider == meant
@@ -165,7 +165,7 @@ def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPat
         ("REPLAY_FILE", "/nowhere/at/all", "the path of an existing recording: No such file or directory"),
     ],
 )
-def test_a_wrong_value_is_refused_with_variable_value_and_range(
+def test_invalid_value_is_refused_with_variable_value_and_range(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, takes: str
 ) -> None:
     line = refusal(env_file, monkeypatch, **{name: value})
@@ -183,27 +183,25 @@ def test_allowed_hosts_with_scheme_port_or_path_are_refused(
     "origin", ["gpu.example.com", "https://[gpu", "https://gpu:port", "https://gpu:99999", "https://:80"]
 )
 @pytest.mark.parametrize("name", ["CSRF_TRUSTED_ORIGINS", "PUBLIC_URL"])
-def test_an_origin_that_no_page_can_be_of_is_refused(
-    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str
-) -> None:
-    """Some used to pass, though they trust nobody."""
+def test_impossible_origin_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str) -> None:
+    """Some were accepted although they match no page."""
     assert f"GPU_MONITOR_{name}={origin} is invalid" in refusal(env_file, monkeypatch, **{name: origin})
 
 
-def test_a_refusal_names_the_file_the_value_stands_in(env_file: Path) -> None:
+def test_refusal_names_the_file_of_the_value(env_file: Path) -> None:
     env_file.write_text("GPU_MONITOR_PORT=0\n")
     with pytest.raises(SystemExit, match=r"GPU_MONITOR_PORT=0 is invalid: .* \(set in \.env\)"):
         load_config((env_file,))
 
 
-def test_two_wrong_values_are_told_in_one_line(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_invalid_values_are_reported_in_one_line(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = refusal(env_file, monkeypatch, PORT="0", LOG_LEVEL="loud")
     assert "GPU_MONITOR_PORT=0" in line
     assert "GPU_MONITOR_LOG_LEVEL=loud" in line
     assert "\n" not in line
 
 
-def test_a_wrong_secret_is_refused_without_being_shown(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_secret_is_refused_without_being_shown(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = refusal(env_file, monkeypatch, SECRET_KEY="hunter2")
     assert "GPU_MONITOR_SECRET_KEY" in line
     assert "at least 32 characters" in line
@@ -215,14 +213,16 @@ def test_replay_without_a_recording_is_refused(env_file: Path, monkeypatch: pyte
     assert line.startswith("gpumon: GPU_MONITOR_REPLAY_FILE is not set: must be the path of a recording")
 
 
-def test_replay_takes_an_existing_recording(env_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_replay_with_an_existing_recording_is_accepted(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     recording = tmp_path / "recording"
     recording.touch()
     config = load(env_file, monkeypatch, TELEMETRY_PROVIDER="replay", REPLAY_FILE=str(recording))
     assert config.replay_file == recording
 
 
-def test_a_misspelt_name_is_pointed_out_with_the_nearest_known_one(
+def test_misspelt_name_is_reported_with_the_nearest_known_one(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     env_file.write_text("GPU_MONITOR_LOGLEVEL=DEBUG\n")
@@ -234,30 +234,30 @@ def test_a_misspelt_name_is_pointed_out_with_the_nearest_known_one(
     ]
 
 
-def test_a_file_that_is_no_text_ends_the_start_with_one_line(env_file: Path) -> None:
+def test_file_that_is_not_text_aborts_startup_with_one_line(env_file: Path) -> None:
     env_file.write_bytes(b"GPU_MONITOR_PORT=\xff\n")
     with pytest.raises(SystemExit, match=rf"^gpumon: cannot read the settings in {env_file}: not UTF-8 \(.*\)$"):
         load_config((env_file,))
 
 
-def test_a_file_that_may_not_be_read_ends_the_start_with_one_line(tmp_path: Path) -> None:
-    """As root, every file may be read: a name that is too long is refused to root too."""
+def test_unreadable_file_aborts_startup_with_one_line(tmp_path: Path) -> None:
+    """Root can read every file, but not one whose name is too long."""
     with pytest.raises(SystemExit, match=r"^gpumon: cannot read the settings in .*: File name too long$"):
         load_config((tmp_path / ("x" * 300),))
 
 
-def test_a_folder_and_a_file_that_is_not_there_are_no_settings(tmp_path: Path) -> None:
+def test_folder_and_missing_file_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert load_config((tmp_path, tmp_path / "none", tmp_path / "file" / ".env")).port == 5000
 
 
-def test_a_line_that_sets_nothing_is_pointed_out_once(env_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_line_that_sets_nothing_is_reported_once(env_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     env_file.write_text('GPU_MONITOR_PORT=6000\n=hunter2\n\nGPU_MONITOR_WS_MAX_RATE_HZ="3\n')
     assert load_config((env_file,)).port == 6000
     assert caplog.messages == [f"gpumon: line {number} of {env_file} is not NAME=value; ignored" for number in (2, 4)]
 
 
-def test_what_is_warned_of_before_there_is_a_log_has_its_form(tmp_path: Path) -> None:
+def test_warnings_before_the_log_is_configured_have_its_format(tmp_path: Path) -> None:
     variables = {"GPU_MONITOR_PROT": "1", "GPU_MONITOR_LOG_FORMAT": "json", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "manage.py", "check"],
@@ -272,7 +272,7 @@ def test_what_is_warned_of_before_there_is_a_log_has_its_form(tmp_path: Path) ->
 
 
 @given(text=st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=300))
-def test_any_text_for_any_setting_is_taken_or_refused_in_one_printable_line(text: str) -> None:
+def test_any_text_for_any_setting_is_accepted_or_refused_in_one_printable_line(text: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in Config.model_fields:
             monkeypatch.setenv(PREFIX + name.upper(), text)
@@ -288,7 +288,7 @@ def test_any_text_for_any_setting_is_taken_or_refused_in_one_printable_line(text
         pytest.param(["-m", "pytest", "tests/config/test_hosts.py", "-q"], id="pytest"),
     ],
 )
-def test_a_wrong_value_ends_every_way_of_starting_with_that_line_alone(command: list[str], tmp_path: Path) -> None:
+def test_invalid_value_ends_every_start_command_with_only_that_line(command: list[str], tmp_path: Path) -> None:
     variables = {"GPU_MONITOR_POLL_INTERVAL_MS": "50", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, *command],

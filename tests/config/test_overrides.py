@@ -1,4 +1,4 @@
-"""What is set in the admin: below environment and `.env`, above the defaults, and validated as they are."""
+"""Settings from the admin: overridden by environment and `.env`, above the defaults, with the same validation."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def startup(**variables: str) -> Config:
 
 
 class WithoutHome(Config):
-    """Settings as a wheel has them, of a user whose home is not known."""
+    """The settings of an installed wheel, for a user without a home."""
 
     data_dir: AbsolutePath = setting(Path("~no-such-user/.local/share/gpumon"), "The data folder.", group="Server")
 
 
-def test_a_value_set_in_the_admin_stands_in_place_of_the_default_and_says_where_from() -> None:
+def test_value_from_the_admin_replaces_the_default_and_has_its_source() -> None:
     config, refused = layered(startup(), {"poll_interval_ms": 250, "log_level": None, "show_commands": ""})
     assert (config.poll_interval_ms, config.source_of("poll_interval_ms")) == (250, "admin")
     assert (config.log_level, config.source_of("log_level")) == ("INFO", "default")
@@ -45,7 +45,7 @@ def test_a_value_set_in_the_admin_stands_in_place_of_the_default_and_says_where_
     assert listed["GPU_MONITOR_POLL_INTERVAL_MS"][1:3] == (250, "admin")
 
 
-def test_environment_and_env_file_win_over_the_admin(tmp_path: Path) -> None:
+def test_environment_and_env_file_override_the_admin(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GPU_MONITOR_WS_MAX_RATE_HZ=7\n")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("GPU_MONITOR_POLL_INTERVAL_MS", "300")
@@ -56,18 +56,18 @@ def test_environment_and_env_file_win_over_the_admin(tmp_path: Path) -> None:
     assert refused == {}
 
 
-def test_a_bad_value_below_a_fixed_one_is_not_even_looked_at() -> None:
+def test_invalid_value_in_the_admin_is_ignored_where_the_environment_sets_one() -> None:
     assert layered(startup(POLL_INTERVAL_MS="300"), {"poll_interval_ms": 1})[1] == {}
 
 
-def test_what_the_admin_sets_does_not_change_what_the_start_said() -> None:
+def test_values_from_the_admin_do_not_change_the_startup_settings() -> None:
     given = startup()
     layered(given, {"poll_interval_ms": 250})
     assert (given.poll_interval_ms, given.source_of("poll_interval_ms")) == (1000, "default")
 
 
-def test_a_user_without_a_home_needs_none_for_what_the_admin_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an arbitrary user of a container, with gpumon from a wheel: the default data folder lies in a home."""
+def test_settings_of_the_admin_work_for_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arbitrary user in a container, with gpumon from a wheel: the default data folder is in a home."""
     monkeypatch.setenv(f"{PREFIX}DATA_DIR", "/data")
     given = load_config((Path("no such .env"),), WithoutHome)
     config, refused = layered(given, {"poll_interval_ms": 250})
@@ -92,7 +92,7 @@ def test_a_user_without_a_home_needs_none_for_what_the_admin_sets(monkeypatch: p
         ("alert_retention_days", "0"),
     ],
 )
-def test_a_bad_value_is_refused_in_the_words_of_the_environment_and_the_others_stand(name: str, value: str) -> None:
+def test_invalid_value_is_refused_with_the_environments_message_and_the_others_apply(name: str, value: str) -> None:
     with pytest.raises(SystemExit) as ended:
         startup(**{name.upper(): value})
     other = {"idle_held_minutes": 10} if name != "idle_held_minutes" else {"ws_max_rate_hz": 10}
@@ -102,13 +102,13 @@ def test_a_bad_value_is_refused_in_the_words_of_the_environment_and_the_others_s
     assert {other: getattr(config, other) for other in other} == other
 
 
-def test_replay_is_taken_where_the_environment_names_a_recording(tmp_path: Path) -> None:
+def test_replay_is_accepted_where_the_environment_names_a_recording(tmp_path: Path) -> None:
     (tmp_path / "recording").touch()
     config, refused = layered(startup(REPLAY_FILE=str(tmp_path / "recording")), {"telemetry_provider": "replay"})
     assert (config.telemetry_provider, refused) == ("replay", {})
 
 
-def test_a_recording_deleted_since_the_start_refuses_replay_and_nothing_else(tmp_path: Path) -> None:
+def test_replay_is_the_only_value_refused_when_the_recording_is_deleted_after_the_start(tmp_path: Path) -> None:
     (tmp_path / "recording").touch()
     given = startup(REPLAY_FILE=str(tmp_path / "recording"))
     (tmp_path / "recording").unlink()
@@ -119,7 +119,7 @@ def test_a_recording_deleted_since_the_start_refuses_replay_and_nothing_else(tmp
 
 
 @given(text=st.one_of(st.text(max_size=300), st.binary(max_size=20), st.integers(), st.floats(), st.none()))
-def test_anything_in_every_setting_is_taken_or_refused_in_one_printable_line(text: object) -> None:
+def test_any_value_in_every_setting_is_accepted_or_refused_in_one_printable_line(text: object) -> None:
     config, refused = layered(startup(), dict.fromkeys(Config.set_in_admin(), text))
     assert all(words.isprintable() for words in refused.values())
     assert all(getattr(config, name) == Config.model_fields[name].default for name in refused)

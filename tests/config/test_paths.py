@@ -1,4 +1,4 @@
-"""Where gpumon finds its files and keeps its data, in a checkout and installed."""
+"""The paths of gpumon's files and data, in a checkout and installed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def test_a_checkout_keeps_everything_in_its_own_folder() -> None:
     assert layout_of(BASE_DIR / "monitor", {"XDG_DATA_HOME": "/elsewhere"}) == LAYOUT
 
 
-def test_installed_its_files_are_in_the_package_and_its_data_where_the_desktop_standard_says(installed: Path) -> None:
+def test_installation_has_its_files_in_the_package_and_its_data_in_the_xdg_folders(installed: Path) -> None:
     layout = layout_of(installed, {"XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/c"})
     files = installed / "files"
     assert layout == (files / "templates", files / "static", (Path("/c/gpumon/.env"),), Path("/d/gpumon"))
 
 
-def test_relative_paths_are_ignored_as_that_standard_says(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_xdg_paths_are_ignored(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     layout = layout_of(installed, {"XDG_DATA_HOME": "d", "XDG_CONFIG_HOME": ""})
     assert layout.data_dir == Path("/home/ada/.local/share/gpumon")
     assert layout.env_files == (Path("/home/ada/.config/gpumon/.env"),)
 
 
-def test_where_no_home_is_known_the_data_folder_says_so_by_its_tilde(
+def test_data_folder_keeps_its_tilde_where_the_home_is_unknown(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(_path: Path) -> Path:
@@ -58,7 +58,7 @@ def test_a_folder_for_static_files_is_created(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a file", "a file/static"])
-def test_a_folder_for_static_files_that_cannot_be_created_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_folder_for_static_files_that_cannot_be_created_is_refused_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / "a file").write_text("")
     with pytest.raises(
         SystemExit, match=r"GPU_MONITOR_STATIC_DIR=.*/a file.* is invalid: must be a writable directory"
@@ -66,7 +66,7 @@ def test_a_folder_for_static_files_that_cannot_be_created_is_refused_by_name(tmp
         static_root(tmp_path / name, tmp_path)
 
 
-def test_a_folder_for_static_files_in_a_folder_that_is_not_writable_is_refused(
+def test_folder_for_static_files_in_an_unwritable_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda folder, _mode: folder != tmp_path)

@@ -1,4 +1,4 @@
-"""One declaration is all that a setting needs: form, .env.example, documentation and /api/config follow from it."""
+"""A setting needs one declaration; form, .env.example, documentation and /api/config are generated from it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REGENERATE = "run `make settings`"
 
 
 class Extended(Config):
-    """The settings of a version with five more."""
+    """The settings of a version with five additional ones."""
 
     fan_curve: Literal["quiet", "cold"] = setting("quiet", "How the fans run.", group="Fans", admin_label="Fan curve")
     fan_floor_percent: int = setting(
@@ -46,7 +46,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
-    """A runtime with the extended settings, of which the environment sets one."""
+    """A runtime with the extended settings; the environment sets one of them."""
     monkeypatch.setenv(f"{PREFIX}FAN_GAIN", "1.5")
     config = load_config((), Extended)
     monkeypatch.setattr("django.conf.settings.GPU_MONITOR", config)
@@ -62,11 +62,11 @@ def root(db: None, static_root: Path, extended: Runtime) -> Client:
     return client
 
 
-def test_the_example_file_is_the_one_of_the_model() -> None:
+def test_example_file_matches_the_model() -> None:
     assert (BASE_DIR / ".env.example").read_text() == example_file(Config), REGENERATE
 
 
-def test_the_documentation_is_the_one_of_the_model() -> None:
+def test_documentation_matches_the_model() -> None:
     text = (BASE_DIR / "docs" / "configuration.md").read_text()
     assert text == documented(text, Config), REGENERATE
 
@@ -83,14 +83,14 @@ def test_a_new_setting_is_in_the_example_file() -> None:
     )
 
 
-def test_every_line_of_the_example_file_sets_what_is_the_default(tmp_path: Path) -> None:
-    """Uncommented, it changes nothing but where the values come from."""
+def test_every_line_of_the_example_file_sets_the_default(tmp_path: Path) -> None:
+    """Uncommented, it changes only the source of the values."""
     lines = example_file(Config).replace("#GPU_MONITOR_", "GPU_MONITOR_")
     (tmp_path / ".env").write_text(lines)
     assert load_config((tmp_path / ".env",)).model_dump() == load_config(()).model_dump()
 
 
-def test_a_new_setting_is_in_the_documentation_and_a_removed_one_is_not() -> None:
+def test_new_setting_is_in_the_documentation_and_a_removed_one_is_not() -> None:
     text = (BASE_DIR / "docs" / "configuration.md").read_text()
     new = documented(text, Extended)
     assert new.removeprefix(text) == (
@@ -105,7 +105,7 @@ def test_a_new_setting_is_in_the_documentation_and_a_removed_one_is_not() -> Non
     assert documented(new, Config) == text
 
 
-def test_what_is_written_by_hand_below_a_setting_or_group_is_kept() -> None:
+def test_handwritten_text_below_a_setting_or_group_is_kept() -> None:
     old = documented("# Configuration\n\nIntroduction.\n", Extended)
     assert old.startswith("# Configuration\n\nIntroduction.\n\n## Readings\n\n### GPU_MONITOR_POLL_INTERVAL_MS\n")
     more = "By hand.\n\n- a list"
@@ -129,7 +129,7 @@ def test_a_description_is_a_sentence_and_its_paragraph_names_default_and_range(n
         assert f"`{choice}`" in paragraph
 
 
-def test_no_secret_can_be_set_in_the_admin() -> None:
+def test_secrets_cannot_be_set_in_the_admin() -> None:
     declared = declarations(Config)
     assert [name for name in Config.set_in_admin() if declared[name].is_secret] == []
     assert {name for name, each in declared.items() if each.is_secret} == {"secret_key", "admin_password"}
@@ -171,7 +171,9 @@ def test_a_new_setting_is_saved_in_the_form_without_a_migration_and_is_effective
 FANS = [name.upper() for name in Extended.model_fields if name.startswith("fan_")]
 
 
-def test_a_new_setting_has_its_range_in_the_form_and_at_startup(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_range_of_a_new_setting_applies_in_the_form_and_at_startup(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = "GPU_MONITOR_FAN_FLOOR_PERCENT=61 is invalid: must be a whole number from 0 to 60"
     assert words in root.post(FORM, {"fan_floor_percent": "61"}).content.decode()
     monkeypatch.setenv(f"{PREFIX}FAN_FLOOR_PERCENT", "61")

@@ -1,4 +1,4 @@
-"""The server's time zone is found where systems keep it, and nothing there stops the start."""
+"""The server's time zone is read from the system's files, and no content of these aborts startup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def zone_of(root: Path) -> str:
-    """The zone of a system whose files are below this folder."""
+    """The time zone of a system whose files are below this folder."""
     find = unix._get_localzone_name  # noqa: SLF001  # its public form reads the files of this host alone
     return server_time_zone(functools.partial(find, str(root)))
 
@@ -32,20 +32,20 @@ def root(tmp_path: Path) -> Path:
     "value",
     ["Europe/Berlin", ":Europe/Berlin", "/usr/share/zoneinfo/Europe/Berlin", ":/usr/share/zoneinfo/Europe/Berlin"],
 )
-def test_the_variable_comes_first(root: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_variable_takes_precedence(root: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TZ", value)
     (root / "etc" / "timezone").write_text("Asia/Tokyo\n")
     assert zone_of(root) == "Europe/Berlin"
 
 
 @pytest.mark.parametrize("value", ["", "CET-1CEST", "Nowhere/At_All", "../../etc/passwd", ".", "/etc/passwd"])
-def test_a_value_that_is_no_name_is_ignored(root: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_value_that_is_not_a_zone_name_is_ignored(root: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TZ", value)
     (root / "etc" / "localtime").symlink_to("/usr/share/zoneinfo/America/New_York")
     assert zone_of(root) == "America/New_York"
 
 
-def test_a_copied_localtime_has_its_name_in_another_file(root: Path) -> None:
+def test_name_of_a_copied_localtime_comes_from_another_file(root: Path) -> None:
     (root / "etc" / "localtime").write_bytes(b"TZif")
     (root / "etc" / "timezone").write_text("Asia/Tokyo\n")
     assert zone_of(root) == "Asia/Tokyo"
@@ -62,7 +62,7 @@ def test_a_host_without_a_named_zone_gets_utc_and_a_warning(root: Path, caplog: 
 @pytest.mark.parametrize(
     "content", [b"Nowhere/At_All\n", b"Europe/Z\xfcrich\n", b"..\n", b"\0\n", b"../../../etc/passwd\n", b"Europe\n"]
 )
-def test_a_strange_zone_file_gives_utc_and_a_warning_in_one_line(
+def test_invalid_zone_file_gives_utc_and_a_warning_in_one_line(
     root: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unknown name, an encoding other than ASCII, a folder, a zero byte, a path."""
@@ -73,7 +73,7 @@ def test_a_strange_zone_file_gives_utc_and_a_warning_in_one_line(
     assert "\n" not in message
 
 
-def test_files_that_contradict_each_other_give_utc_and_a_warning(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_contradictory_files_give_utc_and_a_warning(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "etc" / "localtime").symlink_to("/usr/share/zoneinfo/America/New_York")
     (root / "etc" / "sysconfig").mkdir()
     (root / "etc" / "sysconfig" / "clock").write_text('ZONE="Asia/Tokyo"\n')
