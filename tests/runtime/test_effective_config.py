@@ -1,4 +1,4 @@
-"""The effective settings: the admin's over the start's, whatever state the database is in."""
+"""The effective settings: the admin's override the startup ones, for any state of the database."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def effective() -> EffectiveConfig:
 
 
 def put(**overrides: object) -> None:
-    """Store these values, unvalidated."""
+    """Store these values without validation."""
     SiteSettings.objects.update_or_create(pk=1, defaults={"overrides": overrides})
 
 
-def test_without_a_row_the_settings_of_the_start_are_effective(effective: EffectiveConfig) -> None:
+def test_startup_settings_are_effective_without_a_row(effective: EffectiveConfig) -> None:
     effective.look()
     assert effective.config.poll_interval_ms == 1000
     assert effective.config.source_of("poll_interval_ms") == "default"
 
 
-def test_a_row_is_taken_up_once_and_again_when_it_has_changed(
+def test_row_is_applied_once_and_again_after_a_change(
     effective: EffectiveConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "monitor")
@@ -45,7 +45,7 @@ def test_a_row_is_taken_up_once_and_again_when_it_has_changed(
     assert "GPU_MONITOR_POLL_INTERVAL_MS is now 250 (admin)" in caplog.messages
 
 
-def test_a_row_that_is_gone_leaves_the_defaults(effective: EffectiveConfig) -> None:
+def test_deleted_row_restores_the_defaults(effective: EffectiveConfig) -> None:
     put(poll_interval_ms=250)
     effective.look()
     SiteSettings.objects.all().delete()
@@ -53,7 +53,7 @@ def test_a_row_that_is_gone_leaves_the_defaults(effective: EffectiveConfig) -> N
     assert effective.config.poll_interval_ms == 1000
 
 
-def test_a_row_as_before_costs_one_query(
+def test_unchanged_row_costs_one_query(
     effective: EffectiveConfig, django_assert_num_queries: Callable[[int], object]
 ) -> None:
     put(poll_interval_ms=250)
@@ -75,7 +75,7 @@ def test_a_row_as_before_costs_one_query(
         ("log_level", ["INFO"]),
     ],
 )
-def test_a_bad_value_is_told_and_left_out_and_the_others_stand(
+def test_invalid_value_is_logged_once_and_ignored_and_the_others_apply(
     effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, name: str, value: object
 ) -> None:
     put(**{name: value, "ws_max_rate_hz": 7})
@@ -86,7 +86,7 @@ def test_a_bad_value_is_told_and_left_out_and_the_others_stand(
     assert len([told for told in caplog.messages if "(set in the admin)" in told]) == 1
 
 
-def test_without_the_table_what_is_effective_stays_and_is_told_once(
+def test_missing_table_is_logged_once_and_leaves_the_settings_unchanged(
     effective: EffectiveConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(poll_interval_ms=250)
@@ -104,7 +104,7 @@ def test_without_the_table_what_is_effective_stays_and_is_told_once(
 
 
 @pytest.mark.parametrize("stored", ["[1]", '"text"', "1", "null"])
-def test_a_row_that_is_no_object_changes_nothing_and_is_told_once(
+def test_row_without_a_json_object_is_logged_once_and_changes_nothing(
     effective: EffectiveConfig, caplog: pytest.LogCaptureFixture, stored: str
 ) -> None:
     put(poll_interval_ms=250)
@@ -121,7 +121,7 @@ def test_a_row_that_is_no_object_changes_nothing_and_is_told_once(
 
 
 def test_names_that_the_admin_cannot_set_are_ignored(effective: EffectiveConfig) -> None:
-    """Of another version, or written by SQL to change what only the environment can."""
+    """From another version, or written by SQL to change a setting that only the environment can set."""
     put(poll_interval_ms=250, no_such_setting=1, secret_key="x" * 40, auth="none")
     effective.look()
     assert effective.config.poll_interval_ms == 250

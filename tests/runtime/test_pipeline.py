@@ -1,4 +1,4 @@
-"""The pipeline: the order of its stages, and that one which fails costs the others nothing."""
+"""The pipeline: the order of its stages, and the isolation of a failing stage from the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.snapshots import host
 
 
 class Recorder:
-    """A stage that writes down what it is asked to do, and fails at the steps in `fails_at`."""
+    """A stage that records its calls and fails at the steps in `fails_at`."""
 
     def __init__(self, name: str, steps: list[str], fails_at: Sequence[str] = ()) -> None:
         self.name = name
@@ -41,7 +41,7 @@ def steps() -> list[str]:
     return []
 
 
-def test_stages_start_and_receive_in_the_order_of_the_list_and_stop_in_reverse(steps: list[str]) -> None:
+def test_stages_start_and_receive_in_list_order_and_stop_in_reverse(steps: list[str]) -> None:
     pipeline = Pipeline([Recorder("a", steps), Recorder("b", steps)])
     pipeline.start()
     pipeline.take(host())
@@ -50,7 +50,7 @@ def test_stages_start_and_receive_in_the_order_of_the_list_and_stop_in_reverse(s
     assert pipeline.problems == {}
 
 
-def test_a_stage_that_raises_at_a_snapshot_is_logged_once_and_recovers(
+def test_stage_that_raises_on_a_snapshot_is_logged_once_and_recovers(
     steps: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -71,7 +71,7 @@ def test_a_stage_that_raises_at_a_snapshot_is_logged_once_and_recovers(
     assert caplog.messages[-1] == "recovered: stage broken"
 
 
-def test_a_stage_that_cannot_start_receives_nothing_and_the_others_run(steps: list[str]) -> None:
+def test_stage_that_cannot_start_receives_nothing_and_the_others_run(steps: list[str]) -> None:
     pipeline = Pipeline([Recorder("broken", steps, ["start"]), Recorder("beside", steps)])
     pipeline.start()
     pipeline.take(host())
@@ -80,7 +80,7 @@ def test_a_stage_that_cannot_start_receives_nothing_and_the_others_run(steps: li
     assert pipeline.problems["broken"] == "could not start (RuntimeError: no start)"
 
 
-def test_a_stage_that_cannot_stop_keeps_no_other_from_stopping(steps: list[str]) -> None:
+def test_stage_that_cannot_stop_does_not_prevent_others_from_stopping(steps: list[str]) -> None:
     pipeline = Pipeline([Recorder("beside", steps), Recorder("broken", steps, ["stop"])])
     pipeline.start()
     pipeline.stop()
@@ -88,7 +88,7 @@ def test_a_stage_that_cannot_stop_keeps_no_other_from_stopping(steps: list[str])
     assert pipeline.problems == {"broken": "could not stop (RuntimeError: no stop)"}
 
 
-def test_a_snapshot_outside_start_and_stop_reaches_no_stage(steps: list[str]) -> None:
+def test_snapshots_before_start_and_after_stop_are_dropped(steps: list[str]) -> None:
     pipeline = Pipeline([Recorder("a", steps)])
     pipeline.take(host())
     pipeline.start()
@@ -97,7 +97,7 @@ def test_a_snapshot_outside_start_and_stop_reaches_no_stage(steps: list[str]) ->
     assert steps == ["a start", "a stop"]
 
 
-def test_what_a_stage_says_itself_is_its_problem(steps: list[str]) -> None:
+def test_problem_reported_by_a_stage_is_listed(steps: list[str]) -> None:
     stage = Recorder("full", steps)
     pipeline = Pipeline([stage])
     stage.problem = "the disk is full"

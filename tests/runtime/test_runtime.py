@@ -1,4 +1,4 @@
-"""A Runtime: what it hands to sampler, hub, log and pages, and that a stage is added to it by one line."""
+"""The runtime: the settings it passes to sampler, hub, log and pages, and the one line that adds a stage."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.support.runtimes import current_runtime, default_config
 from tests.support.servers import wait_for
 
 
-def test_the_settings_defaults_are_the_samplers() -> None:
+def test_defaults_of_the_settings_equal_the_samplers() -> None:
     assert sampler_options(default_config()) == Options()
 
 
-def test_every_setting_of_the_readings_reaches_the_sampler(tmp_path: Path) -> None:
+def test_every_telemetry_setting_reaches_the_sampler(tmp_path: Path) -> None:
     given = default_config(
         poll_interval_ms=250,
         telemetry_provider="replay",
@@ -51,7 +51,7 @@ def test_every_setting_of_the_readings_reaches_the_sampler(tmp_path: Path) -> No
 
 @pytest.fixture
 def log_levels() -> Iterator[None]:
-    """Restored after the test."""
+    """Restores the log levels after the test."""
     loggers = [logging.getLogger(name) for name in ("", *SERVER_PARTS)]
     levels = [logger.level for logger in loggers]
     yield
@@ -61,7 +61,7 @@ def log_levels() -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("log_levels")
-def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_from_the_admin_apply_to_sampler_hub_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
     made = Runtime(default_config())
     monkeypatch.setattr(made.hub, "set_max_rate", rates.append)
@@ -92,7 +92,7 @@ def test_what_is_set_in_the_admin_is_applied_to_sampler_hub_and_log(monkeypatch:
 
 
 @pytest.mark.django_db
-def test_from_where_on_a_gpu_is_idle_held_follows_the_settings() -> None:
+def test_idle_limits_follow_the_settings() -> None:
     made = Runtime(default_config())
     assert made.idle_limits() == IDLE_BY_DEFAULT
     SiteSettings.objects.create(overrides={"idle_held_memory_mib": 512, "idle_held_utilization_percent": 10})
@@ -101,7 +101,7 @@ def test_from_where_on_a_gpu_is_idle_held_follows_the_settings() -> None:
 
 
 class Counting:
-    """The smallest stage there is."""
+    """A minimal stage."""
 
     name = "counting"
     problem: str | None = None
@@ -125,7 +125,7 @@ SIMULATED = {"telemetry_provider": "simulated", "simulated_gpus": 2, "poll_inter
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
-def test_a_stage_is_added_by_one_line_and_its_problem_is_in_health(client: Client) -> None:
+def test_stage_is_added_with_one_line_and_its_problem_is_in_health(client: Client) -> None:
     counting = Counting()
     with current_runtime(default_config(**SIMULATED), stages=[counting]) as made:
         made.start()
@@ -156,7 +156,7 @@ def test_the_admins_settings_are_in_effect_before_the_first_reading() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
-def test_at_the_end_alerts_are_saved_and_the_threads_and_the_sampler_are_gone() -> None:
+def test_shutdown_saves_alerts_and_ends_the_threads_and_the_sampler() -> None:
     hot(for_seconds=10_000, threshold=-300)
     before = set(threading.enumerate())
     made = Runtime(default_config(**SIMULATED))
@@ -173,7 +173,7 @@ def test_at_the_end_alerts_are_saved_and_the_threads_and_the_sampler_are_gone() 
     assert not made.is_running
 
 
-def test_the_first_use_makes_one_that_is_not_started_and_a_test_can_set_its_own() -> None:
+def test_first_use_creates_an_unstarted_runtime_and_a_test_can_replace_it() -> None:
     set_runtime(None)
     usual = runtime()
     assert runtime() is usual
@@ -183,8 +183,8 @@ def test_the_first_use_makes_one_that_is_not_started_and_a_test_can_set_its_own(
     assert runtime() is not usual
 
 
-def test_the_clocks_are_arguments() -> None:
-    """Snapshots are stamped by the given clock."""
+def test_clocks_are_arguments() -> None:
+    """Snapshots have the time of the given clock."""
     counting = Counting()
     made = Runtime(default_config(**SIMULATED), stages=[counting], clock=lambda: time.time() - 1000.0)
     made.start()

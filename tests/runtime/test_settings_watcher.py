@@ -1,4 +1,4 @@
-"""The settings watcher: settings saved by another process are applied, and a failure is reported until it is over."""
+"""The settings watcher: it applies settings saved by another process and reports a failure until it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Scene:
-    """A watcher that looks all the time, and what it applied."""
+    """A watcher without pauses between checks, and the settings it applied."""
 
     def __init__(self) -> None:
         self.applied: list[int] = []
@@ -39,14 +39,14 @@ def scene() -> Iterator[Scene]:
     made.watcher.stop(30.0)
 
 
-def test_the_admins_settings_are_applied_when_the_start_returns(scene: Scene) -> None:
+def test_settings_of_the_admin_are_applied_before_the_start_returns(scene: Scene) -> None:
     SiteSettings.objects.create(overrides={"poll_interval_ms": 250})
     scene.watcher.start()
     assert scene.applied == [250]
     assert scene.watcher.problem is None
 
 
-def test_settings_that_another_process_saves_are_applied_once(scene: Scene) -> None:
+def test_settings_saved_by_another_process_are_applied_once(scene: Scene) -> None:
     scene.watcher.start()
     assert scene.applied == []
     SiteSettings.objects.create(overrides={"poll_interval_ms": 500})
@@ -56,7 +56,7 @@ def test_settings_that_another_process_saves_are_applied_once(scene: Scene) -> N
     assert scene.applied == [500, 300]
 
 
-def test_settings_that_cannot_be_applied_are_a_problem_logged_once_and_tried_again(
+def test_settings_that_cannot_be_applied_are_logged_once_as_a_problem_and_retried(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.is_broken = True
