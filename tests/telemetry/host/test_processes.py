@@ -144,7 +144,7 @@ def test_kernel_without_boot_time_leaves_only_the_start_time_unknown(host: FakeH
         ("evil\u202egnp", "evil gnp"),
     ],
 )
-def test_names_with_parentheses_blanks_control_characters_and_odd_bytes(
+def test_names_with_parentheses_blanks_control_characters_and_invalid_utf8_are_read(
     host: FakeHost, comm: str | bytes, name: str
 ) -> None:
     host.process(PID, comm, resident_pages=7)

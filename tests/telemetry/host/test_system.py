@@ -147,7 +147,7 @@ def test_a_source_that_returns_is_read_again(machine: FakeHost, metrics: Metrics
     assert check(reader.read(NOW)).memory_used_percent == 75
 
 
-def test_slow_facts_are_read_every_5_seconds_and_uptime_goes_on(machine: FakeHost) -> None:
+def test_slow_values_are_read_every_5_seconds_and_uptime_every_time(machine: FakeHost) -> None:
     clock = iter([0.0, 1.0, 5.0])
     reader = SystemMetrics(machine.root, {}, monotonic=lambda: next(clock))
     assert reader.read(NOW).process_count == 2
