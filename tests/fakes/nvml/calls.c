@@ -1,4 +1,4 @@
-/* Counts calls into a shared file and lets the faults of the scenario happen. */
+/* Counts calls in a shared file and triggers the faults of the scenario. */
 #include "calls.h"
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 const char *const FUNCTION_NAMES[FUNCTION_COUNT] = {EACH_FUNCTION(AS_NAME)};
 #undef AS_NAME
 
-/* The file of counts: a record for the total, then one for each function; fake_driver.py reads it. */
+/* The file of counts: a record for the total, then one per function; fake_driver.py reads it. */
 struct Record { char name[56]; _Atomic uint64_t count; };
 _Static_assert(sizeof(struct Record) == 64, "fake_driver.py expects 64 bytes a record");
 
@@ -94,7 +94,7 @@ nvmlReturn_t suffer(enum Function function, int gpu)
     return fault_of(function, gpu)->code;
 }
 
-/* Count and look, then the code that every call answers now, if any. */
+/* Count the call and check the scenario; return the code that every call returns now, if any. */
 static nvmlReturn_t begin(enum Function function)
 {
     count_call(function);

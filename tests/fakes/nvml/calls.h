@@ -1,4 +1,4 @@
-/* The head of every call: count it, look at the weather, suffer its faults, find the GPU. */
+/* The start of every call: count it, read the scenario, trigger its faults, find the GPU. */
 #ifndef CALLS_H
 #define CALLS_H
 
@@ -7,7 +7,7 @@
 #include "nvml_types.h"
 #include "weather.h"
 
-/* What a device handle points to. `mig` is the place among the GPU's instances, -1 for the whole GPU. */
+/* The target of a device handle. `mig` is the index among the GPU's instances, -1 for the whole GPU. */
 struct Handle { int gpu, mig; };
 nvmlDevice_t handle_of(int gpu, int mig);
 bool handle_is_valid(nvmlDevice_t handle);
@@ -15,14 +15,14 @@ bool handle_is_valid(nvmlDevice_t handle);
 void count_call(enum Function function);
 void set_initialized(bool value);
 
-/* Faults ordered for a function, for all (`gpu` < 0) or for one GPU: may wait, may not come back. */
+/* Faults of a function, for all GPUs (`gpu` < 0) or for one: may wait, may never return. */
 nvmlReturn_t suffer(enum Function function, int gpu);
 
-/* Head of a call that concerns no GPU. */
+/* Start of a call without a GPU. */
 nvmlReturn_t enter(enum Function function);
-/* Head of a call on a whole GPU; a MIG instance answers NotSupported. */
+/* Start of a call on a whole GPU; a MIG instance returns NotSupported. */
 nvmlReturn_t enter_gpu(enum Function function, nvmlDevice_t handle, const struct Gpu **gpu);
-/* Head of a call on a GPU or a MIG instance of it (`instance` is NULL on a whole GPU). */
+/* Start of a call on a GPU or one of its MIG instances (`instance` is NULL on a whole GPU). */
 nvmlReturn_t enter_device(
     enum Function function, nvmlDevice_t handle, const struct Gpu **gpu, const struct MigInstance **instance);
 
@@ -47,7 +47,7 @@ nvmlReturn_t enter_device(
         if (trouble_ != SUCCESS) return trouble_; \
     } while (0)
 
-/* Give one figure, or end as it says. */
+/* Return one value, or its error code. */
 static inline nvmlReturn_t give(struct Answer answer, unsigned *out)
 {
     if (out == NULL)
@@ -72,7 +72,7 @@ static inline bool has_mig(const struct Gpu *gpu)
     return gpu->mig.status == SUCCESS && gpu->mig.value == 1;
 }
 
-/* The figure itself, or the one it follows while it is not set. */
+/* The value itself, or while it is unset the one it follows. */
 static inline struct Answer or_else(struct Answer answer, struct Answer followed)
 {
     return answer.status == UNSET ? followed : answer;

@@ -1,4 +1,4 @@
-/* A GPU of which the scenario says nothing: a data centre board where every call answers, each GPU a little apart. */
+/* The default GPU: a data centre board on which every call succeeds; the GPUs differ slightly. */
 #include <stdio.h>
 #include <string.h>
 
@@ -87,7 +87,7 @@ static void set_default_links(struct Gpu *gpu)
     gpu->pcie_rx_rate = figure(100000000);
     gpu->pcie_tx_rate = figure(50000000);
     gpu->nvlink_version = figure(4);
-    gpu->nvlink_rx_rate = figure(1048576); /* KiB a second: 1 GiB/s on each link */
+    gpu->nvlink_rx_rate = figure(1048576); /* KiB per second: 1 GiB/s on each link */
     gpu->nvlink_tx_rate = figure(524288);
 }
 
@@ -102,7 +102,7 @@ static void set_default_health(struct Gpu *gpu)
 
 void set_gpu_defaults(struct Gpu *gpu, int number)
 {
-    memset(gpu, 0, sizeof *gpu); /* what is not named below is 0 and answers */
+    memset(gpu, 0, sizeof *gpu); /* values not set below are 0, and their calls succeed */
     set_default_identity(gpu, number);
     set_default_load(gpu, number);
     set_default_heat(gpu, number);

@@ -1,4 +1,4 @@
-/* Xid errors as events: each is delivered once to a set that was there before it. */
+/* Xid errors as events: each is delivered once to every earlier event set. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 enum { MAX_SETS = 16, LOOK_EVERY_MS = 100 };
 
-/* What a set waits for, and the last event of each GPU that it has seen. */
+/* The events that a set waits for, and the last one it has received from each GPU. */
 struct EventSet { bool in_use; bool registered[MAX_GPUS]; unsigned long long seen[MAX_GPUS]; };
 
 static struct EventSet sets[MAX_SETS];
@@ -60,14 +60,14 @@ API nvmlDeviceRegisterEvents(nvmlDevice_t handle, unsigned long long types, nvml
         return NOT_SUPPORTED;
     pthread_mutex_lock(&lock);
     set->registered[handle->gpu] = (types & EVENT_XID) != 0;
-    for (int i = 0; i < gpu->xid_count; i++) /* what happened before is not told */
+    for (int i = 0; i < gpu->xid_count; i++) /* earlier events are not delivered */
         if (gpu->xids[i].sequence > set->seen[handle->gpu])
             set->seen[handle->gpu] = gpu->xids[i].sequence;
     pthread_mutex_unlock(&lock);
     return SUCCESS;
 }
 
-/* The unseen event of this GPU with the smallest sequence. */
+/* The undelivered event of this GPU with the lowest sequence number. */
 static const struct XidEvent *next_event(const struct Gpu *gpu, unsigned long long seen)
 {
     const struct XidEvent *next = NULL;
@@ -94,7 +94,7 @@ static bool deliver(struct EventSet *set, struct EventData *out)
     return delivered;
 }
 
-/* Sleeps between looks at the scenario; faults ordered meanwhile end the wait. */
+/* Sleeps between checks of the scenario; new faults end the wait. */
 static nvmlReturn_t wait_for_event(
     enum Function function, struct EventSet *set, struct EventData *out, unsigned timeout_ms)
 {

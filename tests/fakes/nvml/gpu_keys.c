@@ -93,7 +93,7 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("mig_max", mig_max),
 };
 
-/* The function * stands for each of them. */
+/* The function * means all functions. */
 bool read_fault(const char *word, const char *function, const char *value, struct Fault *faults)
 {
     unsigned long long number;
@@ -148,7 +148,7 @@ static bool read_answers(char *text, struct Answer *out, int limit)
     return true;
 }
 
-/* unified = not_supported | zero_total: the two ways in which GPUs without memory of their own answer. */
+/* unified = not_supported | zero_total: the two answers of GPUs without dedicated memory. */
 static bool read_unified(const char *value, struct Gpu *gpu)
 {
     if (strcmp(value, "zero_total") == 0)

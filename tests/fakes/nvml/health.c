@@ -1,4 +1,4 @@
-/* Errors of the memory, and the modes a GPU is in. */
+/* Memory errors and the modes of a GPU. */
 #include "calls.h"
 
 API nvmlDeviceGetEccMode(nvmlDevice_t handle, unsigned *current, unsigned *pending)
@@ -14,7 +14,7 @@ API nvmlDeviceGetTotalEccErrors(nvmlDevice_t handle, unsigned error, unsigned co
     if (error > 1 || counter > 1)
         return INVALID_ARGUMENT;
     if (gpu->ecc.status != SUCCESS || gpu->ecc.value == 0)
-        return NOT_SUPPORTED; /* without ECC there is nothing to count */
+        return NOT_SUPPORTED; /* there are no counts without ECC */
     struct Answer answer = gpu->ecc_errors[counter * 2 + error];
     *out = (unsigned long long)answer.value;
     return answer.status;

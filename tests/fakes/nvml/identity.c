@@ -1,4 +1,4 @@
-/* Which GPUs there are and who each of them is. */
+/* The list of GPUs and the identity of each. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@ static int count_gpus(const struct Weather *now)
     return now->order_length > 0 ? now->order_length : now->gpu_count;
 }
 
-/* The GPU of the scenario that stands at `index` in the driver's order. */
+/* The scenario's GPU at `index` in the driver's order. */
 static int gpu_at(const struct Weather *now, int index)
 {
     return now->order_length > 0 ? now->order[index] : index;
@@ -29,7 +29,7 @@ API nvmlDeviceGetCount(unsigned *count)
     return SUCCESS;
 }
 
-/* Opening attaches the GPU: it fails as the GPU's own calls do. */
+/* Opening attaches the GPU: it fails like the GPU's other calls. */
 static nvmlReturn_t open_gpu(enum Function function, int number, int mig, nvmlDevice_t *out)
 {
     nvmlReturn_t trouble = suffer(function, number);

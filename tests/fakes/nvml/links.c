@@ -1,4 +1,4 @@
-/* PCIe, NVLink, and the figures that are asked for by field number. */
+/* PCIe, NVLink, and the values that are queried by field number. */
 #include "calls.h"
 
 enum {
@@ -28,7 +28,7 @@ ONE_FIGURE(nvmlDeviceGetCurrPcieLinkWidth, pcie_width)
 ONE_FIGURE(nvmlDeviceGetMaxPcieLinkWidth, pcie_width_max)
 ONE_FIGURE(nvmlDeviceGetPcieReplayCounter, pcie_replays)
 
-/* In KB/s, after the time for which the real call samples its counter. */
+/* In KB/s; blocks as long as the real call samples its counter. */
 API nvmlDeviceGetPcieThroughput(nvmlDevice_t handle, unsigned counter, unsigned *out)
 {
     ENTER_GPU(nvmlDeviceGetPcieThroughput, handle);
@@ -45,7 +45,7 @@ static unsigned count_links(const struct Gpu *gpu)
     return gpu->nvlinks.value > MAX_LINKS ? (unsigned)MAX_LINKS : (unsigned)gpu->nvlinks.value;
 }
 
-/* Whether the GPU has this link: NotSupported where it has fewer, as on boards with some of them unused. */
+/* Whether the GPU has this link: NotSupported if it has fewer, as on boards with unused links. */
 static nvmlReturn_t find_link(const struct Gpu *gpu, unsigned link)
 {
     if (gpu->nvlinks.status != SUCCESS)
@@ -89,7 +89,7 @@ static void give_large(struct FieldValue *field, unsigned long long value, int s
     field->status = status;
 }
 
-/* One link's traffic; that of all together for scope UINT32_MAX. */
+/* The traffic of one link, or of all links for scope UINT32_MAX. */
 static void give_traffic(const struct Gpu *gpu, struct FieldValue *field, const struct Counter *counter, int status)
 {
     unsigned long long traffic = counter_now(counter, monotonic_ns());
@@ -132,7 +132,7 @@ static void give_field(const struct Gpu *gpu, struct FieldValue *field)
     }
 }
 
-/* Each field has a status of its own; the call itself succeeds. */
+/* Each field has its own status; the call itself succeeds. */
 NEWER_API nvmlDeviceGetFieldValues(nvmlDevice_t handle, int count, struct FieldValue *fields)
 {
     ENTER_GPU(nvmlDeviceGetFieldValues, handle);

@@ -1,4 +1,4 @@
-/* GPUs cut into instances. */
+/* GPUs with MIG instances. */
 #include "calls.h"
 
 NEWER_API nvmlDeviceGetMigMode(nvmlDevice_t handle, unsigned *current, unsigned *pending)
@@ -11,7 +11,7 @@ NEWER_API nvmlDeviceGetMigMode(nvmlDevice_t handle, unsigned *current, unsigned 
 NEWER_API nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t handle, unsigned *out)
 {
     ENTER_GPU(nvmlDeviceGetMaxMigDeviceCount, handle);
-    *out = 0; /* a GPU without MIG succeeds with none */
+    *out = 0; /* the call succeeds with 0 on a GPU without MIG */
     return gpu->mig.status != SUCCESS ? SUCCESS : give(gpu->mig_max, out);
 }
 

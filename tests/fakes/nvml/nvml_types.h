@@ -1,4 +1,4 @@
-/* The part of NVML's binary interface that the fake serves: codes and structs as nvidia-ml-py lays them out. */
+/* The part of NVML's binary interface that the fake implements: codes and structs with the layout of nvidia-ml-py. */
 #ifndef NVML_TYPES_H
 #define NVML_TYPES_H
 
@@ -91,7 +91,7 @@ struct EventData {
     unsigned gpu_instance_id, compute_instance_id;
 };
 
-/* Symbols that every driver has, and those that only newer ones have: -DOLD_DRIVER leaves the latter out. */
+/* Symbols of every driver, and of newer drivers only: -DOLD_DRIVER leaves out the latter. */
 #define API __attribute__((visibility("default"))) nvmlReturn_t
 #ifdef OLD_DRIVER
 #define NEWER_API __attribute__((unused)) nvmlReturn_t

@@ -1,4 +1,4 @@
-/* Processes on a GPU, and the utilization samples that the driver keeps of them. */
+/* Processes on a GPU and the driver's utilization samples of them. */
 #include "calls.h"
 
 static bool is_listed(const struct Process *process, unsigned type, const struct MigInstance *instance)
@@ -47,7 +47,7 @@ PROCESS_LIST(NEWER_API, nvmlDeviceGetComputeRunningProcesses_v3, COMPUTE)
 PROCESS_LIST(NEWER_API, nvmlDeviceGetGraphicsRunningProcesses_v3, GRAPHICS)
 PROCESS_LIST(NEWER_API, nvmlDeviceGetMPSComputeRunningProcesses_v3, MPS)
 
-/* The samples after `last_seen`, at most one of each process and none of an idle one: the driver samples on a grid. */
+/* The samples after `last_seen`, at most one per process and none of idle ones: the driver samples on a grid. */
 static unsigned collect(
     const struct Gpu *gpu, unsigned long long last_seen, struct ProcessUtilizationInfo *out, unsigned room)
 {

@@ -1,7 +1,7 @@
-/* The figures of a GPU at work: load, memory, heat, power, clocks, fans. */
+/* The readings of a GPU: load, memory, temperature, power, clocks, fans. */
 #include "calls.h"
 
-/* With MIG on, the whole GPU has no utilization to tell. */
+/* The whole GPU reports no utilization with MIG on. */
 static nvmlReturn_t give_load(const struct Gpu *gpu, struct Answer answer, unsigned *out)
 {
     return has_mig(gpu) ? NOT_SUPPORTED : give(answer, out);
@@ -54,7 +54,7 @@ static nvmlReturn_t measure(const struct Gpu *gpu, const struct MigInstance *ins
     return SUCCESS;
 }
 
-/* The first version knows no reserve: it counts as used, so that used and free make up the total. */
+/* Version 1 has no reserve: it counts as used, so that used and free add up to the total. */
 API nvmlDeviceGetMemoryInfo(nvmlDevice_t handle, struct Memory *out)
 {
     ENTER_DEVICE(nvmlDeviceGetMemoryInfo, handle);
@@ -167,7 +167,7 @@ API nvmlDeviceGetFanSpeed_v2(nvmlDevice_t handle, unsigned fan, unsigned *out)
 {
     ENTER_GPU(nvmlDeviceGetFanSpeed_v2, handle);
     if (!has_fan(gpu, fan))
-        return gpu->fans.value > 0 ? INVALID_ARGUMENT : NOT_SUPPORTED; /* passive boards know no such call */
+        return gpu->fans.value > 0 ? INVALID_ARGUMENT : NOT_SUPPORTED; /* passive boards do not support the call */
     return give(gpu->fan_speeds[fan], out);
 }
 

@@ -1,4 +1,4 @@
-/* Reads the scenario file: lines `key = value`, later ones win, # begins a comment. */
+/* Reads the scenario file: lines `key = value`, later ones win, # starts a comment. */
 #define _GNU_SOURCE
 #include "scenario.h"
 
@@ -9,7 +9,7 @@
 
 #include "nvml_types.h"
 
-/* The readers cut their text up, so each GPU gets a copy of its own. */
+/* The readers modify their text, so each GPU gets its own copy. */
 static bool read_key_of(struct Weather *out, const char *which, const char *key, const char *value)
 {
     unsigned long long number = 0;
@@ -104,7 +104,7 @@ static void set_defaults(struct Weather *out)
     out->init_code = out->all_code = SUCCESS;
     out->sample_quirk = SAMPLES_NORMAL;
     out->sample_period_ms = 100;
-    out->pcie_throughput_ms = 20; /* as the real call: it samples for 20 ms */
+    out->pcie_throughput_ms = 20; /* like the real call, which samples for 20 ms */
     out->pcie_counter_bits = 32; /* as driver 580 on an H100 */
     out->used_includes_reserved = false;
     memset(out->faults, 0, sizeof out->faults);

@@ -1,4 +1,4 @@
-/* Start, end and version of the driver. */
+/* Start, shutdown and version of the driver. */
 #include <pthread.h>
 
 #include "calls.h"
@@ -12,7 +12,7 @@ static nvmlReturn_t initialize(enum Function function)
     weather_read();
     nvmlReturn_t trouble = suffer(function, -1);
     if (trouble == SUCCESS)
-        trouble = weather()->init_code; /* read after a hang, which a later scenario has ended */
+        trouble = weather()->init_code; /* read after a hang, which a later scenario ends */
     if (trouble != SUCCESS)
         return trouble;
     pthread_mutex_lock(&lock);

@@ -51,7 +51,7 @@ bool read_answer(const char *text, struct Answer *out)
     return errno == 0 && end != text + is_code && *end == '\0';
 }
 
-/* Text as it stands, with \xHH for bytes that a file of keys should not hold. */
+/* Literal text, with \xHH for bytes that a scenario file should not contain. */
 bool read_text(const char *text, char *out, size_t size)
 {
     size_t length = 0;
@@ -73,7 +73,7 @@ bool read_text(const char *text, char *out, size_t size)
     return true;
 }
 
-/* One number of a list of optional ones: what is left out keeps `*out`. */
+/* One number of a list of optional ones: an omitted number keeps `*out`. */
 static bool next_unsigned(char **rest, unsigned *out)
 {
     char *part = next_part(rest, ":");
@@ -197,7 +197,7 @@ static bool read_mig_instance(char *text, struct MigInstance *out, int number, i
            (uuid == NULL || read_text(uuid, out->uuid, sizeof out->uuid));
 }
 
-/* A list of instances; - is an empty place, as one leaves behind that was destroyed. */
+/* A list of instances; - is an empty place, as of a destroyed instance. */
 bool read_mig_instances(char *text, struct Gpu *gpu, int number)
 {
     memset(gpu->instances, 0, sizeof gpu->instances);
@@ -213,7 +213,7 @@ bool read_mig_instances(char *text, struct Gpu *gpu, int number)
     return true;
 }
 
-/* code@sequence, …: an event is delivered once, in the order of rising sequence. */
+/* code@sequence, …: events are delivered once, in ascending order of sequence numbers. */
 bool read_xids(char *text, struct Gpu *gpu)
 {
     gpu->xid_count = 0;

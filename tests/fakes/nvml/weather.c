@@ -1,4 +1,4 @@
-/* Keeps the weather: looks at the scenario file from time to time, and lets counters run on across changes. */
+/* Keeps the current scenario: rereads a changed file, and continues its counters across changes. */
 #define _GNU_SOURCE
 #include "weather.h"
 
@@ -14,8 +14,8 @@
 
 enum { SLOTS = 16, LOOK_EVERY_MS = 20 };
 
-/* Weathers take turns in these: one is rewritten after 16 changes, at least 320 ms later, so that a call still at work
- * never sees its own change under it and no lock is needed to read. */
+/* Scenarios rotate through these: one is overwritten after 16 changes, at least 320 ms later, so that it never changes
+ * during a call and reading needs no lock. */
 static struct Weather slots[SLOTS];
 static int next_slot;
 static struct Weather *_Atomic current;
@@ -44,7 +44,7 @@ void sleep_ms(unsigned milliseconds)
 {
     struct timespec left = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        continue; /* a signal does not wake a driver that waits */
+        continue; /* a signal does not interrupt the driver's wait */
 }
 
 const struct Weather *weather(void)
@@ -64,7 +64,7 @@ static void run_on(struct Counter *counter, const struct Counter *before, const 
     counter->start = (unsigned long long)start->value;
     counter->rate = (unsigned long long)rate;
     counter->since_ns = now;
-    /* Another start in the file sets the counter anew; anything else must not make it jump. */
+    /* A changed start in the file resets the counter; no other change makes it jump. */
     bool goes_on = before != NULL && before->since_ns != 0 && before->start == counter->start;
     counter->base = goes_on ? counter_now(before, now) : counter->start;
 }
@@ -74,7 +74,7 @@ static void run_counters(struct Weather *now, const struct Weather *before)
     for (int i = 0; i < now->gpu_count; i++) {
         struct Gpu *gpu = &now->gpus[i];
         const struct Gpu *old = before == NULL ? NULL : &before->gpus[i];
-        long long milliwatts = gpu->energy_advances.value ? gpu->power.value : 0; /* a mW is a mJ each second */
+        long long milliwatts = gpu->energy_advances.value ? gpu->power.value : 0; /* 1 mW is 1 mJ per second */
         run_on(&gpu->energy_counter, old ? &old->energy_counter : NULL, &gpu->energy, milliwatts);
         run_on(&gpu->pcie_rx_counter, old ? &old->pcie_rx_counter : NULL, &gpu->pcie_rx, gpu->pcie_rx_rate.value);
         run_on(&gpu->pcie_tx_counter, old ? &old->pcie_tx_counter : NULL, &gpu->pcie_tx, gpu->pcie_tx_rate.value);
@@ -92,7 +92,7 @@ static void read_locked(const char *path)
     next_slot = (next_slot + 1) % SLOTS;
     if (!scenario_read(path, slot, error, sizeof error)) {
         fprintf(stderr, "fake NVIDIA driver: %s\n", error);
-        abort(); /* a test with a mistake in its scenario must not pass */
+        abort(); /* a test with an invalid scenario must not pass */
     }
     run_counters(slot, weather());
     atomic_store_explicit(&current, slot, memory_order_release);
@@ -112,7 +112,7 @@ static bool has_changed(const char *path)
 {
     struct stat seen;
     if (stat(path, &seen) != 0)
-        return false; /* a test that has ended took its folder away: the last weather stays */
+        return false; /* an ended test has removed its folder: keep the last scenario */
     bool same = seen.st_ino == last_seen.st_ino && seen.st_size == last_seen.st_size &&
                 seen.st_mtim.tv_sec == last_seen.st_mtim.tv_sec && seen.st_mtim.tv_nsec == last_seen.st_mtim.tv_nsec;
     last_seen = seen;

@@ -1,4 +1,4 @@
-/* What the fake driver answers at this moment: the scenario file, parsed. */
+/* The fake driver's current answers: the parsed scenario file. */
 #ifndef WEATHER_H
 #define WEATHER_H
 
@@ -20,13 +20,13 @@ enum {
     MAX_FIELD_VALUES = 16,
 };
 
-/* One figure and how the call that asks for it ends; UNSET takes the place of a figure that follows another one. */
+/* One value and the return code of its call; UNSET marks a value that follows another one. */
 struct Answer { long long value; int status; };
 enum { UNSET = -1 };
 
 struct Fault { unsigned delay_ms; short code; unsigned char hangs, crashes; };
 
-/* A figure that grows with real time. */
+/* A value that grows with real time. */
 struct Counter { unsigned long long start, base, rate; uint64_t since_ns; };
 
 enum { COMPUTE = 1, GRAPHICS = 2, MPS = 4 };
@@ -38,7 +38,7 @@ struct Process {
     unsigned gpu_instance, compute_instance;
 };
 
-/* A utilization sample of a pid that need not be in any list, stamped `age_ms` ago and given whatever is asked. */
+/* A utilization sample of any PID, listed or not, stamped `age_ms` ago and returned by every call. */
 struct StraySample { unsigned pid, sm, memory_percent, encoder, decoder; unsigned long long age_ms; };
 
 struct MigInstance {
@@ -69,7 +69,7 @@ struct Gpu {
     struct Answer pcie_gen, pcie_gen_max, pcie_width, pcie_width_max, pcie_replays;
     struct Answer pcie_rx, pcie_rx_rate, pcie_tx, pcie_tx_rate;
     struct Answer nvlinks, nvlink_version, nvlink_rx, nvlink_rx_rate, nvlink_tx, nvlink_tx_rate;
-    struct Answer nvlinks_down; /* a bit for each link */
+    struct Answer nvlinks_down; /* one bit per link */
     struct Answer ecc, ecc_errors[4]; /* corrected and uncorrected: volatile, then aggregate */
     struct Answer retired_single_bit, retired_double_bit, retired_pending;
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */
@@ -98,11 +98,11 @@ struct Weather {
     struct Gpu gpus[MAX_GPUS];
 };
 
-/* The weather now; NULL before the first nvmlInit. What it points to stays unchanged for a third of a second. */
+/* The current scenario; NULL before the first nvmlInit. Its target stays unchanged for a third of a second. */
 const struct Weather *weather(void);
-/* Read the scenario whether it has changed or not; at nvmlInit. */
+/* Read the scenario, changed or not; at nvmlInit. */
 void weather_read(void);
-/* Look whether the scenario file has changed, at most every 20 ms. */
+/* Check whether the scenario file has changed, at most every 20 ms. */
 void weather_refresh(void);
 
 unsigned long long counter_now(const struct Counter *counter, uint64_t now_ns);
