@@ -1,4 +1,4 @@
-"""What axe-core says of a page: put into it from outside, since its policy lets no foreign script in."""
+"""Runs axe-core on a page. Playwright injects it, because the page's policy forbids foreign scripts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SOURCE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf
 
 
 def serious(page: Page) -> list[str]:
-    """What it finds serious or critical, each with the first of the elements."""
+    """The serious and critical violations, each with its first element."""
     page.evaluate(SOURCE)
-    # No preload: for stylesheets that import others, as Django's do, it makes style elements, which the policy forbids.
+    # No preload: for stylesheets that import others, as Django's do, axe creates style elements, which the policy forbids.
     result = page.evaluate("axe.run(document, { resultTypes: ['violations'], preload: false })")
     return [
         f"{found['id']}: {[node['html'][:120] for node in found['nodes']][:4]}"

@@ -1,4 +1,4 @@
-"""The servers that the browser tests share, and Chromium."""
+"""The servers shared by the browser tests, and Chromium."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["browser", "open_page"]
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Eight simulated GPUs whose values change all the time, five times a second."""
+    """Eight simulated GPUs whose values change constantly, five times a second."""
     server = start(tmp_path_factory.mktemp("demo"), telemetry_provider="simulated", poll_interval_ms=200)
     yield server
     server.stop()
@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def driver(fake_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeDriver]:
-    """The fake driver that `host` reads: its values change only when a test says so."""
+    """The fake driver that `host` reads: its values change only when a test changes them."""
     driver = FakeDriver(fake_library, tmp_path_factory.mktemp("driver"))
     driver.set(gpus=2)
     yield driver
@@ -50,5 +50,5 @@ def fresh_host(host: Server, driver: FakeDriver) -> Iterator[Server]:
 
 @pytest.fixture
 def clients() -> Callable[[Server], int]:
-    """How many pages are connected to a server."""
+    """The number of pages connected to a server."""
     return lambda server: int(server.health()["clients"].get("dashboard", 0))

@@ -1,4 +1,4 @@
-"""A web site of somebody else, whose page tries from the visitor's own browser whatever a page can try on our server."""
+"""A hostile web site: its page tries, from the visitor's browser, everything a page can try on our server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ window.attack = async () => {{
 
 
 class HostileSite:
-    """Served on a free loopback port. `attack(target, form_path)`: what its page shall go for."""
+    """Serves on a free loopback port. `attack(target, form_path)` sets the target of its page."""
 
     def __init__(self) -> None:
         self.html = b""
@@ -75,11 +75,11 @@ class HostileSite:
         self.port = self._server.server_port
 
     def attack(self, target: str, form_path: str) -> None:
-        """Go for this server, and for this address with forms."""
+        """Attack this server, and this address with forms."""
         self.html = PAGE.format(target=target, form_path=form_path).encode()
 
     def close(self) -> None:
-        """End it."""
+        """Stop the site."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

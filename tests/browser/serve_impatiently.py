@@ -1,4 +1,4 @@
-"""`manage.py serve`, except that it looks for GPUs again after half a second and not after 30: for test_empty.py."""
+"""`manage.py serve`, but looks for GPUs again after half a second instead of 30 seconds: for test_empty.py."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tests.support.servers import Server, wait_for
 
 
 def start(folder: Path, driver: FakeDriver | None = None, **settings: object) -> Server:
-    """A server that has readings. With a driver, it finds no other source of readings on this machine."""
+    """Start a server that has readings. With a driver, it finds no other source of readings on this machine."""
     environment = {**driver.env, "PATH": "/nonexistent"} if driver else {}
     given = {"poll_interval_ms": 100, "ws_max_rate_hz": 30, "sampler_timeout_ms": 500, **settings}
     server = Server(folder, environment, **given).start()

@@ -1,4 +1,4 @@
-"""Every page of the admin in Chromium under the strict content policy, with its calendars, searches and warnings."""
+"""Every admin page in Chromium under the strict content policy, with its calendars, searches and warnings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def admin(filled: Server, open_page: OpenPage) -> Page:
-    """The admin's first page, after a login."""
+    """The admin's first page, after login."""
     page = open_page(f"{filled.url}/admin/login/?next=/admin/")
     log_in(page, password="correct horse")
     page.wait_for_url("**/admin/")
@@ -37,13 +37,13 @@ def admin(filled: Server, open_page: OpenPage) -> Page:
 
 
 def links(page: Page, pattern: str) -> list[str]:
-    """The addresses that a page links to, each once."""
+    """The addresses that a page links to, without duplicates."""
     found: list[str] = page.evaluate("[...document.links].map((link) => link.pathname)")
     return [path for path in dict.fromkeys(found) if re.fullmatch(pattern, path)]
 
 
-def test_no_page_of_the_admin_breaks_the_policy(filled: Server, admin: Page) -> None:
-    """Lists with search and filters, forms to add and to change, histories, questions before deleting, the password's."""
+def test_every_admin_page_keeps_the_policy(filled: Server, admin: Page) -> None:
+    """Lists with search and filters, add and change forms, histories, delete confirmations, the password page."""
     seen: set[str] = set()
     admin.on("response", lambda answer: seen.add(answer.url) if answer.request.resource_type == "document" else None)
     lists = links(admin, r"/admin/\w+/\w+/")
@@ -59,11 +59,11 @@ def test_no_page_of_the_admin_breaks_the_policy(filled: Server, admin: Page) -> 
                 for last in links(admin, re.escape(further.removesuffix("change/")) + end)[:1]:
                     admin.goto(filled.url + last)
     assert len(seen) > 30
-    # The fixture fails the test for each violation that Chromium tells of.
+    # The fixture fails the test for each violation that Chromium reports.
 
 
-def test_widgets_of_forms_work_under_the_policy(filled: Server, admin: Page) -> None:
-    """What Django draws by script: calendars and clocks, the two lists of permissions, warnings of what is not saved."""
+def test_form_widgets_work_under_the_policy(filled: Server, admin: Page) -> None:
+    """The widgets that Django draws by script: calendars and clocks, the two lists of permissions, warnings of unsaved changes."""
     admin.goto(f"{filled.url}/admin/auth/user/1/change/")
     admin.locator(".datetimeshortcuts a").first.click()
     assert admin.locator(".calendarbox, .clockbox").first.count() == 1

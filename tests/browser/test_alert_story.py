@@ -1,4 +1,4 @@
-"""The whole way of an alert in Chromium: a rule is made and tried, fires live from a recording, is acknowledged, and ends."""
+"""An alert's life in Chromium: a rule is created and previewed, fires live from a recording, is acknowledged, and resolves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[Server]:
-    """The recording over and over, four times as fast, and an administrator."""
+    """The recording in a loop at four times its speed, and an administrator."""
     server = start(
         tmp_path_factory.mktemp("site"),
         telemetry_provider="replay",
@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[
     server.stop()
 
 
-def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(site: Server, open_page: OpenPage) -> None:
+def test_rule_is_created_fires_on_an_open_page_is_acknowledged_and_resolves(site: Server, open_page: OpenPage) -> None:
     admin = open_page(f"{site.url}/admin/monitor/alertrule/add/")
     log_in(admin)
     admin.get_by_label("Name:", exact=True).fill("Hotter than its limit")
@@ -61,7 +61,7 @@ def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(site: Ser
     expect(page.locator("article.gpu").first).to_contain_text("Hotter than its limit")
     expect(page).to_have_title(re.compile("^GPU 0 hot"))
 
-    # Looked at by somebody without a login, acknowledged by the administrator on a page of their own.
+    # A viewer without a login watches; the administrator acknowledges on a page of their own.
     admin.goto(site.url)
     admin.get_by_role("button", name="Acknowledge").click()
     dialog = admin.get_by_role("dialog", name="Acknowledge")
@@ -71,6 +71,6 @@ def test_a_rule_is_made_fires_on_an_open_page_is_acknowledged_and_ends(site: Ser
     assert page.evaluate("window.marker") == "the same page"
 
     expect(page.get_by_role("link", name="Alerts", exact=True)).to_be_visible(timeout=60_000)
-    # What has been is read from the database, which is written a moment after the page was told.
+    # The history is read from the database, which is written a moment after the page is updated.
     (event,) = wait_for(lambda: site.json("/api/alerts?state=resolved")["history"] or None, "the end to be written")
     assert (event["rule"], event["acknowledged_by"]) == ("Hotter than its limit", "root")

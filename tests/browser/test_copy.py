@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ALLOWED = ["clipboard-read", "clipboard-write"]
 
 
-def test_the_free_gpus_are_copied_as_cuda_visible_devices(demo: Server, open_page: OpenPage) -> None:
+def test_free_gpus_are_copied_as_cuda_visible_devices(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url, permissions=ALLOWED)
     expect(page.locator("[data-connection]")).to_have_text("Live")
     button = page.locator("[data-copy-free]")
@@ -31,8 +31,8 @@ def test_the_free_gpus_are_copied_as_cuda_visible_devices(demo: Server, open_pag
     expect(button).to_have_text("Copy free GPUs")
 
 
-def test_where_there_is_no_clipboard_the_old_way_is_taken(demo: Server, open_page: OpenPage) -> None:
-    """Plain HTTP from another machine has no clipboard API."""
+def test_copy_falls_back_where_there_is_no_clipboard_api(demo: Server, open_page: OpenPage) -> None:
+    """A page over plain HTTP from another machine has no clipboard API."""
     page = open_page(
         demo.url,
         init="Object.defineProperty(navigator, 'clipboard', { get: () => undefined });"
@@ -46,7 +46,7 @@ def test_where_there_is_no_clipboard_the_old_way_is_taken(demo: Server, open_pag
     assert text.startswith("CUDA_VISIBLE_DEVICES=GPU-")
 
 
-def test_the_snapshot_is_downloaded_as_json(demo: Server, open_page: OpenPage, tmp_path: Path) -> None:
+def test_snapshot_is_downloaded_as_json(demo: Server, open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(demo.url)
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download JSON").click()

@@ -1,4 +1,4 @@
-"""A host without GPUs: the page says what was tried, and fills itself as soon as one is there."""
+"""A host without GPUs: the page says what was tried, and fills as soon as a GPU appears."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bare(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
     server.stop()
 
 
-def test_the_empty_page_says_what_was_tried_and_fills_by_itself(
+def test_empty_page_says_what_was_tried_and_fills_without_a_reload(
     bare: Server, fake_driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = open_page(bare.url)
@@ -40,7 +40,7 @@ def test_the_empty_page_says_what_was_tried_and_fills_by_itself(
         assert len(reason.locator("p").first.inner_text()) > 10
     expect(page).to_have_title(re.compile("^No GPU · "))
     expect(page.locator("[data-connection]")).to_have_text("No data source")
-    # The host's own readings are live all the same.
+    # The host's own readings are live meanwhile.
     load = page.get_by_role("region", name="System")
     expect(load).to_contain_text(re.compile(r"Memory\s*[\d.]+"))
     for theme in ("dark", "light"):
@@ -55,7 +55,7 @@ def test_the_empty_page_says_what_was_tried_and_fills_by_itself(
     page.get_by_role("button", name="Copy free GPUs").wait_for()
 
 
-def test_a_page_opened_before_the_first_reading_fills_by_itself(
+def test_page_opened_before_the_first_reading_fills_without_a_reload(
     tmp_path: Path, fake_driver: FakeDriver, open_page: OpenPage
 ) -> None:
     fake_driver.set({"gpus": 2, "hang.nvmlInitWithFlags": 1})

@@ -1,4 +1,4 @@
-"""Every width, zoomed, printed, on a wall, without motion, read aloud: the pages work for everybody."""
+"""Accessibility and layout: the pages work at every width, zoomed, printed, on a wall screen, without motion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATHS = {
 def opened(demo: Server, open_page: OpenPage, name: str, query: str = "", **settings: Any) -> Page:
     uuid = demo.json("/api/snapshot")["gpus"][7]["uuid"]  # in MIG mode
     page = open_page(demo.url + PATHS[name].format(uuid=uuid) + query, expecting=[NOT_FOUND], **settings)
-    if name == "not found":  # it opens no socket: ready once its scripts show what needs them
+    if name == "not found":  # it opens no socket: it is ready once its scripts show the controls that need them
         expect(page.get_by_role("button", name="Keyboard shortcuts")).to_be_visible()
     else:
         expect(page.locator("[data-connection]")).to_have_text("Live")
@@ -43,7 +43,7 @@ def test_axe_finds_nothing_serious(demo: Server, open_page: OpenPage, name: str,
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("name", ["cards", "tiles"])
-def test_axe_finds_nothing_serious_in_dimmed_readings_and_the_help(
+def test_axe_finds_nothing_serious_in_stale_readings_and_the_help(
     demo: Server, open_page: OpenPage, name: str, theme: str
 ) -> None:
     page = opened(demo, open_page, name, color_scheme=theme)
@@ -60,15 +60,15 @@ def test_no_page_scrolls_sideways(demo: Server, open_page: OpenPage, name: str) 
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_no_page_scrolls_sideways_in_a_wider_font_than_any(demo: Server, open_page: OpenPage, name: str) -> None:
-    """The layout once fitted some fonts and not others."""
+def test_no_page_scrolls_sideways_in_a_font_wider_than_any(demo: Server, open_page: OpenPage, name: str) -> None:
+    """The layout once fitted only some fonts."""
     page = opened(demo, open_page, name, bypass_csp=True)
     page.add_style_tag(content="* { letter-spacing: .5px !important; font-weight: 700 !important }")
     assert too_wide(page, WIDTHS) == []
 
 
-def test_browser_tests_use_the_widest_font_whatever_the_machine_has(demo: Server, open_page: OpenPage) -> None:
-    """Where another font was found first, a page that is too wide on other machines passed."""
+def test_browser_tests_use_the_widest_font_on_every_machine(demo: Server, open_page: OpenPage) -> None:
+    """With a narrower font, a page that is too wide on other machines once passed."""
     page = opened(demo, open_page, "GPU page")
     browser = page.context.new_cdp_session(page)
     browser.send("DOM.enable")
@@ -89,13 +89,13 @@ def test_browser_tests_use_the_widest_font_whatever_the_machine_has(demo: Server
 
 @pytest.mark.parametrize("name", PATHS)
 def test_no_page_scrolls_sideways_at_200_percent(demo: Server, open_page: OpenPage, name: str) -> None:
-    """Zooming a window of 1280 pixels leaves half as many for the page, each of two dots."""
+    """Zooming a 1280-pixel window leaves half as many pixels for the page, each of two dots."""
     page = opened(demo, open_page, name, viewport={"width": 640, "height": 480}, device_scale_factor=2)
     assert too_wide(page) == []
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_the_header_lies_over_nothing_that_an_address_leads_to(demo: Server, open_page: OpenPage, width: int) -> None:
+def test_header_covers_no_target_of_a_link(demo: Server, open_page: OpenPage, width: int) -> None:
     page = opened(demo, open_page, "cards", "#processes", viewport={"width": width, "height": 500})
     until(page, "scrollY > 0")
     title = page.get_by_role("heading", name="Processes").bounding_box()
@@ -105,7 +105,7 @@ def test_the_header_lies_over_nothing_that_an_address_leads_to(demo: Server, ope
     assert title["y"] >= header["y"] + header["height"]
 
 
-def test_the_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: OpenPage) -> None:
+def test_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: OpenPage) -> None:
     page = opened(demo, open_page, "cards", viewport={"width": 390, "height": 800})
     assert too_wide(page) == []
     assert page.evaluate(
@@ -114,12 +114,12 @@ def test_the_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: 
 
 
 @pytest.mark.parametrize(("motion", "count"), [("reduce", 0), ("no-preference", 1)])
-def test_nothing_moves_where_less_motion_is_wanted(demo: Server, open_page: OpenPage, motion: str, count: int) -> None:
+def test_nothing_moves_under_reduced_motion(demo: Server, open_page: OpenPage, motion: str, count: int) -> None:
     page = opened(demo, open_page, "cards", reduced_motion=motion)
     assert page.evaluate("document.getAnimations().length") == count
 
 
-def test_a_wall_screen_has_no_navigation(demo: Server, open_page: OpenPage) -> None:
+def test_wall_screen_has_no_navigation(demo: Server, open_page: OpenPage) -> None:
     page = opened(demo, open_page, "cards", "?kiosk=1", viewport={"width": 2560, "height": 1440})
     assert page.get_by_role("navigation").count() == 0
     assert page.get_by_role("button").count() == 0
@@ -129,7 +129,7 @@ def test_a_wall_screen_has_no_navigation(demo: Server, open_page: OpenPage) -> N
 
 
 @pytest.mark.parametrize("name", ["cards", "GPU page"])
-def test_printed_it_is_dark_on_white_without_controls(demo: Server, open_page: OpenPage, name: str) -> None:
+def test_printed_page_is_dark_on_white_without_controls(demo: Server, open_page: OpenPage, name: str) -> None:
     page = opened(demo, open_page, name, color_scheme="dark")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     page.emulate_media(media="print")
@@ -142,7 +142,7 @@ def test_printed_it_is_dark_on_white_without_controls(demo: Server, open_page: O
     assert page.get_by_role("navigation").count() == 0
 
 
-def test_landmarks_and_headings_tell_the_page(demo: Server, open_page: OpenPage) -> None:
+def test_landmarks_and_headings_structure_the_page(demo: Server, open_page: OpenPage) -> None:
     page = opened(demo, open_page, "cards")
     for role in ("banner", "main", "navigation", "search"):
         assert page.get_by_role(role).count() == 1, role  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def opened(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> Ite
     return page
 
 
-def test_it_shows_six_charts_in_their_units(opened: Page) -> None:
+def test_gpu_page_shows_six_charts_in_their_units(opened: Page) -> None:
     titles = opened.locator(".chart h2").all_inner_texts()
     assert titles == ["Utilization", "Memory", "Temperature", "Power", "SM clock", "PCIe"]
     for place, unit in enumerate(("%", "GiB", "°C", "W", "MHz", "GB/s")):
@@ -41,7 +41,7 @@ def test_it_shows_six_charts_in_their_units(opened: Page) -> None:
     assert opened.evaluate("plots[5].data.length") == 3  # received and sent
 
 
-def test_the_range_is_chosen_by_buttons(opened: Page) -> None:
+def test_range_is_chosen_by_buttons(opened: Page) -> None:
     assert opened.evaluate(SPAN) == pytest.approx(900)
     for name, seconds in (("1 min", 60), ("5 min", 300), ("15 min", 900)):
         button = opened.get_by_role("button", name=name, exact=True)
@@ -51,7 +51,7 @@ def test_the_range_is_chosen_by_buttons(opened: Page) -> None:
     assert opened.locator("[data-range][aria-pressed=true]").count() == 1
 
 
-def test_dragging_zooms_all_charts_and_a_double_click_goes_back(opened: Page) -> None:
+def test_dragging_zooms_all_charts_and_a_double_click_resets_them(opened: Page) -> None:
     opened.get_by_role("button", name="1 min", exact=True).click()
     box = opened.locator(".u-over").first.bounding_box()
     assert box is not None
@@ -65,18 +65,18 @@ def test_dragging_zooms_all_charts_and_a_double_click_goes_back(opened: Page) ->
     assert all(each == zoomed[0] for each in zoomed)
     opened.evaluate("window.heard = 0; document.addEventListener('gpumon:message', () => { heard += 1; })")
     until(opened, "heard > 3")
-    assert opened.evaluate("plots[0].scales.x.min") == zoomed[0][0]  # what is looked at stands still
+    assert opened.evaluate("plots[0].scales.x.min") == zoomed[0][0]  # a zoomed chart does not move
     opened.mouse.dblclick(box["x"] + 0.5 * box["width"], y)
     until(opened, f"Math.abs({SPAN} - 60) < 0.01")
 
 
-def test_the_tooltip_tells_the_value_in_its_unit(opened: Page) -> None:
+def test_tooltip_shows_the_value_in_its_unit(opened: Page) -> None:
     chart = opened.get_by_role("img", name="Temperature")
     chart.focus()
     expect(chart.locator(".tooltip")).to_have_text(re.compile(r"^\d+\s°C · \d+\ss ago$"))
 
 
-def test_facts_are_listed_and_follow(opened: Page, gpus: list[dict[str, Any]]) -> None:
+def test_facts_are_listed_and_update(opened: Page, gpus: list[dict[str, Any]]) -> None:
     facts = opened.locator(".properties")
     expect(facts).to_contain_text(re.compile(rf"PCI bus\s*{gpus[0]['pci_bus_id']}"))
     expect(facts).to_contain_text(re.compile(r"PCIe link\s*Gen 5 ×16 of Gen 5 ×16"))
@@ -93,21 +93,21 @@ def test_links_and_mig_instances_are_listed(demo: Server, gpus: list[dict[str, A
     expect(page.get_by_role("listitem").filter(has_text="Link 17")).to_contain_text("up")
 
 
-def test_its_uuid_is_copied_by_a_button(opened: Page, gpus: list[dict[str, Any]]) -> None:
+def test_uuid_is_copied_by_a_button(opened: Page, gpus: list[dict[str, Any]]) -> None:
     opened.get_by_role("button", name="Copy UUID").click()
     expect(opened.get_by_role("button", name="Copied")).to_be_visible()
     assert opened.evaluate("navigator.clipboard.readText()") == gpus[0]["uuid"]
     expect(opened.get_by_role("button", name="Copy UUID")).to_be_visible()
 
 
-def test_its_processes_are_its_own(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
+def test_gpu_page_lists_only_its_own_processes(demo: Server, gpus: list[dict[str, Any]], open_page: OpenPage) -> None:
     page = open_page(f"{demo.url}/gpu/{gpus[3]['uuid']}?sort=pid&order=desc")
     pids = [str(process["pid"]) for process in gpus[3]["processes"]]
     assert page.locator("#processes tbody td:first-child").all_inner_texts() == sorted(pids, key=int, reverse=True)
     assert set(page.locator("#processes tbody td:nth-child(2)").all_inner_texts()) == {"3"}
 
 
-def test_an_unknown_uuid_says_so_with_a_way_back(demo: Server, open_page: OpenPage) -> None:
+def test_unknown_uuid_shows_an_error_and_a_link_back(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url + "/gpu/GPU-nowhere", expecting=[NOT_FOUND])
     expect(page.get_by_role("heading", level=1)).to_contain_text("No such GPU")
     expect(page.get_by_role("main")).to_contain_text("GPU-nowhere")
@@ -116,7 +116,7 @@ def test_an_unknown_uuid_says_so_with_a_way_back(demo: Server, open_page: OpenPa
     expect(page.get_by_role("article")).to_have_count(8)
 
 
-def test_a_gpu_that_is_lost_says_so_in_title_icon_and_chip_and_keeps_its_facts(
+def test_lost_gpu_is_shown_in_title_icon_and_chip_and_keeps_its_facts(
     fresh_host: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     uuid = fresh_host.json("/api/snapshot")["gpus"][1]["uuid"]

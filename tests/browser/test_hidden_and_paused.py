@@ -1,4 +1,4 @@
-"""A page that nobody looks at costs the server nothing."""
+"""A hidden page costs the server nothing; a paused page does not change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Clients = Callable[[Server], int]
 
 @pytest.fixture
 def alone(demo: Server, clients: Clients) -> Server:
-    """The server once the pages of other tests have gone."""
+    """The server, once the pages of other tests have gone."""
     wait_for(lambda: clients(demo) == 0, "other pages to leave")
     return demo
 
@@ -38,7 +38,7 @@ def live(page: Page) -> None:
     expect(page.locator("[data-connection]")).to_have_text("Live")
 
 
-def test_a_hidden_tab_lets_go_of_its_socket_and_refills_when_it_is_seen_again(
+def test_hidden_tab_closes_its_socket_and_refills_when_it_is_shown(
     alone: Server, clients: Clients, open_page: OpenPage
 ) -> None:
     page = open_page(alone.url, init=VISIBLE)
@@ -53,7 +53,9 @@ def test_a_hidden_tab_lets_go_of_its_socket_and_refills_when_it_is_seen_again(
     until(page, f"{sorted(missed)}.every((at) => plots[0].data[0].some((time) => Math.abs(time - at) < 0.002))")
 
 
-def test_a_page_opened_in_the_background_waits_to_be_seen(alone: Server, clients: Clients, open_page: OpenPage) -> None:
+def test_page_opened_in_the_background_connects_when_it_is_shown(
+    alone: Server, clients: Clients, open_page: OpenPage
+) -> None:
     page = open_page(alone.url, init=HIDDEN)
     opened = "Boolean(document.querySelector('[data-socket]')._htmx?.ws?.connection)"
     wait_for(lambda: page.evaluate(opened), "the socket's start")
@@ -64,7 +66,7 @@ def test_a_page_opened_in_the_background_waits_to_be_seen(alone: Server, clients
 
 
 @pytest.mark.parametrize("by", ["the space bar", "the button"])
-def test_a_paused_page_stands_still_and_goes_on(alone: Server, clients: Clients, open_page: OpenPage, by: str) -> None:
+def test_paused_page_stands_still_and_resumes(alone: Server, clients: Clients, open_page: OpenPage, by: str) -> None:
     page = open_page(alone.url)
     live(page)
     button = page.get_by_role("button", name="Pause")
@@ -91,9 +93,7 @@ def test_a_paused_page_stands_still_and_goes_on(alone: Server, clients: Clients,
     wait_for(lambda: page.locator("main").inner_text() != shown, "values to go on")
 
 
-def test_a_paused_page_stays_paused_when_it_is_hidden_and_seen_again(
-    alone: Server, clients: Clients, open_page: OpenPage
-) -> None:
+def test_paused_page_stays_paused_after_it_was_hidden(alone: Server, clients: Clients, open_page: OpenPage) -> None:
     page = open_page(alone.url, init=VISIBLE)
     live(page)
     page.keyboard.press("Space")

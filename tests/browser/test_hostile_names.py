@@ -1,4 +1,4 @@
-"""A recording full of hostile names, played in Chromium: nothing in it runs, and the pages keep their shape."""
+"""A recording full of hostile names, played in Chromium: none of them runs, and the pages keep their layout."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def is_in_shape(page: Page) -> bool:
-    """Nothing was run, and nothing is wider than the window."""
+    """No script has run, and nothing is wider than the window."""
     return page.evaluate("window.hacked === 0") is True and not too_wide(page)
 
 
@@ -43,11 +43,11 @@ def test_hostile_names_run_nothing_and_break_no_layout(
 ) -> None:
     page = open_page(hostile.url + path, init=WATCH_DIALOGS, viewport={"width": width, "height": 900})
     expect(page.locator("[data-connection]")).to_have_text("Live")
-    page.wait_for_timeout(600)  # a few messages of the socket: what they bring is drawn as well
+    page.wait_for_timeout(600)  # a few messages of the socket, so that their content is drawn too
     assert is_in_shape(page)
 
 
-def test_pages_of_gpus_with_hostile_names_run_nothing(hostile: Server, open_page: OpenPage) -> None:
+def test_hostile_names_run_nothing_on_gpu_pages(hostile: Server, open_page: OpenPage) -> None:
     uuids = [gpu["uuid"] for gpu in hostile.json("/api/snapshot")["gpus"]]
     for uuid in (uuids[0], uuids[4], uuids[-1]):
         page = open_page(f"{hostile.url}/gpu/{quote(uuid, safe='')}", init=WATCH_DIALOGS, expecting=[r"status of 404"])
@@ -55,7 +55,7 @@ def test_pages_of_gpus_with_hostile_names_run_nothing(hostile: Server, open_page
         assert is_in_shape(page)
 
 
-def test_pages_of_the_admin_with_hostile_names_run_nothing(hostile: Server, open_page: OpenPage) -> None:
+def test_hostile_names_run_nothing_on_admin_pages(hostile: Server, open_page: OpenPage) -> None:
     page = open_page(f"{hostile.url}/admin/login/?next=/admin/", init=WATCH_DIALOGS)
     log_in(page, password="correct horse")
     for path in ("alertrule", "channel", "alertevent", "delivery"):

@@ -13,7 +13,7 @@ from tests.support.servers import Server
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SURFACE = "getComputedStyle(document.body).backgroundColor"
-# Notes the theme that holds when the body is first there, which is before anything is painted.
+# Notes the theme in force when the body first exists, which is before the first paint.
 FIRST = """
 new MutationObserver((_, observer) => {
   if (!document.body) return;
@@ -30,11 +30,11 @@ def page(demo: Server, open_page: OpenPage) -> Page:
     return page
 
 
-def test_a_question_mark_opens_the_help_and_escape_closes_it(page: Page) -> None:
+def test_question_mark_opens_the_help_and_escape_closes_it(page: Page) -> None:
     page.keyboard.press("?")
     help_ = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(help_).to_be_visible()
-    page.keyboard.press("t")  # what lies under it is not reached
+    page.keyboard.press("t")  # the page under the help cannot be focused
     assert "layout" not in page.url
     page.keyboard.press("Escape")
     expect(help_).to_be_hidden()
@@ -44,7 +44,7 @@ def test_a_question_mark_opens_the_help_and_escape_closes_it(page: Page) -> None
     expect(help_).to_be_hidden()
 
 
-def test_a_slash_goes_to_the_filter_and_escape_leaves_it(page: Page) -> None:
+def test_slash_focuses_the_filter_and_escape_leaves_it(page: Page) -> None:
     page.keyboard.press("/")
     box = page.get_by_role("searchbox")
     expect(box).to_be_focused()
@@ -53,7 +53,7 @@ def test_a_slash_goes_to_the_filter_and_escape_leaves_it(page: Page) -> None:
     expect(box).not_to_be_focused()
 
 
-def test_a_digit_goes_to_that_gpu_and_enter_opens_it(page: Page) -> None:
+def test_digit_focuses_that_gpu_and_enter_opens_it(page: Page) -> None:
     page.keyboard.press("5")
     assert page.evaluate("document.activeElement.dataset.gpuLink") == "5"
     page.keyboard.press("Enter")
@@ -61,14 +61,14 @@ def test_a_digit_goes_to_that_gpu_and_enter_opens_it(page: Page) -> None:
     expect(page.locator(".page-head .gpu-index")).to_have_text("5")
 
 
-def test_escape_on_the_page_of_a_gpu_goes_back_to_all(page: Page) -> None:
+def test_escape_on_the_page_of_a_gpu_returns_to_the_dashboard(page: Page) -> None:
     page.get_by_role("article").first.get_by_role("link").first.click()
     expect(page.locator("[data-connection]")).to_have_text("Live")
     page.keyboard.press("Escape")
     expect(page.get_by_role("article")).to_have_count(8)
 
 
-def test_t_switches_between_cards_and_tiles(page: Page) -> None:
+def test_key_t_switches_between_cards_and_tiles(page: Page) -> None:
     page.keyboard.press("t")
     expect(page.locator("a.tile")).to_have_count(8)
     expect(page.locator("[data-connection]")).to_have_text("Live")
@@ -76,7 +76,7 @@ def test_t_switches_between_cards_and_tiles(page: Page) -> None:
     expect(page.get_by_role("article")).to_have_count(8)
 
 
-def test_no_key_does_anything_while_typing(page: Page) -> None:
+def test_no_shortcut_works_while_typing(page: Page) -> None:
     box = page.get_by_role("searchbox")
     box.focus()
     before = page.evaluate(SURFACE)
@@ -88,7 +88,7 @@ def test_no_key_does_anything_while_typing(page: Page) -> None:
     assert "layout" not in page.url
 
 
-def test_keys_with_control_or_alt_are_the_browsers(page: Page) -> None:
+def test_keys_with_control_or_alt_are_left_to_the_browser(page: Page) -> None:
     before = page.evaluate(SURFACE)
     page.keyboard.press("Control+d")
     page.keyboard.press("Alt+t")
@@ -96,14 +96,14 @@ def test_keys_with_control_or_alt_are_the_browsers(page: Page) -> None:
     assert "layout" not in page.url
 
 
-def test_space_on_a_button_presses_it_and_pauses_nothing(page: Page) -> None:
+def test_space_on_a_button_presses_it_and_does_not_pause(page: Page) -> None:
     page.get_by_role("button", name="Keyboard shortcuts").focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert page.locator("[data-pause]").get_attribute("aria-pressed") == "false"
 
 
-def test_the_theme_follows_the_system_until_one_is_picked(page: Page) -> None:
+def test_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
     dark = page.evaluate(SURFACE)
     page.emulate_media(color_scheme="light")
     light = page.evaluate(SURFACE)
@@ -115,7 +115,7 @@ def test_the_theme_follows_the_system_until_one_is_picked(page: Page) -> None:
     assert page.evaluate(SURFACE) == dark
 
 
-def test_the_picked_theme_is_remembered_and_there_before_anything_is_painted(page: Page) -> None:
+def test_chosen_theme_is_remembered_and_applied_before_the_first_paint(page: Page) -> None:
     dark = page.evaluate(SURFACE)
     assert page.evaluate("firstTheme") is None
     page.get_by_role("button", name="Switch between dark and light").click()
@@ -126,7 +126,7 @@ def test_the_picked_theme_is_remembered_and_there_before_anything_is_painted(pag
     assert page.evaluate(SURFACE) == light
 
 
-def test_everything_is_reached_by_tab_and_the_focus_is_seen(page: Page) -> None:
+def test_tab_reaches_every_control_and_the_focus_is_visible(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

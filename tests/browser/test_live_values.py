@@ -1,4 +1,4 @@
-"""Values on the page follow the readings, and nothing but their text changes."""
+"""Values on the page follow the readings, and only their text changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers import Server
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_a_value_on_the_page_follows_the_driver(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_value_on_the_page_follows_the_driver(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = open_page(fresh_host.url)
     expect(page.get_by_role("status")).to_have_text("Live")
     shown = page.get_by_role("article").first.locator("dl.reading").first
@@ -23,7 +23,7 @@ def test_a_value_on_the_page_follows_the_driver(fresh_host: Server, driver: Fake
         expect(shown).to_have_text(re.compile(rf"^Utilization{value}\s%$"))
 
 
-def test_a_value_that_becomes_unknown_is_a_dash_with_its_reason_and_back(
+def test_unknown_value_is_a_dash_with_its_reason_until_it_is_known_again(
     fresh_host: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = open_page(fresh_host.url)
@@ -37,7 +37,7 @@ def test_a_value_that_becomes_unknown_is_a_dash_with_its_reason_and_back(
     expect(fact.locator("b")).not_to_have_attribute("title", re.compile("."))
 
 
-def test_only_text_changes_the_elements_around_it_stay(demo: Server, open_page: OpenPage) -> None:
+def test_only_text_changes_and_the_elements_around_it_stay(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url)
     expect(page.get_by_role("status")).to_have_text("Live")
     page.evaluate(

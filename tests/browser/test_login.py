@@ -1,4 +1,4 @@
-"""Logging in and out in Chromium: led to the login and back, told by the header, sent away when the session ends elsewhere."""
+"""Login and logout in Chromium: redirects to the login and back, the header, and sessions that end elsewhere."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Everybody has to log in."""
+    """A server on which everyone must log in."""
     server = start(tmp_path_factory.mktemp("site"), telemetry_provider="simulated", auth="login")
     make_people(server)
     yield server
     server.stop()
 
 
-def test_a_person_is_led_to_the_login_and_back_and_logs_out(site: Server, open_page: OpenPage) -> None:
+def test_person_is_sent_to_the_login_and_back_and_logs_out(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/?layout=tiles")
     expect(page).to_have_title("Log in · gpumon")
     log_in(page, "viewer")
@@ -40,10 +40,8 @@ def test_a_person_is_led_to_the_login_and_back_and_logs_out(site: Server, open_p
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
 
 
-def test_somebody_who_is_logged_in_is_told_so_on_the_page_that_takes_passwords(
-    site: Server, open_page: OpenPage
-) -> None:
-    """It said of them that they may not open a page that nobody had asked for."""
+def test_login_page_says_who_is_already_logged_in(site: Server, open_page: OpenPage) -> None:
+    """The page once denied access to a page that the user had not requested."""
     page = open_page(f"{site.url}/login")
     log_in(page, "viewer")
     expect(page.get_by_role("link", name="Logged in as viewer")).to_be_visible()
@@ -51,7 +49,7 @@ def test_somebody_who_is_logged_in_is_told_so_on_the_page_that_takes_passwords(
     expect(page.get_by_role("alert")).to_contain_text(re.compile("^You are logged in as viewer. If you were sent here"))
 
 
-def test_a_wrong_password_is_told_in_words_and_too_many_have_to_wait(site: Server, open_page: OpenPage) -> None:
+def test_wrong_password_is_explained_and_further_attempts_are_throttled(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/login", expecting=[REFUSED])
     for _ in range(5):
         log_in(page, "nobody", "wrong")
@@ -60,7 +58,7 @@ def test_a_wrong_password_is_told_in_words_and_too_many_have_to_wait(site: Serve
     expect(page.get_by_role("alert")).to_have_text("Too many wrong passwords. Try again in 3 minutes.")
 
 
-def test_an_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Server, open_page: OpenPage) -> None:
+def test_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/alerts", expecting=[REFUSED])
     log_in(page, "operator")
     until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
@@ -72,18 +70,18 @@ def test_an_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Se
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
 
 
-def test_a_request_of_htmx_after_the_login_has_ended_leads_to_the_login_page(site: Server, open_page: OpenPage) -> None:
+def test_htmx_request_after_the_login_has_expired_leads_to_the_login_page(site: Server, open_page: OpenPage) -> None:
     page = open_page(f"{site.url}/alerts", expecting=[REFUSED])
     log_in(page, "viewer")
     until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
-    page.keyboard.press("Space")  # without a socket, nothing else notices
+    page.keyboard.press("Space")  # without a socket, only the request finds out
     page.context.clear_cookies()
     page.get_by_role("button", name="Filter").click()
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts"))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_the_pages_of_accounts_have_no_serious_faults(site: Server, open_page: OpenPage, theme: str) -> None:
+def test_account_pages_have_no_serious_accessibility_violations(site: Server, open_page: OpenPage, theme: str) -> None:
     page = open_page(f"{site.url}/login", color_scheme=theme, expecting=[r"status of 404"])
     found = {"login": serious(page)}
     assert too_wide(page, PHONES) == []
@@ -101,7 +99,7 @@ def test_the_pages_of_accounts_have_no_serious_faults(site: Server, open_page: O
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1000, 1440])
-def test_the_header_holds_name_and_button_at_every_width(site: Server, open_page: OpenPage, width: int) -> None:
+def test_header_fits_name_and_button_at_every_width(site: Server, open_page: OpenPage, width: int) -> None:
     page = open_page(f"{site.url}/", viewport={"width": width, "height": 800})
     log_in(page, "administrator")
     expect(page.get_by_role("button", name="Log out")).to_be_attached()

@@ -24,7 +24,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-def test_many_gpus_are_tiles_by_themselves_and_cards_on_request(farm: Server, open_page: OpenPage) -> None:
+def test_many_gpus_are_shown_as_tiles_by_default_and_as_cards_on_request(farm: Server, open_page: OpenPage) -> None:
     page = open_page(farm.url)
     tiles = page.locator("a.tile")
     expect(tiles).to_have_count(64)
@@ -36,10 +36,10 @@ def test_many_gpus_are_tiles_by_themselves_and_cards_on_request(farm: Server, op
     expect(page.locator("[data-connection]")).to_have_text("Live")
     assert too_wide(page) == []
     until(page, "plots.length > 0")
-    assert page.evaluate("plots.length") < 64  # only those in view
+    assert page.evaluate("plots.length") < 64  # only charts in view
 
 
-def test_a_tile_changes_its_number_and_its_depth_of_colour(farm: Server, open_page: OpenPage) -> None:
+def test_tile_updates_its_number_and_its_depth_of_colour(farm: Server, open_page: OpenPage) -> None:
     page = open_page(farm.url)
     state = "[...document.querySelectorAll('.tile')].map((tile) => [tile.dataset.heat, tile.querySelector('strong').textContent])"
     before = page.evaluate(state)
@@ -49,7 +49,7 @@ def test_a_tile_changes_its_number_and_its_depth_of_colour(farm: Server, open_pa
             assert abs(int(heat) * 10 - int(re.sub(r"\D", "", text))) <= 5
 
 
-def test_a_tile_leads_to_its_gpu(farm: Server, open_page: OpenPage) -> None:
+def test_tile_links_to_its_gpu(farm: Server, open_page: OpenPage) -> None:
     page = open_page(farm.url)
     page.locator("a.tile").nth(40).click()
     expect(page.locator(".page-head .gpu-index")).to_have_text("40")
@@ -62,7 +62,7 @@ def test_nothing_scrolls_sideways(farm: Server, open_page: OpenPage) -> None:
     assert too_wide(page, WIDTHS) == []
 
 
-def test_a_digit_jumps_to_that_gpu(farm: Server, open_page: OpenPage) -> None:
+def test_digit_jumps_to_that_gpu(farm: Server, open_page: OpenPage) -> None:
     page = open_page(farm.url)
     page.keyboard.press("7")
     assert page.evaluate("document.activeElement.dataset.gpuLink") == "7"

@@ -1,4 +1,4 @@
-"""Names that hold markup are shown as text, at first and live: no script of theirs runs."""
+"""Names with markup are shown as text, at first and live: their scripts do not run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CLOSING = "</hx-set></hx-part></template><b onclick=1>&amp;\"'"
 
 @pytest.fixture
 def evil_pid() -> Iterator[int]:
-    """A process that calls itself by markup."""
+    """A process whose name is markup."""
     process = subprocess.Popen([EVIL, "600"], executable="/usr/bin/sleep")
     yield process.pid
     process.kill()
     process.wait()
 
 
-def test_a_process_with_markup_in_its_command_is_shown_as_it_is(
+def test_markup_in_a_command_is_shown_as_text(
     fresh_host: Server, driver: FakeDriver, open_page: OpenPage, evil_pid: int
 ) -> None:
     page = open_page(fresh_host.url)
@@ -45,13 +45,13 @@ def test_a_process_with_markup_in_its_command_is_shown_as_it_is(
 
 
 @pytest.mark.parametrize("name", [EVIL, CLOSING])
-def test_a_gpu_with_markup_in_its_name_is_shown_as_it_is(
+def test_markup_in_the_name_of_a_gpu_is_shown_as_text(
     fresh_host: Server, driver: FakeDriver, open_page: OpenPage, name: str
 ) -> None:
     page = open_page(fresh_host.url)
     expect(page.locator("[data-connection]")).to_have_text("Live")
     driver.set({"gpu.1.name": name})
-    psutil.Process(fresh_host.health()["sampler_pid"]).kill()  # names are read once, by a fresh sampler
+    psutil.Process(fresh_host.health()["sampler_pid"]).kill()  # names are read once, by a new sampler
     title = page.get_by_role("article").nth(1).get_by_role("heading")
     wait_for(lambda: fresh_host.json("/api/snapshot?gpu=1")["name"] == name, "the driver to tell the name")
     expect(title).to_have_text(name)

@@ -1,4 +1,4 @@
-"""Another site's page in the browser of somebody who is logged in here: it opens no socket, reads nothing, changes nothing."""
+"""Another site's page in the browser of a logged-in user: it opens no socket, reads nothing, changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AlertRule.objects.create(
 
 
 def alert_of(server: Server) -> dict[str, Any] | None:
-    """The alert of the rule above; None before there is one. Those of the rules before it may still be open for a moment."""
+    """The alert of the rule above; None until it fires. Alerts of earlier rules can stay open for a moment."""
     return next((alert for alert in server.json("/api/alerts")["alerts"] if alert["rule"] == "Always"), None)
 
 
@@ -57,7 +57,7 @@ def theirs(ours: Server) -> Iterator[HostileSite]:
 
 @pytest.fixture
 def visitor(browser: Browser, ours: Server) -> Iterator[Page]:
-    """Somebody who is logged in as an administrator."""
+    """A page of a logged-in administrator."""
     context = browser.new_context()
     context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
@@ -72,25 +72,25 @@ def attacked(page: Page, address: str) -> dict[str, Any]:
     """What the hostile page reached."""
     page.goto(address)
     results: dict[str, Any] = page.evaluate("attack()")
-    page.wait_for_timeout(800)  # the form in its frame has been answered by then
+    page.wait_for_timeout(800)  # the form in its frame has been answered by now
     return results
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_page_of_another_origin_reaches_nothing(ours: Server, theirs: HostileSite, visitor: Page, host: str) -> None:
-    """Of another port on the same host, which for cookies is the same site, and of another host name."""
+def test_page_of_another_origin_reaches_nothing(ours: Server, theirs: HostileSite, visitor: Page, host: str) -> None:
+    """Two origins: another port on the same host, which for cookies is the same site, and another host name."""
     results = attacked(visitor, f"http://{host}:{theirs.port}/")
     assert {name: results[name] for name in ("dashboard", "gpu")} == {"dashboard": "refused", "gpu": "refused"}
     assert {
         name: results[name] for name in ("snapshot", "config", "page", "post", "json", "withToken")
     } == dict.fromkeys(("snapshot", "config", "page", "post", "json", "withToken"), "refused")
-    assert results["silent"] == "refused"  # by Cross-Origin-Resource-Policy; at localhost it is another site altogether
+    assert results["silent"] == "refused"  # by Cross-Origin-Resource-Policy; localhost is another site altogether
     assert results["framed"] == "refused"
     assert alert_of(ours)["acknowledged_at"] is None
     assert not any(ours.health()["clients"].values())
 
 
-def test_a_frame_of_another_origin_shows_nothing_of_ours(ours: Server, theirs: HostileSite, visitor: Page) -> None:
+def test_frame_of_another_origin_shows_none_of_our_pages(ours: Server, theirs: HostileSite, visitor: Page) -> None:
     visitor.goto(f"http://localhost:{theirs.port}/")
     frame = next(frame for frame in visitor.frames if frame.name != "result" and frame != visitor.main_frame)
     assert "gpumon" not in frame.content()
@@ -98,14 +98,14 @@ def test_a_frame_of_another_origin_shows_nothing_of_ours(ours: Server, theirs: H
 
 
 def test_our_own_page_opens_its_socket_with_the_same_login(ours: Server, visitor: Page) -> None:
-    """Else the other tests would prove nothing."""
+    """Without this, the other tests would prove nothing."""
     visitor.goto(ours.url)
     wait_for(lambda: ours.health()["clients"].get("dashboard"), "the page's socket")
 
 
 @pytest.mark.parametrize("name", ["rebound.example", "127.0.0.1.rebound.example", "127.0.0.1.evil"])
-def test_a_name_that_is_pointed_at_this_machine_is_not_answered(ours: Server, name: str) -> None:
-    """DNS rebinding: the browser believes that the page and we are of one origin. The Host header tells."""
+def test_foreign_name_that_resolves_to_this_machine_is_refused(ours: Server, name: str) -> None:
+    """DNS rebinding: the browser believes the page and our server share an origin. The Host header differs."""
     connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=10)
     connection.request(
         "GET", "/api/snapshot", headers={"Host": f"{name}:{ours.port}", "Origin": f"http://{name}:{ours.port}"}

@@ -1,4 +1,4 @@
-"""Nothing inline, nothing from elsewhere, and files that are kept for ever."""
+"""Nothing inline, nothing from other hosts, and files that are cached for ever."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}", "/alerts"])
-def test_what_a_page_loads_is_its_own_and_kept_for_ever(demo: Server, open_page: OpenPage, path: str) -> None:
+def test_page_loads_only_our_own_files_and_they_are_cached_for_ever(
+    demo: Server, open_page: OpenPage, path: str
+) -> None:
     page = open_page("about:blank")
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))
@@ -33,13 +35,13 @@ def test_what_a_page_loads_is_its_own_and_kept_for_ever(demo: Server, open_page:
 
 
 @pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}", "/gpu/GPU-nowhere", "/alerts"])
-def test_no_page_has_script_or_style_in_it(demo: Server, path: str) -> None:
+def test_no_page_has_inline_script_or_style(demo: Server, path: str) -> None:
     html = demo.get(path.format(uuid=demo.json("/api/snapshot")["gpus"][0]["uuid"]))[1]
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", html) == []
     assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
 
 
-def test_a_second_visit_loads_nothing_but_the_page(demo: Server, open_page: OpenPage) -> None:
+def test_second_visit_loads_only_the_page(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url)
     expect(page.locator("[data-connection]")).to_have_text("Live")
     page.goto(demo.url + "/?layout=tiles")

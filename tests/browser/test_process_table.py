@@ -1,4 +1,4 @@
-"""The process table: sorted and filtered as one likes, and staying put while values change."""
+"""The process table: sorting, filtering, and rows that stay in place while values change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCALES = {"MiB": 2**-10, "GiB": 1.0, "TiB": 2**10}
 
 @pytest.fixture(scope="module")
 def pids() -> Iterator[list[int]]:
-    """Real processes, so that the host knows their commands."""
+    """Real processes, so that the host knows their command lines."""
     started = [
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", name])
         for name in ("alpha", "beta", "gamma")
@@ -37,7 +37,7 @@ def pids() -> Iterator[list[int]]:
 
 @pytest.fixture
 def load(fresh_host: Server, driver: FakeDriver, pids: list[int]) -> Callable[..., None]:
-    """Says how busy the SMs are for each of the processes on GPU 0; None: it is not there."""
+    """Set how busy the SMs are for each process on GPU 0; None: the process is not there."""
 
     def load(*sm: int | None) -> None:
         listed = [
@@ -58,7 +58,7 @@ def cells(page: Page, title: str) -> list[str]:
 
 
 def order_of(text: str) -> tuple[bool, float | str]:
-    """What a cell sorts by; unknown comes last."""
+    """The value a cell sorts by; unknown comes last."""
     number, _, unit = text.replace("\u2009", " ").partition(" ")
     return text == "—", float(number) * SCALES.get(unit, 1.0) if re.match(r"^[\d.]+$", number) else text.lower()
 
@@ -75,7 +75,7 @@ def live(page: Page) -> Page:
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Simulated processes on 16 GPUs, read once in a minute: nothing moves under the assertions."""
+    """Simulated processes on 16 GPUs, read once a minute: nothing moves during the assertions."""
     server = start(
         tmp_path_factory.mktemp("still"), telemetry_provider="simulated", simulated_gpus=16, poll_interval_ms=60_000
     )
@@ -84,7 +84,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("title", COLUMNS)
-def test_a_click_on_a_column_sorts_by_it_and_another_the_other_way(
+def test_click_on_a_column_sorts_by_it_and_a_second_click_reverses_the_order(
     still: Server, open_page: OpenPage, title: str
 ) -> None:
     page = live(open_page(still.url))
@@ -103,7 +103,7 @@ def test_a_click_on_a_column_sorts_by_it_and_another_the_other_way(
     assert page.locator("th[aria-sort]").count() == 1
 
 
-def test_an_address_with_sort_and_filter_shows_them(still: Server, open_page: OpenPage) -> None:
+def test_sort_and_filter_in_the_address_are_applied(still: Server, open_page: OpenPage) -> None:
     page = live(open_page(still.url + "/?sort=memory&order=asc&filter=python"))
     expect(page.get_by_role("searchbox")).to_have_value("python")
     assert all("python" in command for command in cells(page, "Command"))
@@ -111,7 +111,7 @@ def test_an_address_with_sort_and_filter_shows_them(still: Server, open_page: Op
     expect(page.get_by_role("columnheader", name="GPU memory")).to_have_attribute("aria-sort", "ascending")
 
 
-def test_the_table_narrows_as_one_types_and_the_address_follows(still: Server, open_page: OpenPage) -> None:
+def test_table_is_filtered_while_typing_and_the_address_follows(still: Server, open_page: OpenPage) -> None:
     page = live(open_page(still.url + "/?sort=pid&order=desc"))
     everything = cells(page, "PID")
     box = page.get_by_role("searchbox")
@@ -126,7 +126,7 @@ def test_the_table_narrows_as_one_types_and_the_address_follows(still: Server, o
     assert "filter" not in page.url
 
 
-def test_a_filter_from_the_address_can_be_cleared_again(still: Server, open_page: OpenPage) -> None:
+def test_filter_from_the_address_can_be_cleared(still: Server, open_page: OpenPage) -> None:
     page = live(open_page(still.url + "/?filter=oskar"))
     assert set(cells(page, "User")) == {"oskar"}
     page.get_by_role("searchbox").fill("")
@@ -166,7 +166,7 @@ def test_rows_sorted_by_a_value_follow_it(
 
 
 @pytest.mark.parametrize("by", ["the pointer", "the focus", "a selection"])
-def test_rows_never_move_while_held(
+def test_rows_do_not_move_under_the_pointer_the_focus_or_a_selection(
     fresh_host: Server, load: Callable[..., None], open_page: OpenPage, pids: list[int], by: str
 ) -> None:
     page = live(open_page(fresh_host.url + "/?sort=sm&order=desc"))
@@ -216,7 +216,7 @@ def test_focus_and_selection_survive_50_updates(
     assert page.evaluate("String(getSelection())") == chosen
 
 
-def test_a_process_that_comes_or_goes_brings_or_takes_its_row_alone(
+def test_starting_or_ended_process_changes_only_its_own_row(
     fresh_host: Server, load: Callable[..., None], open_page: OpenPage, pids: list[int]
 ) -> None:
     page = live(open_page(fresh_host.url))

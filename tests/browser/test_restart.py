@@ -1,4 +1,4 @@
-"""Open pages over an orderly restart under the same port: told at once, back by themselves, filled again."""
+"""Open pages during an orderly restart on the same port: notified at once, reconnected, refilled."""
 
 from __future__ import annotations
 
@@ -26,10 +26,8 @@ window.WebSocket = class extends WebSocket {
 """
 
 
-def test_a_page_hears_that_the_server_restarts_and_is_filled_again_by_the_next_one(
-    open_page: OpenPage, tmp_path: Path
-) -> None:
-    """The next one is started while the first still ends, as a service manager may do."""
+def test_page_is_notified_of_a_restart_and_refilled_by_the_next_server(open_page: OpenPage, tmp_path: Path) -> None:
+    """The next server starts while the first is still stopping, as under a service manager."""
     server = start(tmp_path, telemetry_provider="simulated", simulated_gpus=2)
     try:
         page = open_page(server.url, init=CODES, expecting=[NO_SERVER])

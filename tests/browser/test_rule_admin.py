@@ -1,4 +1,4 @@
-"""Alert rules in the admin, in Chromium: one is made, tried on the readings before it is saved, and fires."""
+"""Alert rules in the admin, in Chromium: a rule is created, previewed on the readings, saved, and fires."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def try_it(page: Page) -> None:
     page.get_by_role("button", name="Preview").click()
 
 
-def test_a_rule_is_made_tried_and_saved_and_fires(site: Server, form: Page) -> None:
+def test_rule_is_created_previewed_saved_and_fires(site: Server, form: Page) -> None:
     fill_in(form)
     try_it(form)
     result = form.locator("#preview")
@@ -72,7 +72,7 @@ def test_a_rule_is_made_tried_and_saved_and_fires(site: Server, form: Page) -> N
     wait_for(fires, "the saved rule to fire")
 
 
-def test_only_the_fields_that_a_kind_has_a_use_for_are_shown(form: Page) -> None:
+def test_form_shows_only_the_fields_that_the_kind_uses(form: Page) -> None:
     metric, throttle, threshold = (
         form.get_by_label("Metric:"),
         form.get_by_label("Throttle:"),
@@ -98,7 +98,7 @@ def test_only_the_fields_that_a_kind_has_a_use_for_are_shown(form: Page) -> None
     expect(metric).to_have_value("gpu.power_watts")
 
 
-def test_what_another_kind_had_use_for_is_not_saved_with_it(form: Page) -> None:
+def test_fields_of_another_kind_are_not_saved(form: Page) -> None:
     fill_in(form, name="Throttled")
     form.get_by_label("Kind:").select_option("throttled")
     form.get_by_label("Throttle:").select_option("thermal")
@@ -119,7 +119,7 @@ def test_gpus_are_found_as_you_type(form: Page) -> None:
     expect(form.locator("[data-preview-firing]")).to_contain_text(re.compile(r"It would fire now:\s+GPU 2: [^;]*$"))
 
 
-def test_errors_of_the_form_are_shown_in_its_preview(form: Page) -> None:
+def test_errors_of_the_form_are_shown_in_the_preview(form: Page) -> None:
     fill_in(form, threshold="90")
     result = form.locator("#preview")
     form.get_by_label("Threshold:", exact=True).fill("")
@@ -139,7 +139,7 @@ def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page
     expect(page.get_by_label("Name:", exact=True)).to_have_value("Warm")
 
 
-def test_a_preview_without_a_session_says_so(form: Page) -> None:
+def test_preview_without_a_session_says_so(form: Page) -> None:
     fill_in(form)
     form.context.clear_cookies(name=re.compile("session"))
     try_it(form)
@@ -147,7 +147,7 @@ def test_a_preview_without_a_session_says_so(form: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_the_form_and_its_preview_are_for_everybody(
+def test_form_and_preview_have_no_serious_accessibility_violations(
     site: Server, open_page: OpenPage, scheme: str, tmp_path: Path
 ) -> None:
     page = open_page(site.url + ADD, color_scheme=scheme)
@@ -162,7 +162,7 @@ def test_the_form_and_its_preview_are_for_everybody(
     assert serious(page) == []
 
 
-def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path) -> None:
+def test_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(site.url + ADD, viewport={"width": 390, "height": 844})
     log_in(page)
     fill_in(page, threshold="90")
@@ -171,8 +171,8 @@ def test_the_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path
     assert too_wide(page, PHONES) == []
 
 
-def test_no_column_of_the_list_is_out_of_sight_on_a_small_laptop(site: Server, open_page: OpenPage) -> None:
-    """The filters beside it took the room of the column that counts what fires."""
+def test_every_column_of_the_list_is_visible_on_a_small_laptop(site: Server, open_page: OpenPage) -> None:
+    """The filters beside the list once left no room for the column that counts firing alerts."""
     site.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.create(name='Remapped', kind='rise',"
                 "metric='gpu.remapped_rows_uncorrected', threshold=1, muted_until='2100-01-01 00:00+00:00')")  # fmt: skip
     page = open_page(site.url + "/admin/monitor/alertrule/", viewport={"width": 1024, "height": 768})

@@ -23,8 +23,8 @@ FORM = "/admin/monitor/sitesettings/1/change/"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
-    """Two GPUs by the fake driver, on the first of them this very process; the broadcast rate fixed by the environment,
-    the rest free; one administrator.
+    """Two GPUs of the fake driver, the first of them used by this process; the broadcast rate is set by the environment,
+    the rest can be changed; one administrator.
     """
     driver.set({"gpu.0.processes": f"{os.getpid()}:C:512:7"}, gpus=2)
     server = start(tmp_path_factory.mktemp("site"), driver, poll_interval_ms="")
@@ -35,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterat
 
 @pytest.fixture
 def untouched(site: Server) -> Server:
-    """The site with nothing set in the admin, as the server finds it at its next look."""
+    """The site with no setting changed in the admin, once the server has noticed."""
     site.manage("shell", "-c", "from monitor.models import SiteSettings; SiteSettings.objects.all().delete()")
     wait_for(
         lambda: (
@@ -53,7 +53,7 @@ def save(page: Page) -> None:
 
 @pytest.fixture
 def form(untouched: Server, open_page: OpenPage) -> Page:
-    """The settings, as an administrator reaches them from the dashboard."""
+    """The settings form, opened from the dashboard as an administrator."""
     page = open_page(untouched.url)
     page.get_by_role("link", name="Settings").click()
     log_in(page)
@@ -62,7 +62,7 @@ def form(untouched: Server, open_page: OpenPage) -> Page:
 
 
 def messages(page: Page) -> list[dict[str, Any]]:
-    """What the page gets over its socket from now on; to be asked for before the page is opened."""
+    """The messages that the page gets over its socket from now on; call it before opening the page."""
     heard: list[dict[str, Any]] = []
 
     def listen(socket: WebSocket) -> None:
@@ -72,9 +72,7 @@ def messages(page: Page) -> list[dict[str, Any]]:
     return heard
 
 
-def test_a_change_is_followed_by_an_open_dashboard_without_a_reload(
-    untouched: Server, form: Page, open_page: OpenPage
-) -> None:
+def test_open_dashboard_follows_a_change_without_a_reload(untouched: Server, form: Page, open_page: OpenPage) -> None:
     watching = open_page("about:blank")
     heard = messages(watching)
     watching.goto(untouched.url)
@@ -87,7 +85,7 @@ def test_a_change_is_followed_by_an_open_dashboard_without_a_reload(
     expect(form.get_by_label("Polling interval")).to_have_value("250")
 
     def follows() -> bool:
-        watching.wait_for_timeout(50)  # lets Playwright hear the socket
+        watching.wait_for_timeout(50)  # lets Playwright see the socket
         return heard[-1]["poll_interval_seconds"] == 0.25
 
     wait_for(follows, "the new interval on the open page")
@@ -97,7 +95,7 @@ def test_a_change_is_followed_by_an_open_dashboard_without_a_reload(
     assert found["GPU_MONITOR_POLL_INTERVAL_MS"]["source"] == "admin"
 
 
-def test_commands_that_are_hidden_leave_an_open_page_too(untouched: Server, form: Page, open_page: OpenPage) -> None:
+def test_hidden_commands_disappear_from_an_open_page(untouched: Server, form: Page, open_page: OpenPage) -> None:
     watching = open_page(untouched.url)
     command = watching.locator("#processes tbody .command, tbody .command").first
     expect(command).to_contain_text("python")
@@ -109,7 +107,7 @@ def test_commands_that_are_hidden_leave_an_open_page_too(untouched: Server, form
     expect(command).to_contain_text("python")
 
 
-def test_system_metrics_leave_and_return(untouched: Server, form: Page, open_page: OpenPage) -> None:
+def test_system_metrics_disappear_and_return(untouched: Server, form: Page, open_page: OpenPage) -> None:
     watching = open_page(untouched.url)
     expect(watching.get_by_text("system metrics are disabled")).to_have_count(0)
     form.get_by_label("System metrics").select_option("no")
@@ -120,7 +118,7 @@ def test_system_metrics_leave_and_return(untouched: Server, form: Page, open_pag
     expect(watching.get_by_text("system metrics are disabled")).to_have_count(0)
 
 
-def test_another_provider_takes_over_on_an_open_page(untouched: Server, form: Page, open_page: OpenPage) -> None:
+def test_open_page_follows_a_change_of_provider(untouched: Server, form: Page, open_page: OpenPage) -> None:
     watching = open_page(untouched.url)
     expect(watching.locator("#source")).to_contain_text("NVML")
     form.get_by_label("Provider").select_option("simulated")
@@ -132,7 +130,7 @@ def test_another_provider_takes_over_on_an_open_page(untouched: Server, form: Pa
     expect(watching.get_by_role("article")).to_have_count(2)
 
 
-def test_a_value_of_the_environment_is_shown_and_cannot_be_changed(form: Page) -> None:
+def test_setting_from_the_environment_is_shown_and_cannot_be_changed(form: Page) -> None:
     rate = form.get_by_label("Broadcast rate")
     expect(rate).to_be_disabled()
     expect(rate).to_have_value("30")
@@ -140,7 +138,7 @@ def test_a_value_of_the_environment_is_shown_and_cannot_be_changed(form: Page) -
     expect(form.get_by_label("Polling interval")).to_be_enabled()
 
 
-def test_a_bad_value_is_refused_in_the_words_of_the_environment(untouched: Server, form: Page) -> None:
+def test_invalid_value_is_refused_with_the_same_words_as_in_the_environment(untouched: Server, form: Page) -> None:
     form.get_by_label("Polling interval").fill("50")
     save(form)
     words = "GPU_MONITOR_POLL_INTERVAL_MS=50 is invalid: must be a whole number from 100 to 60000"
@@ -149,7 +147,7 @@ def test_a_bad_value_is_refused_in_the_words_of_the_environment(untouched: Serve
     assert untouched.json("/api/snapshot")["poll_interval_seconds"] == 1
 
 
-def test_a_change_stands_in_the_admins_log_with_both_values(untouched: Server, form: Page) -> None:
+def test_admin_log_records_a_change_with_both_values(untouched: Server, form: Page) -> None:
     form.get_by_label("Idle-held minutes").fill("45")
     save(form)
     expect(form.get_by_text("Saved. Changes apply immediately.")).to_be_visible()
@@ -158,7 +156,7 @@ def test_a_change_stands_in_the_admins_log_with_both_values(untouched: Server, f
     expect(form.locator("#change-history")).to_contain_text("root")
 
 
-def test_the_theme_chosen_on_the_dashboard_holds_in_the_admin_and_back(form: Page, untouched: Server) -> None:
+def test_theme_chosen_on_the_dashboard_applies_in_the_admin_and_back(form: Page, untouched: Server) -> None:
     form.goto(untouched.url)
     before = form.evaluate("getComputedStyle(document.body).backgroundColor")
     form.locator("[data-theme-switch]").click()
@@ -174,22 +172,22 @@ def test_the_theme_chosen_on_the_dashboard_holds_in_the_admin_and_back(form: Pag
 
 
 def pages_of(page: Page, site: Server) -> list[str]:
-    """Every page of the admin that its front page, and then the lists, lead to."""
+    """Every admin page linked from its front page, and from its lists."""
     page.goto(site.url + "/admin/")
     first = page.evaluate("[...document.querySelectorAll('#content-main a')].map((each) => each.pathname)")
     return sorted({"/admin/", "/admin/password_change/", FORM, FORM.replace("change", "history"), *first})
 
 
-# In what the server sent: scripts may set styles, and those of the date and GPU fields do.
+# Checked in the server's response: scripts can set styles, and those of the date and GPU fields do.
 INLINE = """(html) => new DOMParser().parseFromString(html, "text/html")
   .querySelectorAll("[style], style, script:not([src])").length"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_of_the_admin_keeps_the_policy_and_is_for_everybody(
+def test_every_admin_page_keeps_the_policy_and_is_accessible(
     untouched: Server, open_page: OpenPage, theme: str
 ) -> None:
-    """A breach of the policy is an error on the page, for which `open_page` fails."""
+    """A violation of the policy is an error on the page, for which `open_page` fails."""
     page = open_page(untouched.url + FORM, color_scheme=theme)
     found = {"/admin/login/": serious(page)}
     log_in(page)

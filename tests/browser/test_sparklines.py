@@ -1,4 +1,4 @@
-"""The small charts: 60 seconds by time, always 0 to 100, with a tooltip for pointer and keyboard."""
+"""The small charts: the last 60 seconds, always from 0 to 100, with a tooltip for pointer and keyboard."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def drawn(page: Page, count: int = 2) -> Page:
     return page
 
 
-def test_the_axis_runs_from_0_to_100_whatever_the_values(
-    fresh_host: Server, driver: FakeDriver, open_page: OpenPage
-) -> None:
+def test_axis_runs_from_0_to_100_for_all_values(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     driver.set({"gpu.*.utilization": 3})
     page = drawn(open_page(fresh_host.url))
     assert page.evaluate("plots.map(({ scales: { y } }) => [y.min, y.max])") == [[0, 100]] * 4
@@ -37,11 +35,11 @@ def test_the_axis_runs_from_0_to_100_whatever_the_values(
     expect(caption).to_have_text(re.compile(r"60\ss ago0–100\s%now"))
 
 
-def test_the_chart_spans_60_seconds_of_time_whatever_the_count_of_points(host: Server, open_page: OpenPage) -> None:
+def test_chart_spans_60_seconds_for_any_number_of_points(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url))
     spans = page.evaluate("plots.map(({ scales: { x } }) => x.max - x.min)")
     assert spans == pytest.approx([60] * 4)
-    # A point stands where its time says: the newest at the right edge, within the time of a few readings.
+    # A point's place follows from its time: the newest at the right edge, within the time of a few readings.
     until(page, "plots.every(({ data: [times], scales: { x } }) => Math.abs(x.max - times.at(-1)) < 1)")
     positions = page.evaluate(
         "plots.map((plot) => [plot.valToPos(plot.scales.x.max - 30, 'x'), plot.over.clientWidth / 2])"
@@ -49,29 +47,27 @@ def test_the_chart_spans_60_seconds_of_time_whatever_the_count_of_points(host: S
     assert all(at == pytest.approx(half, abs=1) for at, half in positions)
 
 
-def test_a_gap_in_the_readings_is_a_gap_in_the_line(host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_gap_in_the_readings_is_a_gap_in_the_line(host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url))
     pid = host.health()["sampler_pid"]
-    psutil.Process(pid).suspend()  # longer than its time: it is given up, and another one is started
+    psutil.Process(pid).suspend()  # longer than its time limit: the sampler is abandoned and another one started
     wait_for(lambda: host.health()["sampler_pid"] not in (None, pid), "a fresh sampler")
     wait_for(lambda: host.get("/api/health")[0] == 200, "readings to return")
     gaps = """plots.every(({ data: [times, values] }) => values.some((value, at) =>
       value === null && at > 0 && values[at - 1] !== null && values[at + 1] != null && times[at + 1] - times[at - 1] > 0.5))"""
     until(page, gaps)
-    page.reload()  # the server knows of the gap as well
+    page.reload()  # the server knows the gap too
     drawn(page)
-    until(page, gaps)  # a message's points are drawn in the frame after it
+    until(page, gaps)  # a message's points are drawn in the next frame
 
 
-def test_a_single_value_that_is_unknown_is_a_gap_too(
-    fresh_host: Server, driver: FakeDriver, open_page: OpenPage
-) -> None:
+def test_single_unknown_value_is_a_gap_too(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = drawn(open_page(fresh_host.url))
     driver.set({"gpu.1.utilization": "!999"})
     until(page, "plots[2].data[1].at(-1) === null && plots[0].data[1].at(-1) !== null")
 
 
-def test_the_pointer_tells_value_limit_and_age(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_pointer_shows_value_limit_and_age(fresh_host: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     driver.set({"gpu.*.utilization": 37})
     page = drawn(open_page(fresh_host.url), 4)
     until(page, "plots[0].data[1].at(-1) === 37")
@@ -85,7 +81,7 @@ def test_the_pointer_tells_value_limit_and_age(fresh_host: Server, driver: FakeD
     expect(tooltip).to_be_hidden()
 
 
-def test_the_keyboard_tells_the_same_and_arrows_go_through_time(host: Server, open_page: OpenPage) -> None:
+def test_keyboard_shows_the_same_and_arrows_move_through_time(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url), 4)
     until(page, "plots[0].data[0].at(-1) - plots[0].data[0][0] > 2")
     chart = spark(page, 0, "Memory used")
@@ -99,7 +95,7 @@ def test_the_keyboard_tells_the_same_and_arrows_go_through_time(host: Server, op
     expect(tooltip).to_be_hidden()
 
 
-def test_the_cursor_stands_at_the_same_time_in_all_charts(host: Server, open_page: OpenPage) -> None:
+def test_cursor_is_at_the_same_time_in_all_charts(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url), 4)
     box = spark(page, 0, "Utilization").locator(".u-over").bounding_box()
     assert box is not None
@@ -115,7 +111,7 @@ def test_charts_are_drawn_only_while_in_view(demo: Server, open_page: OpenPage) 
     until(page, "plots.length >= 2")
     assert page.evaluate("plots.length") < 16
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    # What has left the view stands still while others go on.
+    # Charts out of view stand still while others go on.
     page.evaluate("window.heard = 0; document.addEventListener('gpumon:message', () => { heard += 1; })")
     until(page, "heard > 1")
     then = page.evaluate("plots[0].scales.x.max")
@@ -125,7 +121,7 @@ def test_charts_are_drawn_only_while_in_view(demo: Server, open_page: OpenPage) 
     until(page, f"plots[0].scales.x.max > {then}")
 
 
-def test_a_chart_follows_the_size_of_its_box(host: Server, open_page: OpenPage) -> None:
+def test_chart_follows_the_size_of_its_box(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url))
     fits = "plots.every((plot) => plot.width === plot.root.parentElement.clientWidth)"
     before = page.evaluate("plots[0].width")
@@ -133,7 +129,7 @@ def test_a_chart_follows_the_size_of_its_box(host: Server, open_page: OpenPage) 
     until(page, f"plots[0].width !== {before} && {fits}")
 
 
-def test_a_dense_screen_gets_as_many_pixels(host: Server, open_page: OpenPage) -> None:
+def test_chart_uses_every_pixel_of_a_dense_screen(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url, device_scale_factor=2))
     assert page.evaluate("plots.every(({ ctx, width }) => ctx.canvas.width === 2 * width)")
 

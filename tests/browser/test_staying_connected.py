@@ -1,4 +1,4 @@
-"""The page tells the truth about its connection, and comes back by itself."""
+"""The page shows the true state of its connection, and reconnects by itself."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.servers import Server, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SKEW = "const now = performance.now.bind(performance); window.skew = 0; performance.now = () => now() + skew;"
-"""Lets a test say that time has passed."""
+"""Lets a test move the page's clock."""
 
 KINDS = "window.kinds = []; document.addEventListener('gpumon:message', ({ detail }) => kinds.push(detail.kind));"
 
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this module's own, to be killed."""
+    """A server for this module only, to be killed."""
     server = start(tmp_path_factory.mktemp("mortal"), telemetry_provider="simulated", simulated_gpus=2)
     yield server
     server.stop(signal.SIGKILL)
@@ -36,7 +36,7 @@ def live(page: Page) -> Page:
     return page
 
 
-def test_the_first_message_is_not_missed_where_scripts_come_late(demo: Server, open_page: OpenPage) -> None:
+def test_first_message_is_not_missed_when_scripts_load_late(demo: Server, open_page: OpenPage) -> None:
     page = open_page("about:blank", init=KINDS)
     held: list[Route] = []
     page.route("**/js/connection.*", lambda route: held.append(route))
@@ -49,9 +49,7 @@ def test_the_first_message_is_not_missed_where_scripts_come_late(demo: Server, o
     assert page.evaluate("kinds[0]") == "full"
 
 
-def test_a_server_that_is_killed_and_started_again_is_found_without_a_reload(
-    mortal: Server, open_page: OpenPage
-) -> None:
+def test_page_reconnects_to_a_killed_and_restarted_server_without_a_reload(mortal: Server, open_page: OpenPage) -> None:
     page = live(open_page(mortal.url, expecting=[NO_SERVER]))
     page.evaluate("window.marker = 'the same page'")
     until(page, "plots.length && plots[0].data[0].length > 5")
@@ -60,7 +58,7 @@ def test_a_server_that_is_killed_and_started_again_is_found_without_a_reload(
     badge = page.locator("[data-connection]")
     expect(badge).to_have_text(re.compile(r"^Reconnecting, \d+\ss$"))
     expect(badge).to_have_attribute("title", "The server does not respond")
-    expect(badge).to_have_text(re.compile(r"^Reconnecting, [2-9]\ss$"))  # it counts
+    expect(badge).to_have_text(re.compile(r"^Reconnecting, [2-9]\ss$"))  # it counts the seconds
     expect(page).to_have_title(re.compile("^Reconnecting · "))
     dimmed = page.evaluate("getComputedStyle(document.querySelector('.reading dd')).color")
     assert page.locator(".reading b").first.inner_text() != ""
@@ -68,11 +66,11 @@ def test_a_server_that_is_killed_and_started_again_is_found_without_a_reload(
     live(page)
     assert page.evaluate("window.marker") == "the same page"
     assert page.evaluate("getComputedStyle(document.querySelector('.reading dd')).color") != dimmed
-    # The charts are filled again, from what the new server knows.
+    # The charts are refilled from the history of the new server.
     until(page, f"plots[0].data[0].length > 3 && plots[0].data[0][0] > {before}")
 
 
-def test_the_longest_wait_between_two_tries_is_five_seconds(host: Server, open_page: OpenPage) -> None:
+def test_reconnect_delay_is_at_most_five_seconds(host: Server, open_page: OpenPage) -> None:
     page = live(open_page(host.url))
     longest = page.evaluate(
         """() => {
@@ -86,7 +84,7 @@ def test_the_longest_wait_between_two_tries_is_five_seconds(host: Server, open_p
     assert longest[2]
 
 
-def test_readings_that_are_old_are_called_stale_kept_and_refreshed(
+def test_old_readings_are_marked_stale_and_refreshed_when_readings_return(
     fresh_host: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     driver.set({"gpu.0.utilization": 42})
@@ -114,8 +112,8 @@ def test_readings_that_are_old_are_called_stale_kept_and_refreshed(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_socket_that_went_silent_is_replaced(mortal: Server, open_page: OpenPage) -> None:
-    """As after sleep or with a cable pulled: it looks open, and nothing comes."""
+def test_silent_socket_is_replaced(mortal: Server, open_page: OpenPage) -> None:
+    """As after sleep or with a cable pulled: it looks open, and no message comes."""
     page = live(open_page(mortal.url, init=SKEW, expecting=[NO_SERVER]))
     opened = []
     page.on("websocket", lambda socket: opened.append(socket.url))
@@ -132,7 +130,7 @@ def test_a_socket_that_went_silent_is_replaced(mortal: Server, open_page: OpenPa
     live(page)
 
 
-def test_a_server_of_another_version_makes_the_page_offer_a_reload(
+def test_page_offers_a_reload_when_the_server_has_another_version(
     mortal: Server, open_page: OpenPage, tmp_path: Path
 ) -> None:
     page = live(open_page(mortal.url))

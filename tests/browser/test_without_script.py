@@ -1,4 +1,4 @@
-"""The first response alone: with JavaScript switched off the pages show the values of the moment, and sort and filter by links."""
+"""Without JavaScript, pages show the values of the moment, and sort and filter by links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plain(open_page: OpenPage, url: str) -> Page:
 
 @contextmanager
 def next_page(page: Page) -> Iterator[None]:
-    """Whatever is done in here leads to another page, and all of it has come at the end: its texts are read but once."""
+    """The block leads to another page. Waits until all of it has loaded, because its texts are read only once."""
     with page.expect_navigation():
         yield
 
@@ -31,7 +31,7 @@ def column(page: Page, title: str) -> list[str]:
     return page.locator(f"#processes tbody td:nth-child({titles.index(title) + 1})").all_text_contents()
 
 
-def test_the_dashboard_reads_well(demo: Server, open_page: OpenPage) -> None:
+def test_dashboard_is_readable(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
     assert page.get_by_role("article").count() == 8
     for card in page.get_by_role("article").all():
@@ -47,7 +47,7 @@ def test_the_dashboard_reads_well(demo: Server, open_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/?layout=tiles", "/gpu/{uuid}"])
-def test_no_control_is_shown_that_needs_a_script(demo: Server, open_page: OpenPage, path: str) -> None:
+def test_controls_that_need_a_script_are_hidden(demo: Server, open_page: OpenPage, path: str) -> None:
     uuid = demo.json("/api/snapshot")["gpus"][0]["uuid"]
     page = plain(open_page, demo.url + path.format(uuid=uuid))
     assert page.get_by_role("button").count() == 0
@@ -68,7 +68,7 @@ def test_columns_sort_by_links(demo: Server, open_page: OpenPage) -> None:
     expect(link).to_have_attribute("aria-sort", "descending")
 
 
-def test_the_filter_is_a_form_that_keeps_the_sorting(demo: Server, open_page: OpenPage) -> None:
+def test_filter_is_a_form_that_keeps_the_sorting(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url + "/?sort=pid&order=desc")
     page.get_by_role("searchbox").fill("vllm")
     with next_page(page):
@@ -95,7 +95,7 @@ def test_sorting_and_filtering_keep_the_layout(demo: Server, open_page: OpenPage
     expect(page.get_by_role("columnheader", name="User")).to_have_attribute("aria-sort", "ascending")
 
 
-def test_a_gpu_has_a_page_of_its_own(demo: Server, open_page: OpenPage) -> None:
+def test_each_gpu_has_its_own_page(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
     with next_page(page):
         page.get_by_role("article").first.get_by_role("link").first.click()

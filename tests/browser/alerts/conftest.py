@@ -1,4 +1,4 @@
-"""A server with two rules and two GPUs that a test heats, for the browser tests of alerts."""
+"""Fixtures for the browser tests of alerts: a server with two rules and two GPUs that a test can heat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alert
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
-    """Two cool GPUs of the fake driver, ten readings a second, two rules, and an operator who may acknowledge."""
+    """Two cool GPUs of the fake driver, ten readings a second, two rules, and an operator who can acknowledge alerts."""
     driver.scenario("gpus = 2\ngpu.0.temperature = 50\ngpu.1.temperature = 50")
     server = start(tmp_path_factory.mktemp("site"), driver)
     server.manage("shell", "-c", MAKE)
@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterat
 
 @pytest.fixture
 def calm(site: Server, driver: FakeDriver) -> Iterator[Server]:
-    """The site without an alert."""
+    """The site without an open alert."""
 
     def cool() -> None:
         driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50, "gpu.1.memory_used_mib": 20_480})

@@ -1,4 +1,4 @@
-"""Steps that the tests of alerts share: heat a GPU, wait for its alert, log in as operator."""
+"""Steps shared by the tests of alerts: heat a GPU, wait for its alert, log in as operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def heat(driver: FakeDriver, *indexes: int) -> None:
 
 
 def opened(site: Server) -> str:
-    """Wait for an open alert; returns the id of the worst."""
+    """Wait for an open alert; return the id of the worst one."""
 
     def found() -> str | None:
         alerts = site.json("/api/alerts")["alerts"]

@@ -1,4 +1,4 @@
-"""Alerts are acknowledged with a note, with JavaScript and without."""
+"""Alerts can be acknowledged with a note, with and without JavaScript."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.servers import Server, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_who_may_acknowledges_with_a_note_and_every_open_page_is_quiet(
+def test_operator_acknowledges_with_a_note_and_every_open_page_updates(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     watching = live(open_page(calm.url))
@@ -39,7 +39,7 @@ def test_who_may_acknowledges_with_a_note_and_every_open_page_is_quiet(
     expect(page.locator("#history article").first).to_contain_text("Note: The fan is on order")
 
 
-def test_a_refusal_is_told_in_the_dialog(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_dialog_shows_why_an_acknowledgement_is_refused(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = live(as_operator(open_page("about:blank", expecting=["status of 409"]), calm.url))
     heat(driver, 1)
     page.get_by_role("button", name="Acknowledge").click()
@@ -57,7 +57,7 @@ def test_a_refusal_is_told_in_the_dialog(calm: Server, driver: FakeDriver, open_
     expect(dialog).to_be_hidden()
 
 
-def test_a_note_that_was_begun_of_another_alert_is_not_taken_over(
+def test_unfinished_note_is_not_carried_over_to_another_alert(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = live(as_operator(open_page("about:blank"), calm.url, "/alerts"))
@@ -72,10 +72,10 @@ def test_a_note_that_was_begun_of_another_alert_is_not_taken_over(
         dialog.get_by_role("button", name="Cancel").click()
 
 
-def test_a_note_of_many_lines_has_as_much_room_as_the_form_says(
+def test_note_with_line_breaks_can_be_as_long_as_the_form_allows(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
-    """Forms send the end of a line as two characters, and the server counted both."""
+    """Browsers submit a line break as two characters, and the server once counted both."""
     page = live(as_operator(open_page("about:blank"), calm.url))
     heat(driver, 1)
     page.get_by_role("button", name="Acknowledge").click()
@@ -85,10 +85,10 @@ def test_a_note_of_many_lines_has_as_much_room_as_the_form_says(
     expect(dialog).to_be_hidden()
 
 
-def test_a_page_in_place_of_an_answer_is_no_acknowledgement(
+def test_page_in_place_of_an_answer_does_not_count_as_acknowledgement(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
-    """A login that has ended leads to the login page, which comes with status 200."""
+    """An expired login redirects to the login page, which has status 200."""
     page = live(as_operator(open_page("about:blank"), calm.url))
     heat(driver, 1)
     page.get_by_role("button", name="Acknowledge").click()
@@ -100,7 +100,7 @@ def test_a_page_in_place_of_an_answer_is_no_acknowledgement(
     expect(dialog.get_by_label("Note")).to_have_value("The fan is on order")
 
 
-def test_escape_closes_the_dialog_and_leaves_the_page(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_escape_closes_the_dialog_and_stays_on_the_page(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = live(as_operator(open_page("about:blank"), calm.url, "/alerts"))
     heat(driver, 1)
     page.locator("#open-alerts").get_by_role("button", name="Acknowledge").click()
@@ -112,7 +112,7 @@ def test_escape_closes_the_dialog_and_leaves_the_page(calm: Server, driver: Fake
     assert page.url == f"{calm.url}/alerts"
 
 
-def test_it_is_acknowledged_without_javascript(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_alert_is_acknowledged_without_javascript(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     heat(driver, 1)
     opened(calm)
     page = as_operator(open_page("about:blank", java_script_enabled=False), calm.url, "/?layout=tiles")
@@ -123,7 +123,7 @@ def test_it_is_acknowledged_without_javascript(calm: Server, driver: FakeDriver,
     assert page.get_by_role("button", name="Acknowledge").count() == 0
 
 
-def test_with_a_note_without_javascript_on_the_page_of_the_event(
+def test_note_is_added_without_javascript_on_the_page_of_the_event(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     heat(driver, 1)

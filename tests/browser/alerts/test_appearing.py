@@ -1,4 +1,4 @@
-"""Alerts appear on open pages and leave with their cause, told of by banner, count, title, icon, outline and charts."""
+"""Alerts appear on open pages and resolve with their cause: in banner, count, title, icon, outline and charts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("path", ["/", "/?layout=tiles"])
-def test_an_alert_appears_on_an_open_page_and_leaves_with_its_cause(
+def test_alert_appears_on_an_open_page_and_disappears_with_its_cause(
     calm: Server, driver: FakeDriver, open_page: OpenPage, path: str
 ) -> None:
     page = live(open_page(calm.url + path))
@@ -45,7 +45,9 @@ def test_an_alert_appears_on_an_open_page_and_leaves_with_its_cause(
     assert page.evaluate("window.marker") == "the same page"
 
 
-def test_it_is_read_out_once_while_its_time_goes_on(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_alert_is_announced_once_while_its_duration_counts_up(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
     page = live(open_page(calm.url))
     page.evaluate("""
         window.readOut = 0;
@@ -64,9 +66,7 @@ def test_it_is_read_out_once_while_its_time_goes_on(calm: Server, driver: FakeDr
     assert page.evaluate("readOut") == 1
 
 
-def test_a_warning_gives_the_icon_and_the_outline_of_a_warning(
-    calm: Server, driver: FakeDriver, open_page: OpenPage
-) -> None:
+def test_warning_changes_the_icon_and_the_outline(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = live(open_page(calm.url))
     driver.set({"gpu.1.memory_used_mib": 80_000})
     expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("warning"))
@@ -76,7 +76,7 @@ def test_a_warning_gives_the_icon_and_the_outline_of_a_warning(
     expect(card.locator(".chip", has_text="Memory nearly full")).to_be_visible()
 
 
-def test_a_gpus_page_lists_its_own_alerts_and_shades_their_time(
+def test_gpu_page_lists_its_own_alerts_and_shades_their_time(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     uuids = [gpu["uuid"] for gpu in calm.json("/api/snapshot")["gpus"]]
@@ -99,12 +99,12 @@ def test_a_gpus_page_lists_its_own_alerts_and_shades_their_time(
     assert page.locator("[data-alerts-past]").count() == 1
 
 
-def test_the_time_of_an_alert_is_coloured_in_the_chart(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_chart_shades_the_time_of_an_alert(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     uuid = calm.json("/api/snapshot")["gpus"][1]["uuid"]
     page = live(open_page(f"{calm.url}/gpu/{uuid}"))
     page.get_by_role("button", name="1 min").click()
     heat(driver, 1)
-    # At the right edge of the PCIe chart, above its line: nothing but the shade.
+    # At the right edge of the PCIe chart, above its line: only the shade is there.
     reddish = """(() => {
         const plot = plots.find(({ ctx }) => ctx);
         if (!plot) return false;
@@ -115,7 +115,7 @@ def test_the_time_of_an_alert_is_coloured_in_the_chart(calm: Server, driver: Fak
     until(page, reddish)
 
 
-def test_what_ended_while_a_page_was_away_is_gone_when_it_is_back(
+def test_alert_that_ended_while_the_page_was_paused_is_gone_when_it_resumes(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = live(open_page(calm.url))

@@ -1,4 +1,4 @@
-"""The page of alerts: the open ones come and go, the history follows and is filtered; and for everybody."""
+"""The alerts page: open alerts come and go, the history updates and can be filtered, and the page is accessible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ for place in range(60):
 """
 
 
-def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
+def test_key_a_opens_the_alerts_page_where_open_alerts_come_and_go(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = live(open_page(calm.url))
@@ -37,7 +37,7 @@ def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
     rows = page.locator("#open-alerts article")
     expect(rows).to_have_count(2)
     expect(page.locator("#open-count")).to_have_text("2 critical")
-    # The history below follows, without a reload.
+    # The history below updates without a reload.
     expect(page.locator("#history article").filter(has_text="still firing").first).to_be_visible()
     driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50})
     expect(rows).to_have_count(0)
@@ -46,7 +46,7 @@ def test_a_leads_to_the_page_of_alerts_where_open_ones_come_and_go(
     expect(page).to_have_url(f"{calm.url}/")
 
 
-def test_the_history_is_filtered_without_javascript_and_the_address_keeps_it(
+def test_history_is_filtered_without_javascript_and_the_address_keeps_the_filter(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     heat(driver, 1)
@@ -68,7 +68,7 @@ def test_the_history_is_filtered_without_javascript_and_the_address_keeps_it(
     expect(page.get_by_role("heading", name="Rule at the time")).to_be_visible()
 
 
-def test_the_history_is_filtered_and_paged_on_the_same_page_and_back_returns(
+def test_history_is_filtered_and_paged_without_a_reload_and_back_returns(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     calm.manage("shell", "-c", MANY)
@@ -87,7 +87,7 @@ def test_the_history_is_filtered_and_paged_on_the_same_page_and_back_returns(
     page.go_back()
     expect(history.locator("article")).to_have_count(50)
     expect(history.get_by_label("Severity")).to_have_value("info")
-    # What follows an alert keeps the filter, and what somebody is typing.
+    # An update caused by an alert keeps the filter and unfinished input.
     search = history.get_by_label("Search")
     search.fill("half a wo")
     with page.expect_response(re.compile("severity=info")):
@@ -98,7 +98,7 @@ def test_the_history_is_filtered_and_paged_on_the_same_page_and_back_returns(
     assert page.evaluate("window.marker") == "the same page"
 
 
-def test_a_filter_that_fails_says_so_and_keeps_the_history(calm: Server, open_page: OpenPage) -> None:
+def test_failed_filter_shows_an_error_and_keeps_the_history(calm: Server, open_page: OpenPage) -> None:
     page = live(open_page(f"{calm.url}/alerts", expecting=["status of 500", "Failed to (fetch|load)"]))
     page.route(
         "**/alerts?*", lambda route: route.fulfill(status=500, content_type="text/html", body="<!doctype html>No")
@@ -116,10 +116,10 @@ def test_a_filter_that_fails_says_so_and_keeps_the_history(calm: Server, open_pa
     expect(page.get_by_role("alert").filter(has_text="does not respond")).to_have_count(0)
 
 
-def test_the_history_gives_its_times_by_utc_as_it_says_wherever_one_reads_it(
+def test_history_shows_its_times_in_utc_in_every_time_zone(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
-    """They stood in the reader's own time zone, below days by UTC."""
+    """The times were once in the viewer's time zone, under days in UTC."""
     heat(driver, 1)
     opened(calm)
     row = open_page(f"{calm.url}/alerts", java_script_enabled=False).locator("#history article").first
@@ -127,13 +127,15 @@ def test_the_history_gives_its_times_by_utc_as_it_says_wherever_one_reads_it(
     fired = re.search(r"fired \d\d:\d\d:\d\d UTC", row.inner_text())
     assert fired is not None
     expect(page.locator("#history article").first).to_contain_text(fired[0])
-    expect(page.locator("#open-alerts time")).not_to_contain_text("UTC")  # that of an open one is the reader's
+    expect(page.locator("#open-alerts time")).not_to_contain_text(
+        "UTC"
+    )  # an open alert's time is in the viewer's time zone
 
 
-def test_the_history_follows_a_locked_database_as_soon_as_it_answers(
+def test_history_catches_up_as_soon_as_a_locked_database_answers(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
-    """It said still firing of what was over, until something else happened."""
+    """The history once showed a resolved alert as firing until another alert changed."""
     heat(driver, 1)
     opened(calm)
     page = live(open_page(f"{calm.url}/alerts"))
@@ -154,7 +156,7 @@ def test_the_history_follows_a_locked_database_as_soon_as_it_answers(
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [320, 390, 1440, 2560])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+def test_axe_finds_nothing_serious_and_no_page_scrolls_sideways(
     calm: Server, driver: FakeDriver, open_page: OpenPage, theme: str, width: int
 ) -> None:
     heat(driver, 0, 1)
@@ -174,7 +176,7 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
     assert too_wide(page) == []
 
 
-def test_printed_there_is_no_button(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_printed_page_has_no_button(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = live(as_operator(open_page("about:blank"), calm.url, "/alerts"))
     heat(driver, 1)
     expect(page.locator("#open-alerts article")).to_have_count(1)

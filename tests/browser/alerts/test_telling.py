@@ -1,4 +1,4 @@
-"""Notifications of the browser and sound: to those who switched them on, once for each new alert."""
+"""Browser notifications and sound: only for viewers who switched them on, once for each new alert."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.pages import OpenPage, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-# Tells what notifications and sounds the page asks for.
+# Records the notifications and sounds that the page requests.
 STUBS = """
 window.told = [];
 window.tones = 0;
@@ -35,7 +35,7 @@ window.AudioContext = class {
 """
 
 
-def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
+def test_viewer_who_opted_in_is_notified_once_of_each_new_alert_on_every_page(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     heat(driver, 0)
@@ -45,7 +45,7 @@ def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
     page.get_by_role("button", name="Sound: off").click()
     expect(page.get_by_role("button", name="Notifications: on")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("button", name="Sound: on")).to_have_attribute("aria-pressed", "true")
-    with page.expect_response(re.compile("/api/alerts")):  # what is open at load is known from then on
+    with page.expect_response(re.compile("/api/alerts")):  # alerts that are open at load count as seen
         page.goto(calm.url)
     live(page)
     page.evaluate("Notification.permission = 'granted'")
@@ -60,9 +60,7 @@ def test_who_switched_them_on_is_told_once_of_each_new_alert_on_every_page(
     assert page.evaluate("tones") == 2
 
 
-def test_a_hidden_tab_which_has_no_socket_tells_all_the_same(
-    calm: Server, driver: FakeDriver, open_page: OpenPage
-) -> None:
+def test_hidden_tab_without_a_socket_still_notifies(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = live(open_page(f"{calm.url}/alerts", init=STUBS))
     page.get_by_role("button", name="Notifications: off").click()
     expect(page.get_by_role("button", name="Notifications: on")).to_be_visible()
@@ -81,7 +79,7 @@ def test_a_hidden_tab_which_has_no_socket_tells_all_the_same(
     assert [each["tag"] for each in page.evaluate("told")] == [alert]
 
 
-def test_nobody_is_asked_or_told_who_did_not_switch_it_on(
+def test_viewer_who_did_not_opt_in_is_neither_asked_nor_notified(
     calm: Server, driver: FakeDriver, open_page: OpenPage
 ) -> None:
     page = live(open_page(calm.url, init=STUBS))
@@ -94,7 +92,7 @@ def test_nobody_is_asked_or_told_who_did_not_switch_it_on(
     assert page.evaluate("[Notification.permission, told.length, tones]") == ["default", 0, 0]
 
 
-def test_a_browser_that_refuses_is_told_of_and_nothing_is_switched_on(calm: Server, open_page: OpenPage) -> None:
+def test_page_says_when_the_browser_refuses_and_switches_nothing_on(calm: Server, open_page: OpenPage) -> None:
     page = live(open_page(f"{calm.url}/alerts", init=STUBS + "window.answer = 'denied';"))
     button = page.get_by_role("button", name="Notifications: off")
     button.click()
@@ -102,7 +100,9 @@ def test_a_browser_that_refuses_is_told_of_and_nothing_is_switched_on(calm: Serv
     expect(button).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_login_that_has_ended_is_no_fault_of_the_page(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+def test_expired_login_is_not_reported_as_an_error_of_the_page(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
     page = live(open_page(f"{calm.url}/alerts", init=STUBS, expecting=["status of 401"]))
     page.get_by_role("button", name="Sound: off").click()
     page.route("**/api/alerts", lambda route: route.fulfill(status=401, json={"error": "Log in"}))
@@ -110,4 +110,4 @@ def test_a_login_that_has_ended_is_no_fault_of_the_page(calm: Server, driver: Fa
         heat(driver, 1)
     page.unroute("**/api/alerts")
     heat(driver, 0, 1)
-    until(page, "tones > 2")  # the first two were of switching it on
+    until(page, "tones > 2")  # the first two came from switching it on
