@@ -1,4 +1,4 @@
-"""A server with simulated GPUs and nothing special, and somebody who may do everything there."""
+"""Fixtures for the security tests: a default server with simulated GPUs, and an administrator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py serve`, except that requests have half a second to arrive: for test_slow_clients.py."""
+"""`manage.py serve`, but requests must arrive within half a second: for test_slow_clients.py."""
 
 from __future__ import annotations
 

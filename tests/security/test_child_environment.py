@@ -1,4 +1,4 @@
-"""The child processes of a real server inherit none of its settings, some of which are secrets."""
+"""The child processes of a real server inherit none of its settings, because some are secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.servers import Server, wait_for
 
 
 @pytest.mark.slow
-def test_no_child_of_the_server_has_a_setting_in_its_environment(tmp_path: Path) -> None:
+def test_child_processes_have_no_setting_in_their_environment(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", secret_key="S3CRET" * 10).start()
     try:
         pid = wait_for(lambda: server.health()["sampler_pid"], "the sampler")

@@ -1,4 +1,4 @@
-"""Where all may look, only those who are known are told who runs what: on pages, in the API and in the sockets."""
+"""On a server that needs no login, only logged-in viewers see who runs what: on pages, in the API and over sockets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Site(NamedTuple):
     made: Made
     uuid: str
     secrets: set[str]
-    """Users, names, command lines and containers that the driver tells of."""
+    """Users, names, command lines and containers that the driver reports."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Nobody has to log in, and details are hidden."""
+    """A server that needs no login and hides details from anonymous viewers."""
     folder = tmp_path_factory.mktemp("open")
     server = Server(folder, auth="none", anonymous_details="hide", telemetry_provider="simulated").start()
     try:
@@ -53,7 +53,7 @@ def secrets_of(snapshot: dict[str, Any]) -> set[str]:
 
 
 def told(site: Site, text: str) -> set[str]:
-    """Which of the secrets stand in the text, as words of their own."""
+    """The secrets that appear in the text as whole words."""
     return {secret for secret in (*site.secrets, *OF_ALERTS) if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text)}
 
 
@@ -68,22 +68,22 @@ def paths(site: Site) -> list[str]:
     ]
 
 
-def test_pages_tell_nobody_unknown(site: Site) -> None:
+def test_pages_hide_details_from_anonymous_viewers(site: Site) -> None:
     for path in paths(site):
         status, html = site.server.get(path)
         assert status == 200
         assert told(site, html) == set(), path
 
 
-def test_pages_tell_those_who_have_logged_in(site: Site) -> None:
+def test_pages_show_details_to_logged_in_viewers(site: Site) -> None:
     browser = log_in(site.server, "viewer")
     assert told(site, browser.get(f"{site.server.url}/", timeout=20).text)
     for path in ("/alerts", f"/alerts/{site.made.event}"):
         assert set(OF_ALERTS) <= told(site, browser.get(site.server.url + path, timeout=20).text)
 
 
-def test_a_search_finds_nothing_in_what_is_hidden(site: Site) -> None:
-    """Else one word after the other could be guessed."""
+def test_search_finds_nothing_in_hidden_details(site: Site) -> None:
+    """Otherwise hidden details could be guessed word by word."""
     browser = log_in(site.server, "viewer")
     link = f"/alerts/{site.made.event}"
     for word in ("ana", "mira"):
@@ -93,7 +93,7 @@ def test_a_search_finds_nothing_in_what_is_hidden(site: Site) -> None:
     assert 'class="command"' not in site.server.get(f"/?filter={user.split()[0]}")[1]
 
 
-def test_the_api_tells_nobody_unknown_and_says_why_it_is_null(site: Site) -> None:
+def test_api_hides_details_from_anonymous_callers_and_says_why_they_are_null(site: Site) -> None:
     for path in ("/api/snapshot", "/api/snapshot?gpu=0", "/api/alerts?state=all", "/api/health"):
         assert told(site, site.server.get(path)[1]) == set(), path
     (running, *_) = site.server.json("/api/snapshot?gpu=0")["processes"]
@@ -104,7 +104,7 @@ def test_the_api_tells_nobody_unknown_and_says_why_it_is_null(site: Site) -> Non
     assert site.server.get("/api/config")[0] == 401
 
 
-def test_the_api_tells_a_program_with_a_token(site: Site) -> None:
+def test_api_shows_details_to_a_program_with_a_token(site: Site) -> None:
     for path in ("/api/alerts?state=all", "/api/config"):
         answer = requests.get(site.server.url + path, headers=bearer(site.made), timeout=20)
         assert answer.status_code == 200
@@ -116,8 +116,8 @@ def test_the_api_tells_a_program_with_a_token(site: Site) -> None:
 @pytest.mark.parametrize(
     "path", ["/ws/gpu", "/ws/dashboard", "/ws/dashboard?view=tiles", "/ws/dashboard?view=gpu:{uuid}"]
 )
-def test_sockets_tell_each_what_is_theirs_at_the_same_time(site: Site, path: str) -> None:
-    """Frames are shared by all who may see the same, and by nobody else."""
+def test_sockets_of_anonymous_and_logged_in_viewers_differ_at_the_same_time(site: Site, path: str) -> None:
+    """Frames are shared only among viewers with the same permission."""
     url = site.server.ws + path.format(uuid=site.uuid)
     browser = log_in(site.server, "viewer")
     cookie = f"gpumon_session={browser.cookies['gpumon_session']}"
@@ -130,7 +130,7 @@ def test_sockets_tell_each_what_is_theirs_at_the_same_time(site: Site, path: str
         assert told(site, str(known.recv(timeout=10)))
 
 
-def test_the_dash_says_that_a_login_shows_more(site: Site) -> None:
+def test_dash_says_that_a_login_shows_more(site: Site) -> None:
     with connect(f"{site.server.ws}/ws/dashboard", origin=site.server.url) as unknown:  # type: ignore[arg-type]
         content = json.loads(unknown.recv(timeout=10))["content"]
     assert 'title="shown to people who are logged in"' in content

@@ -1,4 +1,4 @@
-"""The first start of a server that others can reach: the link, the password, what `check --deploy` says."""
+"""First start of a server that others can reach: the set-up link, the password, what `check --deploy` reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 PASSWORD = "a staple of horses"
 
 
-def test_the_link_of_the_log_makes_the_first_administrator_once(tmp_path: Path) -> None:
+def test_link_in_the_log_creates_the_first_administrator_once(tmp_path: Path) -> None:
     server = Server(tmp_path, host="0.0.0.0", telemetry_provider="simulated").start()
     try:
         found = wait_for(
@@ -36,7 +36,7 @@ def test_the_link_of_the_log_makes_the_first_administrator_once(tmp_path: Path) 
         server.stop()
 
 
-def test_the_password_of_a_file_makes_them_and_nothing_shows_it(tmp_path: Path) -> None:
+def test_password_file_creates_the_administrator_and_no_output_shows_it(tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
     server = Server(
         tmp_path, host="0.0.0.0", admin_user="chief", admin_password_file=tmp_path / "password", log_level="DEBUG",
@@ -52,7 +52,7 @@ def test_the_password_of_a_file_makes_them_and_nothing_shows_it(tmp_path: Path) 
         server.stop()
 
 
-def test_the_password_itself_is_a_secret_of_the_settings(tmp_path: Path) -> None:
+def test_password_in_the_environment_is_treated_as_a_secret(tmp_path: Path) -> None:
     server = Server(tmp_path, auth="login", admin_password=PASSWORD, telemetry_provider="simulated").start()
     try:
         listed = log_in(server, "admin", PASSWORD).get(f"{server.url}/api/config", timeout=20).json()["settings"]
@@ -62,7 +62,7 @@ def test_the_password_itself_is_a_secret_of_the_settings(tmp_path: Path) -> None
         server.stop()
 
 
-def test_the_log_warns_once_of_what_everybody_can_see(tmp_path: Path) -> None:
+def test_log_warns_once_of_details_that_everyone_can_see(tmp_path: Path) -> None:
     server = Server(tmp_path, host="0.0.0.0", auth="none", debug="true", telemetry_provider="simulated").start()
     try:
         wait_for(lambda: server.get("/api/snapshot")[0] == 200, "the first reading")
@@ -73,7 +73,7 @@ def test_the_log_warns_once_of_what_everybody_can_see(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_whoever_is_not_known_is_told_a_word_of_health_with_its_status(tmp_path: Path) -> None:
+def test_anonymous_callers_get_only_the_status_word_of_health(tmp_path: Path) -> None:
     server = Server(tmp_path, auth="login", telemetry_provider="simulated").start()
     try:
         wait_for(lambda: server.get("/api/health") == (200, '{"status":"ok"}'), "the first reading")
@@ -88,7 +88,7 @@ def test_whoever_is_not_known_is_told_a_word_of_health_with_its_status(tmp_path:
         {"GPU_MONITOR_CSRF_TRUSTED_ORIGINS": "https://gpu.example.com", "GPU_MONITOR_HOST": "0.0.0.0"},
     ],
 )
-def test_behind_tls_django_finds_nothing_to_mend(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_django_reports_no_issue_behind_tls(tmp_path: Path, settings: dict[str, str]) -> None:
     ended = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT, env={"PATH": "/usr/bin:/bin", "GPU_MONITOR_DATA_DIR": str(tmp_path), **settings},
@@ -97,7 +97,7 @@ def test_behind_tls_django_finds_nothing_to_mend(tmp_path: Path, settings: dict[
     assert ended.returncode == 0, ended.stderr
 
 
-def test_cookies_and_hsts_are_for_https_alone(tmp_path: Path) -> None:
+def test_secure_cookies_and_hsts_are_sent_over_https_only(tmp_path: Path) -> None:
     server = Server(tmp_path, tls="on", trusted_proxies="127.0.0.1", telemetry_provider="simulated").start()
     try:
         given = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}

@@ -1,4 +1,4 @@
-"""Requests that somebody else's page or name makes: no POST without a token of ours, no host name but ours, on any address."""
+"""Forged requests: every address refuses a POST without a CSRF token and a host name that is not ours."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def token_of(root: requests.Session, server: Server) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_nothing_is_changed_without_a_token_of_a_form(
+def test_post_without_a_csrf_token_changes_nothing(
     server: Server, root: requests.Session, path: str, method: str
 ) -> None:
-    """403 for whoever is logged in and sends none, or a wrong one; the API takes no such method at all."""
+    """403 for a logged-in user with no token or a wrong one; the API allows no such method at all."""
     for forged in ({}, {"csrfmiddlewaretoken": "a" * 64})[: 2 if method == "POST" else 1]:
         answer = root.request(method, server.url + path, data=forged, allow_redirects=False, timeout=10)
         assert answer.status_code == (405 if path.startswith("/api/") else 403)
@@ -41,10 +41,10 @@ def test_nothing_is_changed_without_a_token_of_a_form(
 @pytest.mark.parametrize(
     "path", ["/login", "/logout", "/account/password", "/admin/auth/user/add/", "/admin/monitor/channel/add/"]
 )
-def test_a_right_token_from_another_origin_is_refused(
+def test_valid_token_from_another_origin_is_refused(
     server: Server, root: requests.Session, path: str, origin: str
 ) -> None:
-    """As a page would send it that has got hold of one."""
+    """As a page would send it that has stolen a token."""
     given = {"csrfmiddlewaretoken": token_of(root, server)}
     answer = root.post(server.url + path, given, headers={"Origin": origin}, allow_redirects=False, timeout=10)
     assert answer.status_code == 403
@@ -61,7 +61,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_address_answers_to_a_name_that_is_not_ours(server: Server, root: requests.Session, path: str) -> None:
+def test_no_address_answers_under_a_foreign_host_name(server: Server, root: requests.Session, path: str) -> None:
     for host in HOSTS[:2]:
         answer = root.get(server.url + path, headers={"Host": host}, allow_redirects=False, timeout=10)
         assert answer.status_code == 400, host
@@ -70,7 +70,7 @@ def test_no_address_answers_to_a_name_that_is_not_ours(server: Server, root: req
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("path", ["/", "/login", "/api/snapshot", "/admin/"])
-def test_odd_names_are_not_ours_either(server: Server, path: str, host: str) -> None:
+def test_odd_host_names_are_refused(server: Server, path: str, host: str) -> None:
     answer = requests.get(server.url + path, headers={"Host": host}, allow_redirects=False, timeout=10)
     assert answer.status_code == 400
 
@@ -87,9 +87,7 @@ def test_odd_names_are_not_ours_either(server: Server, path: str, host: str) -> 
         "X-Forwarded-Prefix",
     ],
 )
-def test_what_a_client_says_of_hosts_in_other_headers_is_not_believed(
-    server: Server, root: requests.Session, header: str
-) -> None:
+def test_host_names_in_other_headers_are_ignored(server: Server, root: requests.Session, header: str) -> None:
     value = (
         "host=evil.example"
         if header == "Forwarded"
@@ -117,7 +115,7 @@ def test_what_a_client_says_of_hosts_in_other_headers_is_not_believed(
     ],
 )
 @pytest.mark.usefixtures("root")
-def test_a_login_leads_to_no_other_site(server: Server, to: str) -> None:
+def test_login_redirects_to_no_other_site(server: Server, to: str) -> None:
     name, password = "root", "correct horse battery"
     for login in ("/login", "/admin/login/"):
         visitor = requests.Session()

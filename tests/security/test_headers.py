@@ -1,4 +1,4 @@
-"""The headers that scanners ask for, on every address of the site: pages, the API, the admin, files, redirects and errors."""
+"""The security headers, on every address of the site: pages, the API, the admin, files, redirects and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATHS = sorted({address.path for address in addresses()})
 
 
 def holds(answer: requests.Response) -> None:
-    """Everything that has to hold for every answer."""
+    """Assert what must hold for every response."""
     said = answer.headers
     assert {name: said.get(name) for name in EXPECTED} == EXPECTED
     assert [name for name in FORBIDDEN if name in said] == []
@@ -39,7 +39,7 @@ def holds(answer: requests.Response) -> None:
         assert not said["Content-Type"].startswith("text/html") or "charset=utf-8" in said["Content-Type"].lower()
     for given in answer.raw.headers.getlist("Set-Cookie"):
         for cookie in SimpleCookie(given).values():
-            if cookie["max-age"] == "0":  # it is taken back
+            if cookie["max-age"] == "0":  # the cookie is deleted
                 continue
             assert cookie["httponly"], given
             assert cookie["samesite"] in ("Lax", "Strict"), given
@@ -57,7 +57,7 @@ def test_every_address_has_the_headers(server: Server, root: requests.Session, p
 
 
 @pytest.mark.slow
-def test_files_have_them_and_are_kept_by_caches(server: Server) -> None:
+def test_files_have_the_headers_and_are_cacheable(server: Server) -> None:
     files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', server.get("/")[1]))
     assert len(files) > 5
     for file in files:
@@ -87,7 +87,7 @@ def test_files_have_them_and_are_kept_by_caches(server: Server) -> None:
         (405, "DELETE", "/api/snapshot", {}),
     ],
 )  # fmt: skip
-def test_errors_have_them(server: Server, status: int, method: str, path: str, headers: dict[str, str]) -> None:
+def test_errors_have_the_headers(server: Server, status: int, method: str, path: str, headers: dict[str, str]) -> None:
     answer = requests.request(method, server.url + path, headers=headers, allow_redirects=False, timeout=10)
     assert answer.status_code == status
     holds(answer)
@@ -95,7 +95,7 @@ def test_errors_have_them(server: Server, status: int, method: str, path: str, h
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/nothing", "/api/nothing"])
-def test_a_fault_of_ours_has_them(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_server_error_has_the_headers(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     def fail(*_given: object) -> None:
         raise RuntimeError
 

@@ -1,4 +1,4 @@
-"""Hostile names of processes, users, GPUs, hosts, rules and channels at every exit of the real server and its commands."""
+"""Hostile names of processes, users, GPUs, hosts, rules and channels at every output of the real server and its commands."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def root(server: Server) -> requests.Session:
 
 
 def ran(server: Server, *command: str) -> subprocess.CompletedProcess[str]:
-    """A Python command with the server's settings, ended well or not."""
+    """Run a Python command with the server's settings; it can fail."""
     line = [sys.executable, *command]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=server.environment)
 
@@ -60,14 +60,14 @@ def ran(server: Server, *command: str) -> subprocess.CompletedProcess[str]:
     "path",
     ["/", "/?layout=tiles", "/?sort=command&filter=%3Cscript%3E", "/alerts", "/?kiosk=1", "/alerts?q=%3Cscript%3E"],
 )
-def test_a_page_shows_names_and_runs_none(server: Server, root: requests.Session, path: str) -> None:
+def test_pages_show_hostile_names_and_run_none(server: Server, root: requests.Session, path: str) -> None:
     page = shown_safely(root.get(server.url + path).text, is_of_people="alerts" in path)
     assert SHOWN[0] in page.text
     assert "{{7*7}}{% debug %}" in page.text
 
 
 @pytest.mark.parametrize("place", range(len(NAMES)))
-def test_the_page_of_a_gpu_shows_names_and_runs_none(server: Server, place: int) -> None:
+def test_gpu_pages_show_hostile_names_and_run_none(server: Server, place: int) -> None:
     uuid = server.json("/api/snapshot")["gpus"][place]["uuid"]
     answer = requests.get(f"{server.url}/gpu/{quote(uuid, safe='')}", timeout=10)
     page = shown_safely(answer.text, is_of_people=True)  # notes of operators
@@ -78,13 +78,13 @@ def test_the_page_of_a_gpu_shows_names_and_runs_none(server: Server, place: int)
     "path", ["/gpu/{}", "/nothing/{}", "/?layout={}&sort={}&filter={}", "/alerts?q={}&rule={}&severity={}", "/admin/{}"]
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if len(name) < 1000])
-def test_what_an_address_says_is_shown_and_not_run(
+def test_text_from_the_address_is_shown_and_not_run(
     server: Server, root: requests.Session, path: str, name: str
 ) -> None:
     shown_safely(root.get(server.url + path.replace("{}", quote(name, safe=""))).text, is_of_people=True)
 
 
-def test_messages_of_the_sockets_show_names_and_run_none(server: Server) -> None:
+def test_socket_messages_show_hostile_names_and_run_none(server: Server) -> None:
     uuids = [gpu["uuid"] for gpu in server.json("/api/snapshot")["gpus"]]
     for view in ("cards", "tiles", "alerts", *(f"gpu:{quote(uuid, safe='')}" for uuid in uuids)):
         with connect(f"{server.ws}/ws/dashboard?view={view}", origin=server.url, max_size=None) as socket:  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_messages_of_the_sockets_show_names_and_run_none(server: Server) -> None
         assert view.startswith("gpu:") or SHOWN[0] in page.text or view == "tiles"
 
 
-def test_the_feed_and_the_api_are_json_of_plain_texts(server: Server) -> None:
+def test_feed_and_api_are_json_of_plain_texts(server: Server) -> None:
     with connect(f"{server.ws}/ws/gpu", max_size=None) as socket:
         fed = json.loads(socket.recv(timeout=10))
     asked = server.json("/api/snapshot")
@@ -106,12 +106,12 @@ def test_the_feed_and_the_api_are_json_of_plain_texts(server: Server) -> None:
         answer = requests.get(server.url + path, timeout=10)
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "all" in path or not UNSEEN.search(answer.text)  # the history holds notes as they were written
+        assert "all" in path or not UNSEEN.search(answer.text)  # the history keeps notes as they were written
         answer.json()
 
 
-def test_pages_of_the_admin_show_names_and_run_none(server: Server, root: requests.Session) -> None:
-    """Lists, forms, histories and questions before deleting, of the first rows by hostile names in every table."""
+def test_admin_pages_show_hostile_names_and_run_none(server: Server, root: requests.Session) -> None:
+    """Lists, forms, histories and delete confirmations, of the first rows with hostile names in every table."""
     lists = [address.path for address in addresses() if re.fullmatch(r"/admin/\w+/\w+/", address.path)]
     assert len(lists) > 5
     seen = 0
@@ -127,7 +127,7 @@ def test_pages_of_the_admin_show_names_and_run_none(server: Server, root: reques
     assert seen >= 3
 
 
-def test_the_log_holds_one_line_a_record_and_nothing_that_a_terminal_obeys(server: Server) -> None:
+def test_log_has_one_line_per_record_and_no_terminal_escapes(server: Server) -> None:
     for name in NAMES[:13]:
         server.get(f"/nothing/{quote(name, safe='')}")
         requests.get(
@@ -139,7 +139,7 @@ def test_the_log_holds_one_line_a_record_and_nothing_that_a_terminal_obeys(serve
     assert not re.search(r"^X-Injected", server.log, re.MULTILINE)
 
 
-def test_commands_print_nothing_that_a_terminal_obeys(server: Server, tmp_path: Path) -> None:
+def test_commands_print_no_terminal_escapes(server: Server, tmp_path: Path) -> None:
     file = recording(tmp_path / "hostile.jsonl")
     rules = tmp_path / "rules.yaml"
     rules.write_text(server.manage("alerts", "export"))
@@ -156,13 +156,13 @@ def test_commands_print_nothing_that_a_terminal_obeys(server: Server, tmp_path: 
     assert "Traceback" not in "".join(printed)
 
 
-def test_rules_carried_as_yaml_keep_their_names(server: Server, tmp_path: Path) -> None:
+def test_exported_and_imported_rules_keep_their_names(server: Server, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(server.manage("alerts", "export"))
     assert f"unchanged: {len(NAMES)}" in server.manage("alerts", "import", str(rules), "--dry-run")
 
 
-def test_half_a_character_is_refused_with_its_place(server: Server, tmp_path: Path) -> None:
+def test_lone_surrogate_is_refused_with_its_position(server: Server, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text('version: 1\nrules:\n- name: "a\\ud800"\n  kind: gpu_lost\n')
     done = ran(server, "manage.py", "alerts", "import", str(rules))

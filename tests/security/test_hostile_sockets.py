@@ -1,6 +1,6 @@
 """Clients that break the WebSocket protocol (RFC 6455) byte by byte, against the real daphne and the real uvicorn.
 
-What an honest library can send wrongly, and memory with a client that never reads, is in tests/live/test_daphne.py.
+Faults of honest libraries, and memory with a client that never reads, are tested in tests/live/test_daphne.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
         yield server
-        # uvicorn itself writes a traceback for text that is no UTF-8.
+        # uvicorn itself writes a traceback for text that is not UTF-8.
         assert "Traceback" not in re.sub(
             r"^.* uvicorn\.error: Invalid UTF-8 .*\n(?:  .*\n)*", "", server.log, flags=re.MULTILINE
         )
@@ -63,7 +63,7 @@ def frame(
     says: int | None = None,
     masked: bool = True,
 ) -> bytes:
-    """A frame as a client sends it; `says`: the length that it claims to have."""
+    """A frame as a client sends it; `says`: the length in its header."""
     length = len(payload) if says is None else says
     first = (0x80 if is_last else 0) | reserved << 4 | opcode
     mask = 0x80 if masked else 0
@@ -77,7 +77,7 @@ def frame(
 
 
 def opened(server: Server, headers: bytes = UPGRADE + KEY) -> socket.socket:
-    """A socket behind its handshake."""
+    """A socket after its handshake."""
     client = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     client.sendall(handshake(headers=headers))
     assert client.recv(12) == b"HTTP/1.1 101"
@@ -85,7 +85,7 @@ def opened(server: Server, headers: bytes = UPGRADE + KEY) -> socket.socket:
 
 
 def is_hung_up_on(client: socket.socket, most_bytes: int = 64 << 20) -> bool:
-    """Whether the server ends the connection, whatever it still sends before."""
+    """Whether the server closes the connection, after any data it sends first."""
     received = 0
     try:
         while data := client.recv(1 << 16):
@@ -105,7 +105,7 @@ def rss(server: Server) -> int:
 
 
 def is_well(server: Server) -> bool:
-    """Somebody else is served, and whoever was hostile is forgotten."""
+    """Another client is served, and the server has released the hostile ones."""
     with connect(f"{server.ws}/ws/gpu") as client:
         assert client.recv(timeout=10)
     wait_for(lambda: not any(server.health()["clients"].values()), "hostile clients to be forgotten")
@@ -135,7 +135,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
-def test_whoever_breaks_the_protocol_is_hung_up_on(server: Server, sent: bytes) -> None:
+def test_client_that_breaks_the_protocol_is_disconnected(server: Server, sent: bytes) -> None:
     with closing(opened(server)) as client:
         try:
             client.sendall(sent)
@@ -146,7 +146,7 @@ def test_whoever_breaks_the_protocol_is_hung_up_on(server: Server, sent: bytes) 
     assert is_well(server)
 
 
-def test_what_comes_before_the_handshake_is_answered_breaks_nothing(server: Server) -> None:
+def test_data_sent_before_the_handshake_is_answered_breaks_nothing(server: Server) -> None:
     for early in (frame(b'{"hz": 1}'), frame(b"x" * 100_000), b"\xff" * 100, frame(b"", CLOSE)):
         with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
             client.sendall(handshake() + early)
@@ -154,7 +154,7 @@ def test_what_comes_before_the_handshake_is_answered_breaks_nothing(server: Serv
     assert is_well(server)
 
 
-def test_a_message_in_endless_frames_is_cut_off_and_takes_no_memory(server: Server) -> None:
+def test_message_in_endless_frames_is_cut_off_and_takes_no_memory(server: Server) -> None:
     before = rss(server)
     sent = 0
     with closing(opened(server)) as client:
@@ -168,7 +168,7 @@ def test_a_message_in_endless_frames_is_cut_off_and_takes_no_memory(server: Serv
     assert rss(server) - before < 20 << 20
 
 
-def test_empty_frames_without_end_delay_nobody(server: Server) -> None:
+def test_endless_empty_frames_delay_no_other_client(server: Server) -> None:
     with closing(opened(server)) as client, connect(f"{server.ws}/ws/gpu") as bystander:
         client.sendall(frame(b"{", is_last=False))
         try:
@@ -180,7 +180,7 @@ def test_empty_frames_without_end_delay_nobody(server: Server) -> None:
     assert is_well(server)
 
 
-def test_a_flood_of_pings_delays_nobody_and_takes_no_memory(server: Server) -> None:
+def test_flood_of_pings_delays_no_other_client_and_takes_no_memory(server: Server) -> None:
     before = rss(server)
     with closing(opened(server)) as client, connect(f"{server.ws}/ws/gpu") as bystander:
         client.settimeout(2)
@@ -189,13 +189,13 @@ def test_a_flood_of_pings_delays_nobody_and_takes_no_memory(server: Server) -> N
                 client.sendall(frame(b"p" * 100, PING) * 100)
                 client.recv(1 << 20)
         except OSError:
-            pass  # the server does not read on while its answers are not read
+            pass  # the server stops reading while its answers are not read
         assert bystander.recv(timeout=10)
     assert is_well(server)
     assert rss(server) - before < 20 << 20
 
 
-def test_a_message_that_unpacks_to_a_hundred_megabytes_is_not_unpacked(server: Server) -> None:
+def test_message_that_unpacks_to_a_hundred_megabytes_is_not_unpacked(server: Server) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = (packer.compress(b" " * (100 << 20)) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
     before = rss(server)
@@ -255,30 +255,28 @@ HARMLESS = {
     "two keys",
     "no version",
 }
-"""May be let in, as the server likes it: nothing is gained by them."""
+"""The server can accept or refuse these handshakes: the client gains nothing by them."""
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
-def test_an_odd_handshake_is_refused_or_harmless(server: Server, name: str) -> None:
+def test_odd_handshake_is_refused_or_harmless(server: Server, name: str) -> None:
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=2)) as client:
         client.sendall(HANDSHAKES[name])
         try:
             head = client.recv(12)
         except (ConnectionError, TimeoutError):
-            head = (
-                b""  # uvicorn waits for the rest of what can be no request; a proxy before it has the patience to limit
-            )
+            head = b""  # uvicorn waits for the rest of a request that can never be valid; a proxy in front limits that time
     assert head == b"" or head.startswith(b"HTTP/1.1 4") or (head == b"HTTP/1.1 101" and name in HARMLESS), head
     assert is_well(server)
 
 
-def test_a_client_that_closes_its_half_is_forgotten(server: Server) -> None:
+def test_client_that_closes_its_half_is_released(server: Server) -> None:
     with closing(opened(server)) as client:
         client.shutdown(socket.SHUT_WR)
         assert is_well(server)
 
 
-def test_a_client_that_never_reads_takes_no_memory(server: Server) -> None:
+def test_client_that_never_reads_takes_no_memory(server: Server) -> None:
     with closing(opened(server)) as deaf, connect(f"{server.ws}/ws/gpu") as client:
         assert deaf.fileno() > 0
         for _ in range(25):
@@ -289,7 +287,7 @@ def test_a_client_that_never_reads_takes_no_memory(server: Server) -> None:
         assert rss(server) - before < 4 << 20
 
 
-def test_hundreds_of_sockets_are_served_and_forgotten(server: Server) -> None:
+def test_hundreds_of_sockets_are_served_and_released(server: Server) -> None:
     with ExitStack() as held:
         for _ in range(200):
             held.enter_context(closing(opened(server)))

@@ -1,6 +1,6 @@
-"""Requests as long as a server takes, by somebody who has not logged in: each is answered, and its log line is short.
+"""Requests of the greatest accepted length, without a login: each is answered, and its log line is short.
 
-A path of `token` with 2500 characters once held up everybody for 18 seconds, in a pattern that hides secrets from the log.
+A 2500-character path of `token` once blocked the server for 18 seconds, in the pattern that hides secrets from the log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FORM = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
 
 
 def status_of(server: Server, head: str) -> int:
-    """The status by which the server answers, over a connection of its own."""
+    """The status of the server's answer, over a new connection."""
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
         client.sendall(f"{head}Connection: close\r\n\r\n".encode())
         with client.makefile("rb") as answer:
@@ -36,7 +36,7 @@ def status_of(server: Server, head: str) -> int:
         pytest.param(FORM + "Origin: http://{text}\r\n", 403, "Origin checking failed", id="Origin"),
     ],
 )
-def test_a_long_request_is_answered_and_its_log_line_is_short(
+def test_long_request_is_answered_and_its_log_line_is_short(
     server: Server, head: str, status: int, logged: str, unit: str, length: int
 ) -> None:
     before = len(server.log)

@@ -1,5 +1,5 @@
-"""Every address and every socket, asked by everybody. The addresses are read from the URL configuration: a new view is asked for
-a login until its row is written here.
+"""Every address and every socket, requested by every kind of client. The addresses come from the URL configuration: a new view
+fails the tests until its row is added here.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ OPEN = {
     "setup": "the link in the log is the key; any other is answered 404",
     "health": "container engines and load balancers ask it; they are told a word",
 }
-"""The names, or routes, of all that is answered without a login, each with why."""
+"""The names, or routes, of the views that need no login, each with the reason."""
 PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout", "session"}
 API = {"api-alerts", "config", "snapshot", "schema", "openapi"}
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
-"""Of the admin, for everybody who may enter it."""
+"""The admin's pages for all staff."""
 NOBODY_MAY = {
-    ("", "autocomplete"),  # without saying of what
+    ("", "autocomplete"),  # without the parameters that name a field
     ("alertevent", "add"),
     ("delivery", "add"),
     ("seengpu", "add"),
@@ -41,14 +41,14 @@ NOBODY_MAY = {
     ("sitesettings", "add"),
     ("sitesettings", "delete"),
 }
-"""What the engine and the readings write, and the one row of settings."""
+"""Rows written only by the engine and the sampler, and the single row of settings."""
 OPERATOR_SEES = {"alertrule", "alertevent", "sitesettings", "delivery", "apitoken"}
 PEOPLE = ("viewer", "operator", "manager", "administrator")
 """`manager` is in the group of administrators, `administrator` a superuser."""
 TOKENS = ("read", "acknowledge", "metrics", "revoked", "expired")
 NOBODY = ("anonymous", "spoofed")
 POSTED = {"acknowledge", "monitor_apitoken_revoke", "monitor_channel_test", "monitor_alertrule_preview"}
-"""What changes something, or works on what is sent. (The token with the id 1 is revoked already.)"""
+"""Views that change something, or process what is sent. (The token with id 1 is already revoked.)"""
 SAMPLES = {
     "uuid": "GPU-none",
     "event_id": str(UUID(int=1)),
@@ -64,7 +64,7 @@ class Address(NamedTuple):
 
     route: str
     name: str
-    """Of the view; the route where it has none."""
+    """Of the view; the route if the view has none."""
 
     @property
     def is_admin(self) -> bool:
@@ -72,7 +72,7 @@ class Address(NamedTuple):
 
     @property
     def path(self) -> str:
-        """One that the pattern fits."""
+        """A path that matches the pattern."""
         path = re.sub(r"\(\?P<app_label>[^)]*\)", "monitor", self.route).replace("(?P<url>.*)", "nothing")
         return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: SAMPLES[found[1]], path).replace("^", "").replace(
             "$", ""
@@ -92,7 +92,7 @@ ADDRESSES = sorted(set(addresses()))
 
 
 def expected(address: Address, who: str, *, needs_login: bool) -> str:
-    """allowed, login (on to the login page), 401, 403, or status (a word of /api/health alone)."""
+    """allowed, login (redirected to the login page), 401, 403, or status (only the status word, for /api/health)."""
     is_token, is_known = who in TOKENS, who in PEOPLE
     name = address.name
     if address.is_admin:
@@ -112,7 +112,7 @@ def expected(address: Address, who: str, *, needs_login: bool) -> str:
             return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
         return "allowed" if is_known or not needs_login else "401"
     assert name in PAGES, f"{address}: write here who may open it"
-    # A token opens no page: whoever sends one is as little known there as somebody who sends none.
+    # A token opens no page: a client with a token is as anonymous there as one without.
     return "allowed" if is_known or not (needs_login or name == "password") else "login"
 
 
@@ -120,11 +120,11 @@ def _of_admin(address: Address, who: str, *, needs_login: bool) -> str:
     found = re.fullmatch(r"(monitor|auth)_(\w+?)_(\w+)", address.name)
     app, model, page = found.groups() if found else ("", "", address.name)
     if who in ("administrator", "manager"):
-        # The group of administrators is for gpumon; accounts are a superuser's.
+        # The administrators group manages gpumon; only a superuser manages accounts.
         is_forbidden = (model, page) in NOBODY_MAY or (who == "manager" and app == "auth")
         return "403" if is_forbidden else "allowed"
     if who != "operator":
-        # The admin's own logout leads whoever may not enter to its first page, which asks for a login then.
+        # The admin's own logout redirects a user who is not staff to its first page, which then asks for a login.
         return "allowed" if address.name == "logout" and (who in PEOPLE or not needs_login) else "login"
     if (not app and page in OWN_OF_STAFF) or address.name == address.route:
         return "allowed"
@@ -155,7 +155,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module", params=["login", "auto"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Everybody has to log in; and, by default, nobody on this machine."""
+    """Once everyone must log in; once the default, where no local viewer must."""
     folder = tmp_path_factory.mktemp(request.param)
     server = Server(folder, auth=request.param, telemetry_provider="simulated", simulated_gpus=1).start()
     try:
@@ -180,14 +180,14 @@ def ask(site: Site, browser: requests.Session, address: Address) -> requests.Res
     url = site.server.url + address.path.replace(SAMPLES["event_id"], site.made.event)
     if address.name not in POSTED:
         return browser.get(url, allow_redirects=False, timeout=20)
-    # With what a browser's form would send.
+    # With the data that a browser's form would send.
     token = "t" * 32
     browser.cookies.set("gpumon_csrf", token)
     return browser.post(url, {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20)
 
 
 @pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
-def test_every_address_answers_everybody_as_written_here(site: Site, who: str) -> None:
+def test_every_address_answers_each_client_as_this_table_says(site: Site, who: str) -> None:
     browser = browser_of(site, who)
     wrong = []
     for address in ADDRESSES:
@@ -199,7 +199,7 @@ def test_every_address_answers_everybody_as_written_here(site: Site, who: str) -
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_is_open_to_everybody_is_named_here_and_there() -> None:
+def test_views_without_a_login_are_exactly_those_listed_here() -> None:
     found = {
         address.name if address.name in OPEN else address.route for address in ADDRESSES if not _asks_for_login(address)
     }
@@ -211,12 +211,12 @@ def _asks_for_login(address: Address) -> bool:
     return bool(getattr(view, "login_required", True))
 
 
-def test_no_row_is_written_for_what_is_not_there() -> None:
+def test_every_row_names_an_existing_view() -> None:
     names = {address.name for address in ADDRESSES}
     assert PAGES | API | OWN_OF_STAFF | set(OPEN) <= names
 
 
-def test_a_token_that_is_refused_says_why(site: Site) -> None:
+def test_refused_token_is_explained(site: Site) -> None:
     for who, told in (("revoked", "revoked"), ("expired", "expired")):
         answer = browser_of(site, who).get(f"{site.server.url}/api/snapshot", timeout=20)
         assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="gpumon", error="invalid_token"')
@@ -228,7 +228,7 @@ def test_a_token_that_is_refused_says_why(site: Site) -> None:
 SOCKETS = {r"^ws/gpu\Z": "feed", r"^ws/dashboard\Z": "page", "": "none"}
 
 
-def test_every_socket_has_its_row_here() -> None:
+def test_every_socket_has_a_row_here() -> None:
     assert {route.pattern.regex.pattern for route in routing.router().routes} == set(SOCKETS)
 
 
@@ -246,7 +246,7 @@ def _socket(site: Site, who: str, path: str, origin: str | None) -> str:
 
 
 @pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
-def test_every_socket_lets_in_those_written_here(site: Site, who: str) -> None:
+def test_every_socket_admits_exactly_the_clients_listed_here(site: Site, who: str) -> None:
     known = who in PEOPLE or not site.needs_login
     may_read = {"read": True, "acknowledge": False, "metrics": False, "revoked": False, "expired": False}.get(
         who, known

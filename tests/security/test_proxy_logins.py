@@ -1,4 +1,4 @@
-"""Users whom a proxy names, by header; and what comes of the same header from anybody else. Caps by the address it tells."""
+"""Users named by a proxy in a header; the same header from any other client; limits by the client address the proxy reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start(folder: object, **settings: object) -> Server:
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Trusts the proxy at 127.0.0.1, which these tests are."""
+    """A server that trusts the proxy at 127.0.0.1, the address of these tests."""
     server = start(
         tmp_path_factory.mktemp("proxied"),
         trusted_proxies="127.0.0.1",
@@ -37,7 +37,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Trusts another address: these tests are anybody."""
+    """A server that trusts another address, so that these tests are untrusted."""
     server = start(tmp_path_factory.mktemp("far"), trusted_proxies="10.0.0.1", remote_user_header="X-Forwarded-User")
     yield server
     server.stop()
@@ -62,7 +62,7 @@ def users(server: Server) -> str:
     return server.manage("shell", "-v", "0", "-c", code).strip()
 
 
-def test_a_user_named_by_the_proxy_is_a_viewer_from_the_first_time_on(proxied: Server) -> None:
+def test_user_named_by_the_proxy_is_a_viewer_from_the_first_request(proxied: Server) -> None:
     for _ in range(2):
         answer = get(proxied, "/", X_Forwarded_User="mira")
         assert answer.status_code == 200
@@ -77,7 +77,7 @@ def test_a_user_named_by_the_proxy_is_a_viewer_from_the_first_time_on(proxied: S
         pass
 
 
-def test_the_proxys_own_token_for_somebody_stands_in_nobodys_way(proxied: Server) -> None:
+def test_foreign_bearer_token_of_the_proxy_is_ignored(proxied: Server) -> None:
     given = {"X_Forwarded_User": "mira", "Authorization": "Bearer eyJhbGciOi.x.y"}
     assert get(proxied, "/api/snapshot", **given).status_code == 200
     with feed(proxied, **given) as client:
@@ -86,7 +86,7 @@ def test_the_proxys_own_token_for_somebody_stands_in_nobodys_way(proxied: Server
     assert (ours.status_code, ours.json()["error"]) == (401, "The token is not known.")
 
 
-def test_a_disabled_account_is_not_let_in_by_the_proxy(proxied: Server) -> None:
+def test_proxy_cannot_admit_a_disabled_account(proxied: Server) -> None:
     assert get(proxied, "/", X_Forwarded_User="gone").status_code == 200
     with feed(proxied, X_Forwarded_User="gone", X_Forwarded_For="203.0.113.50") as client:
         proxied.manage(
@@ -101,7 +101,7 @@ def test_a_disabled_account_is_not_let_in_by_the_proxy(proxied: Server) -> None:
 
 
 @pytest.mark.parametrize("spelled", ["X-Forwarded-User", "x_forwarded_user", "X-Forwarded_User"])
-def test_from_anybody_else_the_header_names_nobody(far: Server, spelled: str) -> None:
+def test_header_from_an_untrusted_client_is_ignored(far: Server, spelled: str) -> None:
     given = {spelled: "admin", "X-Forwarded-For": "10.0.0.1"}
     for path, status in (("/", 302), ("/api/snapshot", 401), ("/admin/", 302)):
         answer = requests.get(far.url + path, headers=given, allow_redirects=False, timeout=20)
@@ -111,15 +111,15 @@ def test_from_anybody_else_the_header_names_nobody(far: Server, spelled: str) ->
     assert users(far) == "[]"
 
 
-def test_a_client_cannot_slip_a_second_name_past_the_proxy(proxied: Server) -> None:
-    """Daphne drops names with an underscore by itself; where a server does not, nobody is named (tests/http/test_proxies.py)."""
+def test_client_cannot_smuggle_a_second_name_past_the_proxy(proxied: Server) -> None:
+    """Daphne itself drops header names with an underscore; tests/http/test_proxies.py covers servers that do not."""
     given = {"X-Forwarded-User": "mira", "X_Forwarded_User": "root"}
     answer = requests.get(f"{proxied.url}/", headers=given, allow_redirects=False, timeout=20)
     assert "root" not in answer.text
     assert "root" not in users(proxied)
 
 
-def test_sockets_are_capped_for_the_address_that_the_proxy_tells(proxied: Server) -> None:
+def test_sockets_are_limited_by_the_address_that_the_proxy_reports(proxied: Server) -> None:
     one = {"X_Forwarded_User": "mira", "X_Forwarded_For": "203.0.113.7"}
     with ExitStack() as held:
         for _ in range(2):
@@ -139,7 +139,7 @@ def _opens(server: Server, headers: dict[str, str]) -> bool:
         return False
 
 
-def test_a_proxy_that_nobody_told_of_makes_a_loopback_server_ask_for_a_login(
+def test_loopback_server_behind_an_unconfigured_proxy_asks_for_a_login(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     server = start(tmp_path_factory.mktemp("untold"))

@@ -1,4 +1,4 @@
-"""Requests that never end, come byte by byte or are too large, against the real daphne with little patience."""
+"""Requests that never end, arrive byte by byte or are too large, against the real daphne with short time limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connected(server: Server) -> closing[socket.socket]:
 
 
 def answer_to(client: socket.socket) -> bytes:
-    """All that comes until the server hangs up."""
+    """Everything the server sends until it closes the connection."""
     received = b""
     try:
         while data := client.recv(65536):
@@ -45,7 +45,7 @@ def answer_to(client: socket.socket) -> bytes:
 
 
 def drip(client: socket.socket, data: bytes, step_seconds: float = 0.05) -> bytes:
-    """Send a byte now and then until the server hangs up; what it has answered."""
+    """Send a byte now and then until the server closes the connection; return its answer."""
     try:
         for byte in data:
             client.sendall(bytes([byte]))
@@ -67,7 +67,7 @@ GET = b"GET / HTTP/1.1\r\n"
         HEAD + b"Content-Length: 9\r\n\r\nno",
     ],
 )
-def test_a_request_that_is_never_finished_is_left(server: Server, sent: bytes) -> None:
+def test_unfinished_request_is_dropped(server: Server, sent: bytes) -> None:
     with connected(server) as client:
         client.sendall(sent)
         assert answer_to(client) == b""
@@ -76,14 +76,14 @@ def test_a_request_that_is_never_finished_is_left(server: Server, sent: bytes) -
 @pytest.mark.parametrize(
     "begin", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", HEAD + b"Content-Length: 900\r\n\r\n"]
 )
-def test_a_request_that_comes_byte_by_byte_is_left(server: Server, begin: bytes) -> None:
-    """Slow loris: each byte used to give it another minute."""
+def test_request_that_arrives_byte_by_byte_is_dropped(server: Server, begin: bytes) -> None:
+    """Slow loris: each byte once extended the limit by another minute."""
     with connected(server) as client:
         client.sendall(begin)
         assert drip(client, b"GET / HTTP/1.1" + b"a" * 500) == b""
 
 
-def test_a_hundred_of_them_keep_nobody_waiting(server: Server) -> None:
+def test_hundred_slow_clients_delay_no_other_client(server: Server) -> None:
     slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]
     try:
         for client in slow:
@@ -96,7 +96,7 @@ def test_a_hundred_of_them_keep_nobody_waiting(server: Server) -> None:
             client.close()
 
 
-def test_a_connection_that_is_kept_is_served_again_and_then_left(server: Server) -> None:
+def test_keep_alive_connection_is_served_again_and_then_closed(server: Server) -> None:
     with connected(server) as client:
         for _ in range(2):
             client.sendall(b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -105,13 +105,13 @@ def test_a_connection_that_is_kept_is_served_again_and_then_left(server: Server)
         assert answer_to(client) == b""
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server: Server) -> None:
+def test_body_with_too_large_a_content_length_is_refused_before_it_arrives(server: Server) -> None:
     with connected(server) as client:
         client.sendall(HEAD + f"Content-Length: {LARGEST_BODY + 1}\r\nExpect: 100-continue\r\n\r\n".encode())
         assert answer_to(client).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_in_endless_chunks_is_refused_where_it_grows_too_large(server: Server) -> None:
+def test_endless_chunked_body_is_refused_once_it_is_too_large(server: Server) -> None:
     sent = 0
     chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
     with connected(server) as client:
@@ -120,18 +120,18 @@ def test_a_body_in_endless_chunks_is_refused_where_it_grows_too_large(server: Se
             while sent < 64 << 20:
                 client.sendall(chunk)
                 sent += len(chunk)
-        assert sent < 16 << 20  # what the kernels on the way hold comes on top
+        assert sent < 16 << 20  # plus the buffers of the kernels on the way
     assert server.health()["status"] == "ok"
 
 
 @pytest.mark.parametrize("header", [b"X: " + b"a" * 20_000, b"\r\n".join(b"X-%d: y" % number for number in range(600))])
-def test_headers_that_are_too_large_or_too_many_are_refused(server: Server, header: bytes) -> None:
+def test_too_large_or_too_many_headers_are_refused(server: Server, header: bytes) -> None:
     with connected(server) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
         assert answer_to(client)[:12] in (b"HTTP/1.1 400", b"")
 
 
-def test_a_form_of_too_many_fields_is_400(server: Server) -> None:
+def test_form_with_too_many_fields_is_400(server: Server) -> None:
     body = b"a=1&" * 2000
     with connected(server) as client:
         client.sendall(

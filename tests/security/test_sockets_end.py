@@ -27,7 +27,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on which everybody has to log in."""
+    """A server on which everyone must log in."""
     folder = tmp_path_factory.mktemp("server")
     server = Server(folder, auth="login", telemetry_provider="simulated", simulated_gpus=1).start()
     try:
@@ -58,11 +58,11 @@ def feed(site: Site, token: str) -> ClientConnection:
 
 
 def shell(site: Site, code: str) -> Callable[[], object]:
-    """A change made by another process, which the server finds when it looks."""
+    """Change the database in another process; the server notices at its next check."""
     return lambda: site.server.manage("shell", "-v", "0", "-c", f"from django.contrib.auth.models import User\n{code}")
 
 
-def test_logging_out_ends_that_sessions_sockets_and_no_others(site: Site) -> None:
+def test_logout_ends_only_that_sessions_sockets(site: Site) -> None:
     here, elsewhere = log_in(site.server, "viewer"), log_in(site.server, "viewer")
     session = here.cookies["gpumon_session"]
     with page(site, here) as first, page(site, here) as second, page(site, elsewhere) as stays:
@@ -81,7 +81,7 @@ def submit_logout(site: Site, browser: requests.Session) -> int:
     return answer.status_code
 
 
-def test_a_revoked_token_ends_its_sockets(site: Site) -> None:
+def test_revoked_token_ends_its_sockets(site: Site) -> None:
     boss = log_in(site.server, "administrator")
     listing = f"{site.server.url}/admin/monitor/apitoken/"
     with feed(site, "read") as client:
@@ -105,14 +105,14 @@ def test_a_revoked_token_ends_its_sockets(site: Site) -> None:
         ("from django.contrib.sessions.models import Session; Session.objects.all().delete()", "logged out"),
     ],
 )
-def test_what_another_process_changes_is_noticed(site: Site, code: str, reason: str) -> None:
+def test_change_by_another_process_is_noticed(site: Site, code: str, reason: str) -> None:
     with page(site, log_in(site.server, "viewer")) as client:
         assert client.recv(timeout=10)
         shell(site, code)()
         assert end_of(client) == (ENDED, reason)
 
 
-def test_a_token_that_expires_ends_its_sockets(site: Site) -> None:
+def test_expired_token_ends_its_sockets(site: Site) -> None:
     code = (
         "from django.utils import timezone; from datetime import timedelta; from monitor.models import ApiToken\n"
         "ApiToken.objects.filter(name='read').update(expires_at=timezone.now() + timedelta(seconds=2))"
@@ -122,7 +122,7 @@ def test_a_token_that_expires_ends_its_sockets(site: Site) -> None:
         assert end_of(client) == (ENDED, "The token has expired.")
 
 
-def test_under_uvicorn_a_refused_handshake_says_how_to_authenticate_or_when_to_retry(tmp_path: Path) -> None:
+def test_refused_handshake_under_uvicorn_says_how_to_authenticate_or_when_to_retry(tmp_path: Path) -> None:
     """Daphne can only send 403; uvicorn sends the whole response."""
     command = [sys.executable, "-m", "uvicorn", "gpumon_site.asgi:application", "--port", "{port}"]
     server = Server(tmp_path, command=command, auth="login", max_sockets=1, telemetry_provider="simulated").start()

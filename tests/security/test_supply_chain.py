@@ -1,4 +1,4 @@
-"""What is installed and loaded is what was checked in: every package by hash, no file of a page from elsewhere."""
+"""Only what was checked in is installed and loaded: every package by hash, and no file of a page from another host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSTALLERS = [
     path for path in (ROOT / "Makefile", ROOT / "Dockerfile", ROOT / "deploy" / "systemd" / "install") if path.exists()
 ]
 TOOLS = {"pip-tools", "pip-audit"}
-"""Of the make targets `lock` and `audit`, in environments of their own that nothing else uses."""
+"""The make targets `lock` and `audit`, which run in their own environments."""
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
@@ -25,7 +25,7 @@ def test_every_package_is_pinned_and_has_hashes(lock: Path) -> None:
         assert re.match(r"[a-z0-9._-]+==\S+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\\n)?)+$", block), block[:80]
 
 
-def test_locks_agree_about_what_they_share() -> None:
+def test_lock_files_agree_on_shared_packages() -> None:
     pins: dict[str, set[str]] = {}
     for lock in LOCKS:
         for name, version in re.findall(r"^([a-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE):
@@ -34,14 +34,14 @@ def test_locks_agree_about_what_they_share() -> None:
 
 
 @pytest.mark.parametrize("path", INSTALLERS, ids=lambda path: path.name)
-def test_nothing_is_installed_without_hashes(path: Path) -> None:
+def test_packages_are_installed_only_by_hash(path: Path) -> None:
     commands = re.findall(r"(?:pip|\$\(PIP\))(?: --\S+)* install (?:[^\n]*\\\n)*[^\n]*", path.read_text())
     assert commands
     for command in commands:
         assert "--require-hashes" in command or command.split()[-1] in TOOLS, command
 
 
-def test_pages_load_nothing_from_elsewhere() -> None:
+def test_pages_load_no_file_from_another_host() -> None:
     for path in [
         *(ROOT / "templates").rglob("*.html"),
         *(ROOT / "static").rglob("*.css"),
