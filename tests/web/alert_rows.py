@@ -1,4 +1,4 @@
-"""Events in the database for the tests of the pages."""
+"""Events in the database, for the tests of the pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
 
 def event(minutes: float = 0, **changes: Any) -> AlertEvent:
-    """An event that fired so many minutes before noon and was over after two."""
+    """An event that fired `minutes` before noon and was resolved two minutes later."""
     fired = NOON - timedelta(minutes=minutes)
     values: dict[str, Any] = {
         "rule_name": "Memory nearly full",

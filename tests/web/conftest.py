@@ -11,7 +11,7 @@ from tests.support.servers import Server, wait_for
 
 @pytest.fixture(scope="session")
 def gpu_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Three simulated GPUs; secret key, port and data folder set, all else by default."""
+    """Three simulated GPUs; secret key, port and data folder are set, everything else is default."""
     server = Server(
         tmp_path_factory.mktemp("gpus"),
         telemetry_provider="simulated",
@@ -25,7 +25,7 @@ def gpu_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def bare_server(tmp_path_factory: pytest.TempPathFactory, nothing_found: Mapping[str, str]) -> Iterator[Server]:
-    """A server on which every provider was tried and none found a GPU."""
+    """A server where every provider was tried and none found a GPU."""
     server = Server(tmp_path_factory.mktemp("bare"), nothing_found).start()
     wait_for(lambda: bool(server.health()["providers"]), "every provider to be passed over")
     yield server

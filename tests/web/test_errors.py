@@ -1,4 +1,4 @@
-"""Pages instead of the one that was asked for: they look like the rest, and lead back to it."""
+"""Error pages: they look like the other pages, and link back to the dashboard."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
         ("/admin/monitor/channel/", 403, "Not allowed", "You don't have permission to view this page."),
     ],
 )
-def test_a_page_that_cannot_be_shown_says_why(address: str, status: int, title: str, words: str) -> None:
+def test_error_page_says_why(address: str, status: int, title: str, words: str) -> None:
     client = Client()
     client.force_login(User.objects.create_user("mira", is_staff=True))
     _is_ours(client.get(address), status, title, words)
 
 
-def test_a_form_without_its_secret_is_refused_with_what_to_do() -> None:
+def test_form_without_a_csrf_token_is_refused_with_advice() -> None:
     answer = Client(enforce_csrf_checks=True).post("/login", {"username": "mira", "password": "x"})
     _is_ours(answer, 403, "Form expired", "Go back, reload the page and send the form again.")
 

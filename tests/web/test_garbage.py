@@ -1,4 +1,4 @@
-"""Every address answers garbage with 4xx, never 500. The addresses come from the URL configuration, so that none is missed."""
+"""Every address answers garbage with 4xx, never 500. The addresses come from the URL configuration, so none is missed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NO_REQUESTS = [
 
 
 def known_paths(server: Server) -> list[bytes]:
-    """Every address of the site and its sockets, a GPU's page, and the files of each kind that the first page links to."""
+    """Every address of the site and its sockets, a GPU's page, and one linked file of each kind from the first page."""
     linked = {re.sub(r"[^/]*$", "", path): path for path in re.findall(r'"(/[^"?#]+)"', server.get("/")[1])}
     assert {"/static/css/", "/static/js/", "/gpu/"} <= set(linked)
     found = [address.path for address in addresses()]
@@ -63,7 +63,7 @@ def different_paths(server: Server) -> list[bytes]:
 
 
 def with_parts(path: bytes) -> Iterator[bytes]:
-    """Garbage in place of a parameter, and after the address."""
+    """Garbage instead of a parameter, and after the address."""
     for part in PARTS:
         for placeholder in (f"/{PLACEHOLDER}/".encode(), f"/{UUID_PLACEHOLDER}/".encode()):
             if placeholder in path + b"/":
@@ -72,7 +72,7 @@ def with_parts(path: bytes) -> Iterator[bytes]:
 
 
 def answers(server: Server, requests: Iterator[bytes]) -> dict[bytes, int]:
-    """The status of each. Afterwards the server is healthy and has logged no exception."""
+    """The status of each request. Asserts that the server is healthy afterwards and has logged no exception."""
     before = len(server.log)
     found = {sent: status_of(server, sent) for sent in requests}
     assert server.health()["status"] == "ok"
@@ -85,10 +85,10 @@ def broken(found: dict[bytes, int]) -> list[tuple[int, bytes]]:
     return [(status, sent[:200]) for sent, status in found.items() if status >= 500]
 
 
-def test_every_address_is_walked() -> None:
+def test_every_address_is_included() -> None:
     views: dict[str, object] = {}
     for address in addresses():
-        views.setdefault(address.path, address.view)  # the first that fits answers: the admin's own login never does
+        views.setdefault(address.path, address.view)  # the first match answers: the admin's own login never does
     for path, view in views.items():
         assert resolve(path).func is view
     assert {"/", "/api/health", "/api/snapshot", "/admin/login/", "/admin/auth/user/1/change/"} <= views.keys()
@@ -128,28 +128,26 @@ def test_no_query_breaks_a_socket(gpu_server: Server) -> None:
     wait_for(lambda: not any(gpu_server.health()["clients"].values()), "the sockets to be gone")
 
 
-def test_what_is_no_request_is_refused(gpu_server: Server) -> None:
+def test_malformed_request_is_refused(gpu_server: Server) -> None:
     assert broken(answers(gpu_server, iter(NO_REQUESTS))) == []
 
 
 @pytest.mark.parametrize("header", [b"Host: evil.example", b"Host:", b"Host: \xff"])
 @pytest.mark.parametrize("path", [b"/", b"/api/health", b"/ws/gpu"])
-def test_a_header_that_cannot_be_right_is_400_and_one_line_in_the_log(
-    gpu_server: Server, path: bytes, header: bytes
-) -> None:
+def test_invalid_header_is_400_with_one_line_in_the_log(gpu_server: Server, path: bytes, header: bytes) -> None:
     before = len(gpu_server.log)
     assert status_of(gpu_server, request(path, header=header)) == 400
     assert all(len(line) < 300 for line in gpu_server.log[before:].splitlines())
 
 
 @pytest.mark.parametrize("header", [b"Daphne-Root-Path: \xff", b"Daphne-Root-Path: //evil.example"])
-def test_a_root_path_from_a_client_is_ignored(gpu_server: Server, header: bytes) -> None:
+def test_root_path_from_a_client_is_ignored(gpu_server: Server, header: bytes) -> None:
     before = len(gpu_server.log)
     assert status_of(gpu_server, request(b"/api/health", header=header)) == 200
     assert gpu_server.log[before:] == ""
 
 
-def test_a_path_that_climbs_reaches_no_file(gpu_server: Server) -> None:
+def test_path_traversal_reaches_no_file(gpu_server: Server) -> None:
     for climb in (
         b"/static/../manage.py",
         b"/static/..%2f..%2fsecret_key",

@@ -1,4 +1,4 @@
-"""What /api/alerts understands, and what it gives of the past."""
+"""The parameters of /api/alerts, and its records of past alerts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from monitor.web.api.alerts import DEFAULT_LIMIT, Past, past_wanted, records
 from tests.web.alert_rows import NOON, event
 
 
-def test_without_parameters_the_open_ones_alone_are_asked_for() -> None:
+def test_without_parameters_only_open_alerts_are_requested() -> None:
     assert past_wanted({}) is None
     assert past_wanted({"state": "open"}) is None
 
 
-def test_the_past_is_asked_for_by_state_time_and_number() -> None:
+def test_history_is_requested_by_state_time_and_limit() -> None:
     assert past_wanted({"state": "all"}) == Past(is_resolved_only=False, since=None, limit=DEFAULT_LIMIT)
     given = past_wanted({"state": "resolved", "since": "1790000000.5", "limit": "20"})
     assert given == Past(is_resolved_only=True, since=datetime.fromtimestamp(1_790_000_000.5, UTC), limit=20)
@@ -37,14 +37,14 @@ def test_the_past_is_asked_for_by_state_time_and_number() -> None:
         ({"stat": "all"}, "unknown parameter 'stat'; known are state, since and limit"),
     ],
 )
-def test_a_bad_parameter_is_named_with_what_is_taken(query: dict[str, str], told: str) -> None:
+def test_invalid_parameter_is_named_with_its_allowed_values(query: dict[str, str], told: str) -> None:
     with pytest.raises(ValueError) as error:
         past_wanted(query)
     assert told in str(error.value)
 
 
 @pytest.mark.django_db
-def test_records_are_the_rows_the_last_first_and_unknown_is_null() -> None:
+def test_records_list_the_rows_newest_first_with_unknown_as_null() -> None:
     ana = User.objects.create_user("ana")
     old = event(60, acknowledged_at=NOON, acknowledged_by=ana, note="Known", resolved_because="the value fell")
     bare = event(

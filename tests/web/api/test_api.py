@@ -1,4 +1,4 @@
-"""The JSON API as a script meets it: the real server with GPUs, without any, and before and after it has readings."""
+"""The JSON API as a script sees it: the real server with and without GPUs, before and after its first reading."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDPOINTS = ("/api/health", "/api/alerts", "/api/config", "/api/snapshot", "/api
 
 
 class Answer(NamedTuple):
-    """An answer that was JSON."""
+    """The status, headers and content of a JSON response."""
 
     status: int
     content: Any
@@ -67,7 +67,7 @@ def test_health_counts_clients_by_kind(gpu_server: Server) -> None:
     wait_for(lambda: not any(gpu_server.health()["clients"].values()), "them to be gone")
 
 
-def test_health_is_503_where_no_provider_answers_and_gives_each_ones_reason_and_fix(bare_server: Server) -> None:
+def test_health_is_503_without_a_provider_and_lists_each_reason_and_fix(bare_server: Server) -> None:
     answer = ask(bare_server, "/api/health")
     assert answer.status == 503
     health = answer.content
@@ -80,7 +80,7 @@ def test_health_is_503_where_no_provider_answers_and_gives_each_ones_reason_and_
         assert report["fix"]
 
 
-def test_the_empty_page_and_health_give_the_same_words(bare_server: Server) -> None:
+def test_empty_page_and_health_use_the_same_words(bare_server: Server) -> None:
     status, page = bare_server.get("/")
     assert status == 200
     text = page.replace("&#x27;", "'").replace("&amp;", "&")
@@ -90,7 +90,7 @@ def test_the_empty_page_and_health_give_the_same_words(bare_server: Server) -> N
 
 @pytest.fixture
 def frozen_server(tmp_path: Path) -> Iterator[Server]:
-    """Its sampler has been read from and then does nothing any more, as inside a driver that hangs."""
+    """A server whose sampler stops responding after a first reading, as inside a driver that hangs."""
     server = Server(
         tmp_path, telemetry_provider="simulated", simulated_gpus=2, poll_interval_ms=100, sampler_timeout_ms=500
     ).start()
@@ -100,7 +100,7 @@ def frozen_server(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def test_health_is_503_with_the_reason_while_readings_are_stale_and_200_when_they_return(frozen_server: Server) -> None:
+def test_health_is_503_while_readings_are_stale_and_200_when_they_return(frozen_server: Server) -> None:
     stale = wait_for(lambda: (now := ask(frozen_server, "/api/health")).status == 503 and now.content, "staleness")
     assert stale["status"] == "down"
     assert "has not answered" in stale["reason"]
@@ -117,7 +117,7 @@ def test_health_is_503_with_the_reason_while_readings_are_stale_and_200_when_the
 
 @pytest.fixture
 def waiting_server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
-    """Its driver does not come back from the start, and it says nothing of that for as long as a minute's interval."""
+    """A server whose driver hangs at start, with an interval of a minute until that is reported."""
     fake_driver.set({"hang.nvmlInitWithFlags": 1})
     server = Server(tmp_path, fake_driver.env, poll_interval_ms=60_000).start()
     yield server
@@ -125,7 +125,7 @@ def waiting_server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
     server.stop()
 
 
-def test_before_the_first_reading_snapshot_and_health_are_503_and_say_that_it_comes(waiting_server: Server) -> None:
+def test_snapshot_and_health_are_503_before_the_first_reading(waiting_server: Server) -> None:
     snapshot, health = ask(waiting_server, "/api/snapshot"), ask(waiting_server, "/api/health")
     assert (snapshot.status, health.status) == (503, 503)
     assert "No reading yet" in snapshot.content["error"]
@@ -149,7 +149,7 @@ def test_config_lists_every_setting_with_its_value_and_source(gpu_server: Server
     assert told["REPLAY_FILE"] == (None, "default")
 
 
-def test_config_never_gives_the_secret_key_set_in_the_environment(gpu_server: Server) -> None:
+def test_config_never_shows_the_secret_key_set_in_the_environment(gpu_server: Server) -> None:
     status, text = gpu_server.get("/api/config")
     assert status == 200
     secret = settings_of(gpu_server)[f"{PREFIX}SECRET_KEY"]
@@ -159,7 +159,7 @@ def test_config_never_gives_the_secret_key_set_in_the_environment(gpu_server: Se
     assert value not in gpu_server.log
 
 
-def test_config_never_gives_the_secret_key_kept_in_the_data_folder(bare_server: Server) -> None:
+def test_config_never_shows_the_secret_key_kept_in_the_data_folder(bare_server: Server) -> None:
     settings = settings_of(bare_server)
     kept = (Path(settings[f"{PREFIX}DATA_DIR"]["value"]) / "secret_key").read_text().strip()
     assert kept
@@ -171,7 +171,7 @@ def test_config_never_gives_the_secret_key_kept_in_the_data_folder(bare_server: 
 # ── Snapshot ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_snapshot_is_whole_and_rises(gpu_server: Server) -> None:
+def test_snapshot_is_complete_and_its_sequence_number_rises(gpu_server: Server) -> None:
     first = ask(gpu_server, "/api/snapshot").content
     assert [gpu["index"] for gpu in first["gpus"]] == [0, 1, 2]
     assert first["is_simulated"]
@@ -181,7 +181,7 @@ def test_the_snapshot_is_whole_and_rises(gpu_server: Server) -> None:
 
 
 @pytest.mark.parametrize("known_by", ["index", "uuid"])
-def test_one_gpu_is_given_alone_by_index_and_by_uuid(gpu_server: Server, known_by: str) -> None:
+def test_single_gpu_is_returned_by_index_and_by_uuid(gpu_server: Server, known_by: str) -> None:
     wanted = ask(gpu_server, "/api/snapshot").content["gpus"][1]
     gpu = ask(gpu_server, f"/api/snapshot?gpu={wanted[known_by]}")
     assert gpu.status == 200
@@ -191,14 +191,14 @@ def test_one_gpu_is_given_alone_by_index_and_by_uuid(gpu_server: Server, known_b
 
 
 @pytest.mark.parametrize("wanted", ["9", "-1", "GPU-0", "", "1%00", "%ff", "0&gpu=9"])
-def test_an_unknown_gpu_is_404_and_the_known_ones_are_named(gpu_server: Server, wanted: str) -> None:
+def test_unknown_gpu_is_404_and_the_error_names_the_known_ones(gpu_server: Server, wanted: str) -> None:
     answer = ask(gpu_server, f"/api/snapshot?gpu={wanted}")
     assert answer.status == 404
     uuids = [gpu["uuid"] for gpu in ask(gpu_server, "/api/snapshot").content["gpus"]]
     assert all(uuid in answer.content["error"] for uuid in uuids)
 
 
-def test_without_a_provider_the_snapshot_has_the_host_and_no_gpu(bare_server: Server) -> None:
+def test_snapshot_without_a_provider_has_the_host_and_no_gpu(bare_server: Server) -> None:
     answer = ask(bare_server, "/api/snapshot")
     assert answer.status == 200
     assert (answer.content["gpus"], answer.content["sampled_at"], answer.content["stale"]) == ([], None, False)
@@ -213,7 +213,7 @@ def test_without_a_provider_the_snapshot_has_the_host_and_no_gpu(bare_server: Se
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/health/", "/api/nothing/here", "/api/%00", "/api/a%0ab"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_address_that_does_not_exist_is_404_in_json(gpu_server: Server, path: str, method: str) -> None:
+def test_unknown_address_is_404_in_json(gpu_server: Server, path: str, method: str) -> None:
     answer = ask(gpu_server, path, method)
     assert answer.status == 404
     assert set(answer.content) == {"error"}
@@ -222,7 +222,7 @@ def test_an_address_that_does_not_exist_is_404_in_json(gpu_server: Server, path:
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
-def test_a_method_that_writes_is_405_in_json_and_the_right_ones_are_named(
+def test_writing_method_is_405_in_json_and_the_allowed_ones_are_named(
     gpu_server: Server, path: str, method: str
 ) -> None:
     answer = ask(gpu_server, path, method)
@@ -238,14 +238,14 @@ def test_a_method_that_writes_is_405_in_json_and_the_right_ones_are_named(
         ("/api/snapshot?" + "a=1&" * 2000, "127.0.0.1", "number of GET/POST parameters"),
     ],
 )
-def test_a_request_that_is_refused_is_400_in_json(gpu_server: Server, path: str, host: str, told: str) -> None:
+def test_bad_request_is_400_in_json(gpu_server: Server, path: str, host: str, told: str) -> None:
     answer = ask(gpu_server, path, Host=host)
     assert answer.status == 400
     assert told in answer.content["error"]
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_head_answers_like_get_without_the_body(gpu_server: Server, path: str) -> None:
+def test_head_is_answered_like_get_without_the_body(gpu_server: Server, path: str) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", gpu_server.port, timeout=10)) as connection:
         connection.request("HEAD", path)
         response = connection.getresponse()
@@ -253,5 +253,5 @@ def test_head_answers_like_get_without_the_body(gpu_server: Server, path: str) -
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/config", "/api/snapshot"])
-def test_what_changes_is_not_cached(gpu_server: Server, path: str) -> None:
+def test_changing_responses_are_not_cached(gpu_server: Server, path: str) -> None:
     assert "no-store" in ask(gpu_server, path).headers["Cache-Control"]

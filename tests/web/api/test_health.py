@@ -1,4 +1,4 @@
-"""When readings can be trusted, at a time of the test's own choosing."""
+"""Whether readings can be trusted, at a time chosen by the test."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def test_fresh_readings_of_all_gpus_are_ok() -> None:
     assert judge(snapshot(), Status(), now=NOW + 1) == ("ok", None)
 
 
-def test_a_sleeping_gpu_is_well() -> None:
+def test_sleeping_gpu_is_ok() -> None:
     assert judge(snapshot(gpus=(gpu(0, "asleep"),)), Status(), now=NOW) == ("ok", None)
 
 
-def test_lost_gpus_degrade_it_and_are_named() -> None:
+def test_lost_gpus_degrade_health_and_are_named() -> None:
     lost = snapshot(gpus=(gpu(0), gpu(1, "lost"), gpu(2, "lost")))
     assert judge(lost, Status(), now=NOW) == ("degraded", "GPU 1, 2 is lost.")
 
@@ -41,12 +41,12 @@ def test_stale_readings_are_down_with_their_reason_even_while_a_gpu_is_lost() ->
     assert judge(stale, Status(), now=NOW) == ("down", "The driver hangs.")
 
 
-def test_before_the_first_snapshot_it_is_down_and_says_what_is_awaited() -> None:
+def test_health_is_down_before_the_first_snapshot_and_says_why() -> None:
     assert judge(None, Status(), now=NOW) == ("down", "Waiting for the first reading.")
     assert judge(None, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
 
 
-def test_without_a_reading_the_reason_tells_not_yet_from_nobody_answers() -> None:
+def test_reason_without_a_reading_is_either_waiting_or_no_data_source() -> None:
     unread = snapshot(sampled_at=None, age_seconds=None, gpus=())
     assert judge(unread, Status(), now=NOW) == ("down", "Waiting for the first reading.")
     untold = snapshot(sampled_at=None, age_seconds=None, gpus=(), providers=(NOTHING,))
@@ -57,7 +57,7 @@ def test_without_a_reading_the_reason_tells_not_yet_from_nobody_answers() -> Non
 @pytest.mark.parametrize(
     ("interval", "silence", "verdict"), [(1, 12, "ok"), (1, 14, "down"), (60, 150, "ok"), (60, 200, "down")]
 )
-def test_a_loop_that_says_nothing_for_several_intervals_has_died(interval: float, silence: float, verdict: str) -> None:
+def test_loop_that_is_silent_for_several_intervals_is_down(interval: float, silence: float, verdict: str) -> None:
     told, reason = judge(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
     assert told == verdict
     assert reason == (None if verdict == "ok" else f"The telemetry loop has been silent for {silence} s.")
@@ -70,11 +70,11 @@ def hub_with(latest: Snapshot | None) -> Hub:
     return hub
 
 
-def test_the_age_goes_on_between_snapshots() -> None:
+def test_age_increases_between_snapshots() -> None:
     assert health(hub_with(snapshot()), Status(), now=NOW + 3).age_seconds == pytest.approx(3.2)
 
 
-def test_a_clock_set_back_makes_no_reading_younger_than_it_was() -> None:
+def test_clock_set_back_does_not_lower_the_age() -> None:
     assert health(hub_with(snapshot()), Status(), now=NOW - 3600).age_seconds == pytest.approx(0.2)
 
 
@@ -84,7 +84,7 @@ def test_open_alerts_are_counted_by_severity() -> None:
     assert answer.alerts == {"info": 0, "warning": 1, "critical": 1}
 
 
-def test_without_a_snapshot_nothing_is_made_up() -> None:
+def test_health_without_a_snapshot_has_only_the_status_of_the_sampler() -> None:
     answer = health(hub_with(None), Status(sampler_pid=7, restarts=2, abandoned=1, clamped_count=3), now=NOW)
     assert (answer.status, answer.host, answer.provider, answer.age_seconds) == ("down", None, None, None)
     assert (answer.providers, answer.gpu_count, answer.clients) == ((), 0, {})
@@ -92,7 +92,7 @@ def test_without_a_snapshot_nothing_is_made_up() -> None:
     assert (answer.sampler_pid, answer.sampler_restarts, answer.sampler_abandoned, answer.clamped_count) == (7, 2, 1, 3)
 
 
-def test_problems_of_stages_degrade_it_and_do_not_hide_what_is_worse() -> None:
+def test_stage_problems_degrade_health_but_do_not_hide_worse() -> None:
     problems = {"settings": "no row", "alerts": "the database is locked"}
     answer = health(hub_with(snapshot()), Status(), now=NOW, problems=problems)
     assert (answer.status, answer.reason) == ("degraded", "Settings: no row; Alerts: the database is locked")

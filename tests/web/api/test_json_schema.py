@@ -1,4 +1,4 @@
-"""The published JSON Schema holds for everything that is really sent, and names every field of it."""
+"""The published JSON Schema: everything the server sends is valid, and the schema names every field of it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def server(of: str, request: pytest.FixtureRequest) -> Server:
     return found
 
 
-def test_it_is_a_valid_schema_whose_root_is_the_snapshot() -> None:
+def test_document_is_a_valid_schema_whose_root_is_the_snapshot() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
     assert schema["$ref"] == "#/$defs/Snapshot"
 
 
-def test_every_field_is_required_and_carries_its_docstring() -> None:
+def test_every_field_is_required_and_has_its_docstring() -> None:
     definitions = json_schema()["$defs"]
     for definition in definitions.values():
         assert set(definition.get("required", ())) == set(definition.get("properties", ()))
@@ -35,20 +35,20 @@ def test_every_field_is_required_and_carries_its_docstring() -> None:
 
 
 @pytest.mark.parametrize("name", ["Health", "PageMessage"])
-def test_the_document_names_every_field_of_what_it_describes_itself(name: str) -> None:
+def test_api_documentation_names_every_field_it_describes(name: str) -> None:
     document = (ROOT / "docs/api.md").read_text()
     assert {field for field in json_schema()["$defs"][name]["properties"] if f"`{field}`" not in document} == set()
 
 
 @pytest.mark.slow
 @BOTH
-def test_what_the_server_publishes_is_that_schema(server: Server) -> None:
+def test_server_publishes_that_schema(server: Server) -> None:
     assert server.json("/api/schema") == json.loads(json.dumps(json_schema()))
 
 
 @pytest.mark.slow
 @BOTH
-def test_snapshots_keep_it_over_http_and_over_the_feed(server: Server) -> None:
+def test_snapshots_are_valid_over_http_and_over_the_feed(server: Server) -> None:
     published = server.json("/api/schema")
     check(server.json("/api/snapshot"), published)
     with connect(f"{server.ws}/ws/gpu") as client:
@@ -58,7 +58,7 @@ def test_snapshots_keep_it_over_http_and_over_the_feed(server: Server) -> None:
 
 @pytest.mark.slow
 @BOTH
-def test_dashboard_messages_keep_it(server: Server) -> None:
+def test_dashboard_messages_are_valid(server: Server) -> None:
     published = server.json("/api/schema")
     with connect(f"{server.ws}/ws/dashboard", origin=server.url) as client:  # type: ignore[arg-type]
         messages = [json.loads(client.recv(timeout=10)) for _ in range(2)]
@@ -69,17 +69,17 @@ def test_dashboard_messages_keep_it(server: Server) -> None:
 
 @pytest.mark.slow
 @BOTH
-def test_health_keeps_it(server: Server) -> None:
+def test_health_is_valid(server: Server) -> None:
     check(server.health(), server.json("/api/schema"), "Health")
 
 
 @pytest.mark.slow
-def test_a_gpu_given_alone_keeps_it(gpu_server: Server) -> None:
+def test_single_gpu_is_valid(gpu_server: Server) -> None:
     check(gpu_server.json("/api/snapshot?gpu=2"), gpu_server.json("/api/schema"), "Gpu")
 
 
 @pytest.mark.slow
-def test_the_schema_does_refuse_what_is_not_a_snapshot(gpu_server: Server) -> None:
+def test_schema_rejects_an_invalid_snapshot(gpu_server: Server) -> None:
     snapshot = gpu_server.json("/api/snapshot")
     snapshot["gpus"][0]["utilization_percent"] = 101
     assert not Draft202012Validator(json_schema()).is_valid(snapshot)

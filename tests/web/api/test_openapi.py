@@ -1,4 +1,4 @@
-"""The OpenAPI document against the URL configuration, and against what the server answers."""
+"""The OpenAPI document against the URL configuration, and against the server's responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.site_addresses import addresses
 
 SEED = "20261124"
 MOST_EXAMPLES = "30"
-"""For each address; with it the run takes ten seconds on a quiet machine."""
+"""Per address; the run then takes ten seconds on a quiet machine."""
 
 
 def references(part: Any) -> list[str]:
@@ -35,7 +35,7 @@ def test_every_address_of_the_api_is_in_the_document() -> None:
     assert set(OPERATIONS) == {pattern.name for _, pattern in api_addresses()}
 
 
-def test_the_document_leads_nowhere_but_to_itself() -> None:
+def test_document_refers_only_to_itself() -> None:
     document = openapi("/")
     schemas = document["components"]["schemas"]
     assert {each.removeprefix("#/components/schemas/") for each in references(document)} <= set(schemas)
@@ -43,7 +43,7 @@ def test_the_document_leads_nowhere_but_to_itself() -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_every_operation_says_what_it_is() -> None:
+def test_every_operation_has_a_summary_and_its_error_responses() -> None:
     for path, methods in openapi("/")["paths"].items():
         for operation in methods.values():
             assert operation["summary"].endswith("."), path
@@ -51,13 +51,13 @@ def test_every_operation_says_what_it_is() -> None:
 
 
 @pytest.mark.slow
-def test_the_server_gives_the_document(gpu_server: Server) -> None:
+def test_server_publishes_the_document(gpu_server: Server) -> None:
     assert gpu_server.json("/api/openapi.json") == openapi("/")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("query", ["state=nothing", "limit=0&state=all", "since=never&state=all", "colour=red"])
-def test_a_parameter_that_makes_no_sense_is_400_in_json(gpu_server: Server, query: str) -> None:
+def test_invalid_parameter_is_400_in_json(gpu_server: Server, query: str) -> None:
     status, body = gpu_server.get(f"/api/alerts?{query}")
     assert (status, '{"error":' in body) == (400, True)
 
@@ -72,7 +72,7 @@ print(tokens.make(owner=owner, name="schemathesis", scopes=["read"]).secret)
 
 @pytest.fixture
 def closed_server(tmp_path: Path) -> Iterator[Server]:
-    """It asks everybody for a login, this machine too."""
+    """A server where everyone must log in, local viewers too."""
     server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=3, auth="login").start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
@@ -82,8 +82,8 @@ def closed_server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_answer_that_the_document_does_not_tell_of(closed_server: Server, tmp_path: Path) -> None:
-    """No 500, answers keep their schema, 401 without a token, 405 for other methods, 400 for bad parameters."""
+def test_schemathesis_finds_only_responses_that_the_document_describes(closed_server: Server, tmp_path: Path) -> None:
+    """No 500, valid responses, 401 without a token, 405 for other methods, 400 for invalid parameters."""
     secret = closed_server.manage("shell", "-c", TOKEN).split()[-1]
     done = subprocess.run(
         [

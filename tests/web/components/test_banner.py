@@ -1,4 +1,4 @@
-"""The banner and the badge at one snapshot: which alert speaks, and when it is drawn anew and so read out again."""
+"""The banner and the badge at one snapshot: the alert they show, and when they are redrawn and so announced again."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ QUIET = {"acknowledged_at": 990.0, "acknowledged_by": "ana"}
 
 
 def banner(*alerts: Any, **changes: Any) -> tuple[Part, dict[str, str], dict[str, str]]:
-    """Its part, the texts of its values, and the attributes of the link."""
+    """The banner's part, the texts of its values, and the attributes of the link."""
     live = LivePieces()
     made = Banner(host(gpu(5), alerts=alerts, **changes), live)
     return made.part, {value.name: value.text for value in live.values}, dict(made.link.attributes)
 
 
-def test_without_an_alert_there_is_no_banner_and_no_count() -> None:
+def test_no_alert_means_no_banner_and_no_count() -> None:
     part, texts, link = banner()
     assert part.draw() == ""
     assert texts["alerts-count"] == ""
     assert (link["title"], link["aria-label"], link["data-level"]) == ("", "Alerts", "ok")
 
 
-def test_it_says_what_is_wrong_against_which_limit_for_how_long_and_by_which_rule() -> None:
+def test_banner_shows_summary_limit_duration_and_rule() -> None:
     part, texts, _ = banner(alert())
     html = part.draw()
     assert "<b>GPU 5 is hotter than its slowdown threshold</b>" in html
@@ -37,7 +37,7 @@ def test_it_says_what_is_wrong_against_which_limit_for_how_long_and_by_which_rul
     assert texts["banner-more"] == "see all"
 
 
-def test_the_worst_that_nobody_has_acknowledged_speaks_and_the_others_are_counted() -> None:
+def test_banner_shows_the_worst_unacknowledged_alert_and_counts_the_others() -> None:
     others = (alert(2, severity="warning", summary="Full"), alert(3, severity="info"))
     part, texts, link = banner(alert(1, **QUIET), *others)
     assert "Full" in part.draw()
@@ -47,35 +47,35 @@ def test_the_worst_that_nobody_has_acknowledged_speaks_and_the_others_are_counte
     assert link["aria-label"] == "Alerts, 1 critical, 1 warning, 1 info, 1 of them acknowledged"
 
 
-def test_acknowledged_alerts_are_counted_and_do_not_shout() -> None:
+def test_acknowledged_alerts_are_counted_without_a_banner() -> None:
     part, texts, link = banner(alert(**QUIET))
     assert part.draw() == ""
     assert texts["alerts-count"] == "1"
     assert link["data-level"] == "ok"
 
 
-def test_it_is_read_out_once_and_not_each_second_nor_when_another_alert_joins_below() -> None:
+def test_banner_is_announced_once_and_not_each_second_or_for_a_lesser_alert() -> None:
     once, texts, _ = banner(alert(1))
     later, later_texts, _ = banner(alert(1), alert(2, severity="warning"), time=1001.0, sampled_at=1001.0)
     assert once.key == later.key
     assert texts["banner-for"] != later_texts["banner-for"]
     outside = once.draw().partition('role="alert"')[2].partition("<span>· for")[0]
-    assert "banner-for" not in outside  # what changes each second stands beside what is read out
+    assert "banner-for" not in outside  # what changes each second is outside the announced element
     another, _, _ = banner(alert(9))
     assert another.key != once.key
 
 
-def test_a_script_learns_from_the_link_that_other_alerts_are_open() -> None:
+def test_link_shows_scripts_when_the_set_of_open_alerts_changes() -> None:
     marks = {banner(*alerts)[2]["data-alerts"] for alerts in ((), (alert(1),), (alert(2),), (alert(1), alert(2)))}
     assert len(marks) == 4
 
 
-def test_a_clock_set_back_makes_no_negative_time() -> None:
+def test_clock_set_back_makes_no_negative_duration() -> None:
     _, texts, _ = banner(alert(started_at=5000.0))
     assert texts["banner-for"] == "0\u2009s"
 
 
-def test_what_comes_from_outside_is_escaped() -> None:
+def test_text_from_outside_is_escaped() -> None:
     part, _, _ = banner(alert(summary="<i>GPU</i>", rule='"><b onclick=1>'))
     assert "<i>" not in part.draw()
     assert "<b onclick" not in part.draw()

@@ -1,4 +1,4 @@
-"""Cards and tiles: which reading stands where, and what is said where there is none."""
+"""Cards and tiles: the place of each reading, and the text for an unknown one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def card(gpu: Gpu) -> Card:
     return Card(0, gpu, LivePieces(), "busy")
 
 
-def test_a_reading_is_its_number_and_the_unit_stands_beside_it() -> None:
+def test_reading_is_a_number_with_its_unit_beside_it() -> None:
     made = card(gpu())
     assert (made.utilization.text, made.memory.text, made.power.text, made.clock.text) == ("50", "20.0", "350", "990")
     assert made.power_meter.attributes == (("value", "50"),)
@@ -27,7 +27,7 @@ def test_zero_is_a_value() -> None:
     assert made.utilization.attributes == ()
 
 
-def test_unknown_is_a_dash_with_the_reason_and_its_meter_is_not_drawn() -> None:
+def test_unknown_value_is_a_dash_with_its_reason_and_no_meter() -> None:
     made = card(gpu(power_watts=None, unavailable={"power_watts": "no permission"}))
     assert made.power.text == "—"
     assert dict(made.power.attributes) == {"data-unknown": "", "title": "no permission"}
@@ -43,12 +43,12 @@ def test_unknown_is_a_dash_with_the_reason_and_its_meter_is_not_drawn() -> None:
         ((Fan(speed_percent=30.0), Fan()), "30 · —", "%"),
     ],
 )
-def test_every_fan_is_told(fans: tuple[Fan, ...], text: str, unit: str) -> None:
+def test_every_fan_is_listed(fans: tuple[Fan, ...], text: str, unit: str) -> None:
     made = card(gpu(fans=fans))
     assert (made.fans.text, made.fans_unit) == (text, unit)
 
 
-def test_a_board_without_fans_says_so() -> None:
+def test_board_without_fans_says_so() -> None:
     assert "chassis" in dict(card(gpu(fans=())).fans.attributes)["title"]
 
 
@@ -84,50 +84,50 @@ def test_a_board_without_fans_says_so() -> None:
         ({"state": "asleep"}, "free"),
     ],
 )
-def test_a_gpu_is_busy_held_or_free(changes: dict[str, object], use: str) -> None:
+def test_gpu_is_busy_idle_held_or_free(changes: dict[str, object], use: str) -> None:
     assert use_of(gpu(**changes), IDLE_BY_DEFAULT) == use
 
 
-def test_the_limits_of_the_settings_decide_from_where_on_a_gpu_is_held() -> None:
+def test_idle_limits_of_the_settings_decide_whether_a_gpu_is_held() -> None:
     busy_a_little = gpu(utilization_percent=10.0, processes=(process(1, memory_used_bytes=GIB),))
     assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=10.0)) == "held"
     assert use_of(busy_a_little, IdleLimits(memory_bytes=GIB, utilization_percent=9.0)) == "busy"
     assert use_of(busy_a_little, IdleLimits(memory_bytes=2 * GIB, utilization_percent=10.0)) == "busy"
 
 
-def test_chips_tell_why_clocks_are_down_and_not_that_a_gpu_idles() -> None:
+def test_chips_show_throttle_reasons_but_not_idle() -> None:
     words = [chip.word for chip in chips(gpu(clock_event_reasons=("gpu_idle", "sw_power_cap", "0x800")), "busy")]
     assert words == ["Power cap", "0x800"]
 
 
-def test_a_lost_gpu_says_since_when() -> None:
+def test_lost_gpu_shows_since_when() -> None:
     chip = chips(gpu(state="lost", since=1_790_000_000.0), "unknown")[0]
     assert (chip.word, chip.level) == ("lost since", "critical")
     assert chip.since is not None
     assert chip.since.timestamp() == 1_790_000_000.0
 
 
-def test_a_gpu_at_its_own_slowdown_temperature_is_outlined() -> None:
+def test_gpu_at_its_own_slowdown_temperature_is_outlined() -> None:
     assert dict(card(gpu(temperature_celsius=86.0)).state.attributes)["data-level"] == ""
     assert dict(card(gpu(temperature_celsius=87.0)).state.attributes)["data-level"] == "critical"
     hot_without_limit = gpu(temperature_celsius=120.0, slowdown_temperature_celsius=None)
     assert dict(card(hot_without_limit).state.attributes)["data-level"] == ""
 
 
-def test_new_numbers_leave_the_structure_alone_and_another_limit_does_not() -> None:
+def test_new_numbers_keep_the_structure_and_a_new_limit_changes_it() -> None:
     assert Card.key(gpu()) == Card.key(gpu(utilization_percent=1.0, temperature_celsius=None, power_watts=3.0))
     assert Card.key(gpu()) != Card.key(gpu(power_limit_watts=500.0))
 
 
 @pytest.mark.parametrize(("load", "heat"), [(0.0, "0"), (4.0, "0"), (55.0, "6"), (100.0, "10"), (None, "")])
-def test_a_tiles_colour_is_as_deep_as_its_load(load: float | None, heat: str) -> None:
+def test_tile_colour_is_as_deep_as_its_load(load: float | None, heat: str) -> None:
     tile = Tile(0, gpu(utilization_percent=load), LivePieces())
     assert dict(tile.state.attributes)["data-heat"] == heat
 
 
 @pytest.mark.parametrize("severity", ["warning", "critical"])
 @pytest.mark.parametrize("kind", ["card", "tile"])
-def test_a_firing_gpu_is_outlined_and_names_the_rule(kind: str, severity: str) -> None:
+def test_firing_gpu_is_outlined_and_names_the_rule(kind: str, severity: str) -> None:
     alerts = (alert(severity=severity), alert(2, severity="warning", rule="Memory nearly full"))
     made = Card(0, gpu(), LivePieces(), "busy", alerts) if kind == "card" else Tile(0, gpu(), LivePieces(), alerts)
     assert dict(made.state.attributes)["data-level"] == severity
@@ -137,12 +137,12 @@ def test_a_firing_gpu_is_outlined_and_names_the_rule(kind: str, severity: str) -
     assert '<span class="chip" data-level="warning" title="Also Memory nearly full">+1</span>' in html
 
 
-def test_what_only_informs_outlines_nothing() -> None:
+def test_info_alert_does_not_outline_its_gpu() -> None:
     made = Card(0, gpu(), LivePieces(), "busy", (alert(severity="info"),))
     assert dict(made.state.attributes)["data-level"] == ""
     assert "Thermal slowdown" in made.chips.draw()
 
 
-def test_a_chip_tells_who_acknowledged_the_alert() -> None:
+def test_chip_names_the_user_who_acknowledged() -> None:
     quiet = alert(acknowledged_at=5.0, acknowledged_by="ana")
     assert "acknowledged by ana" in chips(gpu(), "busy", [quiet])[0].why

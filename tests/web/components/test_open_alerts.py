@@ -1,4 +1,4 @@
-"""What the pages say of open alerts, in words."""
+"""The words that pages use for open alerts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ WARNING = {"severity": "warning", "rule": "Memory nearly full", "metric": "gpu.m
 QUIET = {"acknowledged_at": 990.0, "acknowledged_by": "ana"}
 
 
-def test_a_value_stands_against_its_limit_with_its_unit() -> None:
+def test_value_is_shown_against_its_limit_with_its_unit() -> None:
     assert against_of("gpu.temperature_celsius", 88.0, 87.0, "Hot") == "88\u2009°C ≥ 87\u2009°C"
     assert against_of("gpu.memory_free_bytes", float(1 << 30), float(2 << 30), "Full") == "1.0\u2009GiB ≤ 2.0\u2009GiB"
     assert against_of("gpu.temperature_celsius", 88.0, None, "Hot") == "88\u2009°C"
 
 
-def test_a_value_that_the_summary_tells_is_not_told_twice() -> None:
+def test_value_in_the_summary_is_not_repeated() -> None:
     assert against_of("gpu.temperature_celsius", 88.0, 87.0, "GPU 5: temperature is 88\u2009°C") == ""
 
 
-def test_an_alert_without_a_value_stands_against_nothing() -> None:
+def test_alert_without_a_value_shows_no_limit() -> None:
     assert against_of(None, None, None, "GPU 5 is lost") == ""
     assert against_of("gpu.pcie_replays", None, 4.0, "Replays") == ""
 
 
-def test_alerts_are_counted_by_severity_and_the_acknowledged_ones_among_them() -> None:
+def test_alerts_are_counted_by_severity_with_the_acknowledged_ones() -> None:
     alerts = [alert(1), alert(2, **WARNING), alert(3, **WARNING, **QUIET)]
     assert count_by_severity(alerts) == {"info": 0, "warning": 2, "critical": 1}
     assert counted_in_words(alerts) == "1 critical, 2 warnings, 1 of them acknowledged"
@@ -48,7 +48,7 @@ def test_alerts_are_counted_by_severity_and_the_acknowledged_ones_among_them() -
     assert counted_in_words([]) == ""
 
 
-def test_those_of_the_whole_host_are_none_of_a_gpus() -> None:
+def test_alerts_of_the_whole_host_belong_to_no_gpu() -> None:
     alerts = [alert(1), alert(2), alert(3, gpu_uuid=None, gpu_index=None)]
     assert {uuid: len(of_gpu) for uuid, of_gpu in by_gpu(alerts).items()} == {"GPU-5": 2}
 
@@ -63,7 +63,7 @@ def test_those_of_the_whole_host_are_none_of_a_gpus() -> None:
         ({"gpu_uuid": None, "gpu_index": None, "metric": None, "rule": "Stale readings"}, "ok", "Stale readings"),
     ],
 )
-def test_a_tab_has_room_for_a_few_words(changes: dict[str, object], state: str, words: str) -> None:
+def test_title_has_a_few_words_for_an_alert(changes: dict[str, object], state: str, words: str) -> None:
     assert in_a_few_words(alert(**changes), [gpu(5, state=state)]) == words
 
 
@@ -79,13 +79,11 @@ def test_a_tab_has_room_for_a_few_words(changes: dict[str, object], state: str, 
         (host(gpu(5), alerts=(alert(severity="info"),)), "dgx · gpumon", "ok"),
     ],
 )
-def test_the_title_leads_with_the_worst_alert_that_nobody_has_acknowledged(
-    snapshot: Snapshot, title: str, level: str
-) -> None:
+def test_title_starts_with_the_worst_unacknowledged_alert(snapshot: Snapshot, title: str, level: str) -> None:
     assert title_of(snapshot) == (title, level)
 
 
-def test_the_title_of_a_gpus_page_leads_with_its_own_alerts_only() -> None:
+def test_title_of_a_gpu_page_starts_with_its_own_alerts_only() -> None:
     snapshot = host(gpu(0), gpu(5), alerts=(alert(**WARNING),))
     pages = [GpuPage(snapshot, f"GPU-{index}").pieces for index in (0, 5)]
     assert [(page.title, page.level) for page in pages] == [
@@ -94,19 +92,19 @@ def test_the_title_of_a_gpus_page_leads_with_its_own_alerts_only() -> None:
     ]
 
 
-def test_charts_are_told_since_when_alerts_hold() -> None:
+def test_charts_get_the_start_of_each_alert() -> None:
     assert json.loads(periods_of([alert(7)])) == [["00000000-0000-4000-8000-000000000007", 928.0, "critical"]]
     assert periods_of([]) == ""
 
 
-def test_what_comes_from_outside_is_escaped_in_the_list() -> None:
+def test_text_from_outside_is_escaped_in_the_list() -> None:
     evil = "<img src=x onerror=alert(1)>"
     html = open_alerts_part(host(gpu(5), alerts=(alert(detail=evil, summary=evil, rule=evil),)), LivePieces()).draw()
     assert "<img" not in html
     assert html.count("&lt;img") == 3  # in the summary, the rule and the detail
 
 
-def test_the_list_is_drawn_anew_when_an_alert_comes_goes_or_is_acknowledged_and_not_as_time_goes_on() -> None:
+def test_list_is_redrawn_when_an_alert_opens_resolves_or_is_acknowledged_and_not_as_time_passes() -> None:
     def key(*alerts: Alert, time: float = 1000.0) -> object:
         return open_alerts_part(host(gpu(5), alerts=alerts, time=time), LivePieces()).key
 

@@ -1,4 +1,4 @@
-"""The process table as the address asks for it, without any script."""
+"""The process table as the address requests it, without a script."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ BUSY = gpu(
 )
 
 
-def test_without_a_sort_rows_come_as_the_driver_lists_them() -> None:
+def test_rows_without_a_sort_keep_the_order_of_the_driver() -> None:
     assert pids("", BUSY) == [30, 10, 20]
 
 
-def test_rows_are_sorted_both_ways_and_what_is_unknown_comes_last() -> None:
+def test_rows_are_sorted_both_ways_with_unknown_last() -> None:
     assert pids("sort=memory", BUSY) == [30, 20, 10]
     assert pids("sort=memory&order=desc", BUSY) == [20, 30, 10]
     assert pids("sort=pid", BUSY) == [10, 20, 30]
 
 
-def test_an_unknown_column_sorts_by_none() -> None:
+def test_unknown_column_does_not_sort() -> None:
     assert pids("sort=__class__", BUSY) == [30, 10, 20]
 
 
-def test_every_word_of_the_filter_has_to_be_found_in_any_case() -> None:
+def test_rows_match_every_word_of_the_filter_in_any_case() -> None:
     assert pids("filter=mira", BUSY) == [30, 20]
     assert pids("filter=MIRA+serve", BUSY) == [20]
     assert pids("filter=abcabc", BUSY) == [20]
@@ -53,7 +53,7 @@ def test_every_word_of_the_filter_has_to_be_found_in_any_case() -> None:
     assert pids("filter=nobody", BUSY) == []
 
 
-def test_a_row_is_the_same_while_its_values_change_and_another_when_the_pid_is_used_again() -> None:
+def test_row_is_the_same_while_its_values_change_and_another_when_the_pid_is_reused() -> None:
     before, after, reused = (
         rows(gpu(processes=(each,)))[0]
         for each in (process(1, started_at=5.0), process(1, started_at=5.0, memory_used_bytes=1), process(1, started_at=9.0))
@@ -62,21 +62,21 @@ def test_a_row_is_the_same_while_its_values_change_and_another_when_the_pid_is_u
     assert before.mark != reused.mark
 
 
-def test_one_process_on_two_gpus_has_two_rows_with_names_of_their_own() -> None:
+def test_process_on_two_gpus_has_two_rows_with_different_names() -> None:
     live = LivePieces()
     ProcessTable([(0, gpu(0, processes=(process(1),))), (1, gpu(1, processes=(process(1),)))], live, Sorting())
     names = [value.name for value in live.values]
     assert len(names) == len(set(names))
 
 
-def test_the_heading_counts_processes_gpus_and_users() -> None:
+def test_heading_counts_processes_gpus_and_users() -> None:
     live = LivePieces()
     gpus = [(0, BUSY), (1, gpu(1)), (2, gpu(2, processes=(process(40, user=None),)))]
     assert ProcessTable(gpus, live, Sorting()).count.text == "4 on 2 GPUs · 3 users"
     assert ProcessTable([(0, gpu())], live, Sorting()).count.text == "none"
 
 
-def test_a_hidden_process_keeps_its_row_and_says_why() -> None:
+def test_hidden_process_keeps_its_row_and_says_why() -> None:
     hidden = process(
         7, status="hidden", user=None, name=None, command=None, unavailable={"command": "start with `pid: host`"}
     )
@@ -93,7 +93,7 @@ def test_markup_in_a_command_is_text() -> None:
     assert "<script" not in html
 
 
-def test_a_column_is_declared_once_and_has_header_cells_sort_values_and_class() -> None:
+def test_column_is_declared_once_with_header_cells_sort_values_and_class() -> None:
     age = fact("age", "Age", lambda _, p: Value("", f"{p.started_at:.0f}"), lambda _, p: p.started_at, css="age")
     encoder = reading("enc", "Encoder", "encoder_utilization_percent", lambda value: f"{value} %", data_value=str)
     young, old = (
@@ -110,7 +110,7 @@ def test_a_column_is_declared_once_and_has_header_cells_sort_values_and_class() 
     assert 'data-value="40">40 %</td>' in html
     value = next(each for each in live.values if each.text == "40 %")
     assert value.attributes == (("data-value", "40"),)
-    # A reading that changes leaves the row as it is.
+    # A changed reading does not change the row.
     older = ProcessTable(
         [(0, gpu(processes=(process(1, started_at=9.0),)))], LivePieces(), sorting, (*COLUMNS, encoder)
     )

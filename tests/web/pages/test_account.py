@@ -1,4 +1,4 @@
-"""Logging in and out: where one is led, what guessing costs, what a token may do in place of a person."""
+"""Login and logout: redirects, the cost of guessing, and what a token can do instead of a person."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def log_in(
     return client.post(path, {"username": "mira", "password": password, **given}, REMOTE_ADDR=address)
 
 
-def test_a_page_leads_to_the_login_and_back(client: Client, mira: User) -> None:
+def test_page_redirects_to_the_login_and_back(client: Client, mira: User) -> None:
     sent = client.get("/alerts?severity=critical")
     assert sent["Location"] == "/login?next=/alerts%3Fseverity%3Dcritical"
     assert log_in(client, next="/alerts?severity=critical")["Location"] == "/alerts?severity=critical"
@@ -54,15 +54,15 @@ def test_a_page_leads_to_the_login_and_back(client: Client, mira: User) -> None:
     ],
 )
 @pytest.mark.parametrize("address", ["/logout", "/alerts/00000000-0000-4000-8000-000000000001/acknowledge"])
-def test_a_form_after_the_login_ended_leads_back_to_its_page(
+def test_form_sent_after_the_login_expired_leads_back_to_its_page(
     client: Client, address: str, given: dict[str, str], path: str
 ) -> None:
-    """The address that takes it answers nothing else: once logged in again one was shown an empty page, status 405."""
+    """The form's own address answers only POST: after a new login, users once got an empty page with status 405."""
     assert client.post(address, headers=given)["Location"] == f"/login?next={path}"
 
 
-def test_a_script_whose_login_ended_is_told_so_and_led_to_no_page(client: Client) -> None:
-    """The page, with status 200, was taken for an acknowledgement."""
+def test_script_with_an_expired_login_gets_401_and_no_redirect(client: Client) -> None:
+    """Scripts once took the login page, with status 200, for an acknowledgement."""
     address = "/alerts/00000000-0000-4000-8000-000000000001/acknowledge"
     answer = client.post(address, headers={"Accept": "application/json"})
     assert answer.status_code == 401
@@ -72,19 +72,19 @@ def test_a_script_whose_login_ended_is_told_so_and_led_to_no_page(client: Client
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
 )
-def test_it_leads_to_no_other_site(client: Client, mira: User, target: str) -> None:
+def test_login_redirects_to_no_other_site(client: Client, mira: User, target: str) -> None:
     assert log_in(client, next=target)["Location"] == "/"
 
 
-def test_the_login_page_tells_nothing_of_the_machine(client: Client) -> None:
+def test_login_page_reveals_nothing_about_the_machine(client: Client) -> None:
     page = client.get("/login").content.decode()
     assert "<title>Log in · gpumon</title>" in page
-    without_secret = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page)  # in which chance may write any name
+    without_secret = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page)  # it could contain any name by chance
     assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", without_secret)
 
 
 @pytest.mark.parametrize("path", ["/login", "/admin/login/"])
-def test_after_five_wrong_passwords_the_right_one_has_to_wait_too(client: Client, mira: User, path: str) -> None:
+def test_right_password_is_throttled_too_after_five_wrong_ones(client: Client, mira: User, path: str) -> None:
     for _ in range(WRONG_PER_NAME):
         answer = log_in(client, "wrong", path=path)
         assert answer.status_code == 200
@@ -96,13 +96,13 @@ def test_after_five_wrong_passwords_the_right_one_has_to_wait_too(client: Client
     assert log_in(client, address="10.0.0.9").status_code == 302, "another address does not wait"
 
 
-def test_a_name_that_is_not_there_is_told_from_a_wrong_password_by_nothing(client: Client, mira: User) -> None:
+def test_unknown_name_gets_the_same_answer_as_a_wrong_password(client: Client, mira: User) -> None:
     there = log_in(client, "wrong").content.decode()
     not_there = client.post("/login", {"username": "nobody", "password": "wrong"}).content.decode()
     assert there.split("<form")[0] == not_there.split("<form")[0]
 
 
-def test_the_session_gets_another_key_with_the_login(client: Client, mira: User) -> None:
+def test_login_changes_the_session_key(client: Client, mira: User) -> None:
     before = client.session
     before["x"] = 1
     before.save()
@@ -110,7 +110,7 @@ def test_the_session_gets_another_key_with_the_login(client: Client, mira: User)
     assert client.session.session_key != before.session_key
 
 
-def test_logging_out_takes_a_form_of_ours(mira: User) -> None:
+def test_logout_requires_a_form_with_a_csrf_token(mira: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(mira)
     assert client.get("/logout").status_code == 405
@@ -118,13 +118,13 @@ def test_logging_out_takes_a_form_of_ours(mira: User) -> None:
     assert "_auth_user_id" in client.session
 
 
-def test_logging_out_leads_to_the_login(client: Client, mira: User) -> None:
+def test_logout_redirects_to_the_login(client: Client, mira: User) -> None:
     client.force_login(mira)
     assert client.post("/logout")["Location"] == "/login"
     assert "_auth_user_id" not in client.session
 
 
-def test_a_new_password_is_checked_and_ends_other_sessions(client: Client, mira: User) -> None:
+def test_new_password_is_validated_and_ends_other_sessions(client: Client, mira: User) -> None:
     other = Client()
     for each in (client, other):
         each.force_login(mira)
@@ -137,7 +137,7 @@ def test_a_new_password_is_checked_and_ends_other_sessions(client: Client, mira:
 
 
 @pytest.mark.parametrize("path", ["/account/password", "/admin/password_change/"])
-def test_the_old_password_is_no_easier_to_guess_than_at_the_login(client: Client, mira: User, path: str) -> None:
+def test_old_password_is_throttled_like_a_login(client: Client, mira: User, path: str) -> None:
     mira.is_staff = True
     mira.save()
     client.force_login(mira)
@@ -152,7 +152,7 @@ def test_the_old_password_is_no_easier_to_guess_than_at_the_login(client: Client
     assert b"too short" not in refused.content, "nothing of it was looked at"
 
 
-def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client: Client, mira: User) -> None:
+def test_user_without_admin_access_sees_why_and_is_not_redirected_again(client: Client, mira: User) -> None:
     client.force_login(mira)
     sent = client.get("/admin/")
     assert sent["Location"] == "/admin/login/?next=/admin/"
@@ -160,7 +160,7 @@ def test_a_user_who_may_not_enter_the_admin_is_told_so_and_not_sent_round(client
     assert "You are logged in as mira. If you were sent here, that account has no access to the page" in told
 
 
-def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> None:
+def test_password_forms_are_limited_per_address(client: Client) -> None:
     far = Client(REMOTE_ADDR="10.0.0.9")
     for number in range(FORMS_PER_MINUTE):
         far.post("/setup/x", {"n": number})
@@ -172,7 +172,7 @@ def test_forms_with_passwords_are_limited_for_each_address(client: Client) -> No
         assert client.post("/setup/x").status_code == 404, "the host itself has no limit"
 
 
-def test_the_api_is_limited_for_each_address_and_says_when_to_come_again(settings: Any) -> None:
+def test_api_is_limited_per_address_and_says_when_to_retry(settings: Any) -> None:
     settings.GPU_MONITOR = settings.GPU_MONITOR.model_copy(update={"api_requests_per_minute": 10})
     far = Client(REMOTE_ADDR="2001:db8::1")
     assert {far.get("/api/schema").status_code for _ in range(10)} == {401}

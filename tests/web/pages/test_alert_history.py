@@ -1,4 +1,4 @@
-"""The history of alerts from the database: filters, days, pages, and a database that does not answer."""
+"""The alert history from the database: filters, days, pages, and a database that does not answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def summaries(found: History) -> list[str]:
     return [past.event.summary for day in found.days for past in day.alerts]
 
 
-def test_it_is_given_by_day_the_last_to_fire_first_with_counts() -> None:
+def test_history_is_grouped_by_day_newest_first_with_counts() -> None:
     event(10, summary="a")
     event(20, summary="b")
     event(13 * 60, summary="c")  # the day before
@@ -61,7 +61,7 @@ def test_it_is_given_by_day_the_last_to_fire_first_with_counts() -> None:
         ({"day": "9999-12-31"}, ["full", "hot", "stale"]),
     ],
 )
-def test_it_is_filtered_as_the_address_says(query: dict[str, str], expected: list[str]) -> None:
+def test_history_is_filtered_by_the_address(query: dict[str, str], expected: list[str]) -> None:
     event(1, summary="full", detail="python of ana holds 79 GiB")
     event(2, summary="hot", severity="critical", state="firing", gpu_uuid="GPU-1", gpu_index=1)
     event(
@@ -71,7 +71,7 @@ def test_it_is_filtered_as_the_address_says(query: dict[str, str], expected: lis
     assert summaries(asked(**query)) == expected
 
 
-def test_what_can_be_chosen_is_what_there_has_been() -> None:
+def test_filters_offer_the_rules_and_gpus_of_past_alerts() -> None:
     event(1)
     event(2, gpu_uuid="GPU-1", gpu_index=1, gpu_name="", rule_name="Hot")
     event(3, gpu_uuid="", gpu_index=None)
@@ -80,7 +80,7 @@ def test_what_can_be_chosen_is_what_there_has_been() -> None:
     assert [tuple(each) for each in found.gpus] == [("GPU-1", "GPU 1"), ("GPU-5", "GPU 5 · NVIDIA H100")]
 
 
-def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of_one_moment() -> None:
+def test_pages_have_no_gap_and_no_duplicate_even_among_events_of_one_moment() -> None:
     for number in range(2 * PAGE_SIZE + 5):
         event(number // 60, summary=str(number), state="firing")  # 60 in one moment
     query: dict[str, str] = {"state": "firing"}
@@ -90,7 +90,7 @@ def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of
         found = asked(**query)
         seen += summaries(found)
         sizes.append(len(summaries(found)))
-        assert [day.total for day in found.days] == [2 * PAGE_SIZE + 5]  # of the day and not of the page
+        assert [day.total for day in found.days] == [2 * PAGE_SIZE + 5]  # the total of the day, not of the page
         if not found.older:
             break
         query = dict(parse_qsl(found.older))
@@ -99,7 +99,7 @@ def test_pages_follow_one_another_without_a_gap_or_a_double_also_among_events_of
     assert sorted(map(int, seen)) == list(range(2 * PAGE_SIZE + 5))
 
 
-def test_it_says_that_what_opened_or_ended_last_is_not_written_yet() -> None:
+def test_history_says_when_the_latest_changes_are_not_written_yet() -> None:
     firing, over = str(event(1, state="firing").id), str(event(2).id)
 
     def is_behind(*open_now: str) -> bool:
@@ -112,7 +112,7 @@ def test_it_says_that_what_opened_or_ended_last_is_not_written_yet() -> None:
     assert is_behind(firing, over)
 
 
-def test_one_that_ends_while_the_page_is_read_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alert_that_resolves_while_the_page_is_read_is_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     event(1, state="firing")
 
     def end(*given: Any) -> Any:
@@ -125,12 +125,12 @@ def test_one_that_ends_while_the_page_is_read_is_shown_all_the_same(monkeypatch:
 
 
 @pytest.mark.parametrize("before", ["", "x", "1", "9" * 30, "-9999999999999999_", "1_'; --", "1_%00"])
-def test_a_page_that_makes_no_sense_is_one_all_the_same(before: str) -> None:
+def test_invalid_page_still_shows_the_history(before: str) -> None:
     event(1)
     assert history(Wanted.of({"before": before}), has_details=True, open_now=()) is not None
 
 
-def test_a_row_tells_its_values_how_long_and_who_acknowledged() -> None:
+def test_row_shows_values_duration_and_who_acknowledged() -> None:
     ana = User.objects.create_user("ana")
     event(1, acknowledged_at=NOON, acknowledged_by=ana)
     past = asked().days[0].alerts[0]
@@ -139,14 +139,14 @@ def test_a_row_tells_its_values_how_long_and_who_acknowledged() -> None:
     assert past.acknowledged_by == "ana"
 
 
-def test_an_account_that_is_gone_leaves_the_acknowledgement() -> None:
+def test_acknowledgement_of_a_deleted_account_is_kept() -> None:
     ana = User.objects.create_user("ana")
     event(1, acknowledged_at=NOON, acknowledged_by=ana)
     ana.delete()
     assert asked().days[0].alerts[0].acknowledged_by == "a deleted account"
 
 
-def test_a_gpus_page_gets_the_last_that_are_over_and_what_its_charts_can_still_show() -> None:
+def test_gpu_page_gets_its_latest_resolved_alerts_and_those_within_its_charts() -> None:
     now = datetime.now(UTC)
     recent = event(0, fired_at=now, started_at=now - timedelta(minutes=9), resolved_at=now - timedelta(minutes=4))
     for minutes in range(8):
@@ -160,7 +160,7 @@ def test_a_gpus_page_gets_the_last_that_are_over_and_what_its_charts_can_still_s
     assert [period[0] for period in json.loads(past.periods)] == [str(recent.id)]
 
 
-def test_a_database_that_does_not_answer_gives_no_history_and_says_why_in_the_log(
+def test_unreachable_database_shows_no_history_and_logs_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def locked(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The pages of alerts and acknowledging, as browsers without scripts and programs meet them: a real server, a real session."""
+"""The alerts pages and acknowledging, for browsers without scripts and for programs: a real server, a real session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ User.objects.create_user("viewer", password="correct horse", is_staff=True)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Three simulated GPUs, of which two have an alert; somebody who may acknowledge and somebody who may not."""
+    """Three simulated GPUs, two of them with an alert; an operator who can acknowledge and a viewer who cannot."""
     server = Server(
         tmp_path_factory.mktemp("alerts"), telemetry_provider="simulated", simulated_gpus=3, poll_interval_ms=100
     ).start()
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def alert(server: Server) -> str:
-    """The id of an open alert; what was acknowledged before is forgotten."""
+    """The id of an open alert; earlier acknowledgements are removed."""
     server.manage("shell", "-c", "from monitor.models import *; AlertEvent.objects.update(acknowledged_at=None)")
 
     def found() -> str | None:
@@ -51,7 +51,7 @@ def alert(server: Server) -> str:
 
 
 def session(server: Server, name: str) -> requests.Session:
-    """Somebody who has logged in."""
+    """A logged-in session."""
     visitor = requests.Session()
     login = f"{server.url}/admin/login/"
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
@@ -80,7 +80,7 @@ def of_page(server: Server, alert: str) -> str:
 # ── The API ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_api_gives_open_alerts_as_the_snapshot_has_them(server: Server, alert: str) -> None:
+def test_api_lists_open_alerts_as_in_the_snapshot(server: Server, alert: str) -> None:
     answer = server.json("/api/alerts")
     check(answer, server.json("/api/schema"), "Alerts")
     assert answer["history"] is None
@@ -88,7 +88,7 @@ def test_the_api_gives_open_alerts_as_the_snapshot_has_them(server: Server, aler
     assert [each["id"] for each in answer["alerts"]] == [each["id"] for each in server.json("/api/snapshot")["alerts"]]
 
 
-def test_the_api_gives_what_has_been_when_it_is_asked_for(server: Server, alert: str) -> None:
+def test_api_lists_past_alerts_on_request(server: Server, alert: str) -> None:
     answer = server.json("/api/alerts?state=all&limit=1000")
     check(answer, server.json("/api/schema"), "Alerts")
     assert {each["id"] for each in answer["alerts"]} <= {each["id"] for each in answer["history"]}
@@ -96,13 +96,13 @@ def test_the_api_gives_what_has_been_when_it_is_asked_for(server: Server, alert:
 
 
 @pytest.mark.parametrize("query", ["state=shut", "limit=3", "state=all&since=x", "x=1"])
-def test_the_api_answers_400_to_a_bad_parameter_and_says_what_is_taken(server: Server, query: str) -> None:
+def test_api_answers_400_to_an_invalid_parameter_and_names_the_allowed_values(server: Server, query: str) -> None:
     status, text = server.get(f"/api/alerts?{query}")
     assert status == 400
     assert "error" in text
 
 
-def test_health_counts_what_is_open(server: Server, alert: str) -> None:
+def test_health_counts_open_alerts(server: Server, alert: str) -> None:
     assert server.health()["alerts"] == {"info": 0, "warning": 0, "critical": 2}
 
 
@@ -116,23 +116,23 @@ def test_every_page_shows_the_banner_and_the_count(server: Server, alert: str) -
         assert re.search(r'id="alerts-count"[^>]*>2<', html), path
 
 
-def test_nobody_gets_a_form_who_may_not_use_it(server: Server, alert: str) -> None:
+def test_form_is_shown_only_to_users_who_can_use_it(server: Server, alert: str) -> None:
     viewer, operator = session(server, "viewer"), session(server, "operator")
     for path in ("/", "/alerts", f"/alerts/{alert}"):
         assert "csrfmiddlewaretoken" not in server.get(path)[1], path
-        assert viewer.get(server.url + path).text.count("csrfmiddlewaretoken") == 1, path  # of the button that logs out
+        assert viewer.get(server.url + path).text.count("csrfmiddlewaretoken") == 1, path  # of the log-out button
         assert operator.get(server.url + path).text.count("csrfmiddlewaretoken") > 1, path
     assert "csrfmiddlewaretoken" not in operator.get(f"{server.url}/?kiosk=1").text
 
 
-def test_an_event_tells_its_values_and_the_rule_as_it_was(server: Server, alert: str) -> None:
+def test_event_shows_its_values_and_the_rule_as_it_was(server: Server, alert: str) -> None:
     html = of_page(server, alert)
     assert "utilization ≥ 0\u2009%" in html
     assert "Value when it fired" in html
     assert "Log in to acknowledge" in html
 
 
-def test_an_unknown_event_is_404_with_a_way_back(server: Server) -> None:
+def test_unknown_event_is_404_with_a_link_back(server: Server) -> None:
     status, html = server.get(f"/alerts/{uuid4()}")
     assert status == 404
     assert "No such alert" in html
@@ -142,7 +142,7 @@ def test_an_unknown_event_is_404_with_a_way_back(server: Server) -> None:
 # ── Acknowledging ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_operator_acknowledges_with_a_note_and_comes_back_to_where_the_form_was(server: Server, alert: str) -> None:
+def test_operator_acknowledges_with_a_note_and_returns_to_the_page_of_the_form(server: Server, alert: str) -> None:
     answer = post(session(server, "operator"), server, alert, next="/?layout=tiles", note=" The <b>batch</b> job ")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/?layout=tiles")
     html = of_page(server, alert)
@@ -150,7 +150,7 @@ def test_an_operator_acknowledges_with_a_note_and_comes_back_to_where_the_form_w
     assert "The &lt;b&gt;batch&lt;/b&gt; job<" in html
 
 
-def test_open_pages_and_the_api_follow_at_once(server: Server, alert: str) -> None:
+def test_open_pages_and_the_api_update_at_once(server: Server, alert: str) -> None:
     post(session(server, "operator"), server, alert)
 
     def followed() -> bool:
@@ -160,7 +160,7 @@ def test_open_pages_and_the_api_follow_at_once(server: Server, alert: str) -> No
     wait_for(followed, "the snapshot to say who acknowledged")
 
 
-def test_a_program_is_answered_in_json(server: Server, alert: str) -> None:
+def test_program_gets_json(server: Server, alert: str) -> None:
     operator = session(server, "operator")
     answer = post(operator, server, alert, "application/json")
     assert (answer.status_code, answer.json()) == (200, {"id": alert, "acknowledged_by": "operator"})
@@ -169,7 +169,7 @@ def test_a_program_is_answered_in_json(server: Server, alert: str) -> None:
     assert "acknowledged by operator" in again.json()["error"]
 
 
-def test_the_second_is_told_who_was_first(server: Server, alert: str) -> None:
+def test_second_operator_sees_who_acknowledged_first(server: Server, alert: str) -> None:
     operator = session(server, "operator")
     post(operator, server, alert, note="first")
     answer = post(operator, server, alert, note="second")
@@ -179,7 +179,7 @@ def test_the_second_is_told_who_was_first(server: Server, alert: str) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_without_the_permission_it_is_403_and_says_how_to_get_it(server: Server, alert: str, accept: str) -> None:
+def test_user_without_the_permission_gets_403_with_a_way_to_get_it(server: Server, alert: str, accept: str) -> None:
     answer = post(session(server, "viewer"), server, alert, accept)
     assert answer.status_code == 403
     assert "You cannot acknowledge alerts" in answer.text
@@ -187,27 +187,27 @@ def test_without_the_permission_it_is_403_and_says_how_to_get_it(server: Server,
     assert "Not acknowledged." in of_page(server, alert)
 
 
-def test_nobody_logged_in_goes_to_the_login_and_then_to_the_event(server: Server, alert: str) -> None:
+def test_anonymous_user_goes_to_the_login_and_then_to_the_event(server: Server, alert: str) -> None:
     visitor = requests.Session()
-    visitor.get(f"{server.url}/admin/login/")  # the cookie against forged forms, as an expired session still has it
+    visitor.get(f"{server.url}/admin/login/")  # the CSRF cookie, which an expired session still has
     answer = post(visitor, server, alert)
     assert (answer.status_code, answer.headers["Location"]) == (302, f"/login?next=%2Falerts%2F{alert}")
     assert post(visitor, server, alert, "application/json").status_code == 401
 
 
-def test_a_forged_form_is_refused(server: Server, alert: str) -> None:
+def test_forged_form_is_refused(server: Server, alert: str) -> None:
     operator = session(server, "operator")
     assert operator.post(f"{server.url}/alerts/{alert}/acknowledge", {"note": "x"}).status_code == 403
     assert "Not acknowledged." in of_page(server, alert)
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "javascript:alert(1)", ""])
-def test_it_leads_back_to_pages_of_this_site_only(server: Server, alert: str, target: str) -> None:
+def test_acknowledging_redirects_only_to_pages_of_this_site(server: Server, alert: str, target: str) -> None:
     answer = post(session(server, "operator"), server, alert, next=target)
     assert answer.headers["Location"] == f"/alerts/{alert}"
 
 
-def test_an_unknown_event_is_404_and_a_long_note_400(server: Server, alert: str) -> None:
+def test_unknown_event_is_404_and_a_note_that_is_too_long_is_400(server: Server, alert: str) -> None:
     operator = session(server, "operator")
     assert post(operator, server, str(uuid4())).status_code == 404
     answer = post(operator, server, alert, note="x" * 1001)
@@ -229,7 +229,7 @@ def test_htmx_gets_the_alert_history_without_the_page_around_it(server: Server, 
     assert f'id="alert-{alert}"' not in requests.get(f"{server.url}/alerts?state=resolved", headers=HTMX).text
 
 
-def test_htmx_gets_the_form_and_acknowledges_by_it(server: Server, alert: str) -> None:
+def test_htmx_gets_the_form_and_acknowledges_with_it(server: Server, alert: str) -> None:
     operator, url = session(server, "operator"), f"{server.url}/alerts/{alert}/acknowledge"
     form = operator.get(url, headers=HTMX).text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)

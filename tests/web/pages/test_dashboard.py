@@ -1,4 +1,4 @@
-"""The dashboard and a GPU's page at one snapshot: what they draw, and when they are drawn anew."""
+"""The dashboard and a GPU's page at one snapshot: their content, and when they are redrawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYSTEM = System(cpu_percent=23.0, cpu_core_percents=(0.0, 46.0), load_1m=14.2, m
 
 
 IN_THE_FRAME = '<i id="process-count"><i id="source"><i id="alerts-link"><i id="alerts-count">'
-"""Values that stand outside of the parts, in the page's own frame."""
+"""Values outside the parts, in the page's own frame."""
 
 
 def drawn(pieces: Pieces) -> str:
@@ -32,7 +32,7 @@ def keys(snapshot: Snapshot) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("layout", ["cards", "tiles"])
-def test_every_live_value_has_its_one_place_on_the_page(layout: str) -> None:
+def test_every_live_value_has_its_place_on_the_dashboard(layout: str) -> None:
     snapshot = host(gpu(0, processes=(process(5),)), gpu(1), system=SYSTEM)
     page = Dashboard(snapshot, layout)  # type: ignore[arg-type]
     html = drawn(page.pieces) + IN_THE_FRAME
@@ -59,7 +59,7 @@ def test_new_numbers_change_no_part() -> None:
     assert keys(before) == keys(after)
 
 
-def test_another_gpu_another_process_and_another_state_change_their_parts_alone() -> None:
+def test_new_gpu_process_or_state_changes_only_its_own_parts() -> None:
     before = keys(host(gpu(0)))
     assert {name for name, key in keys(host(gpu(0), gpu(1))).items() if before.get(name) != key} == {
         "overview",
@@ -72,13 +72,13 @@ def test_another_gpu_another_process_and_another_state_change_their_parts_alone(
     assert {name for name, key in lost.items() if before[name] != key} == {"g0-chips"}
 
 
-def test_a_part_comes_before_the_parts_in_it() -> None:
+def test_part_comes_before_the_parts_in_it() -> None:
     names = [part.name for part in Dashboard(host(gpu(0), system=SYSTEM), "cards").pieces.parts]
     assert names.index("overview") < names.index("g0-chips")
     assert names.index("system-panel") < names.index("s-cores")
 
 
-def test_many_gpus_come_as_tiles_unless_cards_are_asked_for() -> None:
+def test_many_gpus_are_shown_as_tiles_unless_cards_are_requested() -> None:
     many = host(*[gpu(index) for index in range(9)])
     assert layout_of(many, "") == "tiles"
     assert layout_of(many, "cards") == "cards"
@@ -86,7 +86,7 @@ def test_many_gpus_come_as_tiles_unless_cards_are_asked_for() -> None:
     assert layout_of(host(gpu()), "nonsense") == "cards"
 
 
-def test_without_a_gpu_each_providers_reason_and_fix_is_told() -> None:
+def test_page_without_a_gpu_shows_each_providers_reason_and_fix() -> None:
     report = ProviderReport(name="pynvml", reason="The driver is missing.", fix="Install <it>.")
     html = drawn(Dashboard(host(provider=None, providers=(report,), sampled_at=None), "cards").pieces)
     assert "No GPU found on dgx" in html
@@ -94,7 +94,7 @@ def test_without_a_gpu_each_providers_reason_and_fix_is_told() -> None:
     assert "Install &lt;it&gt;." in html
 
 
-def test_simulated_and_stale_readings_are_told_as_such() -> None:
+def test_simulated_and_stale_readings_are_marked() -> None:
     html = drawn(Dashboard(host(gpu(), is_simulated=True, provider="simulated"), "cards").pieces)
     assert "no real GPU is being read" in html
     html = drawn(Dashboard(host(gpu(), stale=True, stale_reason="The driver hangs."), "cards").pieces)
@@ -111,30 +111,30 @@ def test_simulated_and_stale_readings_are_told_as_such() -> None:
         (host(providers=(ProviderReport(name="nvtop", reason="no"),)), "No GPU · dgx", "warning"),
     ],
 )
-def test_the_title_leads_with_the_trouble(snapshot: Snapshot, title: str, level: str) -> None:
+def test_title_starts_with_the_worst_problem(snapshot: Snapshot, title: str, level: str) -> None:
     assert title_of(snapshot) == (title, level)
 
 
-def test_totals_say_how_many_gpus_work_are_held_and_are_free() -> None:
+def test_totals_count_busy_idle_held_and_free_gpus() -> None:
     held = gpu(1, utilization_percent=0.0, processes=(process(1),))
     page = Dashboard(host(gpu(0), held, gpu(2, utilization_percent=0.0)), "cards")
     assert page.totals.uses.text == "1 busy · 1 idle-held · 1 free"
     assert dict(page.free.attributes)["data-free"] == "GPU-2"
 
 
-def test_a_gpu_that_left_empties_its_page_and_says_so() -> None:
+def test_removed_gpu_empties_its_page_and_the_page_says_so() -> None:
     pieces = GpuPage(host(gpu(1)), "GPU-0").pieces
     assert "no longer on dgx" in drawn(pieces)
 
 
-def test_sockets_know_the_pages_by_name_and_no_others() -> None:
+def test_sockets_know_only_the_pages_by_name() -> None:
     assert [page.name for name in ("cards", "tiles", "gpu:GPU-0", "") if (page := live_page_named(name))] == [
         "cards", "tiles", "gpu:GPU-0", "cards",
     ]  # fmt: skip
     assert [live_page_named(name) for name in ("other", "gpu:", "gpu:" + "x" * 200)] == [None, None, None]
 
 
-def test_an_element_is_drawn_with_its_name_and_escaped() -> None:
+def test_element_is_rendered_with_its_name_and_escaped() -> None:
     template = Template('{% load live %}{% live "b" value class="x" aria_label=label title=None %}')
     html = template.render(
         Context({"label": "A & B", "value": Value("u", "<i>", (("data-unknown", ""), ("data-level", "")))})
@@ -146,7 +146,7 @@ def test_an_element_is_drawn_with_its_name_and_escaped() -> None:
     assert re.fullmatch(r'<div id="p" data-key="[0-9a-f]{8}"><i>x</i></div>', part)
 
 
-def test_what_stands_between_backticks_is_code_and_stays_escaped() -> None:
+def test_text_between_backticks_is_code_and_stays_escaped() -> None:
     template = Template("{% load words %}{{ text|code }}")
     assert (
         template.render(Context({"text": "start `<b>` with `x`"})) == "start <code>&lt;b&gt;</code> with <code>x</code>"
@@ -163,8 +163,8 @@ def test_what_stands_between_backticks_is_code_and_stays_escaped() -> None:
         (host(gpu(1)), "GPU removed · dgx", "ok"),
     ],
 )
-def test_the_title_of_a_gpus_page_leads_with_its_trouble(snapshot: Snapshot, title: str, level: str) -> None:
-    """Stale readings of a GPU that was well looked well in the tab."""
+def test_title_of_a_gpu_page_starts_with_its_problem(snapshot: Snapshot, title: str, level: str) -> None:
+    """The tab once showed stale readings of a healthy GPU as fine."""
     pieces = GpuPage(snapshot, "GPU-0").pieces
     assert (pieces.title, pieces.level) == (title, level)
 
@@ -172,6 +172,6 @@ def test_the_title_of_a_gpus_page_leads_with_its_trouble(snapshot: Snapshot, tit
 @pytest.mark.parametrize(
     ("fans", "text"), [((Fan(speed_rpm=1061.0),), "1061 RPM"), ((Fan(speed_percent=42.0),), "42 %")]
 )
-def test_fans_are_told_with_their_unit(fans: tuple[Fan, ...], text: str) -> None:
+def test_fans_are_shown_with_their_unit(fans: tuple[Fan, ...], text: str) -> None:
     values = {value.name: value.text for value in GpuPage(host(gpu(fans=fans)), "GPU-0").pieces.values}
     assert values["f-fans"] == text.replace(" ", "\u2009")
