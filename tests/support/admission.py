@@ -1,4 +1,4 @@
-"""An admission for sockets without users."""
+"""Admission of WebSockets without user accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from monitor.live.admission import AdmittedSocket, Refusal
 
 
 class AdmitEverybody:
-    """Admits every socket, with details, and keeps those that are open."""
+    """Admits every socket, with details, and records the open ones."""
 
     def __init__(self) -> None:
         self.open: list[AdmittedSocket] = []

@@ -19,14 +19,14 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""To run as root, without a screen, and without its own requests for updates and to Google's hosts at each start."""
+"""Options to run as root, without a screen, and without Chromium's own update and Google requests at each start."""
 _FONTS = Path(__file__).with_name("fonts.conf")
-"""The fonts it may use, so that a page has the same measures on every machine."""
+"""The fonts it can use, so that a page measures the same on every machine."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, closed afterwards. Raises FileNotFoundError where Chromium is not installed."""
+    """The browser, closed at the end. Raises FileNotFoundError if Chromium is not installed."""
     path = shutil.which("chromium")
     if path is None:
         raise FileNotFoundError("chromium is not in PATH (Debian, Ubuntu: apt install chromium)")

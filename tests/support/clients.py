@@ -1,4 +1,4 @@
-"""Logged-in clients for tests, and the text of a page as a reader sees it."""
+"""Logged-in clients for tests, and the visible text of a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.test import Client
 
 
 def holder_of(*codenames: str) -> Client:
-    """A staff user with these permissions and no other."""
+    """A staff user with only these permissions."""
     user = User.objects.create_user("somebody", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return logged_in(user)

@@ -1,4 +1,4 @@
-"""Names as an attacker would choose them, a recording and database rows full of them, and what a page made of them holds."""
+"""Hostile names, a recording and database rows full of them, and checks of pages that show them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NAMES = [
     "long" * 25_000,
 ]
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What no exit may hold: nobody sees it, and terminals and eyes obey it."""
+"""Characters that no output may contain: invisible to viewers, but obeyed by terminals or browsers."""
 _RUNS = re.compile(r"\s*(javascript|data|vbscript):", re.IGNORECASE)
 
 
 def recording(path: Path) -> Path:
-    """Two readings: a GPU and a process for each name, which stands in every text that a recording has room for."""
+    """Two readings: a GPU and a process for each name, which fills every text field of a recording."""
     header = {"gpumon_recording": 1, "host": NAMES[0], "provider": NAMES[1]}
     lines = [header, *({**_reading(), "sampled_at": 1_790_000_000.0 + second} for second in range(2))]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -114,12 +114,12 @@ for number, name in enumerate(names):
 
 
 def fill_database(server: Server) -> None:
-    """Rules, channels, events and messages by these names; the administrator `root`, password `correct horse`."""
+    """Create rules, channels, events and messages with these names; and the administrator `root`, password `correct horse`."""
     server.manage("shell", "-c", ROWS.format(names=json.dumps(NAMES)))
 
 
 class Page(HTMLParser):
-    """What a browser would make of HTML: what it runs, and the text it shows."""
+    """HTML as a browser sees it: the scripts it would run, and the text it shows."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -151,9 +151,9 @@ def _is_own(given: dict[str, str | None]) -> bool:
 
 
 def shown_safely(html: str, *, is_of_people: bool = False) -> Page:
-    """The page, after a look at whether anything in it would run, or be obeyed unseen.
+    """The page, after asserting that nothing in it would run or act as an invisible control character.
 
-    `is_of_people`: it also shows what the address asked for, or administrators and operators wrote, as they wrote it.
+    `is_of_people`: it also shows text from the address, or from administrators and operators, unchanged.
     """
     page = Page(html)
     assert page.runs == []

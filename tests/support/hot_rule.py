@@ -1,4 +1,4 @@
-"""The rule that tests of the admin make, edit and try: warns of 90 °C."""
+"""The rule that tests of the admin create, edit and preview: warns at 90 °C."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HOT = {
     "threshold": "90",
     "mig": "any",
 }
-"""As its form is sent."""
+"""The form's data for this rule."""
 
 
 def hot(**changes: Any) -> AlertRule:
-    """It, saved."""
+    """The rule, saved."""
     values = {"name": "Hot", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90, **changes}
     return AlertRule.objects.create(**values)

@@ -1,4 +1,4 @@
-"""A host that is a folder: as much of /proc, /sys and /dev as the telemetry reads, and a test can change."""
+"""A host in a folder: the part of /proc, /sys and /dev that the telemetry reads, for tests to change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOBODY = 65534
 
 
 class FakeHost:
-    """Files under `root`; nothing is there before a test puts it there, but the first PID namespace and the boot time."""
+    """Files under `root`: at first only the boot time and the initial PID namespace; tests add the rest."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -23,21 +23,21 @@ class FakeHost:
         self.pid_namespace(INITIAL_NAMESPACE)
 
     def write(self, path: str, text: str | bytes) -> Path:
-        """A file with its folders."""
+        """Write a file, and create its folders."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
     def link(self, path: str, target: str) -> None:
-        """A symbolic link, which may point nowhere, as those of /proc do here."""
+        """Create a symbolic link, whose target need not exist, as for those of /proc here."""
         link = self.root / path
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
 
     def pid_namespace(self, name: str) -> None:
-        """The PID namespace that this program is in."""
+        """Set the PID namespace of this program."""
         self.link("proc/self/ns/pid", name)
 
     def process(
@@ -53,7 +53,7 @@ class FakeHost:
         threads: int = 1,
         cgroup: str = "0::/user.slice\n",
     ) -> None:
-        """A process as proc(5) describes it."""
+        """Add a process as proc(5) describes it."""
         name = comm.encode() if isinstance(comm, str) else comm
         start = round((started_at - BOOTED_AT) * TICKS)
         # pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime cstime …
@@ -66,11 +66,11 @@ class FakeHost:
         self.write(f"proc/{pid}/cgroup", cgroup)
 
     def end(self, pid: int) -> None:
-        """The process is gone."""
+        """Remove a process."""
         shutil.rmtree(self.root / f"proc/{pid}")
 
     def gpu(self, pci: str, *, status: str = "active", control: str = "auto", driver: str | None = "nvidia") -> None:
-        """An NVIDIA display controller on the PCI bus, with the kernel's power management of it."""
+        """Add an NVIDIA display controller on the PCI bus, with the kernel's power management for it."""
         folder = f"sys/bus/pci/devices/{pci}"
         self.write(f"{folder}/vendor", "0x10de\n")
         self.write(f"{folder}/device", "0x2684\n")
@@ -81,13 +81,13 @@ class FakeHost:
             self.link(f"{folder}/driver", f"../../../bus/pci/drivers/{driver}")
 
     def power(self, pci: str, status: str) -> None:
-        """The kernel suspends or wakes it."""
+        """Set the kernel's power state of the device."""
         self.write(f"sys/bus/pci/devices/{pci}/power/runtime_status", f"{status}\n")
 
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Without privileges within, where the tests run as root: files that are not readable are then not read."""
+    """Drop root privileges for the block, so that unreadable files are really unreadable."""
     if os.getuid() != 0:
         yield
         return

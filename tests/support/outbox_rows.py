@@ -1,4 +1,4 @@
-"""Rows that the notifications' tests begin with, and a clock that stands still until it is set."""
+"""Rows for the notification tests, and a clock that stands still until it is set."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from monitor.models import AlertEvent, AlertRule, Channel, Delivery
 from monitor.notifications import outbox
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-"""A Tuesday."""
+"""This is a Tuesday."""
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-"""The signing secret of the specification's own example."""
+"""The signing secret from the example in the specification."""
 
 
 class Clock:
@@ -42,7 +42,7 @@ def a_rule(**values: Any) -> AlertRule:
 
 
 def an_event(rule: AlertRule, gpu: int = 0, *, now: datetime = NOON, **values: Any) -> AlertEvent:
-    """An event that has just fired, not yet told."""
+    """An event that has just fired and has no delivery yet."""
     values = {
         "rule_name": rule.name,
         "severity": rule.severity,
@@ -60,7 +60,7 @@ def an_event(rule: AlertRule, gpu: int = 0, *, now: datetime = NOON, **values: A
 
 
 def fire(rule: AlertRule, gpu: int = 0, *, now: datetime = NOON, **values: Any) -> AlertEvent:
-    """An event, written and told in one transaction as the engine does."""
+    """Write an event and its deliveries in one transaction, as the engine does."""
     with transaction.atomic():
         event = an_event(rule, gpu, now=now, **values)
         outbox.tell(event, now=now)
@@ -76,7 +76,7 @@ def resolve(event: AlertEvent, *, now: datetime, because: str = "it answers agai
 
 
 def told() -> list[tuple[str, str, str, set[int | None]]]:
-    """Every delivery by id: channel, kind, status, indexes of its GPUs."""
+    """Every delivery, ordered by id: channel, kind, status, indexes of its GPUs."""
     return [
         (each.channel.name, each.kind, each.status, set(each.events.values_list("gpu_index", flat=True)))
         for each in Delivery.objects.order_by("id").select_related("channel")

@@ -36,7 +36,7 @@ Object.defineProperty(window, "uPlot", {
 });
 """
 NO_SERVER = r"WebSocket connection to .* failed|^htmx: htmx:ws:error"
-"""What Chromium and htmx log while the server is down, for tests that stop it."""
+"""Errors that Chromium and htmx log while the server is down, for tests that stop it."""
 NOT_FOUND = r"the server responded with a status of 404"
 PHONES = (320, 390)
 """Widths in pixels: the narrowest phone in use, and a common one."""
@@ -52,12 +52,12 @@ def browser() -> Iterator[Browser]:
         with chromium() as browser:
             yield browser
     except FileNotFoundError as error:
-        pytest.skip(str(error))  # which counts as failed where CI is set
+        pytest.skip(str(error))  # a skip, which counts as failed if CI is set
 
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """`open_page(address)`: a page in a fresh context. `expecting`: patterns of errors that the test itself causes."""
+    """`open_page(address)`: a page in a new context. `expecting`: patterns of errors that the test causes on purpose."""
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
@@ -93,7 +93,7 @@ def log_in(page: Page, name: str = "root", password: str = "correct horse batter
 
 
 def too_wide(page: Page, widths: Iterable[int] = ()) -> list[int]:
-    """The widths, of those given or else the window's own, at which the page scrolls sideways."""
+    """The widths, by default the window's own, at which the page scrolls sideways."""
     found = []
     for width in widths or [page.evaluate("innerWidth")]:
         page.set_viewport_size({"width": width, "height": 900})
@@ -103,5 +103,5 @@ def too_wide(page: Page, widths: Iterable[int] = ()) -> list[int]:
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait until the expression holds in the page. (Playwright's own wait_for_function needs eval, which the policy forbids.)"""
+    """Wait until the expression is true in the page. (Playwright's own wait_for_function needs eval, which the policy forbids.)"""
     wait_for(lambda: page.evaluate(condition), f"the page: {condition}")

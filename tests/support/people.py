@@ -1,4 +1,4 @@
-"""Accounts of each group and tokens of each kind, and how they log in."""
+"""Users of each group and tokens of each kind, and their logins."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()
 
 
 class Made(NamedTuple):
-    """What is in the server's database."""
+    """The rows in the server's database."""
 
     tokens: dict[str, str]
     event: str
@@ -47,12 +47,12 @@ class Made(NamedTuple):
 
 
 def make_people(server: Server) -> Made:
-    """Make one user of each group, a superuser, tokens of each kind and an alert; they replace those of an earlier call."""
+    """Create a user of each group, a superuser, tokens of each kind and an alert; they replace those of an earlier call."""
     return Made(**json.loads(server.manage("shell", "-v", "0", "-c", MAKE).splitlines()[-1]))
 
 
 def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Session:
-    """A browser with this user's session."""
+    """A browser session of this user."""
     browser = requests.Session()
     answer = submit(browser, f"{server.url}/login", username=name, password=password)
     assert answer.status_code == 302, answer.text

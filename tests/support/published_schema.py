@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 
 def check(content: Any, published: dict[str, Any], name: str = "Snapshot") -> None:
-    """Valid, and without a field that the schema does not name. JSON Schema itself allows unnamed fields."""
+    """Assert that the value is valid and has no field that the schema does not name. JSON Schema itself allows unnamed fields."""
     closed = {
         key: definition | ({"additionalProperties": False} if "properties" in definition else {})
         for key, definition in published["$defs"].items()

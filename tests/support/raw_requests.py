@@ -1,4 +1,4 @@
-"""HTTP requests as bytes, with garbage that a client library would not send."""
+"""HTTP requests as bytes, with garbage that a client library refuses to send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONG = b"a" * 4000
 PARTS = [b"%00", b"%ff%fe", b"%c3%28", b"%", b"%zz", b"%25%32%65", b"..%2f..%2fetc%2fpasswd", b"../../etc/passwd", b"%5c..%5c",
          b"%0d%0aX-Injected:%20yes", b"%e2%80%ae", b"%f0%9f%92%a9", b"-1", b"9" * 40, b"1e400", b"nan", b"'\"<>", b"{}|^`",
          b"\xff", b"\x00", LONG, b"%00" * 1000, b"//", b";a=b", b"a/" * 500]  # fmt: skip
-"""Garbage in place of a part of a path."""
+"""Garbage instead of a part of a path."""
 
 
 def request(path: bytes, *, method: bytes = b"GET", header: bytes = b"X: y") -> bytes:
@@ -20,7 +20,7 @@ def request(path: bytes, *, method: bytes = b"GET", header: bytes = b"X: y") -> 
 
 
 def status_of(server: Server, sent: bytes) -> int:
-    """The status of the answer; 0 where the connection was closed without one, which is a refusal too."""
+    """The status of the response; 0 if the connection was closed without one, which also counts as refused."""
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
         try:
             client.sendall(sent)

@@ -1,4 +1,4 @@
-"""Real receivers of webhooks on loopback: one that answers as it is told, and one that misbehaves on the wire."""
+"""Real webhook receivers on loopback: one that answers as the test sets, and one that misbehaves on the wire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Received(NamedTuple):
-    """One request."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -24,13 +24,13 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """An HTTP server that keeps what it got. `answer(n)` says how to answer the n-th request, from 1: a status."""
+    """An HTTP server that records its requests. `answer(n)` returns the status of the n-th request, counted from 1."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
         self.answer: Callable[[int], int] = lambda _number: 204
         self.go_on = threading.Event()
-        """Cleared: no answer is given until it is set."""
+        """While cleared, no request is answered."""
         self.go_on.set()
         self._arrived = threading.Condition()
         receiver = self
@@ -79,7 +79,7 @@ class Receiver:
 
 @contextmanager
 def rude_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
-    """Accepts one connection and lets `talk` do what it likes with it, until the event is set; gives the host and port."""
+    """Accept one connection and pass it to `talk`, which can misbehave on it until the event is set; yields the host and port."""
     is_over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -89,7 +89,7 @@ def rude_server(talk: Callable[[socket.socket, threading.Event], None]) -> Itera
             try:
                 talk(connection, is_over)
             except OSError:
-                return  # the client has had enough
+                return  # the client has closed the connection
 
     thread = threading.Thread(target=serve)
     thread.start()

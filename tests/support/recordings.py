@@ -1,4 +1,4 @@
-"""Recordings for tests: a board whose temperature goes as the test says."""
+"""Recordings for tests: a board whose temperature follows the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEGAN_AT = 1_800_000_000.0
 
 
 def record(path: Path, readings: Sequence[Sequence[Gpu]], *, step: float = 1.0) -> Path:
-    """A recording of these GPUs, a reading each `step` seconds."""
+    """A recording of these GPUs, with a reading each `step` seconds."""
     with path.open("wb") as file:
         writer = recording.Writer(file, host="dgx", provider="pynvml")
         for number, gpus in enumerate(readings):
@@ -23,6 +23,6 @@ def record(path: Path, readings: Sequence[Sequence[Gpu]], *, step: float = 1.0) 
 
 
 def heat(path: Path, temperatures: Sequence[float], *, step: float = 1.0) -> Path:
-    """Two GPUs: the first one's temperatures, the second one stays at 50 °C."""
+    """Two GPUs: the first with these temperatures, the second always at 50 °C."""
     hot = [(gpu(0, temperature_celsius=each), gpu(1, temperature_celsius=50.0)) for each in temperatures]
     return record(path, hot, step=step)

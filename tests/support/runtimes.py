@@ -1,4 +1,4 @@
-"""Runtimes for tests: made with settings of the test's own, not started unless the test starts them."""
+"""Runtimes for tests, made with settings of the test and started only by the test."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from monitor.runtime.runtime import Runtime
 
 
 def default_config(**values: object) -> Config:
-    """These settings and defaults, whatever `.env` and the environment contain."""
+    """These settings with defaults for the rest, whatever `.env` and the environment contain."""
     return Config.model_construct(**{name: field.default for name, field in Config.model_fields.items()} | values)
 
 
 @contextmanager
 def current_runtime(config: Config | None = None, **arguments: Any) -> Iterator[Runtime]:
-    """A Runtime that views and admin use meanwhile; stopped at the end if it was started."""
+    """A Runtime for views and admin during the block; stopped at the end if it was started."""
     made = Runtime(config or default_config(), **arguments)
     set_runtime(made)
     try:

@@ -1,4 +1,4 @@
-"""Real servers for tests: started on a free loopback port with settings of their own, ended with all they started."""
+"""Real servers for tests: each starts on a free loopback port with its own settings, and stops with all its children."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(ask: Callable[[], T | None], what: str, *, seconds: float = 20.0) -> T:
-    """The first answer that is something: neither None, False nor empty, though 0 is one; fails when there is none in time."""
+    """The first answer that is not None, False or empty (0 counts as an answer). Fails if there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = ask()
@@ -67,7 +67,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
-        """Start it and wait until it listens."""
+        """Start the server and wait until it listens."""
         process = self.launch()
         try:
             wait_for(self._listens, "the server to listen")
@@ -79,14 +79,14 @@ class Server:
         return self
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start it and wait for nothing."""
+        """Start the server without waiting."""
         command = [part.format(port=self.port) for part in self._command]
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self._folder, env=self.environment, stdout=log, stderr=log)
         return self.process
 
     def manage(self, *arguments: str, **variables: str) -> str:
-        """What `manage.py` prints with this server's settings; fails where it fails."""
+        """The output of `manage.py` with this server's settings. Fails if the command fails."""
         ended = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -99,14 +99,14 @@ class Server:
         return ended.stdout
 
     def make_superuser(self, name: str = "root", password: str = "correct horse battery") -> tuple[str, str]:
-        """An administrator of everything; answers name and password."""
+        """Create a superuser; returns username and password."""
         self.manage(
             "createsuperuser", "--no-input", "--username", name, "--email", "", DJANGO_SUPERUSER_PASSWORD=password
         )
         return name, password
 
     def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
-        """End it; answers the exit status."""
+        """Stop the server; returns its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -119,11 +119,11 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """The log so far."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page."""
+        """Status and body of a response."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=10) as answer:
                 return answer.status, answer.read().decode()
@@ -132,11 +132,11 @@ class Server:
                 return error.code, error.read().decode()
 
     def json(self, path: str) -> Any:
-        """The body of a JSON answer, whatever its status."""
+        """The body of a JSON response, whatever its status."""
         return json.loads(self.get(path)[1])
 
     def health(self) -> dict[str, Any]:
-        """What /api/health says."""
+        """The content of /api/health."""
         answer: dict[str, Any] = self.json("/api/health")
         return answer
 
@@ -146,6 +146,6 @@ class Server:
         return self.listens()
 
     def listens(self) -> bool:
-        """Whether a connection is taken."""
+        """Whether the server accepts a connection."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

@@ -14,14 +14,14 @@ PLACEHOLDER, UUID_PLACEHOLDER = "1", "00000000-0000-4000-8000-000000000001"
 
 
 class Address(NamedTuple):
-    """An address of the configuration, its parameters filled in."""
+    """An address of the configuration, with its parameters filled in."""
 
     path: str
     view: object
 
 
 def fill(group: re.Match[str]) -> str:
-    """A choice of words (`auth|monitor`) is filled with its first one, anything else with PLACEHOLDER."""
+    """Fill a choice of words (`auth|monitor`) with its first one, anything else with PLACEHOLDER."""
     return group[1].partition("|")[0] if re.fullmatch(r"\w[\w|]*", group[1]) else PLACEHOLDER
 
 

@@ -1,4 +1,4 @@
-"""GPUs and hosts for the tests of the pages: a good board, changed where a test says so."""
+"""GPUs and hosts for the tests of the pages: a healthy board, changed where a test needs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GIB = 1 << 30
 
 
 def gpu(index: int = 0, **changes: Any) -> Gpu:
-    """An H100 at work."""
+    """A busy H100."""
     values: dict[str, Any] = {
         "index": index,
         "uuid": f"GPU-{index}",
@@ -33,7 +33,7 @@ def gpu(index: int = 0, **changes: Any) -> Gpu:
 
 
 def process(pid: int, **changes: Any) -> GpuProcess:
-    """A process of which everything is known."""
+    """A process with every field known."""
     values: dict[str, Any] = {
         "pid": pid,
         "types": ("compute",),
@@ -49,7 +49,7 @@ def process(pid: int, **changes: Any) -> GpuProcess:
 
 
 def alert(number: int = 1, **changes: Any) -> Alert:
-    """GPU 5 is too hot since 72 seconds before the snapshot of `host`."""
+    """GPU 5 has been too hot for 72 seconds at the time of `host`'s snapshot."""
     values: dict[str, Any] = {
         "id": f"00000000-0000-4000-8000-{number:012}",
         "rule": "Thermal slowdown",

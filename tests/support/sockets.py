@@ -1,4 +1,4 @@
-"""How a WebSocket ended."""
+"""The close code and reason of a WebSocket."""
 
 from __future__ import annotations
 

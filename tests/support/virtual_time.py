@@ -1,4 +1,4 @@
-"""An event loop whose clock does not wait: it jumps to the next timer as soon as nothing else is left to do."""
+"""An event loop whose clock does not wait: it jumps to the next timer once it has nothing else to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]  # mypy knows no base class for the alias
-    """Reports what is ready, and adds the time that it would have waited to the clock."""
+    """Reports ready events, and adds the time that it would have waited to the clock."""
 
     now = 0.0
 
@@ -35,6 +35,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine in virtual time, which begins at 0."""
+    """Run the coroutine in virtual time, which starts at 0."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(scene)
