@@ -1,1 +1,1 @@
-"""The tests mirror monitor/; fakes/ holds what they talk to."""
+"""The tests mirror monitor/; fakes/ holds the drivers and programs that they run against."""

@@ -1,4 +1,4 @@
-"""Applies to every test: the fakes, the database, and that a skipped test counts as failed where CI is set."""
+"""Applies to every test: the fakes, the database, and the rule that a skipped test counts as failed in CI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
-# On a busy machine, Hypothesis' own limit of 200 ms an example fails tests that are right.
+# On a busy machine, Hypothesis' default limit of 200 ms per example fails correct tests.
 hypothesis.settings.register_profile(
     "gpumon", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -25,7 +25,7 @@ pytest.register_assert_rewrite("tests.support.hostile")
 pytest_plugins = ["tests.fakes.fake_driver", "tests.support.bare_host", "tests.support.static_root"]
 
 OUTSIDE_THE_CHECKOUT = "../shared/data"
-"""Recordings of real machines, beside the checkout and not part of it. Tests that need them name the folder as the reason for
+"""Recordings of real machines, next to the checkout and not part of it. Tests that need them name the folder as the reason for
 skipping; no other reason is accepted in CI. A fresh clone has no such folder."""
 
 
@@ -45,9 +45,9 @@ MADE_BY_MIGRATIONS = pytest.StashKey[str]()
 def django_db_setup(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config
 ) -> Iterator[None]:
-    """After pytest-django's own fixture: save the rows that the migrations made, and hash passwords by a fast algorithm.
+    """After pytest-django's own fixture: save the rows made by the migrations, and hash passwords with a fast algorithm.
 
-    Django's default takes half a second for each password. Servers that tests start still use it.
+    Django's default takes half a second per password. Servers started by tests still use it.
     """
     with django_db_blocker.unblock():
         pytestconfig.stash[MADE_BY_MIGRATIONS] = connection.creation.serialize_db_to_string()
@@ -57,16 +57,16 @@ def django_db_setup(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """Restore the rows that the migrations made: Django empties the database after a test with transactions.
+    """Restore the rows made by the migrations: Django empties the database after a test with transactions.
 
-    Django runs such tests last for that reason; where files are distributed among processes, any other test may follow.
+    Django therefore runs such tests last; but when files are distributed among processes, any other test can follow.
     """
     yield
     marker = item.get_closest_marker("django_db")
     if nextitem is None or marker is None or not marker.kwargs.get("transaction"):
-        return  # after the last test the database itself is gone
+        return  # after the last test the database itself is dropped
     with item.config.stash[blocking_manager_key].unblock():
-        # Django's new permissions after emptying would collide with the same ones under their first numbers.
+        # Permissions that Django creates after emptying would collide with the restored ones, which have their first ids.
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         connection.creation.deserialize_db_from_string(item.config.stash[MADE_BY_MIGRATIONS])
 

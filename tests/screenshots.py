@@ -1,4 +1,4 @@
-"""`make screenshots`: pictures of every page for docs/screenshots/, from simulated GPUs in a real Chromium."""
+"""`make screenshots`: screenshots of every page for docs/screenshots/, with simulated GPUs in a real Chromium."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.support.servers import ROOT, Server, wait_for
 
 FOLDER = ROOT / "docs" / "screenshots"
 FILL_SECONDS = 62
-"""So that a sparkline shows its whole minute."""
+"""Long enough for a sparkline to fill its minute."""
 _GPU = "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"
 
 
 def shoot(browser: Browser, name: str, url: str, *, width: int = 1440, theme: str = "dark", seconds: float = 2) -> None:
-    """One page as somebody sees it, whole."""
+    """Take a screenshot of the whole page."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
     page.goto(url)
     page.wait_for_timeout(seconds * 1000)
-    # All of it in view: what is not, the browser leaves undrawn (content-visibility), and so do the charts.
+    # The whole page is in view: the browser leaves the rest undrawn (content-visibility), and so do the charts.
     page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
     page.wait_for_timeout(1500)
     page.screenshot(path=str(FOLDER / f"{name}.png"), full_page=True)
@@ -31,7 +31,7 @@ def shoot(browser: Browser, name: str, url: str, *, width: int = 1440, theme: st
 
 
 def main() -> None:
-    """Start the servers, let the charts fill, and take the pictures."""
+    """Start the servers, let the charts fill, and take the screenshots."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

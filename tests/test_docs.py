@@ -1,4 +1,4 @@
-"""The documents name what there is: every setting, command, file and requirement, in both directions."""
+"""The documentation matches the project: every setting, command, file and requirement, in both directions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text(path: str) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """As GitHub makes them: lower case, punctuation left out, spaces to hyphens."""
+    """The anchors that GitHub makes of headings: lower case, punctuation removed, spaces as hyphens."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -45,12 +45,12 @@ def test_every_setting_has_a_heading_and_every_heading_a_setting() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_names_only_settings_that_exist(document: Path) -> None:
+def test_document_names_only_settings_that_exist(document: Path) -> None:
     assert set(re.findall(r"\bGPU_MONITOR_[A-Z_]*[A-Z]", document.read_text())) <= VARIABLES
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_links_only_to_files_and_headings_that_exist(document: Path) -> None:
+def test_document_links_only_to_files_and_headings_that_exist(document: Path) -> None:
     for link in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", document.read_text()):
         if "://" in link:
             continue
@@ -61,22 +61,22 @@ def test_a_document_links_only_to_files_and_headings_that_exist(document: Path) 
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_names_only_make_targets_that_exist(document: Path) -> None:
+def test_document_names_only_make_targets_that_exist(document: Path) -> None:
     written = re.findall(r"(?:^    (?:\S+=\S+ )*|`(?:\S+=\S+ )*)make ([a-z-]+)", document.read_text(), re.MULTILINE)
     assert set(written) <= targets()
 
 
-def test_the_list_of_commands_names_every_make_target() -> None:
+def test_list_of_commands_names_every_make_target() -> None:
     commands = text("docs/commands.md")
     assert {target for target in targets() if not re.search(rf"make {target}\b(?!-)", commands)} == set()
 
 
-def test_every_make_target_that_makes_no_file_is_phony() -> None:
+def test_every_make_target_without_a_file_is_phony() -> None:
     assert set(re.findall(r"^\.PHONY: (\S+)$", text("Makefile"), re.MULTILINE)) == targets()
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-gunicorn", "requirements-dev"])
-def test_the_lock_holds_every_requirement_within_its_range_and_by_hash(name: str) -> None:
+def test_lock_pins_every_requirement_within_its_range_and_by_hash(name: str) -> None:
     pins = locked(f"{name}.lock")
     for requirement in requirements(f"{name}.txt"):
         pinned = pins[requirement.name.lower()]
@@ -86,17 +86,17 @@ def test_the_lock_holds_every_requirement_within_its_range_and_by_hash(name: str
     assert all("--hash=sha256:" in block for block in blocks)
 
 
-def test_each_lock_agrees_with_the_one_that_holds_more() -> None:
+def test_each_lock_agrees_with_the_larger_ones() -> None:
     assert locked("requirements.lock").items() <= locked("requirements-gunicorn.lock").items()
     assert locked("requirements-gunicorn.lock").items() <= locked("requirements-dev.lock").items()
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-gunicorn.lock", "requirements-dev.lock"])
-def test_a_lock_names_no_package_index(name: str) -> None:
+def test_lock_names_no_package_index(name: str) -> None:
     assert not re.search(r"://|index-url|find-links|trusted-host", text(name))
 
 
-def test_the_versions_in_use_are_those_of_the_lock() -> None:
+def test_installed_versions_are_those_of_the_lock() -> None:
     pins = locked("requirements.lock")
     assert {name: version(name) for name in pins} == pins
 
@@ -108,7 +108,7 @@ def test_the_versions_in_use_are_those_of_the_lock() -> None:
         ("uPlot", "uplot/uPlot.iife.min.js", r"uPlot \(v(\d+\.\d+\.\d+)\)"),
     ],
 )
-def test_the_docs_give_the_version_of_each_vendored_script(name: str, file: str, pattern: str) -> None:
+def test_docs_name_the_version_of_each_vendored_script(name: str, file: str, pattern: str) -> None:
     found = re.search(pattern, text(f"static/vendor/{file}"))
     assert found is not None
     assert f"{name} {found[1]}" in text("docs/architecture.md")

@@ -1,4 +1,4 @@
-"""How numbers look: the formats of the design."""
+"""The display formats of numbers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ THIN = "\u2009"
         (formats.ON_OFF, False, "off"),
     ],
 )
-def test_a_number_stands_before_a_thin_space_and_its_unit(form: Form, value: float, text: str) -> None:
+def test_number_is_followed_by_a_thin_space_and_its_unit(form: Form, value: float, text: str) -> None:
     assert form.text(value) == text.replace(" ", THIN)
 
 
-def test_the_unit_is_chosen_by_the_whole_so_that_nothing_jumps() -> None:
+def test_unit_follows_from_the_total_and_does_not_change_with_the_value() -> None:
     assert formats.memory_form(80 * GIB).number(300 * MIB) == "0.3"
     assert formats.memory_form(512 * MIB).unit == "MiB"
     assert formats.memory_form(None).unit == "GiB"
@@ -44,7 +44,7 @@ def test_the_unit_is_chosen_by_the_whole_so_that_nothing_jumps() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0.0 GiB"), (MIB, "1 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (71.2 * GIB, "71.2 GiB")]
 )  # fmt: skip
-def test_an_amount_by_itself_is_in_mib_below_one_gib(value: float, text: str) -> None:
+def test_amount_without_a_total_is_in_mib_below_one_gib(value: float, text: str) -> None:
     assert formats.memory(value) == text.replace(" ", THIN)
 
 
@@ -59,7 +59,7 @@ def test_an_amount_by_itself_is_in_mib_below_one_gib(value: float, text: str) ->
         (-1, "—"),
     ],
 )
-def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+def test_duration_is_shown_in_its_two_largest_units(seconds: float, text: str) -> None:
     assert [part.replace(THIN, " ") for part in [formats.duration(seconds)]] == [text]
 
 
@@ -67,5 +67,5 @@ def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> N
     ("joules", "text"),
     [(0, "0 Wh"), (3600 * 999, "999 Wh"), (3.6e6, "1 kWh"), (3.6e6 * 723.4, "723 kWh"), (3.6e9 * 18.42, "18.4 MWh")],
 )
-def test_energy_is_told_in_the_unit_that_fits(joules: float, text: str) -> None:
+def test_energy_is_shown_in_the_unit_that_fits(joules: float, text: str) -> None:
     assert formats.energy(joules) == text.replace(" ", THIN)

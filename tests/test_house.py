@@ -17,12 +17,12 @@ PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())
 CONTRACTS: list[dict[str, Any]] = PROJECT["tool"]["importlinter"]["contracts"]
 LAYERS = [layer for contract in CONTRACTS if contract["type"] == "layers" for layer in contract["layers"]]
 MOST_FILES = 17
-"""Side by side in one folder, `__init__.py` aside."""
+"""In one folder, not counting `__init__.py`."""
 NO_ROOM = {"monitor.apps"}
-"""Django finds this module by its name; it imports nothing of ours."""
+"""Django finds this module by its name; it imports none of ours."""
 
 WHOLE_SYSTEM = {"browser", "deploy", "packaging", "security", "upgrades"}
-"""Folders with tests of more than one room."""
+"""Test folders that cover more than one room."""
 
 
 def rooms() -> set[str]:
@@ -35,7 +35,7 @@ def rooms() -> set[str]:
 
 
 def in_contract() -> list[str]:
-    """The rooms that the layers name; `|` stands between independent ones, `:` between others."""
+    """The rooms named by the layers; `|` separates independent ones, `:` others."""
     return [room.strip() for layer in LAYERS for room in layer.replace(":", "|").split("|")]
 
 
@@ -43,7 +43,7 @@ def test_every_room_is_in_the_import_contract_once() -> None:
     assert sorted(in_contract()) == sorted(rooms())
 
 
-def test_the_contracts_ignore_no_import() -> None:
+def test_contracts_ignore_no_import() -> None:
     assert [contract["name"] for contract in CONTRACTS if contract.get("ignore_imports")] == []
 
 
@@ -63,13 +63,13 @@ def test_no_folder_is_crowded() -> None:
     assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
-def test_the_folders_of_the_tests_are_those_of_the_source() -> None:
+def test_test_folders_mirror_the_source() -> None:
     folders = {path.parent.name for path in (BASE_DIR / "tests").glob("*/__init__.py")}
     assert folders - {name.removeprefix("monitor.") for name in rooms()} == WHOLE_SYSTEM | {"fakes", "support"}
 
 
 def test_no_test_module_or_conftest_is_imported() -> None:
-    """What several files use has a module of its own: in tests/support, or beside them."""
+    """Code shared by several test files has its own module: in tests/support, or next to them."""
     importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*(?:conftest|test_\w+)\b", re.MULTILINE)
     files = [*(BASE_DIR / "tests").rglob("*.py"), *(BASE_DIR / "bench").rglob("*.py")]
     assert [str(file) for file in files if importing.search(file.read_text())] == []
@@ -78,5 +78,5 @@ def test_no_test_module_or_conftest_is_imported() -> None:
 @pytest.mark.parametrize(
     "path", [path for path in tracked() if path.suffix == ".py" and "migrations" not in path.parts], ids=str
 )
-def test_no_file_holds_many_ideas(path: PurePath) -> None:
+def test_no_file_is_too_long(path: PurePath) -> None:
     assert len((BASE_DIR / path).read_text().splitlines()) <= 370

@@ -1,4 +1,4 @@
-"""Templates and styles are written to be reviewed: no line is longer than one of the code."""
+"""Templates and styles are reviewed like code: their lines are no longer than the code's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_no_line_is_longer_than_120_characters(folder: str, pattern: str) -> Non
     assert too_long == []
 
 
-def test_no_column_is_styled_by_its_place() -> None:
-    """A new column moved the widths of all that follow."""
+def test_no_column_is_styled_by_its_position() -> None:
+    """A new column once shifted the widths of all columns after it."""
     styles = sorted((ROOT / "static" / "css").glob("*.css"))
     assert [path.name for path in styles if ":nth-" in path.read_text()] == []

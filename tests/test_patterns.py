@@ -1,6 +1,6 @@
-"""Every regular expression of the code takes time in proportion to the text: twice the text, about twice the time.
+"""Every regular expression of the code takes linear time: for twice the text, about twice the time.
 
-One request with a long path of `token` once held up the whole server for minutes, in a pattern of the log that was cubic.
+One request with a long path of `token` once blocked the whole server for minutes, in a cubic pattern of the log.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tests.support.servers import ROOT
 
 PACKAGES = ("monitor", "gpumon_site")
 LARGEST = 16_384
-"""Characters. What takes less than MEASURABLE_SECONDS here is linear: a square of it takes 100 ms."""
+"""Characters. A pattern that takes less than MEASURABLE_SECONDS here is linear: a quadratic one takes 100 ms."""
 MEASURABLE_SECONDS = 0.0005
 MOST_GROWTH = 3.0
-"""Per doubling. A linear search has 2, one that takes the square of the text 4."""
+"""Growth per doubling of the text: 2 for a linear search, 4 for a quadratic one."""
 UNITS = (
     *("a", "0", " ", "\n", ":", "=", ".", "/", "-", "@", "?", "&", ",", "'", '"', "`", "[", "<", "a.", "0.", "0:", ":0", "0 "),
     *("a:", "a=", "a@", "?a", "&a", ":[", "'a", '"\n', '" ', "= ", ": ", "://", "a://", "://a:", "bearer ", "null\n", "/pod"),
@@ -74,7 +74,7 @@ def is_escaped(node: ast.expr) -> bool:
 
 
 def escaping(tree: ast.Module) -> list[str]:
-    """Uses of `re` that no measurement of the module's constants sees. Searching for a plain text is allowed."""
+    """Uses of `re` that the measurement of the module's constants misses. Searching for a plain text is allowed."""
     seen = {id(call.func) for call in compiled_in(tree)}
     plain = {
         id(node.func)
@@ -100,8 +100,8 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
 
 
 def seconds(search: Callable[[str], object], text: str, *, below: float) -> float:
-    """The least CPU time of up to four runs, which other programs on the core disturb least. A run that took less than `below`
-    is the last: it proves what the caller asks.
+    """The lowest CPU time of up to four runs, because other programs only add time. A run shorter than `below`
+    is the last: it already answers the caller's question.
     """
     least = float("inf")
     for _ in range(4):
@@ -114,7 +114,7 @@ def seconds(search: Callable[[str], object], text: str, *, below: float) -> floa
 
 
 def growth(search: Callable[[str], object], start: str, unit: str, end: str) -> float:
-    """By what factor the time grows if the text doubles. 1 if it stays too short to be measured."""
+    """The factor by which the time grows if the text doubles. 1 if it stays too short to be measured."""
 
     def text(size: int) -> str:
         return start + unit * (size // len(unit)) + end
@@ -130,7 +130,7 @@ def growth(search: Callable[[str], object], start: str, unit: str, end: str) -> 
 def too_steep(
     search: Callable[[str], object], *, words: Iterable[str] = (), marks: Iterable[str] = ()
 ) -> Iterator[str]:
-    """The texts, as `beginning + repeated + end`, over which the time grows too fast: three times in a row, so not by chance."""
+    """The texts, as `beginning + repeated + end`, for which the time grows too fast: three times in a row, so not by chance."""
     texts = [("", unit, end) for unit in (*UNITS, *words, *marks) for end in ENDS]
     texts += [(start, unit, "!") for start in (*STARTS, *words) for unit in {*SINGLE, *marks}]
     for start, unit, end in dict.fromkeys(texts):
@@ -139,7 +139,7 @@ def too_steep(
 
 
 def too_steep_for(pattern: re.Pattern[Any]) -> Iterator[str]:
-    """The same, also with the words and marks that the pattern is written with."""
+    """Like `too_steep`, and also with the words and characters of the pattern itself."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode()
     words = sorted(set(re.findall(r"[A-Za-z_]{3,}", source)))
     marks = sorted(set(re.findall(r"[^\w\s\\]", source)) - set("(){}|^$*+"))
@@ -147,7 +147,7 @@ def too_steep_for(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 
 def every_way(pattern: re.Pattern[Any]) -> Callable[[str], object]:
-    """Search, and match the whole: both have to be linear, whichever the code uses."""
+    """Search and full match: both must be linear, whichever one the code uses."""
 
     def search(text: str) -> None:
         given: Any = text if isinstance(pattern.pattern, str) else text.encode(errors="replace")
@@ -179,13 +179,13 @@ def test_every_constant_is_measured() -> None:
         "from re import compile",
     ],
 )
-def test_a_pattern_that_is_no_constant_is_found(source: str) -> None:
+def test_pattern_that_is_not_a_constant_is_found(source: str) -> None:
     assert escaping(ast.parse(source))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", [pytest.param(each, id=name) for name, each in patterns()])
-def test_a_pattern_takes_time_in_proportion_to_the_text(pattern: re.Pattern[Any]) -> None:
+def test_pattern_takes_linear_time(pattern: re.Pattern[Any]) -> None:
     assert list(too_steep_for(pattern)) == []
 
 
@@ -205,7 +205,7 @@ def test_a_pattern_takes_time_in_proportion_to_the_text(pattern: re.Pattern[Any]
         pytest.param(r'(?m)^(\s*"(?:device_name|user)"\s*:\s*)"(.*)"(,?\s*)$', id="names of nvtop"),
     ],
 )
-def test_the_patterns_that_were_here_before_are_found_too_slow(was: str) -> None:
+def test_former_patterns_are_found_too_slow(was: str) -> None:
     pattern = re.compile(was)
     assert next(too_steep_for(pattern), None) is not None
 
@@ -253,5 +253,5 @@ def parsed(text: str) -> None:
         pytest.param(nvtop.version_of, id="version"),
     ],
 )
-def test_what_handles_text_from_outside_takes_time_in_proportion_to_it(search: Callable[[str], object]) -> None:
+def test_function_for_text_from_outside_takes_linear_time(search: Callable[[str], object]) -> None:
     assert list(too_steep(search)) == []

@@ -1,4 +1,4 @@
-"""Text from outside made harmless, and left alone where it is."""
+"""Text from outside is made harmless; harmless text is unchanged."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ANYTHING = st.text(st.characters(codec=None, categories=None), max_size=60)
         ("x" * 100_000, "x" * (LONGEST - 1) + "…"),
     ],
 )
-def test_what_is_not_text_to_read_becomes_a_space(given: str, expected: str) -> None:
+def test_unprintable_text_becomes_a_space(given: str, expected: str) -> None:
     assert plain(given) == expected
 
 
 @given(ANYTHING)
-def test_plain_text_can_be_encoded_is_one_line_and_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_encodable_one_line_and_stable(text: str) -> None:
     made = plain(text)
     made.encode()
     assert len(made.splitlines()) <= 1
@@ -39,7 +39,7 @@ def test_plain_text_can_be_encoded_is_one_line_and_stays_as_it_is(text: str) -> 
 
 
 @given(ANYTHING)
-def test_visible_text_loses_nothing_and_commands_no_terminal(text: str) -> None:
+def test_visible_text_keeps_every_character_and_contains_no_terminal_escapes(text: str) -> None:
     shown = visible(text)
     shown.encode()
     assert not any(character in shown for character in "\x1b\r\n\x9b\u202e\u2028")
@@ -60,6 +60,6 @@ def test_every_text_of_a_reading_is_made_plain() -> None:
     assert (made.driver_version, made.notices[0].text) == ("5 80", "t")
 
 
-def test_a_reading_without_such_texts_is_handed_on_as_it_is() -> None:
+def test_reading_with_only_plain_texts_is_returned_unchanged() -> None:
     reading = Reading(sampled_at=1.0, gpus=(Gpu(index=0, uuid="GPU-0", name="NVIDIA H100", unavailable={"a": "b"}),))
     assert with_plain_texts(reading) is reading

@@ -1,4 +1,4 @@
-"""A skipped test counts as failed where CI is set."""
+"""A skipped test counts as failed in CI."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_without_recordings():
 
 
 @pytest.mark.parametrize(("ci", "outcome", "status"), [("", "2 skipped", 0), ("true", "1 failed, 1 skipped", 1)])
-def test_a_skip_fails_in_ci_unless_it_is_for_data_beside_the_checkout(
+def test_skip_fails_in_ci_unless_it_is_for_data_next_to_the_checkout(
     tmp_path: Path, ci: str, outcome: str, status: int
 ) -> None:
     (tmp_path / "test_two.py").write_text(TESTS)
