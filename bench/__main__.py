@@ -31,7 +31,7 @@ from bench.measures import (
 
 
 def main() -> int:
-    """Measure one figure after another. Nothing else should run meanwhile."""
+    """Measure one figure after another. The machine should be idle otherwise."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     measures: dict[str, Callable[[], Iterable[Figure]]] = {
         "fast-tick": fast_tick.measure,

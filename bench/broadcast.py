@@ -23,7 +23,7 @@ async def _hold(connection: ServerConnection) -> None:
 
 
 class Frames:
-    """Frame after frame, without a hub."""
+    """A new frame on each call, without a hub."""
 
     def __init__(self) -> None:
         self._minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
@@ -42,8 +42,8 @@ class Frames:
 
 
 async def main(port: int) -> None:
-    """Send each frame to every client, at the rate and in the phase of the environment."""
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # each connection is logged otherwise
+    """Send each frame to every client, at the rate and phase given by the environment."""
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # otherwise each connection is logged
     frames = Frames()
     async with serve(_hold, "127.0.0.1", port, ping_interval=None) as server:
         for number in itertools.count(1):

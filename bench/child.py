@@ -1,4 +1,4 @@
-"""A measured program in a process of its own, which reads lines from stdin and answers with lines of JSON."""
+"""A measured program in its own process, which reads lines from stdin and answers with lines of JSON."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Child:
 
 @contextmanager
 def child(module: str, *arguments: str, environment: Mapping[str, str] = {}) -> Iterator[Child]:
-    """Start the program, and end it afterwards."""
+    """Start the program; end it afterwards."""
     started = Child(module, *arguments, environment=environment)
     try:
         yield started

@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 1440, 900
 
 
 def opened(browser: Browser, *, height: int = HEIGHT) -> Page:
-    """An empty page in a context of its own, so that no other page shares its process and main thread."""
+    """An empty page in its own context, so that no other page shares its process and main thread."""
     return browser.new_context(viewport={"width": WIDTH, "height": height}).new_page()
 
 
@@ -25,7 +25,7 @@ class Meter:
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
-        # CPU time of the thread, not time on the clock: other load on the machine does not count.
+        # CPU time of the thread, not wall time: other load on the machine does not count.
         self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def main_thread_seconds(self) -> float:
@@ -35,7 +35,7 @@ class Meter:
     def settled(self) -> tuple[float, float]:
         """Bytes of the heap in use and number of DOM nodes, after garbage collection.
 
-        The lowest of several samples: a message that has just arrived is no garbage yet.
+        The lowest of several samples: a message that has just arrived is not garbage yet.
         """
         seen = []
         for _ in range(_COLLECTIONS):
@@ -61,9 +61,9 @@ def main_thread_rounds(pages: Sequence[Page], *, rounds: int, seconds: float) ->
 
 
 def tasks_during(browser: Browser, act: Callable[[], None]) -> tuple[list[float], float]:
-    """CPU seconds of each task of the pages' main threads while `act` runs, and the seconds that it ran.
+    """CPU seconds of each task of the pages' main threads while `act` runs, and the duration of `act` in seconds.
 
-    The browser's own count of long tasks goes by the clock, and so includes other load on the machine.
+    The browser's own count of long tasks uses wall time, and so includes other load on the machine.
     """
     browser.start_tracing(categories=["toplevel"])
     began = time.monotonic()

@@ -14,7 +14,7 @@ _ALL_THREADS_SCHEDULED = 2
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads of a process since it started, those that have ended too."""
+    """User and system time of all threads of a process since it started, including ended threads."""
     try:
         return time.clock_gettime(~pid << 3 | _ALL_THREADS_SCHEDULED)
     except OSError as error:
@@ -22,12 +22,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 def with_children(pid: int) -> list[int]:
-    """The process and everything it has started and that still runs."""
+    """The process and all its running descendants."""
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 class Stopwatch:
-    """CPU time that some processes have spent since it was made."""
+    """CPU time that processes have used since the stopwatch was made."""
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._began = {pid: cpu_seconds(pid) for pid in pids}
@@ -35,14 +35,14 @@ class Stopwatch:
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU, all of them together."""
+        """Total seconds of CPU."""
         return sum(cpu_seconds(pid) - began for pid, began in self._began.items())
 
     def cpu_of(self, pid: int) -> float:
-        """Seconds of CPU of one of them."""
+        """Seconds of CPU of one of the processes."""
         return cpu_seconds(pid) - self._began[pid]
 
     @property
     def wall(self) -> float:
-        """Seconds that have passed."""
+        """Seconds of wall time."""
         return time.monotonic() - self._wall

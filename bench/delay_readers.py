@@ -1,8 +1,8 @@
 """WebSocket clients that measure the age of each message: `python -m bench.delay_readers PORT PATH COUNT`.
 
 Prints "open" in JSON once every client is connected; then, for each line on stdin, the ages of the messages received since the
-line before, in seconds, from `sampled_at` to the last byte. Snapshots from before that line do not count: those wait for a client
-that has just joined, or for this program while it connects the others. Ends when stdin closes.
+line before, in seconds, from `sampled_at` to the last byte. Snapshots from before that line do not count: they waited for a client
+that had just joined, or for this program while it connected the others. Ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STDIN = 0
 _SAMPLED_AT = re.compile(rb'"sampled_at":([0-9.]+)')
 _TEXT = 1
 _HEAD_BYTES = 400
-"""Of a frame that are kept: its header, and the message up to `sampled_at`."""
+"""The bytes kept of a frame: its header, and the message up to `sampled_at`."""
 
 
 class Client:
@@ -49,7 +49,7 @@ class Client:
 
 
 def _end(head: bytes) -> int:
-    """Where the frame ends that begins with these bytes (RFC 6455, section 5.2), or else where its header does."""
+    """The end of the frame that begins with these bytes (RFC 6455, section 5.2), or of its header while that is incomplete."""
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F

@@ -1,6 +1,6 @@
-"""An ASGI application with gpumon's hub and consumers, and instead of the sampler a thread that publishes made snapshots.
+"""An ASGI application with gpumon's hub and consumers; a thread publishes generated snapshots in place of the sampler.
 
-The site around it is missing: what is measured is the delivery, under any ASGI server.
+It leaves out the rest of the site: it measures delivery, under any ASGI server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.admission import AdmitEverybody
 
 @functools.cache
 def hub() -> Hub:
-    """The hub, with snapshots from the first client on, at the rate of its limit."""
+    """The hub; publishes snapshots from the first client on, at the rate of its limit."""
     made = Hub(max_rate_hz=message.HZ)
     feed = functools.partial(message.pace, lambda number: made.take(message.snapshot(number)))
     threading.Thread(target=feed, name="telemetry", daemon=True).start()

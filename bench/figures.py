@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 
 class CouldNotMeasure(Exception):
-    """The measured thing did not happen, so there is no figure."""
+    """The measured event did not happen, so there is no figure."""
 
 
 class Figure(NamedTuple):
-    """A number, its upper bound, and what was measured against what."""
+    """A number, its upper bound, and what was measured against which floor."""
 
     value: float
     unit: str
-    """`x` for a ratio."""
+    """`x` means a ratio."""
     bound: float | None
-    """None for a number that only explains the one before it."""
+    """None for a number that only explains the previous one."""
     measured: str
 
     def line(self, name: str) -> str:

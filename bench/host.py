@@ -60,7 +60,7 @@ class Host:
         self.driver.scenario("\n".join(lines))
 
     def change_for(self, seconds: float, *, hz: float) -> None:
-        """Keep changing all values at this rate, and return after so many seconds."""
+        """Change all values at this rate for this many seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.change()
@@ -69,7 +69,7 @@ class Host:
 
 @contextmanager
 def fake_host() -> Iterator[Host]:
-    """A host, removed afterwards."""
+    """A host, removed at the end."""
     library = build_once("current")
     with tempfile.TemporaryDirectory(prefix="gpumon-bench-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""What all sides of `delivery` and `delay` send: snapshots of 8 GPUs with 4 processes each, always of one length."""
+"""The messages that all sides of `delivery` and `delay` send: snapshots of 8 GPUs with 4 processes each, always of one length."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from monitor.telemetry.providers.selection import make
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 HZ = float(os.environ.get("BENCH_HZ", "10"))
-"""Messages a second to each client."""
+"""Messages per second to each client."""
 PHASE = float(os.environ.get("BENCH_PHASE", "0"))
-"""When in each interval of the clock a message is made, from 0 to 1. Sides with other phases do not compete for the CPU."""
+"""The time within each interval at which a message is made, from 0 to 1. Sides with other phases do not compete for the CPU."""
 _FIRST = 1_000_000
 
 
 def snapshot(number: int) -> Snapshot:
-    """The snapshot of this number, 0 to 999,999, taken now. Its values differ from those of the one before."""
+    """The snapshot of this number, 0 to 999,999, taken now. Its values differ from those of the previous one."""
     at = int(time.time() * 1e4) / 1e4 + 0.00005  # always 5 decimals
     gpus = tuple([_at(gpu, number) for gpu in _BASE.gpus])
     return msgspec.structs.replace(_BASE, seq=_FIRST + number, time=at, sampled_at=at, gpus=gpus)
 
 
 def _at(gpu: Gpu, number: int) -> Gpu:
-    """The GPU with other values, as long in JSON as any others."""
+    """The GPU with other values, of the same length in JSON."""
     step = (7 * number + gpu.index) % 50
     return msgspec.structs.replace(
         gpu,
@@ -55,12 +55,12 @@ def frame_bytes() -> int:
 
 
 def seconds_to_next() -> float:
-    """How long to wait for the next message's time."""
+    """Seconds until the next message is due."""
     return (1 + PHASE - time.time() * HZ % 1) % 1 / HZ or 1 / HZ
 
 
 def pace(send: Callable[[int], None]) -> None:
-    """Call `send` with 0, 1, … at HZ, for ever."""
+    """Call `send` with 0, 1, … at HZ, without end."""
     for number in itertools.count():
         time.sleep(seconds_to_next())
         send(number)

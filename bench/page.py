@@ -1,4 +1,4 @@
-"""The dashboard's page, for programs that serve it without the site around it. Importing this module sets up Django."""
+"""The dashboard's page, for programs that serve it without the rest of the site. Importing this module sets up Django."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def opened(port: int, path: str) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     client.sendall(_HANDSHAKE.format(path=path, port=port).encode())
     answer = b""
-    while b"\r\n\r\n" not in answer:  # byte by byte: the first message may follow at once, and must stay unread
+    while b"\r\n\r\n" not in answer:  # byte by byte: the first message can follow at once, and must stay unread
         got = client.recv(1)
         if not got:
             raise ConnectionError(f"the server ended the handshake after {answer!r}")

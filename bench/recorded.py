@@ -1,4 +1,4 @@
-"""A recording for the replay provider: GPUs with 4 processes each, where every value differs from the reading before."""
+"""A recording for the replay provider: GPUs with 4 processes each, where every value differs from the previous reading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Draw = Callable[[float, float], float]
 
 @contextmanager
 def recorded(*, gpus: int, hz: float) -> Iterator[Path]:
-    """The recording's file. With `replay_speed=0` each tick takes the next reading."""
+    """The file of the recording. With `replay_speed=0` each tick reads the next reading."""
     with TemporaryDirectory(prefix="gpumon-bench-") as name:
         path = Path(name) / "recording.jsonl"
         _record(path, gpus=gpus, hz=hz)
@@ -47,18 +47,18 @@ def _record(path: Path, *, gpus: int, hz: float) -> None:
 
 
 def _half(chance: random.Random, half: int) -> Draw:
-    """Draw from the lower half of a range at even readings and from the upper half at odd ones: every value changes."""
+    """Draw from the lower half of a range at even readings and from the upper half at odd ones, so that every value changes."""
 
     def draw(low: float, high: float) -> float:
         middle = (low + high) / 2
-        margin = (high - low) / 20  # no two values look the same once they are rounded
+        margin = (high - low) / 20  # no two values look the same after rounding
         return chance.uniform(low, middle - margin) if half == 0 else chance.uniform(middle + margin, high)
 
     return draw
 
 
 def _gpu(busy: Gpu, gpu: Gpu, draw: Draw) -> Gpu:
-    """A busy GPU (the simulated host's first) under the identity of `gpu`."""
+    """A busy GPU (the simulated host's first) with the identity of `gpu`."""
     total = busy.memory_total_bytes
     used = int(draw(8, 72) * _GIB)
     first = (busy.processes or ())[0]

@@ -1,4 +1,4 @@
-"""The servers that are measured, each in a data folder of its own, and the clients that watch them."""
+"""The measured servers, each in its own data folder, and the clients that watch them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.recorded import recorded
 from tests.support.servers import Server, wait_for
 
 _ENOUGH = 0.8
-"""The share of the readings due that must come: with fewer, the machine is too busy to measure."""
+"""The share of the due readings that must arrive: with fewer, the machine is too busy to measure."""
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def data_folder() -> Iterator[Path]:
 
 @contextmanager
 def listening(server: Server) -> Iterator[Server]:
-    """Run the server from the time it listens. If the measurement fails, the error includes the server's log."""
+    """Run the server; yields once it listens. If the measurement fails, the error includes the server's log."""
     server.start()
     try:
         yield server
@@ -39,7 +39,7 @@ def listening(server: Server) -> Iterator[Server]:
 
 @contextmanager
 def serving(environment: Mapping[str, str] | None = None, **settings: object) -> Iterator[Server]:
-    """Run `manage.py serve` with these settings, from the time it has readings."""
+    """Run `manage.py serve` with these settings; yields once it has readings."""
     with data_folder() as folder, listening(Server(folder, environment, **settings)) as server:
         wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
         yield server
@@ -55,7 +55,7 @@ def serving_host(host: Host, *, hz: int) -> Iterator[Server]:
 
 @contextmanager
 def replaying(*, gpus: int, hz: int, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run the server on recorded GPUs: every value changes at each reading, and reading them costs next to nothing."""
+    """Run the server on recorded GPUs: every value changes at each reading, and reading costs almost nothing."""
     settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30, "replay_speed": 0}
     with (
         recorded(gpus=gpus, hz=hz) as recording,
@@ -66,7 +66,7 @@ def replaying(*, gpus: int, hz: int, environment: Mapping[str, str] | None = Non
 
 @contextmanager
 def watched(server: Server) -> Iterator[None]:
-    """Keep one dashboard socket and one feed socket open, in processes of their own."""
+    """Keep one dashboard socket and one feed socket open, each in its own process."""
     with ExitStack() as stack:
         watchers = [
             stack.enter_context(child("bench.readers", str(server.port), path, "1"))
@@ -76,24 +76,24 @@ def watched(server: Server) -> Iterator[None]:
             watcher.answer()  # it is connected
         yield
         for watcher in watchers:
-            watcher.ask("count")  # it is connected still
+            watcher.ask("count")  # it is still connected
 
 
 def processes(server: Server) -> list[int]:
-    """The PIDs of the server, which comes first, and its sampler."""
+    """The PIDs of the server (first) and its sampler."""
     assert server.process is not None
     return with_children(server.process.pid)
 
 
 class Readings:
-    """Counts the readings of a server from the time it is made."""
+    """Counts the readings of a server since the counter was made."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._began = self._seq()
 
     def count(self, *, due: float) -> int:
-        """Readings so far. Raises CouldNotMeasure if far fewer came than were due."""
+        """Readings so far. Raises CouldNotMeasure if far fewer than were due have arrived."""
         count = self._seq() - self._began
         if count < _ENOUGH * due:
             raise CouldNotMeasure(f"only {count} readings where {due:.0f} were due")

@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 class Side(NamedTuple):
-    """A server, and the process that holds its clients."""
+    """A server, and the process that runs its clients."""
 
     pid: int
     clients: Child
@@ -30,7 +30,7 @@ class Side(NamedTuple):
 
 @contextmanager
 def server_of(name: str, *, hz: float) -> Iterator[Server]:
-    """Run the server of this name. Each sends in a phase of its own, so that they do not all send at once."""
+    """Run the server of this name. Each has its own phase, so that they do not all send at once."""
     environment = {"BENCH_HZ": str(hz), "BENCH_PHASE": str([*COMMANDS].index(name) / len(COMMANDS))}
     command = [sys.executable, *COMMANDS[name]]
     with data_folder() as folder, listening(Server(folder, environment, command)) as server:
@@ -39,7 +39,7 @@ def server_of(name: str, *, hz: float) -> Iterator[Server]:
 
 @contextmanager
 def side(name: str, *, clients: int, hz: float) -> Iterator[Side]:
-    """Start the server of this name, and connect its clients; end both afterwards, the clients first."""
+    """Start the server of this name and connect its clients; at the end stop the clients first, then the server."""
     with (
         server_of(name, hz=hz) as server,
         child("bench.readers", str(server.port), "/ws/gpu", str(clients)) as readers,

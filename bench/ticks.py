@@ -1,8 +1,8 @@
-"""One side of a comparison of ticks, in a process of its own: `python -m bench.ticks SIDE PAUSE_SECONDS [URL]`.
+"""One side of a comparison of ticks, in its own process: `python -m bench.ticks SIDE PAUSE_SECONDS [URL]`.
 
-Sides: `provider`, a tick of the NVML provider; `bare`, the pynvml calls such a tick makes; `floor`, these calls and the JSON
-encoding of the snapshot that a gpumon server at URL has. For a number on stdin, it makes that many ticks, with the pause
-after each, and prints the CPU seconds they took.
+Sides: `provider`, a tick of the NVML provider; `bare`, the pynvml calls of such a tick; `floor`, these calls and the JSON
+encoding of the latest snapshot of a gpumon server at URL. For each number on stdin, it makes that many ticks, with the pause
+after each, and prints their CPU seconds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def provider() -> Callable[[], object]:
 
 
 def bare() -> Callable[[], object]:
-    """The calls of a fast tick as pynvml has them; their answers are dropped."""
+    """The calls of a fast tick through pynvml; the results are dropped."""
     nvml.nvmlInit()
     handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
     newest = dict.fromkeys(range(len(handles)), int((time.time() - 1) * 1e6))
@@ -81,7 +81,7 @@ def bare() -> Callable[[], object]:
 
 
 def floor() -> Callable[[], object]:
-    """The least that a whole tick does: the calls into the driver, and the bytes of the snapshot."""
+    """The minimum of a whole tick: the driver calls, and the bytes of the snapshot."""
     with urllib.request.urlopen(f"{sys.argv[3]}/api/snapshot", timeout=10) as answer:
         snapshot = msgspec.json.decode(answer.read(), type=Snapshot)
     calls, encoder = bare(), msgspec.json.Encoder()

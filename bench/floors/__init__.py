@@ -1,1 +1,1 @@
-"""What gpumon is compared with: the least page and the least Django view that show the same."""
+"""The floors gpumon is compared with: a minimal page and a minimal Django view that show the same."""

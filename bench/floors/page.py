@@ -1,8 +1,8 @@
-"""The page that ours is compared with: the same HTML, styles and charts, driven by the least script there can be (page.js).
+"""The page that ours is compared with: the same HTML, styles and charts, driven by a minimal script (page.js).
 
 `python -m bench.floors.page PORT UPSTREAM` serves it for each page of the gpumon server at UPSTREAM (`127.0.0.1:5000`), under the
-same path. It passes the messages of that server's socket on as JSON of names and texts, at the same times, so that both pages
-show the same at the same rate. Left out are attributes other than a meter's value, and replaced parts.
+same path. It forwards the messages of that server's socket as JSON of names and texts, at the same times, so that both pages
+show the same at the same rate. It leaves out attributes other than a meter's value, and replaced parts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VALUES = re.compile(r"<hx-set>(.*)</hx-set>", re.DOTALL)
 
 @contextlib.contextmanager
 def floor_of(server: Server) -> Iterator[str]:
-    """Run this page for a server; yields its address, which takes the server's paths. `#still`: each chart is drawn once."""
+    """Run this page for a server; yields its address, which accepts the server's paths. `#still`: each chart is drawn once."""
     port = free_port()
     with child("bench.floors.page", str(port), f"127.0.0.1:{server.port}") as relay:
         relay.answer()  # it listens
@@ -52,14 +52,14 @@ def values_of(content: str) -> dict[str, str]:
 
 
 def as_floor(text: str) -> str:
-    """A message of the gpumon server as the floor's page takes it."""
+    """A message of the gpumon server in the form that the floor's page expects."""
     message = json.loads(text)
     values = values_of(message["content"])
     return json.dumps({"values": values, "points": message["points"], "time": message["time"]}, separators=(",", ":"))
 
 
 def fetched(upstream: str, path: str) -> tuple[bytes, str]:
-    """The body that the gpumon server answers with, and its type."""
+    """The body and content type of the gpumon server's response."""
     with urllib.request.urlopen(f"http://{upstream}{path}", timeout=10) as answer:
         return answer.read(), answer.headers["Content-Type"]
 
@@ -72,7 +72,7 @@ def floor_page(html: str) -> str:
 
 
 def answered(upstream: str, path: str) -> Response:
-    """The answer to a page's request. Styles and uPlot pass through: the gpumon server refuses them to pages of other sites."""
+    """The response to a page's request. Styles and uPlot pass through: the gpumon server refuses them to pages of other sites."""
     body, kind = fetched(upstream, path)
     if kind.startswith("text/html"):
         body = floor_page(body.decode()).encode()
@@ -90,7 +90,7 @@ async def main(port: int, upstream: str) -> None:
             additional_headers={"Origin": f"http://{upstream}"},
             max_size=None,
         )
-        with contextlib.suppress(ConnectionClosed):  # the page is closed, or the gpumon server has ended
+        with contextlib.suppress(ConnectionClosed):  # the page is closed, or the gpumon server has stopped
             async with source as messages:
                 async for text in messages:
                     await client.send(as_floor(str(text)))

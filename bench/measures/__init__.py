@@ -1,1 +1,1 @@
-"""One file for each figure of `python -m bench`: what is measured, and against what."""
+"""One file for each figure of `python -m bench`: the measurement and its floor."""

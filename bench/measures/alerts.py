@@ -1,4 +1,4 @@
-"""What judging costs: 100 rules of every kind on 64 GPUs, every value changing at each tick, against a bare loop over them."""
+"""The cost of evaluating rules: 100 rules of every kind on 64 GPUs, every value changing at each tick, against a bare loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from monitor.telemetry.schema import Snapshot
 RULES, GPUS = 100, 64
 _ROUNDS = 7
 _BOUND = 11
-"""Measured: 7.8 to 9.8, by how busy the machine is. The loop
+"""Measured: 7.8 to 9.8, depending on other load. The loop
 leaves out selection, states and events."""
 _KINDS: tuple[dict[str, Any], ...] = (
     {
@@ -47,7 +47,7 @@ _KINDS: tuple[dict[str, Any], ...] = (
     {"kind": "idle_held"},
     {"kind": "process_gone"},
 )
-"""One rule of each kind; the rest of the 100 are thresholds, as people have them."""
+"""One rule of each kind; the rest of the 100 are thresholds, as in typical use."""
 _THRESHOLDS = {
     "gpu.temperature_celsius": (5, -30, -60),
     "gpu.power_watts": (750, 385, 50),
@@ -55,14 +55,14 @@ _THRESHOLDS = {
     "gpu.memory_used_percent": (95, 50, 5),
     "process.memory_used_bytes": (20 << 30, 9 << 30, 1 << 29),
 }
-"""Thresholds that are passed never, at every other reading, and always: the recording's values go up and down."""
+"""Thresholds that are passed never, at every other reading, and always: the recording's values alternate."""
 _WAYS = (*[(0, 0)] * 12, *[(1, 30)] * 3, *[(2, 10_000)] * 2, *[(2, 0)] * 2, (1, 0))
-"""Which of these thresholds a rule has, and for how many seconds. Of 20 rules 12 never match, 5 are pending (3 of them start
-over at every other reading), 2 fire all the time, and one fires and ends on every GPU at each reading, as no rule should."""
+"""The threshold of each rule, and its duration in seconds. Of 20 rules 12 never match, 5 are pending (3 of them start
+over at every other reading), 2 always fire, and one fires and resolves on every GPU at each reading, which no real rule should."""
 
 
 def measure() -> Iterator[Figure]:
-    """CPU of a tick in this process, in turns with the floor."""
+    """CPU time of a tick in this process, alternating with the floor."""
     snapshots, chosen = _snapshots(), _rules()
     comparisons = _comparisons(chosen)
     ticks, floors, evaluation, changes = [], [], Evaluation(), 0
@@ -100,7 +100,7 @@ def measure() -> Iterator[Figure]:
 
 
 _Comparison = tuple[bool, Callable[[Any], Any], Callable[[Any, Any], bool], float]
-"""Whether it is of processes, the value of a GPU or process, the comparison, the threshold."""
+"""Whether it compares processes, the value of a GPU or process, the comparison, the threshold."""
 
 
 def _comparisons(chosen: Sequence[Rule]) -> list[_Comparison]:
@@ -113,7 +113,7 @@ def _comparisons(chosen: Sequence[Rule]) -> list[_Comparison]:
 
 
 def _bare(snapshot: Snapshot, comparisons: Sequence[_Comparison]) -> int:
-    """How many values pass a threshold: no columns, no states, no events, and every rule about every GPU."""
+    """The number of values that pass a threshold: no columns, states or events, and every rule applies to every GPU."""
     processes = [process for gpu in snapshot.gpus for process in gpu.processes or ()]
     passed = 0
     for is_of_processes, get, compare, threshold in comparisons:

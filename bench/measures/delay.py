@@ -1,7 +1,7 @@
-"""How old a reading is when a client has it: gpumon's consumers under uvicorn and daphne against the `websockets` library's
+"""The age of a reading when a client gets it: gpumon's consumers under uvicorn and daphne against the `websockets` library's
 broadcast.
 
-All sides make the same messages of the same snapshots at the same rate, which is also the limit of gpumon's hub. Ages are wall
+All sides make the same messages from the same snapshots at the same rate, which is also the limit of gpumon's hub. Ages are wall
 time on one host, from `sampled_at` to the last byte. All sides run at the same time, each in its own third of the interval.
 """
 
@@ -20,13 +20,13 @@ from tests.support.servers import Server
 
 _CLIENTS = (1, 50, 150, 300)
 _SECONDS = {5.0: 6.0, 1.0: 10.0}
-"""How many messages a second, and how long they are measured."""
+"""The messages per second, and the duration of the measurement in seconds."""
 _SETTLE_SECONDS = 1.5
 _PATHS = {"feed": "/ws/gpu", "dashboard": "/ws/dashboard"}
 _BOUNDS = {("uvicorn", "p50"): 2.0, ("uvicorn", "p99"): 2.0, ("daphne", "p50"): 2.0, ("daphne", "p99"): 4.0}
-"""At the most clients. With fewer, a p99 is one message."""
+"""The largest number of clients. With fewer, a p99 is a single message."""
 _ENOUGH = 0.9
-"""The share of the messages due that must come."""
+"""The share of the due messages that must arrive."""
 
 
 class Delay(NamedTuple):
@@ -62,7 +62,7 @@ def _figures(what: str, delays: Mapping[int, Mapping[str, Delay]]) -> Iterator[F
 
 
 def _delays(servers: Mapping[str, Server], path: str, clients: int, hz: float, seconds: float) -> dict[str, Delay]:
-    """Connect so many clients to each server, and measure all of them over the same seconds."""
+    """Connect this many clients to each server, and measure all of them over the same seconds."""
     with ExitStack() as stack:
         readers = {
             name: stack.enter_context(child("bench.delay_readers", str(server.port), path, str(clients)))

@@ -1,7 +1,7 @@
-"""What a message to one client costs: gpumon's feed under uvicorn and daphne against the `websockets` library's broadcast.
+"""The cost of a message to one client: gpumon's feed under uvicorn and daphne against the `websockets` library's broadcast.
 
-Every side encodes the same snapshot at each tick and sends it to as many clients. All sides run at the same time and are
-measured over the same seconds, so that whatever disturbs one disturbs the others.
+Every side encodes the same snapshot at each tick and sends it to the same number of clients. All run at the same time and are
+measured over the same seconds, so that other load disturbs all of them alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.sides import BROADCAST, COMMANDS, Side, side
 
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 9, 3.0, 2.0
 _CLIENTS = {50: 10.0, 300: 4.0}
-"""How many clients, and messages a second to each: 300 at 10 Hz on three sides are more than two cores deliver."""
+"""The number of clients, and messages per second to each: 300 at 10 Hz on three sides are more than two cores deliver."""
 _BOUNDS = {"uvicorn": 1.5, "daphne": 4.0}
 
 
@@ -38,7 +38,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _round(sides: dict[str, Side], clients: int, hz: float) -> dict[str, float]:
-    """CPU seconds of a delivered message on each side, over the same seconds."""
+    """CPU seconds per delivered message on each side, over the same seconds."""
     watch = Stopwatch(each.pid for each in sides.values())
     before = {name: each.clients.ask("count") for name, each in sides.items()}
     time.sleep(_SECONDS)

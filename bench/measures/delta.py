@@ -1,4 +1,4 @@
-"""How large the messages are that keep a page current: bytes as they are sent, before any compression."""
+"""The size of the messages that keep a page current: bytes as they are sent, before any compression."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _deltas(server: Server) -> tuple[list[int], float]:
-    """Bytes of each delta, and the mean number of values in one."""
+    """Bytes of each delta, and the mean number of values in a delta."""
     sizes: list[int] = []
     values: list[int] = []
     with connect(f"{server.ws}/ws/dashboard?view=cards", additional_headers={"Origin": server.url}) as socket:

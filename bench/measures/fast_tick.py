@@ -11,9 +11,9 @@ from bench.host import GPUS, PROCESSES, fake_host
 
 _TICKS, _ROUNDS = 150, 9
 _PAUSE_SECONDS = "0.005"
-"""Between ticks, so that the driver has a new utilization sample of every process at each, as at 1 Hz."""
+"""The pause between ticks, so that the driver has a new utilization sample of every process at each, as at 1 Hz."""
 _LISTENING = "nvmlEventSetWait_v2"
-"""Waits for Xid errors in a thread of its own, every few seconds; no part of a tick on either side."""
+"""Waits for Xid errors in its own thread, every few seconds; part of a tick on neither side."""
 STATIC_CALLS = {
     "nvmlDeviceGetArchitecture",
     "nvmlDeviceGetBrand",
@@ -33,7 +33,7 @@ STATIC_CALLS = {
     "nvmlSystemGetCudaDriverVersion_v2",
     "nvmlSystemGetDriverVersion",
 }
-"""Calls for what does not change while a driver is loaded."""
+"""Calls for values that do not change while a driver is loaded."""
 
 
 def measure() -> Iterator[Figure]:
@@ -43,7 +43,7 @@ def measure() -> Iterator[Figure]:
         child("bench.ticks", "bare", _PAUSE_SECONDS, environment=host.environment) as bare,
     ):
         for side in (provider, bare):
-            side.ask(_TICKS)  # opens the driver, and Python settles
+            side.ask(_TICKS)  # opens the driver and warms up Python
         calls = []
         for side in (provider, bare):
             host.driver.reset_calls()

@@ -1,4 +1,4 @@
-"""What a browser loads for the dashboard: how much, what the first paint waits for, and how long files may be cached."""
+"""The files that a browser loads for the dashboard: their size, the ones that block the first paint, how long they are cached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.chromium import chromium
 from tests.support.servers import Server, wait_for
 
 _BEFORE_THE_FIRST_PAINT = "theme"
-"""The one script that runs before the first paint on purpose, so that the page does not flash in the other theme."""
+"""The only script that runs before the first paint on purpose, so that the page does not flash in the other theme."""
 _PAINT_SECONDS = 10.0
 _YEAR_SECONDS = 365 * 24 * 3600
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
@@ -33,7 +33,7 @@ def _loaded(browser: Browser, server: Server) -> Iterator[Figure]:
     responses: list[Response] = []
     page.on(
         "response", lambda response: responses.append(response)
-    )  # playwright sets attributes on it: a built-in method refuses
+    )  # playwright sets attributes on it, which a built-in method does not allow
     page.goto(f"{server.url}/", wait_until="networkidle")
     kilobytes: dict[str, float] = defaultdict(float)
     for response in responses:
@@ -55,7 +55,7 @@ def _is_cached_for_ever(response: Response) -> bool:
 
 
 def _painted(browser: Browser, server: Server) -> Iterator[Figure]:
-    """Load the page while every script request but one stays unanswered; without its scripts it opens no socket either."""
+    """Load the page with every script request but one left unanswered; without its scripts it opens no socket either."""
     page = opened(browser)
     unanswered: list[Route] = []
 

@@ -1,4 +1,4 @@
-"""What the first response costs the server: CPU of `GET /` against a page of plain text with as many bytes."""
+"""The server's cost of the first response: CPU of `GET /` against a page of plain text with the same number of bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOUND = 6.5
 
 
 def measure() -> Iterator[Figure]:
-    """Both pages come from one server through the same middleware, in turns; what it costs unasked is subtracted."""
+    """One server serves both pages through the same middleware, alternating; the cost of the idle server is subtracted."""
     with data_folder() as folder:
         text = folder / "page.txt"
         plain = {"DJANGO_SETTINGS_MODULE": "bench.floors.plain_settings", "BENCH_PLAIN_TEXT": str(text)}
@@ -38,7 +38,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _cost(server: Server, pid: int, path: str, requests: int) -> float:
-    """CPU seconds of a request."""
+    """CPU seconds per request."""
     watch = Stopwatch([pid])
     for _ in range(requests):
         _got(server, path)

@@ -12,14 +12,14 @@ from bench.serving import Readings, replaying
 from tests.support.chromium import chromium
 
 _HZ = 10
-"""Twice the rate of the other figures: a leak grows with ticks, and shows in half the time."""
+"""Twice the rate of the other figures: a leak grows with ticks, and so shows in half the time."""
 _SETTLE_SECONDS = 62.0
 """The charts hold 60 s of readings, and the heap rises until they are full."""
 _BETWEEN_SECONDS = 7.5
 _ENDS = 3
-"""Samples at the start and at the end; the median of each counts."""
+"""Samples at the start and at the end, of each of which the median counts."""
 _TICKS = 3000
-"""Ten minutes at 5 Hz."""
+"""As many ticks as ten minutes at 5 Hz."""
 
 
 def measure(minutes: float) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""What gpumon takes while nobody watches: CPU of all its processes together, at one reading a second."""
+"""The cost of gpumon without viewers: CPU of all its processes together, at one reading a second."""
 
 from __future__ import annotations
 

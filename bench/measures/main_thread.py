@@ -1,4 +1,4 @@
-"""What the page costs its browser: main-thread time against a page that sets the same texts and draws the same charts."""
+"""The page's cost to its browser: main-thread time against a page that sets the same texts and draws the same charts."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _HZ = 10
 _SETTLE_SECONDS = 70.0
 """The charts hold 60 s of readings, and memory rises until they are full."""
 _HALF_HOUR_READINGS = 1800
-"""At one a second."""
+"""At one reading a second."""
 
 
 def measure(minutes: float) -> Iterator[Figure]:

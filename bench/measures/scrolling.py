@@ -23,9 +23,9 @@ _ROUNDS, _SETTLE_SECONDS = 3, 3.0
 _NOTCHES, _NOTCH_PIXELS, _NOTCH_SECONDS = 100, 120, 0.05
 _SCROLL_SECONDS = 2 * _NOTCHES * _NOTCH_SECONDS
 _LONG_SECONDS = 0.05
-"""What browsers call a long task. How many there are depends on the machine, and so only explains the ratio."""
+"""The browsers' definition of a long task. Their number depends on the machine, and so only explains the ratio."""
 _BOUND = 1.3
-"""What the page adds to the texts (attributes, parts of HTML, charts) must not make the scrolling stutter visibly more."""
+"""The page's extra work over the texts (attributes, parts of HTML, charts) must not make the scrolling visibly less smooth."""
 
 
 class Scroll(NamedTuple):
@@ -34,12 +34,12 @@ class Scroll(NamedTuple):
     longest: float
     """The mean of the longest tasks, one for each tick: each tick has at least one that interrupts the scrolling."""
     share: float
-    """All tasks, of the time the scroll took."""
+    """All tasks, as a share of the duration of the scroll."""
     long_tasks: int
 
 
 def measure() -> Iterator[Figure]:
-    """Each page is opened afresh and scrolled down and up, in turns with its floor."""
+    """Each page is opened in a new context and scrolled down and up, alternating with its floor."""
     with replaying(gpus=_MANY, hz=_HZ) as server, floor_of(server) as floor_url, chromium() as browser:
         for layout in ("tiles", "cards"):
             addresses = (f"{server.url}/?layout={layout}", f"{floor_url}/?layout={layout}#still")
@@ -70,7 +70,7 @@ def _scrolled(browser: Browser, address: str) -> Scroll:
 
 
 def _scroll(page: Page) -> None:
-    """Down and up again, as with a wheel that is turned fast."""
+    """Scroll down and up again, as with a fast mouse wheel."""
     page.mouse.move(200, HEIGHT / 2)
     for way in (1, -1):
         for _ in range(_NOTCHES):

@@ -1,4 +1,4 @@
-"""How long the start takes, from running the program to its first reading, against importing the libraries it stands on."""
+"""The duration of the start, from running the program to its first reading, against importing the libraries it uses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.servers import Server, wait_for
 
 _TIMES = 7
 _IMPORTS = "import channels.generic.websocket, daphne.server, django.core.handlers.asgi"
-"""What `import django, channels, daphne` would not import: the packages themselves are all but empty."""
+"""Modules that `import django, channels, daphne` would not import: the packages themselves are almost empty."""
 _BOUND = 2.5
-"""Measured: 1.9 to 2.1. Beside the imports the
+"""Measured: 1.9 to 2.1. Besides the imports, the
 start sets up Django, starts the sampler and waits for its first reading."""
 
 
 def measure() -> Iterator[Figure]:
-    """Seconds of waiting, in turns with the floor; the best of each counts, for noise only adds."""
+    """Seconds of wall time, alternating with the floor; the best of each counts, because noise only adds."""
     firsts, agains, floors = [], [], []
     with fake_host() as host:
         for _ in range(_TIMES):

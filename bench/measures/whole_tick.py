@@ -13,14 +13,14 @@ from bench.serving import Readings, processes, serving_host, watched
 
 _HZ, _ROUNDS, _SECONDS, _SETTLE_SECONDS = 10, 7, 3.0, 3.0
 _BOUND = 11
-"""Measured: 8.0 to 9.0. Beside the floor's work
+"""Measured: 8.0 to 9.0. Besides the floor's work,
 a tick reads 32 processes and the host, crosses a pipe, and makes and sends a delta."""
 
 
 def measure() -> Iterator[Figure]:
-    """CPU of server and sampler a reading, at ten readings a second with one dashboard and one feed open.
+    """CPU of server and sampler per reading, at ten readings a second with one dashboard and one feed open.
 
-    The floor makes the same calls into the driver at the same rate over the same seconds, and encodes the snapshot as JSON.
+    The floor makes the same driver calls at the same rate over the same seconds, and encodes the snapshot as JSON.
     """
     with (
         fake_host() as host,
