@@ -49,7 +49,7 @@ class Client:
 
 
 def _end(head: bytes) -> int:
-    """The end of the frame that begins with these bytes (RFC 6455, section 5.2), or of its header while that is incomplete."""
+    """The length of the frame that begins with these bytes (RFC 6455, section 5.2); of its header while that is incomplete."""
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F

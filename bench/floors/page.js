@@ -1,5 +1,5 @@
-// The least a page can do with the same values and charts: see page.py. No framework, no module, no state but the nodes.
-// With #still in the address it draws each chart once.
+// A minimal page with the same values and charts: see page.py. No framework, no module, and no state except the nodes.
+// With #still in the address, it draws each chart once.
 {
   const SECONDS = 60;
   const isStill = location.hash === "#still";
@@ -34,7 +34,7 @@
     for (const each of columns.values()) each.splice(0, old);
   }
 
-  // The options of static/js/charts/sparklines.js, with the colours asked for once.
+  // The options of static/js/charts/sparklines.js, with colours that are read once.
   function chart(element) {
     const style = getComputedStyle(element);
     const [line, text, grid] = [style.color, style.getPropertyValue("--chart-text"), style.getPropertyValue("--chart-grid")];

@@ -1,6 +1,6 @@
 """Whether 64 GPUs scroll smoothly while every value changes: the page's long tasks against those of its floor.
 
-The floor (floor.py) is a page of the same elements and styles that sets the same texts, and draws each chart once.
+The floor (floors/page.py) is a page with the same elements and styles that sets the same texts, and draws each chart once.
 """
 
 from __future__ import annotations

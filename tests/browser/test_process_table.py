@@ -231,7 +231,7 @@ def test_starting_or_ended_process_changes_only_its_own_row(
     assert sorted(cells(page, "PID")) == sorted(map(str, pids))
 
 
-def test_a_new_process_outside_the_filter_is_not_shown(
+def test_new_process_outside_the_filter_is_not_shown(
     fresh_host: Server, load: Callable[..., None], open_page: OpenPage, pids: list[int]
 ) -> None:
     load(10, None, 30)

@@ -127,7 +127,7 @@ def test_errors_of_the_form_are_shown_in_the_preview(form: Page) -> None:
     expect(result).to_contain_text("Threshold: Required for “Threshold”.")
 
 
-def test_without_script_the_preview_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
+def test_preview_without_script_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
     page = open_page(site.url + ADD, java_script_enabled=False)
     log_in(page)
     expect(page.get_by_label("Throttle:")).to_be_visible()

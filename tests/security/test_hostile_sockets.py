@@ -1,6 +1,6 @@
 """Clients that break the WebSocket protocol (RFC 6455) byte by byte, against the real daphne and the real uvicorn.
 
-Faults of honest libraries, and memory with a client that never reads, are tested in tests/live/test_daphne.py.
+Errors that a client library can send, and memory with a client that never reads, are tested in tests/live/test_daphne.py.
 """
 
 from __future__ import annotations

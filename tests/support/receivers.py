@@ -24,7 +24,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """An HTTP server that records its requests. `answer(n)` returns the status of the n-th request, counted from 1."""
+    """An HTTP server that records its requests. `answer(n)` is the status of the n-th response, counted from 1."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []

@@ -42,7 +42,7 @@ def test_api_documentation_names_every_field_it_describes(name: str) -> None:
 
 @pytest.mark.slow
 @BOTH
-def test_server_publishes_that_schema(server: Server) -> None:
+def test_server_publishes_the_schema(server: Server) -> None:
     assert server.json("/api/schema") == json.loads(json.dumps(json_schema()))
 
 

@@ -65,7 +65,7 @@ def test_banner_is_announced_once_and_not_each_second_or_for_a_lesser_alert() ->
     assert another.key != once.key
 
 
-def test_link_shows_scripts_when_the_set_of_open_alerts_changes() -> None:
+def test_mark_of_the_link_changes_with_the_set_of_open_alerts() -> None:
     marks = {banner(*alerts)[2]["data-alerts"] for alerts in ((), (alert(1),), (alert(2),), (alert(1), alert(2)))}
     assert len(marks) == 4
 
