@@ -13,20 +13,20 @@ from tests.support.snapshots import gpu, host
 
 
 class Scene:
-    """An engine whose clocks the test sets, and everything that it shows and queues."""
+    """An engine with clocks set by the test, and everything it shows and queues."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
         self.shown: list[tuple[Alert, ...]] = []
         self.told: list[tuple[str, str]] = []
         self.tell: Tell = self.record
-        """What the engine calls for each event; a test can replace it by one that fails."""
+        """The engine calls this for each event; a test can replace it with a function that fails."""
         self.limits = IdleLimits(1024, 5, 30)
         self.retention_days = 90.0
         self.engine = self.restarted()
 
     def restarted(self) -> Engine:
-        """Another engine, as after the end of the process."""
+        """Replace the engine, as a restart of the process does."""
         self.engine = Engine(
             limits=lambda: self.limits,
             retention_days=lambda: self.retention_days,
@@ -41,14 +41,14 @@ class Scene:
         self.told.append((event.state, event.summary))
 
     def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
-        """Time passes, and a snapshot comes."""
+        """Advance the clocks and evaluate a snapshot."""
         self.now += seconds
         self.engine.offer(host(*gpus, **{"time": self.now, "sampled_at": self.now, **changes}))
         self.engine.work()
 
     @property
     def open(self) -> list[str]:
-        """Summaries of what was shown last."""
+        """Summaries of the alerts shown last."""
         return [alert.summary for alert in self.shown[-1]] if self.shown else []
 
 

@@ -31,7 +31,7 @@ def no_rules(db: None) -> None:
     AlertRule.objects.all().delete()
 
 
-def test_default_rules_with_their_first_names_are_renamed() -> None:
+def test_default_rules_with_their_original_names_are_renamed() -> None:
     for (old, kind), _ in migration.RENAMED.items():
         AlertRule.objects.create(name=old, kind=kind)
     rename()
@@ -40,7 +40,7 @@ def test_default_rules_with_their_first_names_are_renamed() -> None:
     assert {*migration.RENAMED.values()} <= {fields["name"] for fields in first}
 
 
-def test_names_that_an_administrator_chose_stay() -> None:
+def test_names_chosen_by_an_administrator_stay() -> None:
     AlertRule.objects.create(name="My hot rule", kind="threshold")
     AlertRule.objects.create(name="Slowed down by heat", kind="gpu_lost")  # another rule with an old name
     AlertRule.objects.create(name=OLD, kind="threshold")
@@ -50,7 +50,7 @@ def test_names_that_an_administrator_chose_stay() -> None:
     assert names() == before
 
 
-def test_an_open_alert_of_a_renamed_rule_goes_on_after_the_upgrade() -> None:
+def test_open_alert_of_a_renamed_rule_continues_after_the_upgrade() -> None:
     AlertRule.objects.create(
         name=OLD, kind="threshold", metric="gpu.temperature_celsius", comparator=">=", threshold=90
     )

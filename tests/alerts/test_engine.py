@@ -24,7 +24,7 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_an_event_is_written_told_and_shown_and_so_is_its_end(scene: Scene) -> None:
+def test_event_and_its_end_are_written_queued_and_shown(scene: Scene) -> None:
     rule()
     scene.goes(0, HOT)
     scene.goes(10, HOT)
@@ -46,20 +46,20 @@ def test_an_event_is_written_told_and_shown_and_so_is_its_end(scene: Scene) -> N
     assert scene.open == []
 
 
-def test_nothing_new_shows_nothing(scene: Scene) -> None:
+def test_snapshot_without_changes_shows_nothing(scene: Scene) -> None:
     rule()
     scene.goes(0, COOL)
     scene.goes(1, COOL)
     assert scene.shown == []
 
 
-def test_a_timer_goes_on_after_a_restart(scene: Scene) -> None:
+def test_timer_continues_after_a_restart(scene: Scene) -> None:
     rule()
     scene.goes(0, HOT)
     scene.goes(6, HOT)
     assert AlertState.objects.exclude(subject="#").get().state["phase"] == "pending"
     scene.restarted()
-    scene.goes(1, HOT)  # the first reading after a start says nothing of the time before
+    scene.goes(1, HOT)  # the first reading after a start does not count for the time before it
     assert not AlertEvent.objects.exists()
     scene.goes(3, HOT)
     assert not AlertEvent.objects.exists()
@@ -67,7 +67,7 @@ def test_a_timer_goes_on_after_a_restart(scene: Scene) -> None:
     assert AlertEvent.objects.count() == 1
 
 
-def test_an_alert_goes_on_after_a_restart_with_the_same_id(scene: Scene) -> None:
+def test_alert_keeps_its_id_after_a_restart(scene: Scene) -> None:
     rule()
     scene.goes(0, HOT)
     scene.goes(10, HOT)
@@ -80,8 +80,8 @@ def test_an_alert_goes_on_after_a_restart_with_the_same_id(scene: Scene) -> None
     assert len(scene.told) == 2
 
 
-def test_after_a_restart_nothing_that_was_remembered_keeps_the_engine_from_judging(scene: Scene) -> None:
-    """A rule on a metric of yes and no, or a row that another version wrote: at each look the rules failed to be taken up."""
+def test_no_stored_state_stops_the_evaluation_after_a_restart(scene: Scene) -> None:
+    """Regression: a rule on a boolean metric, or a row of another version, made every reload of the rules fail."""
     rule(metric="gpu.remapped_rows_are_pending", threshold=1, for_seconds=0)
     rule(name="lost", kind="gpu_lost", metric="", comparator="", threshold=None, for_seconds=0)
     scene.goes(0, gpu(0, remapped_rows_are_pending=True), gpu(1, state="lost"))
@@ -94,7 +94,7 @@ def test_after_a_restart_nothing_that_was_remembered_keeps_the_engine_from_judgi
     assert AlertEvent.objects.count() == 3
 
 
-def test_the_way_back_goes_on_after_a_restart(scene: Scene) -> None:
+def test_clear_timer_continues_after_a_restart(scene: Scene) -> None:
     rule(for_seconds=0, clear_for_seconds=20)
     scene.goes(0, HOT)
     scene.goes(1, COOL)
@@ -107,7 +107,7 @@ def test_the_way_back_goes_on_after_a_restart(scene: Scene) -> None:
     assert AlertEvent.objects.get().state == "resolved"
 
 
-def test_what_happened_to_a_counter_while_the_server_was_down_is_seen(scene: Scene) -> None:
+def test_counter_increase_while_the_server_was_down_is_detected(scene: Scene) -> None:
     rule(kind="rise", metric="gpu.ecc_uncorrected_aggregate", comparator="", threshold=1, for_seconds=0)
     scene.goes(0, gpu(ecc_uncorrected_aggregate=3))
     scene.goes(SAVE_SECONDS, gpu(ecc_uncorrected_aggregate=3))
@@ -117,9 +117,7 @@ def test_what_happened_to_a_counter_while_the_server_was_down_is_seen(scene: Sce
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_what_a_rule_had_open_ends_when_it_was_edited_or_deleted_while_the_server_was_down(
-    scene: Scene, is_deleted: bool
-) -> None:
+def test_alerts_of_a_rule_edited_or_deleted_during_downtime_resolve(scene: Scene, is_deleted: bool) -> None:
     row = rule()
     scene.goes(0, HOT)
     scene.goes(10, HOT)
@@ -133,14 +131,14 @@ def test_what_a_rule_had_open_ends_when_it_was_edited_or_deleted_while_the_serve
     event = AlertEvent.objects.get()
     assert event.state == "resolved"
     assert event.resolved_because == ("the rule was deleted or disabled" if is_deleted else "the rule was edited")
-    if not is_deleted:  # of the edited rule nothing is remembered: its time begins anew
+    if not is_deleted:  # an edited rule has no stored state: its timer starts over
         scene.goes(9, HOT)
         assert AlertEvent.objects.count() == 1
         scene.goes(1, HOT)
         assert AlertEvent.objects.count() == 2
 
 
-def test_an_alert_whose_rule_another_version_stored_resolves_and_keeps_that_rule(scene: Scene) -> None:
+def test_alert_with_a_rule_stored_by_another_version_resolves_and_keeps_that_rule(scene: Scene) -> None:
     rule()
     scene.goes(0, HOT)
     scene.goes(10, HOT)
@@ -152,7 +150,7 @@ def test_an_alert_whose_rule_another_version_stored_resolves_and_keeps_that_rule
     assert (event.state, event.resolved_because, event.rule_then) == ("resolved", "the rule was edited", later)
 
 
-def test_an_edit_is_taken_up_at_once_when_told_and_at_the_next_look_when_not(scene: Scene) -> None:
+def test_edit_applies_at_once_when_signalled_and_otherwise_at_the_next_poll(scene: Scene) -> None:
     row = rule(for_seconds=0)
     scene.goes(0, HOT)
     row.is_enabled = False
@@ -166,7 +164,7 @@ def test_an_edit_is_taken_up_at_once_when_told_and_at_the_next_look_when_not(sce
     assert AlertEvent.objects.filter(state="firing").count() == 1
 
 
-def test_a_rule_that_was_switched_off_and_on_begins_anew_also_over_a_restart(scene: Scene) -> None:
+def test_rule_disabled_and_enabled_starts_over_even_across_a_restart(scene: Scene) -> None:
     row = rule()
     scene.goes(0, HOT)
     scene.goes(SAVE_SECONDS, HOT)
@@ -183,7 +181,7 @@ def test_a_rule_that_was_switched_off_and_on_begins_anew_also_over_a_restart(sce
     assert not AlertEvent.objects.exists()
 
 
-def test_muting_ends_nothing_and_is_shown(scene: Scene) -> None:
+def test_muting_resolves_no_alert_and_is_shown(scene: Scene) -> None:
     row = rule(for_seconds=0)
     scene.goes(0, HOT)
     row.muted_until = datetime.fromtimestamp(scene.now + 3600, UTC)
@@ -194,14 +192,14 @@ def test_muting_ends_nothing_and_is_shown(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("quiet", "is_muted"), [("Mon 13:00-14:00", [True]), ("Mon 14:00-15:00", [False])])
-def test_quiet_hours_are_shown_as_a_mute_is(scene: Scene, settings: Settings, quiet: str, is_muted: list[bool]) -> None:
+def test_quiet_hours_are_shown_like_a_mute(scene: Scene, settings: Settings, quiet: str, is_muted: list[bool]) -> None:
     settings.TIME_ZONE = "UTC"
     rule(for_seconds=0, quiet_hours=quiet)
     scene.goes(0, HOT)  # 1970-01-12, a Monday, at 13:46
     assert [alert.is_muted for alert in scene.shown[-1]] == is_muted
 
 
-def test_an_acknowledgement_is_shown_with_who_gave_it(scene: Scene) -> None:
+def test_acknowledgement_is_shown_with_its_user(scene: Scene) -> None:
     rule(for_seconds=0)
     scene.goes(0, HOT)
     user = User.objects.create_user("ada")
@@ -212,7 +210,7 @@ def test_an_acknowledgement_is_shown_with_who_gave_it(scene: Scene) -> None:
     assert (alert.acknowledged_at, alert.acknowledged_by) == (scene.now, "ada")
 
 
-def test_the_worst_comes_first(scene: Scene) -> None:
+def test_most_severe_alert_comes_first(scene: Scene) -> None:
     rule(name="warm", severity="warning", threshold=50, for_seconds=0)
     rule(name="hot", for_seconds=5)
     for _ in range(6):
@@ -220,7 +218,7 @@ def test_the_worst_comes_first(scene: Scene) -> None:
     assert [alert.rule for alert in scene.shown[-1]] == ["hot", "warm"]
 
 
-def test_a_rule_that_makes_no_sense_is_left_out_and_told(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_rule_is_skipped_and_reported(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     rule(name="bad", metric="gpu.nonsense")
     rule(for_seconds=0)
     scene.goes(0, HOT)
@@ -228,7 +226,7 @@ def test_a_rule_that_makes_no_sense_is_left_out_and_told(scene: Scene, caplog: p
     assert "skipping the invalid alert rule 'bad': metric: 'gpu.nonsense' is unknown" in caplog.text
 
 
-def test_other_limits_in_the_settings_are_taken_up(scene: Scene) -> None:
+def test_changed_limits_in_the_settings_apply(scene: Scene) -> None:
     rule(kind="idle_held", metric="", comparator="", threshold=None, for_seconds=0)
     idle = gpu(utilization_percent=3, processes=(process(1),))
     scene.limits = IdleLimits(1024, 2, 30)
@@ -239,12 +237,12 @@ def test_other_limits_in_the_settings_are_taken_up(scene: Scene) -> None:
     assert AlertEvent.objects.count() == 1
 
 
-def test_gpus_are_remembered_for_rules_to_name(scene: Scene) -> None:
+def test_gpus_are_stored_so_that_rules_can_name_them(scene: Scene) -> None:
     scene.goes(0, gpu(0), gpu(1))
     assert list(SeenGpu.objects.values_list("uuid", "host", "index")) == [("GPU-0", "dgx", 0), ("GPU-1", "dgx", 1)]
 
 
-def test_old_events_are_deleted_after_so_many_days_and_open_ones_never(scene: Scene) -> None:
+def test_resolved_events_are_deleted_after_the_retention_and_open_ones_never(scene: Scene) -> None:
     long_ago = timezone.now() - timedelta(days=400)
     common = {
         "rule_name": "x",

@@ -28,7 +28,7 @@ def scene() -> Scene:
 
 @pytest.fixture
 def locked() -> Iterator[Callable[[bool], None]]:
-    """`locked(True)`: another process writes and does not end."""
+    """`locked(True)`: another process holds the write lock."""
     other = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
 
     def set_locked(is_locked: bool) -> None:
@@ -41,7 +41,7 @@ def locked() -> Iterator[Callable[[bool], None]]:
 
 
 @pytest.mark.slow
-def test_while_the_database_is_locked_alerts_are_shown_and_then_written_in_their_order(
+def test_alerts_are_shown_while_the_database_is_locked_and_written_in_order_afterwards(
     scene: Scene, locked: Callable[[bool], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     rule(for_seconds=0, clear_threshold=None)
@@ -60,7 +60,7 @@ def test_while_the_database_is_locked_alerts_are_shown_and_then_written_in_their
     assert fired == sorted(set(fired))
 
 
-def test_a_database_without_tables_at_the_start_is_waited_for(scene: Scene) -> None:
+def test_engine_waits_at_startup_for_a_database_without_tables(scene: Scene) -> None:
     table = AlertRule._meta.db_table
     rule(for_seconds=0)
     with connection.cursor() as cursor:
@@ -75,7 +75,7 @@ def test_a_database_without_tables_at_the_start_is_waited_for(scene: Scene) -> N
     assert AlertEvent.objects.get().fired_at == datetime.fromtimestamp(1_000_000, UTC)
 
 
-def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) -> None:
+def test_thread_saves_its_state_when_it_stops(scene: Scene) -> None:
     rule()
     shown = threading.Event()
     engine = Engine(
@@ -92,7 +92,7 @@ def test_the_thread_runs_and_saves_what_it_remembers_at_its_end(scene: Scene) ->
     assert not shown.is_set()
 
 
-def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
+def test_failed_evaluation_is_reported_and_the_next_reading_is_evaluated(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = True
@@ -115,7 +115,7 @@ def test_a_reading_that_cannot_be_judged_is_told_and_the_next_one_is_judged(
     engine.stop()
 
 
-def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_it(scene: Scene) -> None:
+def test_event_is_rolled_back_if_its_message_cannot_be_queued(scene: Scene) -> None:
     rule(for_seconds=0)
 
     def fails(event: AlertEvent, *, now: datetime) -> None:
@@ -130,10 +130,10 @@ def test_a_message_that_cannot_be_put_into_the_outbox_takes_its_event_back_with_
     assert len(scene.told) == 1
 
 
-def test_a_fault_that_stays_is_logged_once_and_told_for_as_long_as_it_lasts(
+def test_persistent_fault_is_logged_once_and_reported_while_it_lasts(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each reading was judged well and then not written, and each time the log had the whole story again."""
+    """Regression: each reading was evaluated but not written, and each time the log had the full traceback again."""
     rule(for_seconds=0)
 
     def fails(event: AlertEvent, *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from monitor.rules import validation
 LIMITS = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
 
 
-def test_a_rule_that_is_not_saved_is_judged_as_its_form_stands() -> None:
+def test_unsaved_rule_is_converted_as_its_form_has_it() -> None:
     given = AlertRule(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=90).given()
     assert (given["id"], given["gpus"]) == (None, [])
     rule = validation.make(given, **LIMITS)
@@ -19,7 +19,7 @@ def test_a_rule_that_is_not_saved_is_judged_as_its_form_stands() -> None:
 
 
 @pytest.mark.django_db
-def test_gpus_are_given_by_uuid() -> None:
+def test_gpus_are_identified_by_uuid() -> None:
     rule = AlertRule.objects.create(name="Lost", kind="gpu_lost")
     rule.gpus.set([SeenGpu.objects.create(uuid=uuid) for uuid in ("GPU-b", "GPU-a")])
     assert rule.given()["gpus"] == ["GPU-a", "GPU-b"]
@@ -28,15 +28,15 @@ def test_gpus_are_given_by_uuid() -> None:
 
 
 @pytest.mark.django_db
-def test_gpus_that_were_prefetched_cost_no_query(django_assert_num_queries: pytest.FixtureRequest) -> None:
+def test_prefetched_gpus_cost_no_query(django_assert_num_queries: pytest.FixtureRequest) -> None:
     AlertRule.objects.create(name="Lost", kind="gpu_lost")
     [rule] = AlertRule.objects.filter(name="Lost").prefetch_related("gpus")
     with django_assert_num_queries(0):  # type: ignore[operator]
         rule.given()
 
 
-def test_every_field_that_decides_what_fires_is_given() -> None:
+def test_every_field_that_decides_what_fires_is_converted() -> None:
     told = {"muted_until", "quiet_hours", "remind_every_minutes", "is_enabled"}
-    """What decides whether somebody is told, and whether it is judged at all."""
+    """These fields decide on notifications, and on whether the rule is evaluated."""
     kept = {field.name for field in AlertRule._meta.fields} - {"id", "created_at", "updated_at"}
     assert {"name", *CONDITION_FIELDS} == kept - told

@@ -44,7 +44,7 @@ def take(text: str, *, replace: bool = False, is_trial: bool = False) -> rules_i
 
 @pytest.fixture
 def no_rules(db: None) -> None:
-    """Without the rules that the first migration brings."""
+    """Delete the rules of the first migration."""
     AlertRule.objects.all().delete()
 
 
@@ -57,7 +57,7 @@ wholes = st.integers(0, 2**31 - 1)
 
 @st.composite
 def entries(draw: st.DrawFn) -> Entry:
-    """Any rule that makes sense."""
+    """Any valid rule."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     of_kind: dict[str, st.SearchStrategy[Any]] = {
         "metric": st.sampled_from(COUNTERS if kind == "rise" else sorted(metrics())),
@@ -104,7 +104,7 @@ def values(row: AlertRule) -> dict[str, Any]:
 
 
 @given(many)
-def test_what_is_written_reads_as_it_was(given: list[Entry]) -> None:
+def test_exported_rules_are_read_back_unchanged(given: list[Entry]) -> None:
     found = read(written(given))
     assert [(values(entry.row), entry.gpus, entry.channels) for entry in found] == [
         (values(entry.row), entry.gpus, entry.channels) for entry in given
@@ -116,7 +116,7 @@ class TestDatabase(TestCase):
 
     @given(many, many)
     @settings(max_examples=30)
-    def test_rules_exported_and_imported_over_others_are_exactly_as_before(
+    def test_exported_rules_imported_over_others_are_exactly_as_before(
         self, given: list[Entry], others: list[Entry]
     ) -> None:
         for name in ("mail", "Chat: #1"):
@@ -131,7 +131,7 @@ class TestDatabase(TestCase):
 
 
 @pytest.mark.usefixtures("no_rules")
-def test_an_import_adds_changes_and_leaves_alone() -> None:
+def test_import_adds_and_changes_rules_and_leaves_others_unchanged() -> None:
     same = AlertRule.objects.create(name="Same", kind="gpu_lost")
     AlertRule.objects.create(name="Other", kind="gpu_lost")
     AlertRule.objects.create(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=1)
@@ -144,14 +144,14 @@ def test_an_import_adds_changes_and_leaves_alone() -> None:
 
 
 @pytest.mark.usefixtures("no_rules")
-def test_replacing_deletes_what_is_not_in_the_file() -> None:
+def test_replacing_import_deletes_rules_missing_from_the_file() -> None:
     AlertRule.objects.create(name="Other", kind="gpu_lost")
     assert take(file(HOT), replace=True).deleted == ["Other"]
     assert [row.name for row in AlertRule.objects.all()] == ["Hot"]
 
 
 @pytest.mark.usefixtures("no_rules")
-def test_a_trial_says_the_same_and_changes_nothing() -> None:
+def test_dry_run_reports_the_same_and_changes_nothing() -> None:
     AlertRule.objects.create(name="Other", kind="gpu_lost")
     assert take(file(HOT.replace("}", ", gpus: [GPU-x]}")), replace=True, is_trial=True) == (["Hot"], [], [], ["Other"])
     assert [row.name for row in AlertRule.objects.all()] == ["Other"]
@@ -159,7 +159,7 @@ def test_a_trial_says_the_same_and_changes_nothing() -> None:
 
 
 @pytest.mark.usefixtures("no_rules")
-def test_a_channel_that_there_is_not_keeps_the_whole_file_out() -> None:
+def test_unknown_channel_rejects_the_whole_file() -> None:
     Channel.objects.create(name="mail", url="json://localhost")
     with pytest.raises(BadFile) as caught:
         take(file("- {name: Lost, kind: gpu_lost}", HOT.replace("}", ", channels: [mial]}")))
@@ -167,12 +167,12 @@ def test_a_channel_that_there_is_not_keeps_the_whole_file_out() -> None:
     assert not AlertRule.objects.exists()
 
 
-def test_an_unknown_field_is_refused_with_the_nearest_one() -> None:
+def test_unknown_field_is_refused_with_the_closest_match() -> None:
     said = complaint(file(HOT.replace("threshold", "treshold")))
     assert said == "rule 1 “Hot”, treshold: there is no such field; the nearest is 'threshold'"
 
 
-def test_every_problem_is_told_with_rule_and_field() -> None:
+def test_every_problem_is_reported_with_rule_and_field() -> None:
     said = complaint(
         file(
             HOT.replace("temperature", "temprature"),
@@ -217,7 +217,7 @@ def test_every_problem_is_told_with_rule_and_field() -> None:
         ("ignored_xids", "'13'", "Not used by"),
     ],
 )
-def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -> None:
+def test_value_of_the_wrong_type_is_refused(field: str, value: str, said: str) -> None:
     fields = {"name": "Hot", "metric": "gpu.temperature_celsius", "comparator": "'>='", "threshold": "90", field: value}
     told = complaint(file(f"- {{{', '.join(f'{name}: {given}' for name, given in fields.items())}}}"))
     assert f"{field}: " in told
@@ -245,11 +245,11 @@ def test_a_value_of_another_kind_is_refused(field: str, value: str, said: str) -
         (file("- {name: &a [x, x], kind: [*a, *a]}"), "aliases (*name) are not supported"),
     ],
 )
-def test_a_file_that_is_none_is_refused(text: str, said: str) -> None:
+def test_file_without_rules_is_refused(text: str, said: str) -> None:
     assert said in complaint(text)
 
 
-def test_what_two_rules_share_is_written_twice() -> None:
+def test_values_shared_by_two_rules_are_written_without_anchors() -> None:
     until = dt.datetime(2030, 1, 31, 18, tzinfo=dt.UTC)
     both = [Entry(AlertRule(name=name, kind="gpu_lost", muted_until=until), (), ()) for name in ("a", "b")]
     assert [entry.row.muted_until for entry in read(written(both))] == [until, until]
@@ -260,19 +260,19 @@ def test_a_single_number_needs_no_quotes() -> None:
     assert (entry.row.ignored_xids, entry.row.gpu_indexes) == ("13", "2")
 
 
-def test_a_new_rule_is_written_by_what_it_is_alone() -> None:
+def test_new_rule_is_exported_without_default_values() -> None:
     rule = AlertRule(name="Lost", kind="gpu_lost", severity="critical")
     document = yaml.safe_load(written([Entry(rule, (), ())]))
     assert document == {"gpumon_rules": 1, "rules": [{"name": "Lost", "severity": "critical", "kind": "gpu_lost"}]}
 
 
-def test_what_a_file_takes_is_every_field_that_people_set() -> None:
+def test_file_accepts_every_editable_field() -> None:
     kept = {field.name for field in (*AlertRule._meta.fields, *AlertRule._meta.many_to_many)}
     assert set(FIELDS) == kept - {"id", "created_at", "updated_at"}
 
 
 @given(entries())
-def test_each_rule_of_these_tests_makes_sense(entry: Entry) -> None:
+def test_each_rule_of_these_tests_is_valid(entry: Entry) -> None:
     try:
         make(entry.given())
     except BadRule as error:
