@@ -1,4 +1,4 @@
-"""An engine for tests: the test sets its clocks, and what it shows and queues is kept."""
+"""An engine for tests: the test sets its clocks and reads what it showed and queued."""
 
 from __future__ import annotations
 

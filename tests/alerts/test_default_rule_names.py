@@ -1,4 +1,4 @@
-"""The migration that renames the default rules keeps what administrators have named, and open alerts stay open."""
+"""The migration that renames the default rules keeps administrators' names and open alerts."""
 
 from __future__ import annotations
 

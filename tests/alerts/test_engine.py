@@ -1,4 +1,4 @@
-"""The engine with a real database: what it writes, in which order, and what it knows after a restart."""
+"""The engine with a real database: what it writes, in which order, and what it restores after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine while something fails: a database that does not answer, a reading that cannot be judged, a message not written."""
+"""The engine during faults: an unresponsive database, a failed evaluation, a message that cannot be written."""
 
 from __future__ import annotations
 

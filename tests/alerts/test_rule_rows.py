@@ -1,4 +1,4 @@
-"""An AlertRule of the database as it is judged."""
+"""Database rows (AlertRule) converted to rules for evaluation."""
 
 from __future__ import annotations
 

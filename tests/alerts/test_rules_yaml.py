@@ -1,4 +1,4 @@
-"""Rules as YAML: what goes out comes in again as it was, and a file with anything wrong in it changes nothing."""
+"""Rules as YAML: an export is imported unchanged, and a file with an error changes nothing."""
 
 from __future__ import annotations
 

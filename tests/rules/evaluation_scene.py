@@ -1,4 +1,4 @@
-"""Rules, snapshots at given times, and what an evaluation of them said."""
+"""Rules, snapshots at given times, and the events of their evaluation."""
 
 from __future__ import annotations
 

@@ -63,6 +63,6 @@ def words(**given: Any) -> str:
         ({"kind": "gpu_count_fell"}, "fewer GPUs than before"),
     ],
 )
-def test_a_rule_in_words(given: dict[str, Any], said: str) -> None:
+def test_rule_is_described_in_words(given: dict[str, Any], said: str) -> None:
     assert words(**given) == said
     assert given["kind"] in KINDS

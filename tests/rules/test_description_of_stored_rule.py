@@ -16,7 +16,7 @@ def lines(**changes: Any) -> dict[str, str]:
     return {title: text.replace("\u2009", " ") for title, text in lines_of(msgspec.to_builtins(rule))}
 
 
-def test_a_threshold_has_the_metrics_words_and_unit() -> None:
+def test_threshold_has_the_label_and_unit_of_its_metric() -> None:
     assert lines(threshold=87.0, clear_threshold=80.0, for_seconds=30.0, severity="critical") == {
         "Kind": "Threshold",
         "Severity": "critical",
@@ -35,23 +35,23 @@ def test_a_threshold_has_the_metrics_words_and_unit() -> None:
         (2.0, "slowdown temperature + 2 °C"),
     ],
 )
-def test_a_limit_of_the_gpu_has_the_offset_from_it(offset: float, limit: str) -> None:
+def test_threshold_relative_to_a_gpu_limit_has_its_offset(offset: float, limit: str) -> None:
     assert lines(relative_to="slowdown_temperature_celsius", threshold=offset)["Condition"] == f"temperature ≥ {limit}"
 
 
-def test_other_kinds_have_their_fields_in_the_condition() -> None:
+def test_condition_of_other_kinds_has_their_fields() -> None:
     idle = lines(kind="idle_held", metric="", held_memory_bytes=float(1 << 30), idle_percent=5.0)
     assert idle["Condition"] == "a process holds 1.0 GiB or more while utilization ≤ 5 %"
     xid = lines(kind="xid", metric="", ignored_xids=frozenset({31, 13}))
     assert xid["Condition"] == "a new Xid error other than 13, 31"
 
 
-def test_the_gpus_it_applies_to_are_listed() -> None:
+def test_selected_gpus_are_listed() -> None:
     which = Which(uuids=frozenset({"GPU-b", "GPU-a"}), indexes=frozenset({5, 1}), name_pattern="*H100*", mig="without")
     assert lines(which=which)["GPUs"] == "GPU-a · GPU-b · index 1, 5 · name *H100* · not in MIG mode"
 
 
-def test_a_kind_or_metric_of_another_version_is_shown_as_far_as_it_is_known() -> None:
+def test_kind_or_metric_of_another_version_is_shown_as_far_as_known() -> None:
     kind = lines(kind="fan_stopped", for_seconds=60.0)
     assert (kind["Kind"], kind["Fires after"], kind.get("Condition")) == ("fan_stopped", "60 s", None)
     for metric in ("", "gpu.noise_decibels"):
@@ -60,5 +60,5 @@ def test_a_kind_or_metric_of_another_version_is_shown_as_far_as_it_is_known() ->
 
 
 @pytest.mark.parametrize("kept", [None, {}, [], {"id": "x"}])
-def test_another_form_gives_no_lines(kept: Any) -> None:
+def test_unknown_format_yields_no_lines(kept: Any) -> None:
     assert lines_of(kept) == []

@@ -1,4 +1,4 @@
-"""docs/alerts.md tells the truth: it names every kind with its fields, and its file is one."""
+"""docs/alerts.md is correct: it names every kind with its fields, and its example file is valid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def names(cell: str) -> tuple[str, ...]:
     return tuple(re.findall(r"`(\w+)`", cell))
 
 
-def test_each_kind_is_listed_with_what_it_needs_and_takes() -> None:
+def test_each_kind_is_listed_with_its_required_and_optional_fields() -> None:
     table = TEXT.partition("## Kinds\n")[2].partition("\n## ")[0]
     listed = {
         kind: (names(needs), names(takes))
@@ -39,12 +39,12 @@ def test_each_field_is_listed() -> None:
     assert names(first) == FIELDS
 
 
-def test_the_file_is_one() -> None:
+def test_example_file_is_valid() -> None:
     file = textwrap.dedent(re.findall(r"(?:^    .*\n)+", TEXT.partition("### The file\n")[2], re.MULTILINE)[0])
     assert [make(entry.given()).kind for entry in read(file)] == ["threshold", "idle_held"]
 
 
-def test_the_limits_are_those_of_the_code() -> None:
+def test_documented_limits_match_the_code() -> None:
     for told in (
         f"last {KEPT_SECONDS / 60:.0f} minutes",
         f"{MOST_BYTES / 1e6:.0f} MB",

@@ -1,4 +1,4 @@
-"""Every kind of rule over snapshots: what fires, in which words, and what ends it."""
+"""Every kind of rule over snapshots: what fires, with which summary, and what resolves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.rules.evaluation_scene import at, evaluation, rule, told
 from tests.support.snapshots import GIB, gpu, process
 
 
-def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:
+def test_temperature_is_compared_with_the_limit_of_the_gpu() -> None:
     judged = rule(threshold=0.0, clear_threshold=-3.0, relative_to="slowdown_temperature_celsius")
     seen = evaluation(judged)
     assert seen.take(at(1, gpu(0, temperature_celsius=86), gpu(1, temperature_celsius=None))) == []
@@ -28,8 +28,8 @@ def test_a_temperature_is_compared_with_the_cards_own_limit() -> None:
 
 
 @pytest.mark.parametrize("is_edited", [True, False])
-def test_the_worst_value_is_no_distance_where_the_end_has_no_reading_of_its_own(is_edited: bool) -> None:
-    """It said 4 °C at worst."""
+def test_worst_value_is_absolute_when_the_alert_ends_without_a_reading(is_edited: bool) -> None:
+    """Regression: the worst value was shown as 4 °C, the distance from the limit."""
     seen = evaluation(rule(threshold=0.0, relative_to="slowdown_temperature_celsius"))
     seen.take(at(1, gpu(0, temperature_celsius=88)))
     seen.take(at(2, gpu(0, temperature_celsius=91)))
@@ -37,14 +37,14 @@ def test_the_worst_value_is_no_distance_where_the_end_has_no_reading_of_its_own(
     assert (over.value, over.worst_value) == (88, 91)
 
 
-def test_the_worst_value_is_compared_with_the_limit_it_passed_and_not_with_a_later_one() -> None:
+def test_worst_value_is_relative_to_the_limit_at_its_time() -> None:
     seen = evaluation(rule(metric="gpu.power_watts", threshold=0.0, relative_to="power_limit_watts"))
     seen.take(at(1, gpu(power_watts=310, power_limit_watts=300)))
     (over,) = seen.take(at(2, gpu(power_watts=310, power_limit_watts=700)))
     assert (over.threshold, over.worst_value) == (300, 310)
 
 
-def test_a_lost_gpu_fires_and_its_last_values_neither_fire_nor_end_anything() -> None:
+def test_lost_gpu_fires_and_its_last_values_neither_fire_nor_resolve() -> None:
     seen = evaluation(rule(for_seconds=5.0), rule("gpu_lost", id=2))
     assert seen.take(at(0, gpu(3, temperature_celsius=95))) == []
     lost = gpu(3, temperature_celsius=95, state="lost")
@@ -53,7 +53,7 @@ def test_a_lost_gpu_fires_and_its_last_values_neither_fire_nor_end_anything() ->
     assert told(seen.take(at(31, gpu(3)))) == [("over", "condition cleared")]
 
 
-def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that() -> None:
+def test_stale_readings_fire_only_the_stale_rule_and_resolve_nothing() -> None:
     seen = evaluation(rule(for_seconds=10.0), rule("stale", id=2, threshold=30.0))
     seen.take(at(0, gpu(temperature_celsius=95)))
     stale = {"sampled_at": 0.0, "stale": True, "stale_reason": "The driver hangs."}
@@ -64,27 +64,27 @@ def test_readings_that_are_stale_end_and_fire_nothing_but_the_rule_for_just_that
         "The driver hangs.",
         30,
     )
-    # What was not read is not known: of the time since the last reading nothing counts.
+    # Without readings the value is unknown: the time since the last reading does not count.
     assert told(seen.take(at(41, gpu(temperature_celsius=95)))) == [("over", "condition cleared")]
     assert seen.take(at(50, gpu(temperature_celsius=95))) == []
     assert len(seen.take(at(51, gpu(temperature_celsius=95)))) == 1
 
 
-def test_the_seconds_before_readings_were_called_stale_count_too() -> None:
-    """With 5 s of patience with the driver it was told 5 s late, and that it was 30 s."""
+def test_seconds_before_readings_became_stale_count_too() -> None:
+    """Regression: with a driver timeout of 5 s the alert fired 5 s late and still said 30 s."""
     seen = evaluation(rule("stale", threshold=30.0))
     seen.take(at(0, gpu()))
     snapshots = [at(time, gpu(), sampled_at=0.0, age_seconds=float(time), stale=time > 5) for time in range(1, 31)]
     assert [event.fired_at for snapshot in snapshots for event in seen.take(snapshot)] == [30]
 
 
-def test_a_host_that_never_had_a_gpu_is_not_called_silent() -> None:
+def test_host_that_never_had_a_gpu_is_not_stale() -> None:
     seen = evaluation(rule("stale", threshold=30.0))
     for time in range(0, 300, 10):
         assert seen.take(at(time, sampled_at=None)) == []
 
 
-def test_fewer_gpus_than_before_until_they_are_back() -> None:
+def test_missing_gpus_fire_until_they_are_back() -> None:
     seen = evaluation(rule("gpu_count_fell"))
     assert seen.take(at(0, gpu(0), gpu(1))) == []
     assert told(seen.take(at(1, gpu(0)))) == [("fired", "dgx: 1 GPU instead of 2")]
@@ -92,7 +92,7 @@ def test_fewer_gpus_than_before_until_they_are_back() -> None:
     assert told(seen.take(at(3, gpu(0), gpu(1, state="lost")))) == [("fired", "dgx: 1 GPU instead of 2")]
 
 
-def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
+def test_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
     seen = evaluation(rule("xid", ignored_xids=frozenset({13}), clear_for_seconds=100.0))
     programs_fault, fallen = Xid(code=13, count=1, last_at=5), Xid(code=79, count=1, last_at=7)
     assert seen.take(at(6, gpu(xids=(programs_fault,)))) == []
@@ -100,7 +100,7 @@ def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
     assert event.summary == "GPU 0 reported Xid 79: the GPU has fallen off the bus"
     assert event.detail.startswith("Reboot")
     assert seen.take(at(60, gpu(xids=(fallen, programs_fault)))) == []
-    # It comes again: the alert stays, and its way to the end begins anew.
+    # The same Xid again: the alert stays open, and its clear timer starts over.
     again = msgspec.structs.replace(fallen, count=2, last_at=90)
     assert seen.take(at(100, gpu(xids=(again,)))) == []
     assert seen.take(at(150, gpu(xids=(again,)))) == []
@@ -108,14 +108,14 @@ def test_each_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
     assert told(seen.take(at(251, gpu(xids=(again,))))) == [("over", "condition cleared")]
 
 
-def test_another_xid_is_told_while_the_alert_about_the_first_is_open() -> None:
+def test_second_xid_fires_while_the_alert_of_the_first_is_open() -> None:
     seen = evaluation(rule("xid", clear_for_seconds=100.0))
     page_fault, fallen = Xid(code=31, count=1, last_at=1), Xid(code=79, count=1, last_at=5)
     assert [each.value for each in seen.take(at(1, gpu(xids=(page_fault,))))] == [31]
     assert [each.value for each in seen.take(at(5, gpu(xids=(page_fault, fallen))))] == [79]
     assert len(seen.open) == 2
     assert [each.value for each in seen.take(at(62, gpu(xids=None, state="lost")))] == []
-    # A sampler that began anew knows of none. What was open ends in its time, and a code that comes again is new.
+    # A restarted sampler knows no Xid. Open alerts resolve after their time, and a repeated code is new.
     assert seen.take(at(70, gpu(xids=()))) == []
     again = Xid(code=31, count=1, last_at=80)
     assert [seen.take(at(time, gpu(xids=(again,)))) for time in (80, 120)] == [[], []]
@@ -125,8 +125,8 @@ def test_another_xid_is_told_while_the_alert_about_the_first_is_open() -> None:
     assert (over.value, over.resolved_because) == (31, "this GPU is no longer on the host")
 
 
-def test_an_xid_of_long_before_a_rule_was_made_or_edited_is_not_new_to_it() -> None:
-    """Another name for the rule sent every Xid since the start of the server once more."""
+def test_xid_from_long_before_a_rule_was_created_or_edited_does_not_fire() -> None:
+    """Regression: renaming the rule fired every Xid since the start of the server again."""
     seen = evaluation(rule("xid"))
     old = Xid(code=79, count=1, last_at=5)
     assert len(seen.take(at(6, gpu(xids=(old,))))) == 1
@@ -135,16 +135,16 @@ def test_an_xid_of_long_before_a_rule_was_made_or_edited_is_not_new_to_it() -> N
     assert len(seen.take(at(1001, gpu(xids=(Xid(code=79, count=2, last_at=1001),))))) == 1
 
 
-def test_an_xid_of_a_moment_ago_is_new_to_a_rule_that_begins_to_look() -> None:
+def test_recent_xid_fires_for_a_new_rule() -> None:
     assert len(evaluation(rule("xid")).take(at(60, gpu(xids=(Xid(code=79, count=1, last_at=1),))))) == 1
 
 
-def test_an_unknown_xid_says_so() -> None:
+def test_unknown_xid_is_described_as_unknown() -> None:
     (event,) = evaluation(rule("xid")).take(at(1, gpu(xids=(Xid(code=9999, count=1, last_at=1),))))
     assert "a code that is unknown here" in event.summary
 
 
-def test_a_counter_fires_when_it_rises_and_not_for_what_it_was_at_the_start() -> None:
+def test_counter_fires_when_it_rises_and_not_for_its_initial_value() -> None:
     seen = evaluation(rule("rise", metric="gpu.ecc_uncorrected_aggregate"))
     assert seen.take(at(0, gpu(ecc_uncorrected_aggregate=12))) == []
     assert told(seen.take(at(1, gpu(ecc_uncorrected_aggregate=14)))) == [
@@ -155,7 +155,7 @@ def test_a_counter_fires_when_it_rises_and_not_for_what_it_was_at_the_start() ->
     assert len(seen.take(at(4, gpu(ecc_uncorrected_aggregate=1)))) == 1
 
 
-def test_being_throttled_is_told_with_the_reasons_and_a_power_cap_is_no_heat() -> None:
+def test_throttling_fires_with_its_reasons_and_a_power_cap_is_not_thermal() -> None:
     seen = evaluation(rule("throttled", throttle="thermal", for_seconds=10.0))
     hot = gpu(clock_event_reasons=("sw_power_cap", "hw_thermal_slowdown"))
     assert seen.take(at(0, gpu(clock_event_reasons=("sw_power_cap",)))) == []
@@ -165,14 +165,14 @@ def test_being_throttled_is_told_with_the_reasons_and_a_power_cap_is_no_heat() -
     assert event.detail == "Clock event reasons: hw_thermal_slowdown."
 
 
-def test_several_users_on_one_gpu_are_named_in_the_detail_alone() -> None:
+def test_several_users_on_one_gpu_are_named_only_in_the_detail() -> None:
     seen = evaluation(rule("several_users", threshold=2.0))
     assert seen.take(at(0, gpu(processes=(process(1), process(2))))) == []
     (event,) = seen.take(at(1, gpu(processes=(process(1), process(2, user="bo")))))
     assert (event.summary, event.detail) == ("GPU 0 is used by 2 users", "ana, bo")
 
 
-def test_memory_held_idly_names_user_and_process_in_the_detail_and_ends_with_the_process() -> None:
+def test_idle_memory_names_user_and_process_in_the_detail_and_resolves_with_the_process() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=4.0 * GIB, idle_percent=5.0, for_seconds=60.0))
     holder = process(7, user="jo", name="jupyter", command="jupyter lab", memory_used_bytes=20 * GIB)
     small = process(8, memory_used_bytes=GIB)
@@ -190,22 +190,22 @@ def test_memory_held_idly_names_user_and_process_in_the_detail_and_ends_with_the
     ]
 
 
-def test_clocks_held_down_for_any_reason_are_told_in_words() -> None:
-    """It said "held down for reasons"."""
+def test_throttling_for_any_reason_is_described_in_words() -> None:
+    """Regression: the summary was "held down for reasons"."""
     (event,) = evaluation(rule("throttled", throttle="any")).take(at(0, gpu(clock_event_reasons=("sw_power_cap",))))
     assert event.summary == "GPU 0 is throttled for thermal or power reasons"
     assert event.detail == "Clock event reasons: sw_power_cap."
 
 
-def test_a_gpu_at_work_is_not_held_idly() -> None:
+def test_busy_gpu_is_not_idle_held() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=5.0))
     assert seen.take(at(0, gpu(utilization_percent=6, processes=(process(7),)))) == []
     assert seen.take(at(1, gpu(utilization_percent=None, processes=(process(7),)))) == []
     assert len(seen.take(at(2, gpu(utilization_percent=5, processes=(process(7),))))) == 1
 
 
-def test_a_gpu_is_held_idly_for_the_rule_as_for_its_card() -> None:
-    """With a limit of 0 the rule could never fire, and at the limit itself the card alone called it idle."""
+def test_rule_and_card_agree_on_idle_held() -> None:
+    """Regression: a limit of 0 never fired, and at exactly the limit only the card showed idle."""
     for percent in (0, 5):
         seen = evaluation(rule("idle_held", held_memory_bytes=1.0 * GIB, idle_percent=float(percent)))
         held = gpu(utilization_percent=percent, processes=(process(7, memory_used_bytes=2 * GIB),))
@@ -213,14 +213,14 @@ def test_a_gpu_is_held_idly_for_the_rule_as_for_its_card() -> None:
         assert len(seen.take(at(0, held))) == 1
 
 
-def test_a_dead_process_that_holds_memory_is_told() -> None:
+def test_dead_process_that_holds_memory_fires() -> None:
     seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
     (event,) = seen.take(at(0, gpu(processes=(process(7, status="gone"), process(8)))))
     assert event.summary == "GPU 0: PID 7 has exited and still holds 1.0\u2009GiB"
 
 
-def test_a_dead_process_is_the_same_one_before_and_after_its_parent_took_note() -> None:
-    """A zombie's start is known and later it is not: the alert ended and came again."""
+def test_dead_process_keeps_its_identity_after_its_parent_reaps_it() -> None:
+    """Regression: a zombie's start time is known only until it is reaped, so the alert resolved and fired again."""
     seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
     assert len(seen.take(at(0, gpu(processes=(process(7, status="gone", started_at=5.0),))))) == 1
     assert seen.take(at(1, gpu(processes=(process(7, status="gone", started_at=None),)))) == []
@@ -255,20 +255,20 @@ def test_metrics_of_host_readings_and_processes_are_compared_too(metric: str, va
         (Which(indexes=frozenset({0, 1}), mig="only"), [1]),
     ],
 )
-def test_a_rule_is_about_the_gpus_that_fit_everything_it_names(which: Which, indexes: list[int]) -> None:
+def test_rule_applies_to_gpus_that_match_all_its_selectors(which: Which, indexes: list[int]) -> None:
     hot = {"temperature_celsius": 95}
     gpus = (gpu(0, **hot), gpu(1, mig_mode=True, **hot), gpu(2, name="NVIDIA A100-SXM4-80GB", **hot))
     found = evaluation(rule(which=which)).take(at(0, *gpus))
     assert [each.gpu_index for each in found] == indexes
 
 
-def test_a_gpu_that_leaves_the_host_ends_its_alert() -> None:
+def test_alert_resolves_when_its_gpu_leaves_the_host() -> None:
     seen = evaluation(rule())
     seen.take(at(0, gpu(0, temperature_celsius=95)))
     assert told(seen.take(at(1, gpu(1)))) == [("over", "this GPU is no longer on the host")]
 
 
-def test_a_gpu_that_a_rule_is_not_about_any_more_is_not_called_gone() -> None:
+def test_gpu_that_no_longer_matches_a_rule_is_not_reported_as_gone() -> None:
     seen = evaluation(rule(which=Which(mig="without")))
     seen.take(at(0, gpu(0, temperature_celsius=95)))
     assert told(seen.take(at(1, gpu(0, temperature_celsius=95, mig_mode=True)))) == [
@@ -277,7 +277,7 @@ def test_a_gpu_that_a_rule_is_not_about_any_more_is_not_called_gone() -> None:
 
 
 @pytest.mark.parametrize(("rules", "because"), [((), DELETED), ((rule(threshold=80.0),), EDITED)])
-def test_editing_or_deleting_a_rule_ends_what_it_had_open_and_says_so(rules: tuple[Rule, ...], because: str) -> None:
+def test_editing_or_deleting_a_rule_resolves_its_alerts_with_the_reason(rules: tuple[Rule, ...], because: str) -> None:
     seen = evaluation(rule())
     seen.take(at(5, gpu(temperature_celsius=95)))
     assert told(seen.set_rules(rules)) == [("over", because)]
@@ -285,14 +285,14 @@ def test_editing_or_deleting_a_rule_ends_what_it_had_open_and_says_so(rules: tup
     assert seen.set_rules(rules) == []
 
 
-def test_rules_that_stay_as_they_are_keep_what_is_open() -> None:
+def test_unchanged_rules_keep_their_open_alerts() -> None:
     seen = evaluation(rule())
     seen.take(at(0, gpu(temperature_celsius=95)))
     assert seen.set_rules((rule(), rule("gpu_lost", id=2))) == []
     assert len(seen.open) == 1
 
 
-def test_a_clock_that_jumps_makes_nothing_fire_early_and_nothing_stick() -> None:
+def test_clock_jump_fires_nothing_early_and_leaves_nothing_stuck() -> None:
     seen = evaluation(rule(for_seconds=100.0))
     seen.take(at(1000, gpu(temperature_celsius=95)))
     assert seen.take(at(1_000_000, gpu(temperature_celsius=95))) == []  # counts as 60 s at most
@@ -301,14 +301,14 @@ def test_a_clock_that_jumps_makes_nothing_fire_early_and_nothing_stick() -> None
     assert len(seen.take(at(540, gpu(temperature_celsius=95)))) == 1
 
 
-def test_a_snapshot_that_holds_no_new_reading_counts_for_nothing() -> None:
+def test_snapshot_without_a_new_reading_does_not_count() -> None:
     seen = evaluation(rule(for_seconds=10.0))
     seen.take(at(0, gpu(temperature_celsius=95)))
     for time in range(1, 20):
         assert seen.take(at(time, gpu(temperature_celsius=95), sampled_at=0.0)) == []
 
 
-def test_the_readings_own_time_counts_however_fast_they_come() -> None:
+def test_time_of_the_readings_counts_at_any_speed_of_arrival() -> None:
     def events(pace: float) -> list[tuple[str, float | None, float | None]]:
         seen = evaluation(rule(for_seconds=10.0), rule("gpu_lost", id=2))
         found = []
@@ -323,7 +323,7 @@ def test_the_readings_own_time_counts_however_fast_they_come() -> None:
     assert len(events(1)) == 4
 
 
-def test_after_a_restart_what_fired_goes_on_and_what_has_no_rule_any_more_ends() -> None:
+def test_restart_keeps_open_alerts_and_resolves_alerts_without_a_rule() -> None:
     before = evaluation(rule(clear_for_seconds=20.0), rule("gpu_lost", id=2))
     before.take(at(0, gpu(0, temperature_celsius=95), gpu(1, state="lost")))
     saved = {id_: judge.saved() for id_, judge in before.judges.items()}
@@ -337,7 +337,7 @@ def test_after_a_restart_what_fired_goes_on_and_what_has_no_rule_any_more_ends()
     assert len(after.take(at(81, gpu(0), gpu(1)))) == 1
 
 
-def test_after_a_restart_an_event_without_a_state_ends_and_a_state_without_an_event_fires_anew() -> None:
+def test_restart_resolves_an_event_without_state_and_fires_a_state_without_event_again() -> None:
     before = evaluation(rule())
     before.take(at(0, gpu(temperature_celsius=95)))
     lost_state = evaluation(rule())
@@ -347,7 +347,7 @@ def test_after_a_restart_an_event_without_a_state_ends_and_a_state_without_an_ev
     assert len(lost_event.take(at(10, gpu(temperature_celsius=95)))) == 1
 
 
-def test_an_edit_between_a_restart_and_the_first_reading_ends_alerts_now_and_not_in_1970() -> None:
+def test_edit_between_a_restart_and_the_first_reading_resolves_alerts_now_and_not_in_1970() -> None:
     before = evaluation(rule())
     before.take(at(1000, gpu(temperature_celsius=95)))
     after = evaluation(rule())

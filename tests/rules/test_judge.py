@@ -1,4 +1,4 @@
-"""The state machine of one rule, whatever readings come: by stories, and by any sequence that can be thought of."""
+"""The state machine of one rule, by examples and by random sequences of readings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.rules.rule import Rule
 
 
 def rule(**changes: Any) -> Rule:
-    """At or above 90 for 10 s; over below 80 for 5 s."""
+    """Fires at or above 90 for 10 s; resolves below 80 for 5 s."""
     values: dict[str, Any] = {
         "id": 1, "name": "hot", "kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=",
         "threshold": 90.0, "clear_threshold": 80.0, "for_seconds": 10.0, "clear_for_seconds": 5.0,
@@ -24,7 +24,7 @@ def rule(**changes: Any) -> Rule:
 
 
 def play(judge: Judge, *readings: tuple[float, float | None], key: str = "a") -> list[tuple[str, float]]:
-    """Judge (time, value) pairs; what happened and when."""
+    """Evaluate (time, value) pairs; return what happened and when."""
     happened, before = [], readings[0][0]
     for at, value in readings:
         for change in judge.step(Column([key], [value]), at - before, at):
@@ -33,42 +33,42 @@ def play(judge: Judge, *readings: tuple[float, float | None], key: str = "a") ->
     return happened
 
 
-def test_it_fires_once_the_condition_has_held_for_its_time_and_not_before() -> None:
+def test_alert_fires_only_after_the_condition_held_for_its_duration() -> None:
     assert play(Judge(rule()), (0, 95), (9, 95), (10, 95), (11, 99)) == [("fired", 10)]
 
 
-def test_a_dip_below_the_threshold_starts_the_time_over() -> None:
+def test_dip_below_the_threshold_restarts_the_timer() -> None:
     assert play(Judge(rule()), (0, 95), (9, 89), (10, 95), (19, 95), (20, 95)) == [("fired", 20)]
 
 
-def test_it_ends_only_beyond_the_clear_threshold_and_after_its_time() -> None:
+def test_alert_resolves_only_beyond_the_clear_threshold_and_after_its_duration() -> None:
     story = [(0, 95), (10, 95), (20, 85), (40, 85), (50, 79), (54, 79), (55, 79)]
     assert play(Judge(rule()), *story) == [("fired", 10), ("resolved", 55)]
 
 
-def test_a_value_between_the_thresholds_starts_the_way_back_over() -> None:
+def test_value_between_the_thresholds_restarts_the_clear_timer() -> None:
     story = [(0, 95), (10, 95), (11, 79), (15, 85), (16, 79), (20, 79), (21, 79)]
     assert play(Judge(rule()), *story) == [("fired", 10), ("resolved", 21)]
 
 
-def test_without_a_time_it_fires_at_the_first_reading() -> None:
+def test_rule_without_a_duration_fires_at_the_first_reading() -> None:
     assert play(Judge(rule(for_seconds=0.0)), (5, 90)) == [("fired", 5)]
 
 
-def test_time_in_which_the_value_is_unknown_counts_for_nothing() -> None:
+def test_time_with_an_unknown_value_does_not_count() -> None:
     judge = Judge(rule())
     assert play(judge, (0, 95), (5, 95), (30, None), (60, None), (64, 95)) == []
     assert play(judge, (64, 95), (66, 95)) == [("fired", 66)]
 
 
-def test_unknown_does_not_end_an_alert() -> None:
+def test_unknown_value_does_not_resolve_an_alert() -> None:
     judge = Judge(rule(for_seconds=0.0))
     assert play(judge, (0, 95), (1, 70), (100, None), (200, None)) == [("fired", 0)]
     assert play(judge, (200, None), (204, 70)) == []
     assert play(judge, (204, 70), (205, 70)) == [("resolved", 205)]
 
 
-def test_a_subject_that_is_gone_ends_what_it_had_open_and_forgets_what_was_pending() -> None:
+def test_missing_subject_resolves_its_alert_and_clears_its_timer() -> None:
     judge = Judge(rule(for_seconds=0.0))
     judge.step(Column(["a", "b"], [95, 95]), 0, 0)
     (change,) = judge.step(Column(["b"], [95]), 1, 1)
@@ -79,7 +79,7 @@ def test_a_subject_that_is_gone_ends_what_it_had_open_and_forgets_what_was_pendi
     assert pending.states == {}
 
 
-def test_the_worst_value_is_the_farthest_beyond_the_threshold() -> None:
+def test_worst_value_is_the_farthest_beyond_the_threshold() -> None:
     judge = Judge(rule(for_seconds=0.0))
     play(judge, (0, 95), (1, 99), (2, 92))
     assert judge.states["a"].worst == 99
@@ -91,7 +91,7 @@ def test_the_worst_value_is_the_farthest_beyond_the_threshold() -> None:
 @pytest.mark.parametrize(
     ("comparator", "bad", "good"), [(">", 91, 90), (">=", 90, 89.9), ("<", 89, 90), ("<=", 90, 90.1)]
 )
-def test_each_comparator_means_what_it_says_at_the_threshold_itself(comparator: str, bad: float, good: float) -> None:
+def test_each_comparator_is_exact_at_the_threshold(comparator: str, bad: float, good: float) -> None:
     judge = Judge(rule(comparator=comparator, clear_threshold=None, for_seconds=0.0, clear_for_seconds=0.0))
     assert play(judge, (0, good), (1, bad), (2, good)) == [("fired", 1), ("resolved", 2)]
 
@@ -116,7 +116,7 @@ RULES = st.builds(
 def replayed(
     judged: Rule, steps: list[Any], *, restarts_at: frozenset[int] = frozenset()
 ) -> list[tuple[str, str, float]]:
-    """What happens; at some steps everything is saved, as JSON, and a fresh judge goes on from it."""
+    """The events; at some steps the state is saved as JSON and restored by a new judge."""
     judge, at = Judge(judged), 0.0
     happened = []
     for number, (seconds, values, missing) in enumerate(steps):
@@ -133,7 +133,7 @@ def replayed(
 
 
 @given(RULES, STEPS)
-def test_no_alert_fires_twice_without_an_end_between(judged: Rule, steps: list[Any]) -> None:
+def test_alert_resolves_before_it_fires_again(judged: Rule, steps: list[Any]) -> None:
     order: dict[str, list[str]] = {}
     for what, key, _ in replayed(judged, steps):
         order.setdefault(key, []).append(what)
@@ -142,7 +142,7 @@ def test_no_alert_fires_twice_without_an_end_between(judged: Rule, steps: list[A
 
 
 @given(RULES, st.lists(st.tuples(st.floats(0.5, 30), VALUES), max_size=60))
-def test_it_never_fires_before_the_condition_was_seen_to_hold_so_long(judged: Rule, steps: list[Any]) -> None:
+def test_alert_never_fires_before_the_condition_was_observed_for_its_duration(judged: Rule, steps: list[Any]) -> None:
     judge, at, held = Judge(judged), 0.0, None
     for seconds, value in steps:
         at += seconds
@@ -157,16 +157,14 @@ def test_it_never_fires_before_the_condition_was_seen_to_hold_so_long(judged: Ru
 
 
 @given(RULES, STEPS, st.frozensets(st.integers(0, 60)))
-def test_a_restart_in_the_middle_of_any_state_changes_nothing(
-    judged: Rule, steps: list[Any], restarts: frozenset[int]
-) -> None:
-    # Seconds as whole numbers: saved as differences of floats, a timer could else miss its time by a rounding.
+def test_restart_in_any_state_changes_nothing(judged: Rule, steps: list[Any], restarts: frozenset[int]) -> None:
+    # Whole seconds: a timer saved as a difference of floats could miss its time by a rounding error.
     steps = [(float(round(seconds)), values, missing) for seconds, values, missing in steps]
     assert replayed(judged, steps, restarts_at=restarts) == replayed(judged, steps)
 
 
-def test_yes_and_no_are_kept_as_1_and_0() -> None:
-    """`true` was kept, which is no number to whoever reads it: after a restart nothing was judged any more."""
+def test_booleans_are_saved_as_1_and_0() -> None:
+    """Regression: `true` was saved, which is not read back as a number: after a restart evaluation stopped."""
     judged = rule(metric="gpu.remapped_rows_are_pending", threshold=1.0, clear_threshold=None, for_seconds=0.0)
     judge = Judge(judged)
     assert play(judge, (0, True)) == [("fired", 0)]
@@ -176,7 +174,7 @@ def test_yes_and_no_are_kept_as_1_and_0() -> None:
     assert play(after, (1, False), (7, False)) == [("resolved", 7)]
 
 
-def test_what_another_version_remembered_is_left_out_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_state_of_another_version_is_skipped_and_the_rest_is_restored(caplog: pytest.LogCaptureFixture) -> None:
     judge = Judge(rule())
     judge.step(Column(["a", "b"], [95, 95]), 0, 0)
     after = Judge(rule())
@@ -185,7 +183,7 @@ def test_what_another_version_remembered_is_left_out_and_the_rest_goes_on(caplog
     assert "cannot read the stored state of 'a' of rule 'hot'" in caplog.text
 
 
-def test_what_is_saved_says_so_once() -> None:
+def test_changed_flag_is_cleared_by_saving() -> None:
     judge = Judge(rule())
     play(judge, (0, 50))
     assert not judge.is_changed

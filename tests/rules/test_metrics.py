@@ -1,4 +1,4 @@
-"""What rules can compare is what the schema holds, with units and words."""
+"""The metrics of rules come from the schema, with labels and units."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def test_every_counter_and_limit_is_a_metric() -> None:
     assert {f"gpu.{limit}" for limit in LIMITS} <= metrics().keys()
 
 
-def test_numbers_of_the_schema_are_metrics_and_names_and_times_are_none() -> None:
+def test_schema_numbers_are_metrics_while_names_and_times_are_not() -> None:
     found = {metric.field for metric in metrics().values() if metric.of == "gpu"}
     assert {"temperature_celsius", "ecc_uncorrected_volatile", "persistence_mode", "utilization_percent"} <= found
     assert not found & {"uuid", "name", "index", "since", "fans", "processes", "clock_event_reasons", "unavailable"}
     assert found <= {field.name for field in msgspec.structs.fields(Gpu)}
 
 
-def test_values_are_told_in_their_unit() -> None:
+def test_values_are_shown_in_their_unit() -> None:
     assert text_of("gpu.temperature_celsius", 88) == "88\u2009°C"
     assert text_of("gpu.memory_used_bytes", 3 << 30) == "3.0\u2009GiB"
     assert text_of("system.load_1m", 2.5) == "2.5"
@@ -30,7 +30,7 @@ def test_values_are_told_in_their_unit() -> None:
     assert text_of("gpu.of_a_later_version", 7.5) == "7.5"
 
 
-def test_labels_use_the_fields_own_spelling() -> None:
+def test_labels_use_the_official_spelling_of_terms() -> None:
     assert label_of("gpu.sm_clock_mhz") == "SM clock"
     assert label_of("gpu.pcie_rx_bytes_per_second") == "PCIe received"
     assert label_of("system.load_1m") == "load of 1 min"

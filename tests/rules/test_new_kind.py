@@ -1,4 +1,4 @@
-"""A new kind of rule is one class and a line in the registry: everything else that deals with rules finds it there."""
+"""A new kind of rule needs one class and one line in the registry; all other code finds it there."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def rule(**changes: Any) -> Rule:
 
 
 def crowded(*counts: int) -> list[Snapshot]:
-    """A GPU with so many processes, one reading a second."""
+    """A GPU with a number of processes for each reading, one reading a second."""
     return [
         host(gpu(0, processes=tuple(map(process, range(count)))), time=1000.0 + second, sampled_at=1000.0 + second)
         for second, count in enumerate(counts)
@@ -91,7 +91,7 @@ def root(db: None) -> Client:
     return client
 
 
-def test_it_is_validated() -> None:
+def test_new_kind_is_validated() -> None:
     with pytest.raises(BadRule) as raised:
         rule(threshold=None, throttle="power")
     assert raised.value.problems == {
@@ -102,7 +102,7 @@ def test_it_is_validated() -> None:
         rule(threshold=-1.0)
 
 
-def test_it_is_evaluated_and_worded() -> None:
+def test_new_kind_is_evaluated_and_summarized() -> None:
     evaluation = Evaluation()
     evaluation.set_rules([rule()])
     fired, resolved = [event for snapshot in crowded(1, 2, 3, 4, 1) for event in evaluation.take(snapshot)]
@@ -110,13 +110,13 @@ def test_it_is_evaluated_and_worded() -> None:
     assert (resolved.resolved_because, resolved.worst_value) == ("condition cleared", 4)
 
 
-def test_it_is_described() -> None:
+def test_new_kind_is_described() -> None:
     assert condition_of(rule(gpu_indexes="0")) == "2 or more processes on one GPU for 1\u2009s (index 0)"
     lines = dict(lines_of(msgspec.to_builtins(rule())))
     assert (lines["Kind"], lines["Condition"]) == ("Many processes", "2 or more processes on one GPU")
 
 
-def test_it_is_tested_on_past_readings_with_a_chart() -> None:
+def test_new_kind_is_tested_on_past_readings_with_a_chart() -> None:
     chart = chart_of(try_rule(rule(), crowded(1, 2, 3, 1)))
     assert chart is not None
     assert (chart.title, chart.threshold.label, [line.label for line in chart.series]) == (
@@ -128,7 +128,7 @@ def test_it_is_tested_on_past_readings_with_a_chart() -> None:
 
 
 @pytest.mark.django_db
-def test_it_is_in_yaml() -> None:
+def test_new_kind_is_exported_and_imported_as_yaml() -> None:
     AlertRule.objects.all().delete()
     file = "gpumon_rules: 1\nrules:\n- {name: Crowd, kind: many_processes, threshold: 2}\n"
     rules_import.take(rules_yaml.read(file), replace=True)
@@ -140,7 +140,7 @@ def test_it_is_in_yaml() -> None:
 
 
 @pytest.mark.usefixtures("static_root")
-def test_the_admin_has_it_with_its_fields(root: Client) -> None:
+def test_admin_form_offers_the_new_kind_with_its_fields(root: Client) -> None:
     AlertRule.objects.all().delete()
     page = root.get(ADD)
     assert "Many processes At least the given number of processes are on one GPU. Required: threshold." in text(page)
@@ -163,7 +163,7 @@ def test_the_admin_has_it_with_its_fields(root: Client) -> None:
 
 
 @pytest.mark.usefixtures("static_root")
-def test_the_admin_previews_it(root: Client) -> None:
+def test_admin_previews_the_new_kind(root: Client) -> None:
     with current_runtime() as runtime:
         for snapshot in crowded(1, 2, 3):
             runtime.alerts.recent.add(snapshot)
@@ -173,7 +173,7 @@ def test_the_admin_previews_it(root: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_the_engine_loads_it_and_leaves_a_kind_of_another_version_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_engine_loads_the_new_kind_and_skips_a_kind_of_another_version(caplog: pytest.LogCaptureFixture) -> None:
     AlertRule.objects.all().delete()
     AlertRule.objects.create(name="Crowd", kind="many_processes", threshold=2)
     AlertRule.objects.create(name="Later", kind="fan_stopped")

@@ -1,4 +1,4 @@
-"""Quiet hours: what people write, what it means at each minute of a week, and what is said of a slip."""
+"""Quiet hours: parsing, their meaning at each minute of a week, and error messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def at(day: str, time: str) -> datetime:
         ("", [], [("Mon", "00:00")]),
     ],
 )  # fmt: skip
-def test_what_is_written_is_meant(text: str, quiet: list[tuple[str, str]], loud: list[tuple[str, str]]) -> None:
+def test_quiet_hours_are_parsed(text: str, quiet: list[tuple[str, str]], loud: list[tuple[str, str]]) -> None:
     spans = parse(text)
     assert [moment for moment in quiet if not is_quiet(spans, at(*moment))] == []
     assert [moment for moment in loud if is_quiet(spans, at(*moment))] == []
@@ -53,7 +53,7 @@ def test_what_is_written_is_meant(text: str, quiet: list[tuple[str, str]], loud:
         pytest.param("1" * 1_000_000, "1" * 20 + "…", "more than 200 characters", id="a megabyte of digits"),
     ],
 )
-def test_a_slip_is_named_with_its_piece_and_an_example(text: str, piece: str, wrong: str) -> None:
+def test_error_names_the_invalid_piece_and_an_example(text: str, piece: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=re.escape(wrong)) as caught:
         parse(text)
     assert f"{piece!r}" in str(caught.value)
@@ -66,9 +66,7 @@ def test_a_slip_is_named_with_its_piece_and_an_example(text: str, piece: str, wr
     length=st.integers(1, 1440),
     minute=st.integers(0, 7 * 1440 - 1),
 )
-def test_a_span_is_quiet_for_its_length_after_each_of_its_beginnings(
-    days: set[int], start: int, length: int, minute: int
-) -> None:
+def test_span_is_quiet_for_its_length_after_each_start(days: set[int], start: int, length: int, minute: int) -> None:
     end = (start + length) % 1440
     if length == 1440 and start != 0:
         length, end = 1439, (start + 1439) % 1440
@@ -81,7 +79,7 @@ def test_a_span_is_quiet_for_its_length_after_each_of_its_beginnings(
 
 
 @given(st.text(alphabet="MonTueSat0123456789:-–,; \n", max_size=40))
-def test_any_text_is_understood_or_refused_in_words(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
     spans: tuple[Span, ...] = ()
     complaint = "for example"
     try:

@@ -1,4 +1,4 @@
-"""A rule tested on past readings: what would have fired, and the chart of it."""
+"""A rule tested on past readings: what would have fired, and its chart."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def chart(tried: Tried) -> Chart:
 
 
 def holds_all(found: Chart) -> bool:
-    """Whether the scale has room for every value and line, and each series a value or a gap at each time."""
+    """Whether the scale covers every value and line, and each series has a value or a gap at each time."""
     levels = [found.threshold.value, *([found.clear.value] if found.clear else [])]
     known = [value for line in found.series for value in line.values if value is not None]
     assert known
@@ -57,7 +57,7 @@ def holds_all(found: Chart) -> bool:
     return all(found.low.value <= value <= found.high.value for value in (*known, *levels))
 
 
-def test_it_counts_what_would_have_fired_and_for_how_long() -> None:
+def test_trial_counts_alerts_and_their_duration() -> None:
     tried = try_rule(rule(), heat(80, 91, 92, 80, 80, 95, 96, 97))
     assert [(event.fired_at, event.resolved_at) for event in tried.events] == [(1001, 1003), (1005, None)]
     assert [event.value for event in tried.firing] == [95]
@@ -66,7 +66,7 @@ def test_it_counts_what_would_have_fired_and_for_how_long() -> None:
 
 
 @given(st.lists(st.none() | st.floats(80, 100), max_size=40), st.floats(0, 5))
-def test_it_fires_as_the_engine_would(temperatures: list[float | None], held: float) -> None:
+def test_trial_fires_as_the_engine_would(temperatures: list[float | None], held: float) -> None:
     by = rule(**HOT, for_seconds=held)
     evaluation = Evaluation()
     evaluation.set_rules([by])
@@ -76,7 +76,7 @@ def test_it_fires_as_the_engine_would(temperatures: list[float | None], held: fl
     assert len(tried.firing) == len(evaluation.open)
 
 
-def test_the_chart_has_the_worst_gpu_first_and_the_threshold() -> None:
+def test_chart_has_the_worst_gpu_first_and_the_threshold() -> None:
     found = chart(try_rule(rule(), heat(80, 90, 100)))
     assert found.times == (1000, 1001, 1002)
     assert [(line.label, line.values) for line in found.series] == [("GPU 0", (80, 90, 100)), ("GPU 1", (50, 50, 50))]
@@ -85,7 +85,7 @@ def test_the_chart_has_the_worst_gpu_first_and_the_threshold() -> None:
     assert found.firing == ((1001, 1002),)
 
 
-def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
+def test_limit_of_the_gpu_is_drawn_as_a_value() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius", clear_threshold=-3)
     found = chart(try_rule(relative, heat(80, 90)))
     assert found.threshold.label == "≥ 87\u2009°C (slowdown temperature)"
@@ -94,8 +94,8 @@ def test_a_limit_of_the_gpu_itself_is_drawn_as_a_value() -> None:
     assert found.title == "temperature"
 
 
-def test_where_several_fire_at_once_the_time_is_shaded_once() -> None:
-    """Shading on shading made a wall that hid the lines."""
+def test_overlapping_alerts_are_shaded_once() -> None:
+    """Regression: overlapping shades became opaque and hid the lines."""
     both = [gpu(each, temperature_celsius=95.0) for each in (0, 1)]
     cool = [gpu(each, temperature_celsius=50.0) for each in (0, 1)]
     tried = try_rule(rule(), seconds([both, [both[0], cool[1]], cool, [cool[0], both[1]], both]))
@@ -103,7 +103,7 @@ def test_where_several_fire_at_once_the_time_is_shaded_once() -> None:
     assert chart(tried).firing == ((1000, 1002), (1003, 1004))
 
 
-def test_the_line_at_which_it_resolves_is_drawn_where_it_is_another() -> None:
+def test_clear_threshold_is_drawn_if_it_differs() -> None:
     percent = {"metric": "gpu.utilization_percent", "comparator": ">=", "threshold": 100}
     readings = seconds([[gpu(0, utilization_percent=50.0)]] * 3)
     found = chart(try_rule(rule(**percent, clear_threshold=99), readings))
@@ -112,7 +112,7 @@ def test_the_line_at_which_it_resolves_is_drawn_where_it_is_another() -> None:
     assert chart(try_rule(rule(**percent), readings)).clear is None
 
 
-def test_where_limits_differ_the_offset_from_them_is_drawn() -> None:
+def test_offset_is_drawn_where_limits_differ() -> None:
     relative = rule(**{**HOT, "threshold": 0}, relative_to="slowdown_temperature_celsius")
     boards = (gpu(0, temperature_celsius=88.0), gpu(1, temperature_celsius=88.0, slowdown_temperature_celsius=95.0))
     found = chart(try_rule(relative, seconds([boards, boards])))
@@ -120,13 +120,13 @@ def test_where_limits_differ_the_offset_from_them_is_drawn() -> None:
     assert found.title == "temperature above slowdown temperature"
 
 
-def test_an_unknown_value_is_a_gap_in_the_line() -> None:
+def test_unknown_value_is_a_gap_in_the_line() -> None:
     line = chart(try_rule(rule(), heat(80, 81, None, 82, 83))).series[0]
     assert line.values == (80, 81, None, 82, 83)
     assert line.texts[2] == "—"
 
 
-def test_readings_too_far_apart_leave_a_gap_in_the_line() -> None:
+def test_distant_readings_leave_a_gap_in_the_line() -> None:
     boards = (gpu(0, temperature_celsius=70.0),)
     apart = chart(try_rule(rule(), seconds([boards] * 3, step=61)))
     assert apart.series[0].values == (70, None, 70, None, 70)
@@ -134,13 +134,13 @@ def test_readings_too_far_apart_leave_a_gap_in_the_line() -> None:
     assert chart(try_rule(rule(), seconds([boards] * 3, step=60))).series[0].values == (70, 70, 70)
 
 
-def test_no_peak_is_left_out() -> None:
+def test_chart_keeps_every_peak() -> None:
     temperatures: list[float] = [50.0] * 900
     temperatures[450] = 99.0
     assert max(value or 0 for value in chart(try_rule(rule(), heat(*temperatures))).series[0].values) == 99
 
 
-def test_without_a_known_value_there_is_no_chart() -> None:
+def test_chart_needs_a_known_value() -> None:
     tried = try_rule(rule(), seconds([(gpu(0, temperature_celsius=None),)] * 2))
     assert (tried.has_values, chart_of(tried)) == (False, None)
     assert chart_of(try_rule(rule(), [])) is None
@@ -157,7 +157,7 @@ OF_KINDS: dict[str, dict[str, Any]] = {
 
 
 def moment(number: int) -> Snapshot:
-    """Everything that rules look for, coming and going."""
+    """Every condition that rules detect, on and off."""
     is_bad = number % 20 > 10
     at = 1000.0 + number
     first = gpu(
@@ -194,7 +194,7 @@ def test_each_kind_fires_and_its_chart_shows_every_value(kind: str) -> None:
 
 
 @given(st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=30), st.floats(-1e9, 1e9), st.booleans())
-def test_any_values_are_within_the_scale(temperatures: list[float | None], threshold: float, is_upward: bool) -> None:
+def test_all_values_are_within_the_scale(temperatures: list[float | None], threshold: float, is_upward: bool) -> None:
     by = rule(**{**HOT, "threshold": threshold, "comparator": ">" if is_upward else "<"})
     tried = try_rule(by, [host(gpu(0, temperature_celsius=each), time=float(at), sampled_at=float(at))
                           for at, each in zip(itertools.count(), temperatures)])  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is not known neither fires nor ends an alert, also where processes, their memory or their users are not known."""
+"""Unknown values neither fire nor resolve an alert; this includes processes, their memory and their users."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def board(*processes: object, **changes: object) -> Gpu:
     [board(processes=None), board(processes=None, state="lost")],
     ids=["processes not told", "GPU lost"],
 )
-def test_while_processes_are_not_known_none_of_them_has_ended(judged: Rule, bad: object, unknown: Gpu) -> None:
-    """One reading without the list of processes ended the alert as if they had ended, and half an hour began anew."""
+def test_alert_stays_open_while_the_process_list_is_unavailable(judged: Rule, bad: object, unknown: Gpu) -> None:
+    """Regression: one reading without the process list resolved the alert, and its half hour started over."""
     seen = evaluation(judged)
     assert seen.take(at(0, board(bad))) == []
     assert seen.take(at(30, unknown)) == []
@@ -43,7 +43,7 @@ def test_while_processes_are_not_known_none_of_them_has_ended(judged: Rule, bad:
 
 
 @pytest.mark.parametrize(("judged", "status"), [(IDLE_HELD, "running"), (DEAD, "gone")])
-def test_memory_that_is_not_known_is_not_let_go_of(judged: Rule, status: str) -> None:
+def test_unknown_memory_does_not_count_as_freed(judged: Rule, status: str) -> None:
     holds = process(7, status=status, memory_used_bytes=20 * GIB)
     untold = process(7, status=status, memory_used_bytes=None)
     seen = evaluation(judged)
@@ -56,14 +56,14 @@ def test_memory_that_is_not_known_is_not_let_go_of(judged: Rule, status: str) ->
     ]
 
 
-def test_on_a_gpu_that_sleeps_nothing_runs() -> None:
+def test_sleeping_gpu_has_no_processes() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=4.0 * GIB, idle_percent=5.0))
     assert len(seen.take(at(0, board(HOLDS)))) == 1
     asleep = board(processes=None, state="asleep", utilization_percent=None)
     assert told(seen.take(at(1, asleep))) == [("over", "process exited or freed memory")]
 
 
-def test_other_gpus_of_the_host_are_judged_meanwhile() -> None:
+def test_other_gpus_of_the_host_are_still_evaluated() -> None:
     seen = evaluation(rule("idle_held", held_memory_bytes=4.0 * GIB, idle_percent=5.0))
     two = gpu(1, utilization_percent=0, processes=(process(8, memory_used_bytes=20 * GIB),))
     assert len(seen.take(at(0, board(HOLDS), two))) == 2
@@ -71,14 +71,14 @@ def test_other_gpus_of_the_host_are_judged_meanwhile() -> None:
     assert [event.gpu_index for event in seen.open.values()] == [0]
 
 
-def test_no_memory_at_all_is_an_amount_too() -> None:
-    """A rule for 0 MiB could never fire."""
+def test_zero_memory_is_an_amount() -> None:
+    """Regression: a rule for 0 MiB never fired."""
     seen = evaluation(rule("idle_held", held_memory_bytes=0.0, idle_percent=5.0))
     assert len(seen.take(at(0, board(process(7, memory_used_bytes=0))))) == 1
 
 
-def test_processes_whose_users_are_hidden_are_not_nobodys() -> None:
-    """In a container that does not see the host's processes, 0 users were counted."""
+def test_processes_of_hidden_users_count_as_users() -> None:
+    """Regression: a container that does not see the host's processes counted 0 users."""
     seen = evaluation(rule("several_users", threshold=2.0))
     hidden = process(3, user=None, status="hidden")
     assert len(seen.take(at(0, board(process(1), process(2, user="bo"), hidden)))) == 1  # two of them are enough

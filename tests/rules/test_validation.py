@@ -1,4 +1,4 @@
-"""A rule is made whole or refused, with each problem at its field."""
+"""A rule is valid or refused with every problem at its field."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def problems(**changes: Any) -> dict[str, str]:
     return raised.value.problems
 
 
-def test_a_good_rule_is_made_as_given() -> None:
+def test_valid_rule_has_the_given_values() -> None:
     rule = made(id=4, clear_threshold=80.0, gpu_indexes="0, 2-3", gpus=["GPU-a"], host_pattern="dgx*", mig="only")
     assert (rule.id, rule.threshold, rule.clears_at, rule.for_seconds) == (4, 90, 80, 10)
     assert (rule.which.indexes, rule.which.uuids) == (frozenset({0, 2, 3}), frozenset({"GPU-a"}))
 
 
-def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
+def test_clear_threshold_defaults_to_the_threshold() -> None:
     assert made().clears_at == 90
 
 
@@ -64,15 +64,15 @@ def test_without_a_clear_threshold_it_clears_where_it_fires() -> None:
         ({"kind": "rise", "metric": "gpu.pcie_replays", "comparator": ""}, "for_seconds", "or the rule never fires"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_told_at_its_field(changes: dict[str, Any], field: str, words: str) -> None:
+def test_invalid_value_is_reported_at_its_field(changes: dict[str, Any], field: str, words: str) -> None:
     assert words in problems(**changes)[field]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert problems(for_seconds=-1.0, gpu_indexes="x").keys() == {"for_seconds", "gpu_indexes"}
 
 
-def test_what_a_rule_about_idle_holding_leaves_empty_is_as_in_the_settings() -> None:
+def test_empty_fields_of_an_idle_rule_default_to_the_settings() -> None:
     rule = make({"name": "idle", "kind": "idle_held"}, **SETTINGS)
     assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (1 << 30, 5, 1800)
     own = {"name": "idle", "kind": "idle_held", "held_memory_mib": 2, "threshold": 1.0, "for_seconds": 0.0}
@@ -80,15 +80,15 @@ def test_what_a_rule_about_idle_holding_leaves_empty_is_as_in_the_settings() -> 
     assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (2 << 20, 1, 0)
 
 
-def test_every_kind_has_a_rule_among_those_of_the_first_migration_or_a_reason_not_to() -> None:
+def test_every_kind_has_a_default_rule_or_a_reason_not_to() -> None:
     rules = importlib.import_module("monitor.migrations.0003_default_rules").RULES
     for fields in rules:
         make(fields, **SETTINGS)
-    # Several users share a GPU on purpose in many places.
+    # Many sites share a GPU between users on purpose.
     assert {fields["kind"] for fields in rules} == KINDS.keys() - {"several_users"}
 
 
-def test_lists_of_numbers_are_read_as_people_write_them() -> None:
+def test_number_lists_accept_common_notations() -> None:
     assert indexes_of(" 0, 2-4 ,7") == {0, 2, 3, 4, 7}
     assert indexes_of("") == frozenset()
     assert xids_of("13, 31 43") == {13, 31, 43}
