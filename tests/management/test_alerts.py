@@ -45,7 +45,7 @@ def hot(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    """Exit status and what was printed."""
+    """Exit status and output."""
     out = io.StringIO()
     try:
         call_command("alerts", *map(str, arguments), stdout=out)
@@ -57,7 +57,7 @@ def run(*arguments: object) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_what_fires_and_ends_is_printed_by_the_recordings_own_time(rules: Path, hot: Path) -> None:
+def test_alerts_are_printed_with_the_times_of_the_recording(rules: Path, hot: Path) -> None:
     status, said = run("check", hot, "--rules", rules)
     assert status == 1
     assert said.replace("\u2009", " ").splitlines() == [
@@ -68,7 +68,7 @@ def test_what_fires_and_ends_is_printed_by_the_recordings_own_time(rules: Path, 
     ]
 
 
-def test_as_json_each_event_is_a_line_with_unix_times(rules: Path, hot: Path) -> None:
+def test_json_output_has_one_event_a_line_with_unix_times(rules: Path, hot: Path) -> None:
     status, said = run("check", hot, "--rules", rules, "--json")
     fired, resolved = map(json.loads, said.splitlines())
     assert status == 1
@@ -78,8 +78,8 @@ def test_as_json_each_event_is_a_line_with_unix_times(rules: Path, hot: Path) ->
     assert resolved["id"] == fired["id"]
 
 
-def test_where_the_clock_was_set_back_nobody_knows_how_long_it_lasted(rules: Path, tmp_path: Path) -> None:
-    """It said: after -1 d 23 h."""
+def test_duration_is_omitted_if_the_clock_was_set_back(rules: Path, tmp_path: Path) -> None:
+    """Regression: it printed "after -1 d 23 h"."""
     path = heat(tmp_path / "set_back.jsonl", [95, 95, 95, 60])
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:-1], lines[-1].replace(f"{BEGAN_AT + 3}", f"{BEGAN_AT - 3000}")]))
@@ -88,12 +88,12 @@ def test_where_the_clock_was_set_back_nobody_knows_how_long_it_lasted(rules: Pat
     assert json.loads(run("check", path, "--rules", rules, "--json")[1].splitlines()[1])["lasted_seconds"] is None
 
 
-def test_status_is_0_where_nothing_fires(rules: Path, tmp_path: Path) -> None:
+def test_exit_status_is_0_if_nothing_fires(rules: Path, tmp_path: Path) -> None:
     status, said = run("check", heat(tmp_path / "cool.jsonl", [50, 60]), "--rules", rules)
     assert (status, said) == (0, "2 readings, 2 rules: 0 fired, 0 still firing at the end\n")
 
 
-def test_a_gpu_that_is_missing_from_a_reading_is_lost(rules: Path, tmp_path: Path) -> None:
+def test_gpu_missing_from_a_reading_is_lost(rules: Path, tmp_path: Path) -> None:
     path = record(tmp_path / "lost.jsonl", [(gpu(0), gpu(1)), (gpu(0), gpu(1)), (gpu(0),)])
     status, said = run("check", path, "--rules", rules)
     assert status == 1
@@ -102,7 +102,7 @@ def test_a_gpu_that_is_missing_from_a_reading_is_lost(rules: Path, tmp_path: Pat
 
 
 @pytest.mark.django_db
-def test_without_a_file_of_rules_the_enabled_ones_of_the_database_judge(hot: Path) -> None:
+def test_enabled_rules_of_the_database_apply_without_a_rules_file(hot: Path) -> None:
     AlertRule.objects.all().delete()
     warm: dict[str, Any] = {"metric": "gpu.temperature_celsius", "comparator": ">", "threshold": 94}
     AlertRule.objects.create(name="Warm", **warm)
@@ -113,7 +113,7 @@ def test_without_a_file_of_rules_the_enabled_ones_of_the_database_judge(hot: Pat
     assert "Off" not in said
 
 
-def test_what_cannot_be_checked_has_status_2_and_says_why(rules: Path, hot: Path, tmp_path: Path) -> None:
+def test_invalid_input_exits_with_status_2_and_the_reason(rules: Path, hot: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_bytes(hot.read_bytes()[:-10])
     (tmp_path / "bad.yaml").write_text(RULES.replace("threshold: 90", "threshold: hot"))
@@ -132,7 +132,7 @@ def test_what_cannot_be_checked_has_status_2_and_says_why(rules: Path, hot: Path
 
 
 @pytest.mark.django_db
-def test_rules_go_out_and_come_in_again(rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exported_rules_are_imported_again(rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     AlertRule.objects.all().delete()
     assert run("import", rules, "--dry-run") == (
         0,
@@ -151,7 +151,7 @@ def test_rules_go_out_and_come_in_again(rules: Path, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.django_db
-def test_an_import_with_anything_wrong_has_status_2_and_changes_nothing(tmp_path: Path) -> None:
+def test_invalid_import_exits_with_status_2_and_changes_nothing(tmp_path: Path) -> None:
     AlertRule.objects.all().delete()
     bad = tmp_path / "bad.yaml"
     bad.write_text(RULES + "- {name: Odd, kind: gpu_lst}\n")
@@ -162,8 +162,8 @@ def test_an_import_with_anything_wrong_has_status_2_and_changes_nothing(tmp_path
 
 
 @pytest.mark.django_db
-def test_the_default_rules_find_nothing_wrong_with_an_h100_under_load() -> None:
-    """A compressed recording of a real board: power above its limit for a moment, and 14 s at 99 %."""
+def test_default_rules_find_no_problem_on_an_h100_under_load() -> None:
+    """A compressed recording of a real board: power briefly above its limit, and 14 s at 99 %."""
     status, said = run("check", H100)
     assert status == 0, said
     assert "20 readings" in said

@@ -1,4 +1,4 @@
-"""`manage.py doctor` on hosts of every kind, and the commands that must never touch a driver."""
+"""`manage.py doctor` on all kinds of hosts, and the commands that must never touch a driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Manage = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def manage(tmp_path: Path) -> Manage:
-    """Runs a command of manage.py where no program is in PATH, with a data folder of its own."""
+    """Run a manage.py command with an empty PATH and its own data folder."""
 
     def run(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
@@ -42,7 +42,7 @@ def manage(tmp_path: Path) -> Manage:
     return run
 
 
-def test_with_a_driver_it_names_the_gpus_and_ends_with_0(manage: Manage, fake_driver: FakeDriver) -> None:
+def test_doctor_lists_the_gpus_and_exits_with_0(manage: Manage, fake_driver: FakeDriver) -> None:
     fake_driver.set({"gpu.0.name": "First Card", "gpu.1.name": "Second Card"}, gpus=2, driver_version="580.1.2")
     told = manage("doctor", environment=fake_driver.env)
     assert told.returncode == 0, told.stderr
@@ -53,14 +53,14 @@ def test_with_a_driver_it_names_the_gpus_and_ends_with_0(manage: Manage, fake_dr
     assert told.stderr == ""
 
 
-def test_metrics_that_are_missing_are_told_with_their_reason(manage: Manage, fake_driver: FakeDriver) -> None:
+def test_missing_metrics_are_listed_with_their_reason(manage: Manage, fake_driver: FakeDriver) -> None:
     fake_driver.set({"fail.nvmlDeviceGetTemperature": 3, "fail.nvmlDeviceGetTemperatureV": 3}, gpus=1)
     told = manage("doctor", environment=fake_driver.env)
     line = next(line for line in told.stdout.splitlines() if " temperature_celsius" in line)
     assert line.strip().startswith("not supported by this GPU: ")
 
 
-def test_with_nothing_it_says_for_each_provider_what_why_and_what_to_do_and_ends_with_1(
+def test_doctor_without_gpus_explains_each_provider_with_a_fix_and_exits_with_1(
     manage: Manage, nothing_found: Mapping[str, str]
 ) -> None:
     told = manage("doctor", environment=nothing_found)
@@ -89,7 +89,7 @@ def test_with_nothing_it_says_for_each_provider_what_why_and_what_to_do_and_ends
         ({"gpus": 1, "gpu.0.lost": 1}, "GPU 0 is lost: it has fallen off the bus.", "lspci"),
     ],
 )
-def test_a_driver_that_does_not_serve_is_told_with_cause_and_fix(
+def test_unusable_driver_is_reported_with_cause_and_fix(
     manage: Manage, fake_driver: FakeDriver, weather: dict[str, int], reason: str, fix: str
 ) -> None:
     fake_driver.set(weather)
@@ -102,7 +102,7 @@ def test_a_driver_that_does_not_serve_is_told_with_cause_and_fix(
     assert fix in lines[at + 1]
 
 
-def test_a_gpu_that_is_lost_beside_one_that_answers_is_named(manage: Manage, fake_driver: FakeDriver) -> None:
+def test_lost_gpu_is_named_beside_a_working_one(manage: Manage, fake_driver: FakeDriver) -> None:
     fake_driver.set({"gpu.1.lost": 1}, gpus=2)
     told = manage("doctor", environment=fake_driver.env)
     assert told.returncode == 0
@@ -110,14 +110,14 @@ def test_a_gpu_that_is_lost_beside_one_that_answers_is_named(manage: Manage, fak
     assert "GPU 1 is lost: it has fallen off the bus." in told.stdout
 
 
-def test_a_driver_that_hangs_is_told_and_does_not_hold_the_doctor(manage: Manage, fake_driver: FakeDriver) -> None:
+def test_hanging_driver_is_reported_and_does_not_block_the_doctor(manage: Manage, fake_driver: FakeDriver) -> None:
     fake_driver.set({"hang.nvmlInitWithFlags": 1})
     told = manage("doctor", environment={**fake_driver.env, "GPU_MONITOR_SAMPLER_TIMEOUT_MS": "500"})
     assert told.returncode == 1
     assert "✗ The driver has not answered for" in told.stdout
 
 
-def test_with_the_level_debug_the_log_shows_each_step(manage: Manage, nothing_found: Mapping[str, str]) -> None:
+def test_debug_log_shows_each_step(manage: Manage, nothing_found: Mapping[str, str]) -> None:
     told = manage("doctor", environment={**nothing_found, "GPU_MONITOR_LOG_LEVEL": "DEBUG"})
     assert "pynvml skipped" in told.stderr
 
@@ -125,7 +125,9 @@ def test_with_the_level_debug_the_log_shows_each_step(manage: Manage, nothing_fo
 @pytest.mark.parametrize(
     "command", [("check",), ("migrate",), ("shell", "-c", "import monitor.web.api.views"), ("help",)]
 )
-def test_no_other_command_touches_the_driver(manage: Manage, fake_driver: FakeDriver, command: tuple[str, ...]) -> None:
+def test_other_commands_never_touch_the_driver(
+    manage: Manage, fake_driver: FakeDriver, command: tuple[str, ...]
+) -> None:
     told = manage(*command, environment=fake_driver.env)
     assert told.returncode == 0, told.stderr
     assert fake_driver.total_calls() == 0

@@ -1,4 +1,4 @@
-"""The line of `serve` that says which GPUs were found."""
+"""The line of `serve` that lists the GPUs it found."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def snapshot(*names: str, **changes: object) -> Snapshot:
         (["L4", "H100", "L4"], "3 GPUs via NVML: 2 × L4, H100"),
     ],
 )
-def test_gpus_are_counted_named_and_attributed(names: list[str], line: str) -> None:
+def test_gpus_are_listed_with_count_names_and_provider(names: list[str], line: str) -> None:
     assert gpus_found(snapshot(*names, provider="pynvml", sampled_at=1.0)) == line
 
 
-def test_simulated_gpus_are_called_so() -> None:
+def test_simulated_gpus_are_labelled_as_simulated() -> None:
     told = snapshot("L4", "L4", provider="simulated", is_simulated=True, sampled_at=1.0)
     assert gpus_found(told) == "2 simulated GPUs: 2 × L4"
 
 
-def test_if_every_provider_was_skipped_it_says_so_and_names_the_doctor() -> None:
+def test_line_points_to_the_doctor_if_every_provider_was_skipped() -> None:
     passed_over = ProviderReport(name="nvtop", reason="`nvtop` is not in PATH.")
     assert gpus_found(snapshot(providers=(passed_over,))) == NO_GPU
     assert "manage.py doctor" in NO_GPU
 
 
-def test_it_waits_for_the_first_reading_of_a_provider_that_was_opened() -> None:
+def test_line_waits_for_the_first_reading_of_an_open_provider() -> None:
     assert gpus_found(None) is None
     assert gpus_found(snapshot()) is None
     assert gpus_found(snapshot(stale=True, stale_reason="The driver hangs.")) is None

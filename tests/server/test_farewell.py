@@ -1,4 +1,4 @@
-"""A server that is told to end closes its sockets by the protocol, and does not wait for clients that have gone."""
+"""A stopping server closes its sockets by the protocol and does not wait for unresponsive clients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
         pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
     ],
 )
-def test_open_sockets_hear_that_the_service_restarts_and_nothing_is_left_running(
+def test_open_sockets_close_with_service_restart_and_no_process_remains(
     tmp_path: Path, command: list[str] | None
 ) -> None:
     command = None if command is None else [sys.executable, *command]
@@ -53,7 +53,7 @@ def test_open_sockets_hear_that_the_service_restarts_and_nothing_is_left_running
 
 
 def close_code(feed: ClientConnection) -> int | None:
-    """What the server said when it closed the socket; None where it cut the connection."""
+    """The close frame of the server; None if it cut the connection."""
     try:
         while True:
             feed.recv(timeout=10)
@@ -61,7 +61,7 @@ def close_code(feed: ClientConnection) -> int | None:
         return closed.rcvd.code if closed.rcvd else None
 
 
-def test_a_client_that_does_not_answer_keeps_no_server_from_ending(tmp_path: Path) -> None:
+def test_unresponsive_client_does_not_block_shutdown(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1).start()
     handshake = (
         f"GET /ws/gpu HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

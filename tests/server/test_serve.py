@@ -55,7 +55,7 @@ def started(arguments: list[str], data_dir: Path, port: int) -> Iterator[subproc
 
 
 def status_of(url: str, process: subprocess.Popen[str]) -> int:
-    """The status of the first answer; waits while the server comes up."""
+    """The status of the first response; waits until the server is up."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -70,7 +70,7 @@ def status_of(url: str, process: subprocess.Popen[str]) -> int:
             time.sleep(0.05)
 
 
-def test_serve_makes_the_database_prints_the_address_and_ends_at_sigterm(tmp_path: Path, port: int) -> None:
+def test_serve_creates_the_database_prints_the_address_and_stops_on_sigterm(tmp_path: Path, port: int) -> None:
     with started(["manage.py", "serve"], tmp_path, port) as process:
         assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
         process.send_signal(signal.SIGTERM)
@@ -80,7 +80,7 @@ def test_serve_makes_the_database_prints_the_address_and_ends_at_sigterm(tmp_pat
     assert (tmp_path / "gpumon.sqlite3").exists()
 
 
-def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_port_in_use_is_an_error_that_names_the_port(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -91,8 +91,8 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1 port {port}" in output
 
 
-def test_a_server_that_still_waits_at_its_start_ends_at_sigterm_and_not_by_it(tmp_path: Path) -> None:
-    """As the first process of a container it would not hear a signal that it has no handler for."""
+def test_server_waiting_at_startup_exits_cleanly_on_sigterm(tmp_path: Path) -> None:
+    """As PID 1 of a container, a process ignores signals without a handler."""
     server = Server(tmp_path)
     with lock_data_dir(tmp_path):
         server.launch()
@@ -100,8 +100,8 @@ def test_a_server_that_still_waits_at_its_start_ends_at_sigterm_and_not_by_it(tm
         assert server.stop() == 0
 
 
-def test_connections_wait_while_the_server_is_busy(tmp_path: Path) -> None:
-    """Twisted's backlog of 50 dropped the handshakes of the others, which the kernel repeats after a second."""
+def test_connections_are_queued_while_the_server_is_busy(tmp_path: Path) -> None:
+    """Regression: Twisted's backlog of 50 dropped further handshakes, which the kernel retries after a second."""
     server = Server(tmp_path, telemetry_provider="simulated").start()
     assert server.process is not None
     try:
@@ -114,7 +114,7 @@ def test_connections_wait_while_the_server_is_busy(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -> None:
+def test_daphne_serves_pages_and_static_files_without_serve(tmp_path: Path, port: int) -> None:
     command = ["-m", "daphne", "--port", str(port), "gpumon_site.asgi:application"]
     with started(command, tmp_path, port) as process:
         assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
@@ -125,11 +125,11 @@ def test_daphne_alone_serves_pages_and_static_files(tmp_path: Path, port: int) -
 
 
 def server_log(server: Server, line: str) -> str:
-    """All that has been written, once this line is among it."""
+    """All output, once it contains this line."""
     return wait_for(lambda: server.log if line in server.log.splitlines() else None, line)
 
 
-def test_serve_says_below_the_address_which_gpus_it_found(tmp_path: Path, fake_driver: FakeDriver) -> None:
+def test_serve_lists_the_gpus_it_found_below_the_address(tmp_path: Path, fake_driver: FakeDriver) -> None:
     fake_driver.set({"gpu.*.name": "Fast Card", "gpu.2.name": "Slow Card"}, gpus=3)
     server = Server(tmp_path, fake_driver.env).start()
     try:
@@ -139,7 +139,7 @@ def test_serve_says_below_the_address_which_gpus_it_found(tmp_path: Path, fake_d
     assert lines.index(f"gpumon on {server.url}") < lines.index("gpumon: 3 GPUs via NVML: 2 × Fast Card, Slow Card")
 
 
-def test_serve_says_that_it_found_none_and_the_log_why(tmp_path: Path, fake_driver: FakeDriver) -> None:
+def test_serve_reports_that_it_found_no_gpu_and_logs_why(tmp_path: Path, fake_driver: FakeDriver) -> None:
     fake_driver.set(init=9)
     server = Server(tmp_path, {**fake_driver.env, "PATH": "/nonexistent"}).start()
     try:
@@ -150,7 +150,7 @@ def test_serve_says_that_it_found_none_and_the_log_why(tmp_path: Path, fake_driv
         assert reason in log
 
 
-def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
+def test_serve_delays_the_gpu_line_while_the_driver_hangs_and_serves_meanwhile(
     tmp_path: Path, fake_driver: FakeDriver
 ) -> None:
     fake_driver.set({"hang.nvmlInitWithFlags": 1}, gpus=1)
@@ -164,7 +164,7 @@ def test_serve_waits_with_that_for_a_driver_that_hangs_and_serves_meanwhile(
         server.stop()
 
 
-def test_a_first_start_says_how_the_first_administrator_is_made_and_later_ones_do_not(tmp_path: Path) -> None:
+def test_only_the_first_start_prints_how_to_create_an_administrator(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated").start()
     try:
         assert server.log.count("no admin account yet; create one with `make admin`") == 1
@@ -182,7 +182,7 @@ SET = (
 )
 
 
-def test_daphne_alone_makes_the_database_and_hears_what_is_set_in_it_later(tmp_path: Path) -> None:
+def test_daphne_creates_the_database_and_applies_later_settings_without_serve(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
     server = Server(tmp_path, command=command, telemetry_provider="simulated").start()
     try:
@@ -192,7 +192,7 @@ def test_daphne_alone_makes_the_database_and_hears_what_is_set_in_it_later(tmp_p
         server.stop()
 
 
-def test_what_was_set_holds_from_the_start_and_the_environment_wins_over_it(tmp_path: Path) -> None:
+def test_stored_settings_apply_at_startup_and_the_environment_overrides_them(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", ws_max_rate_hz=9)
     server.manage("migrate", "--verbosity", "0")
     server.manage("shell", "-c", SET.format('{"poll_interval_ms": 300, "ws_max_rate_hz": 3, "log_level": "loud"}'))

@@ -1,4 +1,4 @@
-"""What systemd is told, on real datagram sockets: the messages, where they go, and when signs of life stop."""
+"""Notifications to systemd on real datagram sockets: content, destination, and when the watchdog pings stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def heard(listener: socket.socket) -> list[str]:
-    """All that has come so far."""
+    """All messages so far."""
     listener.setblocking(False)
     messages = []
     while True:
@@ -35,7 +35,7 @@ def heard(listener: socket.socket) -> list[str]:
             return messages
 
 
-def test_a_message_goes_to_the_socket_of_the_environment_which_no_child_inherits(listener: socket.socket) -> None:
+def test_message_goes_to_the_socket_of_the_environment_which_children_do_not_inherit(listener: socket.socket) -> None:
     environment = {
         "NOTIFY_SOCKET": listener.getsockname(),
         "WATCHDOG_USEC": "30000000",
@@ -49,34 +49,32 @@ def test_a_message_goes_to_the_socket_of_the_environment_which_no_child_inherits
     assert environment == {"PATH": "/bin"}
 
 
-def test_an_abstract_socket_is_named_with_an_at_sign() -> None:
+def test_abstract_socket_is_named_with_an_at_sign() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind("\0gpumon-test-notify")
         Systemd("@gpumon-test-notify").tell(READY)
         assert heard(listening) == ["READY=1"]
 
 
-def test_started_by_hand_nothing_is_sent_and_nothing_kept_up() -> None:
+def test_manual_start_sends_nothing_and_starts_no_watchdog() -> None:
     systemd = Systemd.taken_from({})
     systemd.tell(READY)
     asyncio.run(systemd.keep_telling(lambda: True))
 
 
-def test_a_socket_that_is_gone_is_logged_and_the_service_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_socket_is_logged_and_the_service_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Systemd(str(tmp_path / "gone")).tell(READY)
     assert "cannot send READY=1 to systemd" in caplog.text
 
 
 @pytest.mark.parametrize("micros", ["", "0", "soon"])
-def test_without_a_watchdog_there_are_no_signs_of_life(listener: socket.socket, micros: str) -> None:
+def test_pings_are_sent_only_with_a_watchdog(listener: socket.socket, micros: str) -> None:
     systemd = Systemd.taken_from({"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": micros})
     asyncio.run(systemd.keep_telling(lambda: True))
     assert heard(listener) == []
 
 
-def test_signs_of_life_come_while_there_is_life_and_stop_with_one_line_in_the_log(
+def test_pings_continue_while_the_server_is_alive_and_stop_with_one_log_line(
     listener: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     lives = iter([True, True, False, False, True])
@@ -93,7 +91,7 @@ def test_signs_of_life_come_while_there_is_life_and_stop_with_one_line_in_the_lo
     assert caplog.text.count("readings have stopped") == 1
 
 
-def test_the_pulse_stops_when_nothing_new_has_come_for_too_long() -> None:
+def test_pulse_stops_after_too_long_without_a_new_reading() -> None:
     newest, time = [object()], [0.0]
     pulse = Pulse(lambda: newest[0], lambda: 13.0, now=lambda: time[0])
     time[0] = 13.0
@@ -106,7 +104,7 @@ def test_the_pulse_stops_when_nothing_new_has_come_for_too_long() -> None:
     assert not pulse()
 
 
-def test_a_server_with_lifespan_says_ready_when_it_starts_and_ends_without_a_word(listener: socket.socket) -> None:
+def test_server_with_lifespan_reports_ready_at_startup_and_nothing_at_exit(listener: socket.socket) -> None:
     async def life() -> list[str]:
         asked: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         sent: list[str] = []
