@@ -1,4 +1,4 @@
-"""Receivers and notifiers that end with their test."""
+"""Receivers and notifiers that stop with their test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def begin(clock: Clock) -> Iterator[Callable[..., Notifier]]:
-    """Starts notifiers and ends them."""
+    """Starts notifiers, and stops them after the test."""
     begun: list[Notifier] = []
 
     def start(send: Any = SEND, **options: Any) -> Notifier:

@@ -19,7 +19,7 @@ PASSWORD = "S3CRET-PASSWORD"
 
 
 class Mailbox:
-    """Keeps mails; takes the one password."""
+    """Stores mails; accepts a single password."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []

@@ -1,4 +1,4 @@
-"""A program with an outbox and a notifier of its own, for tests that kill it.
+"""A program with its own outbox and notifier, for tests that kill it.
 
 python -m tests.notifications.notify fire URL    write an event and its message into a new database, and end
 python -m tests.notifications.notify run         empty the outbox until killed

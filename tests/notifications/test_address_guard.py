@@ -1,4 +1,4 @@
-"""Messages that may only go to public addresses: webhooks and Apprise, against real servers on this host."""
+"""The address guard, which allows only public addresses: webhooks and Apprise, against real servers on this host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff
 
 
 def guarded_post(receiver: Receiver, *resolved: str, public: str = "127.0.0.1", **variables: str) -> str:
-    """The error of a webhook to a name that resolves to these addresses; empty if it was delivered."""
+    """The error of a webhook to a name that resolves to these addresses; empty on success."""
     url = receiver.url.replace("127.0.0.1", "no-such-name.invalid")
     done = subprocess.run(
         [sys.executable, "-m", "tests.notifications.guarded_post", url, public, *resolved],
@@ -41,12 +41,12 @@ def guarded_post(receiver: Receiver, *resolved: str, public: str = "127.0.0.1", 
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_an_address_of_this_host_or_network_is_not_public(address: str) -> None:
+def test_address_of_this_host_or_network_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -54,7 +54,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "127.1", "017700000001", "[::ffff:127.0.0.1]"]
 )
-def test_a_webhook_cannot_reach_this_host_however_it_is_written(receiver: Receiver, host: str) -> None:
+def test_webhook_cannot_reach_this_host_in_any_spelling(receiver: Receiver, host: str) -> None:
     url = receiver.url.replace("127.0.0.1", host)
     order = WebhookOrder(url=url, headers={}, body=b"{}", limit_seconds=20, forbids_private=True)
     assert run_child(order).error == FORBIDDEN
@@ -62,14 +62,14 @@ def test_a_webhook_cannot_reach_this_host_however_it_is_written(receiver: Receiv
 
 
 @pytest.mark.slow
-def test_a_name_that_resolves_to_this_host_is_refused(receiver: Receiver) -> None:
-    """The check is at the connection, so a name cannot resolve to one address for the check and to another for it."""
+def test_name_that_resolves_to_this_host_is_refused(receiver: Receiver) -> None:
+    """The check is made on connecting, so a name cannot resolve to one address for the check and another afterwards."""
     assert guarded_post(receiver, "127.0.0.1", public="8.8.8.8") == FORBIDDEN
     assert receiver.requests == []
 
 
 @pytest.mark.slow
-def test_only_the_public_address_of_a_name_is_connected_to(receiver: Receiver) -> None:
+def test_webhook_connects_only_to_the_public_address_of_a_name(receiver: Receiver) -> None:
     """The Host header is still the name."""
     assert guarded_post(receiver, "127.0.0.2", "127.0.0.1") == ""
     port = receiver.hostport.partition(":")[2]
@@ -77,13 +77,13 @@ def test_only_the_public_address_of_a_name_is_connected_to(receiver: Receiver) -
 
 
 @pytest.mark.slow
-def test_no_proxy_is_used_where_addresses_are_checked(receiver: Receiver) -> None:
+def test_checked_webhook_ignores_proxies(receiver: Receiver) -> None:
     assert guarded_post(receiver, "127.0.0.1", http_proxy="http://127.0.0.1:9", no_proxy="", NO_PROXY="") == ""
     assert len(receiver.requests) == 1
 
 
 @pytest.mark.slow
-def test_a_redirect_to_this_host_is_not_followed(receiver: Receiver) -> None:
+def test_redirect_to_this_host_is_not_followed(receiver: Receiver) -> None:
     receiver.answer = lambda _number: 307
     assert "Redirects are not followed" in guarded_post(receiver, "127.0.0.1")
     assert len(receiver.requests) == 1
@@ -100,7 +100,7 @@ def test_a_redirect_to_this_host_is_not_followed(receiver: Receiver) -> None:
         "mailto://u:p@{}?from=c@b.example&to=a@b.example",
     ],
 )
-def test_no_service_of_apprise_reaches_this_host(receiver: Receiver, url: str) -> None:
+def test_apprise_services_cannot_reach_this_host(receiver: Receiver, url: str) -> None:
     order = ServiceOrder(url=url.format(receiver.hostport), title="t", text="x", limit_seconds=20, forbids_private=True)
     assert run_child(order).error == FORBIDDEN
     assert receiver.requests == []
@@ -109,7 +109,7 @@ def test_no_service_of_apprise_reaches_this_host(receiver: Receiver, url: str) -
 @pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("scheme", ["http", "json"])
-def test_a_delivery_obeys_the_setting(receiver: Receiver, scheme: str) -> None:
+def test_delivery_obeys_the_setting(receiver: Receiver, scheme: str) -> None:
     a_channel(f"{scheme}://{receiver.hostport}/S3CRETPATH", signing_secret=SECRET if scheme == "http" else "")
     fire(a_rule())
     delivery = Delivery.objects.get()

@@ -1,4 +1,4 @@
-"""docs/notifications.md tells the truth: its snippet verifies our signatures, its JSON has our fields, its URLs work."""
+"""docs/notifications.md is correct: its snippet verifies our signatures, its JSON has our fields, its URLs work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def block(beginning: str) -> str:
     return found
 
 
-def test_the_snippet_verifies_what_is_signed_and_nothing_else() -> None:
+def test_snippet_verifies_only_signed_requests() -> None:
     names: dict[str, Any] = {}
     exec(block("import base64"), names)
     now = int(time.time())
@@ -47,7 +47,7 @@ def test_the_snippet_verifies_what_is_signed_and_nothing_else() -> None:
     assert not is_accepted(b"{}", now - 600)
 
 
-def test_the_json_has_the_fields_that_are_sent() -> None:
+def test_documented_json_has_the_sent_fields() -> None:
     shown = json.loads(block("{"))
     sent = msgspec.to_builtins(msgspec.convert(shown, Body))
     assert list(sent) == list(shown)
@@ -59,12 +59,12 @@ def test_the_json_has_the_fields_that_are_sent() -> None:
     assert list(event) == list(shown["data"]["events"][0])
 
 
-def test_the_quiet_hours_are_understood() -> None:
+def test_documented_quiet_hours_are_valid() -> None:
     assert len(quiet_hours.parse(block("Mon-Fri"))) == 2
 
 
 @pytest.mark.slow
-def test_the_urls_are_understood_by_the_services_named() -> None:
+def test_documented_urls_belong_to_the_named_services() -> None:
     urls = [url for url in re.findall(r"`([a-z]+://[^`]+)`", TEXT.partition("## What is sent")[0]) if "…" not in url]
     services = {url: run_child(ServiceOrder(url=url)).service for url in urls if "***" not in url}
     assert len(services) >= 8

@@ -1,4 +1,4 @@
-"""A mail whose subject is made of hostile names has no header more than one of harmless names."""
+"""Hostile names in the subject add no header to a mail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [
 
 
 def mail_of(server: Controller, name: str) -> tuple[list[str], str]:
-    """The names of the headers and the subject of the mail about a rule of this name."""
+    """The header names and the subject of a mail about a rule with this name."""
     address = (
         f"mailto://ops:{PASSWORD}@127.0.0.1:{server.port}/?from=gpumon@example.com&to=oncall@example.com&mode=insecure"
     )
@@ -37,7 +37,7 @@ def mail_of(server: Controller, name: str) -> tuple[list[str], str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_adds_no_header_to_a_mail(mail_server: Controller, name: str) -> None:
+def test_hostile_name_adds_no_header_to_a_mail(mail_server: Controller, name: str) -> None:
     headers, subject = mail_of(mail_server, name)
     assert "Bcc" not in headers
     assert headers.count("Subject") == headers.count("To") == 1
@@ -46,7 +46,7 @@ def test_a_name_adds_no_header_to_a_mail(mail_server: Controller, name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_title_is_one_line(name: str) -> None:
+def test_title_is_one_line(name: str) -> None:
     a_channel(name=name[:90])
     fire(a_rule(name=name[:90]), host=name[:60])
     message = message_of(Delivery.objects.get(), now=NOON)

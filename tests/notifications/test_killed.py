@@ -1,5 +1,5 @@
-"""Killed between event and delivery, or in the middle of one: delivered once more at most, never lost. With real files
-and real processes.
+"""The process is killed between event and delivery, or during a delivery: no message is lost, and at most one is sent
+twice. With real files and processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def outbox(environment: dict[str, str], receiver: Receiver) -> None:
-    """A database with one event, told to one channel, written by a process that has ended since."""
+    """A database with one event and one channel, written by a process that has since exited."""
     command = [sys.executable, "-m", "tests.notifications.notify", "fire", receiver.url]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
@@ -58,7 +58,7 @@ def statuses(folder: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("outbox")
-def test_killed_in_the_middle_of_sending(
+def test_message_survives_a_kill_during_sending(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     receiver.go_on.clear()
@@ -77,7 +77,7 @@ def test_killed_in_the_middle_of_sending(
 
 
 @pytest.mark.usefixtures("outbox")
-def test_killed_between_the_event_and_its_delivery(
+def test_message_survives_a_kill_between_event_and_delivery(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     assert receiver.requests == []
@@ -88,7 +88,7 @@ def test_killed_between_the_event_and_its_delivery(
 
 
 @pytest.mark.usefixtures("outbox")
-def test_a_database_that_another_program_has_locked_loses_nothing(
+def test_locked_database_loses_no_message(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     lock = sqlite3.connect(tmp_path / "gpumon.sqlite3", isolation_level=None)

@@ -24,7 +24,7 @@ from monitor.notifications.masking import LONGEST_TEXT, masked, without_secrets
         ("https://pass@word:x@host.example.com/", "https://host.example.com/***"),
     ],
 )
-def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+def test_url_is_shown_without_possible_secrets(url: str, shown: str) -> None:
     assert masked(url) == shown
 
 
@@ -41,11 +41,11 @@ def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None
         ("Connection refused by example.com", "https://example.com/", "Connection refused by example.com"),
     ],
 )  # fmt: skip
-def test_a_text_is_told_without_the_secrets_of_the_url(text: str, url: str, left: str) -> None:
+def test_text_is_shown_without_the_secrets_of_the_url(text: str, url: str, left: str) -> None:
     assert without_secrets(text, url) == left
 
 
-def test_further_secrets_are_hidden_and_long_texts_cut() -> None:
+def test_other_secrets_are_hidden_and_long_texts_truncated() -> None:
     assert without_secrets("signed by whsec_abc", "https://example.com/", "whsec_abc", "") == "signed by ***"
     assert len(without_secrets("x " * 1000, "https://example.com/")) == LONGEST_TEXT
 
@@ -57,7 +57,7 @@ WORD = st.text(alphabet="abcdefgXYZ0123456789_-", min_size=6, max_size=20)
     scheme=st.sampled_from(["https", "mailto", "slack", "tgram", "json"]),
     secrets=st.lists(WORD, min_size=4, max_size=4),
 )
-def test_no_piece_of_a_url_survives_in_a_text(scheme: str, secrets: list[str]) -> None:
+def test_masked_text_has_no_piece_of_the_url(scheme: str, secrets: list[str]) -> None:
     user, password, path, value = secrets
     url = f"{scheme}://{user}:{password}@h.example.com/{path}?q={value}"
     text = without_secrets(f"{url}: {password} at {path}, {value.upper()}", url)

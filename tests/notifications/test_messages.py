@@ -1,4 +1,4 @@
-"""Deliveries in words: one alert, several, several rules in a digest."""
+"""The texts of messages: one alert, several alerts, a digest of several rules."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def delivery(kind: str = "fired", *events: AlertEvent, **values: object) -> Deli
 
 
 def words(message: Message) -> str:
-    """With plain spaces where the message has thin ones."""
+    """The message with plain spaces instead of thin ones."""
     return f"{message.title}\n{message.text}".replace("\u2009", " ")
 
 
-def test_one_alert_is_told_with_all_that_is_known_of_it() -> None:
+def test_message_of_one_alert_has_all_its_details() -> None:
     event = an_event(a_rule(name="Too hot", severity="critical"), 3, **HOT)
     message = message_of(
         delivery("fired", event), now=NOON + timedelta(seconds=72), public_url="https://gpus.example.com/"
@@ -63,7 +63,7 @@ def test_one_alert_is_told_with_all_that_is_known_of_it() -> None:
     )
 
 
-def test_its_end_says_why_how_long_and_how_bad_it_was() -> None:
+def test_resolved_message_has_reason_duration_and_worst_value() -> None:
     a_channel()
     event = resolve(fire(a_rule(name="Too hot"), 3, **HOT), now=NOON + timedelta(hours=2), because="82 °C, back within")
     message = words(message_of(Delivery.objects.get(kind="resolved"), now=NOON))
@@ -74,13 +74,13 @@ def test_its_end_says_why_how_long_and_how_bad_it_was() -> None:
     assert event.summary in message
 
 
-def test_a_reminder_says_that_it_still_fires() -> None:
+def test_reminder_says_that_the_alert_is_still_firing() -> None:
     message = words(message_of(delivery("reminder", an_event(a_rule(), 3)), now=NOON + timedelta(days=2)))
     assert message.startswith("Still firing: GPU 3: ")
     assert "for 2 d 0 h" in message
 
 
-def test_a_reminder_that_comes_late_says_of_nothing_that_it_still_fires() -> None:
+def test_late_reminder_shows_resolved_alerts_as_resolved() -> None:
     rule = a_rule()
     over = [resolve(an_event(rule, gpu), now=NOON + timedelta(hours=1)) for gpu in (3, 4)]
     late = NOON + timedelta(hours=5)
@@ -104,7 +104,7 @@ def test_several_gpus_share_a_title_and_have_a_line_each() -> None:
     )
 
 
-def test_several_hosts_are_named_with_each_line() -> None:
+def test_lines_name_the_host_if_there_are_several() -> None:
     rule = a_rule(name="Lost")
     events = [an_event(rule, gpu, host=host) for gpu, host in enumerate(("a", "b"))]
     message = message_of(delivery("fired", *events), now=NOON)
@@ -112,7 +112,7 @@ def test_several_hosts_are_named_with_each_line() -> None:
     assert "· GPU 1 is lost (b)" in message.text
 
 
-def test_what_is_not_about_a_gpu_names_the_host_alone() -> None:
+def test_alert_without_a_gpu_names_only_the_host() -> None:
     event = an_event(a_rule(name="Stale"), gpu_index=None, gpu_uuid="", gpu_name="", summary="no fresh reading")
     message = message_of(delivery("fired", event), now=NOON, public_url="https://gpus.example.com")
     assert message.title == "Stale on dgx-07 (warning)"
@@ -120,7 +120,7 @@ def test_what_is_not_about_a_gpu_names_the_host_alone() -> None:
     assert message.text.endswith("\n\nhttps://gpus.example.com/")
 
 
-def test_a_long_list_is_cut_and_counted() -> None:
+def test_long_list_is_truncated_with_a_count() -> None:
     rule = a_rule()
     events = [an_event(rule, gpu) for gpu in range(LONGEST_LIST + 5)]
     message = message_of(delivery("fired", *events), now=NOON)
@@ -128,7 +128,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
     assert "and 5 more" in message.text
 
 
-def test_a_digest_tells_everything_in_the_order_it_came() -> None:
+def test_digest_lists_all_events_in_order() -> None:
     digest = delivery("digest")
     first, second = an_event(a_rule(), 1), an_event(a_rule(), 2)
     for kind, event in (("fired", first), ("fired", second), ("resolved", first)):
@@ -140,7 +140,7 @@ def test_a_digest_tells_everything_in_the_order_it_came() -> None:
     )
 
 
-def test_a_test_and_an_alert_deleted_meanwhile_have_words_too() -> None:
+def test_test_message_and_deleted_alert_have_a_text() -> None:
     assert message_of(delivery("test"), now=NOON).title == "Test message for channel ops"
     assert message_of(delivery("fired"), now=NOON).title == "Deleted alert"
     assert message_of(delivery("digest"), now=NOON).title == "Deleted alert"

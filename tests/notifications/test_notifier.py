@@ -1,4 +1,4 @@
-"""The notifier with real receivers: at least once and in order, whatever they do; restarts, limits, back-off."""
+"""The notifier with real receivers: delivery at least once and in order; restarts, rate limits, back-off."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def summaries(receiver: Receiver) -> list[list[str]]:
     return [[event["summary"] for event in request.json["data"]["events"]] for request in receiver.requests]
 
 
-def test_a_message_waits_for_its_group_and_then_goes_out_once(
+def test_message_waits_for_its_group_and_is_sent_once(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     channel = a_channel(receiver.url)
@@ -44,7 +44,7 @@ def test_a_message_waits_for_its_group_and_then_goes_out_once(
     assert (channel.last_sent_at, channel.last_error) == (clock.now, "")
 
 
-def test_every_event_arrives_in_order_through_failures(
+def test_every_event_arrives_in_order_despite_failures(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     receiver.answer = lambda number: 500 if number % 3 else 200
@@ -66,7 +66,7 @@ def test_every_event_arrives_in_order_through_failures(
     assert kinds == [(f"alert.{kind}", gpu) for kind in ("fired", "resolved") for gpu in range(4)]
 
 
-def test_a_failing_message_holds_back_those_behind_it_but_no_other_channel(
+def test_failing_message_delays_its_own_channel_only(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     receiver.answer = lambda _number: 503
@@ -88,7 +88,7 @@ def test_a_failing_message_holds_back_those_behind_it_but_no_other_channel(
     assert Channel.objects.get(name="broken").last_error == "The server answered 503 Service Unavailable."
 
 
-def test_each_attempt_has_the_same_id_and_comes_after_the_back_off(
+def test_each_attempt_has_the_same_id_and_follows_the_back_off(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     receiver.answer = lambda _number: 500
@@ -107,13 +107,13 @@ def test_each_attempt_has_the_same_id_and_comes_after_the_back_off(
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
-def test_the_back_off_grows_to_a_quarter_of_an_hour() -> None:
+def test_back_off_grows_to_a_quarter_of_an_hour() -> None:
     assert [delivery_queue.back_off(attempts).total_seconds() for attempts in (1, 2, 3, 7, 8, 9, 5000)] == [
         5, 10, 20, 320, 640, 900, 900
     ]  # fmt: skip
 
 
-def test_a_message_is_given_up_after_a_day_and_the_log_says_so(
+def test_message_is_abandoned_after_a_day_and_logged(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answer = lambda number: 200 if number == 3 else 500
@@ -136,10 +136,10 @@ def test_a_message_is_given_up_after_a_day_and_the_log_says_so(
     assert "S3CRET" not in caplog.text + channel.last_error
 
 
-def test_a_message_is_not_given_up_for_the_days_that_the_machine_was_off(
+def test_time_while_the_machine_was_off_does_not_abandon_a_message(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
-    """Its network may not be there yet when the machine begins again."""
+    """The network may not be up yet when the machine boots."""
     receiver.answer = lambda number: 200 if number == 3 else 500
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
@@ -153,7 +153,9 @@ def test_a_message_is_not_given_up_for_the_days_that_the_machine_was_off(
     wait_for(has("sent"), "the third attempt")
 
 
-def test_a_server_that_hangs_is_tried_again(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
+def test_message_to_a_hanging_server_is_retried(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
     receiver.go_on.clear()
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
@@ -170,7 +172,9 @@ def test_a_server_that_hangs_is_tried_again(receiver: Receiver, clock: Clock, be
     wait_for(has("sent"), "the second attempt")
 
 
-def test_stop_waits_for_the_message_under_way(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
+def test_stop_waits_for_the_message_being_sent(
+    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
+) -> None:
     receiver.go_on.clear()
     a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
@@ -182,8 +186,8 @@ def test_stop_waits_for_the_message_under_way(receiver: Receiver, clock: Clock, 
     assert Delivery.objects.get().status == "sent"
 
 
-def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be told so in the middle of a look: what it began then would be cut off, and sent once more."""
+def test_stopping_notifier_starts_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop can come during a poll: a message started then would be cut off and sent again."""
     a_channel()
     fire(a_rule(), now=NOON)
     stopping = Notifier(SEND, clock=lambda: NOON + timedelta(seconds=GROUP_SECONDS))
@@ -198,9 +202,7 @@ def test_nothing_is_begun_once_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
     assert Delivery.objects.values_list("status", "attempts").get() == ("waiting", 0)
 
 
-def test_a_channel_that_is_off_keeps_its_messages(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
-) -> None:
+def test_disabled_channel_keeps_its_messages(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
     channel = a_channel(receiver.url)
     fire(a_rule(), now=clock.now)
     Channel.objects.update(is_enabled=False)
@@ -213,7 +215,7 @@ def test_a_channel_that_is_off_keeps_its_messages(
     receiver.wait_for(1)
 
 
-def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
+def test_review_runs_in_the_notifier_and_sends_what_a_mute_suppressed(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     a_channel(receiver.url)
@@ -225,7 +227,7 @@ def test_the_review_runs_beside_and_tells_what_a_mute_kept_back(
     receiver.wait_for(1)
 
 
-def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_assert_num_queries: Any) -> None:
+def test_idle_notifier_makes_one_query_a_poll(clock: Clock, django_assert_num_queries: Any) -> None:
     idle = Notifier(SEND, clock=clock)
     idle.look()
     with django_assert_num_queries(1):
@@ -233,10 +235,10 @@ def test_an_idle_notifier_asks_the_database_once_a_look(clock: Clock, django_ass
     assert wait == notifier_module.POLL_SECONDS
 
 
-# ── The limit of messages an hour ─────────────────────────────────────────────────────────────────────────────────────
+# ── The limit of messages per hour ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_beyond_the_limit_what_waits_comes_in_one_digest_when_the_limit_allows(
+def test_messages_beyond_the_limit_are_sent_later_in_one_digest(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     a_channel(receiver.url, messages_per_hour=2)
@@ -260,7 +262,7 @@ def test_beyond_the_limit_what_waits_comes_in_one_digest_when_the_limit_allows(
     assert list(Delivery.objects.filter(status="combined").values_list("sent_at", flat=True)) == [clock.now] * 3
 
 
-def test_the_last_message_allowed_takes_along_all_that_waits(
+def test_last_message_within_the_limit_includes_all_waiting_ones(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
 ) -> None:
     a_channel(receiver.url, messages_per_hour=2)
@@ -272,9 +274,7 @@ def test_the_last_message_allowed_takes_along_all_that_waits(
     assert summaries(receiver) == [["GPU 0 is lost"], [f"GPU {gpu} is lost" for gpu in (1, 2, 3, 4)]]
 
 
-def test_a_digest_that_fails_is_tried_again_as_it_was(
-    receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]
-) -> None:
+def test_failed_digest_is_retried_unchanged(receiver: Receiver, clock: Clock, begin: Callable[..., Notifier]) -> None:
     receiver.answer = lambda number: 500 if number == 1 else 200
     a_channel(receiver.url, messages_per_hour=1)
     for gpu in range(2):

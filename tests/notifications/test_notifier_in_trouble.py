@@ -1,4 +1,4 @@
-"""The notifier where it is itself in trouble: a database that does not answer, faults of ours, clocks that were wrong."""
+"""The notifier during its own faults: an unresponsive database, bugs, wrong clocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.servers import wait_for
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
-def test_a_locked_database_makes_it_wait_and_say_so_once(
+def test_notifier_waits_for_a_locked_database_and_logs_it_once(
     receiver: Receiver,
     clock: Clock,
     begin: Callable[..., Notifier],
@@ -51,14 +51,14 @@ def test_a_locked_database_makes_it_wait_and_say_so_once(
 @pytest.mark.parametrize(
     "trouble", [OperationalError("database is locked"), InterfaceError("connection already closed")]
 )
-def test_an_outcome_that_cannot_be_written_is_written_later_and_nothing_is_sent_twice(
+def test_outcome_that_cannot_be_written_is_written_later_and_no_message_is_sent_twice(
     receiver: Receiver,
     clock: Clock,
     begin: Callable[..., Notifier],
     monkeypatch: pytest.MonkeyPatch,
     trouble: Exception,
 ) -> None:
-    """Django's InterfaceError is no DatabaseError: it ended the thread, with the message left as being sent."""
+    """Regression: Django's InterfaceError is no DatabaseError; it ended the thread and left the message as being sent."""
     monkeypatch.setattr(notifier_module, "_RECORD_AGAIN_SECONDS", 0.01)
     tries = iter(range(10_000))
     real = delivery_queue.settle
@@ -77,8 +77,8 @@ def test_an_outcome_that_cannot_be_written_is_written_later_and_nothing_is_sent_
     assert len(receiver.requests) == 1
 
 
-def test_a_message_that_cannot_be_read_once_it_is_claimed_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was left as being sent, with nobody sending it, until the next start."""
+def test_claim_is_rolled_back_if_its_message_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: the message stayed marked as being sent until the next start."""
     a_channel()
     fire(a_rule())
     (head,) = delivery_queue.heads(now=NOON)
@@ -95,7 +95,7 @@ def test_a_message_that_cannot_be_read_once_it_is_claimed_is_not_claimed(monkeyp
     assert Delivery.objects.values_list("status", "attempts").first() == ("waiting", 0)
 
 
-def test_a_review_that_fails_is_told_once_and_keeps_no_message_from_being_sent(
+def test_failing_review_is_logged_once_and_blocks_no_message(
     receiver: Receiver,
     clock: Clock,
     begin: Callable[..., Notifier],
@@ -122,7 +122,7 @@ def test_a_review_that_fails_is_told_once_and_keeps_no_message_from_being_sent(
     assert "delivery resumed" not in caplog.text
 
 
-def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
+def test_bug_costs_one_attempt_and_its_traceback_has_no_secrets(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], caplog: pytest.LogCaptureFixture
 ) -> None:
     def faulty(delivery: Delivery, *, now: Any) -> str | None:
@@ -139,7 +139,7 @@ def test_a_fault_of_ours_costs_an_attempt_and_its_trace_has_no_secrets(
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(days=3650)])
-def test_a_clock_that_was_ahead_keeps_no_message_until_it_is_so_again(
+def test_clock_set_back_does_not_delay_messages(
     receiver: Receiver, clock: Clock, begin: Callable[..., Notifier], ahead: timedelta
 ) -> None:
     a_channel(receiver.url)

@@ -1,4 +1,4 @@
-"""What is put into the outbox, for whom, and what silence keeps back."""
+"""What is put into the outbox, for which channels, and what mutes and quiet hours suppress."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sent() -> None:
     Delivery.objects.exclude(status="combined").update(status="sent")
 
 
-def test_a_rule_without_channels_is_told_on_those_for_all_rules() -> None:
+def test_rule_without_channels_uses_the_default_channels() -> None:
     a_channel(name="all")
     a_channel(name="named only", is_for_all_rules=False)
     a_channel(name="off", is_enabled=False)
@@ -43,7 +43,7 @@ def test_a_rule_without_channels_is_told_on_those_for_all_rules() -> None:
     assert event.told_at == NOON
 
 
-def test_a_rule_with_channels_is_told_on_them_alone() -> None:
+def test_rule_with_channels_uses_only_those() -> None:
     a_channel(name="all")
     rule = a_rule()
     rule.channels.add(a_channel(name="ops", is_for_all_rules=False), a_channel(name="off", is_enabled=False))
@@ -55,7 +55,7 @@ def test_a_rule_with_channels_is_told_on_them_alone() -> None:
     ("severity", "names"),
     [("info", ["info"]), ("warning", ["info", "warning"]), ("critical", ["critical", "info", "warning"])],
 )
-def test_a_channel_hears_of_its_least_severity_and_above(severity: str, names: list[str]) -> None:
+def test_channel_receives_alerts_from_its_minimum_severity_up(severity: str, names: list[str]) -> None:
     for least in ("info", "warning", "critical"):
         a_channel(name=least, minimum_severity=least)
     fire(a_rule(severity=severity))
@@ -76,7 +76,7 @@ def test_gpus_that_fire_the_same_rule_within_seconds_share_a_message() -> None:
     ]
 
 
-def test_a_message_that_was_tried_already_takes_no_more_events() -> None:
+def test_message_accepts_no_events_after_its_first_attempt() -> None:
     a_channel(name="a")
     rule = a_rule()
     fire(rule, 0)
@@ -85,8 +85,8 @@ def test_a_message_that_was_tried_already_takes_no_more_events() -> None:
     assert [gpus for *_, gpus in told()] == [{0}, {1}]
 
 
-def test_an_alert_that_comes_back_at_once_is_told_after_its_end() -> None:
-    """Joined to its first message, it would be over by the words of the last one."""
+def test_alert_that_fires_again_at_once_is_sent_after_its_resolution() -> None:
+    """If it joined its first message, the last message would say that it is resolved."""
     a_channel(name="a")
     rule, clock = a_rule(), Clock()
     first = fire(rule, 0, now=clock.now)
@@ -100,8 +100,8 @@ def test_an_alert_that_comes_back_at_once_is_told_after_its_end() -> None:
     ]
 
 
-def test_no_end_is_told_before_its_beginning() -> None:
-    """The end of GPU 1 came within the seconds in which the end of GPU 0 waited for more, before GPU 1 was told of."""
+def test_resolution_is_never_sent_before_its_alert() -> None:
+    """GPU 1 resolves while the resolution of GPU 0 waits for its group, and before the alert of GPU 1 is sent."""
     a_channel(name="a")
     rule, clock = a_rule(), Clock()
     first = fire(rule, 0, now=clock.now)
@@ -113,7 +113,7 @@ def test_no_end_is_told_before_its_beginning() -> None:
     ]  # fmt: skip
 
 
-def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
+def test_resolution_goes_to_the_channels_that_received_the_alert() -> None:
     a_channel(name="told")
     late = Clock()
     event = fire(a_rule())
@@ -123,7 +123,7 @@ def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
     assert event.told_at == late.now
 
 
-def test_a_channel_that_was_switched_off_meanwhile_keeps_the_end_and_nothing_new() -> None:
+def test_channel_disabled_meanwhile_queues_the_resolution_and_no_new_alert() -> None:
     channel, clock = a_channel(name="a"), Clock()
     rule = a_rule(remind_every_minutes=30)
     event = fire(rule, 0)
@@ -135,14 +135,14 @@ def test_a_channel_that_was_switched_off_meanwhile_keeps_the_end_and_nothing_new
     assert told() == [("a", FIRED, "sent", {0}), ("a", RESOLVED, "waiting", {0})]
 
 
-def test_the_beginning_is_told_once() -> None:
+def test_alert_is_sent_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())
     assert outbox.tell(event, now=NOON) is False
     assert told() == [("a", FIRED, "waiting", {0})]
 
 
-def test_the_end_is_told_once() -> None:
+def test_resolution_is_sent_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())
     resolve(event, now=NOON)
@@ -151,8 +151,8 @@ def test_the_end_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("is_in_a_digest", [False, True])
-def test_the_end_is_told_however_long_it_took(is_in_a_digest: bool) -> None:
-    """The message of its beginning was deleted with all old ones, and with it who is to be told of the end."""
+def test_resolution_is_sent_after_any_duration(is_in_a_digest: bool) -> None:
+    """Regression: the alert's message was deleted by retention, and with it the recipients of the resolution."""
     channel = a_channel(name="a")
     clock = Clock()
     event = fire(a_rule())
@@ -171,7 +171,7 @@ def test_the_end_is_told_however_long_it_took(is_in_a_digest: bool) -> None:
     assert told() == []
 
 
-def test_the_end_that_a_deleted_rule_brings_is_told_too() -> None:
+def test_resolution_caused_by_deleting_the_rule_is_sent_too() -> None:
     a_channel(name="a")
     rule = a_rule()
     event = fire(rule)
@@ -181,7 +181,7 @@ def test_the_end_that_a_deleted_rule_brings_is_told_too() -> None:
     assert told()[-1] == ("a", RESOLVED, "waiting", {0})
 
 
-def test_what_fires_and_resolves_while_muted_is_never_told() -> None:
+def test_alert_that_fires_and_resolves_while_muted_is_never_sent() -> None:
     a_channel()
     clock = Clock()
     event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
@@ -191,7 +191,7 @@ def test_what_fires_and_resolves_while_muted_is_never_told() -> None:
     assert told() == []
 
 
-def test_what_still_fires_when_the_mute_is_over_is_told_then() -> None:
+def test_alert_still_firing_after_the_mute_is_sent_then() -> None:
     a_channel(name="a")
     clock = Clock()
     event = fire(a_rule(muted_until=clock.now.replace(hour=13)))
@@ -203,7 +203,7 @@ def test_what_still_fires_when_the_mute_is_over_is_told_then() -> None:
     assert event.told_at == clock.now
 
 
-def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
+def test_quiet_hours_suppress_the_alert_and_delay_the_resolution() -> None:
     a_channel(name="a")
     clock = Clock()
     rule = a_rule(quiet_hours="Tue 13:00-14:00")
@@ -216,8 +216,8 @@ def test_quiet_hours_keep_back_the_beginning_and_hold_the_end() -> None:
     assert told() == [("a", FIRED, "waiting", {0}), ("a", RESOLVED, "waiting", {0}), ("a", FIRED, "waiting", {1})]
 
 
-def test_what_silence_held_goes_before_what_comes_after_it() -> None:
-    """The alert comes back when the quiet hours are over, and before anybody has looked for what they held."""
+def test_messages_delayed_by_quiet_hours_precede_later_ones() -> None:
+    """The alert fires again after the quiet hours and before the next review."""
     a_channel(name="a")
     clock = Clock()
     rule = a_rule(quiet_hours="Tue 13:00-14:00")
@@ -238,7 +238,7 @@ def test_what_silence_held_goes_before_what_comes_after_it() -> None:
         ("2026-10-25T01:59", True), ("2026-10-25T02:00", False),  # 02:59 for the second time, 03:00
     ],
 )  # fmt: skip
-def test_quiet_hours_go_by_the_clock_on_the_wall_when_it_is_set(
+def test_quiet_hours_follow_the_local_time_across_clock_changes(
     settings: Settings, moment: str, is_quiet: bool
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
@@ -253,21 +253,21 @@ def test_quiet_hours_are_in_the_time_zone_of_the_server(settings: Settings) -> N
     assert fire(a_rule(quiet_hours="Tue 12:00-13:00"), now=NOON).told_at == NOON
 
 
-def test_a_mute_set_by_now_counts_and_not_the_rule_as_the_engine_remembers_it() -> None:
+def test_current_mute_applies_even_if_the_engine_holds_an_older_rule() -> None:
     a_channel()
     rule = a_rule()
     type(rule).objects.update(muted_until=NOON.replace(hour=13))
     assert fire(rule).told_at is None
 
 
-def test_quiet_hours_that_cannot_be_read_silence_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_quiet_hours_suppress_nothing(caplog: pytest.LogCaptureFixture) -> None:
     a_channel(name="a")
     fire(a_rule(name="odd", quiet_hours="at night"))
     assert told() == [("a", FIRED, "waiting", {0})]
     assert "ignoring the quiet hours of rule odd: Quiet hours 'at night'" in caplog.text
 
 
-def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None:
+def test_reminder_is_sent_at_each_interval_until_the_alert_is_acknowledged() -> None:
     a_channel(name="a")
     clock = Clock()
     rule = a_rule(remind_every_minutes=30)
@@ -286,7 +286,7 @@ def test_a_reminder_comes_at_each_interval_until_somebody_acknowledges() -> None
     assert len(told()) == 3
 
 
-def test_many_alerts_that_no_channel_wants_cost_no_more_than_one() -> None:
+def test_alerts_without_a_channel_cost_no_extra_queries() -> None:
     rule = a_rule()
     counts = []
     for gpus in (range(1), range(1, 20)):
@@ -299,7 +299,7 @@ def test_many_alerts_that_no_channel_wants_cost_no_more_than_one() -> None:
 
 
 @pytest.mark.parametrize("silence", [{"muted_until": NOON.replace(hour=20)}, {"quiet_hours": "12:00-20:00"}])
-def test_a_silent_rule_reminds_of_nothing(silence: dict[str, object]) -> None:
+def test_silenced_rule_sends_no_reminder(silence: dict[str, object]) -> None:
     a_channel()
     rule = a_rule(remind_every_minutes=1)
     fire(rule)
@@ -309,15 +309,15 @@ def test_a_silent_rule_reminds_of_nothing(silence: dict[str, object]) -> None:
     assert len(told()) == 1
 
 
-def test_nobody_is_reminded_of_what_has_not_even_been_sent() -> None:
+def test_unsent_alert_has_no_reminder() -> None:
     a_channel()
     fire(a_rule(remind_every_minutes=1))
     review(now=NOON.replace(hour=15))
     assert len(told()) == 1
 
 
-def test_a_reminder_counts_from_when_the_message_before_arrived() -> None:
-    """The channel did not answer for five hours: nobody is reminded at once of what they have just been told."""
+def test_reminder_interval_starts_when_the_previous_message_arrived() -> None:
+    """After five hours without a response from the channel, a reminder does not follow the alert at once."""
     a_channel(name="a")
     clock = Clock()
     fire(a_rule(remind_every_minutes=30))
@@ -328,8 +328,8 @@ def test_a_reminder_counts_from_when_the_message_before_arrived() -> None:
     assert [kind for _, kind, *_ in told()] == [FIRED, REMINDER]
 
 
-def test_any_number_of_messages_fits_into_one() -> None:
-    """SQLite takes 32,766 values in a statement, where a rule that flaps makes more messages in a day. Here it takes 20."""
+def test_digest_holds_any_number_of_messages() -> None:
+    """SQLite allows 32,766 values in a statement; a flapping rule makes more messages in a day. The limit here is 20."""
     channel, clock = a_channel(name="a", messages_per_hour=1), Clock()
     for gpu in range(30):
         fire(a_rule(), gpu, now=clock.pass_by(seconds=4))

@@ -1,4 +1,4 @@
-"""What the notifier looks through every few seconds."""
+"""The review, which the notifier runs every few seconds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("minutes", [2**63 - 1, 5_000_000_000])
-def test_an_interval_longer_than_time_itself_keeps_no_other_rule_from_reminding(minutes: int) -> None:
-    """A slip of a number in the form was an error that ended the review before all reminders after it."""
+def test_overlong_interval_does_not_block_reminders_of_other_rules(minutes: int) -> None:
+    """Regression: a mistyped number in the form raised an error that ended the review before later reminders."""
     a_channel(name="a")
     clock = Clock()
     fire(a_rule(name="never", remind_every_minutes=minutes), 0)

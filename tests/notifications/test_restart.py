@@ -1,4 +1,4 @@
-"""A restart of the real server in the middle of it all: no alert is lost or doubled, and after kill -9 one message more at most."""
+"""A restart of the real server under load: no alert is lost or sent twice; after kill -9, at most one message is repeated."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ SERVERS = [
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose only rule fires for every GPU, and tells a webhook."""
+    """A data folder whose only rule fires for every GPU and sends to a webhook."""
     server = Server(tmp_path_factory.mktemp("prepared"), telemetry_provider="simulated")
     server.manage("migrate")
     rules = server.data_dir / "rules.yaml"
     rules.write_text(FIRING)
     server.manage("alerts", "import", "--replace", str(rules))
     server.manage("shell", "-c", CHANNEL)
-    server.start().stop()  # so that static files are collected once
+    server.start().stop()  # static files are collected only once
     change(server, "DELETE FROM monitor_delivery_events")
     for table in ("delivery", "alertevent", "alertstate"):
         change(server, f"DELETE FROM monitor_{table}")
@@ -58,7 +58,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(prepared: Path, tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Not yet started."""
+    """A server that has not started yet."""
     folder = shutil.copytree(prepared, tmp_path / "data")
     command = getattr(request, "param", None)
     server = Server(folder, command=command, telemetry_provider="simulated", simulated_gpus=GPUS, poll_interval_ms=200)
@@ -83,7 +83,7 @@ def states(server: Server) -> list[tuple[object, ...]]:
 
 
 def told(receiver: Receiver) -> Counter[tuple[str, int]]:
-    """How often each kind of message about each GPU has come."""
+    """The number of messages received for each kind and GPU."""
     return Counter(
         (request.json["type"], event["gpu_index"])
         for request in receiver.requests
@@ -96,7 +96,7 @@ def each_gpu(kind: str, times: int = 1) -> dict[tuple[str, int], int]:
 
 
 @pytest.mark.parametrize("server", SERVERS, indirect=True)
-def test_a_message_under_way_is_finished_before_the_end_and_told_once(server: Server, receiver: Receiver) -> None:
+def test_message_being_sent_is_finished_before_shutdown_and_sent_once(server: Server, receiver: Receiver) -> None:
     receiver.go_on.clear()
     server.start()
     receiver.wait_for(1)
@@ -117,14 +117,14 @@ def test_a_message_under_way_is_finished_before_the_end_and_told_once(server: Se
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_what_waits_to_be_told_is_told_once_by_the_next_server(
+def test_waiting_message_is_sent_once_by_the_next_server(
     server: Server, receiver: Receiver, how: signal.Signals
 ) -> None:
-    """A message waits some seconds for more of its kind: time enough to end the server."""
+    """A message waits some seconds for its group: enough time to stop the server."""
     server.start()
     wait_for(lambda: rows(server, "SELECT 1 FROM monitor_delivery WHERE status = 'waiting'"), "a message")
     server.stop(how)
-    # One that ends in order may take longer over it on a busy machine than the message waits, and sends it itself.
+    # On a busy machine a graceful shutdown can take longer than the message waits; the server then sends it itself.
     assert how == signal.SIGTERM or not receiver.requests
     server.start()
     wait_for(lambda: rows(server, "SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
@@ -132,9 +132,7 @@ def test_what_waits_to_be_told_is_told_once_by_the_next_server(
     assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
 
 
-def test_killed_in_the_middle_of_sending_it_sends_once_more_under_the_same_name(
-    server: Server, receiver: Receiver
-) -> None:
+def test_server_killed_during_sending_sends_again_with_the_same_id(server: Server, receiver: Receiver) -> None:
     receiver.go_on.clear()
     server.start()
     receiver.wait_for(1)

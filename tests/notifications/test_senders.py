@@ -1,4 +1,4 @@
-"""Deliveries on their way: through a real SMTP server and Apprise's services, and by signed webhooks."""
+"""Sending deliveries through a real SMTP server, Apprise's services and signed webhooks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def delivery_to(channel: Channel) -> Delivery:
     return Delivery.objects.get(channel=channel)
 
 
-def test_a_mail_arrives_with_title_and_text(mail_server: Controller) -> None:
+def test_mail_arrives_with_title_and_text(mail_server: Controller) -> None:
     delivery = delivery_to(a_channel(mail_url(mail_server), signing_secret=""))
     assert SEND(delivery, now=NOON) is None
     (mail,) = mail_server.handler.mails
@@ -46,7 +46,7 @@ def test_a_mail_arrives_with_title_and_text(mail_server: Controller) -> None:
         assert words in body.get_content()
 
 
-def test_a_mail_server_that_refuses_the_password_is_an_error_without_it(
+def test_password_refused_by_the_mail_server_is_an_error_without_the_password(
     mail_server: Controller, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -59,7 +59,7 @@ def test_a_mail_server_that_refuses_the_password_is_an_error_without_it(
 
 
 @pytest.mark.parametrize("status", [302, 403, 500])
-def test_a_service_that_refuses_is_an_error_without_the_urls_secrets(
+def test_refusal_by_a_service_is_an_error_without_the_secrets_of_the_url(
     receiver: Receiver, status: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -73,7 +73,7 @@ def test_a_service_that_refuses_is_an_error_without_the_urls_secrets(
     assert "S3CRET" not in error + caplog.text + written.out + written.err
 
 
-def test_a_service_gets_the_severity_as_its_kind_of_message(receiver: Receiver) -> None:
+def test_service_receives_the_severity_as_its_message_type(receiver: Receiver) -> None:
     channel = a_channel(f"json://{receiver.hostport}/", signing_secret="")
     delivery = delivery_to(channel)
     event = delivery.events.get()
@@ -91,7 +91,7 @@ def test_a_service_gets_the_severity_as_its_kind_of_message(receiver: Receiver) 
         ("misskey://token@{}", 512, False),
     ],
 )
-def test_a_text_longer_than_a_service_takes_comes_in_parts_or_cut(
+def test_text_too_long_for_a_service_is_split_or_truncated(
     receiver: Receiver, url: str, most: int, is_whole: bool
 ) -> None:
     receiver.answer = lambda _number: 200
@@ -106,7 +106,7 @@ def test_a_text_longer_than_a_service_takes_comes_in_parts_or_cut(
     assert (arrived == lines) is is_whole
 
 
-def test_a_service_that_never_answers_is_ended() -> None:
+def test_delivery_to_a_service_that_never_responds_is_aborted() -> None:
     def drip(connection: socket.socket, is_over: threading.Event) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         while not is_over.wait(0.05):
@@ -117,7 +117,7 @@ def test_a_service_that_never_answers_is_ended() -> None:
     assert answer.error == "The server did not answer within 2 s."
 
 
-def test_a_url_that_apprise_does_not_know_is_an_error() -> None:
+def test_url_unknown_to_apprise_is_an_error() -> None:
     error = SEND(delivery_to(a_channel("nonsense://S3CRET", signing_secret="")), now=NOON)
     assert error == "Apprise does not understand this URL"
 
@@ -130,11 +130,11 @@ def test_a_url_that_apprise_does_not_know_is_an_error() -> None:
         ("https://example.com/hook", None),
     ],
 )
-def test_apprise_knows_the_addresses_that_services_hand_out(url: str, service: str | None) -> None:
+def test_apprise_accepts_the_native_urls_of_services(url: str, service: str | None) -> None:
     assert run_child(ServiceOrder(url=url)).service == service
 
 
-def test_a_webhook_carries_the_event_and_the_messages_id(receiver: Receiver) -> None:
+def test_webhook_carries_the_event_and_the_message_id(receiver: Receiver) -> None:
     delivery = delivery_to(a_channel(receiver.url))
     assert SEND(delivery, now=NOON) is None
     (got,) = receiver.requests
@@ -153,19 +153,19 @@ def test_a_webhook_carries_the_event_and_the_messages_id(receiver: Receiver) -> 
     assert event["url"] == "https://gpus.example.com/gpu/GPU-3"
 
 
-def test_a_webhook_whose_scheme_is_in_capitals_is_one_too(receiver: Receiver) -> None:
-    """As the channel's form has it."""
+def test_webhook_with_an_uppercase_scheme_is_sent(receiver: Receiver) -> None:
+    """The channel's form accepts such a URL too."""
     assert SEND(delivery_to(a_channel(receiver.url.replace("http", "HTTP"))), now=NOON) is None
     assert "webhook-signature" in receiver.requests[0].headers
 
 
-def test_a_webhook_whose_secret_was_spoilt_says_so_and_sends_nothing(receiver: Receiver) -> None:
+def test_webhook_with_an_invalid_secret_is_an_error_and_sends_nothing(receiver: Receiver) -> None:
     error = SEND(delivery_to(a_channel(receiver.url, signing_secret="whsec_spoilt")), now=NOON)
     assert (error or "").startswith("A signing secret is ")
     assert receiver.requests == []
 
 
-def test_a_webhook_that_hangs_is_an_error_without_the_urls_secrets(receiver: Receiver) -> None:
+def test_hanging_webhook_is_an_error_without_the_secrets_of_the_url(receiver: Receiver) -> None:
     receiver.go_on.clear()
     delivery = delivery_to(a_channel(receiver.url))
     error = Sending(webhook_seconds=0.2).send(delivery, now=NOON)

@@ -1,4 +1,4 @@
-"""Webhooks on the wire: the signature as a receiver checks it, and receivers that misbehave."""
+"""Webhooks over real connections: the signature as a receiver verifies it, and misbehaving receivers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def send_by_child(url: str, limit_seconds: float = 20) -> str | None:
     return run_child(WebhookOrder(url=url, headers={}, body=BODY, limit_seconds=limit_seconds)).error
 
 
-def test_a_receiver_can_check_what_it_got(receiver: Receiver) -> None:
+def test_receiver_can_verify_the_signature(receiver: Receiver) -> None:
     assert send(receiver.url) is None
     (got,) = receiver.requests
     assert got.path == "/hook/S3CRETPATH?key=S3CRETQUERY"
@@ -42,7 +42,7 @@ def test_a_receiver_can_check_what_it_got(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_a_2xx_status_is_success(receiver: Receiver, status: int) -> None:
+def test_status_2xx_is_success(receiver: Receiver, status: int) -> None:
     receiver.answer = lambda _number: status
     assert send(receiver.url) is None
 
@@ -56,19 +56,19 @@ def test_any_other_status_is_an_error_that_names_it(receiver: Receiver, status: 
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
+def test_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
     receiver.answer = lambda _number: status
     assert "Redirects are not followed" in (send(receiver.url) or "")
     assert len(receiver.requests) == 1
 
 
-def test_nobody_listening_is_an_error_in_words() -> None:
+def test_refused_connection_is_a_readable_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert send(f"http://127.0.0.1:{port}/S3CRET") == "No connection: Connection refused."
 
 
-def test_a_name_that_does_not_exist_is_an_error_in_words() -> None:
+def test_unknown_host_name_is_a_readable_error() -> None:
     assert (send("http://no-such-host.invalid/S3CRET") or "").startswith("No connection: ")
 
 
@@ -99,31 +99,31 @@ def pour(connection: socket.socket, is_over: threading.Event) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("talk", "scheme"), [(hang, "http"), (drip, "http"), (hang, "https")])
-def test_a_server_that_hangs_or_drips_is_abandoned_when_the_time_is_up(talk: object, scheme: str) -> None:
+def test_hanging_or_dripping_server_is_abandoned_at_the_timeout(talk: object, scheme: str) -> None:
     with rude_server(talk) as address:  # type: ignore[arg-type]
         error = send_by_child(f"{scheme}://{address}/S3CRET", limit_seconds=0.4)
     assert error == "The server did not answer within 0.4 s."
 
 
 @pytest.mark.parametrize("name", ["a" * 70 + ".example", "two..example"])
-def test_an_invalid_host_name_is_an_error_in_words(name: str) -> None:
+def test_invalid_host_name_is_a_readable_error(name: str) -> None:
     assert send(f"http://{name}/S3CRET") == "The URL contains an invalid host name."
 
 
 @pytest.mark.parametrize("talk", [hang_up, talk_nonsense])
-def test_a_server_that_breaks_off_is_an_error(talk: object) -> None:
+def test_broken_connection_is_an_error(talk: object) -> None:
     with rude_server(talk) as address:  # type: ignore[arg-type]
         error = send(f"http://{address}/S3CRET")
     assert (error or "").startswith("No connection: ")
 
 
-def test_an_endless_answer_is_not_read() -> None:
+def test_endless_response_is_not_read() -> None:
     with rude_server(pour) as address:
         assert send(f"http://{address}/S3CRET") is None
 
 
 @pytest.mark.slow
-def test_no_log_and_no_output_at_any_level_names_the_address(
+def test_address_is_in_no_log_or_output_at_any_level(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
