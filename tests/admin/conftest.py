@@ -1,4 +1,4 @@
-"""The time zone, rules and administrator of the admin's tests."""
+"""Fixtures of the admin tests: time zone, rules and administrator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_utc() -> Iterator[None]:
 
 @pytest.fixture
 def no_rules(db: None) -> None:
-    """Remove the rules that the first migration made."""
+    """Delete the rules of the first migration."""
     AlertRule.objects.all().delete()
 
 

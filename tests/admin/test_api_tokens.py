@@ -1,4 +1,4 @@
-"""Tokens in the admin: the secret is shown once, and each sees their own."""
+"""API tokens in the admin: the secret is shown once, and users see only their own tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make(client: Client, **given: object) -> str:
     return answer.content.decode()
 
 
-def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: User) -> None:
+def test_secret_is_in_the_response_and_nowhere_afterwards(client: Client, mira: User) -> None:
     found = re.search(r"<code data-token-secret>(gpumon_[\w-]{43})</code>", make(client))
     assert found is not None
     token = ApiToken.objects.get()
@@ -52,8 +52,8 @@ def test_the_secret_is_in_the_answer_and_nowhere_after(client: Client, mira: Use
         assert token.digest not in client.get(path).content.decode()
 
 
-def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
-    """It was called UTC whatever the server's zone."""
+def test_expiry_is_shown_in_the_server_time_zone(client: Client) -> None:
+    """Regression: it was labelled UTC in every time zone."""
     with timezone.override("Asia/Tokyo"):
         found = re.search(r"expires on (\d+ \w+ \d+, [\d:]+ \w+)\.\s+This is its secret", make(client))
         assert found is not None
@@ -62,30 +62,30 @@ def test_the_end_is_told_by_the_servers_clock(client: Client) -> None:
         assert found[1] == f"{timezone.localtime(expires_at):%-d %b %Y, %H:%M JST}"
 
 
-def test_one_may_last_until_it_is_revoked(client: Client) -> None:
+def test_token_can_be_valid_until_revoked(client: Client) -> None:
     assert "never expires" in make(client, lasts_days="")
     assert ApiToken.objects.get().expires_at is None
 
 
 @pytest.mark.parametrize("given", [{"scopes": []}, {"scopes": ["everything"]}, {"lasts_days": "9999"}, {"name": ""}])
-def test_what_makes_no_sense_makes_no_token(client: Client, given: dict[str, object]) -> None:
+def test_invalid_input_creates_no_token(client: Client, given: dict[str, object]) -> None:
     assert "errorlist" in make(client, **given)
     assert not ApiToken.objects.exists()
 
 
-def test_a_page_loaded_again_makes_no_second_one(client: Client) -> None:
+def test_reloading_the_page_creates_no_second_token(client: Client) -> None:
     make(client)
     assert "You already have a token with this name" in make(client)
     assert ApiToken.objects.count() == 1
 
 
-def test_nobody_makes_one_for_somebody_else(client: Client, mira: User) -> None:
+def test_user_cannot_create_a_token_for_another_user(client: Client, mira: User) -> None:
     other = person("ana", "operators")
     make(client, owner=other.pk)
     assert ApiToken.objects.get().owner == mira
 
 
-def test_those_of_others_are_seen_and_revoked_by_administrators_alone(client: Client) -> None:
+def test_only_administrators_see_and_revoke_tokens_of_others(client: Client) -> None:
     theirs = tokens.make(owner=person("ana", "operators"), name="hers", scopes=["read"]).token
     assert "hers" not in client.get(LIST).content.decode()
     assert client.get(f"{LIST}{theirs.pk}/change/").status_code == 302
@@ -105,7 +105,7 @@ def test_those_of_others_are_seen_and_revoked_by_administrators_alone(client: Cl
     assert ">revoked<" in page
 
 
-def test_ones_own_are_revoked_by_the_list(client: Client) -> None:
+def test_user_revokes_own_tokens_in_the_list(client: Client) -> None:
     make(client)
     token = ApiToken.objects.get()
     client.post(LIST, {"action": "revoke_chosen", "_selected_action": [token.pk]})
@@ -115,7 +115,7 @@ def test_ones_own_are_revoked_by_the_list(client: Client) -> None:
     assert "Revoked." in history
 
 
-def test_a_token_is_not_changed_any_more(client: Client) -> None:
+def test_token_cannot_be_changed(client: Client) -> None:
     make(client)
     token = ApiToken.objects.get()
     assert client.post(f"{LIST}{token.pk}/change/", {"name": "other", "scopes": ["acknowledge"]}).status_code == 403

@@ -1,4 +1,4 @@
-"""Channels and deliveries in the admin: what a URL has to be, who sees it, the test message, and trying again."""
+"""Channels and deliveries in the admin: URL validation, permissions, the test message, retries."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def complaints(client: Client, data: dict[str, str]) -> str:
     return " ".join(re.findall(r'<ul class="errorlist"[^>]*>(.*?)</ul>', answer.content.decode(), re.DOTALL))
 
 
-def test_an_http_address_becomes_a_webhook_with_a_secret(root: Client) -> None:
+def test_http_url_becomes_a_webhook_with_a_secret(root: Client) -> None:
     assert root.post(ADD, form(" https://example.com/hook ")).status_code == 302
     channel = Channel.objects.get()
     assert channel.url == "https://example.com/hook"
     assert len(key_of(channel.signing_secret)) == 32
 
 
-def test_a_secret_of_ones_own_is_kept(root: Client) -> None:
+def test_entered_secret_is_kept(root: Client) -> None:
     root.post(ADD, form("https://example.com/hook", signing_secret=SECRET))
     assert Channel.objects.get().signing_secret == SECRET
 
 
 @pytest.mark.parametrize("url", [DISCORD, "ntfys://my-topic", "json://example.com/x"])
-def test_what_a_service_understands_needs_no_secret(root: Client, url: str) -> None:
+def test_service_url_needs_no_secret(root: Client, url: str) -> None:
     assert root.post(ADD, form(url, signing_secret=SECRET)).status_code == 302
     assert Channel.objects.get().signing_secret == ""
 
 
-def test_a_webhook_that_becomes_a_service_loses_its_secret(root: Client) -> None:
+def test_webhook_changed_to_a_service_loses_its_secret(root: Client) -> None:
     channel = a_channel("https://example.com/hook")
     root.post(change(channel), form(DISCORD, signing_secret=SECRET))
     channel.refresh_from_db()
@@ -81,12 +81,12 @@ def test_a_webhook_that_becomes_a_service_loses_its_secret(root: Client) -> None
         ({"url": "https://example.com/x", "messages_per_hour": "0"}, "greater than or equal to 1"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_reason(root: Client, values: dict[str, str], words: str) -> None:
+def test_invalid_channel_is_refused_with_the_reason(root: Client, values: dict[str, str], words: str) -> None:
     assert words in complaints(root, form(**values))
     assert not Channel.objects.exists()
 
 
-def test_the_url_is_in_its_form_and_nowhere_else(root: Client) -> None:
+def test_url_is_shown_only_in_its_form(root: Client) -> None:
     root.post(ADD, form("https://hooks.example.com/S3CRET", signing_secret=SECRET))
     channel = Channel.objects.get()
     root.post(change(channel), form("https://hooks.example.com/S3CRET2", signing_secret=SECRET))
@@ -101,22 +101,22 @@ def test_the_url_is_in_its_form_and_nowhere_else(root: Client) -> None:
     assert "S3CRET" not in kept
 
 
-def test_the_search_does_not_find_channels_by_their_secrets(root: Client) -> None:
+def test_search_does_not_find_channels_by_their_secrets(root: Client) -> None:
     a_channel("https://hooks.example.com/S3CRET", name="ops")
     assert "ops</a>" not in root.get(f"{LIST}?q=S3CRET").content.decode()
     assert "ops</a>" in root.get(f"{LIST}?q=ops").content.decode()
 
 
 @pytest.mark.parametrize("lookup", ["url__startswith=https", "url=https", f"signing_secret__startswith={SECRET[:8]}"])
-def test_the_list_cannot_be_filtered_by_what_is_secret(lookup: str) -> None:
-    """Who may only look could have guessed a URL piece by piece."""
+def test_list_cannot_be_filtered_by_secrets(lookup: str) -> None:
+    """Such a filter would let a user with read-only permission guess a URL piece by piece."""
     a_channel("https://hooks.example.com/S3CRET", name="ops")
     client = holder_of("view_channel")
     assert client.get(f"{LIST}?{lookup}").status_code == 400
     assert "ops" in client.get(f"{LIST}?is_enabled__exact=1").content.decode()
 
 
-def test_who_may_only_look_sees_the_masked_url_and_no_secret() -> None:
+def test_read_only_user_sees_the_masked_url_and_no_secret() -> None:
     channel = a_channel("https://hooks.example.com/S3CRET")
     page = holder_of("view_channel").get(change(channel)).content.decode()
     assert "https://hooks.example.com/***" in page
@@ -125,14 +125,14 @@ def test_who_may_only_look_sees_the_masked_url_and_no_secret() -> None:
     assert "Send a test" not in page
 
 
-def test_who_has_no_permission_on_channels_sees_none() -> None:
+def test_user_without_permission_on_channels_sees_none() -> None:
     channel = a_channel()
     client = holder_of("view_alertrule", "view_delivery")
     assert client.get(LIST).status_code == client.get(change(channel)).status_code == 403
     assert client.post(f"{LIST}{channel.pk}/test/").status_code == 403
 
 
-def test_a_test_message_is_sent_at_once_and_its_outcome_shown(root: Client, receiver: Receiver) -> None:
+def test_test_message_is_sent_at_once_and_its_outcome_shown(root: Client, receiver: Receiver) -> None:
     channel = a_channel(receiver.url, name="ops")
     assert "Send a test" in root.get(change(channel)).content.decode()
     page = root.post(f"{LIST}{channel.pk}/test/", follow=True).content.decode()
@@ -144,7 +144,7 @@ def test_a_test_message_is_sent_at_once_and_its_outcome_shown(root: Client, rece
     assert channel.last_sent_at is not None
 
 
-def test_a_test_message_that_fails_says_why_without_secrets(root: Client, receiver: Receiver) -> None:
+def test_failed_test_message_shows_the_reason_without_secrets(root: Client, receiver: Receiver) -> None:
     receiver.answer = lambda _number: 404
     channel = a_channel(receiver.url)
     answer = root.post(f"{LIST}{channel.pk}/test/", follow=True)
@@ -156,7 +156,7 @@ def test_a_test_message_that_fails_says_why_without_secrets(root: Client, receiv
     assert "S3CRET" not in overview
 
 
-def test_a_test_needs_a_post_and_the_permission_to_change(root: Client, receiver: Receiver) -> None:
+def test_test_message_needs_a_post_and_the_change_permission(root: Client, receiver: Receiver) -> None:
     channel = a_channel(receiver.url)
     assert root.get(f"{LIST}{channel.pk}/test/").status_code == 405
     assert holder_of("view_channel").post(f"{LIST}{channel.pk}/test/").status_code == 403
@@ -164,7 +164,7 @@ def test_a_test_needs_a_post_and_the_permission_to_change(root: Client, receiver
     assert receiver.requests == []
 
 
-def test_deliveries_are_shown_and_cannot_be_edited(root: Client) -> None:
+def test_deliveries_are_read_only(root: Client) -> None:
     a_channel("https://hooks.example.com/S3CRET", name="ops")
     rule = a_rule()
     for gpu in (0, 1):
@@ -179,7 +179,7 @@ def test_deliveries_are_shown_and_cannot_be_edited(root: Client) -> None:
     assert root.get(f"{DELIVERIES}add/").status_code == 403
 
 
-def test_what_was_given_up_is_tried_again_when_asked(root: Client) -> None:
+def test_abandoned_delivery_can_be_retried(root: Client) -> None:
     channel = a_channel()
     statuses = ("failed", "waiting", "sent")
     for number, status in enumerate(statuses):
@@ -197,7 +197,7 @@ def test_what_was_given_up_is_tried_again_when_asked(root: Client) -> None:
     assert Delivery.objects.get(pk=ids[0]).first_attempt_at is None
 
 
-def test_trying_again_needs_the_permission_to_change() -> None:
+def test_retry_needs_the_change_permission() -> None:
     a_channel()
     fire(a_rule())
     Delivery.objects.update(status="failed")

@@ -1,4 +1,4 @@
-"""Alerts and GPUs in the admin, which the readings write: to be looked at."""
+"""Alerts and GPUs in the admin, which are read-only."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def an_event(state: str = "firing", **values: Any) -> AlertEvent:
 
 
 @pytest.mark.parametrize("what", ["seengpu", "alertevent"])
-def test_what_the_readings_write_is_not_added_or_changed_by_hand(root: Client, what: str) -> None:
+def test_alerts_and_gpus_cannot_be_added_or_changed_by_hand(root: Client, what: str) -> None:
     assert root.get(f"/admin/monitor/{what}/add/").status_code == 403
     assert root.get(f"/admin/monitor/{what}/").status_code == 200
 
 
-def test_what_an_event_says_is_shown_and_cannot_be_edited(root: Client) -> None:
+def test_event_details_are_read_only(root: Client) -> None:
     event = an_event()
     answer = root.get(f"{LIST}{event.pk}/change/")
     assert "GPU 0 is hot" in text(answer)
@@ -37,15 +37,15 @@ def test_what_an_event_says_is_shown_and_cannot_be_edited(root: Client) -> None:
     assert "_save" not in answer.content.decode()
 
 
-def test_times_are_told_to_the_second_and_of_24_hours(root: Client) -> None:
-    """Alerts of one minute had one and the same time, "4:24 p.m."."""
+def test_times_are_shown_in_24_hour_format_with_seconds(root: Client) -> None:
+    """Regression: all alerts within a minute had the same time, "4:24 p.m."."""
     event = an_event(fired_at=datetime(2026, 11, 24, 16, 24, 7, tzinfo=UTC))
     assert "2026-11-24 16:24:07" in text(root.get(LIST))
     assert "Fired at: 2026-11-24 16:24:07" in text(root.get(f"{LIST}{event.pk}/change/"))
 
 
-def test_what_still_fires_cannot_be_deleted(root: Client) -> None:
-    """It went on on the pages, with nothing to acknowledge."""
+def test_firing_alert_cannot_be_deleted(root: Client) -> None:
+    """Regression: a deleted alert stayed on the pages and could not be acknowledged."""
     firing, past = an_event("firing"), an_event("resolved")
     page = text(root.post(LIST, {"action": "delete_selected", "_selected_action": [firing.pk, past.pk]}))
     assert "GPU 0 is hot (still firing: it can be deleted once it has resolved)" in page
@@ -59,7 +59,7 @@ def test_what_still_fires_cannot_be_deleted(root: Client) -> None:
 @pytest.mark.parametrize(
     ("chosen", "found"), [("yes", ["resolved"]), ("no", ["firing"]), ("x", ["firing", "resolved"])]
 )
-def test_events_are_filtered_by_whether_somebody_has_seen_to_them(root: Client, chosen: str, found: list[str]) -> None:
+def test_events_are_filtered_by_acknowledgement(root: Client, chosen: str, found: list[str]) -> None:
     an_event("firing")
     an_event("resolved", acknowledged_at=timezone.now())
     answer = root.get(f"{LIST}?acknowledged={chosen}")

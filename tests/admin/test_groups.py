@@ -1,4 +1,4 @@
-"""The groups that migrations make: with their permissions on a first start, and left alone ever after."""
+"""The groups made by migrations: created with permissions on the first start, and unchanged afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def groups(server: Server) -> dict[str, list[str]]:
     return found
 
 
-def test_a_first_start_makes_three_groups_and_a_later_one_keeps_what_became_of_them(tmp_path: Path) -> None:
+def test_first_start_creates_three_groups_and_later_ones_keep_changes(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.manage("migrate", "--verbosity", "0")
     found = groups(server)
@@ -43,7 +43,7 @@ def test_a_first_start_makes_three_groups_and_a_later_one_keeps_what_became_of_t
     assert groups(server) == {"administrators": found["administrators"], "viewers": []}
 
 
-def test_a_group_of_that_name_that_is_there_before_is_left_as_it_is(tmp_path: Path) -> None:
+def test_existing_group_of_the_same_name_stays_unchanged(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.manage("migrate", "--verbosity", "0", "auth")
     server.manage("shell", "-c", "from django.contrib.auth.models import Group; Group.objects.create(name='viewers')")

@@ -1,4 +1,4 @@
-"""The form of an alert rule: what it names, and what is refused at which field and in which words."""
+"""The form of an alert rule: its choices and its error messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def errors(answer: Any) -> dict[str, list[str]]:
     return dict(answer.context["adminform"].form.errors)
 
 
-def test_a_rule_is_added_with_its_gpus_and_channels_and_stands_in_the_log(root: Client) -> None:
+def test_rule_is_added_with_its_gpus_and_channels_and_logged(root: Client) -> None:
     seen = SeenGpu.objects.create(uuid="GPU-a", index=0)
     mail = Channel.objects.create(name="mail", url="json://localhost")
     answer = root.post(ADD, {**HOT, "gpus": [seen.pk], "channels": [mail.pk], "quiet_hours": "Sat,Sun 00:00-24:00"})
@@ -35,7 +35,7 @@ def test_a_rule_is_added_with_its_gpus_and_channels_and_stands_in_the_log(root: 
     assert LogEntry.objects.get().action_flag == ADDITION
 
 
-def test_what_the_rule_makes_no_sense_by_stands_at_its_field(root: Client) -> None:
+def test_error_is_shown_at_the_invalid_field(root: Client) -> None:
     answer = root.post(ADD, {**HOT, "threshold": "", "throttle": "power", "gpu_indexes": "0-x", "for_seconds": "-1"})
     assert errors(answer) == {
         "threshold": ["Required for “Threshold”."],
@@ -49,8 +49,8 @@ def test_what_the_rule_makes_no_sense_by_stands_at_its_field(root: Client) -> No
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "threshold"])
-def test_a_form_without_script_takes_every_kind_with_what_it_needs(root: Client, kind: str) -> None:
-    """The comparator that a new form begins with was refused for every kind but the first."""
+def test_form_without_script_accepts_every_kind_with_its_required_fields(root: Client, kind: str) -> None:
+    """Regression: the default comparator of a new form was refused for every kind but the first."""
     page = root.get(ADD).content.decode()
     assert re.search(r'<option value="&gt;=" selected>', page)
     needs = {"metric": "gpu.ecc_uncorrected_volatile", "threshold": "2", "throttle": "any"}
@@ -62,12 +62,12 @@ def test_a_form_without_script_takes_every_kind_with_what_it_needs(root: Client,
     assert AlertRule.objects.get().comparator == ""
 
 
-def test_a_comparator_that_was_chosen_is_refused_where_nothing_is_compared(root: Client) -> None:
+def test_chosen_comparator_is_refused_for_kinds_without_comparison(root: Client) -> None:
     answer = root.post(ADD, {"name": "Lost", "severity": "info", "kind": "gpu_lost", "comparator": "<", "mig": "any"})
     assert errors(answer) == {"comparator": ["Not used by “GPU lost”: leave it empty."]}
 
 
-def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
+def test_invalid_quiet_hours_are_refused_with_a_message(root: Client) -> None:
     [problem] = errors(root.post(ADD, {**HOT, "quiet_hours": "Mon 25:00-26:00"}))["quiet_hours"]
     assert "25:00 is not a time" in problem
 
@@ -75,14 +75,14 @@ def test_quiet_hours_that_are_none_are_refused_in_words(root: Client) -> None:
 @pytest.mark.parametrize(
     ("zone", "date", "time"), [("America/New_York", "9999-12-31", "23:00:00"), ("Asia/Tokyo", "0001-01-01", "01:00:00")]
 )
-def test_a_time_that_is_none_in_utc_is_refused_in_words(root: Client, zone: str, date: str, time: str) -> None:
-    """Muted "for ever" was an error of the server."""
+def test_time_outside_the_range_of_utc_is_refused_with_a_message(root: Client, zone: str, date: str, time: str) -> None:
+    """Regression: a mute until the largest date was a server error."""
     with timezone.override(zone):
         answer = root.post(ADD, {**HOT, "muted_until_0": date, "muted_until_1": time})
     assert "out of range: 2 to 9998" in errors(answer)["muted_until"][0]
 
 
-def test_an_edit_that_makes_no_sense_changes_nothing(root: Client) -> None:
+def test_invalid_edit_changes_nothing(root: Client) -> None:
     rule = hot()
     answer = root.post(f"{LIST}{rule.pk}/change/", {**HOT, "clear_threshold": "95"})
     assert "it must be at or below the threshold of 90" in errors(answer)["clear_threshold"][0]
@@ -90,7 +90,7 @@ def test_an_edit_that_makes_no_sense_changes_nothing(root: Client) -> None:
     assert rule.clear_threshold is None
 
 
-def test_the_form_names_every_metric_in_its_group_with_its_unit(root: Client) -> None:
+def test_form_lists_every_metric_in_its_group_with_its_unit(root: Client) -> None:
     page = root.get(ADD).content.decode()
     for key in metrics():
         assert f'<option value="{key}"' in page
@@ -98,14 +98,14 @@ def test_the_form_names_every_metric_in_its_group_with_its_unit(root: Client) ->
     assert re.search(r'<optgroup label="Host">.*?>CPU, %<.*?</optgroup>', page, re.DOTALL)
 
 
-def test_the_form_says_what_each_kind_needs(root: Client) -> None:
+def test_form_lists_the_required_fields_of_each_kind(root: Client) -> None:
     said = text(root.get(ADD))
     for kind in KINDS.values():
         assert kind.label in said
         assert kind.help in said
 
 
-def test_the_form_has_no_script_or_style_in_it(root: Client) -> None:
+def test_form_has_no_inline_script_or_style(root: Client) -> None:
     page = root.get(ADD).content.decode()
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
     assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []

@@ -1,4 +1,4 @@
-"""The list of alert rules: each in words, filtered and searched, and what can be done with several at once."""
+"""The list of alert rules: descriptions, filters, search and bulk actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.hot_rule import HOT, LIST, hot
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "no_rules")]
 
 
-def test_the_list_tells_each_rule_in_words_and_counts_what_fires(root: Client) -> None:
+def test_list_describes_each_rule_and_counts_firing_alerts(root: Client) -> None:
     rule = hot(for_seconds=60, severity="critical", muted_until=datetime(2100, 1, 1, tzinfo=UTC))
     for state in ("firing", "firing", "resolved"):
         AlertEvent.objects.create(rule=rule, rule_name="Hot", severity="critical", host="dgx", summary="GPU 0 is hot",
@@ -30,7 +30,7 @@ def test_the_list_tells_each_rule_in_words_and_counts_what_fires(root: Client) -
     assert "2 alert events" in text(root.get(link[1].replace("&amp;", "&")))
 
 
-def test_a_rule_that_was_written_past_the_admin_does_not_break_the_list(root: Client) -> None:
+def test_invalid_rule_written_outside_the_admin_does_not_break_the_list(root: Client) -> None:
     hot(metric="gpu.nonsense")
     assert "not evaluated: metric: 'gpu.nonsense' is unknown" in text(root.get(LIST))
 
@@ -47,7 +47,7 @@ def test_a_rule_that_was_written_past_the_admin_does_not_break_the_list(root: Cl
         ("q=loud", ["Loud"]),
     ],
 )
-def test_the_list_is_filtered_and_searched(root: Client, query: str, found: list[str]) -> None:
+def test_list_is_filtered_and_searched(root: Client, query: str, found: list[str]) -> None:
     loud = hot(name="Loud", severity="critical")
     hot(name="Off", is_enabled=False)
     hot(name="Quiet", muted_until=timezone.now() + timedelta(minutes=5))
@@ -61,7 +61,7 @@ def act(client: Client, action: str, *rules: AlertRule) -> Any:
     return client.post(LIST, {"action": action, "_selected_action": [rule.pk for rule in rules]}, follow=True)
 
 
-def test_rules_are_disabled_and_enabled_and_the_log_says_so(root: Client) -> None:
+def test_rules_are_disabled_and_enabled_and_the_change_is_logged(root: Client) -> None:
     rules = hot(), hot(name="Also hot", is_enabled=False)
     before = AlertRule.objects.get(name="Hot").updated_at
     assert "1 rule disabled." in text(act(root, "disable", *rules))
@@ -86,7 +86,7 @@ def test_rules_are_muted_for_an_hour_and_unmuted(root: Client) -> None:
     assert LogEntry.objects.filter(action_flag=CHANGE).count() == 2
 
 
-def test_a_rule_is_duplicated_with_all_it_has_but_disabled(root: Client) -> None:
+def test_duplicate_of_a_rule_has_all_its_values_and_is_disabled(root: Client) -> None:
     rule = hot(muted_until=timezone.now(), clear_for_seconds=7)
     rule.gpus.add(SeenGpu.objects.create(uuid="GPU-a"))
     rule.channels.add(Channel.objects.create(name="mail", url="json://localhost"))
@@ -99,7 +99,7 @@ def test_a_rule_is_duplicated_with_all_it_has_but_disabled(root: Client) -> None
     assert {entry.get_change_message() for entry in LogEntry.objects.all()} == {"Duplicated from Hot."}
 
 
-def test_who_may_only_mute_sees_rules_and_mutes_them(root: Client) -> None:
+def test_user_with_only_the_mute_permission_sees_and_mutes_rules(root: Client) -> None:
     rule = hot()
     operator = holder_of("view_alertrule", "mute_alertrule")
     page = operator.get(LIST).content.decode()

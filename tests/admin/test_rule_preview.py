@@ -1,4 +1,4 @@
-"""An unsaved rule is tested on the readings in memory, by people who may."""
+"""The preview tests an unsaved rule on the readings in memory; it requires permission."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREVIEW = f"{LIST}preview/"
 
 @pytest.fixture
 def recent() -> Iterator[Recent]:
-    """The readings in memory: none yet."""
+    """The readings in memory, which are empty at first."""
     with current_runtime() as runtime:
         yield runtime.alerts.recent
 
@@ -50,7 +50,7 @@ def feed(recent: Recent, *temperatures: float) -> None:
         recent.add(host(gpu(0, temperature_celsius=temperature), gpu(1), time=at, sampled_at=at))
 
 
-def test_a_rule_that_is_not_saved_is_tried_on_the_readings_in_memory(root: Client, recent: Recent) -> None:
+def test_unsaved_rule_is_tested_on_the_readings_in_memory(root: Client, recent: Recent) -> None:
     feed(recent, 80, 95, 96, 80, 92)
     answer = ask(root, HOT)
     said = text(answer)
@@ -62,7 +62,7 @@ def test_a_rule_that_is_not_saved_is_tried_on_the_readings_in_memory(root: Clien
     assert not AlertRule.objects.exists()
 
 
-def test_a_saved_rule_is_tried_as_its_form_stands_and_stays_as_it_is(root: Client, recent: Recent) -> None:
+def test_saved_rule_is_tested_with_the_form_values_and_stays_unchanged(root: Client, recent: Recent) -> None:
     rule = hot()
     feed(recent, 80, 85)
     assert "It would fire now: GPU 0" in text(ask(root, {**HOT, "threshold": "82", "preview_of": rule.pk}))
@@ -70,14 +70,14 @@ def test_a_saved_rule_is_tried_as_its_form_stands_and_stays_as_it_is(root: Clien
     assert rule.threshold == 90
 
 
-def test_a_form_without_a_name_can_be_tried(root: Client, recent: Recent) -> None:
+def test_form_without_a_name_can_be_tested(root: Client, recent: Recent) -> None:
     hot()
     feed(recent, 95, 95)
     assert "It would fire now" in text(ask(root, {**HOT, "name": ""}))
-    assert "It would fire now" in text(ask(root, HOT))  # a name that another rule has
+    assert "It would fire now" in text(ask(root, HOT))  # the name of another rule
 
 
-def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Recent) -> None:
+def test_form_errors_are_shown_as_messages(root: Client, recent: Recent) -> None:
     said = text(ask(root, {**HOT, "threshold": "", "throttle": "power"}))
     assert "This rule cannot be tested yet:" in said
     assert "Threshold: Required for “Threshold”." in said
@@ -94,21 +94,19 @@ def test_what_is_wrong_with_the_form_is_told_in_words(root: Client, recent: Rece
         ({"metric": "gpu.hotspot_temperature_celsius"}, "The value is unknown in all of these readings"),
     ],
 )
-def test_where_there_is_nothing_to_judge_by_it_says_why(
-    root: Client, recent: Recent, fields: dict[str, str], said: str
-) -> None:
+def test_preview_explains_missing_data(root: Client, recent: Recent, fields: dict[str, str], said: str) -> None:
     if fields:
         feed(recent, 80)
     assert said in text(ask(root, {**HOT, **fields}))
 
 
-def test_no_dead_process_is_no_reason_to_doubt_the_rule(root: Client, recent: Recent) -> None:
+def test_preview_without_dead_processes_shows_no_warning(root: Client, recent: Recent) -> None:
     feed(recent, 80)
     fields = {**HOT, "kind": "process_gone", "metric": "", "threshold": ""}
     assert "It would not fire now. It would not have fired at all." in text(ask(root, fields))
 
 
-def test_of_more_that_fire_than_are_listed_the_rest_is_counted(
+def test_alerts_beyond_the_listed_ones_are_counted(
     root: Client, recent: Recent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rule_preview, "MOST_EVENTS", 1)
@@ -118,7 +116,7 @@ def test_of_more_that_fire_than_are_listed_the_rest_is_counted(
     assert "And 2 more." in said
 
 
-def test_what_a_process_is_called_cannot_break_the_page(root: Client, recent: Recent) -> None:
+def test_process_name_cannot_break_the_page(root: Client, recent: Recent) -> None:
     evil = process(7, user="<script>alert(1)</script>", memory_used_bytes=90 << 30)
     recent.add(host(gpu(0, processes=(evil,)), time=5.0, sampled_at=5.0))
     answer = ask(root, {**HOT, "metric": "process.memory_used_bytes", "gpu_name_pattern": "*<b>*"})
@@ -135,13 +133,13 @@ def test_what_a_process_is_called_cannot_break_the_page(root: Client, recent: Re
         (("view_alertrule", "change_alertrule"), False),
     ],
 )
-def test_trying_a_new_rule_needs_the_permission_to_add(
+def test_preview_of_a_new_rule_needs_the_add_permission(
     recent: Recent, permissions: tuple[str, ...], is_allowed: bool
 ) -> None:
     assert ask(holder_of(*permissions), HOT).status_code == (200 if is_allowed else 403)
 
 
-def test_trying_a_saved_rule_needs_the_permission_to_change(recent: Recent) -> None:
+def test_preview_of_a_saved_rule_needs_the_change_permission(recent: Recent) -> None:
     fields = {**HOT, "preview_of": hot().pk}
     client = holder_of("view_alertrule")
     assert ask(client, fields).status_code == 403
@@ -151,7 +149,7 @@ def test_trying_a_saved_rule_needs_the_permission_to_change(recent: Recent) -> N
     assert ask(client, fields).status_code == 200
 
 
-def test_a_preview_is_asked_for_by_post_with_a_token_and_a_login(root: Client) -> None:
+def test_preview_needs_a_post_with_a_csrf_token_and_a_login(root: Client) -> None:
     assert root.get(PREVIEW).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="root"))

@@ -1,4 +1,4 @@
-"""The settings form: what may be changed, what is refused and in which words, who may, and what the log keeps."""
+"""The settings form: fields, validation, permissions and the log of changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORM = "/admin/monitor/sitesettings/1/change/"
 
 @pytest.fixture(autouse=True)
 def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """This process with a broadcast rate from the environment; nothing else is set. What is saved is applied to nothing."""
+    """This process with only a broadcast rate from the environment. Saved settings are not applied."""
     for name in Config.model_fields:
         monkeypatch.delenv(f"GPU_MONITOR_{name.upper()}", raising=False)
     monkeypatch.setenv("GPU_MONITOR_WS_MAX_RATE_HZ", "7")
@@ -42,18 +42,18 @@ def page(client: Client) -> str:
     return answer.content.decode()
 
 
-def test_the_list_leads_to_the_one_form(root: Client) -> None:
+def test_list_redirects_to_the_only_form(root: Client) -> None:
     assert root.get("/admin/monitor/sitesettings/")["Location"] == FORM
 
 
-def test_nothing_is_added_or_deleted_and_there_is_no_other_row(root: Client) -> None:
+def test_settings_have_one_row_that_cannot_be_added_or_deleted(root: Client) -> None:
     assert root.get("/admin/monitor/sitesettings/add/").status_code == 403
     assert root.post("/admin/monitor/sitesettings/1/delete/", {"post": "yes"}).status_code == 403
     assert root.get(FORM.replace("1", "2")).status_code == 302
     assert SiteSettings.objects.count() == 0
 
 
-def test_to_look_writes_nothing(root: Client) -> None:
+def test_viewing_writes_nothing(root: Client) -> None:
     page(root)
     assert not SiteSettings.objects.exists()
 
@@ -66,7 +66,7 @@ def test_every_setting_is_on_the_page_with_its_range_and_default(root: Client, f
     assert help_of(declarations(Config)["show_commands"], fixed).endswith("Default: full.")
 
 
-def test_values_are_stored_as_the_config_takes_them_and_empty_ones_not_at_all(root: Client) -> None:
+def test_values_are_stored_in_config_types_and_empty_ones_are_omitted(root: Client) -> None:
     given = {"poll_interval_ms": " 250 ", "enable_system_metrics": "False", "telemetry_provider": "nvidia-smi"}
     assert root.post(FORM, given)["Location"] == FORM
     assert SiteSettings.objects.get().overrides == {
@@ -78,7 +78,7 @@ def test_values_are_stored_as_the_config_takes_them_and_empty_ones_not_at_all(ro
     assert SiteSettings.objects.get().overrides == {}
 
 
-def test_a_fixed_value_says_where_from_and_stays_whatever_is_sent(root: Client) -> None:
+def test_fixed_value_names_its_source_and_cannot_be_changed(root: Client) -> None:
     html = page(root)
     assert "Set in the environment by GPU_MONITOR_WS_MAX_RATE_HZ, so it cannot be changed here." in html
     field = re.search(r'<input[^>]*name="ws_max_rate_hz"[^>]*>', html)
@@ -93,7 +93,7 @@ def test_a_fixed_value_says_where_from_and_stays_whatever_is_sent(root: Client) 
 @pytest.mark.parametrize(
     "stored", [[1], "text", None, {"poll_interval_ms": {"of": "another kind"}, "of_another_version": 1}]
 )
-def test_a_row_that_was_written_by_other_means_can_be_edited(root: Client, stored: object) -> None:
+def test_row_written_outside_the_admin_can_be_edited(root: Client, stored: object) -> None:
     SiteSettings.objects.create(overrides={})
     with connection.cursor() as cursor:
         cursor.execute("UPDATE monitor_sitesettings SET overrides = %s", [json.dumps(stored)])
@@ -114,7 +114,7 @@ def test_a_row_that_was_written_by_other_means_can_be_edited(root: Client, store
         ("alert_retention_days", "1e3"),
     ],
 )
-def test_a_bad_value_is_refused_in_the_words_of_the_environment(
+def test_invalid_value_is_refused_with_the_message_used_for_the_environment(
     root: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     answer = root.post(FORM, {name: value, "idle_held_minutes": "10"})
@@ -128,7 +128,7 @@ def test_a_bad_value_is_refused_in_the_words_of_the_environment(
     assert not SiteSettings.objects.exists()
 
 
-def test_the_log_keeps_each_change_with_both_values(root: Client) -> None:
+def test_log_has_each_change_with_both_values(root: Client) -> None:
     root.post(FORM, {"poll_interval_ms": "250", "idle_held_utilization_percent": "0"})
     root.post(FORM, {"poll_interval_ms": "500", "idle_held_utilization_percent": "0", "enable_system_metrics": "True"})
     messages = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
@@ -138,7 +138,7 @@ def test_the_log_keeps_each_change_with_both_values(root: Client) -> None:
     ]
 
 
-def test_who_may_only_look_sees_what_is_in_force_and_changes_nothing() -> None:
+def test_read_only_user_sees_effective_values_and_cannot_change_them() -> None:
     client = holder_of("view_sitesettings")
     html = page(client)
     assert '<div class="readonly">1000</div>' in html
@@ -147,12 +147,12 @@ def test_who_may_only_look_sees_what_is_in_force_and_changes_nothing() -> None:
     assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 403
 
 
-def test_without_the_permission_there_is_nothing_to_see() -> None:
+def test_user_without_the_permission_sees_no_settings() -> None:
     assert holder_of("view_user").get(FORM).status_code == 403
     assert Client().get(FORM)["Location"].startswith("/admin/login/")
 
 
-def test_a_holder_of_the_permission_changes_settings() -> None:
+def test_user_with_the_permission_changes_settings() -> None:
     client = holder_of("view_sitesettings", "change_sitesettings")
     assert client.post(FORM, {"poll_interval_ms": "250"}).status_code == 302
     assert SiteSettings.objects.get().overrides == {"poll_interval_ms": 250}
