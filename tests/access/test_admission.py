@@ -1,4 +1,4 @@
-"""Admission of sockets: counted, identified or refused; a refused one no longer counts."""
+"""Admission of sockets: each is counted and identified, or refused; a refused socket no longer counts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_an_unavailable_database_refuses_only_sockets_that_need_a_user(monkeypat
     assert asyncio.run(scene()) == [503, 503, 101]
 
 
-def test_without_a_login_details_depend_on_the_policy() -> None:
+def test_details_without_a_login_depend_on_the_policy() -> None:
     async def scene() -> list[bool]:
         sockets = [await handshake(admission(rule), scope("127.0.0.1")) for rule in (NOBODY, OTHERS)]
         return [socket.sees_details for socket in sockets if isinstance(socket, AdmittedSocket)]
@@ -114,7 +114,7 @@ def test_without_a_login_details_depend_on_the_policy() -> None:
     assert asyncio.run(scene()) == [False, True]
 
 
-def test_other_hosts_have_to_log_in_while_loopback_does_not() -> None:
+def test_other_hosts_must_log_in_while_loopback_need_not() -> None:
     async def scene() -> list[int]:
         told = scope("127.0.0.1") | {"gpumon.forwarded": True}
         none = scope() | {"client": None}

@@ -1,4 +1,4 @@
-"""Who has to log in, by the settings and by where the request comes from."""
+"""Who must log in, by the settings and by the origin of the request."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ def config(**values: Any) -> Config:
         ({"host": "0.0.0.0", "auth": "none"}, "nobody"),
     ],
 )
-def test_everybody_logs_in_once_others_are_to_reach_the_server(values: dict[str, Any], login: str) -> None:
+def test_everyone_must_log_in_when_the_server_is_reachable_from_other_hosts(values: dict[str, Any], login: str) -> None:
     assert access_of(config(**values)).login == login
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.7", "192.168.1.2", "fe80::1%eth0", "::ffff:10.0.0.7", "", "unix", "127.0.0.1.evil"]
 )
-def test_whoever_is_not_of_this_machine_logs_in_all_the_same(address: str) -> None:
+def test_requests_from_other_hosts_must_log_in_even_then(address: str) -> None:
     assert access_of(config()).asks_login_of(address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_this_machine_does_not_unless_a_proxy_asks_from_it(address: str) -> None:
+def test_local_requests_need_no_login_unless_forwarded_by_a_proxy(address: str) -> None:
     rule = access_of(config())
     assert not rule.asks_login_of(address)
     assert rule.asks_login_of(address, was_forwarded=True)
     assert access_of(config(auth="login")).asks_login_of(address)
 
 
-def test_with_none_nobody_does_wherever_they_are() -> None:
+def test_auth_none_needs_no_login_from_any_address() -> None:
     assert not access_of(config(auth="none", host="0.0.0.0")).asks_login_of("10.0.0.7", was_forwarded=True)
 
 
@@ -70,7 +70,7 @@ def test_with_none_nobody_does_wherever_they_are() -> None:
         ({"auth": "none", "host": "0.0.0.0", "anonymous_details": "show"}, True),
     ],
 )
-def test_who_runs_what_is_told_to_nobody_unknown_once_others_reach_the_server(
+def test_anonymous_viewers_see_no_details_when_the_server_is_reachable_from_other_hosts(
     values: dict[str, Any], shows: bool
 ) -> None:
     assert access_of(config(**values)).shows_details is shows
@@ -89,15 +89,15 @@ def test_who_runs_what_is_told_to_nobody_unknown_once_others_reach_the_server(
         ({"public_url": "http://gpu.example.com/", "csrf_trusted_origins": "https://gpu.example.com"}, False),
     ],
 )
-def test_https_is_told_by_the_setting_or_by_where_it_is_opened(values: dict[str, Any], is_tls: bool) -> None:
+def test_https_is_detected_by_the_setting_or_the_public_url(values: dict[str, Any], is_tls: bool) -> None:
     assert is_behind_tls(config(**values)) is is_tls
 
 
 @pytest.mark.parametrize("name", ["LOCALHOST", "localhost.", "[::1]", "127.0.0.1"])
-def test_names_of_this_machine_alone_are_known_as_such(name: str) -> None:
+def test_loopback_names_are_recognized(name: str) -> None:
     assert is_loopback(name)
 
 
 @pytest.mark.parametrize("name", ["localhost.evil.example", ".localhost", "*", "0.0.0.0", "gpu01"])
-def test_names_that_only_look_alike_are_not(name: str) -> None:
+def test_similar_names_are_not_loopback(name: str) -> None:
     assert not is_loopback(name)

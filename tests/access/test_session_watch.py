@@ -44,7 +44,7 @@ def identity_of(user: User) -> Identity:
     return found
 
 
-def test_a_session_identifies_its_user(user: User) -> None:
+def test_session_identifies_its_user(user: User) -> None:
     assert identity_of(user).user_id == user.pk
     assert by_session("nothing") is None
     nobody = SessionStore()
@@ -55,16 +55,14 @@ def test_a_session_identifies_its_user(user: User) -> None:
     assert by_session(key) is None
 
 
-def test_a_token_with_the_scope_identifies_its_owner(user: User) -> None:
+def test_token_with_the_scope_identifies_its_owner(user: User) -> None:
     made = tokens.make(owner=user, name="a", scopes=["read"])
     assert by_token(made.secret, "read", NOW) == Identity(user.pk, token_id=made.token.pk)
     assert "scope 'metrics'" in str(by_token(made.secret, "metrics", NOW))
     assert by_token("gpumon_x", "read", NOW) == "The token is not known."
 
 
-def test_each_identity_that_is_no_longer_valid_has_its_reason(
-    user: User, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_each_invalid_identity_has_its_reason(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     others = {name: User.objects.create_user(name, password=PASSWORD) for name in ("disabled", "changed", "gone")}
     given = {name: identity_of(other) for name, other in others.items()}
     stays, out, late = identity_of(user), identity_of(user), identity_of(user)
@@ -101,7 +99,7 @@ def test_each_identity_that_is_no_longer_valid_has_its_reason(
 ONE, OTHER = Identity(1, "a", "x"), Identity(2, token_id=3)
 
 
-def test_one_check_covers_all_sockets_and_ends_those_that_are_no_longer_valid() -> None:
+def test_one_check_covers_all_sockets_and_closes_invalid_ones() -> None:
     checks: list[set[Identity]] = []
 
     def find_ended(identities: Collection[Identity]) -> dict[Identity, str]:
@@ -123,7 +121,7 @@ def test_one_check_covers_all_sockets_and_ends_those_that_are_no_longer_valid() 
     assert checks[0] == {ONE, OTHER}
 
 
-def test_a_change_is_checked_at_once() -> None:
+def test_change_is_checked_at_once() -> None:
     async def scene() -> str:
         watch = SessionWatch(lambda _: {ONE: "logged out"}, every_seconds=3600)
         socket = AdmittedSocket(sees_details=True)
@@ -139,10 +137,10 @@ def test_a_change_is_checked_at_once() -> None:
 @pytest.mark.parametrize(
     "error", [OperationalError("database is locked"), InterfaceError("closed"), ValueError("a fault")]
 )
-def test_a_check_that_fails_ends_no_socket_is_logged_once_and_is_repeated(
+def test_failed_check_closes_no_socket_is_logged_once_and_is_repeated(
     caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """Errors of any kind: one used to end the checks, so sockets of ended sessions stayed open."""
+    """Regression: an unexpected error ended the checks, so sockets of ended sessions stayed open."""
     checks = 0
 
     def find_ended(_: Collection[Identity]) -> dict[Identity, str]:
@@ -165,7 +163,7 @@ def test_a_check_that_fails_ends_no_socket_is_logged_once_and_is_repeated(
     assert ("Traceback" in caplog.text) is not isinstance(error, OperationalError)
 
 
-def test_without_sockets_nothing_is_checked() -> None:
+def test_checks_run_only_while_sockets_are_open() -> None:
     async def scene() -> int:
         watch = SessionWatch(lambda _: {}, every_seconds=0.001)
         socket = AdmittedSocket(sees_details=True)
@@ -179,13 +177,13 @@ def test_without_sockets_nothing_is_checked() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_logging_out_revoking_and_disabling_are_changes_and_using_a_token_is_none() -> None:
+def test_logging_out_revoking_and_disabling_are_changes_while_using_a_token_is_not() -> None:
     told: list[None] = []
     tell_of_changes(lambda: told.append(None))
     user = User.objects.create_user("mira", password=PASSWORD)
     client = Client()
     client.force_login(user)
-    told.clear()  # the session from before the login ended with it
+    told.clear()  # the login ended the previous session
     made = tokens.make(owner=user, name="a", scopes=["read"])
     tokens.find(made.secret, timezone.now())
     assert told == []

@@ -1,4 +1,4 @@
-"""The one-time link, the first administrator of the settings, and what is logged of them."""
+"""The one-time set-up link, the first administrator from the settings, and their log lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def config(**values: Any) -> Config:
     return validated(Config.model_construct(), values)
 
 
-def test_a_link_works_once_and_the_next_one_replaces_it() -> None:
+def test_link_works_once_and_the_next_one_replaces_it() -> None:
     link = SetupLink()
     first, second = link.open(), link.open()
     assert not link.fits(first)
@@ -42,7 +42,7 @@ def test_a_link_works_once_and_the_next_one_replaces_it() -> None:
     assert not link.fits(second)
 
 
-def test_of_two_who_come_at_once_one_is_let_in() -> None:
+def test_only_one_of_two_simultaneous_requests_uses_the_link() -> None:
     link = SetupLink()
     token, let_in = link.open(), []
     both = threading.Barrier(2)
@@ -60,7 +60,7 @@ def test_of_two_who_come_at_once_one_is_let_in() -> None:
     assert sorted(let_in) == [False, True]
 
 
-def test_a_link_is_good_for_a_day() -> None:
+def test_link_is_valid_for_a_day() -> None:
     clock = Clock()
     link = SetupLink(clock)
     token = link.open()
@@ -70,17 +70,17 @@ def test_a_link_is_good_for_a_day() -> None:
     assert not link.fits(token)
 
 
-def test_the_token_itself_is_not_kept() -> None:
+def test_token_itself_is_not_stored() -> None:
     link = SetupLink()
     assert link.open() not in str(vars(link))
 
 
-def test_nothing_fits_where_no_link_is_open() -> None:
+def test_no_token_matches_without_an_open_link() -> None:
     assert not SetupLink().fits("")
 
 
 @pytest.mark.django_db
-def test_a_start_without_administrator_writes_the_link_only_where_everybody_logs_in(
+def test_start_without_administrator_logs_the_link_only_if_everyone_must_log_in(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     link = SetupLink()
@@ -101,12 +101,12 @@ def test_a_start_without_administrator_writes_the_link_only_where_everybody_logs
          "https://a.example.com/gpus/setup/T"),
     ],
 )  # fmt: skip
-def test_the_link_begins_as_people_open_the_server_where_that_is_known(values: dict[str, Any], address: str) -> None:
+def test_link_starts_with_the_public_url_if_known(values: dict[str, Any], address: str) -> None:
     assert address_of(config(**values), "T") == address
 
 
 @pytest.mark.django_db
-def test_the_password_of_the_settings_makes_the_administrator_and_is_logged_nowhere(
+def test_password_in_the_settings_creates_the_administrator_and_is_never_logged(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("DEBUG")
@@ -119,7 +119,7 @@ def test_the_password_of_the_settings_makes_the_administrator_and_is_logged_nowh
 
 
 @pytest.mark.django_db
-def test_another_password_later_changes_nobody() -> None:
+def test_later_password_in_the_settings_changes_no_account() -> None:
     for password in (PASSWORD, "another staple of horses"):
         prepare(config(admin_password=password), SetupLink(), needs_login=True)
     assert User.objects.get().check_password(PASSWORD)
@@ -127,7 +127,7 @@ def test_another_password_later_changes_nobody() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("password", ["t1ny", "password12", "12345678901234", "chief-admin"])
-def test_a_weak_password_is_refused_without_being_shown_and_the_link_is_there(
+def test_weak_password_is_refused_without_being_shown_and_the_link_is_used(
     password: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepare(config(admin_password=password, admin_user="chief-admin"), SetupLink(), needs_login=True)
@@ -138,7 +138,7 @@ def test_a_weak_password_is_refused_without_being_shown_and_the_link_is_there(
 
 
 @pytest.mark.django_db
-def test_an_account_that_is_no_administrator_is_made_none(caplog: pytest.LogCaptureFixture) -> None:
+def test_existing_account_is_not_made_administrator(caplog: pytest.LogCaptureFixture) -> None:
     User.objects.create_user("admin", password="something else")
     prepare(config(admin_password=PASSWORD), SetupLink(), needs_login=True)
     user = User.objects.get()
@@ -155,7 +155,7 @@ def fill(client: Client, token: str, **given: str) -> Any:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
-def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
+def test_page_creates_the_administrator_and_logs_in(client: Client) -> None:
     token = runtime().setup_link.open()
     assert b"Create admin account" in client.get(f"/setup/{token}").content
     assert fill(client, token)["Location"] == "/"
@@ -167,7 +167,7 @@ def test_the_page_makes_the_administrator_and_logs_in(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
-def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) -> None:
+def test_weak_password_or_typing_error_leaves_the_link_open(client: Client) -> None:
     token = runtime().setup_link.open()
     assert b"too short" in fill(client, token, password1="short", password2="short").content
     assert b"match" in fill(client, token, password2="another one here").content
@@ -177,8 +177,8 @@ def test_a_weak_password_or_a_typing_error_leaves_the_link_open(client: Client) 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("static_root")
-def test_an_account_that_cannot_be_written_leaves_the_link_open(client: Client) -> None:
-    """On a full disk the link was used up without anybody made by it, and only a restart wrote another."""
+def test_failure_to_write_the_account_leaves_the_link_open(client: Client) -> None:
+    """Regression: on a full disk the link was used up without creating an account, and only a restart issued another."""
     client.raise_request_exception = False
     token = runtime().setup_link.open()
     with connection.cursor() as cursor:
@@ -193,7 +193,7 @@ def test_an_account_that_cannot_be_written_leaves_the_link_open(client: Client) 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_root")
-def test_another_token_or_an_administrator_in_between_is_answered_404(client: Client) -> None:
+def test_wrong_token_or_existing_administrator_returns_404(client: Client) -> None:
     token = runtime().setup_link.open()
     assert client.get("/setup/other").status_code == 404
     User.objects.create_superuser("root")

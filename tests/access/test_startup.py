@@ -1,4 +1,4 @@
-"""What a start does about access besides the first administrator."""
+"""Access tasks at startup, except the first administrator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from monitor.access.startup import forget_old_sessions
 
 
 @pytest.mark.django_db
-def test_sessions_that_are_over_are_deleted_and_no_others() -> None:
-    """Nothing else does it, and every login makes one."""
+def test_only_expired_sessions_are_deleted() -> None:
+    """Every login creates a session, and no other code deletes expired ones."""
     stores = [SessionStore(), SessionStore()]
     for store, days in zip(stores, (-1, 1), strict=True):
         store.create()
@@ -24,7 +24,7 @@ def test_sessions_that_are_over_are_deleted_and_no_others() -> None:
     assert [session.pk for session in Session.objects.all()] == [stores[1].session_key]
 
 
-def test_a_database_that_is_away_keeps_no_server_from_starting(
+def test_unavailable_database_does_not_block_startup(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(_store: type[SessionStore]) -> None:

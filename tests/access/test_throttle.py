@@ -9,7 +9,7 @@ from monitor.access.throttle import WRONG_PER_ADDRESS, WRONG_PER_NAME, Throttle
 
 
 class Clock:
-    """A clock that the test sets."""
+    """A clock set by the test."""
 
     now = 1000.0
 
@@ -22,7 +22,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_burst_is_accepted_and_then_one_at_a_time(clock: Clock) -> None:
+def test_burst_is_accepted_and_then_one_at_a_time(clock: Clock) -> None:
     rate = Rate(per_minute=60, at_once=3, clock=clock)
     assert [rate.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
     clock.now += 1
@@ -30,14 +30,14 @@ def test_a_burst_is_accepted_and_then_one_at_a_time(clock: Clock) -> None:
     assert rate.take("b") == 0
 
 
-def test_a_bucket_is_no_larger_after_a_long_pause(clock: Clock) -> None:
+def test_bucket_is_no_larger_after_a_long_pause(clock: Clock) -> None:
     rate = Rate(per_minute=60, at_once=2, clock=clock)
     rate.take("a")
     clock.now += 86_400
     assert [rate.take("a") for _ in range(3)] == [0, 0, 1]
 
 
-def test_the_number_of_clients_kept_is_limited(clock: Clock) -> None:
+def test_number_of_tracked_clients_is_limited(clock: Clock) -> None:
     rate = Rate(per_minute=1, at_once=1, clock=clock)
     for number in range(MOST_CLIENTS + 50):
         rate.take(str(number))
@@ -55,7 +55,7 @@ def test_the_number_of_clients_kept_is_limited(clock: Clock) -> None:
         ("", ""),
     ],
 )
-def test_an_ipv6_network_counts_as_one_client(address: str, client: str) -> None:
+def test_ipv6_network_counts_as_one_client(address: str, client: str) -> None:
     assert client_of(address) == client
 
 
@@ -64,7 +64,7 @@ def throttle(clock: Clock) -> Throttle:
     return Throttle(api_per_minute=60, clock=clock)
 
 
-def test_after_five_wrong_passwords_that_name_waits_and_another_does_not(clock: Clock, throttle: Throttle) -> None:
+def test_five_wrong_passwords_throttle_that_username_only(clock: Clock, throttle: Throttle) -> None:
     assert [throttle.wait_for_password("mira", "10.0.0.7") for _ in range(WRONG_PER_NAME)] == [0] * WRONG_PER_NAME
     assert throttle.wait_for_password(" MIRA", "10.0.0.7") == 180
     assert throttle.wait_for_password("ana", "10.0.0.7") == 0
@@ -74,30 +74,30 @@ def test_after_five_wrong_passwords_that_name_waits_and_another_does_not(clock: 
 
 
 @pytest.mark.parametrize("spelled", ["ｍira", "MIRA", "mir\N{MATHEMATICAL BOLD SMALL A}", "\u3000mira\n"])
-def test_a_name_in_other_characters_is_the_same_name(throttle: Throttle, spelled: str) -> None:
-    """Django's form tries them all against the same account, so each spelling had five passwords to guess."""
+def test_other_spelling_of_a_username_is_the_same_username(throttle: Throttle, spelled: str) -> None:
+    """Django's form checks all spellings against the same account, so each would allow five guesses."""
     for _ in range(WRONG_PER_NAME):
         throttle.wait_for_password("mira", "10.0.0.7")
     assert throttle.wait_for_password(spelled, "10.0.0.7") == 180
 
 
-def test_the_right_password_returns_all_attempts(clock: Clock, throttle: Throttle) -> None:
+def test_correct_password_resets_the_attempts_of_the_username(clock: Clock, throttle: Throttle) -> None:
     for _ in range(30):
         for _ in range(WRONG_PER_NAME - 1):
             throttle.wait_for_password("mira", "10.0.0.7")
         assert throttle.wait_for_password("mira", "10.0.0.7") == 0
         throttle.password_was_right("mira", "10.0.0.7")
-        clock.now += 60 * (WRONG_PER_NAME - 1)  # the attempts of the address return only with time
+        clock.now += 60 * (WRONG_PER_NAME - 1)  # the attempts of the address recover only with time
 
 
-def test_an_address_that_tries_many_names_waits_whatever_the_next_one_is(throttle: Throttle) -> None:
+def test_address_that_tries_many_usernames_is_throttled_for_any_username(throttle: Throttle) -> None:
     for number in range(WRONG_PER_ADDRESS):
         assert throttle.wait_for_password(f"name{number}", "2001:db8::1") == 0
     assert throttle.wait_for_password("another", "2001:db8::2") == 60
 
 
-def test_a_refused_attempt_costs_nothing(clock: Clock, throttle: Throttle) -> None:
-    """Otherwise a person who retries too early would never get in."""
+def test_refused_attempt_is_not_counted(clock: Clock, throttle: Throttle) -> None:
+    """Otherwise a user who retries too early would never be admitted."""
     for _ in range(WRONG_PER_NAME):
         throttle.wait_for_password("mira", "10.0.0.7")
     for _ in range(100):

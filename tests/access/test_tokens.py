@@ -1,4 +1,4 @@
-"""Tokens: made, found by their hash, refused with a reason, noted as used."""
+"""API tokens: created, found by their hash, refused with a reason, marked as used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def owner() -> User:
     return User.objects.create_user("mira")
 
 
-def test_a_secret_is_256_random_bits_and_only_its_hash_is_kept(owner: User) -> None:
+def test_secret_is_256_random_bits_and_only_its_hash_is_stored(owner: User) -> None:
     made = tokens.make(owner=owner, name="prom", scopes=["read"])
     assert made.secret.startswith("gpumon_")
     assert len(made.secret) == len("gpumon_") + 43
@@ -31,7 +31,7 @@ def test_a_secret_is_256_random_bits_and_only_its_hash_is_kept(owner: User) -> N
     assert len(made.token.prefix) == len("gpumon_") + 6
 
 
-def test_it_is_found_with_its_owner_and_scopes(owner: User) -> None:
+def test_token_is_found_with_its_owner_and_scopes(owner: User) -> None:
     made = tokens.make(owner=owner, name="prom", scopes=["acknowledge", "read", "nonsense"])
     found = tokens.find(made.secret, NOW)
     assert isinstance(found, ApiToken)
@@ -39,13 +39,13 @@ def test_it_is_found_with_its_owner_and_scopes(owner: User) -> None:
 
 
 @pytest.mark.parametrize("change", ["", "x", "gpumon_", "gpumon_x", "upper", "longer", "\0", "ü"])
-def test_anything_else_is_unknown(owner: User, change: str) -> None:
+def test_any_other_string_is_an_unknown_token(owner: User, change: str) -> None:
     secret = tokens.make(owner=owner, name="prom", scopes=["read"]).secret
     given = {"upper": secret.upper(), "longer": secret + "x" * 500}.get(change, change)
     assert tokens.find(given, NOW) == "unknown"
 
 
-def test_one_that_is_revoked_over_or_of_a_disabled_account_is_refused_with_the_reason(owner: User) -> None:
+def test_revoked_expired_or_disabled_token_is_refused_with_the_reason(owner: User) -> None:
     made = tokens.make(owner=owner, name="prom", scopes=["read"], expires_at=NOW)
     assert tokens.find(made.secret, NOW - timedelta(seconds=1)) == made.token
     assert tokens.find(made.secret, NOW) == "expired"
@@ -56,7 +56,7 @@ def test_one_that_is_revoked_over_or_of_a_disabled_account_is_refused_with_the_r
     assert tokens.find(made.secret, NOW - timedelta(seconds=1)) == "disabled"
 
 
-def test_its_use_is_noted_once_a_minute_at_most(owner: User) -> None:
+def test_use_of_a_token_is_recorded_at_most_once_a_minute(owner: User) -> None:
     made = tokens.make(owner=owner, name="prom", scopes=["read"])
 
     def used_at(seconds: int) -> datetime | None:
@@ -69,8 +69,8 @@ def test_its_use_is_noted_once_a_minute_at_most(owner: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_token_works_while_the_database_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
-    """On a full disk every request with a token was refused with 503."""
+def test_token_works_while_the_database_is_read_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Regression: on a full disk every request with a token was refused with 503."""
     made = tokens.make(owner=User.objects.create_user("mira"), name="prom", scopes=["read"])
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")
