@@ -114,7 +114,7 @@ def test_details_without_a_login_depend_on_the_policy() -> None:
     assert asyncio.run(scene()) == [False, True]
 
 
-def test_other_hosts_must_log_in_while_loopback_need_not() -> None:
+def test_login_is_required_from_other_hosts_and_not_from_loopback() -> None:
     async def scene() -> list[int]:
         told = scope("127.0.0.1") | {"gpumon.forwarded": True}
         none = scope() | {"client": None}

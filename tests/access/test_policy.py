@@ -45,7 +45,7 @@ def test_everyone_must_log_in_when_the_server_is_reachable_from_other_hosts(valu
 @pytest.mark.parametrize(
     "address", ["10.0.0.7", "192.168.1.2", "fe80::1%eth0", "::ffff:10.0.0.7", "", "unix", "127.0.0.1.evil"]
 )
-def test_requests_from_other_hosts_must_log_in_even_then(address: str) -> None:
+def test_other_addresses_must_log_in_to_a_local_server(address: str) -> None:
     assert access_of(config()).asks_login_of(address)
 
 

@@ -1,4 +1,4 @@
-"""A consumer in virtual time, with a server and a client around it that need no network."""
+"""A consumer in virtual time, with a server and a client that need no network."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from tests.live.scene import Feed, Readings, until
 from tests.support.virtual_time import run
 
 
-def test_a_socket_that_was_ended_receives_nothing_more_once_its_client_reads_again() -> None:
-    """A frame or two, made after the session was over, used to follow the reason."""
+def test_ended_socket_receives_nothing_more_when_its_client_reads_again() -> None:
+    """Regression: one or two frames made after the end of the session followed the close reason."""
 
     async def scene() -> Feed:
         hub = Hub(max_rate_hz=5)
@@ -42,8 +42,8 @@ def test_a_socket_that_was_ended_receives_nothing_more_once_its_client_reads_aga
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_a_socket_whose_client_does_not_answer_the_close_frame_is_released_in_time(reads: bool) -> None:
-    """Such a socket was counted, and its session checked, for as long as the client kept it open."""
+def test_socket_is_released_in_time_if_its_client_ignores_the_close_frame(reads: bool) -> None:
+    """Regression: such a socket was counted, and its session checked, as long as the client kept it open."""
 
     async def scene() -> tuple[float, int, int]:
         hub = Hub(max_rate_hz=5)
@@ -60,7 +60,7 @@ def test_a_socket_whose_client_does_not_answer_the_close_frame_is_released_in_ti
     assert run(scene()) == (pytest.approx(CLOSE_SECONDS), 0, 0)
 
 
-def test_a_client_that_disconnects_leaves_nothing_behind() -> None:
+def test_disconnecting_client_leaves_nothing_behind() -> None:
     async def scene() -> tuple[int, int, int]:
         hub = Hub(max_rate_hz=5)
         readings, feed = Readings(hub), Feed(hub)
@@ -73,7 +73,7 @@ def test_a_client_that_disconnects_leaves_nothing_behind() -> None:
     assert run(scene()) == (0, 0, 1)
 
 
-def test_an_application_that_the_server_cancels_leaves_nothing_behind() -> None:
+def test_application_cancelled_by_the_server_leaves_nothing_behind() -> None:
     """Daphne cancels applications when it ends. Channels reports no disconnect then."""
 
     async def scene() -> tuple[int, int, int]:
@@ -89,7 +89,7 @@ def test_an_application_that_the_server_cancels_leaves_nothing_behind() -> None:
     assert run(scene()) == (0, 0, 1)
 
 
-def test_after_a_wrong_message_no_other_one_has_an_effect() -> None:
+def test_messages_after_an_invalid_one_have_no_effect() -> None:
     async def scene() -> Feed:
         hub = Hub(max_rate_hz=5)
         feed = Feed(hub)
@@ -107,7 +107,7 @@ def test_after_a_wrong_message_no_other_one_has_an_effect() -> None:
     assert 'a message must be like {"hz": 1}' in feed.close_reason
 
 
-def test_an_error_in_the_delivery_reaches_the_server_and_ends_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_in_the_delivery_reaches_the_server_and_ends_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> str:
         raise ZeroDivisionError
 
@@ -149,6 +149,6 @@ def test_sockets_use_no_channel_layer_and_no_thread(settings: Any, monkeypatch: 
     assert run(scene()) == ["accept", "send"]
 
 
-def test_a_consumer_cannot_be_made_without_an_admission() -> None:
+def test_consumer_cannot_be_created_without_an_admission() -> None:
     with pytest.raises(TypeError, match="admission"):
         GpuFeedConsumer(hub=lambda: Hub(max_rate_hz=5), origins=Origins(["*"], []))  # type: ignore[call-arg]

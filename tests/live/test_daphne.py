@@ -57,7 +57,7 @@ def drain(client: ClientConnection) -> None:
 # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_feed_sends_whole_snapshots_that_match_the_published_schema(server: Server) -> None:
+def test_feed_sends_whole_snapshots_that_match_the_published_schema(server: Server) -> None:
     schema = server.json("/api/schema")
     with feed(server) as client:
         snapshots = [json.loads(client.recv(timeout=10)) for _ in range(3)]
@@ -68,7 +68,7 @@ def test_the_feed_sends_whole_snapshots_that_match_the_published_schema(server: 
     assert seqs == sorted(set(seqs))
 
 
-def test_the_feed_can_be_slowed_by_its_address_and_by_a_message(server: Server) -> None:
+def test_feed_rate_can_be_lowered_by_the_url_and_by_a_message(server: Server) -> None:
     with feed(server, "?hz=2") as client:
         first, second = (json.loads(client.recv(timeout=10))["seq"] for _ in range(2))
         assert second - first >= 4
@@ -77,7 +77,7 @@ def test_the_feed_can_be_slowed_by_its_address_and_by_a_message(server: Server) 
         assert 1 in {later - earlier for earlier, later in pairwise(seqs)}
 
 
-def test_a_page_receives_everything_first_and_then_changes(server: Server) -> None:
+def test_page_receives_everything_first_and_then_changes(server: Server) -> None:
     with page(server) as client:
         full, delta, *later = [json.loads(client.recv(timeout=10)) for _ in range(30)]
     assert (full["kind"], delta["kind"]) == ("full", "delta")
@@ -85,7 +85,7 @@ def test_a_page_receives_everything_first_and_then_changes(server: Server) -> No
     assert '<hx-part id="overview"' in full["content"]
     assert '<hx-part id="overview"' not in delta["content"]
     assert 0 < len(delta["content"]) < len(full["content"])
-    # Not each reading of one GPU differs from the one before.
+    # A reading of one GPU can equal the previous one.
     assert any('"g0-' in each["content"] for each in (delta, *later) if each["kind"] == "delta")
     assert len(delta["points"]["time"]) >= 1
     schema = server.json("/api/schema")
@@ -93,7 +93,7 @@ def test_a_page_receives_everything_first_and_then_changes(server: Server) -> No
         jsonschema.validate(message, {**schema["$defs"]["PageMessage"], "$defs": schema["$defs"]})
 
 
-def test_the_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) -> None:
+def test_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) -> None:
     uuid = server.json("/api/snapshot")["gpus"][3]["uuid"]
     with page(server, view=f"gpu:{uuid}") as client:
         message = json.loads(client.recv(timeout=10))
@@ -102,24 +102,24 @@ def test_the_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) 
     assert '"c-p":' in message["content"]
 
 
-def test_gpus_are_tiles_on_the_page_of_tiles(server: Server) -> None:
+def test_page_of_tiles_shows_gpus_as_tiles(server: Server) -> None:
     with page(server, view="tiles") as client:
         assert 'class="tile"' in json.loads(client.recv(timeout=10))["content"]
 
 
-def test_a_page_that_does_not_exist_is_refused(server: Server) -> None:
+def test_nonexistent_page_is_refused(server: Server) -> None:
     with pytest.raises(InvalidStatus), page(server, view="other"):
         pass
 
 
-def test_a_page_that_connects_receives_the_last_minute(server: Server) -> None:
+def test_connecting_page_receives_the_last_minute(server: Server) -> None:
     wait_for(lambda: server.json("/api/snapshot")["seq"] > 15, "a few readings")
     with page(server) as client:
         assert len(json.loads(client.recv(timeout=10))["points"]["time"]) > 10
 
 
 def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp_path: Path) -> None:
-    """autobahn applied its limit for messages to those sent too: with 64 GPUs every socket ended with 1011."""
+    """Regression: autobahn applied its message limit to sent messages too; with 64 GPUs every socket ended with 1011."""
     server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=256).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
@@ -138,13 +138,13 @@ def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp
 
 
 @pytest.mark.parametrize("path", ["/ws/gpu", "/ws/dashboard"])
-def test_a_page_of_another_site_is_refused(server: Server, path: str) -> None:
+def test_page_of_another_site_is_refused(server: Server, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(server.ws + path, origin="http://evil.example"):  # type: ignore[arg-type]
         pass
     assert refused.value.response.status_code == 403
 
 
-def test_a_program_without_origin_may_read_the_feed_and_not_the_dashboard(server: Server) -> None:
+def test_program_without_origin_can_read_the_feed_and_not_the_dashboard(server: Server) -> None:
     with feed(server) as client:
         assert client.recv(timeout=10)
     with pytest.raises(InvalidStatus), page(server, origin=None):
@@ -154,7 +154,7 @@ def test_a_program_without_origin_may_read_the_feed_and_not_the_dashboard(server
 @pytest.mark.parametrize(
     "path", ["/ws/other", "/ws/gpu/x", "/", "/ws/gpu?hz=0", "/ws/gpu?hz=1000", "/ws/gpu?hz=x", "/ws/gpu?hz=nan"]
 )
-def test_other_paths_and_wrong_rates_are_refused(server: Server, path: str) -> None:
+def test_other_paths_and_invalid_rates_are_refused(server: Server, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(server.ws + path):
         pass
     assert refused.value.response.status_code == 403
@@ -175,21 +175,21 @@ def test_other_paths_and_wrong_rates_are_refused(server: Server, path: str) -> N
         ("x" * 5000, 4009),
     ],
 )
-def test_an_invalid_message_closes_only_its_socket(server: Server, message: str | bytes, code: int) -> None:
+def test_invalid_message_closes_only_its_socket(server: Server, message: str | bytes, code: int) -> None:
     with feed(server) as bystander, feed(server) as client:
         client.send(message)
         assert closed_with(client) == code
         assert bystander.recv(timeout=10)
 
 
-def test_a_message_of_megabytes_is_refused_before_it_is_complete(server: Server) -> None:
+def test_message_of_megabytes_is_refused_before_it_is_complete(server: Server) -> None:
     with feed(server) as bystander, feed(server) as client:
         with pytest.raises(ConnectionClosed):
             send_and_drain(client, "x" * 3_000_000)
         assert bystander.recv(timeout=10)
 
 
-def test_a_page_that_sends_a_message_is_closed(server: Server) -> None:
+def test_page_that_sends_a_message_is_closed(server: Server) -> None:
     with page(server) as client:
         client.send("{}")
         assert closed_with(client) == 4003
@@ -208,7 +208,7 @@ def rss(server: Server) -> int:
     return int(psutil.Process(server.process.pid).memory_info().rss)
 
 
-def test_a_client_that_never_reads_delays_no_other_and_takes_no_memory(server: Server) -> None:
+def test_client_that_never_reads_delays_no_other_and_uses_no_memory(server: Server) -> None:
     with closing(socket.create_connection(("127.0.0.1", server.port))) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(
@@ -217,7 +217,7 @@ def test_a_client_that_never_reads_delays_no_other_and_takes_no_memory(server: S
         )
         wait_for(lambda: clients(server) >= 1, "the deaf client to be admitted")
         with feed(server) as client:
-            for _ in range(60):  # six seconds at 25 kB a message: the deaf client's buffers are long full
+            for _ in range(60):  # six seconds at 25 kB a message fill the buffers of the client that never reads
                 client.recv(timeout=10)
             before = rss(server)
             for _ in range(60):
@@ -226,8 +226,8 @@ def test_a_client_that_never_reads_delays_no_other_and_takes_no_memory(server: S
     wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
 
-def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
-    """The first storm grows the allocator's arenas by 10 MB, which later ones reuse. So the second one is measured."""
+def test_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
+    """The first round grows the allocator's arenas by 10 MB, which later rounds reuse. So the second one is measured."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
 
@@ -237,7 +237,7 @@ def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server
                 if turn % 3:
                     client.recv(timeout=10)
                 if not turn % 5:
-                    client.socket.shutdown(socket.SHUT_RDWR)  # like a laptop that is closed
+                    client.socket.shutdown(socket.SHUT_RDWR)  # as when a laptop is closed
 
     storm(1000)
     wait_for(lambda: clients(server) == 0, "the first clients to be gone")
@@ -259,7 +259,7 @@ def sampler_pid(server: Server) -> int | None:
 
 
 @pytest.mark.parametrize("with_clients", [False, True])
-def test_sigterm_ends_server_and_sampler_within_three_seconds(tmp_path: Path, with_clients: bool) -> None:
+def test_sigterm_stops_server_and_sampler_within_three_seconds(tmp_path: Path, with_clients: bool) -> None:
     server = Server(tmp_path, telemetry_provider="simulated").start()
     pid = wait_for(lambda: sampler_pid(server), "the sampler")
     with ExitStack() as held:
@@ -269,7 +269,7 @@ def test_sigterm_ends_server_and_sampler_within_three_seconds(tmp_path: Path, wi
         wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=1)
 
 
-def test_the_sampler_of_a_killed_server_ends(tmp_path: Path) -> None:
+def test_sampler_of_a_killed_server_exits(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated").start()
     pid = wait_for(lambda: sampler_pid(server), "the sampler")
     assert server.process is not None
@@ -278,7 +278,7 @@ def test_the_sampler_of_a_killed_server_ends(tmp_path: Path) -> None:
     wait_for(lambda: not psutil.pid_exists(pid), "the sampler to end with its parent", seconds=5)
 
 
-def test_daphne_alone_serves(tmp_path: Path) -> None:
+def test_daphne_serves_without_serve(tmp_path: Path) -> None:
     daphne = str(Path(sys.executable).with_name("daphne"))
     command = [daphne, "-b", "127.0.0.1", "-p", "{port}", "gpumon_site.asgi:application"]
     server = Server(tmp_path, command=command, telemetry_provider="simulated").start()

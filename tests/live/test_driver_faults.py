@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def server(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
     fake_driver.set(gpus=2)
-    # Without PATH no provider of the host that runs the test is found.
+    # An empty PATH hides the providers of the host that runs the test.
     environment = {**fake_driver.env, "PATH": "/nonexistent"}
     server = Server(tmp_path, environment, poll_interval_ms=100, sampler_timeout_ms=500).start()
     wait_for(lambda: is_fresh(server), "the first reading")
@@ -35,9 +35,7 @@ def is_fresh(server: Server) -> bool:
     return server.get("/api/health")[0] == 200
 
 
-def test_a_hanging_driver_makes_readings_stale_and_they_return_when_it_answers(
-    server: Server, fake_driver: FakeDriver
-) -> None:
+def test_hanging_driver_makes_readings_stale_until_it_responds(server: Server, fake_driver: FakeDriver) -> None:
     fake_driver.set({"hang.nvmlDeviceGetUtilizationRates": 1})
     stale = wait_for(lambda: (now := snapshot(server))["stale"] and now, "stale snapshots")
     assert "has not answered" in stale["stale_reason"]
@@ -52,7 +50,7 @@ def test_a_hanging_driver_makes_readings_stale_and_they_return_when_it_answers(
     wait_for(lambda: is_fresh(server), "readings to return")
 
 
-def test_a_driver_that_hangs_from_the_start_does_not_hang_the_server(tmp_path: Path, fake_driver: FakeDriver) -> None:
+def test_driver_hanging_from_the_start_does_not_block_the_server(tmp_path: Path, fake_driver: FakeDriver) -> None:
     fake_driver.set({"hang.nvmlInitWithFlags": 1})
     server = Server(tmp_path, fake_driver.env, poll_interval_ms=100, sampler_timeout_ms=500).start()
     try:
@@ -67,14 +65,14 @@ def test_a_driver_that_hangs_from_the_start_does_not_hang_the_server(tmp_path: P
         server.stop()
 
 
-def test_a_crash_of_the_library_costs_a_moment(server: Server, fake_driver: FakeDriver) -> None:
+def test_server_recovers_quickly_from_a_crash_of_the_library(server: Server, fake_driver: FakeDriver) -> None:
     fake_driver.set({"crash.nvmlDeviceGetTemperature": 1})
     wait_for(lambda: server.health()["sampler_restarts"] >= 1, "the crash")
     fake_driver.set({"crash.nvmlDeviceGetTemperature": 0})
     wait_for(lambda: is_fresh(server), "readings to return", seconds=5)
 
 
-def test_a_gpu_lost_for_good_keeps_its_place_through_a_fresh_sampler(server: Server, fake_driver: FakeDriver) -> None:
+def test_lost_gpu_keeps_its_place_after_a_restart_of_the_sampler(server: Server, fake_driver: FakeDriver) -> None:
     uuids = [gpu["uuid"] for gpu in snapshot(server)["gpus"]]
     fake_driver.set({"gpu.0.lost": 1})
     wait_for(lambda: [gpu["state"] for gpu in snapshot(server)["gpus"]] == ["lost", "ok"], "the loss")
@@ -90,7 +88,7 @@ def test_a_gpu_lost_for_good_keeps_its_place_through_a_fresh_sampler(server: Ser
     assert "lost since" in server.get("/")[1]
 
 
-def test_an_upgraded_driver_is_reported_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
+def test_upgraded_driver_is_reported_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
     fake_driver.set({"all": 18}, init=18)
     health = wait_for(
         lambda: (now := server.health())["status"] == "down" and now["providers"][0]["reason"] and now, "the reason"
@@ -102,7 +100,7 @@ def test_an_upgraded_driver_is_reported_with_cause_and_fix(server: Server, fake_
 
 
 @pytest.mark.parametrize("function", ["nvmlDeviceGetUtilizationRates", "nvmlInitWithFlags"])
-def test_sigterm_ends_server_and_sampler_within_three_seconds_while_the_driver_hangs(
+def test_sigterm_stops_server_and_sampler_within_three_seconds_while_the_driver_hangs(
     tmp_path: Path, fake_driver: FakeDriver, function: str
 ) -> None:
     fake_driver.set({f"hang.{function}": 1})

@@ -17,7 +17,7 @@ from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 
 class Drawing:
-    """A page with the given pieces. It counts how often its pieces are computed and its parts rendered."""
+    """A page with the given pieces, which counts how often its pieces are computed and its parts rendered."""
 
     def __init__(self) -> None:
         self.values: Sequence[Value] = ()
@@ -40,7 +40,7 @@ class Drawing:
 
 
 class Frames:
-    """Frames one after another, as the hub cuts them."""
+    """Consecutive frames, as the hub makes them."""
 
     def __init__(self) -> None:
         self.drawing = Drawing()
@@ -64,7 +64,7 @@ class Frames:
         return str(json.loads(frame.page(self.drawing.page, seen))["content"])
 
 
-def test_a_page_without_details_is_computed_separately_and_once() -> None:
+def test_page_without_details_is_computed_separately_and_once() -> None:
     frames = Frames()
     frame = frames.cut(Value("u", "1"))
     hidden = frames.drawing.page.without_details()
@@ -77,8 +77,8 @@ def test_a_page_without_details_is_computed_separately_and_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["page", "page without details"])
-def test_no_name_that_a_client_sends_makes_it_share_the_bytes_of_others(name: str) -> None:
-    """Clients name the pages of GPUs: a name could be equal to that of another page without details."""
+def test_client_cannot_choose_a_name_that_shares_the_bytes_of_others(name: str) -> None:
+    """Clients name the pages of GPUs: a name could equal that of another page without details."""
     users: list[str] = []
 
     def pieces(snapshot: Snapshot) -> Pieces:
@@ -95,7 +95,7 @@ def test_no_name_that_a_client_sends_makes_it_share_the_bytes_of_others(name: st
     assert users == ["mira", "None"]
 
 
-def test_the_feed_without_details_is_made_once_from_a_snapshot_that_has_none() -> None:
+def test_feed_without_details_is_encoded_once_from_a_snapshot_without_details() -> None:
     running = GpuProcess(pid=1, user="mira", command="python train.py")
     snapshot = Snapshot(host="h", seq=1, time=1.0, gpus=(Gpu(index=0, uuid="a", name="x", processes=(running,)),))
     series = Series(("utilization_percent",), seconds=60)
@@ -107,7 +107,7 @@ def test_the_feed_without_details_is_made_once_from_a_snapshot_that_has_none() -
     assert "mira" in frame.feed()
 
 
-def test_a_page_one_frame_behind_gets_the_values_that_changed_and_one_point() -> None:
+def test_page_one_frame_behind_receives_changed_values_and_one_point() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), Value("m", "5")), 0)
     second = frames.cut(Value("u", "2"), Value("m", "5"))
@@ -118,13 +118,13 @@ def test_a_page_one_frame_behind_gets_the_values_that_changed_and_one_point() ->
     assert message["points"]["series"] == {"utilization_percent": [[2.0], [None]]}
 
 
-def test_an_attribute_that_changed_is_a_change() -> None:
+def test_changed_attribute_is_sent() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("m", "", (("value", "5"),))), 0)
     assert frames.content(frames.cut(Value("m", "", (("value", "6"),))), 1) == '<hx-set>{"m":{"value":"6"}}</hx-set>'
 
 
-def test_a_tick_with_only_new_numbers_renders_no_html() -> None:
+def test_tick_with_only_new_numbers_renders_no_html() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), card="k"), 0)
     assert frames.drawing.drawn == ["card=k"]
@@ -133,7 +133,7 @@ def test_a_tick_with_only_new_numbers_renders_no_html() -> None:
     assert frames.drawing.drawn == ["card=k"]
 
 
-def test_a_part_is_sent_when_its_key_changes_and_comes_before_values() -> None:
+def test_part_is_sent_when_its_key_changes_and_precedes_values() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), card="k", other="o"), 0)
     content = frames.content(frames.cut(Value("u", "2"), card="l", other="o"), 1)
@@ -142,7 +142,7 @@ def test_a_part_is_sent_when_its_key_changes_and_comes_before_values() -> None:
     assert "other" not in content
 
 
-def test_a_new_or_lagging_page_receives_everything_and_the_whole_minute() -> None:
+def test_new_or_lagging_page_receives_everything_and_the_whole_minute() -> None:
     frames = Frames()
     for _ in range(3):
         newest = frames.cut(Value("u", "1"), Value("m", "5"), card="k")
@@ -153,7 +153,7 @@ def test_a_new_or_lagging_page_receives_everything_and_the_whole_minute() -> Non
     assert message["points"]["time"] == [1.0, 2.0, 3.0]
 
 
-def test_the_page_of_one_gpu_receives_only_its_points_with_all_metrics() -> None:
+def test_page_of_one_gpu_receives_only_its_points_with_all_metrics() -> None:
     frames = Frames()
     frames.drawing.page = frames.drawing.page._replace(gpu="b")
     points = json.loads(frames.cut().page(frames.drawing.page, 0))["points"]
@@ -161,7 +161,7 @@ def test_the_page_of_one_gpu_receives_only_its_points_with_all_metrics() -> None
     assert points["series"] == {"utilization_percent": [[None]], "power_watts": [[None]]}
 
 
-def test_points_that_come_after_the_frame_are_in_the_next_message() -> None:
+def test_points_after_the_frame_are_in_the_next_message() -> None:
     frames = Frames()
     first = frames.cut()
     second = frames.cut()
@@ -170,7 +170,7 @@ def test_points_that_come_after_the_frame_are_in_the_next_message() -> None:
     assert (first_points, second_points) == ([1.0], [2.0])
 
 
-def test_bytes_are_made_once_for_all_clients_and_not_without_clients() -> None:
+def test_bytes_are_encoded_once_for_all_clients_and_never_without_clients() -> None:
     frames = Frames()
     first = frames.cut(Value("u", "1"))
     assert frames.drawing.asked == 0
@@ -179,7 +179,7 @@ def test_bytes_are_made_once_for_all_clients_and_not_without_clients() -> None:
     assert frames.drawing.asked == 1
 
 
-def test_the_feed_computes_no_page() -> None:
+def test_feed_computes_no_page() -> None:
     frames = Frames()
     assert json.loads(frames.cut(Value("u", "1")).feed())["host"] == "h"
     assert frames.drawing.asked == 0
@@ -204,14 +204,14 @@ class Reading(HTMLParser):
 
 @given(st.text(), st.text())
 @example("</hx-set><script>", '"><script>')
-def test_any_text_in_a_value_is_read_as_that_text(text: str, title: str) -> None:
-    """A process may be named `</hx-set><script>`."""
+def test_any_text_in_a_value_is_parsed_as_that_text(text: str, title: str) -> None:
+    """A process can be named `</hx-set><script>`."""
     frames = Frames()
     read = Reading(frames.content(frames.cut(Value("u", text, (("title", title),))), 0))
     assert read.tags == [("hx-set", {})]
     assert json.loads(read.text) == {"u": {"text": text, "title": title} if text else {"title": title}}
 
 
-def test_a_page_without_charts_receives_no_points() -> None:
+def test_page_without_charts_receives_no_points() -> None:
     bare = LivePage("bare", lambda _snapshot: Pieces((), (), "title", "ok"), has_charts=False)
     assert json.loads(Frames().cut().page(bare, 0))["points"] == {"time": [], "gpus": [], "series": {}}

@@ -21,7 +21,7 @@ def snapshot(seq: int) -> Snapshot:
     return Snapshot(host="h", seq=seq, time=float(seq), sampled_at=float(seq), gpus=(gpu,))
 
 
-def test_a_client_that_joins_late_receives_the_newest_snapshot_at_once() -> None:
+def test_late_client_receives_the_newest_snapshot_at_once() -> None:
     async def scene() -> int:
         hub = Hub(max_rate_hz=30)
         for seq in (1, 2, 3):
@@ -32,7 +32,7 @@ def test_a_client_that_joins_late_receives_the_newest_snapshot_at_once() -> None
     assert asyncio.run(scene()) == 3
 
 
-def test_a_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> None:
+def test_slow_client_skips_to_the_newest_and_does_not_delay_a_fast_one() -> None:
     async def scene() -> tuple[list[int], list[int]]:
         hub = Hub(max_rate_hz=1000)
         hub.join("gpu")
@@ -81,7 +81,7 @@ def test_snapshots_faster_than_the_rate_become_one_frame_with_all_their_points()
     assert asyncio.run(scene()) == (4, [2.0, 3.0, 4.0])
 
 
-def test_another_rate_applies_from_the_next_frame_on() -> None:
+def test_changed_rate_applies_from_the_next_frame() -> None:
     async def scene() -> list[int]:
         hub = Hub(max_rate_hz=0.001)
         hub.join("dashboard")
@@ -95,7 +95,7 @@ def test_another_rate_applies_from_the_next_frame_on() -> None:
     assert asyncio.run(scene()) == [1, 2]
 
 
-def test_the_sampler_is_notified_of_the_first_client_and_of_the_last() -> None:
+def test_sampler_is_notified_of_the_first_client_and_of_the_last() -> None:
     watched: list[bool] = []
 
     async def scene() -> None:
@@ -110,7 +110,7 @@ def test_the_sampler_is_notified_of_the_first_client_and_of_the_last() -> None:
     assert watched == [True, False]
 
 
-def test_without_clients_a_snapshot_does_not_wake_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_does_not_wake_the_event_loop_without_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> list[str]:
         woken: list[str] = []
         loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ def test_without_clients_a_snapshot_does_not_wake_the_event_loop(monkeypatch: py
     assert asyncio.run(scene()) == ["by the snapshot"]
 
 
-def test_a_waiting_client_that_is_cancelled_leaves_nothing_behind() -> None:
+def test_cancelled_waiting_client_leaves_nothing_behind() -> None:
     async def scene() -> list[object]:
         hub = Hub(max_rate_hz=5)
         hub.join("gpu")
@@ -159,7 +159,7 @@ def alert(name: str) -> Alert:
     )
 
 
-def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
+def test_alert_reaches_waiting_clients_without_a_new_reading() -> None:
     async def scene() -> tuple[int, int, tuple[str, ...]]:
         hub = Hub(max_rate_hz=1000)
         hub.join("gpu")
@@ -172,7 +172,7 @@ def test_an_alert_reaches_waiting_clients_without_a_new_reading() -> None:
     assert asyncio.run(scene()) == (1, 1, ("a",))
 
 
-def test_open_alerts_are_in_every_later_snapshot_until_they_end() -> None:
+def test_open_alerts_are_in_every_later_snapshot_until_they_resolve() -> None:
     hub = Hub(max_rate_hz=5)
     hub.set_alerts((alert("a"),))
     hub.take(snapshot(1))

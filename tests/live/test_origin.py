@@ -1,4 +1,4 @@
-"""Which handshakes are accepted: those of this site's pages, and those without Origin where programs are accepted."""
+"""Origin checks: handshakes from this site's pages are accepted, and without Origin only where programs are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def allowed(host: str | None, origin: str | None, *, without_origin: bool = Fals
         ("gpu.example.com", "https://a.LAB.example.com"),
     ],
 )
-def test_pages_of_this_site_and_of_trusted_ones_are_accepted(host: str, origin: str) -> None:
+def test_pages_of_this_and_trusted_sites_are_accepted(host: str, origin: str) -> None:
     assert allowed(host, origin)
 
 
@@ -52,7 +52,7 @@ def test_pages_of_other_sites_are_refused(host: str | None, origin: str | None) 
     assert not allowed(host, origin, without_origin=True)
 
 
-def test_a_program_without_origin_is_accepted_only_where_programs_are() -> None:
+def test_program_without_origin_is_accepted_only_where_programs_are() -> None:
     assert allowed("localhost", None, without_origin=True)
     assert not allowed("localhost", None)
     assert not allowed("evil.example", None, without_origin=True)

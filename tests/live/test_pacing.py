@@ -23,13 +23,13 @@ JOINS = [0.0, 0.02, 0.15, 0.4, 0.6, 0.85, 0.99]
 
 
 def grid(interval: float, count: int, *, jitter: float = 0.0) -> list[float]:
-    """When readings come; each at a random time within `jitter` intervals after it is due. The same at each call."""
+    """Times of readings, each random within `jitter` intervals after it is due. Every call returns the same times."""
     randomness = random.Random(7)
     return [(number + jitter * randomness.random()) * interval for number in range(1, count + 1)]
 
 
 async def received(times: Iterable[float], *, rate_hz: float, joins_at: float, query: str = "") -> list[Received]:
-    """What a client receives that joins the only one, of readings at these times."""
+    """What a single client receives of readings at these times."""
     hub = Hub(max_rate_hz=rate_hz)
     publishing = asyncio.ensure_future(Readings(hub).publish_at(*times))
     await until(joins_at)
@@ -52,7 +52,7 @@ def seqs(snapshots: list[Received]) -> list[int]:
     gaps=st.lists(st.floats(0, 5) | st.just(0.0), min_size=2, max_size=60),
     interval=st.sampled_from([0.2, 1.0, 3.0]),
 )
-def test_in_any_span_of_time_no_more_are_sent_than_its_intervals_and_two(gaps: list[float], interval: float) -> None:
+def test_any_span_of_time_has_at_most_two_messages_more_than_intervals(gaps: list[float], interval: float) -> None:
     schedule, now, sent = Schedule(interval), 0.0, []
     for gap in gaps:
         now += gap
@@ -64,7 +64,7 @@ def test_in_any_span_of_time_no_more_are_sent_than_its_intervals_and_two(gaps: l
             assert last - first + 1 <= (sent[last] - sent[first]) / interval + 2 + TOLERANCE + 1e-6
 
 
-def test_a_late_message_does_not_delay_the_next_ones() -> None:
+def test_late_message_does_not_delay_the_next_ones() -> None:
     schedule = Schedule(1.0)
     for now in (1.0, 2.0, 3.7):
         assert schedule.seconds_until_due(now) == 0
@@ -77,10 +77,8 @@ def test_a_late_message_does_not_delay_the_next_ones() -> None:
 
 @pytest.mark.parametrize("phase", JOINS)
 @pytest.mark.parametrize("rate_hz", [1.0, 2.0, 5.0])
-def test_at_the_rate_of_the_readings_each_is_sent_at_once_whenever_the_client_joins(
-    rate_hz: float, phase: float
-) -> None:
-    """The frame for the one who joined used to count: all later readings were as late as that one was."""
+def test_readings_at_the_allowed_rate_are_sent_at_once_whenever_the_client_joins(rate_hz: float, phase: float) -> None:
+    """Regression: the frame for a joining client counted, and delayed all later readings as much as itself."""
     times = grid(1 / rate_hz, 50)
     snapshots = run(received(times, rate_hz=rate_hz, joins_at=(3 + phase) / rate_hz))
     assert seqs(snapshots) == list(range(3, 51))
@@ -88,14 +86,14 @@ def test_at_the_rate_of_the_readings_each_is_sent_at_once_whenever_the_client_jo
 
 
 @pytest.mark.parametrize("phase", JOINS)
-def test_readings_that_come_with_jitter_are_neither_delayed_nor_skipped(phase: float) -> None:
+def test_readings_with_jitter_are_neither_delayed_nor_skipped(phase: float) -> None:
     times = grid(0.2, 500, jitter=0.9)
     snapshots = run(received(times, rate_hz=5, joins_at=0.2 * (3 + phase)))
     assert seqs(snapshots)[1:] == list(range(snapshots[0].seq + 1, 501))
     assert all(snapshot.age == pytest.approx(0, abs=1e-6) for snapshot in snapshots[1:])
 
 
-def test_one_late_reading_does_not_delay_the_ones_after_it() -> None:
+def test_late_reading_does_not_delay_the_next_ones() -> None:
     times = grid(0.2, 50)
     times[10] += 0.12
     snapshots = run(received(times, rate_hz=5, joins_at=0.25))
@@ -104,8 +102,8 @@ def test_one_late_reading_does_not_delay_the_ones_after_it() -> None:
 
 
 @pytest.mark.parametrize(("interval", "rate_hz"), [(0.1, 5), (0.15, 5), (0.19, 5), (0.7, 1), (0.1, 0.5)])
-def test_of_readings_above_the_rate_those_that_are_sent_are_new(interval: float, rate_hz: float) -> None:
-    """A timer used to send whatever was there, up to a whole interval old."""
+def test_readings_sent_at_a_limited_rate_are_new(interval: float, rate_hz: float) -> None:
+    """Regression: a timer sent the newest reading, which was up to a whole interval old."""
     times = grid(interval, 400, jitter=0.1)
     snapshots = run(received(times, rate_hz=rate_hz, joins_at=0.25))[1:]
     assert median(snapshot.age for snapshot in snapshots) == pytest.approx(0, abs=1e-6)
@@ -114,13 +112,13 @@ def test_of_readings_above_the_rate_those_that_are_sent_are_new(interval: float,
     assert len(followed) == pytest.approx(times[-1] * rate_hz, rel=0.03, abs=2)
 
 
-def test_the_last_of_readings_above_the_rate_is_sent_within_two_intervals() -> None:
+def test_last_reading_above_the_rate_is_sent_within_two_intervals() -> None:
     snapshots = run(received(grid(0.1, 10), rate_hz=5, joins_at=0.05))
     assert snapshots[-1].seq == 10
     assert snapshots[-1].age <= 0.4
 
 
-def test_an_alert_is_sent_at_once_and_delays_no_reading() -> None:
+def test_alert_is_sent_at_once_and_delays_no_reading() -> None:
     async def scene() -> tuple[list[float], list[Received]]:
         hub = Hub(max_rate_hz=1)
         publishing = asyncio.ensure_future(Readings(hub).publish_at(*grid(1, 30)))
@@ -138,7 +136,7 @@ def test_an_alert_is_sent_at_once_and_delays_no_reading() -> None:
     assert all(snapshot.age < 0.31 for snapshot in snapshots)
 
 
-def test_a_higher_rate_applies_at_once() -> None:
+def test_higher_rate_applies_at_once() -> None:
     async def scene() -> list[Received]:
         hub = Hub(max_rate_hz=0.01)
         publishing = asyncio.ensure_future(Readings(hub).publish_at(*grid(1, 10)))
@@ -157,8 +155,8 @@ def test_a_higher_rate_applies_at_once() -> None:
 
 @pytest.mark.parametrize("phase", JOINS)
 @pytest.mark.parametrize(("interval", "hz"), [(1.0, 1), (0.5, 2), (0.2, 1), (0.3, 1)])
-def test_a_feed_at_its_own_rate_sends_new_readings(interval: float, hz: float, phase: float) -> None:
-    """It used to pause from each message, and then send what was there, half a second to a second old."""
+def test_feed_at_its_own_rate_sends_new_readings(interval: float, hz: float, phase: float) -> None:
+    """Regression: it paused after each message, and then sent a reading that was half a second to a second old."""
     times = grid(interval, int(60 / interval), jitter=0.05)
     snapshots = run(received(times, rate_hz=30, joins_at=interval * (3 + phase), query=f"hz={hz}"))
     assert all(snapshot.age == pytest.approx(0, abs=1e-6) for snapshot in snapshots[1:-1])
@@ -167,22 +165,22 @@ def test_a_feed_at_its_own_rate_sends_new_readings(interval: float, hz: float, p
 
 
 @pytest.mark.parametrize("phase", JOINS)
-def test_a_feed_at_the_rate_of_the_readings_skips_at_most_the_first_one(phase: float) -> None:
-    """The first message may be old, so it counts for the feed: the next reading can be too early after it."""
+def test_feed_at_the_rate_of_the_readings_skips_at_most_the_first_one(phase: float) -> None:
+    """The first message can be old but counts for the feed, so the next reading can come too early after it."""
     snapshots = run(received(grid(1, 60, jitter=0.1), rate_hz=30, joins_at=3 + phase, query="hz=1"))
     later = seqs(snapshots)[1:]
     assert later == list(range(later[0], 61))
     assert later[0] <= snapshots[0].seq + 2
 
 
-def test_a_reading_without_a_successor_is_sent_by_a_paced_feed_too() -> None:
+def test_paced_feed_sends_a_reading_without_a_successor_too() -> None:
     snapshots = run(received([1.0, 1.5], rate_hz=30, joins_at=0.5, query="hz=1"))
     assert seqs(snapshots) == [1, 2]
     assert snapshots[1].age <= 1.5
 
 
-def test_a_feed_that_asks_for_a_higher_rate_gets_it_at_once() -> None:
-    """A pause of up to 100 seconds used to be finished first."""
+def test_feed_that_requests_a_higher_rate_receives_it_at_once() -> None:
+    """Regression: a pause of up to 100 seconds had to end first."""
 
     async def scene() -> list[Received]:
         hub = Hub(max_rate_hz=30)

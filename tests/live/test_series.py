@@ -25,26 +25,26 @@ def everything(series: Series, gpu: str | None = None) -> Columns:
     return series.columns(up_to=series.newest, gpu=gpu)
 
 
-def test_points_are_kept_for_sixty_seconds_however_many_they_are() -> None:
+def test_points_are_kept_for_sixty_seconds_in_any_number() -> None:
     assert everything(minute(*[snapshot(at, 1) for at in (0.0, 10.0, 59.0, 61.0)])).time == [10.0, 59.0, 61.0]
 
 
-def test_a_stale_or_repeated_reading_adds_no_point() -> None:
+def test_stale_or_repeated_reading_adds_no_point() -> None:
     series = minute(snapshot(1.0, 5), snapshot(1.0, 5), snapshot(2.0, 5, stale=True))
     assert everything(series).time == [1.0]
     assert series.newest == 1
 
 
-def test_readings_faster_than_the_step_are_thinned_but_one_a_little_early_is_kept() -> None:
+def test_readings_faster_than_the_step_are_thinned_but_a_slightly_early_one_is_kept() -> None:
     series = minute(*[snapshot(at, 1) for at in (0.0, 0.2, 0.95, 1.2, 1.9, 3.5)], step_seconds=1.0)
     assert everything(series).time == [0.0, 0.95, 1.9, 3.5]
 
 
-def test_an_unknown_value_is_none_and_zero_is_zero() -> None:
+def test_unknown_value_is_none_and_zero_is_zero() -> None:
     assert everything(minute(snapshot(1.0, 0, None))).series["utilization_percent"] == [[0], [None]]
 
 
-def test_a_gpu_keeps_its_column_when_the_order_changes() -> None:
+def test_gpu_keeps_its_column_when_the_order_changes() -> None:
     table = everything(
         minute(
             snapshot(1.0, 10, 20, uuids="ab"), snapshot(2.0, 21, 11, uuids="ba"), snapshot(3.0, 22, 12, 30, uuids="bac")
@@ -65,5 +65,5 @@ def test_columns_can_be_limited_to_a_range_of_numbers() -> None:
     assert series.columns(after=2, up_to=4).time == [3.0, 4.0]
 
 
-def test_a_clock_set_back_starts_the_minute_over() -> None:
+def test_clock_set_back_restarts_the_minute() -> None:
     assert everything(minute(snapshot(1000.0, 1), snapshot(10.0, 2))).time == [10.0]
