@@ -226,7 +226,7 @@ def test_client_that_never_reads_delays_no_other_and_uses_no_memory(server: Serv
     wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
 
-def test_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
+def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
     """The first round grows the allocator's arenas by 10 MB, which later rounds reuse. So the second one is measured."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)

@@ -1,1 +1,1 @@
-"""The wheel and what is installed from it."""
+"""The wheel and its installation."""

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built with the build backend of the development lock, so that nothing is asked of an index."""
+    """Built with the build backend of the development lock, so that no package index is contacted."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", folder, BASE_DIR)
     (built,) = folder.iterdir()
@@ -32,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`gpumon` of a fresh environment, with its requirements at the versions of the lock."""
+    """`gpumon` in a fresh environment, with its requirements at the locked versions."""
     folder = tmp_path_factory.mktemp("installed")
     pins = re.findall(r"^[a-z0-9-]+==\S+", (BASE_DIR / "requirements.lock").read_text(), re.MULTILINE)
     (folder / "constraints.txt").write_text("\n".join(pins))
@@ -44,21 +44,21 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """The current folder."""
+    """The working directory of the commands."""
     (tmp_path / "empty").mkdir()
     return tmp_path / "empty"
 
 
 @pytest.fixture
 def variables(tmp_path: Path) -> dict[str, str]:
-    """Of somebody whose home is empty."""
+    """The environment variables, with an empty home folder."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GPU_MONITOR_", "XDG_"))}
     return {**clean, "HOME": str(tmp_path / "home")}
 
 
 @pytest.fixture(scope="module")
 def demo(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Started in a folder whose files have the names of our modules and of Python's."""
+    """Run in a folder with files named like our modules and Python's."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "elsewhere" / "monitor").mkdir(parents=True)
     (folder / "elsewhere" / "monitor" / "__init__.py").write_text("raise ImportError('not this one')")
@@ -69,7 +69,7 @@ def demo(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 def run(*arguments: object, status: int = 0, **options: object) -> str:
-    """Standard output and errors of a program that ends with this status."""
+    """Standard output and error of a program that exits with this status."""
     ended = subprocess.run(
         [str(argument) for argument in arguments], check=False, capture_output=True, text=True, **options
     )
@@ -77,7 +77,7 @@ def run(*arguments: object, status: int = 0, **options: object) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_the_wheel_holds_what_the_checkout_serves_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_files_that_the_checkout_serves(wheel: Path) -> None:
     held = zipfile.ZipFile(wheel).namelist()
     tracked = run("git", "ls-files", "monitor", "gpumon_site", "templates", "static", cwd=BASE_DIR).splitlines()
     packed = {
@@ -91,7 +91,7 @@ def test_the_wheel_holds_what_the_checkout_serves_and_nothing_else(wheel: Path) 
     assert not [path for path in held if re.search(r"\btests?\b|__pycache__|\.env|sqlite3$", path)]
 
 
-def test_the_wheel_asks_for_the_requirements_of_the_one_list(wheel: Path) -> None:
+def test_wheel_has_the_requirements_of_requirements_txt(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     metadata = archive.read(f"gpumon-{__version__}.dist-info/METADATA").decode()
     asked = {name.lower() for name in re.findall(r"^Requires-Dist: ([\w-]+)", metadata, re.MULTILINE)}
@@ -100,7 +100,7 @@ def test_the_wheel_asks_for_the_requirements_of_the_one_list(wheel: Path) -> Non
     }
 
 
-def test_help_lists_the_commands_and_version_is_that_of_the_wheel(
+def test_help_lists_the_commands_and_version_matches_the_wheel(
     command: Path, empty: Path, variables: dict[str, str]
 ) -> None:
     told = run(command, cwd=empty, env=variables)
@@ -116,7 +116,7 @@ def test_snapshots_are_printed_without_a_server(command: Path, empty: Path, vari
     assert "usage: gpumon snapshot" in run(command, "snapshot", "--help", cwd=empty, env=variables)
 
 
-def test_doctor_and_other_commands_keep_their_data_in_the_home_folder(
+def test_doctor_and_other_commands_store_data_in_the_home_folder(
     command: Path, empty: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
     simulated = {**variables, "GPU_MONITOR_TELEMETRY_PROVIDER": "simulated"}
@@ -138,7 +138,7 @@ def test_settings_are_read_from_the_home_folder_and_from_the_current_one(
     run(command, "manage", "check", cwd=empty, env=variables)
 
 
-def test_demo_serves_pages_their_files_the_admin_and_readings(demo: Server) -> None:
+def test_demo_serves_pages_static_files_the_admin_and_readings(demo: Server) -> None:
     status, page = demo.get("/")
     assert status == 200
     files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
@@ -151,7 +151,7 @@ def test_demo_serves_pages_their_files_the_admin_and_readings(demo: Server) -> N
     assert len(snapshot["gpus"]) == 8
 
 
-def test_the_data_of_the_demo_lie_apart_from_those_of_real_gpus(demo: Server) -> None:
+def test_demo_data_are_separate_from_those_of_real_gpus(demo: Server) -> None:
     names = {path.name for path in demo.data_dir.iterdir() if path.is_dir()}
     assert "demo" in names
     assert not (demo.data_dir / "gpumon.sqlite3").exists()

@@ -1,1 +1,1 @@
-"""Databases of earlier releases, and what becomes of them."""
+"""Databases of earlier releases, and their upgrades."""

@@ -1,5 +1,5 @@
-"""`python -m tests.upgrades.dump [NAME]`: keeps the database of this version as SQL, with rows in it as a running server
-leaves them. Every release gets one (docs/upgrading.md); NAME is its version, which is also the default.
+"""`python -m tests.upgrades.dump [NAME]`: saves the database of this version as SQL, with rows written by a running
+server. Every release has one (docs/upgrading.md); NAME defaults to the version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.support.servers import Server, wait_for
 
 SCHEMAS = Path(__file__).parent / "schemas"
 ADMINISTRATOR, PASSWORD = "root", "correct horse battery"
-"""Of every kept database."""
+"""The account in every saved database."""
 DATABASE = "gpumon.sqlite3"
 
 ALWAYS_FIRING = """\
@@ -31,7 +31,7 @@ rules:
 
 
 def dump(name: str) -> Path:
-    """Run a server with simulated GPUs on a fresh data folder until an alert was written, and keep its database."""
+    """Run a server with simulated GPUs on a fresh data folder until an alert is written, and save its database."""
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         server = Server(data_dir, telemetry_provider="simulated", simulated_gpus=2, poll_interval_ms=200)
@@ -51,20 +51,20 @@ def dump(name: str) -> Path:
 
 
 def count(database: Path, table: str) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         answer: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         return answer
 
 
 def as_sql(database: Path) -> str:
-    """The whole database as statements."""
+    """The whole database as SQL statements."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return "\n".join(connection.iterdump()) + "\n"
 
 
 def load(sql: Path, database: Path) -> None:
-    """Make a database of such statements."""
+    """Create a database from SQL statements."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.executescript(sql.read_text())
 

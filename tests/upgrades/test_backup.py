@@ -1,4 +1,4 @@
-"""Backups are taken while the server runs and put back while it does not; nothing is overwritten or half written."""
+"""Backups are made while the server runs and restored while it is stopped; no file is overwritten or left incomplete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.upgrades.dump import DATABASE, SCHEMAS, count, load
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """That of the first release, which has no tables of gpumon's own."""
+    """The database of the first release, which has no tables of gpumon."""
     load(SCHEMAS / "0.1.0.sql", tmp_path / DATABASE)
     return tmp_path / DATABASE
 
@@ -33,7 +33,7 @@ def written_to(database: Path) -> Iterator[sqlite3.Connection]:
         yield writer
 
 
-def test_a_copy_is_whole_holds_what_is_in_the_log_and_is_for_its_owner_alone(database: Path, tmp_path: Path) -> None:
+def test_backup_is_complete_includes_the_wal_and_is_readable_only_by_its_owner(database: Path, tmp_path: Path) -> None:
     with written_to(database) as writer:
         writer.execute("INSERT INTO auth_group (name) VALUES ('of the log')")
         writer.commit()
@@ -45,7 +45,7 @@ def test_a_copy_is_whole_holds_what_is_in_the_log_and_is_for_its_owner_alone(dat
     assert not [path for path in tmp_path.iterdir() if path.name.startswith((".", "copy-"))]
 
 
-def test_a_copy_taken_while_rows_are_written_has_each_transaction_whole(database: Path, tmp_path: Path) -> None:
+def test_backup_during_writes_has_only_whole_transactions(database: Path, tmp_path: Path) -> None:
     has_begun, is_over = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -73,7 +73,7 @@ def test_a_copy_taken_while_rows_are_written_has_each_transaction_whole(database
     assert [rows % 2 for rows in counted] == [0] * 5
 
 
-def test_a_damaged_database_is_not_copied_and_the_copy_from_before_stays(database: Path, tmp_path: Path) -> None:
+def test_damaged_database_is_not_copied_and_the_previous_backup_stays(database: Path, tmp_path: Path) -> None:
     (tmp_path / "copy").write_text("from before")
     content = bytearray(database.read_bytes())
     content[4096 * 2 : 4096 * 3] = b"\xff" * 4096
@@ -84,7 +84,9 @@ def test_a_damaged_database_is_not_copied_and_the_copy_from_before_stays(databas
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_what_is_no_database_and_what_is_another_programs_are_told_apart(tmp_path: Path, database: Path) -> None:
+def test_files_that_are_no_database_and_databases_of_other_programs_have_different_errors(
+    tmp_path: Path, database: Path
+) -> None:
     (tmp_path / "text").write_text("nothing of the kind" * 100)
     with pytest.raises(BadCopy, match="is not a readable SQLite database"):
         check_whole(tmp_path / "text")
@@ -95,7 +97,7 @@ def test_what_is_no_database_and_what_is_another_programs_are_told_apart(tmp_pat
     assert ("auth", "0001_initial") in applied_migrations(database)
 
 
-def test_setting_aside_takes_the_log_along_and_overwrites_nothing(database: Path, tmp_path: Path) -> None:
+def test_setting_aside_moves_the_wal_too_and_overwrites_no_file(database: Path, tmp_path: Path) -> None:
     (tmp_path / f"{DATABASE}-wal").write_text("log")
     aside = set_aside(database, "aside")
     assert aside is not None
@@ -110,7 +112,7 @@ def test_setting_aside_takes_the_log_along_and_overwrites_nothing(database: Path
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_other_databases_are_left_to_their_own_programs(
+def test_backup_commands_refuse_other_database_engines(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "vendor", "postgresql")
@@ -119,7 +121,7 @@ def test_other_databases_are_left_to_their_own_programs(
 
 
 @pytest.mark.slow
-def test_a_backup_of_the_running_server_is_restored_once_it_has_ended_and_the_old_database_stays_beside(
+def test_backup_of_a_running_server_is_restored_after_it_stops_and_the_old_database_is_kept(
     tmp_path: Path,
 ) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1).start()
@@ -152,7 +154,7 @@ def test_a_backup_of_the_running_server_is_restored_once_it_has_ended_and_the_ol
 
 
 @pytest.mark.slow
-def test_a_backup_of_an_earlier_version_is_restored_and_one_of_a_later_version_refused(tmp_path: Path) -> None:
+def test_backup_of_an_earlier_version_is_restored_and_one_of_a_later_version_refused(tmp_path: Path) -> None:
     server, backup = Server(tmp_path), tmp_path / "backup"
     load(SCHEMAS / "0.1.0.sql", backup)
     server.manage("restore", str(backup))

@@ -1,4 +1,4 @@
-"""A database of any earlier release is brought up to date by the start of the server, and loses nothing."""
+"""The server upgrades a database of any earlier release at startup without losing data."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ KEPT = sorted(SCHEMAS.glob("*.sql"))
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a database of this version looks like that no earlier one has touched."""
+    """The schema of a new database of this version."""
     server = Server(tmp_path_factory.mktemp("fresh"))
     server.manage("migrate")
     return schema(server.data_dir / DATABASE)
 
 
 def schema(database: Path) -> dict[str, Any]:
-    """Columns and indices of each table, and what is applied; without the order in which they came."""
+    """Columns and indices of each table, and the applied migrations, regardless of their order."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
 
         def ask(question: str) -> list[tuple[Any, ...]]:
@@ -50,7 +50,7 @@ def schema(database: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.stem)
-def test_the_start_brings_it_up_to_date_and_its_administrator_still_logs_in(
+def test_startup_upgrades_the_database_and_its_administrator_can_still_log_in(
     kept: Path, fresh: dict[str, Any], tmp_path: Path
 ) -> None:
     database = tmp_path / DATABASE
@@ -73,6 +73,6 @@ def test_the_start_brings_it_up_to_date_and_its_administrator_still_logs_in(
     assert count(database, "monitor_alertrule") > 0
 
 
-def test_every_release_in_the_changelog_has_its_database_kept() -> None:
+def test_every_release_in_the_changelog_has_a_saved_database() -> None:
     released = re.findall(r"^## (\d+\.\d+\.\d+)", (BASE_DIR / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert {*released} <= {path.stem for path in KEPT}

@@ -1,4 +1,4 @@
-"""What administrators had set in columns of their own is in the JSON column after an upgrade, and back after a downgrade."""
+"""An upgrade moves settings from their own columns to the JSON column, and a downgrade moves them back."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_settings_of_the_admin_survive_an_upgrade_and_a_downgrade(tmp_path: Path
     assert before["log_level"] is None
 
 
-def test_a_database_in_which_nothing_was_set_has_no_row_after_an_upgrade(tmp_path: Path) -> None:
+def test_database_without_settings_has_no_row_after_an_upgrade(tmp_path: Path) -> None:
     load(SCHEMAS / "next.sql", tmp_path / DATABASE)
     Server(tmp_path).manage("migrate")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection:

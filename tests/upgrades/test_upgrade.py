@@ -1,4 +1,4 @@
-"""What the start does with a data folder: one server has it, migrations take turns, later versions' data are left alone."""
+"""Startup with a data folder: one server at a time, serialized migrations, and data of later versions unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.upgrades.dump import DATABASE
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only during sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -46,14 +46,14 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_second_server_waits_and_is_told_which_process_has_the_folder(data_dir: Path) -> None:
+def test_second_server_waits_and_names_the_process_that_uses_the_folder(data_dir: Path) -> None:
     clock = Clock()
     with lock_data_dir(data_dir), pytest.raises(DataDirTaken, match=rf"process {os.getpid()}\) uses .*{data_dir}"):
         lock_data_dir(data_dir, wait_seconds=7, monotonic=clock.monotonic, sleep=clock.sleep)
     assert 7 <= clock.now < 8
 
 
-def test_a_server_that_ends_meanwhile_leaves_the_folder_to_the_one_that_waits(data_dir: Path) -> None:
+def test_waiting_server_gets_the_folder_when_the_other_exits(data_dir: Path) -> None:
     clock = Clock()
     first = lock_data_dir(data_dir)
     clock.at_each[0] = lambda: first.close() if clock.now >= 3 else None
@@ -61,7 +61,7 @@ def test_a_server_that_ends_meanwhile_leaves_the_folder_to_the_one_that_waits(da
         assert 3 <= clock.now < 4
 
 
-def test_the_lock_outlives_neither_its_owner_nor_passes_to_programs_that_it_started(data_dir: Path) -> None:
+def test_lock_ends_with_its_owner_and_is_not_inherited_by_child_processes(data_dir: Path) -> None:
     script = (
         "import pathlib, subprocess, sys, time; from monitor.server.data_lock import lock_data_dir\n"
         "lock = lock_data_dir(pathlib.Path(sys.argv[1])); child = subprocess.Popen(['sleep', '60'], stdout=2)\n"
@@ -88,7 +88,7 @@ def test_the_lock_outlives_neither_its_owner_nor_passes_to_programs_that_it_star
         pytest.param(["-m", "uvicorn", "--port", "{port}", "gpumon_site.asgi:application"], id="uvicorn"),
     ],
 )
-def test_a_server_refuses_the_database_of_a_later_version_in_one_line_and_leaves_it_as_it_is(
+def test_server_refuses_the_database_of_a_later_version_in_one_line_without_changing_it(
     tmp_path: Path, command: list[str]
 ) -> None:
     server = Server(tmp_path, command=[sys.executable, *command])
@@ -111,7 +111,7 @@ def test_a_server_refuses_the_database_of_a_later_version_in_one_line_and_leaves
 
 
 @pytest.mark.slow
-def test_migrate_refuses_it_too(tmp_path: Path) -> None:
+def test_migrate_refuses_the_database_of_a_later_version_too(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.manage("migrate")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
@@ -122,8 +122,8 @@ def test_migrate_refuses_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_two_servers_that_start_together_one_serves_and_the_other_follows_when_it_has_ended(tmp_path: Path) -> None:
-    """Both find no database at all: one makes it, and neither sees it half made."""
+def test_two_servers_started_together_serve_one_after_the_other(tmp_path: Path) -> None:
+    """Neither finds a database: one creates it, and the other never sees it incomplete."""
     servers = [Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1) for _ in range(2)]
     for server in servers:
         server.launch()
@@ -143,7 +143,9 @@ def test_of_two_servers_that_start_together_one_serves_and_the_other_follows_whe
             server.stop()
 
 
-def test_one_that_has_waited_long_enough_cannot_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_waited_too_long_for_the_folder_does_not_start(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(startup, "lock_data_dir", functools.partial(lock_data_dir, wait_seconds=0))
     override = override_settings(GPU_MONITOR=settings.GPU_MONITOR.model_copy(update={"data_dir": data_dir}))
     with (
@@ -155,7 +157,7 @@ def test_one_that_has_waited_long_enough_cannot_start(data_dir: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_database_ends_the_start_with_one_line(tmp_path: Path) -> None:
+def test_file_that_is_no_database_aborts_startup_with_one_line(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"nothing of the kind" * 1000)
     server = Server(tmp_path)
     with pytest.raises(AssertionError, match="ended at its start"):
