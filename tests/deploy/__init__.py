@@ -1,1 +1,1 @@
-"""What stands in deploy/ and beside it, run for real: behind nginx, under gunicorn, PM2 and systemd's eyes, as an image."""
+"""The files of deploy/, run for real: behind nginx, under gunicorn and PM2, as systemd services, as a container image."""

@@ -9,7 +9,7 @@ from tests.support.servers import ROOT, Server
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn" / "gunicorn.conf.py")]
 COMMANDS = {"daphne": None, "gunicorn": GUNICORN}
-"""None: `manage.py serve`, which runs daphne."""
+"""None means `manage.py serve`, which runs daphne."""
 
 StartServer = Callable[..., Server]
 """The fixture `start_server`."""

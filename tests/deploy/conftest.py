@@ -1,4 +1,4 @@
-"""Chromium as in tests/browser, the servers that deploy/ is made for, and whether a container engine answers."""
+"""Chromium as in tests/browser, the servers that deploy/ supports, and whether a container engine is available."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.servers import Server, wait_for
 __all__ = ["browser", "open_page"]
 
 collect_ignore = [] if answering_engine() else ["test_image_build.py"]
-"""Not a skip, which would count as failed in CI: without an engine, hadolint and test_image.py check the Dockerfile."""
+"""Ignored, since a skip fails in CI: without an engine, hadolint and test_image.py check the Dockerfile."""
 
 
 @pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """`start_server("gunicorn", base_path="/gpus")`: with simulated GPUs, answering, its static files in a folder that others
-    may read. Open to all, but for what the admin asks a login for.
+    """`start_server("gunicorn", base_path="/gpus")`: a running server with simulated GPUs and static files in a folder
+    that others can read. Only the admin requires a login.
     """
     started = []
 

@@ -1,4 +1,4 @@
-"""An ASGI application that answers who it thinks asks, behind the project's own layers: for what nginx and a server make of it."""
+"""An ASGI application behind the project's middleware that returns the client it sees, to test nginx and the server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from monitor.http.proxies import PROXY, TrustedProxies
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """The client's address, the scheme, the host, the path and whether a trusted proxy told them, as JSON."""
+    """Return the client's address, scheme, host, path and whether a trusted proxy sent them, as JSON."""
     if scope["type"] == "lifespan":
         return
     told = {
         "client": scope["client"][0],
-        "scheme": scope.get("scheme", "ws"),  # daphne leaves it out for sockets
+        "scheme": scope.get("scheme", "ws"),  # daphne omits it for sockets
         "host": dict(scope["headers"])[b"host"].decode(),
         "path": scope["path"],
         "by_proxy": scope[PROXY],

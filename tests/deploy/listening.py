@@ -1,4 +1,4 @@
-"""systemd's end of sd_notify: a real Unix datagram socket, in the environment of what is started."""
+"""The receiving end of sd_notify: a real Unix datagram socket, named in the environment of the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.servers import wait_for
 
 
 class NotifySocket:
-    """Hears what a service says. `environment` is what systemd would give it."""
+    """Receives the messages of a service. `environment` holds the variables that systemd sets."""
 
     def __init__(self, folder: Path, watchdog_seconds: float) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

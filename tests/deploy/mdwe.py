@@ -1,6 +1,6 @@
-"""Runs a command as the units in deploy/systemd would: without new rights, capabilities, or memory that is made executable.
+"""Run a command like the units in deploy/systemd: without new privileges, capabilities or executable memory mappings.
 
-The kernel's own way, from 6.3 on, of what MemoryDenyWriteExecute= asks for: prctl(PR_SET_MDWE).
+It uses prctl(PR_SET_MDWE), the kernel's equivalent (6.3 or newer) of MemoryDenyWriteExecute=.
 """
 
 from __future__ import annotations

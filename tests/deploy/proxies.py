@@ -1,4 +1,4 @@
-"""nginx with the project's own examples: only addresses, ports and paths are put to what a test has."""
+"""nginx with the project's own examples; only addresses, ports and paths are replaced for the test."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ server {
     include snippets/gpumon-subpath.conf;
 }
 """
-"""A site that has more to show, for the example below a path."""
+"""A site with other content, for the example below a path."""
 
 
 class Nginx:
-    """A running nginx. `port` stands for the example's port 80, `tls_port` for 443."""
+    """A running nginx. `port` replaces port 80 of the example, `tls_port` port 443."""
 
     def __init__(self, folder: Path, texts: Mapping[str, str], replacing: Mapping[str, str]) -> None:
-        """`texts`: the files of its conf.d by name. `replacing`: each key is in one of the files and becomes its value."""
+        """`texts`: the files of its conf.d by name. `replacing`: each key occurs in a file and is replaced by its value."""
         self.port, self.tls_port = free_port(), free_port()
         self._folder = folder
         changes = {
@@ -85,7 +85,7 @@ class Nginx:
 
     @property
     def complaints(self) -> str:
-        """What it has written, warnings of the configuration first."""
+        """The output of nginx, with configuration warnings first."""
         return (self._folder / "output.log").read_text() + (self._folder / "error.log").read_text()
 
     def _listens(self) -> bool:

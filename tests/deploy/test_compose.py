@@ -1,4 +1,4 @@
-"""docker-compose.yml, alone and with the demo's overrides, as Docker Compose reads them."""
+"""docker-compose.yml, with and without the overrides of the demo, as Docker Compose reads it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def composed(*files: str, **variables: str) -> Any:
-    """The effective configuration, by `docker compose config`."""
+    """The effective configuration, from `docker compose config`."""
     given = [part for file in files for part in ("-f", str(ROOT / file))]
     ended = subprocess.run(
         [checker("docker-compose"), *given, "--env-file", "/dev/null", "config", "--format", "json"],
@@ -36,38 +36,38 @@ def ports(service: Any) -> list[tuple[str, str, int]]:
     return [(port["host_ip"], port["published"], port["target"]) for port in service["ports"]]
 
 
-def test_the_api_is_on_5000_and_the_dashboard_on_3000_for_this_machine_alone() -> None:
+def test_api_on_5000_and_dashboard_on_3000_are_published_on_loopback_only() -> None:
     services = composed("docker-compose.yml")["services"]
     assert ports(services["app"]) == [("127.0.0.1", "5000", 5000)]
     assert ports(services["nginx"]) == [("127.0.0.1", "3000", 3000)]
 
 
-def test_one_variable_opens_it_to_others() -> None:
+def test_one_variable_publishes_both_to_other_hosts() -> None:
     services = composed("docker-compose.yml", GPUMON_PUBLISH="0.0.0.0")["services"]
     assert {port[0] for service in services.values() for port in ports(service)} == {"0.0.0.0"}
 
 
-def test_all_gpus_are_reserved_to_look_at_and_the_hosts_processes_are_seen() -> None:
+def test_app_reserves_all_gpus_read_only_and_shares_the_host_pid_namespace() -> None:
     app = composed("docker-compose.yml")["services"]["app"]
     (device,) = app["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", -1, ["utility"])
     assert app["pid"] == "host"
 
 
-def test_the_demo_needs_no_gpu_and_sees_nothing_of_the_host() -> None:
+def test_demo_needs_no_gpu_and_shares_nothing_with_the_host() -> None:
     app = composed("docker-compose.yml", "docker-compose.demo.yml")["services"]["app"]
     assert "reservations" not in app["deploy"]["resources"]
     assert "pid" not in app
     assert app["environment"]["GPU_MONITOR_TELEMETRY_PROVIDER"] == "simulated"
 
 
-def test_the_demo_which_needs_no_login_keeps_its_data_apart_from_those_of_real_gpus() -> None:
+def test_demo_without_login_stores_its_data_separately() -> None:
     apps = [composed("docker-compose.yml", *demo)["services"]["app"] for demo in ((), ("docker-compose.demo.yml",))]
     assert [app["environment"].get("GPU_MONITOR_AUTH") for app in apps] == [None, "none"]
     assert [app["environment"]["GPU_MONITOR_DATA_DIR"] for app in apps] == ["/data", "/data/demo"]
 
 
-def test_the_database_is_kept_in_a_named_volume_that_nginx_does_not_see() -> None:
+def test_database_is_in_a_named_volume_that_nginx_does_not_mount() -> None:
     whole = composed("docker-compose.yml")
     mounts = {
         name: {volume["source"]: volume["target"] for volume in service["volumes"] if volume["type"] == "volume"}
@@ -77,7 +77,7 @@ def test_the_database_is_kept_in_a_named_volume_that_nginx_does_not_see() -> Non
     assert set(whole["volumes"]) == {"data", "static"}
 
 
-def test_nginx_is_believed_by_its_fixed_address() -> None:
+def test_nginx_is_trusted_by_its_fixed_address() -> None:
     whole = composed("docker-compose.yml")
     networks = {name: service["networks"]["behind-nginx"] for name, service in whole["services"].items()}
     trusted = whole["services"]["app"]["environment"]["GPU_MONITOR_TRUSTED_PROXIES"]
@@ -91,14 +91,14 @@ def test_nginx_is_believed_by_its_fixed_address() -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "nginx"])
-def test_a_container_can_write_nothing_but_its_volumes_and_gains_no_rights(name: str) -> None:
+def test_containers_write_only_to_their_volumes_and_gain_no_privileges(name: str) -> None:
     service = composed("docker-compose.yml")["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_each_file_that_is_mounted_is_there() -> None:
+def test_each_mounted_file_exists() -> None:
     for service in composed("docker-compose.yml")["services"].values():
         for volume in service["volumes"]:
             assert volume["type"] != "bind" or Path(volume["source"]).exists()

@@ -1,4 +1,4 @@
-"""gunicorn by deploy/gunicorn: pages, feed and limits of the worker, which gunicorn's own options do not reach."""
+"""gunicorn with the configuration in deploy/gunicorn: the limits of the worker, which gunicorn's options do not set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server(start_server: StartServer) -> Server:
 
 
 def first_line(server: Server, request: bytes) -> bytes:
-    """How the server answers; empty where it just closes."""
+    """The status line of the response; empty if the server closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
         try:
             client.sendall(request)
@@ -33,13 +33,13 @@ def first_line(server: Server, request: bytes) -> bytes:
 
 
 def send_and_drain(client: ClientConnection, message: str) -> None:
-    """Send, and receive until the socket is closed."""
+    """Send, then receive until the socket is closed."""
     client.send(message)
     for _ in range(200):
         client.recv(timeout=10)
 
 
-def test_there_is_one_worker_and_one_sampler(server: Server) -> None:
+def test_server_has_one_worker_and_one_sampler(server: Server) -> None:
     assert server.process is not None
     (worker,) = psutil.Process(server.process.pid).children()
     samplers = wait_for(lambda: [child.pid for child in worker.children()], "a sampler")
@@ -51,14 +51,14 @@ def test_headers_beyond_the_limit_are_refused(server: Server) -> None:
     assert first_line(server, request) in {b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 400 ", b""}
 
 
-def test_a_message_beyond_the_limit_closes_its_socket_and_no_other(server: Server) -> None:
+def test_message_beyond_the_limit_closes_only_its_socket(server: Server) -> None:
     with connect(f"{server.ws}/ws/gpu") as other, connect(f"{server.ws}/ws/gpu") as client:
         with pytest.raises(ConnectionClosed):
             send_and_drain(client, "x" * 100_000)
         assert json.loads(other.recv(timeout=10))["gpus"]
 
 
-def test_a_worker_that_dies_is_replaced(server: Server) -> None:
+def test_dead_worker_is_replaced(server: Server) -> None:
     assert server.process is not None
     master = psutil.Process(server.process.pid)
     (worker,) = master.children()
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_is_replaced(server: Server) -> None:
     )
 
 
-def test_who_comes_through_the_unix_socket_is_believed_where_that_is_trusted(tmp_path: Path) -> None:
+def test_headers_from_the_unix_socket_are_trusted_if_configured(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     command = [*GUNICORN, "-b", "127.0.0.1:{port}", "-b", f"unix:{path}", "tests.deploy.echo:application"]
     server = Server(tmp_path, None, command, trusted_proxies="unix").start()

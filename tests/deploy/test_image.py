@@ -1,4 +1,4 @@
-"""What the Dockerfile and .dockerignore say. Where a container engine answers, test_image_build.py builds and runs the image."""
+"""The text of the Dockerfile and .dockerignore. With a container engine, test_image_build.py builds and runs the image."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COPIED = [
     name for names in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()
 ]
-"""The files and folders that the image takes from the checkout."""
+"""The files and folders that the image copies from the checkout."""
 
 
 @pytest.mark.slow
-def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+def test_hadolint_reports_no_issue_in_the_dockerfile() -> None:
     ended = subprocess.run(
         [checker("hadolint"), "--no-color", "--failure-threshold", "style", str(ROOT / "Dockerfile")],
         capture_output=True,
@@ -28,7 +28,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_everything_that_the_dockerfile_copies_exists_and_is_sent_to_the_builder() -> None:
+def test_all_files_copied_by_the_dockerfile_exist_and_are_sent_to_the_builder() -> None:
     refused, *patterns = [
         line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
     ]
@@ -41,16 +41,16 @@ def test_everything_that_the_dockerfile_copies_exists_and_is_sent_to_the_builder
         "**/__pycache__",
         "**/*.pyc",
         "**/.env",
-    ]  # after the folders: the last match decides
+    ]  # after the folders, because the last match wins
 
 
-def test_the_toolkit_provides_what_reading_takes_and_no_more() -> None:
+def test_container_toolkit_provides_only_what_reading_needs() -> None:
     assert re.findall(r"NVIDIA_(\w+)=(\S+)", DOCKERFILE) == [
         ("VISIBLE_DEVICES", "all"),
         ("DRIVER_CAPABILITIES", "utility"),
     ]
 
 
-def test_the_image_runs_as_a_user_given_by_number() -> None:
-    """Kubernetes' runAsNonRoot cannot check a name."""
+def test_image_runs_as_a_numeric_user() -> None:
+    """Kubernetes' runAsNonRoot cannot check a user name."""
     assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]

@@ -1,4 +1,4 @@
-"""The image, built and run by the host's container engine on a read-only root. Collected only where an engine answers."""
+"""The image, built and run by the host's container engine on a read-only root. Collected only if an engine is running."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 ENGINE = answering_engine() or "docker"
 NAME = f"gpumon-test-{os.getpid()}"
-"""Of the image, the container and the volume."""
-SEALED = ("--read-only", "--tmpfs", "/tmp", "--volume", f"{NAME}:/data")  # in the container
+"""The name of the image, the container and the volume."""
+SEALED = ("--read-only", "--tmpfs", "/tmp", "--volume", f"{NAME}:/data")  # options of the container
 
 
 def engine(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def image() -> Iterator[str]:
 
 @pytest.fixture
 def container(image: str) -> Iterator[int]:
-    """A running container; gives the port on this host."""
+    """A running container; yields its port on this host."""
     port = free_port()
     settings = {"TELEMETRY_PROVIDER": "simulated", "AUTH": "none", "ALLOWED_HOSTS": ".example.com"}
     variables = [part for name, value in settings.items() for part in ("--env", f"GPU_MONITOR_{name}={value}")]
@@ -47,7 +47,7 @@ def container(image: str) -> Iterator[int]:
     engine("volume", "rm", "--force", NAME)
 
 
-def test_the_container_serves_as_its_own_user_is_healthy_and_ends_when_told(container: int, image: str) -> None:
+def test_container_serves_as_its_own_user_is_healthy_and_stops_on_request(container: int, image: str) -> None:
     def is_healthy() -> bool:
         checked = engine("exec", NAME, "python", "deploy/docker/healthcheck.py", check=False)
         return checked.returncode == 0 and '"status":"ok"' in checked.stdout
@@ -70,13 +70,13 @@ def test_the_container_serves_as_its_own_user_is_healthy_and_ends_when_told(cont
     assert {"gpumon.sqlite3", "secret_key"} <= set(kept)
 
 
-def test_a_container_without_an_answering_server_is_unhealthy_and_says_why(image: str) -> None:
+def test_container_without_a_responding_server_is_unhealthy_with_the_reason(image: str) -> None:
     checked = engine("run", "--rm", image, "python", "deploy/docker/healthcheck.py", check=False)
     assert checked.returncode == 1
     assert "no answer on port 5000" in checked.stdout
 
 
-def test_the_image_holds_neither_pip_nor_a_compiler_and_its_user_can_change_nothing(image: str) -> None:
+def test_image_has_no_pip_or_compiler_and_is_read_only_for_its_user(image: str) -> None:
     script = "ls .venv/bin; find /opt /etc /usr/local -writable -not -type l; command -v gcc cc || true"
     found = engine("run", "--rm", image, "sh", "-c", script).stdout.split()
     assert "python" in found
@@ -84,12 +84,12 @@ def test_the_image_holds_neither_pip_nor_a_compiler_and_its_user_can_change_noth
     assert not [path for path in found if path.startswith("/")]
 
 
-def test_the_data_folder_is_closed_and_the_static_folder_open_to_others(image: str) -> None:
+def test_data_folder_is_private_and_static_folder_readable_by_others(image: str) -> None:
     listed = engine("run", "--rm", image, "stat", "--format", "%a %u", "/data", "/var/cache/gpumon").stdout
     assert listed.splitlines() == ["700 10001", "755 10001"]
 
 
-def test_nothing_but_the_program_is_in_the_image(image: str) -> None:
+def test_image_contains_only_the_program(image: str) -> None:
     kept = engine("run", "--rm", image, "ls", "--almost-all", "/opt/gpumon").stdout.split()
     assert sorted(kept) == sorted(
         [".venv", "LICENSE", "deploy", "gpumon_site", "manage.py", "monitor", "static", "templates"]

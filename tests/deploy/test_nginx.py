@@ -1,5 +1,5 @@
-"""Real nginx by the examples in deploy/nginx, in front of real daphne and real gunicorn: pages and sockets in real Chromium, at
-the root, below a path and over TLS; static files from disk; and nobody passes for another.
+"""Real nginx with the examples in deploy/nginx, in front of real daphne and gunicorn: pages and sockets in real Chromium, at
+the root, below a path and over TLS; static files from disk; clients cannot spoof their address.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 class Site:
-    """gpumon as those see it who come through nginx."""
+    """gpumon as clients of nginx see it."""
 
     def __init__(self, server: Server, nginx: Nginx, base_path: str, static_dir: Path, *, is_secure: bool) -> None:
         self.server, self.nginx, self.base_path, self.static_dir = server, nginx, base_path, static_dir
@@ -38,7 +38,7 @@ class Site:
         self.trusting.verify_mode = ssl.CERT_NONE
 
     def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
-        """The answer to a request below the base path, its body read into `.body`."""
+        """The response to a request below the base path, with its body in `.body`."""
         port = int(self.host.rpartition(":")[2])
         connection = (
             http.client.HTTPSConnection("127.0.0.1", port, context=self.trusting, timeout=10)
@@ -52,14 +52,14 @@ class Site:
         return answer
 
     def feed(self) -> Any:
-        """A program's socket."""
+        """The socket of a program."""
         secure = {"ssl": self.trusting} if self.is_secure else {}
         return connect(self.url.replace("http", "ws", 1) + "/ws/gpu", **secure)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with key.pem and fullchain.pem, signed by itself."""
+    """A folder with key.pem and a self-signed fullchain.pem."""
     folder = tmp_path_factory.mktemp("certificate")
     subprocess.run(
         [
@@ -108,7 +108,7 @@ def is_live(page: Page) -> None:
     expect(page.locator("[data-connection]")).to_have_attribute("data-state", "live")
 
 
-def test_the_dashboard_and_the_page_of_a_gpu_are_live_and_their_links_stay_below_the_path(
+def test_dashboard_and_gpu_page_are_live_and_their_links_stay_below_the_path(
     site: Site, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{site.url}/", ignore_https_errors=True)
@@ -121,9 +121,7 @@ def test_the_dashboard_and_the_page_of_a_gpu_are_live_and_their_links_stay_below
     is_live(page)
 
 
-def test_an_administrator_logs_in_and_the_cookies_stay_below_the_path(
-    site: Site, open_page: Callable[..., Page]
-) -> None:
+def test_administrator_logs_in_and_the_cookies_stay_below_the_path(site: Site, open_page: Callable[..., Page]) -> None:
     name, password = site.server.make_superuser()
     page = open_page(f"{site.url}/admin/", ignore_https_errors=True)
     page.get_by_label("Username").fill(name)
@@ -134,18 +132,18 @@ def test_an_administrator_logs_in_and_the_cookies_stay_below_the_path(
     assert {cookie["path"] for cookie in page.context.cookies()} == {f"{site.base_path}/"}
 
 
-def test_a_program_gets_the_feed(site: Site) -> None:
+def test_program_receives_the_feed(site: Site) -> None:
     with site.feed() as feed:
         assert len(json.loads(feed.recv(timeout=10))["gpus"]) == 8
 
 
-def test_pages_and_answers_are_compressed(site: Site) -> None:
+def test_pages_and_api_responses_are_compressed(site: Site) -> None:
     answer = site.get("/api/snapshot", **{"Accept-Encoding": "gzip"})
     assert (answer.status, answer.headers["Content-Encoding"]) == (200, "gzip")
     assert json.loads(gzip.decompress(answer.body))["gpus"]  # type: ignore[attr-defined]
 
 
-def test_hashed_files_come_from_disk_for_ever(site: Site) -> None:
+def test_hashed_files_are_served_from_disk_and_cached_forever(site: Site) -> None:
     (site.static_dir / "only-nginx-knows.0123456789ab.css").write_text("p { color: red }")
     answer = site.get("/static/only-nginx-knows.0123456789ab.css")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/css")
@@ -154,14 +152,14 @@ def test_hashed_files_come_from_disk_for_ever(site: Site) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_file_compressed_beforehand_is_sent_as_it_is(site: Site) -> None:
+def test_precompressed_file_is_sent_unchanged(site: Site) -> None:
     compressed = next((site.static_dir / "css").glob("gpumon.*.css.gz"))
     answer = site.get(f"/static/css/{compressed.stem}", **{"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.body == compressed.read_bytes()  # type: ignore[attr-defined]
 
 
-def test_other_names_are_answered_by_gpumon_and_none_leads_out_of_the_folder(site: Site) -> None:
+def test_other_names_are_served_by_gpumon_and_cannot_leave_the_folder(site: Site) -> None:
     assert "immutable" not in site.get("/static/css/gpumon.css").headers.get("Cache-Control", "")
     assert site.get("/static/css/gpumon.css").status == 200
     assert site.get("/static/css/gone.0123456789ab.css").status == 404
@@ -170,11 +168,11 @@ def test_other_names_are_answered_by_gpumon_and_none_leads_out_of_the_folder(sit
         assert b"SECRET" not in site.get(path).body  # type: ignore[attr-defined]
 
 
-def test_a_name_that_is_not_ours_is_refused_through_the_proxy_too(site: Site) -> None:
+def test_unknown_host_name_is_refused_through_the_proxy_too(site: Site) -> None:
     assert site.get("/api/health", Host="evil.example").status == 400
 
 
-def test_without_tls_people_are_sent_to_it(site: Site) -> None:
+def test_plain_http_redirects_to_https(site: Site) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", site.nginx.port, timeout=10)
     connection.request("GET", "/gpu/x?a=b", headers={"Host": "localhost"})
     answer = connection.getresponse()
@@ -186,14 +184,14 @@ def test_without_tls_people_are_sent_to_it(site: Site) -> None:
         assert answer.status in {200, 404}
 
 
-def test_the_path_without_its_slash_leads_to_the_dashboard(site: Site) -> None:
+def test_path_without_its_slash_redirects_to_the_dashboard(site: Site) -> None:
     answer = site.get("?kiosk=1") if site.base_path else site.get("/")
     assert (answer.status, answer.headers["Location"]) == (
         (308, f"{site.url}/?kiosk=1") if site.base_path else (200, None)
     )
 
 
-# ── Who asks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The client ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LIES = {
     "X-Forwarded-For": "203.0.113.9",
@@ -207,7 +205,7 @@ LIES = {
 
 @pytest.fixture(scope="module", params=["daphne", "gunicorn"])
 def echo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Nginx]]:
-    """An application that tells who it thinks asks, on that server, behind nginx."""
+    """An application that returns the client it sees, on each server, behind nginx."""
     command = {
         "daphne": [sys.executable, "-m", "daphne", "-b", "0.0.0.0", "-p", "{port}", "tests.deploy.echo:application"],
         "gunicorn": [*GUNICORN, "-b", "0.0.0.0:{port}", "tests.deploy.echo:application"],
@@ -225,7 +223,7 @@ def echo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def ask(port: int, source: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """What is answered to a client with that address of its own."""
+    """The response to a client with the given source address."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
     connection.request("GET", "/", headers={"Host": "localhost", **(headers or {})})
     text = connection.getresponse().read()
@@ -240,7 +238,7 @@ def ask_socket(port: int, source: str, headers: dict[str, str]) -> dict[str, Any
         return answer
 
 
-def test_through_nginx_a_client_is_who_nginx_saw_whatever_it_claims(echo: tuple[Server, Nginx]) -> None:
+def test_client_behind_nginx_cannot_spoof_its_address(echo: tuple[Server, Nginx]) -> None:
     port = echo[1].port
     for answer in (ask(port, "127.0.0.2", LIES), ask_socket(port, "127.0.0.2", LIES)):
         assert (answer["client"], answer["by_proxy"]) == ("127.0.0.2", True)
@@ -249,7 +247,7 @@ def test_through_nginx_a_client_is_who_nginx_saw_whatever_it_claims(echo: tuple[
         assert not {"x-forwarded-for", "forwarded", "x-real-ip", "remote-user"} & set(answer["headers"])
 
 
-def test_past_nginx_nothing_is_believed(echo: tuple[Server, Nginx]) -> None:
+def test_headers_of_clients_that_bypass_nginx_are_ignored(echo: tuple[Server, Nginx]) -> None:
     port = echo[0].port
     for answer in (ask(port, "127.0.0.3", LIES), ask_socket(port, "127.0.0.3", LIES)):
         assert (answer["client"], answer["by_proxy"]) == ("127.0.0.3", False)
@@ -257,7 +255,7 @@ def test_past_nginx_nothing_is_believed(echo: tuple[Server, Nginx]) -> None:
         assert "evil.example" not in answer["host"]
 
 
-def test_the_trusted_proxy_itself_is_believed(echo: tuple[Server, Nginx]) -> None:
+def test_headers_of_the_trusted_proxy_are_accepted(echo: tuple[Server, Nginx]) -> None:
     port = echo[0].port
     answers = ask(port, "127.0.0.1", LIES), ask_socket(port, "127.0.0.1", LIES)
     assert [answer["client"] for answer in answers] == ["203.0.113.9"] * 2
@@ -265,7 +263,7 @@ def test_the_trusted_proxy_itself_is_believed(echo: tuple[Server, Nginx]) -> Non
     assert [answer["host"] for answer in answers] == ["evil.example"] * 2
 
 
-def test_no_protocol_but_websocket_is_upgraded_to(echo: tuple[Server, Nginx]) -> None:
+def test_connection_is_upgraded_only_to_websocket(echo: tuple[Server, Nginx]) -> None:
     answer = ask(echo[1].port, "127.0.0.1", {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"})
     assert "upgrade" not in answer["headers"]
 
@@ -273,7 +271,7 @@ def test_no_protocol_but_websocket_is_upgraded_to(echo: tuple[Server, Nginx]) ->
 # ── As in docker-compose.yml ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_containers_nginx_has_the_same_rules(tmp_path: Path) -> None:
+def test_nginx_of_the_container_has_the_same_rules(tmp_path: Path) -> None:
     port = free_port()
     nginx = Nginx(
         tmp_path / "etc",

@@ -1,4 +1,4 @@
-"""deploy/pm2 under real PM2: it starts the server, sees it online, and ends it gracefully."""
+"""deploy/pm2 under real PM2: it starts the server, reports it online, and stops it gracefully."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Pm2 = Callable[..., str]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder that looks like the project's to PM2, with the tests' own Python in .venv."""
+    """A folder that PM2 accepts as the project's, with the Python of the tests in .venv."""
     folder = tmp_path / "project"
     (folder / "deploy").mkdir(parents=True)
     shutil.copytree(ROOT / "deploy" / "pm2", folder / "deploy" / "pm2")
@@ -34,14 +34,14 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
-    """Where the one that PM2 starts will answer."""
+    """The address and data folder of the server that PM2 starts."""
     (tmp_path / "data").mkdir()
     return Server(tmp_path / "data", telemetry_provider="simulated", poll_interval_ms=200, auth="none")
 
 
 @pytest.fixture
 def pm2(tmp_path: Path, server: Server) -> Iterator[Pm2]:
-    """`pm2("start", …)`: a PM2 with a home of its own, whose daemon is ended afterwards."""
+    """`pm2("start", …)`: a PM2 with its own home folder, whose daemon is stopped afterwards."""
     environment = {**server.environment, "PM2_HOME": str(tmp_path / "pm2"), "NO_COLOR": "1", "CI": "true"}
 
     def pm2(*arguments: str) -> str:
@@ -67,7 +67,7 @@ def described(pm2: Pm2) -> Any:
     return process
 
 
-def test_pm2_starts_the_server_and_ends_it_gracefully(project: Path, server: Server, pm2: Pm2, tmp_path: Path) -> None:
+def test_pm2_starts_the_server_and_stops_it_gracefully(project: Path, server: Server, pm2: Pm2, tmp_path: Path) -> None:
     pm2("start", str(project / "deploy/pm2/ecosystem.config.cjs"))
     wait_for(lambda: _status(server) == 200, "the server to answer")
     process = described(pm2)

@@ -1,4 +1,4 @@
-"""The units and their installation: into a folder, checked by systemd's own tools, started as systemd would start them."""
+"""The systemd units: installed into a folder, checked by systemd's own tools, started as systemd starts them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PREFIX = "/opt/gpumon"
 
 
 def install(destination: Path) -> str:
-    """`make install-service`, below that folder."""
+    """Run `make install-service` with `destination` as root folder."""
     ended = subprocess.run(
         ["make", "--no-print-directory", "install-service"],
         cwd=ROOT,
@@ -43,7 +43,7 @@ def install(destination: Path) -> str:
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Mode, time and bytes of every file, the packages left out."""
+    """Mode, time and bytes of every file except packages."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes())
         for path in sorted(folder.rglob("*"))
@@ -53,9 +53,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which it has been installed. Its packages are those of the tests: what pip does with a lock and its hashes
-    is tried by test_image.py.
-    """
+    """A folder with an installation. It uses the packages of the tests; test_image_build.py installs from the lock file."""
     destination = tmp_path_factory.mktemp("destination")
     environment = destination / PREFIX.lstrip("/") / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
@@ -76,7 +74,7 @@ def values(text: str, name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
 
 
-def test_installing_again_changes_nothing(installed: Path) -> None:
+def test_repeated_installation_changes_nothing(installed: Path) -> None:
     before = contents(installed)
     install(installed)
     after = contents(installed)
@@ -86,7 +84,7 @@ def test_installing_again_changes_nothing(installed: Path) -> None:
     assert {name for name in program if after[name] != before[name]} == set()
 
 
-def test_what_an_administrator_has_set_stays_and_a_file_that_is_no_longer_ours_goes(installed: Path) -> None:
+def test_upgrade_keeps_the_administrators_settings_and_removes_obsolete_files(installed: Path) -> None:
     settings = installed / "etc/gpumon/gpumon.env"
     before = settings.read_text()
     settings.write_text("GPU_MONITOR_PORT=5001\n")
@@ -98,8 +96,8 @@ def test_what_an_administrator_has_set_stays_and_a_file_that_is_no_longer_ours_g
     settings.write_text(before)
 
 
-def test_packages_of_a_python_that_is_gone_are_installed_anew(tmp_path: Path) -> None:
-    """After an upgrade of the system the lock is as before, and the environment's Python is not."""
+def test_packages_are_reinstalled_if_their_python_is_gone(tmp_path: Path) -> None:
+    """A system upgrade can remove the environment's Python while the lock file stays the same."""
     environment = tmp_path / PREFIX.lstrip("/") / ".venv"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin/python").symlink_to("/usr/bin/python3.0")
@@ -120,13 +118,13 @@ def test_packages_of_a_python_that_is_gone_are_installed_anew(tmp_path: Path) ->
     assert (ended.returncode, ended.stdout) == (9, f"asked for -m venv --clear {environment}\n")
 
 
-def test_settings_are_for_root_alone_and_name_every_variable(installed: Path) -> None:
+def test_settings_file_is_readable_by_root_only_and_lists_every_variable(installed: Path) -> None:
     settings = installed / "etc/gpumon/gpumon.env"
     assert oct(settings.stat().st_mode)[-3:] == "600"
     assert settings.read_text() == (ROOT / ".env.example").read_text()
 
 
-def test_without_root_and_without_a_folder_it_refuses() -> None:
+def test_installation_without_root_and_without_a_folder_is_refused() -> None:
     ended = subprocess.run(
         ["unshare", "--user", "bash", "deploy/systemd/install"],
         cwd=ROOT,
@@ -140,7 +138,7 @@ def test_without_root_and_without_a_folder_it_refuses() -> None:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_finds_nothing_to_complain_of(installed: Path, name: str, tmp_path: Path) -> None:
+def test_systemd_reports_no_issue_in_the_units(installed: Path, name: str, tmp_path: Path) -> None:
     text = unit(installed, name).replace(PREFIX, str(installed / PREFIX.lstrip("/")))
     (tmp_path / name).write_text(text)
     ended = subprocess.run(
@@ -153,8 +151,8 @@ def test_systemd_finds_nothing_to_complain_of(installed: Path, name: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_calls_it_hardly_exposed(installed: Path, name: str) -> None:
-    """At most 3.0 of 10; what is open, and why, stands in the unit."""
+def test_systemd_rates_the_exposure_as_low(installed: Path, name: str) -> None:
+    """At most 3.0 of 10; comments in the unit explain what is still allowed."""
     path = installed / "etc/systemd/system" / name
     ended = subprocess.run(
         [checker("systemd-analyze"), "security", "--offline=true", "--threshold=30", "--no-pager", str(path)],
@@ -166,14 +164,14 @@ def test_systemd_calls_it_hardly_exposed(installed: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_what_reading_needs_is_left_open(installed: Path, name: str) -> None:
+def test_units_allow_what_reading_needs(installed: Path, name: str) -> None:
     text = unit(installed, name)
     assert values(text, "DeviceAllow") == ["char-nvidia* rw", "char-drm rw"]
     assert not values(text, "PrivateDevices")
     assert (values(text, "ProtectProc"), values(text, "ProcSubset")) == (["default"], ["all"])
 
 
-def test_the_two_units_differ_in_the_server_alone(installed: Path) -> None:
+def test_the_two_units_differ_only_in_the_server(installed: Path) -> None:
     one, other = (
         [line for line in unit(installed, name).splitlines() if line and not line.startswith("#")] for name in UNITS
     )
@@ -184,7 +182,7 @@ def test_the_two_units_differ_in_the_server_alone(installed: Path) -> None:
 
 @pytest.fixture(params=UNITS)
 def service(request: pytest.FixtureRequest, installed: Path, tmp_path: Path) -> Iterator[tuple[Server, NotifySocket]]:
-    """What the unit starts, started from where it is installed with systemd's variables."""
+    """The command of the unit, run from its installation folder with systemd's variables."""
     text = unit(installed, request.param)
     (command,) = values(text, "ExecStart")
     folder = installed / PREFIX.lstrip("/")
@@ -202,18 +200,18 @@ def service(request: pytest.FixtureRequest, installed: Path, tmp_path: Path) -> 
     notify.close()
 
 
-def test_a_service_says_that_it_is_ready_and_alive_and_that_it_ends(service: tuple[Server, NotifySocket]) -> None:
+def test_service_reports_ready_alive_and_stopping(service: tuple[Server, NotifySocket]) -> None:
     server, notify = service
     notify.wait_for("READY=1")
     assert server.get("/api/schema")[0] == 200
     notify.wait_for("WATCHDOG=1", times=5)
     assert server.stop(signal.SIGTERM, seconds=20) == 0
-    said = [message for message in notify.heard() if message != "WATCHDOG=1"]  # which may follow while it ends
+    said = [message for message in notify.heard() if message != "WATCHDOG=1"]  # it can still follow during shutdown
     assert said.count("READY=1") == 1
     assert said[-1] == "STOPPING=1"
 
 
-def test_a_service_that_cannot_start_ends_and_never_says_that_it_is_ready(installed: Path, tmp_path: Path) -> None:
+def test_service_that_cannot_start_exits_without_reporting_ready(installed: Path, tmp_path: Path) -> None:
     text = unit(installed, "gpumon-gunicorn.service")
     folder = installed / PREFIX.lstrip("/")
     notify = NotifySocket(tmp_path, watchdog_seconds=10)
@@ -234,7 +232,7 @@ def test_a_service_that_cannot_start_ends_and_never_says_that_it_is_ready(instal
 
 @functools.cache
 def calls_of(group: str) -> frozenset[str]:
-    """The system calls of a group such as @system-service, by systemd's own list."""
+    """The system calls of a group such as @system-service, from systemd's own list."""
     listed = subprocess.run(
         [checker("systemd-analyze"), "syscall-filter", group], capture_output=True, text=True, check=True
     ).stdout.splitlines()[1:]
@@ -244,7 +242,7 @@ def calls_of(group: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(("name", "kind"), list(zip(UNITS, COMMANDS, strict=True)))
-def test_a_service_makes_no_system_call_that_its_filter_refuses(
+def test_service_makes_no_system_call_that_its_filter_refuses(
     installed: Path, name: str, kind: str, tmp_path: Path, fake_driver: FakeDriver
 ) -> None:
     allowed: set[str] = set()
@@ -267,16 +265,14 @@ def test_a_service_makes_no_system_call_that_its_filter_refuses(
     finally:
         assert server.process is not None
         for child in psutil.Process(server.process.pid).children():
-            child.terminate()  # strace itself would only let go of it
+            child.terminate()  # strace itself would only detach
         server.process.wait(30)
     made = set(re.findall(r"^ *[\d.]+ .* (\w+)$", counted.read_text(), re.MULTILINE)) - {"total"}
     assert "listen" in made
     assert made - allowed == set()
 
 
-def test_nvml_is_read_without_capabilities_and_without_memory_made_executable(
-    tmp_path: Path, fake_driver: FakeDriver
-) -> None:
+def test_nvml_works_without_capabilities_and_executable_memory(tmp_path: Path, fake_driver: FakeDriver) -> None:
     command = [sys.executable, str(ROOT / "tests/deploy/mdwe.py")]
     if subprocess.run([*command, "true"], check=False).returncode != 0:
         pytest.skip("the kernel has no PR_SET_MDWE: it takes 6.3 or newer")
