@@ -235,7 +235,7 @@ def test_idle_notifier_makes_one_query_a_poll(clock: Clock, django_assert_num_qu
     assert wait == notifier_module.POLL_SECONDS
 
 
-# ── The limit of messages per hour ─────────────────────────────────────────────────────────────────────────────────────
+# ── The limit of messages per hour ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_messages_beyond_the_limit_are_sent_later_in_one_digest(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def utc(settings: Settings) -> None:
-    """Whatever the time zone of the machine that runs the tests."""
+    """A fixed time zone, independent of the machine that runs the tests."""
     settings.TIME_ZONE = "UTC"
 
 
