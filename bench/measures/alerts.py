@@ -17,6 +17,7 @@ from monitor.rules.evaluation import Evaluation
 from monitor.rules.metrics import COUNTERS
 from monitor.rules.rule import Rule
 from monitor.telemetry import recording
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.recorded_snapshots import snapshots_of
 from monitor.telemetry.schema import Snapshot
@@ -26,6 +27,7 @@ _ROUNDS = 7
 _BOUND = 11
 """Measured: 7.8 to 9.8, depending on other load. The loop
 leaves out selection, states and events."""
+_IDLE = IdleLimits(utilization_percent=20, minutes=0.5)
 _KINDS: tuple[dict[str, Any], ...] = (
     {
         "kind": "threshold",
@@ -142,5 +144,5 @@ def _rules() -> list[Rule]:
         given = {**given, "id": number + 1, "name": str(number)}
         if number % 4 == 0 and given["kind"] != "stale":
             given["gpu_indexes"] = f"{chance.randrange(32)}-{chance.randrange(32, GPUS)}"
-        made.append(validation.make(given, held_memory_mib=1024, held_percent=20, held_minutes=0.5))
+        made.append(validation.make(given, _IDLE))
     return made

@@ -17,11 +17,12 @@ from django.db import DatabaseError, InterfaceError, connection
 from monitor.alerts import store
 from monitor.alerts.alert_rows import as_time
 from monitor.alerts.silence import is_silent
-from monitor.alerts.store import Acknowledged, IdleLimits, RuleRow, Tell
+from monitor.alerts.store import Acknowledged, RuleRow, Tell
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Judge
 from monitor.rules.rule import Rule
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule, make
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,6 @@ class Tell(Protocol):
     """Puts messages about an event into the outbox, within the transaction that writes the event."""
 
     def __call__(self, event: AlertEvent, *, now: dt.datetime) -> object: ...
-
-
-class IdleLimits(NamedTuple):
-    """The site's settings for idle memory, for rules that leave these fields empty."""
-
-    memory_mib: float
-    utilization_percent: float
-    minutes: float
 
 
 class RuleRow(NamedTuple):
@@ -63,12 +56,7 @@ def load_rules(limits: IdleLimits) -> dict[int, RuleRow]:
     found = {}
     for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
         try:
-            rule = make(
-                row.given(),
-                held_memory_mib=limits.memory_mib,
-                held_percent=limits.utilization_percent,
-                held_minutes=limits.minutes,
-            )
+            rule = make(row.given(), limits)
         except BadRule as error:
             log.error("skipping the invalid alert rule %r: %s", row.name, error)
             continue

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from monitor.rules.choices import COMPARE, SEVERITIES, THROTTLE_REASONS
-from monitor.rules.kinds.base import IdleDefaults, Kind
+from monitor.rules.kinds.base import Kind
 from monitor.rules.kinds.registry import KINDS, fields_of_kinds
 from monitor.rules.metrics import LIMITS
 from monitor.rules.rule import Rule, Which
 from monitor.sanitize import plain
+from monitor.telemetry.gpu_use import IdleLimits
 
 LONGEST_SECONDS = 30 * 86_400.0
 _INDEXES = re.compile(r"(\d{1,4})(?:\s*-\s*(\d{1,4}))?")
@@ -73,10 +74,10 @@ def problems_of(given: Mapping[str, Any]) -> dict[str, str]:
     return problems
 
 
-def make(given: Mapping[str, Any], *, held_memory_mib: float, held_percent: float, held_minutes: float) -> Rule:
+def make(given: Mapping[str, Any], idle: IdleLimits) -> Rule:
     """The rule that an AlertRule's fields (`gpus` as UUIDs) describe. Raises BadRule.
 
-    The last three arguments are the site's settings for idle memory, for rules that leave these fields empty.
+    `idle`: the site's settings for idle memory, for rules that leave these fields empty.
     """
     if problems := problems_of(given):
         raise BadRule(problems)
@@ -103,7 +104,7 @@ def make(given: Mapping[str, Any], *, held_memory_mib: float, held_percent: floa
             host_pattern=given.get("host_pattern") or "",
             mig=given.get("mig") or "any",
         ),
-        **values | kind.values(given, IdleDefaults(held_memory_mib, held_percent, held_minutes)),
+        **values | kind.values(given, idle),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from monitor.alerts.engine import Engine
-from monitor.alerts.store import IdleLimits
 from monitor.config.model import Config
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
 from monitor.notifications.senders import Sending
+from monitor.runtime.effective_config import idle_limits_of
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -31,16 +31,12 @@ class AlertStage:
     ) -> None:
         """`config`: the effective settings. `show`: receives the open alerts whenever they change."""
 
-        def limits() -> IdleLimits:
-            now = config()
-            return IdleLimits(now.idle_held_memory_mib, now.idle_held_utilization_percent, now.idle_held_minutes)
-
         self.recent = Recent()
         """The readings of the last 15 minutes, for rule previews."""
         sending = Sending(public_url=startup.public_url, forbids_private=startup.forbid_private_webhooks)
         self.notifier = Notifier(sending.send, clock=lambda: datetime.fromtimestamp(clock(), UTC))
         self.engine = Engine(
-            limits=limits,
+            limits=lambda: idle_limits_of(config()),
             retention_days=lambda: config().alert_retention_days,
             tell=outbox.tell,
             show=show,

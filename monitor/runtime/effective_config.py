@@ -13,8 +13,10 @@ from monitor.config.declarations import PREFIX
 from monitor.config.model import Config
 from monitor.config.overrides import layered
 from monitor.models import SiteSettings
+from monitor.telemetry.gpu_use import IdleLimits
 
 log = logging.getLogger(__name__)
+_BYTES_PER_MIB = 1 << 20
 
 
 class EffectiveConfig:
@@ -79,3 +81,12 @@ class EffectiveConfig:
             value = getattr(self.config, name)
             if value != getattr(before, name):
                 log.info("%s%s is now %s (%s)", PREFIX, name.upper(), value, self.config.source_of(name))
+
+
+def idle_limits_of(config: Config) -> IdleLimits:
+    """When a GPU counts as idle-held, and for how long before an alert fires."""
+    return IdleLimits(
+        config.idle_held_memory_mib * _BYTES_PER_MIB,
+        float(config.idle_held_utilization_percent),
+        float(config.idle_held_minutes),
+    )

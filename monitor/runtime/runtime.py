@@ -16,7 +16,7 @@ from monitor.logs.config import set_log_level
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
-from monitor.runtime.effective_config import EffectiveConfig
+from monitor.runtime.effective_config import EffectiveConfig, idle_limits_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
@@ -27,8 +27,6 @@ from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.supervisor import LOOK_AGAIN_SECONDS, Supervisor
 from monitor.version import __version__
-
-_BYTES_PER_MIB = 1 << 20
 
 
 class Runtime:
@@ -133,19 +131,12 @@ class Runtime:
     # ── For pages and commands ────────────────────────────────────────────────────────────────────────────────────────
 
     def idle_limits(self) -> IdleLimits:
-        """From where on a GPU counts as idle-held."""
-        config = self.config
-        return IdleLimits(config.idle_held_memory_mib * _BYTES_PER_MIB, float(config.idle_held_utilization_percent))
+        """When a GPU counts as idle-held."""
+        return idle_limits_of(self.config)
 
     def make_rule(self, given: Mapping[str, Any]) -> Rule:
         """A rule from an AlertRule's fields (`gpus` as UUIDs), with the effective idle limits. Raises BadRule."""
-        config = self.config
-        return validation.make(
-            given,
-            held_memory_mib=config.idle_held_memory_mib,
-            held_percent=config.idle_held_utilization_percent,
-            held_minutes=config.idle_held_minutes,
-        )
+        return validation.make(given, self.idle_limits())
 
     @property
     def problems(self) -> dict[str, str]:

@@ -10,12 +10,14 @@ Use = Literal["busy", "held", "free", "unknown"]
 
 
 class IdleLimits(NamedTuple):
-    """When a GPU counts as idle-held: its memory is held by processes while it does nothing. Defaults of the settings."""
+    """When a GPU counts as idle-held: its memory is held by processes while it does nothing. The defaults are the settings'."""
 
     memory_bytes: int = 1 << 30
     """Least total memory held by its processes."""
     utilization_percent: float = 5.0
     """Highest utilization that counts as idle, 0 to 100."""
+    minutes: float = 30.0
+    """How long before the alert rule for it fires."""
 
 
 IDLE_BY_DEFAULT = IdleLimits()

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from monitor.alerts.engine import Engine
-from monitor.alerts.store import IdleLimits, Tell
+from monitor.alerts.store import Tell
 from monitor.models import AlertEvent, AlertRule
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Alert, Gpu
 from tests.support.snapshots import gpu, host
 
@@ -21,7 +22,7 @@ class Scene:
         self.told: list[tuple[str, str]] = []
         self.tell: Tell = self.record
         """The engine calls this for each event; a test can replace it with a function that fails."""
-        self.limits = IdleLimits(1024, 5, 30)
+        self.limits = IdleLimits()
         self.retention_days = 90.0
         self.engine = self.restarted()
 

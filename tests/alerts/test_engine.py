@@ -10,8 +10,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from monitor.alerts.engine import SAVE_SECONDS
-from monitor.alerts.store import IdleLimits
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
+from monitor.telemetry.gpu_use import IdleLimits
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
 from tests.support.snapshots import gpu, process
 
@@ -229,10 +229,10 @@ def test_invalid_rule_is_skipped_and_reported(scene: Scene, caplog: pytest.LogCa
 def test_changed_limits_in_the_settings_apply(scene: Scene) -> None:
     rule(kind="idle_held", metric="", comparator="", threshold=None, for_seconds=0)
     idle = gpu(utilization_percent=3, processes=(process(1),))
-    scene.limits = IdleLimits(1024, 2, 30)
+    scene.limits = IdleLimits(utilization_percent=2)
     scene.goes(0, idle)
     assert not AlertEvent.objects.exists()
-    scene.limits = IdleLimits(1024, 5, 30)
+    scene.limits = IdleLimits(utilization_percent=5)
     scene.goes(2, idle)
     assert AlertEvent.objects.count() == 1
 

@@ -7,14 +7,13 @@ import pytest
 from monitor.models import AlertRule, SeenGpu
 from monitor.models.rules import CONDITION_FIELDS
 from monitor.rules import validation
-
-LIMITS = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 
 
 def test_unsaved_rule_is_converted_as_its_form_has_it() -> None:
     given = AlertRule(name="Hot", metric="gpu.temperature_celsius", comparator=">", threshold=90).given()
     assert (given["id"], given["gpus"]) == (None, [])
-    rule = validation.make(given, **LIMITS)
+    rule = validation.make(given, IDLE_BY_DEFAULT)
     assert (rule.id, rule.comparator, rule.threshold, rule.which.uuids) == (0, ">", 90, frozenset())
 
 
@@ -23,7 +22,7 @@ def test_gpus_are_identified_by_uuid() -> None:
     rule = AlertRule.objects.create(name="Lost", kind="gpu_lost")
     rule.gpus.set([SeenGpu.objects.create(uuid=uuid) for uuid in ("GPU-b", "GPU-a")])
     assert rule.given()["gpus"] == ["GPU-a", "GPU-b"]
-    made = validation.make(rule.given(), **LIMITS)
+    made = validation.make(rule.given(), IDLE_BY_DEFAULT)
     assert (made.id, made.which.uuids) == (rule.pk, {"GPU-a", "GPU-b"})
 
 

@@ -20,12 +20,13 @@ from monitor.rules.kinds.registry import KINDS
 from monitor.rules.metrics import COUNTERS, LIMITS, metrics
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 
 HOT = "- {name: Hot, metric: gpu.temperature_celsius, comparator: '>=', threshold: 90}"
 
 
 def make(given: Any) -> Rule:
-    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    return validation.make(given, IDLE_BY_DEFAULT)
 
 
 def file(*said: str) -> str:

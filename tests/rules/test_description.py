@@ -10,12 +10,13 @@ from monitor.formats import THIN
 from monitor.rules import validation
 from monitor.rules.description import condition_of
 from monitor.rules.kinds.registry import KINDS
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 
 HOT = {"kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90}
 
 
 def words(**given: Any) -> str:
-    rule = validation.make({"name": "x", **given}, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    rule = validation.make({"name": "x", **given}, IDLE_BY_DEFAULT)
     return condition_of(rule).replace(THIN, " ")
 
 

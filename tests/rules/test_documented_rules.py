@@ -11,13 +11,14 @@ from monitor.alerts.rules_yaml import FIELDS, read
 from monitor.rules import validation
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 from monitor.telemetry.recent import KEPT_SECONDS, MOST_BYTES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
 
 
 def make(given: Any) -> Rule:
-    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    return validation.make(given, IDLE_BY_DEFAULT)
 
 
 def names(cell: str) -> tuple[str, ...]:

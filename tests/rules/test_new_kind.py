@@ -25,6 +25,7 @@ from monitor.rules.rule import Rule
 from monitor.rules.trial import try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.rules.validation import BadRule, make
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 from monitor.telemetry.schema import Snapshot
 from tests.support.clients import text
 from tests.support.hot_rule import ADD, LIST
@@ -73,7 +74,7 @@ FORM = {
 
 
 def rule(**changes: Any) -> Rule:
-    return make({**CROWD, **changes}, held_memory_mib=1024, held_percent=5, held_minutes=30)
+    return make({**CROWD, **changes}, IDLE_BY_DEFAULT)
 
 
 def crowded(*counts: int) -> list[Snapshot]:
@@ -177,6 +178,6 @@ def test_engine_loads_the_new_kind_and_skips_a_kind_of_another_version(caplog: p
     AlertRule.objects.all().delete()
     AlertRule.objects.create(name="Crowd", kind="many_processes", threshold=2)
     AlertRule.objects.create(name="Later", kind="fan_stopped")
-    found = store.load_rules(store.IdleLimits(1024, 5, 30))
+    found = store.load_rules(IDLE_BY_DEFAULT)
     assert [row.rule.kind for row in found.values()] == ["many_processes"]
     assert "skipping the invalid alert rule 'Later': kind: 'fan_stopped' is not one of" in caplog.text

@@ -18,6 +18,7 @@ from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import Chart, chart_of
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Gpu, Snapshot, Xid
 from tests.support.snapshots import gpu, host, process
 
@@ -26,7 +27,7 @@ HOT = {"metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90}
 
 def rule(**given: Any) -> Rule:
     given = {"name": "x", "kind": "threshold", **(given or HOT)}
-    return validation.make(given, held_memory_mib=1024, held_percent=5, held_minutes=0.05)
+    return validation.make(given, IdleLimits(minutes=0.05))
 
 
 def seconds(readings: Sequence[Sequence[Gpu]], *, step: float = 1.0) -> list[Snapshot]:

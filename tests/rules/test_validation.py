@@ -10,8 +10,8 @@ import pytest
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule, indexes_of, make, xids_of
+from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 
-SETTINGS: dict[str, float] = {"held_memory_mib": 1024, "held_percent": 5, "held_minutes": 30}
 HOT = {
     "name": "hot", "kind": "threshold", "metric": "gpu.temperature_celsius", "comparator": ">=", "threshold": 90.0,
     "for_seconds": 10.0,
@@ -19,7 +19,7 @@ HOT = {
 
 
 def made(**changes: Any) -> Rule:
-    return make({**HOT, **changes}, **SETTINGS)
+    return make({**HOT, **changes}, IDLE_BY_DEFAULT)
 
 
 def problems(**changes: Any) -> dict[str, str]:
@@ -73,17 +73,17 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_empty_fields_of_an_idle_rule_default_to_the_settings() -> None:
-    rule = make({"name": "idle", "kind": "idle_held"}, **SETTINGS)
+    rule = make({"name": "idle", "kind": "idle_held"}, IDLE_BY_DEFAULT)
     assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (1 << 30, 5, 1800)
     own = {"name": "idle", "kind": "idle_held", "held_memory_mib": 2, "threshold": 1.0, "for_seconds": 0.0}
-    rule = make(own, **SETTINGS)
+    rule = make(own, IDLE_BY_DEFAULT)
     assert (rule.held_memory_bytes, rule.idle_percent, rule.for_seconds) == (2 << 20, 1, 0)
 
 
 def test_every_kind_has_a_default_rule_or_a_reason_not_to() -> None:
     rules = importlib.import_module("monitor.migrations.0003_default_rules").RULES
     for fields in rules:
-        make(fields, **SETTINGS)
+        make(fields, IDLE_BY_DEFAULT)
     # Many sites share a GPU between users on purpose.
     assert {fields["kind"] for fields in rules} == KINDS.keys() - {"several_users"}
 

@@ -11,6 +11,7 @@ from monitor.rules.judge import Change
 from monitor.rules.metrics import metrics
 from monitor.rules.phrases import SIGNS
 from monitor.rules.rule import Rule
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Gpu, GpuProcess
 
 CLEARED = "condition cleared"
@@ -26,14 +27,6 @@ class Words(NamedTuple):
     value: float | None = None
     threshold: float | None = None
     metric: str = ""
-
-
-class IdleDefaults(NamedTuple):
-    """The site's settings for idle memory: values of rules that leave these fields empty."""
-
-    memory_mib: float
-    utilization_percent: float
-    minutes: float
 
 
 class Kind(ABC):
@@ -73,7 +66,7 @@ class Kind(ABC):
             return {"threshold": f"{threshold:g} is out of range: it must be greater than 0"}
         return {}
 
-    def values(self, given: Mapping[str, Any], idle: IdleDefaults) -> dict[str, Any]:
+    def values(self, given: Mapping[str, Any], idle: IdleLimits) -> dict[str, Any]:
         """Fields of the Rule that this kind derives from the given ones."""
         return {}
 
@@ -185,7 +178,7 @@ def holds_enough(process: GpuProcess, rule: Rule) -> bool:
     return process.memory_used_bytes is None or process.memory_used_bytes >= rule.held_memory_bytes
 
 
-def held_memory_bytes(given: Mapping[str, Any], idle: IdleDefaults) -> float:
+def held_memory_bytes(given: Mapping[str, Any], idle: IdleLimits) -> float:
     """The rule's memory in bytes, or the site's."""
     mib = given.get("held_memory_mib")
-    return float((idle.memory_mib if mib is None else mib) * (1 << 20))
+    return float(idle.memory_bytes if mib is None else mib * (1 << 20))

@@ -9,7 +9,6 @@ from monitor import formats
 from monitor.rules.columns import Column, Memory, Tick
 from monitor.rules.judge import Change
 from monitor.rules.kinds.base import (
-    IdleDefaults,
     Kind,
     Words,
     gpu_of,
@@ -19,6 +18,7 @@ from monitor.rules.kinds.base import (
     process_of,
 )
 from monitor.rules.rule import Rule
+from monitor.telemetry.gpu_use import IdleLimits
 
 
 class IdleHeld(Kind):
@@ -30,7 +30,7 @@ class IdleHeld(Kind):
     threshold_help = "highest utilization that counts as idle, in percent"
     is_yes_or_no = True
 
-    def values(self, given: Mapping[str, Any], idle: IdleDefaults) -> dict[str, Any]:
+    def values(self, given: Mapping[str, Any], idle: IdleLimits) -> dict[str, Any]:
         """Its threshold is a utilization; what it compares is whether the GPU is idle, 1 or 0."""
         threshold, for_seconds = given.get("threshold"), given.get("for_seconds")
         return {

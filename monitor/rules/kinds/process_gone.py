@@ -9,7 +9,6 @@ from monitor import formats
 from monitor.rules.columns import Column, Memory, Tick
 from monitor.rules.judge import Change
 from monitor.rules.kinds.base import (
-    IdleDefaults,
     Kind,
     Words,
     gpu_of,
@@ -19,6 +18,7 @@ from monitor.rules.kinds.base import (
     process_of,
 )
 from monitor.rules.rule import Rule
+from monitor.telemetry.gpu_use import IdleLimits
 
 
 class ProcessGone(Kind):
@@ -29,7 +29,7 @@ class ProcessGone(Kind):
     is_yes_or_no = True
     has_subjects_only_while_bad = True
 
-    def values(self, given: Mapping[str, Any], idle: IdleDefaults) -> dict[str, Any]:
+    def values(self, given: Mapping[str, Any], idle: IdleLimits) -> dict[str, Any]:
         return {"held_memory_bytes": held_memory_bytes(given, idle)}
 
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
