@@ -32,7 +32,7 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, open_alerts_part
 from monitor.web.components.overview import notices_part, source_of, trouble
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
-from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, frame
+from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, base_context
 from monitor.web.snapshots import first_seen
 
 LONGEST_NOTE = 1000
@@ -87,7 +87,7 @@ async def alerts(request: HtmxRequest) -> HttpResponse:
     }
     if request.htmx or request.htmx.history_restore_request:  # htmx 4 sends no HX-Request with the latter
         return render(request, "monitor/fragments/alerts/history.html", context)
-    context |= {"page": AlertsPage(snapshot), **await frame(request, LIVE_PAGE.name)}
+    context |= {"page": AlertsPage(snapshot), **await base_context(request, LIVE_PAGE.name)}
     return render(request, "monitor/alerts.html", context)
 
 
@@ -106,7 +106,7 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         "page": StillPage(snapshot, event.summary),
         "past": PastAlert(event, has_details=visitor_of(request).sees_details),
         "rule_then": lines_of(event.rule_then),
-        **await frame(request, None),
+        **await base_context(request, None),
     }
     return render(request, "monitor/alert.html", context)
 
@@ -206,5 +206,5 @@ async def _refuse(
         context = {"event": event, "note": note, "problem": f"{heading}. {reason}"}
         return render(request, "monitor/fragments/alerts/acknowledge_form.html", context, status=status)
     page = StillPage(await first_seen(request), heading)
-    page_context = {"page": page, "heading": heading, "reason": reason, **await frame(request, None)}
+    page_context = {"page": page, "heading": heading, "reason": reason, **await base_context(request, None)}
     return render(request, "monitor/refused.html", page_context, status=status)

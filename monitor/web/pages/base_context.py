@@ -22,13 +22,13 @@ MAY_ACKNOWLEDGE = "monitor.acknowledge_alertevent"
 log = logging.getLogger(__name__)
 
 
-async def frame(request: HttpRequest, view: str | None) -> dict[str, Any]:
-    """The context. A page without a view has no live content and opens no socket."""
+async def base_context(request: HttpRequest, live_page: str | None) -> dict[str, Any]:
+    """The context. `live_page`: the name of the page's live content; without one, it opens no socket."""
     home = reverse("dashboard")
     is_kiosk = request.GET.get("kiosk") == "1"
     return {
         "home_path": home,
-        "socket_path": None if view is None else f"{home}ws/dashboard?view={quote(view)}",
+        "socket_path": None if live_page is None else f"{home}ws/dashboard?view={quote(live_page)}",
         "version": runtime().version,
         "is_kiosk": is_kiosk,
         **(await _viewer(request, is_kiosk=is_kiosk))._asdict(),

@@ -20,7 +20,7 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import by_gpu
 from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.components.process_table import ProcessTable, Sorting
-from monitor.web.pages.base_context import frame
+from monitor.web.pages.base_context import base_context
 from monitor.web.snapshots import first_seen
 
 Layout = Literal["cards", "tiles"]
@@ -89,4 +89,4 @@ async def dashboard(request: HttpRequest) -> HttpResponse:
     snapshot = await first_seen(request)
     layout = layout_of(snapshot, request.GET.get("layout", ""))
     page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
-    return render(request, "monitor/dashboard.html", {"page": page, **await frame(request, layout)})
+    return render(request, "monitor/dashboard.html", {"page": page, **await base_context(request, layout)})

@@ -30,7 +30,7 @@ from monitor.web.components.open_alerts import (
 from monitor.web.components.overview import notices_part, source_of
 from monitor.web.components.process_table import ProcessTable, Sorting
 from monitor.web.pages.alert_history import history_of_gpu
-from monitor.web.pages.base_context import frame
+from monitor.web.pages.base_context import base_context
 from monitor.web.snapshots import first_seen
 
 PREFIX = "gpu:"
@@ -243,7 +243,9 @@ async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
     snapshot = await first_seen(request)
     page = GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits())
     if page.gpu is None:
-        return render(request, "monitor/no_such_gpu.html", {"page": page, **await frame(request, None)}, status=404)
+        return render(
+            request, "monitor/no_such_gpu.html", {"page": page, **await base_context(request, None)}, status=404
+        )
     past = await history_of_gpu(uuid, has_details=visitor_of(request).sees_details)
-    context = {"page": page, "past": past, **await frame(request, PREFIX + uuid)}
+    context = {"page": page, "past": past, **await base_context(request, PREFIX + uuid)}
     return render(request, "monitor/gpu.html", context)
