@@ -81,4 +81,4 @@ def post_fork(server, worker):
 
 def on_exit(server):
     """Runs in the master when it exits. (A worker can also exit because it is replaced, while the service goes on.)"""
-    _systemd.tell(STOPPING)
+    _systemd.notify(STOPPING)

@@ -13,14 +13,14 @@ from django.db.models.signals import post_delete, post_save
 from monitor.models import ApiToken
 
 
-def tell_of_changes(tell: Callable[[], None]) -> None:
-    """Call `tell`, from any thread, after the commit of an ended session or a changed account or token."""
+def watch_access_changes(call: Callable[[], None]) -> None:
+    """Run `call`, from any thread, after the commit of an ended session or a changed account or token."""
 
     def changed(**given: Any) -> None:
         # A login saves its time in the account, which invalidates nothing.
         if given.get("created") or given.get("update_fields") == frozenset({"last_login"}):
             return
-        transaction.on_commit(tell)
+        transaction.on_commit(call)
 
     for model in (get_user_model(), ApiToken):
         post_save.connect(changed, sender=model, weak=False)

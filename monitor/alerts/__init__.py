@@ -1,1 +1,1 @@
-"""Rules on readings: judged by the readings' own time, kept as events, told by notifications."""
+"""Alerts: evaluates the rules on each snapshot, and stores events and rules."""

@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from monitor.alerts import store
 from monitor.alerts.alert_rows import as_time
 from monitor.alerts.silence import is_silent
-from monitor.alerts.store import Acknowledged, RuleRow, Tell
+from monitor.alerts.store import Acknowledged, Enqueue, RuleRow
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Judge
@@ -48,18 +48,18 @@ class Engine:
         *,
         limits: Callable[[], IdleLimits],
         retention_days: Callable[[], float],
-        tell: Tell,
+        enqueue: Enqueue,
         show: Callable[[tuple[Alert, ...]], None],
         written: Callable[[], None] = lambda: None,
         keep: Callable[[Snapshot], None] = lambda _snapshot: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell`: puts messages about an event into the outbox. `show`: receives the open alerts whenever they change.
+        """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts whenever they change.
         `written`: called when events are in the database. `keep`: receives each snapshot that was evaluated.
         """
         self._limits, self._retention_days = limits, retention_days
-        self._tell, self._show, self._written, self._keep = tell, show, written, keep
+        self._enqueue, self._show, self._written, self._keep = enqueue, show, written, keep
         self._clock, self._monotonic = clock, monotonic
         self._evaluation = Evaluation()
         self._rules: dict[int, RuleRow] = {}
@@ -213,7 +213,7 @@ class Engine:
         events, dropped = [*self._unwritten], [*self._dropped]
         if not self._reaches_database(
             "alerts cannot be saved now; they are saved later, in order",
-            lambda: store.save(events, judges, dropped, tell=self._tell, now=self._clock()),
+            lambda: store.save(events, judges, dropped, enqueue=self._enqueue, now=self._clock()),
         ):
             return
         self._unwritten.clear()

@@ -25,7 +25,7 @@ _OF_RULE = "#"
 """The subject of the row that has a rule's memory. No real subject has this name."""
 
 
-class Tell(Protocol):
+class Enqueue(Protocol):
     """Puts messages about an event into the outbox, within the transaction that writes the event."""
 
     def __call__(self, event: AlertEvent, *, now: dt.datetime) -> object: ...
@@ -87,10 +87,12 @@ def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]
     return found
 
 
-def save(events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int], *, tell: Tell, now: float) -> None:
+def save(
+    events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int], *, enqueue: Enqueue, now: float
+) -> None:
     """Write events in order, their notifications and the states of these judges, in one transaction.
 
-    The states of `dropped` rules (ids) are deleted. `tell` is called for each event in the same transaction.
+    The states of `dropped` rules (ids) are deleted. `enqueue` is called for each event in the same transaction.
     Raises Django's database errors.
     """
     with transaction.atomic():
@@ -106,7 +108,7 @@ def save(events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int
             row, _ = AlertEvent.objects.update_or_create(
                 id=event.id, defaults=columns, create_defaults={**columns, "rule_then": rule_then}
             )
-            tell(row, now=as_time(now))
+            enqueue(row, now=as_time(now))
         kept = [judge for judge in judges if judge.rule.id in known]
         AlertState.objects.filter(rule_id__in=[*dropped, *[judge.rule.id for judge in judges]]).delete()
         AlertState.objects.bulk_create(

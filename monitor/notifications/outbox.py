@@ -15,16 +15,16 @@ GROUP_SECONDS = 3.0
 """How long a message waits for more events of its rule, so that GPUs that fire together share a message."""
 
 
-def tell(event: AlertEvent, *, now: datetime) -> bool:
+def enqueue(event: AlertEvent, *, now: datetime) -> bool:
     """Add the messages of an event that has just fired or resolved. Whether there are any.
 
     Call it in the transaction that saves the event; `now` is wall-clock time. monitor/notifications/reminders.py adds later what
     a muted rule or quiet hours suppress now.
     """
-    return _add_resolved(event, now=now) if event.state == "resolved" else tell_fired(event, now=now)
+    return _add_resolved(event, now=now) if event.state == "resolved" else enqueue_fired(event, now=now)
 
 
-def tell_fired(event: AlertEvent, *, now: datetime) -> bool:
+def enqueue_fired(event: AlertEvent, *, now: datetime) -> bool:
     """Add the messages of a firing event, unless it has some already, its rule is silent, or no channel wants it."""
     return event.told_at is None and _add(event, "fired", channels_now(event, now=now), now=now)
 

@@ -36,7 +36,7 @@ def _add_delayed(now: datetime) -> None:
             # Read again: it may have resolved, and what resolves in silence is never sent.
             event = unsent.select_for_update().filter(pk=seen.pk).first()
             if event is not None:
-                outbox.tell_fired(event, now=now)
+                outbox.enqueue_fired(event, now=now)
 
 
 def _release_held(now: datetime) -> None:

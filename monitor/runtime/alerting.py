@@ -38,7 +38,7 @@ class AlertStage:
         self.engine = Engine(
             limits=lambda: idle_limits_of(config()),
             retention_days=lambda: config().alert_retention_days,
-            tell=outbox.tell,
+            enqueue=outbox.enqueue,
             show=show,
             keep=self.recent.add,
             written=self.notifier.wake,

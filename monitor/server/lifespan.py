@@ -23,8 +23,8 @@ def lifespan(
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                watchdog = asyncio.create_task(systemd.keep_telling(is_alive))
-                systemd.tell(READY)
+                watchdog = asyncio.create_task(systemd.signal_watchdog(is_alive))
+                systemd.notify(READY)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if watchdog is not None:

@@ -30,7 +30,7 @@ class Systemd:
         given = {name: environment.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
         return cls(given["NOTIFY_SOCKET"] or None, _seconds(given))
 
-    def tell(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Send one message. A failure is logged and the service continues."""
         if self._path is None:
             return
@@ -41,7 +41,7 @@ class Systemd:
         except OSError as error:
             log.warning("cannot send %s to systemd: %s: %s", message, self._path, error)
 
-    async def keep_telling(self, is_alive: Callable[[], bool]) -> None:
+    async def signal_watchdog(self, is_alive: Callable[[], bool]) -> None:
         """Signal the watchdog from the event loop, twice per period, while `is_alive`. Returns at once without a watchdog.
 
         A hanging event loop signals nothing, nor does a running one whose readings have stopped.
@@ -51,7 +51,7 @@ class Systemd:
         was_alive = True
         while True:
             if is_still := is_alive():
-                self.tell(ALIVE)
+                self.notify(ALIVE)
             elif was_alive:
                 log.critical("readings have stopped; no longer signaling the systemd watchdog")
             was_alive = is_still

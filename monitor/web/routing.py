@@ -10,7 +10,7 @@ from django.utils import timezone
 from monitor.access.admission import Caps, SocketAdmission
 from monitor.access.identity import ended
 from monitor.access.session_watch import SessionWatch
-from monitor.access.signals import tell_of_changes
+from monitor.access.signals import watch_access_changes
 from monitor.access.visitor import access
 from monitor.http.asgi_types import Receive, Scope, Send
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
@@ -34,7 +34,7 @@ def websocket_urlpatterns() -> list[URLPattern]:
     """The consumers, with the admission that they share."""
     config = settings.GPU_MONITOR
     watch = SessionWatch(lambda identities: ended(identities, timezone.now()))
-    tell_of_changes(watch.wake)
+    watch_access_changes(watch.wake)
     for_both = {
         "hub": _hub,
         "origins": Origins(settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS),

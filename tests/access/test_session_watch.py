@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 from monitor.access import tokens
 from monitor.access.identity import Identity, by_session, by_token, ended
 from monitor.access.session_watch import SessionWatch
-from monitor.access.signals import tell_of_changes
+from monitor.access.signals import watch_access_changes
 from monitor.live.admission import AdmittedSocket
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -179,7 +179,7 @@ def test_checks_run_only_while_sockets_are_open() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_logging_out_revoking_and_disabling_are_changes_while_using_a_token_is_not() -> None:
     told: list[None] = []
-    tell_of_changes(lambda: told.append(None))
+    watch_access_changes(lambda: told.append(None))
     user = User.objects.create_user("mira", password=PASSWORD)
     client = Client()
     client.force_login(user)

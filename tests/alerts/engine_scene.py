@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.alerts.engine import Engine
-from monitor.alerts.store import Tell
+from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Alert, Gpu
@@ -20,8 +20,8 @@ class Scene:
         self.now = 1_000_000.0
         self.shown: list[tuple[Alert, ...]] = []
         self.told: list[tuple[str, str]] = []
-        self.tell: Tell = self.record
-        """The engine calls this for each event; a test can replace it with a function that fails."""
+        self.enqueue: Enqueue = self.record
+        """What the engine calls for each event; a test can replace it by one that fails."""
         self.limits = IdleLimits()
         self.retention_days = 90.0
         self.engine = self.restarted()
@@ -31,7 +31,7 @@ class Scene:
         self.engine = Engine(
             limits=lambda: self.limits,
             retention_days=lambda: self.retention_days,
-            tell=lambda event, *, now: self.tell(event, now=now),
+            enqueue=lambda event, *, now: self.enqueue(event, now=now),
             show=self.shown.append,
             clock=lambda: self.now,
             monotonic=lambda: self.now,

@@ -81,7 +81,7 @@ def test_thread_saves_its_state_when_it_stops(scene: Scene) -> None:
     engine = Engine(
         limits=lambda: scene.limits,
         retention_days=lambda: 90,
-        tell=scene.record,
+        enqueue=scene.record,
         show=lambda _alerts: shown.set(),
     )
     engine.start()
@@ -102,7 +102,7 @@ def test_failed_evaluation_is_reported_and_the_next_reading_is_evaluated(
             raise RuntimeError("cannot be kept")
 
     engine = Engine(
-        limits=lambda: scene.limits, retention_days=lambda: 90, tell=scene.record, show=scene.shown.append, keep=keep
+        limits=lambda: scene.limits, retention_days=lambda: 90, enqueue=scene.record, show=scene.shown.append, keep=keep
     )
     engine.start()
     engine.offer(host(COOL))
@@ -121,10 +121,10 @@ def test_event_is_rolled_back_if_its_message_cannot_be_queued(scene: Scene) -> N
     def fails(event: AlertEvent, *, now: datetime) -> None:
         raise OperationalError("disk full")
 
-    scene.tell = fails
+    scene.enqueue = fails
     scene.goes(0, HOT)
     assert not AlertEvent.objects.exists()
-    scene.tell = scene.record
+    scene.enqueue = scene.record
     scene.goes(RETRY_SECONDS, HOT)
     assert AlertEvent.objects.count() == 1
     assert len(scene.told) == 1
@@ -144,12 +144,12 @@ def test_persistent_fault_is_logged_once_and_reported_while_it_lasts(
         scene.engine.offer(host(HOT, time=scene.now, sampled_at=scene.now))
         scene.engine.run_once()
 
-    scene.tell = fails
+    scene.enqueue = fails
     for _ in range(5):
         tick()
     assert caplog.text.count("ValueError: nobody thought of this") == 1
     assert scene.engine.problem == "a snapshot could not be evaluated (nobody thought of this)"
-    scene.tell = scene.record
+    scene.enqueue = scene.record
     tick()
     assert scene.engine.problem is None
     assert len(scene.told) == 1

@@ -138,7 +138,7 @@ def test_channel_disabled_meanwhile_queues_the_resolution_and_no_new_alert() -> 
 def test_alert_is_sent_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())
-    assert outbox.tell(event, now=NOON) is False
+    assert outbox.enqueue(event, now=NOON) is False
     assert told() == [("a", FIRED, "waiting", {0})]
 
 
@@ -146,7 +146,7 @@ def test_resolution_is_sent_once() -> None:
     a_channel(name="a")
     event = fire(a_rule())
     resolve(event, now=NOON)
-    assert outbox.tell(event, now=NOON) is False
+    assert outbox.enqueue(event, now=NOON) is False
     assert [kind for _, kind, *_ in told()] == [FIRED, RESOLVED]
 
 

@@ -43,7 +43,7 @@ def test_message_goes_to_the_socket_of_the_environment_which_children_do_not_inh
         "PATH": "/bin",
     }
     systemd = Systemd.taken_from(environment)
-    systemd.tell(READY)
+    systemd.notify(READY)
     assert heard(listener) == ["READY=1"]
     assert systemd.watchdog_seconds == 30
     assert environment == {"PATH": "/bin"}
@@ -52,25 +52,25 @@ def test_message_goes_to_the_socket_of_the_environment_which_children_do_not_inh
 def test_abstract_socket_is_named_with_an_at_sign() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind("\0gpumon-test-notify")
-        Systemd("@gpumon-test-notify").tell(READY)
+        Systemd("@gpumon-test-notify").notify(READY)
         assert heard(listening) == ["READY=1"]
 
 
 def test_manual_start_sends_nothing_and_starts_no_watchdog() -> None:
     systemd = Systemd.taken_from({})
-    systemd.tell(READY)
-    asyncio.run(systemd.keep_telling(lambda: True))
+    systemd.notify(READY)
+    asyncio.run(systemd.signal_watchdog(lambda: True))
 
 
 def test_missing_socket_is_logged_and_the_service_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Systemd(str(tmp_path / "gone")).tell(READY)
+    Systemd(str(tmp_path / "gone")).notify(READY)
     assert "cannot send READY=1 to systemd" in caplog.text
 
 
 @pytest.mark.parametrize("micros", ["", "0", "soon"])
 def test_pings_are_sent_only_with_a_watchdog(listener: socket.socket, micros: str) -> None:
     systemd = Systemd.taken_from({"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": micros})
-    asyncio.run(systemd.keep_telling(lambda: True))
+    asyncio.run(systemd.signal_watchdog(lambda: True))
     assert heard(listener) == []
 
 
@@ -86,7 +86,7 @@ def test_pings_continue_while_the_server_is_alive_and_stop_with_one_log_line(
             raise asyncio.CancelledError from None
 
     with caplog.at_level(logging.CRITICAL), pytest.raises(asyncio.CancelledError):
-        asyncio.run(Systemd(listener.getsockname(), watchdog_seconds=0.001).keep_telling(is_alive))
+        asyncio.run(Systemd(listener.getsockname(), watchdog_seconds=0.001).signal_watchdog(is_alive))
     assert heard(listener) == [ALIVE] * 3
     assert caplog.text.count("readings have stopped") == 1
 

@@ -63,7 +63,7 @@ def fire(rule: AlertRule, gpu: int = 0, *, now: datetime = NOON, **values: Any) 
     """Write an event and its deliveries in one transaction, as the engine does."""
     with transaction.atomic():
         event = an_event(rule, gpu, now=now, **values)
-        outbox.tell(event, now=now)
+        outbox.enqueue(event, now=now)
     return event
 
 
@@ -71,7 +71,7 @@ def resolve(event: AlertEvent, *, now: datetime, because: str = "it answers agai
     with transaction.atomic():
         event.state, event.resolved_at, event.resolved_because = "resolved", now, because
         event.save()
-        outbox.tell(event, now=now)
+        outbox.enqueue(event, now=now)
     return event
 
 

@@ -65,11 +65,11 @@ class Command(BaseCommand):
             from twisted.internet import reactor
 
             self._say_where(host, port)
-            systemd.tell(READY)
+            systemd.notify(READY)
             # zope's interfaces have no self
-            reactor.addSystemEventTrigger("before", "shutdown", systemd.tell, STOPPING)  # type: ignore[arg-type]
+            reactor.addSystemEventTrigger("before", "shutdown", systemd.notify, STOPPING)  # type: ignore[arg-type]
             # Later, because the event loop is not running yet.
-            reactor.callLater(0, self._keep_telling, systemd)  # type: ignore[arg-type]
+            reactor.callLater(0, self._signal_watchdog, systemd)  # type: ignore[arg-type]
 
         class ListeningServer(Server):
             """Reports a port that it cannot have as an error of the command, not as a line in the log."""
@@ -91,8 +91,8 @@ class Command(BaseCommand):
         if failures:
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
 
-    def _keep_telling(self, systemd: Systemd) -> None:
-        self._telling = asyncio.ensure_future(systemd.keep_telling(pulse_of_readings(runtime())))
+    def _signal_watchdog(self, systemd: Systemd) -> None:
+        self._telling = asyncio.ensure_future(systemd.signal_watchdog(pulse_of_readings(runtime())))
 
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host

@@ -1,7 +1,7 @@
-"""The child process: reads one provider on a fixed time grid and writes frames, so that only it can hang or crash.
+"""The child process: reads one provider on a fixed time grid and writes messages, so that only it can hang or crash.
 
 The supervisor runs it as `python -m monitor.telemetry.sampler.loop`. Its stdin carries Options as JSON, one per line; it exits
-at the end of stdin. It writes frames to the descriptor that was stdout.
+at the end of stdin. It writes messages to the descriptor that was stdout.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Sampler:
         return msgspec.structs.replace(reading, gpus=gpus, notices=(*reading.notices, *notices))
 
 
-def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provider | None, Sampler | None]:
+def start(options: Options, write: Callable[[wire.Message], None]) -> tuple[Provider | None, Sampler | None]:
     """Select a provider and report it; if every GPU sleeps, none is opened. No sampler if nothing can be read."""
     is_on_request = options.provider in ON_REQUEST
     gpus = () if is_on_request else find_gpus(Path(options.root))
@@ -114,8 +114,8 @@ def start(options: Options, write: Callable[[wire.Frame], None]) -> tuple[Provid
 def run(orders: Orders, out: BinaryIO) -> int:
     """Write readings until stdin ends. Returns the exit status."""
 
-    def write(frame: wire.Frame) -> None:
-        out.write(wire.encode(frame))
+    def write(message: wire.Message) -> None:
+        out.write(wire.encode(message))
         out.flush()
 
     options = orders.options
@@ -139,9 +139,9 @@ def run(orders: Orders, out: BinaryIO) -> int:
                 orders.changed.wait(rest)
                 orders.changed.clear()
                 continue
-            frame = sampler.tick(time.time(), is_watched=options.is_watched)
-            write(frame)
-            if isinstance(frame, wire.StartOver):
+            message = sampler.tick(time.time(), is_watched=options.is_watched)
+            write(message)
+            if isinstance(message, wire.StartOver):
                 return 0
             due = next_due(due, options.interval_seconds, time.monotonic())
     except ProviderFailed as failure:
@@ -161,11 +161,11 @@ def next_due(due: float, interval: float, now: float) -> float:
 
 
 def main() -> int:
-    """Set up the process: it exits with its parent, and no library can print between the frames."""
+    """Set up the process: it exits with its parent, and no library can print between the messages."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server
     logging.basicConfig(handlers=[LineHandler()], format="%(levelname)s sampler %(name)s: %(message)s")
     log_uncaught()
-    frames = os.fdopen(os.dup(1), "wb")
+    messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
         orders = Orders(sys.stdin.buffer)
@@ -173,7 +173,7 @@ def main() -> int:
         log.error("no options on stdin: %s", error)  # the server has exited, or a person started this process
         return EXIT_NO_ORDERS
     try:
-        return run(orders, frames)
+        return run(orders, messages)
     except BrokenPipeError:
         return 0  # the server is gone
 

@@ -53,7 +53,7 @@ class Child:
         return self._ending_since is not None
 
     def fileno(self) -> int:
-        """The pipe of its frames, for a selector."""
+        """The pipe of its messages, for a selector."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 

@@ -75,7 +75,7 @@ class Supervisor:
         self._is_stopping = False
 
         self._child: Child | None = None
-        self._frames = wire.FrameReader()
+        self._messages = wire.MessageReader()
         self._start_at: float | None = None
         self._failures = 0
         self._is_start_wanted = False
@@ -196,36 +196,36 @@ class Supervisor:
                 self._ended(status)
             return
         try:
-            for frame in self._frames.feed(data):
-                self._receive_frame(frame)
+            for message in self._messages.feed(data):
+                self._receive_message(message)
         except wire.WireError as error:
-            self._trouble(f"The sampler sent an invalid frame: {error}.")
+            self._trouble(f"The sampler sent an invalid message: {error}.")
             self._child.ask_to_end(self._monotonic())
 
-    def _receive_frame(self, frame: wire.Frame) -> None:
-        if isinstance(frame, Reading):
+    def _receive_message(self, message: wire.Message) -> None:
+        if isinstance(message, Reading):
             self._heard_at = self._monotonic()
-            gpus = frame.gpus
+            gpus = message.gpus
             if self._is_start_wanted:  # sent before a sampler with other options replaces this one
                 gpus = without_commands(gpus, self._options.show_commands)
-            self._builder.take_reading(frame, gpus, self._heard_at)
+            self._builder.take_reading(message, gpus, self._heard_at)
             self._problem = None
-            self._note(problem=None, clamped_count=frame.clamped_count)
+            self._note(problem=None, clamped_count=message.clamped_count)
             self._emit()
-        elif isinstance(frame, wire.Selected):
-            if frame.provider is None:
+        elif isinstance(message, wire.Selected):
+            if message.provider is None:
                 self._trouble("No data source responds.")
-            self._builder.take_selection(frame)
-            if frame.provider is None:
+            self._builder.take_selection(message)
+            if message.provider is None:
                 self._emit()
-        elif isinstance(frame, wire.Failed):
-            self._trouble(frame.reason if frame.fix is None else f"{frame.reason} {frame.fix}")
+        elif isinstance(message, wire.Failed):
+            self._trouble(message.reason if message.fix is None else f"{message.reason} {message.fix}")
         else:
             log.info(
                 "a new sampler does not open these GPUs, so that they can sleep: %s",
-                ", ".join(frame.unattached) or "none",
+                ", ".join(message.unattached) or "none",
             )
-            self._unattached = frame.unattached
+            self._unattached = message.unattached
 
     def _look_after_child(self) -> None:
         now = self._monotonic()
@@ -251,7 +251,7 @@ class Supervisor:
                 self._gone(now)
 
     def _start_child(self, now: float) -> None:
-        self._frames = wire.FrameReader()
+        self._messages = wire.MessageReader()
         self._start_at = None
         try:
             before = {"unattached": self._unattached, "provider_before": self._builder.selected.provider}

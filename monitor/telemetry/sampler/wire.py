@@ -1,4 +1,4 @@
-"""Frames from the sampler to the supervisor: MessagePack, each after its length (4 bytes, big-endian)."""
+"""Messages from the sampler to the supervisor: MessagePack, each after its length (4 bytes, big-endian)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 from monitor.telemetry.schema import ProviderReport, Reading
 
 _LENGTH_BYTES = 4
-MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""Far above 256 GPUs with a thousand processes each: anything longer is not a frame."""
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Far above 256 GPUs with a thousand processes each: anything longer is not a message."""
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
-    """The first frame: the provider in use, or None, and a report on each one tried."""
+    """The first message: the provider in use, or None, and a report on each one tried."""
 
     provider: str | None
     is_simulated: bool = False
@@ -22,48 +22,48 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """The last frame of a sampler whose provider failed."""
+    """The last message of a sampler whose provider failed."""
 
     reason: str
     fix: str | None = None
 
 
 class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
-    """The last frame of a sampler that exits so that GPUs can sleep, or because one has woken."""
+    """The last message of a sampler that exits so that GPUs can sleep, or because one has woken."""
 
     unattached: tuple[str, ...]
     """PCI bus ids of the GPUs that the next sampler must not open until they have slept and woken."""
 
 
-Frame = Selected | Reading | Failed | StartOver
+Message = Selected | Reading | Failed | StartOver
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
+_decoder = msgspec.msgpack.Decoder(Message)
 
 
 class WireError(Exception):
-    """The bytes from the pipe are not a frame."""
+    """The bytes from the pipe are not a message."""
 
 
-def encode(frame: Frame) -> bytes:
-    """A frame after its length."""
-    body = _encoder.encode(frame)
+def encode(message: Message) -> bytes:
+    """A message after its length."""
+    body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-class FrameReader:
-    """Splits a stream of bytes into frames."""
+class MessageReader:
+    """Splits a stream of bytes into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes. Raises WireError if the bytes are not a frame."""
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes. Raises WireError if the bytes are not a message."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH_BYTES:
             length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
-            if length > MAX_FRAME_BYTES:
-                raise WireError(f"a frame of {length} bytes")
+            if length > MAX_MESSAGE_BYTES:
+                raise WireError(f"a message of {length} bytes")
             if len(self._buffer) < _LENGTH_BYTES + length:
                 return
             body = bytes(self._buffer[_LENGTH_BYTES : _LENGTH_BYTES + length])

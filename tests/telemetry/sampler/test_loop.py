@@ -1,4 +1,4 @@
-"""The sampler: its time grid, the result of a tick, and its process with orders on stdin and frames on stdout."""
+"""The sampler: its time grid, the result of a tick, and its process with orders on stdin and messages on stdout."""
 
 from __future__ import annotations
 
@@ -90,24 +90,24 @@ def sampler(host: FakeHost, provider: Scripted | None, *, let_go: tuple[str, ...
 
 def test_tick_adds_values_of_the_host_to_the_providers_reading(host: FakeHost) -> None:
     host.process(77, "train")
-    frame = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
-    assert isinstance(frame, Reading)
-    assert [process.name for process in frame.gpus[0].processes or ()] == ["train"]
+    message = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
+    assert isinstance(message, Reading)
+    assert [process.name for process in message.gpus[0].processes or ()] == ["train"]
 
 
 def test_tick_in_a_container_has_a_notice_about_the_pid_namespace(host: FakeHost) -> None:
     host.pid_namespace("pid:[4026539999]")
-    frame = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
-    assert isinstance(frame, Reading)
-    assert [notice.code for notice in frame.notices] == ["pid_namespace"]
+    message = sampler(host, Scripted(gpu(A, 0, GpuProcess(pid=77)))).tick(NOW, is_watched=True)
+    assert isinstance(message, Reading)
+    assert [notice.code for notice in message.notices] == ["pid_namespace"]
 
 
 def test_sleeping_gpus_keep_their_place_among_the_others(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     host.gpu(B)
-    frame = sampler(host, Scripted(gpu(B, 1))).tick(NOW, is_watched=True)
-    assert isinstance(frame, Reading)
-    assert [(each.pci_bus_id, each.state) for each in frame.gpus] == [(A, "asleep"), (B, "ok")]
+    message = sampler(host, Scripted(gpu(B, 1))).tick(NOW, is_watched=True)
+    assert isinstance(message, Reading)
+    assert [(each.pci_bus_id, each.state) for each in message.gpus] == [(A, "asleep"), (B, "ok")]
 
 
 def test_process_ends_to_release_idle_gpus(host: FakeHost) -> None:
@@ -121,8 +121,8 @@ def test_process_ends_to_release_idle_gpus(host: FakeHost) -> None:
 def test_watched_gpus_are_not_released(host: FakeHost) -> None:
     host.gpu(A)
     ticking = sampler(host, Scripted(gpu(A)))
-    frames = [ticking.tick(NOW + second, is_watched=True) for second in range(0, 600, 10)]
-    assert all(isinstance(frame, Reading) for frame in frames)
+    messages = [ticking.tick(NOW + second, is_watched=True) for second in range(0, 600, 10)]
+    assert all(isinstance(message, Reading) for message in messages)
 
 
 def test_released_gpus_join_the_sleeping_ones(host: FakeHost) -> None:
@@ -137,9 +137,9 @@ def test_only_sysfs_is_read_while_every_gpu_is_asleep(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
     host.gpu(B, status="suspended")
     ticking = sampler(host, None)
-    frame = ticking.tick(NOW, is_watched=True)
-    assert isinstance(frame, Reading)
-    assert [each.state for each in frame.gpus] == ["asleep", "asleep"]
+    message = ticking.tick(NOW, is_watched=True)
+    assert isinstance(message, Reading)
+    assert [each.state for each in message.gpus] == ["asleep", "asleep"]
     host.power(B, "active")
     assert ticking.tick(NOW + 1, is_watched=True) == wire.StartOver(unattached=(A,))
 
@@ -149,9 +149,9 @@ def test_setting_for_commands_applies_to_simulated_readings_too() -> None:
     provider = Simulated(options)
     provider.open()
     ticking = Sampler(provider, options, Sleepers((), "auto", (), NOW))
-    frame = ticking.tick(NOW, is_watched=True)
-    assert isinstance(frame, Reading)
-    processes = [process for each in frame.gpus for process in each.processes or ()]
+    message = ticking.tick(NOW, is_watched=True)
+    assert isinstance(message, Reading)
+    processes = [process for each in message.gpus for process in each.processes or ()]
     assert processes
     assert {(process.name, process.command) for process in processes} == {(None, None)}
 
@@ -172,11 +172,11 @@ def test_provider_stays_closed_and_keeps_its_name_while_every_gpu_is_asleep(
 ) -> None:
     """With another name, the supervisor would drop the last values of the sleeping GPUs."""
     host.gpu(A, status="suspended")
-    frames: list[wire.Frame] = []
-    provider, ticking = start(msgspec.structs.replace(options, root=str(host.root)), frames.append)
+    messages: list[wire.Message] = []
+    provider, ticking = start(msgspec.structs.replace(options, root=str(host.root)), messages.append)
     assert provider is None
     assert ticking is not None
-    (selected,) = frames
+    (selected,) = messages
     assert isinstance(selected, wire.Selected)
     assert (selected.provider, selected.reports[0].reason) == (
         name,
@@ -186,11 +186,11 @@ def test_provider_stays_closed_and_keeps_its_name_while_every_gpu_is_asleep(
 
 def test_simulated_gpus_are_opened_despite_sleeping_gpus(host: FakeHost) -> None:
     host.gpu(A, status="suspended")
-    frames: list[wire.Frame] = []
-    provider, _ = start(Options(provider="simulated", root=str(host.root)), frames.append)
+    messages: list[wire.Message] = []
+    provider, _ = start(Options(provider="simulated", root=str(host.root)), messages.append)
     assert provider is not None
-    assert isinstance(frames[0], wire.Selected)
-    assert frames[0].is_simulated
+    assert isinstance(messages[0], wire.Selected)
+    assert messages[0].is_simulated
 
 
 # ── The process ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +208,7 @@ class Process:
             stderr=subprocess.PIPE,
             bufsize=0,
         )
-        self._reader, self._frames = wire.FrameReader(), list[wire.Frame]()
+        self._reader, self._messages = wire.MessageReader(), list[wire.Message]()
 
     def order(self, line: bytes) -> None:
         assert self.popen.stdin is not None
@@ -217,13 +217,13 @@ class Process:
     def tell(self, **options: object) -> None:
         self.order(msgspec.json.encode(msgspec.structs.replace(Options(interval_seconds=0.1), **options)))
 
-    def hear(self) -> wire.Frame:
+    def hear(self) -> wire.Message:
         assert self.popen.stdout is not None
-        while not self._frames:
+        while not self._messages:
             data = os.read(self.popen.stdout.fileno(), 1 << 16)
             assert data, f"it ended: {self.end()}"
-            self._frames += self._reader.feed(data)
-        return self._frames.pop(0)
+            self._messages += self._reader.feed(data)
+        return self._messages.pop(0)
 
     def end(self) -> tuple[int, str]:
         """Close its stdin; return its exit status and stderr."""

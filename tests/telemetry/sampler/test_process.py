@@ -141,19 +141,19 @@ def test_pipe_ends_with_the_child(start_child: Start) -> None:
 def test_real_sampler_sends_frames_until_its_stdin_closes() -> None:
     child = Child(Options(provider="simulated", simulated_gpus=2, interval_seconds=0.1), started_at=0.0)
     try:
-        frames: list[wire.Frame] = []
-        reader = wire.FrameReader()
-        while sum(isinstance(frame, Reading) for frame in frames) < 2:
+        messages: list[wire.Message] = []
+        reader = wire.MessageReader()
+        while sum(isinstance(message, Reading) for message in messages) < 2:
             data = child.receive()
             assert data, "the sampler has ended"
-            frames += reader.feed(data)
+            messages += reader.feed(data)
         child.ask_to_end(0.0)
         assert child.wait(10) == 0
     finally:
         child.press(1e9)
         child.release()
-    assert isinstance(frames[0], wire.Selected)
-    assert frames[0].provider == "simulated"
+    assert isinstance(messages[0], wire.Selected)
+    assert messages[0].provider == "simulated"
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ import os, signal, sys, time
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.schema import Gpu, ProviderReport, Reading
 
-def write(*frames):
-    for frame in frames:
-        sys.stdout.buffer.write(wire.encode(frame))
+def write(*messages):
+    for message in messages:
+        sys.stdout.buffer.write(wire.encode(message))
     sys.stdout.buffer.flush()
 
 def selected(name="pynvml", **reason):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.schema import Gpu, ProviderReport, Reading
 
-FRAMES: list[wire.Frame] = [
+MESSAGES: list[wire.Message] = [
     wire.Selected(provider="pynvml", reports=(ProviderReport(name="pynvml", is_chosen=True),)),
     Reading(
         sampled_at=1.5,
@@ -28,25 +28,25 @@ def test_frames_are_decoded_whole_however_the_stream_is_cut(cuts: list[int]) -> 
         size = cuts.pop() if cuts else len(stream)
         found += list(reader.feed(stream[:size]))
         stream = stream[size:]
-    assert found == FRAMES
+    assert found == MESSAGES
 
 
 def test_zero_stays_zero_and_unknown_stays_unknown() -> None:
-    (reading,) = wire.FrameReader().feed(wire.encode(FRAMES[1]))
+    (reading,) = wire.MessageReader().feed(wire.encode(MESSAGES[1]))
     assert isinstance(reading, Reading)
     assert reading.gpus[0].utilization_percent == 0
     assert reading.gpus[0].power_watts is None
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", wire.encode(FRAMES[0]).replace(b"selected", b"unheard-")]
+    "data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", wire.encode(MESSAGES[0]).replace(b"selected", b"unheard-")]
 )
 def test_bytes_that_are_not_a_frame_are_refused(data: bytes) -> None:
     with pytest.raises(wire.WireError):
-        list(wire.FrameReader().feed(data))
+        list(wire.MessageReader().feed(data))
 
 
 def test_a_percentage_above_100_is_refused() -> None:
     wrong = Reading(sampled_at=0.0, gpus=(Gpu(index=0, uuid="x", name="y", utilization_percent=101.0),))
     with pytest.raises(wire.WireError, match="<= 100"):
-        list(wire.FrameReader().feed(wire.encode(wrong)))
+        list(wire.MessageReader().feed(wire.encode(wrong)))
