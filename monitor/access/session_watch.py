@@ -67,7 +67,7 @@ class SessionWatch:
         try:
             over = await database_sync_to_async(self._find_ended)(tuple(self._watched))
         except Exception as error:
-            # An unavailable database ends no sockets: nobody could log in again. After any other error the checks go on too;
+            # An unavailable database ends no sockets: no one could log in again. After any other error, checking continues too:
             # without them, sockets would stay open for ever.
             if not self._has_failed:
                 is_a_fault = not isinstance(error, DatabaseError)

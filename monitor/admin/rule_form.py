@@ -27,7 +27,7 @@ HELP = {
     "relative_to": "Treat the threshold as an offset from this GPU limit; negative is below.",
     "clear_threshold": "The alert resolves only beyond this value (hysteresis). Empty: same as the threshold.",
     "throttle": "The reasons for throttling to watch.",
-    "ignored_xids": "Comma-separated codes, such as 13, 31, 43: those that a faulty program can cause.",
+    "ignored_xids": "Comma-separated codes, such as 13, 31, 43, which faulty programs can cause.",
     "held_memory_mib": "Minimum memory held by one process, in MiB. Empty: the site's setting.",
     "for_seconds": "How many seconds the condition must hold before the rule fires, 0 to 2592000 (30 days). Empty: fire at once; "
     "idle memory: the site's setting.",

@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Interval between looks at the database for rules and acknowledgements of another process."""
 SAVE_SECONDS = 5.0
-"""States are written with each event, and so often while timers run: a crash sets a timer back by no more than this."""
+"""Interval between writes of the states while timers run; each event writes them too. A crash sets a timer back by no more."""
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
-"""How long this thread waits for SQLite's lock at a time: meanwhile it judges nothing."""
+"""How long this thread waits for SQLite's lock at a time: meanwhile it evaluates nothing."""
 NOT_JUDGED = "a snapshot could not be evaluated"
 MOST_WAITING = 600
-"""Snapshots that may wait to be judged; more than that (no database at the start) and the oldest are left out."""
+"""Snapshots that may wait for evaluation. Beyond that (no database at the start), the oldest are dropped."""
 
 
 class Engine:
@@ -73,7 +73,7 @@ class Engine:
         self._is_restored = False
         self._prepared: object = None
         self.problems: dict[str, str] = {}
-        """What cannot be done now, and why. Read by others, written by this thread."""
+        """What cannot be done now, and why. Written by this thread, read by any."""
         self._dropped: list[int] = []
         self._next_look = self._next_save = self._retry_at = 0.0
         self._next_clean: float | None = None
@@ -86,11 +86,10 @@ class Engine:
     # ── From other threads ────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def stop(self, seconds: float = 3.0) -> None:
-        """Save what is remembered and end the thread; returns when it is gone or the time is up."""
+        """Save the states and end the thread. Returns when it has ended or the time is up."""
         self._is_stopping = True
         self._woken.set()
         self._thread.join(seconds)
@@ -139,7 +138,7 @@ class Engine:
         return max(0.0, due - self._monotonic())
 
     def work(self) -> None:
-        """Everything that is due now: look for changes, judge what waits, write what came of it."""
+        """Everything that is due now: load changes, evaluate the waiting snapshots, write the results."""
         if self._is_changed or self._monotonic() >= self._next_look:
             self._is_changed = False
             self._look()
@@ -165,7 +164,7 @@ class Engine:
             self._gpus = identity
 
     def _look(self) -> None:
-        """Take up rules and acknowledgements as they are now; at the first time also what was left by the last run."""
+        """Load the current rules and acknowledgements; the first time, also restore the state of the previous run."""
         self._next_look = self._monotonic() + LOOK_SECONDS
         if self._reaches_database("rules cannot be read; the known ones stay in effect", self._load):
             self._show_open()
@@ -200,13 +199,13 @@ class Engine:
     # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self) -> None:
-        """Write what is due. Where the database does not answer, everything stays as it was, to be tried again."""
+        """Write what is due. If the database does not respond, everything is kept for the next attempt."""
         if not self._is_restored:
             return
         now = self._monotonic()
         judges = self._changed_judges() if self._unwritten or now >= self._next_save else []
         if not self._unwritten and not judges and not self._dropped:
-            # Looked for at the save's own pace, and not at each reading for as long as there is nothing.
+            # Check again after the usual interval, not at each reading.
             if now >= self._next_save:
                 self._next_save = now + SAVE_SECONDS
             return
@@ -233,7 +232,7 @@ class Engine:
         ]
 
     def _reaches_database(self, problem: str, do: Callable[[], None]) -> bool:
-        """Do it, and say whether it could be done; after a failure not before RETRY_SECONDS. `problem` is logged once."""
+        """Do it and return whether it worked. After a failure, wait RETRY_SECONDS first. `problem` is logged once."""
         if self._monotonic() < self._retry_at:
             return False
         try:
@@ -251,14 +250,14 @@ class Engine:
         return True
 
     def _wait_little(self) -> None:
-        """SQLite's lock is waited for briefly: Django's own setting is for requests, which have nothing else to do."""
+        """Set a short wait for SQLite's lock. Django's own setting is for requests, which have nothing else to do."""
         connection.ensure_connection()
         if connection.vendor == "sqlite" and connection.connection is not self._prepared:
             with connection.cursor() as cursor:
                 cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             self._prepared = connection.connection
 
-    # ── For those who look ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── For pages and feeds ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _show_open(self) -> None:
         alerts = tuple(sorted(map(self._alert, self._evaluation.open.values()), key=_worst_first))

@@ -146,7 +146,7 @@ def remember_gpus(snapshot: Snapshot) -> None:
 def forget_before(now: float, *, days: float) -> int:
     """Delete alerts that resolved, and messages sent, more than `days` ago. Returns the number of deleted alerts.
 
-    Messages about firing alerts stay: they show which channels must hear of the end.
+    Messages about firing alerts stay: they show which channels need the message that it resolved.
     """
     before = as_time(now - days * 86_400)
     old = Delivery.objects.filter(status__in=("sent", "failed"), created_at__lt=before)

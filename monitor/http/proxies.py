@@ -21,7 +21,7 @@ PROXY = "gpumon.proxy"
 """Key of the scope (`request.scope` in a view): whether the request came from a trusted proxy. Other headers that only a proxy
 may set are trusted only if this is True."""
 FORWARDED = "gpumon.forwarded"
-"""Key of the scope: whether the request has a proxy's header, whoever set it."""
+"""Key of the scope: whether the request has a proxy's header, even from an untrusted client."""
 _USER = "gpumon.proxy_user"
 _NAME_A_CLIENT = frozenset({b"x-forwarded-for", b"x-real-ip", b"forwarded"})
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}

@@ -35,7 +35,7 @@ Render = Callable[[Frame, int], str]
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """Delivers frames to one client. A slow client misses frames and delays nobody."""
+    """Delivers frames to one client. A slow client misses frames and does not delay others."""
 
     channel_layer_alias = "frames use no channel layer"
     """No layer has this name, so Channels gives the socket no channel, and no second task that waits for it."""
@@ -135,7 +135,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 frame = await hub.next_or_newest(seconds=schedule.interval_seconds)
             if flow is not None and flow.is_paused:
                 await flow.resumed()
-                continue  # by now there is a newer frame
+                continue  # there is a newer frame now
             if seen:
                 schedule.count(now())
             else:
@@ -156,7 +156,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         return True
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for so long, or until the rate changes."""
+        """Wait this long, or until the rate changes."""
         self._rate_changed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

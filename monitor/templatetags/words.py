@@ -1,5 +1,5 @@
-"""Our own words on the pages: `{{ text|code }}` sets what stands between backticks as code, `{{ process|why:"user" }}` says why
-a metric is unknown.
+"""Filters for texts: `{{ text|code }}` shows text between backticks as code, `{{ process|why:"user" }}` says why a metric is
+unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TICKED = re.compile(r"`([^`]+)`")
 
 @register.filter
 def code(text: str | None) -> SafeString:
-    """The same words the log and doctor print, where backticks have to do."""
+    """For texts that the log and doctor print too, with backticks."""
     return mark_safe(_TICKED.sub(r"<code>\1</code>", escape(text or "")))  # noqa: S308 - escaped before  # nosec
 
 

@@ -1,1 +1,1 @@
-"""Pages, JSON API and health: what a browser or a script asks for."""
+"""Pages and JSON API, for browsers and scripts."""

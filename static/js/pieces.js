@@ -6,7 +6,7 @@
 
 const { htmx } = window;
 
-function give(element, text) {
+function setText(element, text) {
   const shown = element.firstChild;
   if (shown?.nodeType === Node.TEXT_NODE) shown.data = text;
   else element.textContent = text;
@@ -17,7 +17,7 @@ function set(given) {
     const element = document.getElementById(id);
     if (!element) continue;
     const { text, ...attributes } = typeof value === "string" ? { text: value } : value;
-    if (text !== undefined) give(element, text);
+    if (text !== undefined) setText(element, text);
     for (const name in attributes) element.setAttribute(name, attributes[name]);
     if (element.hasAttribute("data-unknown") && attributes["data-unknown"] === undefined) {
       element.removeAttribute("data-unknown");

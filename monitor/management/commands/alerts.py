@@ -145,8 +145,8 @@ def line_of(event: Event) -> str:
     at = event.fired_at if event.resolved_at is None else event.resolved_at
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     what = "fired" if event.resolved_at is None else "resolved"
-    told = f"{event.rule}: {event.summary}{_how_it_ended(event)}"
-    return f"{time}  {what:<8}  {event.severity:<8}  {visible(told)}"
+    text = f"{event.rule}: {event.summary}{_how_it_ended(event)}"
+    return f"{time}  {what:<8}  {event.severity:<8}  {visible(text)}"
 
 
 def _how_it_ended(event: Event) -> str:

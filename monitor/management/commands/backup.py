@@ -13,7 +13,7 @@ from monitor.management.sqlite_backup import BadCopy, copy, sqlite_database
 
 
 class Command(BaseCommand):
-    """The secret key is not copied: whoever finds a lost backup cannot forge sessions with it."""
+    """The secret key is not copied, so that no one can forge sessions with a lost backup."""
 
     help = "Copy the SQLite database to a file while the server runs. It contains accounts, rules and alerts, not the secret key."
     requires_system_checks = ()

@@ -1,4 +1,4 @@
-"""`GET /api/alerts`: what is open now, from the live snapshot, and on request what has been, from the database."""
+"""`GET /api/alerts`: the open alerts, from the live snapshot, and on request the alert history, from the database."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of /api/alerts."""
 
     alerts: tuple[Alert, ...]
-    """Open now, the worst first."""
+    """Open now, worst first."""
     history: tuple[Alert, ...] | None
-    """The last to fire first; null unless `state` asks for it."""
+    """Newest first; null unless `state` requests it."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the past is asked for."""
+    """The requested part of the alert history."""
 
     is_resolved_only: bool
     since: datetime | None
@@ -37,7 +37,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def past_wanted(query: Mapping[str, str]) -> Past | None:
-    """From the query; None for the open ones alone. Raises ValueError with what is wrong and what is taken."""
+    """From the query; None for only the open alerts. Raises ValueError with the problem and the valid values."""
     if unknown := sorted(set(query) - {"state", "since", "limit"}):
         raise ValueError(f"unknown parameter {unknown[0]!r}; known are state, since and limit")
     state = query.get("state", "open")
@@ -60,7 +60,7 @@ def _since(text: str | None) -> datetime | None:
         if math.isfinite(seconds):
             return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        pass  # said below, as for what is no time either
+        pass  # the same error as for a value that is no number
     raise ValueError(f"since is {text!r}; it must be a time in Unix seconds, such as 1790000000")
 
 

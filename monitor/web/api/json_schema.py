@@ -20,7 +20,7 @@ from monitor.web.api.health import Health
 
 
 def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
-    """Class → field → the string literal that stands under the field."""
+    """Class → field → the string literal below the field."""
     docs: dict[str, dict[str, str]] = {}
     for node in ast.parse(inspect.getsource(module)).body:
         if not isinstance(node, ast.ClassDef):

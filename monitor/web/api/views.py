@@ -48,7 +48,7 @@ def read_only(view: View) -> View:
     return cast("View", guarded)
 
 
-@login_not_required  # container engines and load balancers ask it
+@login_not_required  # for container engines and load balancers
 @never_cache
 @read_only
 async def health(request: HttpRequest) -> HttpResponse:

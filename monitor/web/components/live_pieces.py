@@ -46,7 +46,7 @@ class LivePieces:
         *,
         data_value: Callable[[Any], str] | None = None,
     ) -> Value:
-        """A metric in its format, or a dash with the reason. A Form gives only the number: its unit stands beside it.
+        """A metric in its format, or a dash with the reason. A Form formats only the number; the template shows its unit.
 
         `data_value` makes the attribute of that name from the metric.
         """

@@ -1,4 +1,4 @@
-"""The pages with live content, by the name that a page's socket asks for."""
+"""The pages with live content, by the name in the address of their socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The dialog in which an alert is acknowledged; loaded for those who may. htmx puts the form into it and sends it.
+// The dialog in which an alert is acknowledged; loaded for viewers with the permission. htmx puts the form into it and sends it.
 // Hears htmx:before:request on document, htmx:after:settle and gpumon:acknowledged on #acknowledge-dialog; sends nothing.
 
 const dialog = document.getElementById("acknowledge-dialog");

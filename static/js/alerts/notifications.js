@@ -1,4 +1,4 @@
-// Browser notifications and a short sound for new alerts; loaded only after somebody has switched them on (switches.js).
+// Browser notifications and a short sound for new alerts; loaded only after the viewer has switched them on (switches.js).
 // Hears gpumon:message on document: if data-alerts of #alerts-link has changed, it asks /api/alerts. A hidden tab has no
 // socket and polls. Sends nothing.
 

@@ -53,7 +53,7 @@ export class Chart {
   show(isVisible) {
     this.isVisible = isVisible;
     if (isVisible) this.draw();
-    else this.plot?.setCursor({ left: -10, top: -10 }, false, false); // out of view it hears no more of the others' pointer
+    else this.plot?.setCursor({ left: -10, top: -10 }, false, false); // out of view, it gets no events of the shared cursor
   }
 
   draw() {
