@@ -73,7 +73,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
         return _when_closed(closing).addCallback(lambda _: killed)
 
 
-class Channel(HTTPChannel):
+class Connection(HTTPChannel):
     """A connection whose time limit runs from the beginning of a request."""
 
     def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
@@ -110,9 +110,9 @@ class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
 
 
 class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
-    """Makes a channel per connection. HTTP/1.1 only: Twisted's HTTP/2 channel has none of the limits."""
+    """Makes the connections. HTTP/1.1 only: Twisted's HTTP/2 channel has none of the limits."""
 
-    protocol = Channel
+    protocol = Connection
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)

@@ -113,7 +113,7 @@ if (socket) {
   setInterval(() => {
     show();
     if (state === "paused" || document.hidden || performance.now() - heardAt <= SILENT_MS + 3 * pollMs) return;
-    enter("reconnecting", "The server has fallen silent");
+    enter("reconnecting", "The server sends nothing");
     connect(true);
   }, 1000);
   connect(true);

@@ -38,7 +38,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`problems["alerts"]`: why alerts cannot be evaluated or written now."""
 
 
-def judge(
+def status_of(
     snapshot: Snapshot | None, status: Status, *, now: float
 ) -> tuple[Literal["ok", "degraded", "down"], str | None]:
     """Status and reason of the readings. `now` is Unix time: an old snapshot means that the supervisor has died."""
@@ -62,7 +62,7 @@ def judge(
 def health(hub: Hub, status: Status, *, now: float, problems: Mapping[str, str] = MappingProxyType({})) -> Health:
     """The supervisor's and the stages' health. `problems`: of the stages, by name."""
     snapshot = hub.latest
-    verdict, reason = judge(snapshot, status, now=now)
+    verdict, reason = status_of(snapshot, status, now=now)
     if verdict == "ok" and problems:
         verdict = "degraded"
         reason = "; ".join(f"{name.capitalize()}: {problem}" for name, problem in problems.items())

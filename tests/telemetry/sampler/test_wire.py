@@ -1,4 +1,4 @@
-"""Frames are decoded from any pieces of the stream; other bytes are refused."""
+"""Messages are decoded from any pieces of the stream; other bytes are refused."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MESSAGES: list[wire.Message] = [
 
 
 @given(st.lists(st.integers(1, 400)))
-def test_frames_are_decoded_whole_however_the_stream_is_cut(cuts: list[int]) -> None:
-    stream = b"".join(wire.encode(frame) for frame in FRAMES)
-    reader, found = wire.FrameReader(), []
+def test_messages_are_decoded_whole_however_the_stream_is_cut(cuts: list[int]) -> None:
+    stream = b"".join(wire.encode(message) for message in MESSAGES)
+    reader, found = wire.MessageReader(), []
     while stream:
         size = cuts.pop() if cuts else len(stream)
         found += list(reader.feed(stream[:size]))
@@ -41,7 +41,7 @@ def test_zero_stays_zero_and_unknown_stays_unknown() -> None:
 @pytest.mark.parametrize(
     "data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", wire.encode(MESSAGES[0]).replace(b"selected", b"unheard-")]
 )
-def test_bytes_that_are_not_a_frame_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_message_are_refused(data: bytes) -> None:
     with pytest.raises(wire.WireError):
         list(wire.MessageReader().feed(data))
 

@@ -7,7 +7,7 @@ import pytest
 from monitor.live.hub import Hub
 from monitor.telemetry.sampler.supervisor import Status
 from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
-from monitor.web.api.health import health, judge
+from monitor.web.api.health import health, status_of
 from tests.support.snapshots import alert
 
 NOW = 1_000_000.0
@@ -24,41 +24,41 @@ def snapshot(**changes: object) -> Snapshot:
 
 
 def test_fresh_readings_of_all_gpus_are_ok() -> None:
-    assert judge(snapshot(), Status(), now=NOW + 1) == ("ok", None)
+    assert status_of(snapshot(), Status(), now=NOW + 1) == ("ok", None)
 
 
 def test_sleeping_gpu_is_ok() -> None:
-    assert judge(snapshot(gpus=(gpu(0, "asleep"),)), Status(), now=NOW) == ("ok", None)
+    assert status_of(snapshot(gpus=(gpu(0, "asleep"),)), Status(), now=NOW) == ("ok", None)
 
 
 def test_lost_gpus_degrade_health_and_are_named() -> None:
     lost = snapshot(gpus=(gpu(0), gpu(1, "lost"), gpu(2, "lost")))
-    assert judge(lost, Status(), now=NOW) == ("degraded", "GPU 1, 2 is lost.")
+    assert status_of(lost, Status(), now=NOW) == ("degraded", "GPU 1, 2 is lost.")
 
 
 def test_stale_readings_are_down_with_their_reason_even_while_a_gpu_is_lost() -> None:
     stale = snapshot(stale=True, stale_reason="The driver hangs.", gpus=(gpu(0, "lost"),))
-    assert judge(stale, Status(), now=NOW) == ("down", "The driver hangs.")
+    assert status_of(stale, Status(), now=NOW) == ("down", "The driver hangs.")
 
 
 def test_health_is_down_before_the_first_snapshot_and_says_why() -> None:
-    assert judge(None, Status(), now=NOW) == ("down", "Waiting for the first reading.")
-    assert judge(None, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
+    assert status_of(None, Status(), now=NOW) == ("down", "Waiting for the first reading.")
+    assert status_of(None, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
 
 
 def test_reason_without_a_reading_is_either_waiting_or_no_data_source() -> None:
     unread = snapshot(sampled_at=None, age_seconds=None, gpus=())
-    assert judge(unread, Status(), now=NOW) == ("down", "Waiting for the first reading.")
+    assert status_of(unread, Status(), now=NOW) == ("down", "Waiting for the first reading.")
     untold = snapshot(sampled_at=None, age_seconds=None, gpus=(), providers=(NOTHING,))
-    assert judge(untold, Status(), now=NOW) == ("down", "No data source responds.")
-    assert judge(untold, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
+    assert status_of(untold, Status(), now=NOW) == ("down", "No data source responds.")
+    assert status_of(untold, Status(problem="The sampler crashed."), now=NOW) == ("down", "The sampler crashed.")
 
 
 @pytest.mark.parametrize(
     ("interval", "silence", "verdict"), [(1, 12, "ok"), (1, 14, "down"), (60, 150, "ok"), (60, 200, "down")]
 )
 def test_loop_that_is_silent_for_several_intervals_is_down(interval: float, silence: float, verdict: str) -> None:
-    told, reason = judge(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
+    told, reason = status_of(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
     assert told == verdict
     assert reason == (None if verdict == "ok" else f"The telemetry loop has been silent for {silence} s.")
 
