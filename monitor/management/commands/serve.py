@@ -92,7 +92,7 @@ class Command(BaseCommand):
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
 
     def _signal_watchdog(self, systemd: Systemd) -> None:
-        self._telling = asyncio.ensure_future(systemd.signal_watchdog(pulse_of_readings(runtime())))
+        self._watchdog = asyncio.ensure_future(systemd.signal_watchdog(pulse_of_readings(runtime())))
 
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
