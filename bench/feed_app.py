@@ -1,6 +1,6 @@
 """An ASGI application with gpumon's hub and consumers; a thread publishes generated snapshots in place of the sampler.
 
-It leaves out the rest of the site: it measures delivery, under any ASGI server.
+It has no other parts of the site, so that only the delivery is measured, under any ASGI server.
 """
 
 from __future__ import annotations

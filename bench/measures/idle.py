@@ -1,4 +1,4 @@
-"""The cost of gpumon without viewers: CPU of all its processes together, at one reading a second."""
+"""What gpumon uses without viewers: CPU of all its processes together, at one reading per second."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def measure() -> Iterator[Figure]:
         time.sleep(_SECONDS)
         spent, of_server, wall = watch.cpu, watch.cpu_of(pids[0]), watch.wall
         readings.count(due=wall)
-    measured = f"CPU of all processes, of one core, 1 Hz, nobody watching, over {wall:.0f} s"
+    measured = f"CPU of all processes, of one core, 1 Hz, no viewers, over {wall:.0f} s"
     yield Figure(100 * spent / wall, " %", 1, measured)
     yield Figure(100 * of_server / wall, " %", None, "of that the server; the rest is the sampler")

@@ -1,4 +1,4 @@
-"""The duration of the start, from running the program to its first reading, against importing the libraries it uses."""
+"""How long the start takes, from running the program to its first reading, against importing the libraries it uses."""
 
 from __future__ import annotations
 

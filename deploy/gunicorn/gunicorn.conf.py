@@ -35,8 +35,8 @@ class Worker(UvicornWorker):
     }
 
     def load_wsgi(self) -> None:
-        """Load gpumon. If it exits with an error (such as a data folder that is not writable), retrying does not help. The status
-        tells the master so, which would otherwise start workers forever.
+        """Load gpumon. If it exits with an error (such as a data folder that is not writable), retrying does not help. The exit
+        status stops the master, which would otherwise start workers forever.
         """
         try:
             super().load_wsgi()

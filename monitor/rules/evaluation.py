@@ -30,7 +30,7 @@ class Event(Alert, frozen=True, kw_only=True):
     subject: str
 
     def alert(self) -> Alert:
-        """What the world sees of it."""
+        """The alert without what only the evaluation needs."""
         return Alert(**{name: getattr(self, name) for name in Alert.__struct_fields__})
 
 
