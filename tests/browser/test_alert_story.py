@@ -49,7 +49,7 @@ def test_rule_is_created_fires_on_an_open_page_is_acknowledged_and_resolves(site
     admin.get_by_label("Threshold:", exact=True).fill("0")
     admin.get_by_label("For:", exact=True).fill("6")
     admin.get_by_role("button", name="Preview").click()
-    expect(admin.locator("[data-preview-result]")).to_contain_text("temperature ≥ slowdown temperature for 6")
+    expect(admin.locator("#preview")).to_contain_text("temperature ≥ slowdown temperature for 6")
 
     page = open_page(site.url)
     page.evaluate("window.marker = 'the same page'")
