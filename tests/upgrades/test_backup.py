@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from monitor.management.sqlite_backup import BadCopy, applied_migrations, check_whole, copy, set_aside
-from tests.support.servers import Server
+from tests.support.servers import Server, wait_for
 from tests.upgrades.dump import DATABASE, SCHEMAS, count, load
 
 
@@ -148,7 +148,7 @@ def test_backup_of_a_running_server_is_restored_after_it_stops_and_the_old_datab
     assert stat.S_IMODE((tmp_path / DATABASE).stat().st_mode) == 0o600
     server.start()
     try:
-        assert server.health()["status"] == "ok"
+        wait_for(lambda: server.health()["status"] == "ok", "the restored server's first reading")
     finally:
         server.stop()
 
