@@ -247,7 +247,7 @@ def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server
 
     storm()
     descriptors, threads = process.num_fds(), process.num_threads()
-    assert any(growth() < 4_000_000 for _round in range(3))
+    assert any(growth() < 2_000_000 for _round in range(3))
     wait_for(lambda: process.num_fds() <= descriptors + 2, "the descriptors to be closed")
     assert process.num_threads() <= threads + 1
     assert "Traceback" not in server.log
