@@ -12,8 +12,7 @@ import msgspec
 
 from monitor.live import frames, series
 from monitor.live.frames import PageMessage
-from monitor.telemetry import schema
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Snapshot, alert, gpu, host, snapshot
 from monitor.web.api import alerts, health
 from monitor.web.api.alerts import Alerts
 from monitor.web.api.health import Health
@@ -44,7 +43,7 @@ def json_schema() -> dict[str, Any]:
         (Snapshot, PageMessage, Health, Alerts), ref_template="#/$defs/{name}"
     )
     docs: dict[str, dict[str, str]] = {}
-    for module in (schema, series, frames, health, alerts):
+    for module in (gpu, host, alert, snapshot, series, frames, health, alerts):
         docs |= _field_docstrings(module)
     for name, component in components.items():
         for field, text in docs.get(name, {}).items():

@@ -1,7 +1,4 @@
-"""The one schema: every provider fills it, every transport carries it, every page reads it.
-
-`None` means unknown and nothing else; 0 is a value. For each metric that is None the struct's `unavailable` map says
-why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`."""
+"""One GPU, and what belongs to it: fans, links, errors, processes, MIG instances."""
 
 from __future__ import annotations
 
@@ -10,13 +7,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
-
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
-Severity = Literal["info", "warning", "critical"]
-AlertState = Literal["firing", "resolved"]
 Reasons = Mapping[str, str]
 
 
@@ -103,6 +96,10 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
     index: int
     uuid: str
+    """Unique among the GPUs of a snapshot. As the driver reports it (GPU-…), or a substitute."""
+    uuid_is_substitute: bool = False
+    """`uuid` is gpumon's own, so CUDA and `nvidia-smi` do not know it: the driver reports no UUID, or the same for several GPUs.
+    It is then `pci-` with the PCI address, `index-` with the index, or from nvtop, which reports neither, index and name."""
     name: str
     state: GpuState = "ok"
     """asleep: suspended by the kernel and not queried, with the last known facts. lost: has fallen off the bus."""
@@ -207,164 +204,4 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     mig_mode: bool | None = None
     mig_instances: tuple[MigInstance, ...] = ()
     processes: tuple[GpuProcess, ...] | None = None
-    unavailable: Reasons = {}
-
-
-class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits and use of this container's cgroup; a limit is null if there is none."""
-
-    cpu_limit_cores: float | None = None
-    cpu_used_cores: float | None = None
-    memory_limit_bytes: int | None = None
-    memory_used_bytes: int | None = None
-    """Without what the kernel can reclaim at once (inactive file pages), as in `docker stats`."""
-    unavailable: Reasons = {}
-
-
-class System(msgspec.Struct, frozen=True, kw_only=True):
-    """The host around the GPUs, from psutil."""
-
-    os_name: str | None = None
-    cpu_percent: Percent | None = None
-    cpu_core_percents: tuple[Percent, ...] | None = None
-    cpu_count: int | None = None
-    """Logical cores."""
-    cpu_frequency_mhz: float | None = None
-    load_1m: float | None = None
-    load_5m: float | None = None
-    load_15m: float | None = None
-    memory_total_bytes: int | None = None
-    memory_used_bytes: int | None = None
-    memory_available_bytes: int | None = None
-    memory_used_percent: Percent | None = None
-    swap_total_bytes: int | None = None
-    swap_used_bytes: int | None = None
-    booted_at: float | None = None
-    uptime_seconds: float | None = None
-    process_count: int | None = None
-    container: ContainerLimits | None = None
-    """Null outside a container."""
-    unavailable: Reasons = {}
-
-
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """All GPUs of the host together. Sums and means cover the GPUs that report; `unavailable` names those that do not."""
-
-    gpu_count: int = 0
-    utilization_percent: Percent | None = None
-    memory_used_bytes: int | None = None
-    memory_total_bytes: int | None = None
-    power_watts: float | None = None
-    power_limit_watts: float | None = None
-    hottest_gpu_uuid: str | None = None
-    hottest_gpu_index: int | None = None
-    hottest_temperature_celsius: float | None = None
-    unavailable: Reasons = {}
-
-
-class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of trying one provider, in the same words in the log, on the page, in health and in doctor."""
-
-    name: str
-    is_chosen: bool = False
-    reason: str | None = None
-    """Why it was skipped."""
-    fix: str | None = None
-    """How to fix that."""
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something about this host that costs readings or power, reported once."""
-
-    code: str
-    text: str
-    fix: str | None = None
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the open ones."""
-
-    id: str
-    """UUID. It never changes, not even when the alert resolves."""
-    rule: str
-    """The rule's name when the alert fired."""
-    severity: Severity
-    state: AlertState = "firing"
-    host: str
-    summary: str
-    """What is wrong in words; names neither users nor commands."""
-    detail: str | None = None
-    """More about it: which user and process hold the memory, what an Xid means and what to do."""
-    gpu_uuid: str | None = None
-    """Null if the alert is about the whole host."""
-    gpu_index: int | None = None
-    gpu_name: str | None = None
-    pid: int | None = None
-    """The process, if the alert is about one."""
-    metric: str | None = None
-    """By struct and field of the schema: gpu.temperature_celsius."""
-    value: float | None = None
-    """When the alert fired, in the metric's unit."""
-    worst_value: float | None = None
-    """The worst value until the alert resolved; while it fires, `value`."""
-    threshold: float | None = None
-    """The limit that the value passed."""
-    started_at: float
-    """When the condition was first met, by the timestamps of the readings."""
-    fired_at: float
-    resolved_at: float | None = None
-    resolved_because: str | None = None
-    acknowledged_at: float | None = None
-    acknowledged_by: str | None = None
-    note: str | None = None
-    """The note of the acknowledgement."""
-    is_muted: bool = False
-    """Notifications for its rule are off: muted, or in quiet hours. False once it has resolved."""
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
-    """What a provider returns at one tick: the GPUs of a Snapshot."""
-
-    sampled_at: Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
-    """When the GPUs were read. Limited to the years of the calendar (to 9999), because a recording can contain anything."""
-    gpus: tuple[Gpu, ...]
-    driver_version: str | None = None
-    cuda_version: str | None = None
-    notices: tuple[Notice, ...] = ()
-    clamped_count: int = 0
-    """Percentages outside 0–100 that the provider has clamped so far."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One host at one moment."""
-
-    schema_version: int = SCHEMA_VERSION
-    host: str
-    seq: int
-    """Increases by one with each snapshot while the server runs."""
-    time: float
-    """When this snapshot was made."""
-    sampled_at: float | None = None
-    """When the GPUs were read; null before the first reading."""
-    stale: bool = False
-    """The GPU readings are too old; system metrics are still current."""
-    age_seconds: float | None = None
-    """Age of the GPU readings."""
-    stale_reason: str | None = None
-    provider: str | None = None
-    """Its name (pynvml, nvidia_smi, nvtop, simulated or replay); null if none works."""
-    is_simulated: bool = False
-    """Simulated or replayed readings: every page says so."""
-    driver_version: str | None = None
-    cuda_version: str | None = None
-    """The newest CUDA version the driver supports."""
-    poll_interval_seconds: float | None = None
-    gpus: tuple[Gpu, ...] = ()
-    totals: Totals = Totals()
-    system: System | None = None
-    """Null if ENABLE_SYSTEM_METRICS is off."""
-    providers: tuple[ProviderReport, ...] = ()
-    notices: tuple[Notice, ...] = ()
-    alerts: tuple[Alert, ...] = ()
-    """Open alerts, the worst first. When one fires or resolves, the snapshot is published again with the same `seq`."""
     unavailable: Reasons = {}

@@ -1,0 +1,46 @@
+"""The one schema: every provider fills it, every transport carries it, every page reads it.
+
+`None` means unknown and nothing else; 0 is a value. For each metric that is None the struct's `unavailable` map says
+why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`."""
+
+from __future__ import annotations
+
+from monitor.telemetry.schema.alert import Alert, AlertState, Severity
+from monitor.telemetry.schema.gpu import (
+    Fan,
+    Gpu,
+    GpuProcess,
+    GpuState,
+    MigInstance,
+    NvLink,
+    Percent,
+    ProcessType,
+    Reasons,
+    Xid,
+)
+from monitor.telemetry.schema.host import ContainerLimits, System, Totals
+from monitor.telemetry.schema.snapshot import SCHEMA_VERSION, Notice, ProviderReport, Reading, Snapshot
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Alert",
+    "AlertState",
+    "ContainerLimits",
+    "Fan",
+    "Gpu",
+    "GpuProcess",
+    "GpuState",
+    "MigInstance",
+    "Notice",
+    "NvLink",
+    "Percent",
+    "ProcessType",
+    "ProviderReport",
+    "Reading",
+    "Reasons",
+    "Severity",
+    "Snapshot",
+    "System",
+    "Totals",
+    "Xid",
+]

@@ -1,0 +1,51 @@
+"""An alert, the same wherever it is sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["info", "warning", "critical"]
+AlertState = Literal["firing", "resolved"]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the open ones."""
+
+    id: str
+    """UUID. It never changes, not even when the alert resolves."""
+    rule: str
+    """The rule's name when the alert fired."""
+    severity: Severity
+    state: AlertState = "firing"
+    host: str
+    summary: str
+    """What is wrong in words; names neither users nor commands."""
+    detail: str | None = None
+    """More about it: which user and process hold the memory, what an Xid means and what to do."""
+    gpu_uuid: str | None = None
+    """Null if the alert is about the whole host."""
+    gpu_index: int | None = None
+    gpu_name: str | None = None
+    pid: int | None = None
+    """The process, if the alert is about one."""
+    metric: str | None = None
+    """By struct and field of the schema: gpu.temperature_celsius."""
+    value: float | None = None
+    """When the alert fired, in the metric's unit."""
+    worst_value: float | None = None
+    """The worst value until the alert resolved; while it fires, `value`."""
+    threshold: float | None = None
+    """The limit that the value passed."""
+    started_at: float
+    """When the condition was first met, by the timestamps of the readings."""
+    fired_at: float
+    resolved_at: float | None = None
+    resolved_because: str | None = None
+    acknowledged_at: float | None = None
+    acknowledged_by: str | None = None
+    note: str | None = None
+    """The note of the acknowledgement."""
+    is_muted: bool = False
+    """Notifications for its rule are off: muted, or in quiet hours. False once it has resolved."""

@@ -1,0 +1,59 @@
+"""The host around the GPUs, and the totals of its GPUs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from monitor.telemetry.schema.gpu import Percent, Reasons
+
+
+class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and use of this container's cgroup; a limit is null if there is none."""
+
+    cpu_limit_cores: float | None = None
+    cpu_used_cores: float | None = None
+    memory_limit_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    """Without what the kernel can reclaim at once (inactive file pages), as in `docker stats`."""
+    unavailable: Reasons = {}
+
+
+class System(msgspec.Struct, frozen=True, kw_only=True):
+    """The host around the GPUs, from psutil."""
+
+    os_name: str | None = None
+    cpu_percent: Percent | None = None
+    cpu_core_percents: tuple[Percent, ...] | None = None
+    cpu_count: int | None = None
+    """Logical cores."""
+    cpu_frequency_mhz: float | None = None
+    load_1m: float | None = None
+    load_5m: float | None = None
+    load_15m: float | None = None
+    memory_total_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    memory_used_percent: Percent | None = None
+    swap_total_bytes: int | None = None
+    swap_used_bytes: int | None = None
+    booted_at: float | None = None
+    uptime_seconds: float | None = None
+    process_count: int | None = None
+    container: ContainerLimits | None = None
+    """Null outside a container."""
+    unavailable: Reasons = {}
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """All GPUs of the host together. Sums and means cover the GPUs that report; `unavailable` names those that do not."""
+
+    gpu_count: int = 0
+    utilization_percent: Percent | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    hottest_gpu_uuid: str | None = None
+    hottest_gpu_index: int | None = None
+    hottest_temperature_celsius: float | None = None
+    unavailable: Reasons = {}

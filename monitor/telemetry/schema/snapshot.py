@@ -1,0 +1,80 @@
+"""A snapshot, and the reading that it is made from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from monitor.telemetry.schema.alert import Alert
+from monitor.telemetry.schema.gpu import Gpu, Reasons
+from monitor.telemetry.schema.host import System, Totals
+
+SCHEMA_VERSION = 1
+
+
+class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of trying one provider, in the same words in the log, on the page, in health and in doctor."""
+
+    name: str
+    is_chosen: bool = False
+    reason: str | None = None
+    """Why it was skipped."""
+    fix: str | None = None
+    """How to fix that."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about this host that costs readings or power, reported once."""
+
+    code: str
+    text: str
+    fix: str | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
+    """What a provider returns at one tick: the GPUs of a Snapshot."""
+
+    sampled_at: Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
+    """When the GPUs were read. Limited to the years of the calendar (to 9999), because a recording can contain anything."""
+    gpus: tuple[Gpu, ...]
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    notices: tuple[Notice, ...] = ()
+    clamped_count: int = 0
+    """Percentages outside 0–100 that the provider has clamped so far."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One host at one moment."""
+
+    schema_version: int = SCHEMA_VERSION
+    host: str
+    seq: int
+    """Increases by one with each snapshot while the server runs."""
+    time: float
+    """When this snapshot was made."""
+    sampled_at: float | None = None
+    """When the GPUs were read; null before the first reading."""
+    stale: bool = False
+    """The GPU readings are too old; system metrics are still current."""
+    age_seconds: float | None = None
+    """Age of the GPU readings."""
+    stale_reason: str | None = None
+    provider: str | None = None
+    """Its name (pynvml, nvidia_smi, nvtop, simulated or replay); null if none works."""
+    is_simulated: bool = False
+    """Simulated or replayed readings: every page says so."""
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    """The newest CUDA version the driver supports."""
+    poll_interval_seconds: float | None = None
+    gpus: tuple[Gpu, ...] = ()
+    totals: Totals = Totals()
+    system: System | None = None
+    """Null if ENABLE_SYSTEM_METRICS is off."""
+    providers: tuple[ProviderReport, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    """Open alerts, the worst first. When one fires or resolves, the snapshot is published again with the same `seq`."""
+    unavailable: Reasons = {}
