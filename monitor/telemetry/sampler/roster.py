@@ -5,13 +5,14 @@ Belongs to the supervisor, so that it outlives the sampler's process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.telemetry.providers.base import GPU_METRICS
-from monitor.telemetry.schema import Gpu, GpuState, Xid
+from monitor.telemetry.sampler.identity import Identities
+from monitor.telemetry.schema import Gpu, GpuState, Notice, Xid
 
 FACTS = frozenset(
     name
@@ -34,6 +35,7 @@ def facts_only(gpu: Gpu, *, state: GpuState, since: float | None, read_at: float
     return Gpu(
         index=gpu.index,
         uuid=gpu.uuid,
+        uuid_is_substitute=gpu.uuid_is_substitute,
         name=gpu.name,
         state=state,
         since=since,
@@ -48,6 +50,7 @@ class Roster:
     """The GPUs seen since the server started."""
 
     def __init__(self) -> None:
+        self._identities = Identities()
         self._known: dict[str, Gpu] = {}
         self._read_at: dict[str, float] = {}
         self._gone: dict[str, Gpu] = {}
@@ -55,12 +58,18 @@ class Roster:
         self._unnamed: dict[str, str] = {}
         """PCI bus id → substitute for the UUID, of GPUs asleep since before the first reading."""
 
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Notices about the GPUs of the last reading."""
+        return self._identities.notices
+
     def restarted(self) -> None:
         """A new sampler counts from zero: keep the counts of the previous one."""
         self._xids_before = {uuid: gpu.xids for uuid, gpu in self._known.items() if gpu.xids is not None}
 
     def forget(self) -> None:
         """Start over: another provider identifies the GPUs differently."""
+        self._identities = Identities()
         self._known.clear()
         self._read_at.clear()
         self._gone.clear()
@@ -70,8 +79,14 @@ class Roster:
     def update(self, gpus: Sequence[Gpu], sampled_at: float) -> tuple[Gpu, ...]:
         """The GPUs of a reading, and those missing from it, in the order of their index."""
         present: dict[str, Gpu] = {}
-        for given in gpus:
-            gpu = self._complete(given)
+        distinct, shared = self._identities.distinguish(gpus)
+        for uuid in shared:  # until now it seemed to identify one GPU
+            for known in (self._known, self._gone, self._read_at, self._xids_before):
+                known.pop(uuid, None)
+        listed = {gpu.uuid for gpu in distinct}
+        for given in distinct:
+            gpu = self._complete(given, listed)
+            listed.add(gpu.uuid)
             if gpu.state == "ok":
                 self._read_at[gpu.uuid] = sampled_at
             present[gpu.uuid] = gpu
@@ -89,14 +104,12 @@ class Roster:
                     reason="the GPU is lost: the driver no longer lists it",
                 )
         self._known.update(present)
-        if not self._gone:
-            return tuple(present.values())
         return tuple(sorted((*present.values(), *self._gone.values()), key=lambda gpu: (gpu.index, gpu.state != "ok")))
 
-    def _complete(self, gpu: Gpu) -> Gpu:
+    def _complete(self, gpu: Gpu, listed: Collection[str]) -> Gpu:
         """Add what earlier readings know: the facts of a GPU asleep, the Xids of earlier samplers."""
         if gpu.state == "asleep":
-            return self._remembered(gpu)
+            return self._remembered(gpu, listed)
         if gpu.state == "lost" and gpu.uuid in self._known:
             return facts_only(
                 self._known[gpu.uuid],
@@ -118,11 +131,12 @@ class Roster:
                 self._known.pop(stand_in, None)
                 self._gone.pop(stand_in, None)
 
-    def _remembered(self, gpu: Gpu) -> Gpu:
+    def _remembered(self, gpu: Gpu, listed: Collection[str]) -> Gpu:
         last = self._known.get(gpu.uuid)
         if last is None and gpu.pci_bus_id is not None:
             # The kernel does not know the UUID of a GPU that no one has opened; its place on the bus is the same.
-            last = next((known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id), None)
+            at_place = [known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id]
+            last = next((known for known in at_place if known.uuid not in listed), None)
         if last is None:
             if gpu.pci_bus_id is not None:
                 self._unnamed[gpu.pci_bus_id] = gpu.uuid

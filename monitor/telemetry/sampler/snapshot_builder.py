@@ -94,5 +94,5 @@ class SnapshotBuilder:
             totals=total(self._gpus),
             system=system,
             providers=self.selected.reports,
-            notices=reading.notices if reading else (),
+            notices=(*reading.notices, *self._roster.notices) if reading else (),
         )

@@ -141,9 +141,9 @@ class Device:
             share = values[metric]
             if share is not None and not 0 <= share <= 100:
                 values[metric] = self._gate(share, metric)
-        values["xids"] = self._listener.xids(self.identity.uuid)
+        values["xids"] = self._listener.xids(self.handle)
         if values["xids"] is None:
-            self._reasons.note({"xids": self._listener.reasons.get(self.identity.uuid, NOT_REPORTED)})
+            self._reasons.note({"xids": self._listener.reason(self.handle) or NOT_REPORTED})
         values["memory_unattributed_bytes"] = base.unattributed_bytes(values["memory_used_bytes"], values["processes"])
         values["memory_is_unified"] = self._is_unified
         values["mig_instances"] = self._mig.read()

@@ -49,7 +49,7 @@ class Pynvml:
         self._monotonic = monotonic
         self._gate = PercentGate()
         self._devices: list[Device] = []
-        self._lost: dict[str, tuple[Gpu, float]] = {}
+        self._lost: dict[Device, tuple[Gpu, float]] = {}
         self._xids = XidListener()
         self._driver_version: str | None = None
         self._cuda_version: str | None = None
@@ -85,12 +85,12 @@ class Pynvml:
             raise ProviderUnavailable(reason, "See `nvidia-smi -L` and `lspci | grep -i nvidia`; in a container, start it "
                                       "with `--gpus all`.")  # fmt: skip
         self._notices = tuple(Notice(code="gpu_not_read", text=problem) for problem in problems)
-        self._xids.start({device.identity.uuid: device.handle for device in self._devices})
+        self._xids.start([(_named(device), device.handle) for device in self._devices])
 
     def read(self, now: float) -> Reading:
         """Every GPU at `now` (Unix time). Raises ProviderFailed if the driver as a whole fails."""
         for device in self._devices:
-            if device.identity.uuid not in self._lost:
+            if device not in self._lost:
                 device.begin()
         gpus = [self._read_device(device, now) for device in self._devices]
         if self._devices and all(device.answers_nothing for device in self._devices):
@@ -133,22 +133,27 @@ class Pynvml:
         self._devices.append(device)
 
     def _read_device(self, device: Device, now: float) -> Gpu:
-        uuid, at = device.identity.uuid, self._monotonic()
-        if uuid in self._lost:
-            gpu, asked_at = self._lost[uuid]
+        at = self._monotonic()
+        if device in self._lost:
+            gpu, asked_at = self._lost[device]
             if at - asked_at < _RETRY_LOST_SECONDS:
                 return gpu
         try:
             gpu = device.read(now, at)
         except errors.GpuLost:
-            known = self._lost.get(uuid)
+            known = self._lost.get(device)
             gpu = known[0] if known else device.lost(since=now)
-            self._lost[uuid] = gpu, at
+            self._lost[device] = gpu, at
             if known is None:
-                log.warning("GPU %d (%s) is lost: it has fallen off the bus", device.identity.index, uuid)
+                log.warning("GPU %s is lost: it has fallen off the bus", _named(device))
             return gpu
-        self._lost.pop(uuid, None)
+        self._lost.pop(device, None)
         return gpu
+
+
+def _named(device: Device) -> str:
+    """For the log."""
+    return f"{device.identity.index} ({device.identity.uuid})"
 
 
 def _unavailable(error: Explained) -> ProviderUnavailable:

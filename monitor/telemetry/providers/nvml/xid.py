@@ -6,7 +6,7 @@ import ctypes
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pynvml as nvml
@@ -29,41 +29,46 @@ class XidListener:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._seen: dict[str, dict[int, Xid]] = {}
-        self._listed: dict[str, tuple[Xid, ...]] = {}
-        self.reasons: dict[str, str] = {}
-        """UUID → why this GPU's errors are unknown."""
-        self._uuids: dict[int | None, str] = {}
+        # By the address of the handle: UUIDs need not be unique.
+        self._seen: dict[int | None, dict[int, Xid]] = {}
+        self._listed: dict[int | None, tuple[Xid, ...]] = {}
+        self._reasons: dict[int | None, str] = {}
+        self._names: dict[int | None, str] = {}
         self._set: Any = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, handles: Mapping[str, Handle]) -> None:
-        """Register every GPU (UUID → handle) that supports it, and listen."""
+    def start(self, gpus: Sequence[tuple[str, Handle]]) -> None:
+        """Register every GPU (name for the log, handle) that supports it, and listen."""
         try:
             self._set = nvml.nvmlEventSetCreate()
         except FIELD_ERRORS as error:
-            self.reasons = dict.fromkeys(handles, field_reason(error))
+            self._reasons = dict.fromkeys((_address(handle) for _, handle in gpus), field_reason(error))
             return
-        for uuid, handle in handles.items():
+        for name, handle in gpus:
+            address = _address(handle)
             try:
                 supported = nvml.nvmlDeviceGetSupportedEventTypes(handle)
                 if not supported & nvml.nvmlEventTypeXidCriticalError:
-                    self.reasons[uuid] = "this GPU does not report Xid events"
+                    self._reasons[address] = "this GPU does not report Xid events"
                     continue
                 nvml.nvmlDeviceRegisterEvents(handle, nvml.nvmlEventTypeXidCriticalError, self._set)
             except FIELD_ERRORS as error:
-                self.reasons[uuid] = field_reason(error)
+                self._reasons[address] = field_reason(error)
                 continue
-            self._uuids[_address(handle)] = uuid
-            self._listed[uuid] = ()
+            self._names[address] = name
+            self._listed[address] = ()
         if self._listed:
             self._thread = threading.Thread(target=self._listen, name="xid", daemon=True)
             self._thread.start()
 
-    def xids(self, uuid: str) -> tuple[Xid, ...] | None:
+    def xids(self, handle: Handle) -> tuple[Xid, ...] | None:
         """The errors of a GPU, the latest first; None if unknown."""
-        return self._listed.get(uuid)
+        return self._listed.get(_address(handle))
+
+    def reason(self, handle: Handle) -> str | None:
+        """Why the errors of a GPU are unknown, as far as the driver says."""
+        return self._reasons.get(_address(handle))
 
     def stop(self) -> None:
         """Stop listening. A wait in the driver lasts until its timeout; the thread ends with it or with the process."""
@@ -78,18 +83,18 @@ class XidListener:
                     continue
                 log.warning("no longer listening for Xid errors: %s", error)
                 why = field_reason(error) if code_of(error) != UNKNOWN else "the driver ended the event stream"
-                self.reasons.update(dict.fromkeys(self._listed, why))
+                self._reasons.update(dict.fromkeys(self._listed, why))
                 self._listed = {}
                 return
             if event.eventType == nvml.nvmlEventTypeXidCriticalError:
-                self._heard(self._uuids.get(_address(event.device)), int(event.eventData))
+                self._heard(_address(event.device), int(event.eventData))
 
-    def _heard(self, uuid: str | None, code: int) -> None:
-        if uuid is None:
+    def _heard(self, address: int | None, code: int) -> None:
+        if address not in self._listed:
             log.warning("Xid %d on an unknown GPU", code)
             return
-        of_gpu = self._seen.setdefault(uuid, {})
+        of_gpu = self._seen.setdefault(address, {})
         count = of_gpu[code].count + 1 if code in of_gpu else 1
         of_gpu[code] = Xid(code=code, count=count, last_at=self._clock())
-        self._listed[uuid] = tuple(sorted(of_gpu.values(), key=lambda xid: -xid.last_at))
-        log.warning("GPU %s reported Xid %d", uuid, code)
+        self._listed[address] = tuple(sorted(of_gpu.values(), key=lambda xid: -xid.last_at))
+        log.warning("GPU %s reported Xid %d", self._names[address], code)
