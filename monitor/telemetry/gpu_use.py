@@ -24,7 +24,7 @@ IDLE_BY_DEFAULT = IdleLimits()
 
 
 def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
-    """Whether a GPU is busy, idle-held (`held`) or free."""
+    """Whether a GPU is busy, idle-held (`held`) or free. Unknown without the readings that would show it in use."""
     if gpu.state == "lost":
         return "unknown"
     if gpu.state == "asleep":
@@ -35,13 +35,18 @@ def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
     if gpu.processes is None:
         return "busy" if utilization else "unknown"
     if utilization is None:
-        return "busy" if gpu.processes else "free"
+        return "busy" if gpu.processes else "free" if _reports_memory(gpu) else "unknown"
     held = _held_bytes(gpu)
     if held is None:
         return "unknown"
     if gpu.processes and held >= idle.memory_bytes:
         return "held"
     return "busy" if utilization else "free"
+
+
+def _reports_memory(gpu: Gpu) -> bool:
+    """Whether the GPU or an instance on it still reports its memory; a broken GPU may report nothing, and so no process."""
+    return gpu.memory_used_bytes is not None or any(each.memory_used_bytes is not None for each in gpu.mig_instances)
 
 
 def _held_bytes(gpu: Gpu) -> int | None:
@@ -52,6 +57,12 @@ def _held_bytes(gpu: Gpu) -> int | None:
             return gpu.memory_used_bytes
         held += process.memory_used_bytes
     return held
+
+
+def is_silent(gpu: Gpu) -> bool:
+    """The driver lists the GPU, but gives none of its main readings: it is broken, or about to be lost."""
+    main = (gpu.utilization_percent, gpu.memory_used_bytes, gpu.temperature_celsius, gpu.power_watts)
+    return gpu.state == "ok" and not any(value is not None for value in main) and not _reports_memory(gpu)
 
 
 def is_hot(gpu: Gpu) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from monitor.live.hub import Hub
+from monitor.telemetry.gpu_use import is_silent
 from monitor.telemetry.sampler.supervisor import Status
 from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
 from monitor.web.components.open_alerts import count_by_severity
@@ -16,7 +17,8 @@ from monitor.web.components.open_alerts import count_by_severity
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok", "degraded", "down"]
-    """ok: all GPUs respond. degraded: readings are current, but a GPU is lost or a stage has a problem.
+    """ok: all GPUs respond. degraded: readings are current, but a GPU is lost or gives none, or a
+    stage has a problem.
     down: stale, or no data source responds."""
     reason: str | None
     host: str | None
@@ -56,6 +58,9 @@ def status_of(
     lost = [str(gpu.index) for gpu in snapshot.gpus if gpu.state == "lost"]
     if lost:
         return "degraded", f"GPU {', '.join(lost)} is lost."
+    silent_gpus = [str(gpu.index) for gpu in snapshot.gpus if is_silent(gpu)]
+    if silent_gpus:
+        return "degraded", f"GPU {', '.join(silent_gpus)} gives no readings."
     return "ok", None
 
 

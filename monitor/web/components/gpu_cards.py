@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from monitor import formats
 from monitor.live.pieces import Value
-from monitor.telemetry.gpu_use import Use, is_hot
+from monitor.telemetry.gpu_use import Use, is_hot, is_silent
 from monitor.telemetry.schema import Alert, Fan, Gpu
-from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import level_of
 
 _THROTTLE_CHIPS = {
@@ -63,6 +63,7 @@ def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool =
         )
     elif gpu.state == "asleep":
         found.append(Chip("asleep", "info", "Suspended; not queried, to let it sleep"))
+    found += _no_data_chips(gpu)
     for reason in gpu.clock_event_reasons or ():
         if reason in _THROTTLE_CHIPS or reason.startswith("0x"):
             word, level = _THROTTLE_CHIPS.get(reason, (reason, ""))
@@ -74,6 +75,11 @@ def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = (), *, is_narrow: bool =
     if gpu.performance_state and not (is_narrow and alerts):
         found.append(Chip(gpu.performance_state, "", "Performance state"))
     return tuple(found)
+
+
+def _no_data_chips(gpu: Gpu) -> tuple[Chip, ...]:
+    why = gpu.unavailable.get("utilization_percent", NOT_KNOWN)
+    return (Chip("no data", "warning", f"The driver gives no readings of this GPU: {why}"),) if is_silent(gpu) else ()
 
 
 def short_name(name: str) -> str:
@@ -157,7 +163,7 @@ class Tile:
         memory_form = formats.memory_form(gpu.memory_total_bytes)
         heat = "" if load is None else f"{round(load / 10)}"
         self.state = live.state(at, data_state=gpu.state, data_level=_level(gpu, alerts), data_heat=heat)
-        shown = alert_chips(alerts)
+        shown = (*alert_chips(alerts), *_no_data_chips(gpu))
         self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory_meter = live.meter(f"{at}-mm", gpu.memory_used_percent)

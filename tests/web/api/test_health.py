@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from monitor.live.hub import Hub
@@ -15,7 +16,7 @@ NOTHING = ProviderReport(name="pynvml", reason="The driver is missing.", fix="In
 
 
 def gpu(index: int, state: str = "ok") -> Gpu:
-    return Gpu(index=index, uuid=f"GPU-{index}", name="Card", state=state)  # type: ignore[arg-type]
+    return Gpu(index=index, uuid=f"GPU-{index}", name="Card", state=state, utilization_percent=0.0)  # type: ignore[arg-type]
 
 
 def snapshot(**changes: object) -> Snapshot:
@@ -34,6 +35,11 @@ def test_sleeping_gpu_is_ok() -> None:
 def test_lost_gpus_degrade_health_and_are_named() -> None:
     lost = snapshot(gpus=(gpu(0), gpu(1, "lost"), gpu(2, "lost")))
     assert status_of(lost, Status(), now=NOW) == ("degraded", "GPU 1, 2 is lost.")
+
+
+def test_gpus_without_readings_degrade_health_and_are_named() -> None:
+    silent = msgspec.structs.replace(gpu(1), utilization_percent=None)
+    assert status_of(snapshot(gpus=(gpu(0), silent)), Status(), now=NOW) == ("degraded", "GPU 1 gives no readings.")
 
 
 def test_stale_readings_are_down_with_their_reason_even_while_a_gpu_is_lost() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
-from monitor.telemetry.schema import Fan, Gpu
+from monitor.telemetry.schema import Fan, Gpu, MigInstance
 from monitor.web.components.gpu_cards import Card, Tile, chips
 from monitor.web.components.live_pieces import LivePieces
 from tests.support.snapshots import GIB, alert, gpu, process
@@ -80,6 +80,17 @@ def test_board_without_fans_says_so() -> None:
         ({"utilization_percent": 0.0, "processes": None}, "unknown"),
         ({"utilization_percent": None, "processes": (process(1),)}, "busy"),
         ({"utilization_percent": None}, "free"),
+        ({"utilization_percent": None, "memory_used_bytes": None}, "unknown"),
+        ({"utilization_percent": None, "memory_used_bytes": None, "temperature_celsius": None}, "unknown"),
+        (
+            {
+                "utilization_percent": None,
+                "memory_used_bytes": None,
+                "mig_mode": True,
+                "mig_instances": (MigInstance(index=0, memory_used_bytes=GIB),),
+            },
+            "free",
+        ),
         ({"state": "lost"}, "unknown"),
         ({"state": "asleep"}, "free"),
     ],

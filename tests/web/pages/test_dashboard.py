@@ -119,7 +119,43 @@ def test_totals_count_busy_idle_held_and_free_gpus() -> None:
     held = gpu(1, utilization_percent=0.0, processes=(process(1),))
     page = Dashboard(host(gpu(0), held, gpu(2, utilization_percent=0.0)), "cards")
     assert page.totals.uses.text == "1 busy · 1 idle-held · 1 free"
-    assert dict(page.free.attributes)["data-free"] == "GPU-2"
+    assert page.free.text == "1 free GPU"
+    assert dict(page.free.attributes)["data-free"] == "CUDA_VISIBLE_DEVICES=GPU-2"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "label"),
+    [
+        (host(gpu(0)), "No free GPU"),
+        (host(), "No free GPU"),
+        (host(gpu(0, utilization_percent=0.0), gpu(1, utilization_percent=0.0), stale=True), "2 free GPUs"),
+        (host(gpu(0, uuid="nvtop-0-amd", utilization_percent=0.0)), "1 free GPU"),
+    ],
+)
+def test_free_gpus_cannot_be_copied_without_one_or_from_stale_readings(snapshot: Snapshot, label: str) -> None:
+    """`CUDA_VISIBLE_DEVICES=` was copied, which hides every GPU."""
+    free = Dashboard(snapshot, "cards").free
+    attributes = dict(free.attributes)
+    assert (free.text, attributes["data-free"], attributes["aria-disabled"]) == (label, "", "true")
+
+
+def test_gpu_without_any_reading_is_shown_without_data_and_is_not_free() -> None:
+    """A broken GPU, whose every reading was "ERR!", was offered as free."""
+    silent = gpu(
+        0,
+        utilization_percent=None,
+        memory_used_bytes=None,
+        memory_used_percent=None,
+        temperature_celsius=None,
+        power_watts=None,
+        unavailable={"utilization_percent": 'nvidia-smi says "ERR!"'},
+    )
+    cards, tiles = (Dashboard(host(silent, gpu(1)), layout) for layout in ("cards", "tiles"))  # type: ignore[arg-type]
+    assert cards.totals.uses.text == "1 busy · 1 unknown"
+    assert cards.free.text == "No free GPU"
+    for page in (cards, tiles):
+        assert "no data" in page.gpus[0].chips.draw()
+        assert "ERR!" in page.gpus[0].chips.draw()
 
 
 def test_removed_gpu_empties_its_page_and_the_page_says_so() -> None:
