@@ -24,6 +24,9 @@ from monitor.notifications.webhook_signature import key_of, new_secret
 
 TEST_SECONDS = 20
 """The browser waits for it."""
+SIGNED_WEBHOOK = "Signed webhook"
+MOST_FORMS = 4
+"""Forms of a service's URL in an error, the shortest first."""
 EXAMPLES = (
     "mailtos://user:password@smtp.example.com?to=oncall@example.com, slack://TokenA/TokenB/TokenC, ntfys://topic, "
     "https://example.com/hook"
@@ -70,14 +73,19 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
     def clean_url(self) -> str:
         return str(self.cleaned_data["url"]).strip()
 
+    @property
+    def has_new_url(self) -> bool:
+        return "url" in self.changed_data or not self.instance.pk
+
     def clean(self) -> dict[str, Any]:
-        """Check a new URL with Apprise; only webhooks have a signing secret."""
+        """Recognize a new URL; only webhooks have a signing secret."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if "url" not in cleaned:
             return cleaned
         url, secret = cleaned["url"], cleaned.get("signing_secret", "").strip()
-        is_new = "url" in self.changed_data or not self.instance.pk
-        is_webhook = _is_webhook(url) if is_new else bool(self.instance.signing_secret)
+        if self.has_new_url or not self.instance.service:
+            self.instance.service = _service_of(url)
+        is_webhook = self.instance.service == SIGNED_WEBHOOK
         if is_webhook:
             try:
                 key_of(secret or new_secret())
@@ -87,13 +95,18 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         return cleaned
 
 
-def _is_webhook(url: str) -> bool:
-    """Whether a URL receives our signed JSON instead of a service's message. Raises ValidationError if it can receive neither."""
+def _service_of(url: str) -> str:
+    """What a URL is: a service of Apprise, or SIGNED_WEBHOOK. Raises ValidationError with what is missing if it is neither."""
     answer = run_child(ServiceOrder(url=url, limit_seconds=TEST_SECONDS))
     if answer.has_failed:
         raise ValidationError({"url": f"The URL could not be checked: {answer.error} Try again."})
+    if answer.is_refused:
+        raise ValidationError({"url": answer.error})
+    if answer.service is not None and answer.error is None:
+        return answer.service
     if answer.service is not None:
-        return False
+        shown = " or ".join(answer.forms[:MOST_FORMS])
+        raise ValidationError({"url": f"{answer.service} was recognized. {answer.error} Expected: {shown}"})
     if url.lower().startswith(("http://", "https://")):
         try:
             parts = urlsplit(url)
@@ -101,12 +114,12 @@ def _is_webhook(url: str) -> bool:
         except ValueError:
             is_address = False
         if is_address:
-            return True
+            return SIGNED_WEBHOOK
         raise ValidationError({"url": "Not a valid http(s) URL: host missing or port invalid."})
     raise ValidationError(
         {
-            "url": "No service accepts this URL: its scheme is unknown, or a part that the service requires is missing or "
-            f"malformed. For example {EXAMPLES}. docs/notifications.md shows more."
+            "url": "No service accepts this URL: its scheme is unknown. "
+            f"For example {EXAMPLES}. docs/notifications.md shows more."
         }
     )
 
@@ -118,6 +131,7 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
     form = ChannelForm
     list_display = (
         "name",
+        "type",
         "shown_url",
         "is_enabled",
         "last_error",
@@ -127,11 +141,28 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
     )
     list_filter = ("is_enabled", "minimum_severity")
     search_fields = ("name",)
-    readonly_fields = ("last_sent_at", "last_error", "last_error_at")
+    readonly_fields = ("type", "may_reach_private", "last_sent_at", "last_error", "last_error_at")
 
     @admin.display(description="URL")
     def shown_url(self, channel: Channel) -> str:
         return masked(channel.url)
+
+    @admin.display(description="type", ordering="service")
+    def type(self, channel: Channel) -> str:
+        """What its URL was recognized as; for one that an earlier version saved, the URL's scheme."""
+        webhook = SIGNED_WEBHOOK if channel.signing_secret else ""
+        return channel.service or webhook or channel.url.partition("://")[0].lower()[:20] or "unknown"
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: ChannelForm, change: bool) -> None:
+        """Say what the URL was recognized as. A URL from a superuser may lead to addresses that are not public."""
+        is_superuser = bool(getattr(request.user, "is_superuser", False))
+        if form.has_new_url or is_superuser:
+            obj.may_reach_private = is_superuser
+        super().save_model(request, obj, form, change)
+        public = (
+            "" if obj.may_reach_private else " It reaches public addresses only, because no superuser entered its URL."
+        )
+        self.message_user(request, f"Recognized as: {self.type(obj)}.{public}", messages.INFO)
 
     def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         """Users who can view but not change a channel see neither its URL nor its secret."""

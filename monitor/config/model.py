@@ -123,7 +123,7 @@ class Config(BaseSettings):
     forbid_private_webhooks: bool = alerts(
         False,
         "Whether to send notifications to public addresses only, and never to this host, the local network or a cloud's "
-        "metadata service.",
+        "metadata service. If false, only channels whose URL a superuser entered reach such addresses.",
     )
 
     ws_max_rate_hz: int = live_feed(

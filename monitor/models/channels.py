@@ -15,7 +15,11 @@ class Channel(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     url = models.TextField("URL")
+    service = models.CharField("type", max_length=100, blank=True, editable=False)
+    """What the URL was recognized as when it was saved: a service of Apprise, or a signed webhook. Empty if unknown."""
     signing_secret = models.CharField(max_length=200, blank=True)
+    may_reach_private = models.BooleanField("private addresses", default=True, editable=False)
+    """Whether it may connect to addresses that are not public: not if its URL was entered by somebody who is no superuser."""
     is_enabled = models.BooleanField("enabled", default=True)
     is_for_all_rules = models.BooleanField("default channel", default=True)
     minimum_severity = models.CharField(max_length=10, choices=SEVERITY_CHOICES, default="info")
@@ -66,6 +70,8 @@ class Delivery(models.Model):
     part_of = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="parts")
     """The digest that contains it, if it was delayed or over the channel's limit."""
     attempts = models.PositiveIntegerField(default=0)
+    retry_after_seconds = models.PositiveIntegerField(default=0)
+    """How long the receiver asked to wait after the last attempt."""
     first_attempt_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Refuse connections to addresses that are not public, for the whole process (GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS)."""
+"""Refuse connections to addresses that are not public, for the whole process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 FORBIDDEN = (
-    "The address is not public, such as one of this host or of the local network; "
-    "GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS forbids it."
+    "The address is not public, such as one of this host or of the local network. Only a superuser can allow that, by saving "
+    "the channel's URL, and nobody while GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS is true."
 )
 _CONNECTING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 """Audit events of Python whose second argument is the remote address."""

@@ -87,7 +87,10 @@ def settle(delivery: Delivery, error: str | None, *, now: datetime) -> None:
         is_long_ago = now - (delivery.first_attempt_at or now) >= ABANDONED_AFTER
         is_over = delivery.kind == "test" or (is_long_ago and delivery.attempts >= ABANDONED_ATTEMPTS)
         Delivery.objects.filter(id=delivery.pk).update(
-            status="failed" if is_over else "waiting", due_at=now + back_off(delivery.attempts), last_error=error
+            status="failed" if is_over else "waiting",
+            due_at=now + _pause(delivery),
+            retry_after_seconds=delivery.retry_after_seconds,
+            last_error=error,
         )
         Channel.objects.filter(id=delivery.channel_id).update(last_error=error, last_error_at=now)
     what = f"message {delivery.message_id} to channel {delivery.channel.name}"
@@ -103,6 +106,11 @@ def back_off(attempts: int) -> timedelta:
     return min(FIRST_BACK_OFF * (1 << doublings), LONGEST_BACK_OFF)
 
 
+def _pause(delivery: Delivery) -> timedelta:
+    """The delay after its last attempt: the back-off, or longer if the receiver asked for it."""
+    return max(back_off(delivery.attempts), timedelta(seconds=delivery.retry_after_seconds))
+
+
 _COMBINABLE = ("fired", "resolved", "reminder")
 
 
@@ -114,7 +122,7 @@ def _head(delivery: Delivery, now: datetime) -> Head:
         .values_list("sent_at", flat=True)[: channel.messages_per_hour]
     )
     # A due time further ahead than any delay comes from a clock that was ahead, and does not count.
-    due_at = delivery.due_at if delivery.due_at <= now + back_off(delivery.attempts) else now
+    due_at = delivery.due_at if delivery.due_at <= now + _pause(delivery) else now
     ready_at: datetime | None = due_at
     if channel.messages_per_hour == 0:
         ready_at = None

@@ -26,9 +26,14 @@ _PREFIX = {"fired": "", "resolved": "Resolved: ", "reminder": "Still firing: "}
 class Message(NamedTuple):
     title: str
     text: str
+    """Without its links: texts from outside can occur anywhere in it."""
+    links: str = ""
+    """Our own addresses, a line each."""
 
-
-_DELETED = Message("Deleted alert", "The alert was deleted before this message was sent.")
+    @property
+    def whole(self) -> str:
+        """The text and the links."""
+        return f"{self.text}\n\n{self.links}" if self.links else self.text
 
 
 def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
@@ -36,25 +41,34 @@ def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = No
 
     Without control characters: users name rules and channels, and the title becomes the subject of a mail.
     """
-    title, text = _worded(delivery, now, public_url)
-    return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")))
+    title, text, event = _worded(delivery, now)
+    links = "" if public_url is None else link_to(event, public_url)
+    return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")), links)
 
 
-def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Message:
+class _Worded(NamedTuple):
+    title: str
+    text: str
+    event: Alert | None = None
+    """The only alert, if there is one."""
+
+
+_DELETED = _Worded("Deleted alert", "The alert was deleted before this message was sent.")
+
+
+def _worded(delivery: Delivery, now: datetime) -> _Worded:
     if delivery.kind == "test":
         title = f"Test message for channel {delivery.channel.name}"
-        return Message(
-            title, _with_link("gpumon can send messages to this channel. Alerts arrive the same way.", public_url)
-        )
+        return _Worded(title, "gpumon can send messages to this channel. Alerts arrive the same way.")
     if delivery.kind == "digest":
-        return _digest(delivery, public_url)
+        return _digest(delivery)
     rows = delivery.events.select_related("acknowledged_by").order_by("fired_at", "gpu_index")
     events = [alert_of(row) for row in rows]
     if not events:
         return _DELETED
     title = f"{_prefix(delivery.kind, events)}{_title(events)}"
     if len(events) == 1:
-        return Message(title, _with_link(_one(events[0], delivery.kind, now), public_url, events[0]))
+        return _Worded(title, _one(events[0], delivery.kind, now), events[0])
     are_of_one_host = len({event.host for event in events}) == 1
     lines = _listed(
         [
@@ -62,7 +76,7 @@ def _worded(delivery: Delivery, now: datetime, public_url: str | None) -> Messag
             for event in events
         ]
     )
-    return Message(title, _with_link("\n".join([*lines, "", *_rule_and_detail(events)]), public_url))
+    return _Worded(title, "\n".join([*lines, "", *_rule_and_detail(events)]))
 
 
 def events_of(delivery: Delivery) -> list[Alert]:
@@ -136,7 +150,7 @@ def _rule_and_detail(events: Sequence[Alert]) -> list[str]:
     return [f"Rule: {', '.join(rules)}", *(["", *_listed(details)] if details else [])]
 
 
-def _digest(delivery: Delivery, public_url: str | None) -> Message:
+def _digest(delivery: Delivery) -> _Worded:
     included = Delivery.events.through.objects.filter(delivery__part_of=delivery)
     count = included.count()  # tens of thousands, if a rule flaps while the channel is unreachable
     if not count:
@@ -155,7 +169,7 @@ def _digest(delivery: Delivery, public_url: str | None) -> Message:
         f"{parts['count']} messages combined, the earliest from {earliest}: they were delayed, or would have "
         f"exceeded this channel's limit of {delivery.channel.messages_per_hour} per hour.",
     ]
-    return Message(f"{count} alerts combined", _with_link("\n".join(text), public_url))
+    return _Worded(f"{count} alerts combined", "\n".join(text))
 
 
 def _ending(event: Alert, kind: str, now: datetime) -> str:
@@ -176,10 +190,6 @@ def _cut(lines: list[str], count: int) -> list[str]:
 
 def _summary(event: Alert) -> str:
     return event.summary.rstrip(".")
-
-
-def _with_link(text: str, public_url: str | None, event: Alert | None = None) -> str:
-    return text if public_url is None else f"{text}\n\n{link_to(event, public_url)}"
 
 
 def link_to(event: Alert | None, public_url: str) -> str:

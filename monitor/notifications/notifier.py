@@ -173,16 +173,24 @@ class Notifier:
             return f"The message could not be sent: {type(error).__name__} (see the log)."
 
     def _record(self, delivery: Delivery, error: str | None) -> None:
-        """Until the result is recorded, the channel sends nothing else: an unrecorded message would be sent again."""
+        """Until the result is recorded, the channel sends nothing else: an unrecorded message would be sent again. The trouble is
+        logged once, and once more when it is over.
+        """
+        is_in_trouble = False
         while True:
             try:
                 delivery_queue.settle(delivery, error, now=self._clock())
             except (DatabaseError, InterfaceError) as trouble:
-                log.warning("cannot record delivery status of message %s: %s", delivery.message_id, trouble)
+                if not is_in_trouble:
+                    what = "cannot record delivery status of message %s (%s); retrying every %g s"
+                    log.warning(what, delivery.message_id, trouble, _RECORD_AGAIN_SECONDS)
+                is_in_trouble = True
                 connection.close()
                 if self._is_stopping.wait(_RECORD_AGAIN_SECONDS):
                     return
             else:
+                if is_in_trouble:
+                    log.info("recovered: delivery status of message %s is recorded", delivery.message_id)
                 return
 
 

@@ -36,15 +36,19 @@ class Sending(NamedTuple):
     """Whether messages go only to public addresses."""
 
     def send(self, delivery: Delivery, *, now: datetime) -> str | None:
-        """Send it once. None if the receiver accepted it, else an error without secrets. A receiver's failure is not raised."""
+        """Send it once. None if the receiver accepted it, else an error without secrets. A receiver's failure is not raised.
+
+        Sets the delivery's `retry_after_seconds`: how long the receiver asked to wait, 0 if it did not.
+        """
         channel = delivery.channel
         message = message_of(delivery, now=now, public_url=self.public_url)
         try:
             order = self._order(delivery, message, now=now)
         except ValueError as invalid:  # the signing secret
             return str(invalid)
-        error = run_child(order).error
-        return None if error is None else without_secrets(error, channel.url, channel.signing_secret)
+        answer = run_child(order)
+        delivery.retry_after_seconds = answer.retry_after_seconds or 0
+        return None if answer.error is None else without_secrets(answer.error, channel.url, channel.signing_secret)
 
     def _order(self, delivery: Delivery, message: Message, *, now: datetime) -> ServiceOrder | WebhookOrder:
         is_signed = is_webhook(delivery.channel)
@@ -58,7 +62,7 @@ class Sending(NamedTuple):
             headers=signed_headers(channel.signing_secret, message_id=message_id, now=now, body=body),
             body=body,
             limit_seconds=self.webhook_seconds,
-            forbids_private=self.forbids_private,
+            forbids_private=self.forbids_private or not delivery.channel.may_reach_private,
         )
 
     def _service(self, delivery: Delivery, message: Message) -> ServiceOrder:
@@ -66,9 +70,11 @@ class Sending(NamedTuple):
             url=delivery.channel.url,
             title=message.title,
             text=message.text,
+            links=message.links,
+            kept=tuple({event.host for event in events_of(delivery)}),
             notify_type=_notify_type(delivery),
             limit_seconds=self.apprise_seconds,
-            forbids_private=self.forbids_private,
+            forbids_private=self.forbids_private or not delivery.channel.may_reach_private,
         )
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from monitor.notifications import address_guard
+from monitor.notifications.inert_text import inert
 
 _SHORTEST_PART = 1000
 """Characters. A service with a lower limit, such as SMS, gets only the beginning: dozens of parts, each seconds after the last,
@@ -37,6 +38,11 @@ class ServiceOrder(Order, frozen=True, kw_only=True, tag="service"):
 
     title: str = ""
     text: str | None = None
+    """Contains texts from outside: it is made inert before it is sent, as the title is."""
+    links: str = ""
+    """Our own addresses, appended to the text as they are."""
+    kept: tuple[str, ...] = ()
+    """Parts of title and text that are not changed: the names of hosts."""
     notify_type: NotifyType = "info"
 
 
@@ -55,6 +61,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     has_failed: bool = False
     """The process failed, so the service is unknown."""
+    is_refused: bool = False
+    """The URL asks for something that channels may not do; the error says what."""
+    forms: tuple[str, ...] = ()
+    """If the URL has a known scheme but is incomplete: the service's URLs, as {placeholders}."""
+    retry_after_seconds: int | None = None
+    """How long the receiver asked to wait before the next attempt (RFC 9110, 10.2.3)."""
 
 
 def obey(order: ServiceOrder | WebhookOrder) -> Answer:
@@ -70,13 +82,18 @@ def _post(order: WebhookOrder) -> Answer:
     from monitor.notifications import webhook_client  # here, so that importing the orders does not load requests
 
     _limit(order)
-    return Answer(error=webhook_client.post(order.url, order.body, order.headers))
+    posted = webhook_client.post(order.url, order.body, order.headers)
+    return Answer(error=posted.error, retry_after_seconds=posted.retry_after_seconds)
 
 
 def _notify(order: ServiceOrder) -> Answer:
     import apprise  # here, so that importing the orders does not load it
 
+    from monitor.notifications import apprise_urls
+
     _limit(order)
+    if (refusal := apprise_urls.refusal_before_loading(order.url)) is not None:
+        return Answer(error=refusal, is_refused=True)
     asset = apprise.AppriseAsset(
         app_id="gpumon",
         app_desc="gpumon alerts",
@@ -87,19 +104,23 @@ def _notify(order: ServiceOrder) -> Answer:
     )
     service = apprise.Apprise.instantiate(order.url, asset=asset)
     if service is None:
-        return Answer(error="Apprise does not understand this URL")
+        return apprise_urls.unknown(order.url)
     name = str(service.service_name)
+    if (refusal := apprise_urls.refusal_of(service, order.url)) is not None:
+        return Answer(service=name, error=refusal, is_refused=True)
     if order.text is None:
         return Answer(service=name)
     if service.overflow_mode is apprise.OverflowMode.UPSTREAM:
         # A text over the service's limit would be refused at every attempt and delay those behind it.
         in_parts = service.body_maxlen >= _SHORTEST_PART
         service.overflow_mode = apprise.OverflowMode.SPLIT if in_parts else apprise.OverflowMode.TRUNCATE
+    apprise_urls.mark_as_automatic(service)
     sender = apprise.Apprise(asset=asset)
     sender.add(service)
+    text = inert(order.text, kept=order.kept)
     result = sender.notify(
-        body=order.text,
-        title=order.title,
+        body=f"{text}\n\n{order.links}" if order.links else text,
+        title=inert(order.title, kept=order.kept),
         notify_type=order.notify_type,
         body_format=apprise.NotifyFormat.TEXT,
     )

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
 import requests
 import urllib3
 
 CONNECT_SECONDS = 5.0
+LONGEST_RETRY_AFTER_SECONDS = 3600
+"""A receiver can delay a message, and those behind it, by no more than this for each attempt."""
 
 
-def post(url: str, body: bytes, headers: dict[str, str]) -> str | None:
-    """Deliver a body. None if the receiver answered with a 2xx status, else what went wrong, without the URL.
+class Posted(NamedTuple):
+    """The result of a POST."""
+
+    error: str | None
+    """None if the receiver answered with a 2xx status, else what went wrong, without the URL."""
+    retry_after_seconds: int | None = None
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> Posted:
+    """Deliver a body.
 
     Redirects are not followed: the next address would receive what was meant for this one. The answer's body is not read.
     """
@@ -23,13 +38,37 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> str | None:
             stream=True,
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        return _reason(error)
+        return Posted(_reason(error))
     if 200 <= answer.status_code < 300:
-        return None
+        return Posted(None)
     status = f"{answer.status_code} {answer.reason or ''}".strip()
     if 300 <= answer.status_code < 400:
-        return f"The server answered {status}. Redirects are not followed: enter the address that it points to."
-    return f"The server answered {status}."
+        return Posted(f"The server answered {status}. Redirects are not followed: enter the address that it points to.")
+    return Posted(f"The server answered {status}.", retry_after_seconds(answer.headers, now=time.time()))
+
+
+def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> int | None:
+    """Retry-After (RFC 9110, 10.2.3), as seconds or as an HTTP date, from 0 to LONGEST_RETRY_AFTER_SECONDS. None if it is
+    missing or neither. A date counts from the receiver's own clock (Date), if it tells it; else from `now`, Unix seconds.
+    """
+    text = headers.get("Retry-After", "").strip()[:100]
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        moment = _moment(text)
+        if moment is None:
+            return None
+        from_then = _moment(headers.get("Date", "").strip()[:100])
+        seconds = moment - (now if from_then is None else from_then)
+    return round(min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS))
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date in Unix seconds."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _reason(error: Exception) -> str:

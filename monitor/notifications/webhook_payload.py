@@ -37,7 +37,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 def body_of(delivery: Delivery, message: Message, *, public_url: str | None) -> bytes:
     """The bytes to sign and send."""
     events = [event_of(alert, public_url=public_url) for alert in events_of(delivery)]
-    data = Data(title=message.title, text=message.text, channel=delivery.channel.name, events=events)
+    data = Data(title=message.title, text=message.whole, channel=delivery.channel.name, events=events)
     timestamp = delivery.created_at.astimezone(UTC)
     return msgspec.json.encode(Body(type=f"alert.{delivery.kind}", timestamp=timestamp, data=data))
 

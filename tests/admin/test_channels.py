@@ -52,6 +52,40 @@ def test_http_url_becomes_a_webhook_with_a_secret(root: Client) -> None:
     assert len(key_of(channel.signing_secret)) == 32
 
 
+@pytest.mark.parametrize(
+    ("url", "recognized"),
+    [(DISCORD, "Discord"), ("https://example.com/hook", "Signed webhook"), ("json://x.org/", "JSON")],
+)
+def test_what_was_recognized_is_shown_after_saving_and_in_the_list(root: Client, url: str, recognized: str) -> None:
+    assert f"Recognized as: {recognized}." in root.post(ADD, form(url), follow=True).content.decode()
+    assert f'<td class="field-type">{recognized}</td>' in root.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"), [({}, "Signed webhook"), ({"url": "ntfys://topic", "signing_secret": ""}, "ntfys")]
+)
+def test_channel_of_an_earlier_version_has_a_type_too(root: Client, values: dict[str, str], shown: str) -> None:
+    a_channel(**values)
+    assert f'<td class="field-type">{shown}</td>' in root.get(LIST).content.decode()
+
+
+def test_only_a_superuser_lets_a_channel_reach_private_addresses(root: Client, receiver: Receiver) -> None:
+    """Else an administrator could make the server ask the host's own services or a cloud's metadata service."""
+    administrator = holder_of("add_channel", "change_channel", "view_channel")
+    page = administrator.post(ADD, form(receiver.url), follow=True).content.decode()
+    assert "It reaches public addresses only" in page
+    channel = Channel.objects.get()
+    test = f"{LIST}{channel.pk}/test/"
+    assert "The address is not public" in administrator.post(test, follow=True).content.decode()
+    root.post(change(channel), form(receiver.url))
+    assert "Test message sent." in administrator.post(test, follow=True).content.decode()
+    administrator.post(change(channel), form(receiver.url, name="renamed"))
+    assert "Test message sent." in administrator.post(test, follow=True).content.decode()
+    administrator.post(change(channel), form(receiver.url.replace("hook", "other"), name="renamed"))
+    assert "The address is not public" in administrator.post(test, follow=True).content.decode()
+    assert len(receiver.requests) == 2
+
+
 def test_entered_secret_is_kept(root: Client) -> None:
     root.post(ADD, form("https://example.com/hook", signing_secret=SECRET))
     assert Channel.objects.get().signing_secret == SECRET
@@ -74,6 +108,9 @@ def test_webhook_changed_to_a_service_loses_its_secret(root: Client) -> None:
     ("values", "words"),
     [
         ({"url": "nonsense://x"}, "No service accepts this URL"),
+        ({"url": DISCORD.rpartition("/")[0]}, "Discord was recognized. The address is incomplete."),
+        ({"url": "discord://4174216298"}, "discord://{webhook_id}/{webhook_token}"),
+        ({"url": "fcm://project/DEVICE?keyfile=/etc/passwd"}, "The parameter keyfile= makes the server read a file"),
         ({"url": "ops@example.com"}, "For example mailtos://user:password@smtp.example.com"),
         ({"url": "http://"}, "Not a valid http(s) URL"),
         ({"url": "http://host:99999/"}, "Not a valid http(s) URL"),

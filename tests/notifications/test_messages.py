@@ -39,7 +39,7 @@ def delivery(kind: str = "fired", *events: AlertEvent, **values: object) -> Deli
 
 def words(message: Message) -> str:
     """The message with plain spaces instead of thin ones."""
-    return f"{message.title}\n{message.text}".replace("\u2009", " ")
+    return f"{message.title}\n{message.whole}".replace("\u2009", " ")
 
 
 def test_message_of_one_alert_has_all_its_details() -> None:
@@ -117,7 +117,7 @@ def test_alert_without_a_gpu_names_only_the_host() -> None:
     message = message_of(delivery("fired", event), now=NOON, public_url="https://gpus.example.com")
     assert message.title == "Stale on dgx-07 (warning)"
     assert "GPU:" not in message.text
-    assert message.text.endswith("\n\nhttps://gpus.example.com/")
+    assert message.whole.endswith("\n\nhttps://gpus.example.com/")
 
 
 def test_long_list_is_truncated_with_a_count() -> None:

@@ -46,6 +46,66 @@ def test_mail_arrives_with_title_and_text(mail_server: Controller) -> None:
         assert words in body.get_content()
 
 
+def test_mail_says_that_it_is_automatic(mail_server: Controller) -> None:
+    """RFC 3834: no out-of-office answers, and no loops with ticket systems. What the URL sets is kept."""
+    assert SEND(delivery_to(a_channel(mail_url(mail_server), signing_secret="")), now=NOON) is None
+    assert mail_server.handler.mails[-1]["Auto-Submitted"] == "auto-generated"
+    channel = Channel.objects.get()
+    channel.url += "&+auto-submitted=no"
+    channel.save()
+    assert SEND(Delivery.objects.get(), now=NOON) is None
+    assert mail_server.handler.mails[-1].get_all("Auto-Submitted") == ["no"]
+
+
+@pytest.mark.parametrize(
+    "url", ["json://{}/", "mmost://{}/aaaaaaaaaaaaaaaaaaaaaaaaaa", "rocket://abc/def@{}/%23gpus?mode=webhook"]
+)
+def test_command_line_of_a_user_rings_nobody(receiver: Receiver, url: str) -> None:
+    receiver.answer = lambda _number: 200
+    channel = a_channel(url.format(receiver.hostport), signing_secret="")
+    fire(a_rule(name="@here *now*"), 3, detail="mira's python (PID 7): x @all <!channel> [x](https://evil.example)")
+    assert SEND(Delivery.objects.get(channel=channel), now=NOON) is None
+    body = receiver.requests[0].body.decode()
+    for live in ("@all", "@here", "<!channel>", "](", "https://evil", "*now*"):
+        assert live not in body
+    assert "https://gpus.example.com/gpu/GPU-3" in body.replace("\\", "")  # Apprise escapes dots for Rocket.Chat
+
+
+@pytest.mark.parametrize(
+    ("url", "parameter"),
+    [
+        ("fcm://project/DEVICE?keyfile=/etc/hostname", "keyfile="),
+        ("fcm://project/DEVICE?keyfile=http://169.254.169.254/latest", "keyfile="),
+        ("vapid://ops@example.com?keyfile=/etc/hostname&subfile=/etc/passwd", "keyfile="),
+        ("mailto://u:p@example.com?to=a@example.com&pgp=encrypt&pgppub=/etc/hostname", "pgppub="),
+        ("json://example.com/?attach=/etc/passwd", "attach="),
+        ("https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd", "template="),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?template=file:///etc/passwd", "template="),
+    ],
+)
+def test_url_that_reads_local_files_or_other_addresses_is_refused(url: str, parameter: str) -> None:
+    answer = run_child(ServiceOrder(url=url, title="t", text="x"))
+    assert answer.is_refused
+    assert parameter in (answer.error or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "service", "form"),
+    [
+        ("https://discord.com/api/webhooks/4174216298", "Discord", "/api/webhooks/{id}/{token}"),
+        ("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD", "Slack", "/services/{T…}/{B…}/{token}"),
+        ("discord://4174216298", "Discord", "discord://{webhook_id}/{webhook_token}"),
+        ("tgram://123", "Telegram", "tgram://{bot_token}"),
+        ("file:///etc/passwd", None, None),
+    ],
+)
+def test_incomplete_url_of_a_known_service_is_recognized(url: str, service: str | None, form: str | None) -> None:
+    answer = run_child(ServiceOrder(url=url))
+    assert answer.error is not None
+    assert answer.service == service
+    assert form is None or any(form in each for each in answer.forms)
+
+
 def test_password_refused_by_the_mail_server_is_an_error_without_the_password(
     mail_server: Controller, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,41 @@
+"""Makes text inert in every receiver's language: it rings nobody, links nowhere and formats nothing. Django-free.
+
+Users of the host choose command lines, and alerts quote them. Chat services give a meaning to parts of such text, each in its
+own language: `@everyone`, `<!channel>`, `[click](https://…)`, `*bold*`. Their escapes differ, so the text is changed in ways
+that all of them show alike: an invisible mark where a construct begins, and lookalikes for characters that no mark disarms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+MARK = "\u200b"
+"""Zero-width space: invisible, and neither white space nor punctuation in CommonMark (section 2.1)."""
+_LOOKALIKES = str.maketrans({"*": "\u2217", "`": "\u02cb", "~": "\u223c"})
+"""CommonMark pairs these characters whatever stands between them (section 6.2). Not in scripts that a lookalike could mislead."""
+_STARTS = re.compile(
+    r"^(?=[^\w\s·])"  # headings, quotes, lists, commands
+    r"|[@<>\[\]|]"  # mentions, tags, links, spoilers
+    r"|&(?=[#\w])"  # HTML entities
+    r"|:(?=//)"  # addresses with a scheme
+    r"|(?<=\w)\.(?=[^\W\d_])"  # names with a domain: evil.example
+)
+_UNDERSCORE = re.compile(r"_")
+
+
+def inert(text: str, *, kept: Collection[str] = ()) -> str:
+    """The text without any construct of a receiver's language. `kept`: our own texts in it that are not changed, such as the
+    host's name, which people copy.
+    """
+    known = sorted(filter(None, kept), key=len, reverse=True)
+    if not known:
+        return "\n".join(map(_inert_line, text.split("\n")))
+    pieces = re.split(f"({'|'.join(map(re.escape, known))})", text)
+    return "".join(piece if place % 2 else inert(piece) for place, piece in enumerate(pieces))
+
+
+def _inert_line(line: str) -> str:
+    marked = _STARTS.sub(lambda found: found[0] + MARK, line.translate(_LOOKALIKES))
+    # A mark on both sides: such an underscore neither opens nor closes emphasis (CommonMark 6.2, rules 2 and 4).
+    return _UNDERSCORE.sub(f"{MARK}_{MARK}", marked)
