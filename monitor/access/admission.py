@@ -6,7 +6,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -27,7 +28,13 @@ from monitor.live.admission import AdmittedSocket, Refusal
 
 LOG_EVERY_SECONDS = 60.0
 RETRY_SECONDS = 30
+LOOKUP_THREADS = 4
+"""For the database lookups of handshakes. Channels has one thread for all sockets, where the slowest lookup delays every other."""
 log = logging.getLogger(__name__)
+
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
 class Caps(NamedTuple):
@@ -58,6 +65,7 @@ class SocketAdmission:
         self._clock = clock
         self._open: Counter[str] = Counter()
         self._logged_at: float | None = None
+        self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="admission")
 
     async def admit(self, scope: Scope, *, accepts_tokens: bool) -> AdmittedSocket | Refusal:
         """Accept or refuse a handshake. It counts from before the database lookup, so that lookups are limited too."""
@@ -111,24 +119,32 @@ class SocketAdmission:
     ) -> CountedSocket | Refusal:
         rule = self._rule()
         if accepts_tokens and (secret := bearer_of(_header(scope, b"authorization"))) is not None:
-            found = await database_sync_to_async(by_token)(secret, "read", timezone.now())
+            found = await self._look_up(by_token, secret, "read", timezone.now())
             if isinstance(found, str):
                 return _unauthorized(found)
             return CountedSocket(client, found, sees_details=True)
         if name := remote_user(scope):
-            user = await database_sync_to_async(user_named)(name)
+            user = await self._look_up(user_named, name, may_create=False)
+            if user is None:  # creating one is a write, which may wait: not in a thread that others need
+                user = await database_sync_to_async(user_named)(name)
             if user is not None:
                 return CountedSocket(client, Identity(user.pk), sees_details=True)
         has_to_log_in = rule.asks_login_of(address, was_forwarded=bool(scope.get(FORWARDED)))
         if not has_to_log_in and rule.shows_details:
             return CountedSocket(client, None, sees_details=True)
         if session_key := parse_cookie(_header(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME):
-            identity = await database_sync_to_async(by_session)(session_key)
+            identity = await self._look_up(by_session, session_key)
             if identity is not None:
                 return CountedSocket(client, identity, sees_details=True)
         if has_to_log_in:
             return _unauthorized(LOG_IN)
         return CountedSocket(client, None, sees_details=rule.shows_details)
+
+    async def _look_up(self, find: Callable[Given, Found], *args: Given.args, **kwargs: Given.kwargs) -> Found:
+        """Call `find`, which only reads, in one of the threads for lookups."""
+        in_thread = database_sync_to_async(find, thread_sensitive=False, executor=self._lookups)
+        found: Found = await in_thread(*args, **kwargs)
+        return found
 
 
 def _unauthorized(reason: str) -> Refusal:

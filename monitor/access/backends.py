@@ -24,8 +24,16 @@ class ProxyBackend(RemoteUserBackend):
         return user
 
 
-def user_named(name: str) -> AbstractBaseUser | None:
-    """The user with this name, created if needed. None if the account is disabled or the name is invalid."""
+class _KnownUsers(ProxyBackend):
+    create_unknown_user = False
+
+
+def user_named(name: str, *, may_create: bool = True) -> AbstractBaseUser | None:
+    """The user with this name. None if the account is disabled or the name is invalid.
+
+    A new user is created if `may_create`; only that writes to the database.
+    """
     if len(name) > 150 or not name.isprintable():
         return None
-    return ProxyBackend().authenticate(None, remote_user=name)
+    backend = ProxyBackend() if may_create else _KnownUsers()
+    return backend.authenticate(None, remote_user=name)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from importlib import import_module
 from typing import NamedTuple
 
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
 
+from monitor.access.last_use import last_use
 from monitor.access.tokens import WORDS, Refused, find, lacks_scope, why_not
 from monitor.models import ApiToken
 
@@ -28,11 +29,18 @@ class Identity(NamedTuple):
 
 
 def by_session(session_key: str) -> Identity | None:
-    """The identity logged in by this session; None if it is not logged in."""
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(request)
+    """The identity logged in by this session; None if it is not logged in.
+
+    As Django's `get_user`, which also deletes a session whose password has changed: that is a write, and a handshake only reads.
+    """
+    session = SessionStore(session_key).load()
+    backend = session.get(BACKEND_SESSION_KEY, "")
+    if backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    user = load_backend(backend).get_user(session[SESSION_KEY])
     if not isinstance(user, AbstractBaseUser):
+        return None
+    if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
     return Identity(user.pk, session_key, user.get_session_auth_hash())
 
@@ -42,7 +50,10 @@ def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
     found = find(secret, now)
     if isinstance(found, str):
         return WORDS[found]
-    return lacks_scope(found, scope) or Identity(found.owner_id, token_id=found.pk)
+    if (lacking := lacks_scope(found, scope)) is not None:
+        return lacking
+    last_use().token_used(found, now)
+    return Identity(found.owner_id, token_id=found.pk)
 
 
 def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str]:

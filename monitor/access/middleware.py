@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
 from monitor.access import tokens
+from monitor.access.last_use import last_use
 from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 
@@ -44,7 +46,9 @@ class AccessMiddleware:
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return await self._get_response(request)
+        response = await self._get_response(request)
+        _renew_session(request, response)
+        return response
 
     async def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
@@ -90,7 +94,25 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
         return json_error(401, tokens.WORDS[found], challenge)
     if (lacking := tokens.lacks_scope(found, scope)) is not None:
         return json_error(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
+    last_use().token_used(found, timezone.now())
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
     remember(request, Visitor(may_look=True, sees_details=True))
     return None
+
+
+def _renew_session(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Extend the login that this request has used, at most once a day. SessionMiddleware has the last word, as after a logout."""
+    session = request.session
+    if response.status_code >= 500 or not session.accessed or SESSION_KEY not in session or not session.session_key:
+        return
+    if last_use().session_used(session.session_key, timezone.now()):
+        response.set_cookie(
+            settings.SESSION_COOKIE_NAME,
+            session.session_key,
+            max_age=settings.SESSION_COOKIE_AGE,
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=settings.SESSION_COOKIE_HTTPONLY,
+            samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]  # django-stubs: a setting is only str
+        )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
@@ -23,9 +24,12 @@ class SessionWatch:
     def __init__(
         self, find_ended: Callable[[Collection[Identity]], dict[Identity, str]], *, every_seconds: float = EVERY_SECONDS
     ) -> None:
-        """`find_ended` returns the identities that are no longer valid, each with the reason. It runs in a thread."""
+        """`find_ended` returns the identities that are no longer valid, each with the reason. It runs in a thread of
+        its own, so that it waits for no handshake.
+        """
         self._find_ended = find_ended
         self._every_seconds = every_seconds
+        self._checks = ThreadPoolExecutor(1, thread_name_prefix="session watch")
         self._watched: dict[Identity, set[AdmittedSocket]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
@@ -65,7 +69,8 @@ class SessionWatch:
 
     async def _check_once(self) -> None:
         try:
-            over = await database_sync_to_async(self._find_ended)(tuple(self._watched))
+            check = database_sync_to_async(self._find_ended, thread_sensitive=False, executor=self._checks)
+            over = await check(tuple(self._watched))
         except Exception as error:
             # An unavailable database ends no sockets: no one could log in again. After any other error, checking continues too:
             # without them, sockets would stay open for ever.

@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, connection
 
 from monitor.access.bootstrap_admin import prepare
+from monitor.access.last_use import last_use
 from monitor.access.setup_link import SetupLink
 from monitor.access.visitor import access
 
@@ -29,6 +30,7 @@ def at_start(setup_link: SetupLink) -> None:
         )
     with ThreadPoolExecutor(1, thread_name_prefix="first administrator") as pool:
         pool.submit(_prepare, setup_link).result()
+    last_use().start()
 
 
 def _prepare(setup_link: SetupLink) -> None:

@@ -1,17 +1,14 @@
-"""API tokens: creating them, finding them by their hash, and recording their use."""
+"""API tokens: creating them, and finding them by their hash."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import DatabaseError
-from django.db.models import Q
 
 from monitor.models import ApiToken
 
@@ -23,8 +20,6 @@ SCOPES = {
 PREFIX = "gpumon_"
 _SHOWN = len(PREFIX) + 6
 _LONGEST = 200
-_NOTE_EVERY = timedelta(minutes=1)
-log = logging.getLogger(__name__)
 
 Refused = Literal["unknown", "revoked", "expired", "disabled"]
 WORDS: dict[Refused, str] = {
@@ -63,7 +58,7 @@ def digest_of(secret: str) -> str:
 
 
 def find(secret: str, now: datetime) -> ApiToken | Refused:
-    """The token with this secret, with its owner, recorded as used; or why it is refused.
+    """The token with this secret, with its owner, or why it is refused.
 
     It is found by its hash: the time that takes reveals nothing about secrets, because hashes cannot be chosen.
     """
@@ -73,19 +68,7 @@ def find(secret: str, now: datetime) -> ApiToken | Refused:
     token = ApiToken.objects.select_related("owner").filter(digest=digest).first()
     if token is None or not secrets.compare_digest(token.digest, digest):
         return "unknown"
-    if (reason := why_not(token, now)) is not None:
-        return reason
-    _note_use(token, now)
-    return token
-
-
-def _note_use(token: ApiToken, now: datetime) -> None:
-    """At most once a minute. If the database cannot be written (a full disk), the token still works."""
-    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - _NOTE_EVERY)
-    try:
-        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    except DatabaseError as error:
-        log.warning("cannot record last use of token %s…: %s", token.prefix, error)
+    return why_not(token, now) or token
 
 
 def why_not(token: ApiToken, now: datetime) -> Refused | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Collection
 from typing import Any
 
@@ -104,6 +105,28 @@ def test_an_unavailable_database_refuses_only_sockets_that_need_a_user(monkeypat
         return [*answers, status(await handshake(admission(OTHERS), scope("127.0.0.1", cookie="gpumon_session=abc")))]
 
     assert asyncio.run(scene()) == [503, 503, 101]
+
+
+def test_slow_lookup_of_one_socket_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: all lookups shared one thread, so one that waited for a locked database kept every browser out."""
+    is_freed = threading.Event()
+
+    def find(session_key: str) -> Identity:
+        if session_key == "slow":
+            assert is_freed.wait(20)
+        return Identity(1, session_key)
+
+    monkeypatch.setattr(admission_module, "by_session", find)
+
+    async def scene() -> tuple[int, int]:
+        admits = admission(EVERYBODY)
+        slow = asyncio.ensure_future(handshake(admits, scope(cookie="gpumon_session=slow")))
+        await asyncio.sleep(0)
+        quick = status(await handshake(admits, scope(cookie="gpumon_session=quick")))
+        is_freed.set()
+        return quick, status(await slow)
+
+    assert asyncio.run(scene()) == (101, 101)
 
 
 def test_details_without_a_login_depend_on_the_policy() -> None:

@@ -55,6 +55,16 @@ def test_session_identifies_its_user(user: User) -> None:
     assert by_session(key) is None
 
 
+def test_lookup_of_a_session_writes_nothing(user: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    """Regression: Django deletes a session whose password has changed, and waits for the write lock to do so."""
+    key = session_of(user)
+    user.set_password("another staple")
+    user.save()
+    with django_assert_num_queries(2) as queries:
+        assert by_session(key) is None
+    assert {query["sql"].split()[0] for query in queries.captured_queries} == {"SELECT"}
+
+
 def test_token_with_the_scope_identifies_its_owner(user: User) -> None:
     made = tokens.make(owner=user, name="a", scopes=["read"])
     assert by_token(made.secret, "read", NOW) == Identity(user.pk, token_id=made.token.pk)

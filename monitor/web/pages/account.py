@@ -42,7 +42,9 @@ class Login(LoginView):
 @never_cache
 @require_safe
 async def session(request: HttpRequest) -> HttpResponse:
-    """204 for anyone who can view pages. A page asks when its socket closes; AccessMiddleware answers ended logins."""
+    """204 for anyone who can view pages. A page asks when its socket closes, and twice a day; AccessMiddleware
+    answers ended logins and renews others.
+    """
     return HttpResponse(status=204)
 
 
