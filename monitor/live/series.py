@@ -68,8 +68,8 @@ class Series:
         at = snapshot.sampled_at
         if at is None or snapshot.stale:
             return
-        if self._rows and self._rows[-1].time > at:
-            self._rows.clear()  # the clock was set back
+        while self._rows and self._rows[-1].time > at:
+            self._rows.pop()  # the clock was set back: pages drop what is later than now too
         if self._rows and (at == self._rows[-1].time or at - self._rows[-1].time < self._shortest):
             return
         values = array("d", [_figure(gpu, metric) for gpu in snapshot.gpus for metric in self._metrics])

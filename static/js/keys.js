@@ -1,5 +1,6 @@
 // Keyboard shortcuts: ? help, / filter, 0–9 a GPU, t cards or tiles, a alerts, d theme, Space pause, Esc back; off while typing.
-// Hears keydown on document and clicks on [data-help-open]; sends gpumon:pause on document.
+// The viewer can turn them off: dictated words would press them. Hears keydown on document, clicks on [data-help-open] and
+// changes of [data-keys]; sends gpumon:pause on document.
 
 const help = document.querySelector("[data-help]");
 const page = document.querySelector("[data-page]");
@@ -32,14 +33,31 @@ const isTyping = (target) => target.closest?.("input, textarea, select, [content
 // Space presses a focused button and scrolls a focused region; it pauses only where it would scroll the page.
 const isPressing = (target) => target.closest?.("button, a, summary, [role=region]");
 
+const KEY = "gpumon-keys";
+const choice = document.querySelector("[data-keys]");
+try {
+  choice.checked = localStorage.getItem(KEY) !== "off";
+} catch {
+  // storage is disabled: the choice lasts as long as the page
+}
+choice.addEventListener("change", () => {
+  try {
+    localStorage.setItem(KEY, choice.checked ? "on" : "off");
+  } catch {
+    // as above
+  }
+});
+
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  // A key held down acts once: repeats would flash the theme and open many sockets.
+  if (event.defaultPrevented || event.repeat || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (isTyping(event.target)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
   if (document.querySelector("dialog[open]") && !(help.open && event.key === "?")) return;
   if (event.key === " " && isPressing(event.target)) return;
+  if (!choice.checked && event.key !== "Escape") return;
   const done = /^[0-9]$/.test(event.key) ? goToGpu(event.key) : ACTIONS[event.key]?.();
   if (done) event.preventDefault();
 });

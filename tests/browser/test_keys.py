@@ -96,6 +96,32 @@ def test_keys_with_control_or_alt_are_left_to_the_browser(page: Page) -> None:
     assert "layout" not in page.url
 
 
+def test_key_that_is_held_down_acts_once(page: Page) -> None:
+    dark = page.evaluate(SURFACE)
+    page.keyboard.down("d")
+    light = page.evaluate(SURFACE)
+    for _ in range(3):
+        page.keyboard.down("d")  # repeats
+    page.keyboard.up("d")
+    assert page.evaluate(SURFACE) == light != dark
+
+
+def test_keys_can_be_turned_off_for_speech_input(page: Page) -> None:
+    page.keyboard.press("?")
+    page.get_by_label("On (turn off for speech input)").uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    before = page.evaluate(SURFACE)
+    for key in ("d", "t", "a", "5", "Space", "?"):
+        page.keyboard.press(key)
+    assert page.evaluate(SURFACE) == before
+    assert "layout" not in page.url
+    assert "/alerts" not in page.url
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_label("On (turn off for speech input)")).not_to_be_checked()
+
+
 def test_space_on_a_button_presses_it_and_does_not_pause(page: Page) -> None:
     page.get_by_role("button", name="Keyboard shortcuts").focus()
     page.keyboard.press("Space")

@@ -91,8 +91,35 @@ def test_keyboard_shows_the_same_and_arrows_move_through_time(host: Server, open
     for _ in range(15):
         page.keyboard.press("ArrowLeft")
     expect(tooltip).to_have_text(re.compile(r"· [1-9]\d*\ss ago$"))
+    page.keyboard.press("Home")
+    assert page.evaluate("plots[1].cursor.idx") == 0
+    expect(page.locator("p[role=status]").last).to_have_text(TOOLTIP)  # a screen reader announces it
+    page.keyboard.press("End")
+    expect(tooltip).to_have_text(re.compile(r"· [0-2]\ss ago$"))
     page.keyboard.press("Tab")
     expect(tooltip).to_be_hidden()
+
+
+def test_clock_set_back_drops_the_points_of_the_future(host: Server, open_page: OpenPage) -> None:
+    page = drawn(open_page(host.url), 4)
+    page.evaluate(
+        """() => {
+          // An hour ago, by the server's new clock: its messages of before are not heard any more.
+          const start = plots[0].data[0].at(-1) - 3600;
+          addEventListener("gpumon:message", (event) => event.isTrusted || event.detail.ours || event.stopPropagation(), true);
+          const uuid = document.querySelector("[data-spark]").dataset.gpu;
+          for (let second = 0; second < 5; second += 1) {
+            const points = { time: [start + second], gpus: [uuid], series: { utilization_percent: [[second]] } };
+            const detail = { ours: true, kind: "delta", title: "", level: "ok", points, poll_interval_seconds: 1, time: start + second };
+            document.dispatchEvent(new CustomEvent("gpumon:message", { detail }));
+          }
+        }"""
+    )
+    until(page, "plots[0].data[1].at(-1) === 4")
+    times = page.evaluate("plots[0].data[0]")
+    assert len(times) == 5
+    assert times == sorted(times)
+    assert page.evaluate("plots[0].scales.x.max") == times[-1]
 
 
 def test_cursor_is_at_the_same_time_in_all_charts(host: Server, open_page: OpenPage) -> None:

@@ -65,5 +65,6 @@ def test_columns_can_be_limited_to_a_range_of_numbers() -> None:
     assert series.columns(after=2, up_to=4).time == [3.0, 4.0]
 
 
-def test_clock_set_back_restarts_the_minute() -> None:
+def test_clock_set_back_drops_what_is_later_than_now() -> None:
     assert everything(minute(snapshot(1000.0, 1), snapshot(10.0, 2))).time == [10.0]
+    assert everything(minute(snapshot(10.0, 1), snapshot(11.0, 2), snapshot(10.5, 3))).time == [10.0, 10.5]

@@ -82,7 +82,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     yield open_page
     for context in contexts:
         context.close()
-    assert not problems
+    assert problems == []
 
 
 def log_in(page: Page, name: str = "root", password: str = "correct horse battery") -> None:

@@ -4,6 +4,11 @@
 
 const { uPlot } = window;
 const THIN = "\u2009";
+// Seconds by which a key moves the cursor.
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity };
+
+// Screen readers read what a key moved the cursor to. The tooltip itself changes with each reading, which would never end.
+const spoken = Object.assign(document.createElement("p"), { className: "visually-hidden", role: "status" });
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
@@ -33,13 +38,13 @@ export class Chart {
     this.plot = null;
     this.isVisible = false;
     this.styles = {};
-    element.addEventListener("focus", () => this.#point(0));
+    element.addEventListener("focus", () => this.#point(Infinity));
     element.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
     element.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!step) return;
+      const seconds = STEPS[event.key];
+      if (!seconds || event.ctrlKey || event.altKey || event.metaKey) return;
       event.preventDefault();
-      this.#point(step);
+      this.#point(seconds);
     });
   }
 
@@ -101,10 +106,16 @@ export class Chart {
     this.tooltip.style.left = `${Math.max(0, Math.min(room, left - this.tooltip.offsetWidth / 2))}px`;
   }
 
-  #point(step) {
-    if (!this.plot?.data[0].length) return;
-    const last = this.plot.data[0].length - 1;
-    const at = this.plot.cursor.idx == null || step === 0 ? last : Math.max(0, Math.min(last, this.plot.cursor.idx + step));
-    this.plot.setCursor({ left: this.plot.valToPos(this.plot.data[0][at], "x"), top: 1 });
+  #point(seconds) {
+    const times = this.plot?.data[0] ?? [];
+    if (!times.length) return;
+    const last = times.length - 1;
+    const wanted = times[this.plot.cursor.idx ?? last] + seconds;
+    // The nearest point at least that far away; where readings are rarer, the next one.
+    const at = seconds < 0 ? times.findLastIndex((time) => time <= wanted) : times.findIndex((time) => time >= wanted);
+    const index = at >= 0 ? at : seconds < 0 ? 0 : last;
+    this.plot.setCursor({ left: this.plot.valToPos(times[index], "x"), top: 1 });
+    if (!spoken.isConnected) document.body.append(spoken);
+    spoken.textContent = this.tooltip.textContent;
   }
 }

@@ -22,6 +22,7 @@ export class Points {
       this.times.length = 0;
       this.columns.clear();
     }
+    if (points.time.length) this.#forgetFrom(points.time[0]);
     const step = Math.max(poll ?? 1, this.shortestStep);
     points.time.forEach((at, index) => {
       const last = this.times.at(-1);
@@ -41,6 +42,13 @@ export class Points {
       });
     }
     for (const column of this.columns.values()) if (column.length < length) column.push(null);
+  }
+
+  // The server's clock was set back: points from its future would never leave, and the times must ascend.
+  #forgetFrom(first) {
+    if (!(this.times.at(-1) >= first)) return;
+    const count = this.times.findIndex((time) => time >= first);
+    for (const column of [this.times, ...this.columns.values()]) column.length = count;
   }
 
   #forget(before) {
