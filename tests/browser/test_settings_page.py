@@ -172,10 +172,16 @@ def test_theme_chosen_on_the_dashboard_applies_in_the_admin_and_back(form: Page,
 
 
 def pages_of(page: Page, site: Server) -> list[str]:
-    """Every admin page linked from its front page, and from its lists."""
+    """Every admin page linked from its front page, and the form of the first row of each list there."""
     page.goto(site.url + "/admin/")
     first = page.evaluate("[...document.querySelectorAll('#content-main a')].map((each) => each.pathname)")
-    return sorted({"/admin/", "/admin/password_change/", FORM, FORM.replace("change", "history"), *first})
+    forms = []
+    for path in first:
+        page.goto(site.url + path)
+        forms += page.evaluate(
+            "[...document.querySelectorAll('#result_list tbody th a')].slice(0, 1).map((each) => each.pathname)"
+        )
+    return sorted({"/admin/", "/admin/password_change/", FORM, FORM.replace("change", "history"), *first, *forms})
 
 
 # Checked in the server's response: scripts can set styles, and those of the date and GPU fields do.

@@ -30,7 +30,7 @@ class Banner:
         self.link = live.state(
             "alerts-link",
             title=counts,
-            aria_label=f"Alerts, {counts}" if counts else "Alerts",
+            aria_label=f"Alerts {len(alerts)}: {counts}" if counts else "Alerts",  # begins with the visible text
             data_level=level_of(loud),
             # Changes with the set of alerts: the notifying script then asks /api/alerts.
             data_alerts=f"{zlib.crc32(' '.join(alert.id for alert in loud).encode()):08x}",

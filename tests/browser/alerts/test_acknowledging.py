@@ -31,7 +31,7 @@ def test_operator_acknowledges_with_a_note_and_every_open_page_updates(
     for each in (page, watching):
         expect(each.get_by_role("region", name="Alert")).to_be_hidden()
         expect(each.locator("#alerts-count")).to_have_text("1")
-        expect(each.get_by_role("link", name="Alerts")).to_have_accessible_name("Alerts, 1 critical, acknowledged")
+        expect(each.get_by_role("link", name="Alerts")).to_have_accessible_name("Alerts 1: 1 critical, acknowledged")
         expect(each.locator(".chip", has_text="Hot")).to_be_visible()
     assert page.evaluate("window.marker") == "the same page"
     page.keyboard.press("a")

@@ -28,7 +28,7 @@ def test_alert_appears_on_an_open_page_and_disappears_with_its_cause(
     heat(driver, 1)
     expect(banner).to_contain_text(re.compile(r"GPU 1.*85\s°C.*for \d+\ss.*rule “Hot”", re.DOTALL))
     expect(page.get_by_role("alert").filter(has_text="GPU 1")).to_be_visible()
-    expect(link).to_have_accessible_name("Alerts, 1 critical")
+    expect(link).to_have_accessible_name("Alerts 1: 1 critical")
     expect(page.locator("#alerts-count")).to_have_text("1")
     expect(page).to_have_title(re.compile(r"^GPU 1 hot · "))
     expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("critical"))

@@ -44,7 +44,7 @@ def test_banner_shows_the_worst_unacknowledged_alert_and_counts_the_others() -> 
     assert texts["banner-more"] == "and 1 more"
     assert texts["alerts-count"] == "3"
     assert link["data-level"] == "warning"
-    assert link["aria-label"] == "Alerts, 1 critical, 1 warning, 1 info, 1 of them acknowledged"
+    assert link["aria-label"] == "Alerts 3: 1 critical, 1 warning, 1 info, 1 of them acknowledged"
 
 
 def test_acknowledged_alerts_are_counted_without_a_banner() -> None:
