@@ -104,13 +104,15 @@ def test_clock_set_back_drops_the_points_of_the_future(host: Server, open_page: 
     page = drawn(open_page(host.url), 4)
     page.evaluate(
         """() => {
-          // An hour ago, by the server's new clock: its messages of before are not heard any more.
+          // An hour ago, by the server's new clock: its real messages are no longer heard.
           const start = plots[0].data[0].at(-1) - 3600;
-          addEventListener("gpumon:message", (event) => event.isTrusted || event.detail.ours || event.stopPropagation(), true);
+          addEventListener("gpumon:message", (event) => event.detail.ours || event.stopPropagation(), true);
           const uuid = document.querySelector("[data-spark]").dataset.gpu;
           for (let second = 0; second < 5; second += 1) {
-            const points = { time: [start + second], gpus: [uuid], series: { utilization_percent: [[second]] } };
-            const detail = { ours: true, kind: "delta", title: "", level: "ok", points, poll_interval_seconds: 1, time: start + second };
+            const time = start + second;
+            const points = { time: [time], gpus: [uuid], series: { utilization_percent: [[second]] } };
+            const tab = { title: "", level: "ok" };
+            const detail = { ours: true, kind: "delta", ...tab, points, poll_interval_seconds: 1, time };
             document.dispatchEvent(new CustomEvent("gpumon:message", { detail }));
           }
         }"""
