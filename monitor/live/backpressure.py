@@ -19,7 +19,10 @@ from zope.interface import implementer
 
 @implementer(IPushProducer)
 class Flow:
-    """Paused by Twisted while the transport's buffer is full (64 KiB), and resumed when it is empty."""
+    """Paused by Twisted while the transport's buffer is full (64 KiB), and resumed when it is empty.
+
+    While it is paused, nothing is read either: autobahn would answer each ping of a client that reads no answers.
+    """
 
     def __init__(self, protocol: Any) -> None:
         self.is_paused = False
@@ -50,13 +53,16 @@ class Flow:
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
         self.is_paused = True
         self._resumed.clear()
+        self._protocol.transport.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         self.is_paused = False
         self._resumed.set()
+        self._protocol.transport.resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        self.resumeProducing()
+        self.is_paused = False
+        self._resumed.set()
 
 
 @lru_cache(maxsize=32)  # the messages of one tick: the feed, each kind of page, and each GPU's page that is open

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.deploy.commands import GUNICORN, StartServer
+from tests.support.deaf_clients import HANDSHAKE, PING, REQUEST, deaf_client, memory
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -56,6 +60,54 @@ def test_message_beyond_the_limit_closes_only_its_socket(server: Server) -> None
         with pytest.raises(ConnectionClosed):
             send_and_drain(client, "x" * 100_000)
         assert json.loads(other.recv(timeout=10))["gpus"]
+
+
+@pytest.mark.parametrize(("begins", "repeats"), [(HANDSHAKE, PING), (b"", REQUEST)], ids=["pings", "requests"])
+def test_answers_to_a_client_that_never_reads_use_no_memory(server: Server, begins: bytes, repeats: bytes) -> None:
+    """Regression: uvicorn read on and kept 70 MB of pipelined requests per connection, without a login."""
+
+    def growth() -> int:
+        before = memory(server)
+        with deaf_client(server, begins=begins, repeats=repeats), connect(f"{server.ws}/ws/gpu") as other:
+            assert other.recv(timeout=10)
+            return memory(server) - before
+
+    assert any(growth() < 8 << 20 for _round in range(3)), "the first rounds fill caches"
+    wait_for(lambda: sum(server.health()["clients"].values()) == 0, "the deaf client to be released")
+
+
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
+    requests = b"".join(
+        f"{method} /api/schema HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Request-ID: {number}\r\n\r\n".encode()
+        for number, method in enumerate(["GET", "HEAD", "GET"] * 300)
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(requests + b"GET /api/schema HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        answered = re.findall(rb"x-request-id: (\d+)\r\n", client.makefile("rb").read(), re.IGNORECASE)
+    assert [int(number) for number in answered] == list(range(900))
+
+
+def test_keep_alive_connection_takes_requests_with_and_without_a_body(server: Server) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+        for method, body in [("GET", None), ("POST", b"x" * 300_000), ("GET", None), ("POST", b"x"), ("GET", None)]:
+            client.request(method, "/api/schema", body)
+            answer = client.getresponse()
+            assert answer.read()
+            assert answer.status == (200 if method == "GET" else 405)
+
+
+def test_socket_is_not_compressed_and_answers_the_last_ping(server: Server) -> None:
+    """Compression would be done again for each client."""
+    with connect(f"{server.ws}/ws/gpu", compression="deflate") as client:
+        assert client.protocol.extensions == []
+        assert client.ping("once").wait(10)
+
+
+def test_refused_handshake_is_no_error_in_the_log(server: Server) -> None:
+    """uvicorn logs one, although the refusal is complete."""
+    with pytest.raises(InvalidStatus), connect(f"{server.ws}/ws/gpu?hz=-1"):
+        pass
+    assert "completing handshake" not in server.log
 
 
 def test_dead_worker_is_replaced(server: Server) -> None:

@@ -16,6 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.deaf_clients import HANDSHAKE, PING, REQUEST, deaf_client, memory
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -223,6 +224,19 @@ def test_client_that_never_reads_delays_no_other_and_uses_no_memory(server: Serv
             for _ in range(60):
                 client.recv(timeout=10)
         assert rss(server) - before < 1_000_000
+    wait_for(lambda: clients(server) == 0, "the deaf client to be released")
+
+
+@pytest.mark.parametrize(("begins", "repeats"), [(HANDSHAKE, PING), (b"", REQUEST)], ids=["pings", "requests"])
+def test_answers_to_a_client_that_never_reads_use_no_memory(server: Server, begins: bytes, repeats: bytes) -> None:
+
+    def growth() -> int:
+        before = memory(server)
+        with deaf_client(server, begins=begins, repeats=repeats), feed(server) as other:
+            assert other.recv(timeout=10)
+            return memory(server) - before
+
+    assert any(growth() < 8 << 20 for _round in range(3)), "the first rounds fill caches"
     wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
 

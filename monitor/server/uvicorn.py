@@ -1,0 +1,69 @@
+"""uvicorn's connections with the flow control that it lacks. gunicorn's worker uses them (deploy/gunicorn/gunicorn.conf.py).
+
+A client that sends and does not read must not decide how much memory the server takes. uvicorn 0.54 reads on while pipelined
+requests wait for their turn, and answers every ping of a client that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import h11
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+
+class _PatientFlow(FlowControl):
+    """Does not read on while a pipelined request waits: whoever waits for the body of the current one has it already."""
+
+    def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if not self._connection.has_waiting_request:
+            super().resume_reading()
+
+
+class HttpConnection(H11Protocol):
+    """Answers pipelined requests one after the other, and reads no more than the next ones until then."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _PatientFlow(self.transport, self)
+
+    @property
+    def has_waiting_request(self) -> bool:
+        """Whether a request, or a part of one, was received after the current request."""
+        return self.conn.their_state is h11.DONE and bool(self.conn.trailing_data[0])
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """Answers only the last ping of a client that does not read (RFC 6455, section 5.5.3, allows this)."""
+
+    _late_pong = b""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self._late_pong = b"".join(self.conn.data_to_send()) or self._late_pong
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        pong, self._late_pong = self._late_pong, b""
+        if pong and not self.transport.is_closing():
+            self.transport.write(pong)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # refused; otherwise uvicorn logs an error for each refused handshake
