@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "monitor.web.database_errors.DatabaseErrors",
 ]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -106,15 +107,15 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "monitor.sqlite",
         "NAME": GPU_MONITOR.data_dir / "gpumon.sqlite3",
         "OPTIONS": {
             # Writers queue at their first statement instead of failing at their first write.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            # WAL: readers and the writer do not wait for each other. With it, NORMAL can lose only the last transactions,
-            # and only if power fails (https://www.sqlite.org/pragma.html#pragma_synchronous).
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;",
+            # With a write-ahead log (monitor/sqlite/journal.py), NORMAL can lose only the last transactions, and only if power
+            # fails (https://www.sqlite.org/pragma.html#pragma_synchronous).
+            "init_command": "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;",
         },
     }
 }

@@ -61,7 +61,10 @@ def static_root(static_dir: Path | None, data_dir: Path) -> Path:
     if static_dir is None:
         return data_dir / "static"
     try:
+        missing = [each for each in (static_dir, *static_dir.parents) if not each.exists()]
         static_dir.mkdir(parents=True, exist_ok=True)
+        for each in missing:  # whatever the umask: it is for a web server in front, which is another user
+            each.chmod(0o755)
     except OSError as error:
         raise SystemExit(_unusable(static_dir, str(error.strerror))) from None
     # A lock file next to it makes servers that start together collect one after another (http/static_files.py).

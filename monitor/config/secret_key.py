@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from monitor.private_file import open_private, reason_of
+
 FILE_NAME = "secret_key"
 _LENGTH = 64
 
@@ -27,19 +29,16 @@ def kept_secret_key(data_dir: Path) -> str:
     """
     path = data_dir / FILE_NAME
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+") as file:
+        with os.fdopen(open_private(path), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_mode & 0o077:
-                os.fchmod(descriptor, 0o600)
-            key = file.read().strip()
+            key = file.read().decode(errors="replace").strip()
             if not key:
                 key = secrets.token_urlsafe(_LENGTH)
-                file.write(key + "\n")
+                path.write_text(key + "\n", encoding="ascii")
             return key
     except OSError as error:
         raise SystemExit(_unusable(data_dir, error)) from None
 
 
 def _unusable(data_dir: Path, error: OSError) -> str:
-    return f"gpumon: GPU_MONITOR_DATA_DIR={data_dir} is invalid: must be a writable directory ({error.strerror})"
+    return f"gpumon: GPU_MONITOR_DATA_DIR={data_dir} is invalid: must be a writable directory ({reason_of(error, data_dir)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from servestatic.middleware import ServeStaticMiddleware
 from servestatic.responders import MissingFileError
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
+from monitor.private_file import open_private
 from monitor.version import __version__
 
 _STAMP = "sources.sha256"
@@ -90,7 +92,7 @@ def collect_if_outdated() -> bool:
     root.mkdir(parents=True, exist_ok=True)
     stamp = root / _STAMP
     # If two servers start together, one collects; the other waits and finds it done.
-    with (root.parent / f"{root.name}.lock").open("w") as lock:
+    with os.fdopen(open_private(root.parent / f"{root.name}.lock"), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fingerprint = _fingerprint()
         if stamp.exists() and stamp.read_text() == fingerprint:
@@ -98,7 +100,14 @@ def collect_if_outdated() -> bool:
         # Cleared first: collectstatic compares times, so it would keep a file whose source was replaced by an older one.
         call_command("collectstatic", interactive=False, verbosity=0, clear=True)
         stamp.write_text(fingerprint)
+        _open_to_all(root)
         return True
+
+
+def _open_to_all(root: Path) -> None:
+    """Make the files readable for a web server in front, which is another user. The compressor creates them by the umask."""
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def build_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ BESIDE = ("-wal", "-shm", "-journal")
 
 class BadCopy(Exception):
     """A file is not a database of gpumon, or is damaged; the text says which."""
+
+
+def refuse_special(file: Path) -> None:
+    """Raise CommandError for a link, device, pipe or directory: replacing one, as root, would damage the system."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise CommandError(f"{file} must be a regular file, not a link, device, pipe or directory")
 
 
 def sqlite_database() -> Path:

@@ -16,6 +16,7 @@ from monitor.logs.config import set_log_level
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
+from monitor.runtime.data_folder import DataFolder
 from monitor.runtime.effective_config import EffectiveConfig, idle_limits_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
@@ -56,7 +57,8 @@ class Runtime:
         )
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
-        self.pipeline = Pipeline([SettingsWatcher(self.settings, self._apply), self.hub, self.alerts, *stages])
+        settings = SettingsWatcher(self.settings, self._apply)
+        self.pipeline = Pipeline([settings, DataFolder(startup.data_dir), self.hub, self.alerts, *stages])
         self.supervisor = Supervisor(
             sampler_options(startup),
             self.pipeline.take,

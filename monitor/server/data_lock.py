@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
+
+from monitor.private_file import open_private
 
 log = logging.getLogger(__name__)
 
@@ -28,33 +31,43 @@ def lock_data_dir(
     wait_seconds: float = WAIT_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> TextIO:
+) -> BinaryIO:
     """Lock a data folder until the returned file is closed; the kernel releases the lock however the process ends.
 
-    Waits for another server to exit. Raises DataDirTaken if it does not in time, and OSError if the folder is not writable.
-    Programs that this process starts do not inherit the lock; forks do.
+    Waits for another server to exit. Raises DataDirTaken if it does not in time, and OSError if the folder is not writable or
+    its file system has no locks. Programs that this process starts do not inherit the lock; forks do.
     """
-    descriptor = os.open(data_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    file = os.fdopen(descriptor, "r+")
+    path = data_dir / FILE_NAME
+    file = os.fdopen(open_private(path), "rb", buffering=0)
+    try:
+        _wait_for(file, data_dir, wait_seconds, monotonic, sleep)
+        with contextlib.suppress(PermissionError):  # another user's lock file can be locked, but not written
+            path.write_text(f"{os.getpid()}\n", encoding="ascii")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _wait_for(
+    file: BinaryIO,
+    data_dir: Path,
+    wait_seconds: float,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
     deadline = monotonic() + wait_seconds
     has_logged = False
-    while not _is_taken(file):
+    while not _has_locked(file):
         if monotonic() >= deadline:
-            holder = _holder(file)
-            file.close()
-            raise DataDirTaken(f"another server{holder} uses the data folder {data_dir}")
+            raise DataDirTaken(f"another server{_holder(file)} uses the data folder {data_dir}")
         if not has_logged:
             log.info("another server%s still uses %s; waiting up to %g s", _holder(file), data_dir, wait_seconds)
             has_logged = True
         sleep(_POLL_SECONDS)
-    file.seek(0)
-    file.truncate()
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
 
 
-def _is_taken(file: TextIO) -> bool:
+def _has_locked(file: BinaryIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -62,8 +75,8 @@ def _is_taken(file: TextIO) -> bool:
     return True
 
 
-def _holder(file: TextIO) -> str:
+def _holder(file: BinaryIO) -> str:
     """` (process 123)`; empty if it has not written its PID yet."""
     file.seek(0)
     number = file.read(20).strip()
-    return f" (process {number})" if number.isdecimal() else ""
+    return f" (process {number.decode()})" if number.isdigit() else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from django.conf import settings
 from django.core.management import call_command
@@ -17,12 +17,18 @@ from django.db import DatabaseError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.access.startup import at_start
 from monitor.http.static_files import collect_if_outdated
+from monitor.private_file import reason_of
 from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.sqlite.base import file_of
+from monitor.sqlite.errors import explain
+from monitor.sqlite.initialized import is_initialized, lost, set_initialized
+from monitor.sqlite.journal import choose_journal
 from monitor.version import __version__
 
 log = logging.getLogger(__name__)
@@ -32,6 +38,10 @@ _MOST_NAMED = 5
 
 class CannotStart(Exception):
     """Why the server cannot start, and how to fix it, in one line."""
+
+
+class LostDatabase(CannotStart):
+    """There was a database in the data folder, and it is missing or empty now."""
 
 
 class NewerDatabase(CannotStart):
@@ -54,7 +64,7 @@ def start_server() -> Runtime:
 
 
 @functools.cache
-def prepare_server() -> TextIO:
+def prepare_server() -> BinaryIO:
     """Lock the data folder for this process and migrate the database, once. Raises CannotStart.
 
     Works in a thread, because uvicorn imports applications inside an event loop, where Django refuses to use the database.
@@ -64,7 +74,7 @@ def prepare_server() -> TextIO:
         return pool.submit(_prepare, settings.GPU_MONITOR.data_dir).result()
 
 
-def _prepare(data_dir: Path) -> TextIO:
+def _prepare(data_dir: Path) -> BinaryIO:
     try:
         lock = lock_data_dir(data_dir)
     except DataDirTaken as error:
@@ -73,14 +83,12 @@ def _prepare(data_dir: Path) -> TextIO:
             "would send every alert twice"
         ) from None
     except OSError as error:
-        raise CannotStart(f"the data folder {data_dir} is not writable: {error.strerror}") from error
+        raise CannotStart(f"the data folder {data_dir} is not writable: {reason_of(error, data_dir)}") from error
     try:
         bring_up_to_date()
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, sqlite3.Error, OSError) as error:
         lock.close()
-        raise CannotStart(
-            f"the database is unusable: {error} (docs/upgrading.md describes how to restore a backup)"
-        ) from error
+        raise CannotStart(explain(error, file_of(connection))) from error
     except CannotStart:
         lock.close()
         raise
@@ -90,33 +98,35 @@ def _prepare(data_dir: Path) -> TextIO:
 
 
 def bring_up_to_date() -> int:
-    """Apply the missing migrations and return their number. Raises NewerDatabase and Django's database errors."""
-    make_private(connection)
-    executor = MigrationExecutor(connection)
-    refuse_newer(connection, executor.loader)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
-        log.info("migrating the database to gpumon %s: %d migrations", __version__, len(missing))
-        call_command("migrate", interactive=False, verbosity=0)
+    """Apply the missing migrations and return their number. Raises CannotStart, and Django's and SQLite's errors."""
+    with migrating(connection) as executor:
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            log.info("migrating the database to gpumon %s: %d migrations", __version__, len(missing))
+            call_command("migrate", interactive=False, verbosity=0)
     return len(missing)
 
 
-def make_private(database: BaseDatabaseWrapper) -> None:
-    """Create SQLite's file, if it does not exist, readable only by its owner: it contains password hashes and channel secrets.
+@contextlib.contextmanager
+def migrating(database: BaseDatabaseWrapper) -> Iterator[MigrationExecutor]:
+    """Check and prepare a database for migrations, which the block applies. Raises CannotStart."""
+    file = file_of(database)
+    if is_initialized(file) and not (file.exists() and MigrationRecorder(database).applied_migrations()):
+        raise LostDatabase(lost(file))
+    executor = MigrationExecutor(database)
+    refuse_newer(executor.loader)
+    database.close()
+    choose_journal(file)
+    yield executor
+    if MigrationRecorder(database).applied_migrations():
+        set_initialized(file)
 
-    SQLite itself would use the umask. It gives the files next to the database the database's own mode.
-    """
-    if database.vendor == "sqlite":
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(database.settings_dict["NAME"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
-
-def refuse_newer(database: BaseDatabaseWrapper, loader: MigrationLoader | None = None) -> None:
+def refuse_newer(loader: MigrationLoader) -> None:
     """Raise NewerDatabase if the database has migrations that this version does not have.
 
     If gpumon ever drops an app, one of its own migrations must delete that app's rows of django_migrations.
     """
-    loader = loader or MigrationLoader(database)
     unknown = unknown_among(loader, loader.applied_migrations)
     if unknown:
         more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views import defaults
 
 from monitor.access.responses import json_error
+from monitor.web.database_errors import UNAVAILABLE, unavailable
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -35,6 +38,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """500; 503 if a middleware could not use the database, for example to save a session."""
+    if isinstance(error := sys.exception(), UNAVAILABLE):
+        return unavailable(request, error)
     if not _is_api(request):
         return defaults.server_error(request)
     return json_error(500, "Internal server error; see the server log.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,13 @@ def test_static_files_are_collected_in_the_data_folder_by_default(tmp_path: Path
 
 
 def test_a_folder_for_static_files_is_created(tmp_path: Path) -> None:
-    assert static_root(tmp_path / "cache" / "static", tmp_path / "data").is_dir()
+    """It and the folders above it are open to a web server, whatever the umask."""
+    before = os.umask(0o077)
+    try:
+        made = static_root(tmp_path / "cache" / "static", tmp_path / "data")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (made, made.parent)] == [0o755, 0o755]
 
 
 @pytest.mark.parametrize("name", ["a file", "a file/static"])

@@ -4,7 +4,9 @@ with DEBUG.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,21 @@ def test_unchanged_sources_are_not_collected_again(own_sources: Path) -> None:
     with collected(own_sources):
         assert collect_if_outdated() is True
         assert collect_if_outdated() is False
+
+
+def test_collected_files_are_readable_for_a_web_server_whatever_the_umask(own_sources: Path) -> None:
+    """Regression: with umask 077 the folder and the compressed copies were closed to nginx."""
+    (own_sources / "js" / "a.js").write_text("// long enough to be worth compressing\n" + "let a = 1\n" * 500)
+    before = os.umask(0o077)
+    try:
+        with collected(own_sources):
+            collect_if_outdated()
+    finally:
+        os.umask(before)
+    root = own_sources.parent / "static"
+    modes = {(path.is_dir(), path.suffix, stat.S_IMODE(path.stat().st_mode)) for path in (root, *root.rglob("*"))}
+    assert {(True, "", 0o755), (False, ".js", 0o644), (False, ".gz", 0o644)} <= modes
+    assert {mode for _, _, mode in modes} == {0o755, 0o644}
 
 
 def test_changed_source_gets_a_new_name(own_sources: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 import stat
@@ -14,7 +15,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from monitor.management.sqlite_backup import BadCopy, applied_migrations, check_whole, copy, set_aside
+from monitor.management.sqlite_backup import (
+    BadCopy,
+    applied_migrations,
+    check_whole,
+    copy,
+    refuse_special,
+    set_aside,
+)
 from tests.support.servers import Server, wait_for
 from tests.upgrades.dump import DATABASE, SCHEMAS, count, load
 
@@ -109,6 +117,28 @@ def test_setting_aside_moves_the_wal_too_and_overwrites_no_file(database: Path, 
     with pytest.raises(FileExistsError):
         set_aside(database, "aside")
     assert database.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
+@pytest.mark.parametrize("force", [False, True])
+def test_backup_replaces_regular_files_only(tmp_path: Path, kind: str, force: bool) -> None:
+    """Regression: as root, `backup /dev/stdout --force` replaced the device."""
+    file = tmp_path / "out"
+    make = {"link": lambda: file.symlink_to("/dev/null"), "pipe": lambda: os.mkfifo(file), "directory": file.mkdir}
+    make[kind]()
+    mode = file.lstat().st_mode
+    with pytest.raises(CommandError, match="must be a regular file, not a link, device, pipe or directory"):
+        refuse_special(file)
+    with pytest.raises(CommandError, match="must be a regular file") as raised:
+        call_command("backup", str(file), force=force)
+    assert "--force" not in str(raised.value)
+    assert file.lstat().st_mode == mode
+
+
+def test_restore_reads_regular_files_only(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in")
+    with pytest.raises(CommandError, match="must be a regular file"):
+        call_command("restore", str(tmp_path / "in"))
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

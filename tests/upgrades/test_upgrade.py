@@ -20,9 +20,10 @@ from django.test import override_settings
 from monitor.server import startup
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.startup import CannotStart
+from monitor.sqlite.initialized import is_initialized
 from monitor.version import __version__
 from tests.support.servers import ROOT, Server, wait_for
-from tests.upgrades.dump import DATABASE
+from tests.upgrades.dump import DATABASE, count
 
 
 class Clock:
@@ -163,4 +164,45 @@ def test_file_that_is_no_database_aborts_startup_with_one_line(tmp_path: Path) -
     with pytest.raises(AssertionError, match="ended at its start"):
         server.start()
     (line,) = server.log.splitlines()
-    assert "the database is unusable: file is not a database" in line
+    assert f"the database {tmp_path / DATABASE} is damaged: file is not a database. Restore a backup" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["emptied", "deleted"])
+def test_lost_database_does_not_become_a_new_installation(tmp_path: Path, how: str) -> None:
+    """Regression: a file of zero bytes was migrated in silence, and the log showed a link to create an administrator."""
+    server = Server(tmp_path, auth="login")
+    server.manage("migrate")
+    (tmp_path / DATABASE).unlink() if how == "deleted" else (tmp_path / DATABASE).write_bytes(b"")
+    with pytest.raises(AssertionError, match="ended at its start"):
+        server.start()
+    (line,) = server.log.splitlines()
+    assert ("is missing" if how == "deleted" else "is empty") in line
+    assert "there was one before. Restore a backup (docs/upgrading.md); or, to start with a new one without" in line
+    with pytest.raises(AssertionError, match="there was one before") as raised:
+        server.manage("migrate")
+    assert "Traceback" not in str(raised.value)
+    (tmp_path / "initialized").unlink()
+    server.manage("migrate")
+    assert count(tmp_path / DATABASE, "auth_user") == 0
+
+
+def test_failed_first_migration_does_not_count_as_a_lost_database(tmp_path: Path) -> None:
+    """An empty file stays if the first start is interrupted."""
+    (tmp_path / DATABASE).touch()
+    assert not is_initialized(tmp_path / DATABASE)
+
+
+@pytest.mark.slow
+def test_commands_before_the_first_start_leave_nothing_that_others_can_read(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    server = Server(tmp_path)
+    before = os.umask(0o022)
+    try:
+        server.manage("showmigrations")
+        server.manage("migrate")
+    finally:
+        os.umask(before)
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir() if path.is_file()} == (
+        dict.fromkeys((DATABASE, "initialized", "migrate.lock", "secret_key"), "0o600")
+    )

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from monitor.management.sqlite_backup import BadCopy, copy, sqlite_database
+from monitor.management.sqlite_backup import BadCopy, copy, refuse_special, sqlite_database
+from monitor.private_file import reason_of
 
 
 class Command(BaseCommand):
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no database yet: the first start creates {database}")
         if file.exists() and database.samefile(file):
             raise CommandError(f"{file} is the database itself")
+        refuse_special(file)
         if file.exists() and not options["force"]:
             raise CommandError(f"{file} already exists: choose another name, or use --force to replace it")
         try:
@@ -37,5 +39,5 @@ class Command(BaseCommand):
         except (sqlite3.Error, BadCopy) as error:
             raise CommandError(f"cannot copy {database}: {error}") from error
         except OSError as error:
-            raise CommandError(f"cannot write {file}: {error.strerror}") from error
+            raise CommandError(f"cannot write {file}: {reason_of(error, file)}") from error
         self.stdout.write(f"{file}: {file.stat().st_size / (1 << 20):.1f} MiB, checked")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DatabaseError, connections
 
-from monitor.server.startup import NewerDatabase, make_private, refuse_newer
+from monitor.private_file import open_private
+from monitor.server.startup import CannotStart, migrating
+from monitor.sqlite.base import file_of
+from monitor.sqlite.errors import explain
 
 LOCK_NAME = "migrate.lock"
 
@@ -18,14 +25,25 @@ LOCK_NAME = "migrate.lock"
 class Command(migrate.Command):
     """Servers and people that migrate at the same time take turns; the second one finds nothing to do."""
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError for the database of a later version."""
-        with (settings.GPU_MONITOR.data_dir / LOCK_NAME).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            database = connections[options["database"]]
-            make_private(database)
-            try:
-                refuse_newer(database)
-            except NewerDatabase as error:
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """For a database that is lost, unusable or of a later version: ends with one line, or raises to the code that called it.
+
+        Here and not in `handle`, because Django's checks use the database before that.
+        """
+        database = connections[options.get("database") or "default"]
+        try:
+            with _turn(), migrating(database):
+                return super().execute(*args, **options)
+        except (CannotStart, DatabaseError, sqlite3.Error, OSError) as error:
+            if not self._called_from_command_line:  # type: ignore[attr-defined]  # Django's; the stubs lack it
+                raise
+            if isinstance(error, CannotStart):
                 raise CommandError(f"gpumon: {error}") from error
-            super().handle(*args, **options)
+            raise CommandError(f"gpumon: {explain(error, file_of(database))}") from error
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    with os.fdopen(open_private(settings.GPU_MONITOR.data_dir / LOCK_NAME), "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -21,6 +21,7 @@ from monitor.management.sqlite_backup import (
     set_aside,
     sqlite_database,
 )
+from monitor.private_file import give_to_owner_of_folder, reason_of
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.startup import unknown_among
 from monitor.version import __version__
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         database = sqlite_database()
         if not file.exists():
             raise CommandError(f"{file} does not exist")
+        if not file.is_file():
+            raise CommandError(f"{file} must be a regular file, not a device, pipe or directory")
         if database.exists() and database.samefile(file):
             raise CommandError(f"{file} is the database itself")
         try:
@@ -63,7 +66,7 @@ class Command(BaseCommand):
         except (sqlite3.Error, BadCopy) as error:
             raise CommandError(f"cannot copy {file}: {error}") from error
         except OSError as error:
-            raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise CommandError(f"cannot write {error.filename or database}: {reason_of(error, database)}") from error
         if aside:
             self.stdout.write(f"the old database is now {aside}")
         self.stdout.write(f"restored {file}; the next start migrates it")
@@ -72,6 +75,7 @@ class Command(BaseCommand):
         connection.close()
         made = database.with_name(f"{database.name}.restored")
         copy(file, made)  # first, so that a full disk changes nothing
+        give_to_owner_of_folder(made)
         aside = set_aside(database, f"{database.name}.{timezone.now():%Y%m%d-%H%M%S}")
         made.rename(database)
         return aside
