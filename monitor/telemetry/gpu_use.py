@@ -35,7 +35,7 @@ def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
     if gpu.processes is None:
         return "busy" if utilization else "unknown"
     if utilization is None:
-        return "busy" if gpu.processes else "free" if _reports_memory(gpu) else "unknown"
+        return "busy" if gpu.processes else "unknown" if is_silent(gpu) or not _reports_memory(gpu) else "free"
     held = _held_bytes(gpu)
     if held is None:
         return "unknown"
@@ -45,7 +45,7 @@ def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
 
 
 def _reports_memory(gpu: Gpu) -> bool:
-    """Whether the GPU or an instance on it still reports its memory; a broken GPU may report nothing, and so no process."""
+    """Whether the GPU, or an instance on it, reports its memory."""
     return gpu.memory_used_bytes is not None or any(each.memory_used_bytes is not None for each in gpu.mig_instances)
 
 
@@ -60,9 +60,14 @@ def _held_bytes(gpu: Gpu) -> int | None:
 
 
 def is_silent(gpu: Gpu) -> bool:
-    """The driver lists the GPU, but gives none of its main readings: it is broken, or about to be lost."""
-    main = (gpu.utilization_percent, gpu.memory_used_bytes, gpu.temperature_celsius, gpu.power_watts)
-    return gpu.state == "ok" and not any(value is not None for value in main) and not _reports_memory(gpu)
+    """The driver lists the GPU, but gives nothing that the board itself measures: it is broken, or about to be lost.
+
+    Such a GPU also has no processes and no used memory: the driver counts those by itself.
+    """
+    measured = (
+        gpu.utilization_percent, gpu.temperature_celsius, gpu.power_watts, gpu.sm_clock_mhz, gpu.graphics_clock_mhz,
+    )  # fmt: skip
+    return gpu.state == "ok" and all(value is None for value in measured)
 
 
 def is_hot(gpu: Gpu) -> bool:

@@ -52,6 +52,9 @@ def test_board_without_fans_says_so() -> None:
     assert "chassis" in dict(card(gpu(fans=())).fans.attributes)["title"]
 
 
+SILENT = dict.fromkeys(("utilization_percent", "temperature_celsius", "power_watts", "sm_clock_mhz"))
+
+
 @pytest.mark.parametrize(
     ("changes", "use"),
     [
@@ -81,7 +84,9 @@ def test_board_without_fans_says_so() -> None:
         ({"utilization_percent": None, "processes": (process(1),)}, "busy"),
         ({"utilization_percent": None}, "free"),
         ({"utilization_percent": None, "memory_used_bytes": None}, "unknown"),
-        ({"utilization_percent": None, "memory_used_bytes": None, "temperature_celsius": None}, "unknown"),
+        ({**SILENT, "memory_used_bytes": 0}, "unknown"),
+        ({**SILENT, "memory_used_bytes": 0, "power_watts": 20.0}, "free"),
+        ({**SILENT, "processes": (process(1),)}, "busy"),
         (
             {
                 "utilization_percent": None,

@@ -144,10 +144,10 @@ def test_gpu_without_any_reading_is_shown_without_data_and_is_not_free() -> None
     silent = gpu(
         0,
         utilization_percent=None,
-        memory_used_bytes=None,
-        memory_used_percent=None,
+        memory_used_bytes=0,
         temperature_celsius=None,
         power_watts=None,
+        sm_clock_mhz=None,
         unavailable={"utilization_percent": 'nvidia-smi says "ERR!"'},
     )
     cards, tiles = (Dashboard(host(silent, gpu(1)), layout) for layout in ("cards", "tiles"))  # type: ignore[arg-type]
