@@ -6,6 +6,7 @@ at the end of stdin. It writes messages to the descriptor that was stdout.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ from monitor.telemetry.providers.base import Provider, ProviderFailed
 from monitor.telemetry.providers.selection import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.gpu_sleep import IdleWatch, Sleepers, find_gpus
+from monitor.telemetry.sampler.own_error import own_error
+from monitor.telemetry.sampler.reading_encoder import ReadingEncoder
 from monitor.telemetry.schema import ProviderReport, Reading
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,9 @@ _GRACE_SECONDS = 1.0
 """How long a call into the driver can last after the end of stdin."""
 EXIT_NO_ORDERS = 2
 EXIT_NO_PROVIDER = 3
+EXIT_OWN_ERROR = 4
+MOST_ERRORS_IN_A_ROW = 10
+"""A single reading may fail because of an error in gpumon. After this many, a new process tries."""
 
 
 class Orders:
@@ -50,7 +56,10 @@ class Orders:
 
     def _listen(self) -> None:
         for line in self._stream:
-            self.options = msgspec.json.decode(line, type=Options)
+            try:
+                self.options = msgspec.json.decode(line, type=Options)
+            except msgspec.MsgspecError as error:
+                log.error("ignored invalid options on stdin: %s", error)
             self.changed.set()
         self.has_ended = True
         self.changed.set()
@@ -111,12 +120,44 @@ def start(options: Options, write: Callable[[wire.Message], None]) -> tuple[Prov
     return provider, Sampler(provider, options, sleepers) if provider else None
 
 
+class Ticks:
+    """The bytes of each tick's message. An error in gpumon costs one reading, not the sampler."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._encoder = ReadingEncoder()
+        self._errors_in_a_row = 0
+        self.is_last = False
+        """The process ends after the last message."""
+
+    def message(self, now: float, *, is_watched: bool) -> bytes:
+        """Raises ProviderFailed, and after MOST_ERRORS_IN_A_ROW the error itself."""
+        try:
+            message = self._sampler.tick(now, is_watched=is_watched)
+            self.is_last = isinstance(message, wire.StartOver)
+            data = self._encoder.encode(message) if isinstance(message, Reading) else wire.encode(message)
+        except ProviderFailed:
+            raise
+        except Exception as error:
+            self._errors_in_a_row += 1
+            if self._errors_in_a_row >= MOST_ERRORS_IN_A_ROW:
+                raise
+            if self._errors_in_a_row == 1:
+                log.exception("a reading is skipped")
+            return wire.encode(wire.Skipped(reason=own_error(error)))
+        self._errors_in_a_row = 0
+        return data
+
+
 def run(orders: Orders, out: BinaryIO) -> int:
     """Write readings until stdin ends. Returns the exit status."""
 
-    def write(message: wire.Message) -> None:
-        out.write(wire.encode(message))
+    def send(data: bytes) -> None:
+        out.write(data)
         out.flush()
+
+    def write(message: wire.Message) -> None:
+        send(wire.encode(message))
 
     options = orders.options
     for handler in logging.getLogger().handlers:
@@ -125,6 +166,7 @@ def run(orders: Orders, out: BinaryIO) -> int:
     provider, sampler = start(options, write)
     if sampler is None:
         return EXIT_NO_PROVIDER
+    ticks = Ticks(sampler)
     try:
         due = time.monotonic()
         while not orders.has_ended:
@@ -139,9 +181,8 @@ def run(orders: Orders, out: BinaryIO) -> int:
                 orders.changed.wait(rest)
                 orders.changed.clear()
                 continue
-            message = sampler.tick(time.time(), is_watched=options.is_watched)
-            write(message)
-            if isinstance(message, wire.StartOver):
+            send(ticks.message(time.time(), is_watched=options.is_watched))
+            if ticks.is_last:
                 return 0
             due = next_due(due, options.interval_seconds, time.monotonic())
     except ProviderFailed as failure:
@@ -176,10 +217,16 @@ def main() -> int:
         return run(orders, messages)
     except BrokenPipeError:
         return 0  # the server is gone
+    except Exception as error:
+        log.critical("ended by an error", exc_info=error)
+        with contextlib.suppress(OSError):  # the server is gone as well
+            messages.write(wire.encode(wire.Failed(reason=own_error(error))))
+            messages.flush()
+        return EXIT_OWN_ERROR
 
 
 if __name__ == "__main__":
-    # Do not wait for daemon threads: they can be inside the driver.
+    # Do not wait for daemon threads: they can be inside the driver, or hold stdin, which makes Python abort.
     status = main()
     sys.stderr.flush()
     os._exit(status)

@@ -120,13 +120,15 @@ class Child:
                 return  # it has just exited
 
 
-def how_it_ended(status: int) -> str:
-    """A description of an exit status."""
+def how_it_ended(status: int, *, calls_driver: bool = True) -> str:
+    """A description of an exit status. `calls_driver`: the driver's library runs in the process, and can crash it."""
     if status >= 0:
         return f"ended with exit status {status}"
     number = -status
     name = signal.Signals(number).name if number in signal.Signals.__members__.values() else f"signal {number}"
-    return f"was ended by {name}" + (" (a crash inside the driver's library)" if number in _CRASHES else "")
+    return f"was ended by {name}" + (
+        " (a crash inside the driver's library)" if number in _CRASHES and calls_driver else ""
+    )
 
 
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}

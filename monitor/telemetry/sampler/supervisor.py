@@ -16,9 +16,11 @@ import msgspec
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.sampler.pending_options import PendingOptions
 from monitor.telemetry.sampler.process import COMMAND, Child, how_it_ended
 from monitor.telemetry.sampler.snapshot_builder import SnapshotBuilder
+from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import Reading, Snapshot, System
 
 log = logging.getLogger(__name__)
@@ -32,18 +34,6 @@ START_LIMIT_SECONDS = 20.0
 """The first reading can take longer: initializing eight GPUs without persistence mode takes seconds."""
 _LATE_SHARE = 0.5
 """If a reading is late by this share of the interval, a snapshot is published with the previous one."""
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """State of the sampler, for health and doctor."""
-
-    sampler_pid: int | None = None
-    restarts: int = 0
-    abandoned: int = 0
-    """Samplers in uninterruptible sleep that could not be killed."""
-    problem: str | None = None
-    """Why there are no fresh readings; None while there are."""
-    clamped_count: int = 0
 
 
 class Supervisor:
@@ -85,6 +75,8 @@ class Supervisor:
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None
+        self._skipped: str | None = None
+        """Why the sampler has sent no reading since the last one, though it works."""
 
     # ── From other threads ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,16 +127,32 @@ class Supervisor:
                     watched = self._child
                     if watched is not None:
                         selector.register(watched, selectors.EVENT_READ)
-                wait = max(0.0, self._next_deadline() - self._monotonic())
-                for key, _ in selector.select(wait):
-                    if key.fileobj is self._child:
-                        self._receive()
-                    elif key.fileobj is self._pending:
-                        self._pending.drain()
-                self._apply_options()
-                self._look_after_child()
-                self._emit_if_due()
+                try:
+                    self._turn(selector)
+                except Exception as error:  # noqa: BLE001 - `_survive` logs it
+                    self._survive(error)
         self._end()
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Wait for the next event or deadline, and deal with it."""
+        wait = max(0.0, self._next_deadline() - self._monotonic())
+        for key, _ in selector.select(wait):
+            if key.fileobj is self._child:
+                self._receive()
+            elif key.fileobj is self._pending:
+                self._pending.drain()
+        self._apply_options()
+        self._look_after_child()
+        self._emit_if_due()
+
+    def _survive(self, error: Exception) -> None:
+        """Report an error of gpumon in this thread, on which every reading depends, and continue at the next interval."""
+        reason = own_error(error)
+        if self._problem != reason:
+            log.error("%s", reason, exc_info=error)
+        self._problem = reason
+        self._note(problem=reason)
+        self._emitted_at = self._monotonic()
 
     def _next_deadline(self) -> float:
         now = self._monotonic()
@@ -209,7 +217,7 @@ class Supervisor:
             if self._is_start_wanted:  # sent before a sampler with other options replaces this one
                 gpus = without_commands(gpus, self._options.show_commands)
             self._builder.take_reading(message, gpus, self._heard_at)
-            self._problem = None
+            self._problem = self._skipped = None
             self._note(problem=None, clamped_count=message.clamped_count)
             self._emit()
         elif isinstance(message, wire.Selected):
@@ -218,6 +226,13 @@ class Supervisor:
             self._builder.take_selection(message)
             if message.provider is None:
                 self._emit()
+        elif isinstance(message, wire.Skipped):
+            self._heard_at = self._monotonic()
+            if self._skipped != message.reason:
+                log.error("%s", message.reason)
+            self._skipped = message.reason
+            self._note(problem=message.reason)
+            self._emit()
         elif isinstance(message, wire.Failed):
             self._trouble(message.reason if message.fix is None else f"{message.reason} {message.fix}")
         else:
@@ -267,7 +282,8 @@ class Supervisor:
         assert self._child is not None
         now = self._monotonic()
         if status != 0 and self._problem is None:
-            self._trouble(f"The sampler {how_it_ended(status)}.")
+            calls_driver = self._options.provider in (None, "pynvml")
+            self._trouble(f"The sampler {how_it_ended(status, calls_driver=calls_driver)}.")
         self._gone(now)
 
     def _gone(self, now: float) -> None:
@@ -338,7 +354,9 @@ class Supervisor:
         age = self._builder.age_seconds(now)
         if age is not None:
             is_late = age > self._options.interval_seconds + self._timeout
-            return self._problem or ("The driver has not answered in time." if is_late else None)
+            return self._problem or ((self._skipped or "The driver has not answered in time.") if is_late else None)
+        if self._skipped is not None:
+            return self._skipped
         if self._child is None or self._builder.has_selection:
             return None  # there is no reading because there is nothing to read
         waited = now - self._child.started_at

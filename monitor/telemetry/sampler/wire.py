@@ -28,6 +28,12 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     fix: str | None = None
 
 
+class Skipped(msgspec.Struct, frozen=True, kw_only=True, tag="skipped"):
+    """In place of a reading that could not be made or sent because of an error in gpumon. The sampler continues."""
+
+    reason: str
+
+
 class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
     """The last message of a sampler that exits so that GPUs can sleep, or because one has woken."""
 
@@ -35,7 +41,7 @@ class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
     """PCI bus ids of the GPUs that the next sampler must not open until they have slept and woken."""
 
 
-Message = Selected | Reading | Failed | StartOver
+Message = Selected | Reading | Failed | Skipped | StartOver
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
@@ -49,6 +55,11 @@ def encode(message: Message) -> bytes:
     """A message after its length."""
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def verify(message: bytes) -> None:
+    """Raise msgspec.ValidationError if the supervisor would refuse this encoded message."""
+    _decoder.decode(message[_LENGTH_BYTES:])
 
 
 class MessageReader:

@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.live.hub import Hub
 from monitor.telemetry.gpu_use import is_silent
-from monitor.telemetry.sampler.supervisor import Status
+from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
 from monitor.web.components.open_alerts import count_by_severity
 

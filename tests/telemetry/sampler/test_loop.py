@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,16 @@ from monitor.telemetry.options import Options
 from monitor.telemetry.providers.simulated import Simulated
 from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.gpu_sleep import IDLE_SECONDS, Sleepers, find_gpus
-from monitor.telemetry.sampler.loop import EXIT_NO_ORDERS, EXIT_NO_PROVIDER, Sampler, next_due, start
+from monitor.telemetry.sampler.loop import (
+    EXIT_NO_ORDERS,
+    EXIT_NO_PROVIDER,
+    EXIT_OWN_ERROR,
+    MOST_ERRORS_IN_A_ROW,
+    Sampler,
+    Ticks,
+    next_due,
+    start,
+)
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.schema import Gpu, GpuProcess, Reading
 from monitor.telemetry.subprocesses import environment
@@ -154,6 +164,75 @@ def test_setting_for_commands_applies_to_simulated_readings_too() -> None:
     processes = [process for each in message.gpus for process in each.processes or ()]
     assert processes
     assert {(process.name, process.command) for process in processes} == {(None, None)}
+
+
+# ── Errors in gpumon ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Failing(Scripted):
+    """A provider with a bug, until it is `mended`."""
+
+    mended = False
+
+    def read(self, now: float) -> Reading:
+        if not self.mended:
+            raise OverflowError("int too big to convert")
+        return super().read(now)
+
+
+def message_of(data: bytes) -> wire.Message:
+    (message,) = wire.MessageReader().feed(data)
+    return message
+
+
+def test_error_in_gpumon_costs_one_reading_and_names_its_place(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = Failing(gpu(A))
+    ticks = Ticks(sampler(host, provider))
+    skipped = message_of(ticks.message(NOW, is_watched=True))
+    assert isinstance(skipped, wire.Skipped)
+    assert re.fullmatch(
+        r"An error in gpumon itself, not in the driver: OverflowError at monitor/telemetry/sampler/loop\.py:\d+ "
+        r"\(int too big to convert\)\. Please report it\.",
+        skipped.reason,
+    )
+    ticks.message(NOW + 1, is_watched=True)
+    assert [record.exc_info is not None for record in caplog.records] == [True], "a repeated error is logged once"
+    provider.mended = True
+    assert isinstance(message_of(ticks.message(NOW + 2, is_watched=True)), Reading)
+
+
+def test_error_that_stays_ends_the_process_so_that_a_new_one_tries(host: FakeHost) -> None:
+    ticks = Ticks(sampler(host, Failing(gpu(A))))
+    for second in range(MOST_ERRORS_IN_A_ROW - 1):
+        ticks.message(NOW + second, is_watched=True)
+    with pytest.raises(OverflowError):
+        ticks.message(NOW + MOST_ERRORS_IN_A_ROW, is_watched=True)
+
+
+def test_process_that_ends_by_an_error_in_gpumon_says_so_and_does_not_abort() -> None:
+    """Python aborted ("Fatal Python error: _enter_buffered_busy"), which was reported as a crash of the driver."""
+    program = """
+import os
+from monitor.telemetry.sampler import loop
+def run(orders, out):
+    raise ZeroDivisionError("a bug")
+loop.run = run
+os._exit(loop.main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        input=msgspec.json.encode(Options()) + b"\n",
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert ended.returncode == EXIT_OWN_ERROR
+    failed = message_of(ended.stdout)
+    assert isinstance(failed, wire.Failed)
+    assert failed.reason.startswith("An error in gpumon itself, not in the driver: ZeroDivisionError at ")
+    assert b"Fatal Python error" not in ended.stderr
 
 
 # ── The start ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -138,6 +138,10 @@ def test_pipe_ends_with_the_child(start_child: Start) -> None:
 
 
 @pytest.mark.slow
+def test_signal_of_a_sampler_without_the_drivers_library_is_not_blamed_on_it() -> None:
+    assert how_it_ended(-signal.SIGSEGV, calls_driver=False) == "was ended by SIGSEGV"
+
+
 def test_real_sampler_sends_frames_until_its_stdin_closes() -> None:
     child = Child(Options(provider="simulated", simulated_gpus=2, interval_seconds=0.1), started_at=0.0)
     try:

@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -215,6 +216,59 @@ def test_garbage_on_the_pipe_ends_only_that_sampler(watch: Watch) -> None:
         """
     )
     watch.until(is_fresh)
+
+
+def test_reading_skipped_by_an_error_in_gpumon_is_not_the_drivers_fault_and_costs_no_restart(watch: Watch) -> None:
+    """Such an error was reported as a crash inside the driver's library, and no reading followed, ever."""
+    supervisor = watch.start(
+        """
+        write(selected())
+        for _ in range(8):
+            write(wire.Skipped(reason="An error in gpumon itself.")); time.sleep(0.1)
+        while True: write(reading()); time.sleep(0.05)
+        """
+    )
+    watch.until(lambda snapshot: snapshot.stale_reason == "An error in gpumon itself.")
+    watch.until(is_fresh)
+    assert (supervisor.status.restarts, supervisor.status.problem) == (0, None)
+
+
+def test_single_skipped_reading_is_not_stale(watch: Watch) -> None:
+    watch.start(
+        """
+        write(selected(), reading(), wire.Skipped(reason="An error in gpumon itself."), reading(2))
+        until_told()
+        """,
+        timeout=5,
+    )
+    seen = watch.until(lambda snapshot: bool(snapshot.gpus))
+    while seen.gpus[0].utilization_percent != 2:
+        assert not seen.stale
+        seen = watch.until(lambda snapshot: bool(snapshot.gpus))
+
+
+def test_error_in_the_supervisors_own_thread_does_not_end_it(watch: Watch) -> None:
+    """The thread ended, and the last reading stayed, as if it were new."""
+    supervisor = watch.start(
+        """
+        write(selected())
+        while True: write(reading()); time.sleep(0.05)
+        """
+    )
+    watch.until(is_fresh)
+    failed = threading.Event()
+
+    def system(_: float) -> System:
+        failed.set()
+        raise ZeroDivisionError("none of psutil's")
+
+    supervisor.set_system(system)
+    assert failed.wait(15)
+    supervisor.set_system(None)
+    while not watch.snapshots.empty():
+        watch.snapshots.get()
+    watch.until(is_fresh)
+    assert supervisor.is_running
 
 
 def test_hanging_start_is_reported_before_the_first_reading(watch: Watch) -> None:

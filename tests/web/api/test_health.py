@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from monitor.live.hub import Hub
-from monitor.telemetry.sampler.supervisor import Status
+from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
 from monitor.web.api.health import health, status_of
 from tests.support.snapshots import alert
