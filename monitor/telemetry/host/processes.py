@@ -1,12 +1,13 @@
 """What the host knows about the PIDs that the driver lists: user, command, CPU, memory, container. Never a wrong name.
 
-/proc/PID/stat is read once per PID and tick, everything else once per process, identified by PID and start time.
+/proc/PID/stat is read once per PID and tick, everything else once per process, identified by PID and start time. What can hang,
+user names among it, is looked up in threads: a reading does not wait for it.
 """
 
 from __future__ import annotations
 
+import math
 import os
-import pwd
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import msgspec
 
 from monitor.sanitize import plain
-from monitor.telemetry.host.container_ids import Membership, membership
+from monitor.telemetry.host.background_lookups import BackgroundLookups
+from monitor.telemetry.host.container_ids import Membership
+from monitor.telemetry.host.process_facts import Facts, ProcessKey, holds_driver, read_facts
+from monitor.telemetry.host.user_names import UserNames
 from monitor.telemetry.schema import Gpu, GpuProcess, Notice
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC
@@ -22,6 +26,7 @@ INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 HIDDEN = "hidden by PID namespace: start the container with `pid: host`"
 GONE = "the process is gone, but the driver still counts its memory"
 ZOMBIE = "the process has ended (a zombie), but the driver still counts its memory"
+PENDING = "/proc/{pid} has not answered yet"
 FORBIDDEN = "no permission to read /proc/{pid}"
 UNSEEN = "/proc hides the processes of other users here (mounted with hidepid, or systemd's ProtectProc)"
 NOT_CONTAINED = "not in a container"
@@ -35,13 +40,12 @@ _HOST_FIELDS = (
 )  # fmt: skip
 _COMMAND_SECONDS = 30.0
 """How often the command is read again: exec(2) changes it in a running process."""
+_THREADS = 4
+"""For what hangs. A process whose memory map is locked keeps one busy."""
 _DOUBT_SECONDS = 10.0
 """How long a PID that is not known to be ours is not examined again."""
-_COMMAND_BYTES = 4096
-"""A command line can be megabytes long, and is sent to every viewer."""
 _STAT_BYTES = 4096
 """Far above 52 numbers and a name of at most 64 bytes."""
-_DRIVER_FILES = ("/dev/nvidia", "libcuda.so", "libnvidia")
 _INODE = re.compile(r"\[(\d+)\]")
 _NOTICE = Notice(
     code="pid_namespace",
@@ -65,13 +69,15 @@ class _Known(msgspec.Struct):
     """What is cached about a process while it lives."""
 
     start_ticks: int
+    uid: int | None = None
     user: str | None = None
     name: str | None = None
     command: str | None = None
     contained: Membership = Membership(None, None)
-    read_at: float = 0.0
+    read_at: float = -math.inf
+    is_read: bool = False
+    """/proc has answered, with or without the facts."""
     is_ours: bool = True
-    doubted_at: float = 0.0
     cpu: tuple[float, float] | None = None
     cpu_percent: float | None = None
     counted_at: float = -1.0
@@ -94,13 +100,29 @@ class ProcessTable:
         self._booted_at = self._boot_time()
         self._is_initial = self._namespace() == INITIAL_PID_NAMESPACE
         self._has_hidden = False
+        self._users = UserNames()
+        self._facts: BackgroundLookups[ProcessKey, Facts] = BackgroundLookups(
+            lambda key: read_facts(self._proc, key.pid),
+            seconds_valid=lambda _: _COMMAND_SECONDS,
+            most_threads=_THREADS,
+        )
+        self._holders: BackgroundLookups[ProcessKey, bool] = BackgroundLookups(
+            lambda key: holds_driver(self._proc, key.pid),
+            seconds_valid=lambda _: _DOUBT_SECONDS,
+            most_threads=_THREADS,
+        )
 
     def describe(self, gpus: tuple[Gpu, ...], now: float) -> tuple[Gpu, ...]:
-        """The GPUs with their processes completed."""
+        """The GPUs with their processes completed, at `now` of a monotonic clock."""
+        for lookups in (self._users, self._facts, self._holders):
+            lookups.begin(now)
         seen: set[int] = set()
         described = tuple([self._describe_gpu(gpu, now, seen) if gpu.processes else gpu for gpu in gpus])
         if len(self._known) > len(seen):
             self._known = {pid: known for pid, known in self._known.items() if pid in seen}
+        keys = {ProcessKey(pid, known.start_ticks) for pid, known in self._known.items()}
+        self._facts.keep_only(keys)
+        self._holders.keep_only(keys)
         return described
 
     def notices(self) -> tuple[Notice, ...]:
@@ -130,15 +152,13 @@ class ProcessTable:
             return self._without_host(process, "running", FORBIDDEN.format(pid=pid))
         known = self._known.get(pid)
         if known is None or known.start_ticks != stat.start_ticks:
-            known = self._known[pid] = _Known(stat.start_ticks, is_ours=self._is_initial, doubted_at=-_DOUBT_SECONDS)
+            known = self._known[pid] = _Known(stat.start_ticks, is_ours=self._is_initial)
+        key = ProcessKey(pid, stat.start_ticks)
         if not known.is_ours:
-            if now - known.doubted_at >= _DOUBT_SECONDS:
-                known.doubted_at = now
-                known.is_ours = self._holds_driver(pid)
+            known.is_ours = self._holders.get(key) is True
             if not known.is_ours:
                 return self._hidden(process)
-        if now - known.read_at >= _COMMAND_SECONDS:
-            self._read_facts(pid, known, stat, now)
+        self._take_facts(key, known, stat, now)
         self._count_cpu(known, stat, now)
         return self._completed(process, known, stat)
 
@@ -162,7 +182,7 @@ class ProcessTable:
             reasons["pod_id"] = NOT_IN_POD
         for field in ("user", "name", "command"):
             if values[field] is None:
-                reasons[field] = FORBIDDEN.format(pid=process.pid)
+                reasons[field] = (FORBIDDEN if known.is_read else PENDING).format(pid=process.pid)
         if values["started_at"] is None:
             reasons["started_at"] = NO_BOOT_TIME
         if stat.has_ended:
@@ -205,25 +225,29 @@ class ProcessTable:
             comm=before.partition(b"(")[2].decode(errors="replace"),
         )
 
-    def _read_facts(self, pid: int, known: _Known, stat: _Stat, now: float) -> None:
-        known.read_at = now
-        known.name = plain(stat.comm) or "?"
-        try:
-            known.user = _user_name(os.stat(f"{self._proc}/{pid}").st_uid)
-            with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
-                data = file.read(_COMMAND_BYTES + 1)
-            words = plain(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
-            if len(data) > _COMMAND_BYTES:
-                words += "…"
-            if words:
-                known.command = words
-            elif known.command is None:
-                # A kernel thread has none, nor has an ended process: shown as ps(1) does.
-                known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
-            with open(f"{self._proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-                known.contained = membership(file.read())
-        except OSError:
-            return  # it has ended, or we have no permission: missing facts keep their reason
+    def _take_facts(self, key: ProcessKey, known: _Known, stat: _Stat, now: float) -> None:
+        """Take over what is known of the process by now; missing facts keep their reason."""
+        pid = key.pid
+        if now - known.read_at >= _COMMAND_SECONDS:
+            known.read_at = now
+            known.name = plain(stat.comm) or "?"
+            try:
+                known.uid = os.stat(f"{self._proc}/{pid}").st_uid
+            except OSError:
+                return  # it has just ended
+        if known.uid is not None:
+            known.user = self._users.name_of(known.uid)
+        facts = self._facts.get(key)
+        if facts is None:
+            return
+        known.is_read = True
+        if facts.command:
+            known.command = facts.command
+        elif facts.command is not None and known.command is None:
+            # A kernel thread has none, nor has an ended process: shown as ps(1) does.
+            known.command = f"[{known.name}]" + (" <defunct>" if stat.has_ended else "")
+        if facts.contained is not None:
+            known.contained = facts.contained
 
     def _count_cpu(self, known: _Known, stat: _Stat, now: float) -> None:
         if known.counted_at == now:
@@ -232,18 +256,6 @@ class ProcessTable:
             known.cpu_percent = max(0.0, 100 * (stat.cpu_seconds - known.cpu[0]) / (now - known.cpu[1]))
         known.cpu = (stat.cpu_seconds, now)
         known.counted_at = now
-
-    def _holds_driver(self, pid: int) -> bool:
-        """Whether the process with this PID in our namespace has the driver open: then it is the one on the GPU."""
-        folder = f"{self._proc}/{pid}/fd"
-        try:
-            for name in os.listdir(folder):
-                if os.readlink(f"{folder}/{name}").startswith("/dev/nvidia"):
-                    return True
-            with open(f"{self._proc}/{pid}/maps", encoding="utf-8", errors="replace") as file:
-                return any(mark in line for line in file for mark in _DRIVER_FILES)
-        except OSError:
-            return False  # no permission: the name stays unknown rather than wrong
 
     def _namespace(self) -> int | None:
         """The inode of our PID namespace, from a link such as pid:[4026531836]."""
@@ -296,11 +308,3 @@ def _is_anothers(pid: int) -> bool:
     except (OSError, OverflowError):
         return False
     return False  # ours, so /proc would have shown it: it has just started, or ended
-
-
-def _user_name(uid: int) -> str:
-    try:
-        # Python decodes invalid bytes to lone surrogates, which no encoder accepts.
-        return plain(pwd.getpwuid(uid).pw_name.encode(errors="surrogateescape").decode(errors="replace"))
-    except KeyError:
-        return str(uid)

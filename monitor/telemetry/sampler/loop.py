@@ -78,10 +78,14 @@ class Sampler:
         self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
         self._idle = IdleWatch(sleepers.sleepable if is_real else ())
 
-    def tick(self, now: float, *, is_watched: bool) -> Reading | wire.StartOver:
-        """One reading, or the reason to restart this process so that GPUs can sleep or wake. Raises ProviderFailed."""
+    def tick(self, now: float, *, is_watched: bool, at: float | None = None) -> Reading | wire.StartOver:
+        """One reading, or the reason to restart this process so that GPUs can sleep or wake. Raises ProviderFailed.
+
+        `now` is Unix time. `at` is of the monotonic clock by which the sampler waits: Unix time can be set.
+        """
+        at = now if at is None else at
         alone = self._sleepers.left_alone
-        if alone and (woken := self._sleepers.woken(now, is_watched=is_watched)):
+        if alone and (woken := self._sleepers.woken(at, is_watched=is_watched)):
             return wire.StartOver(unattached=tuple(pci for pci in alone if pci not in woken))
         if self._provider is None:
             return Reading(sampled_at=now, gpus=self._sleepers.as_gpus(now))
@@ -89,8 +93,8 @@ class Sampler:
         if self._processes is None:
             return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
         reading = with_plain_texts(reading)
-        gpus = self._processes.describe(reading.gpus, now)
-        if idle := self._idle.to_release(gpus, now, is_watched=is_watched):
+        gpus = self._processes.describe(reading.gpus, at)
+        if idle := self._idle.to_release(gpus, at, is_watched=is_watched):
             return wire.StartOver(unattached=(*alone, *idle))
         notices = self._processes.notices()
         if alone:
@@ -102,7 +106,7 @@ def start(options: Options, write: Callable[[wire.Message], None]) -> tuple[Prov
     """Select a provider and report it; if every GPU sleeps, none is opened. No sampler if nothing can be read."""
     is_on_request = options.provider in ON_REQUEST
     gpus = () if is_on_request else find_gpus(Path(options.root))
-    sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.time())
+    sleepers = Sleepers(gpus, options.let_gpus_sleep, options.unattached, time.monotonic())
     if sleepers.are_all:
         name = options.provider or options.provider_before or IN_ORDER[0]
         report = ProviderReport(name=name, is_chosen=True, reason="Every GPU is asleep, so the driver is not queried.")
@@ -130,10 +134,10 @@ class Ticks:
         self.is_last = False
         """The process ends after the last message."""
 
-    def message(self, now: float, *, is_watched: bool) -> bytes:
-        """Raises ProviderFailed, and after MOST_ERRORS_IN_A_ROW the error itself."""
+    def message(self, now: float, *, is_watched: bool, at: float | None = None) -> bytes:
+        """See Sampler.tick. Raises ProviderFailed, and after MOST_ERRORS_IN_A_ROW the error itself."""
         try:
-            message = self._sampler.tick(now, is_watched=is_watched)
+            message = self._sampler.tick(now, is_watched=is_watched, at=at)
             self.is_last = isinstance(message, wire.StartOver)
             data = self._encoder.encode(message) if isinstance(message, Reading) else wire.encode(message)
         except ProviderFailed:
@@ -181,7 +185,7 @@ def run(orders: Orders, out: BinaryIO) -> int:
                 orders.changed.wait(rest)
                 orders.changed.clear()
                 continue
-            send(ticks.message(time.time(), is_watched=options.is_watched))
+            send(ticks.message(time.time(), is_watched=options.is_watched, at=time.monotonic()))
             if ticks.is_last:
                 return 0
             due = next_due(due, options.interval_seconds, time.monotonic())

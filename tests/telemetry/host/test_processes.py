@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import time
 from pathlib import Path
 
 import msgspec
@@ -102,6 +103,25 @@ def test_command_changed_by_exec_is_read_within_half_a_minute(host: FakeHost, ta
     row(table)
     host.process(PID, "vllm", ["vllm", "serve"], started_at=BOOTED_AT + 1000)
     assert row(table, NOW + 31).command == "vllm serve"
+
+
+@pytest.mark.parametrize("file", ["cmdline", "cgroup"])
+def test_process_whose_facts_hang_in_the_kernel_delays_no_reading(host: FakeHost, file: str) -> None:
+    """/proc/PID/cmdline waits for the lock of the process's memory map, which a process inside the driver can hold for minutes."""
+    host.process(PID)
+    path = host.root / f"proc/{PID}/{file}"
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)  # opening it waits for a writer
+    table = ProcessTable(str(host.root))
+    process = row(table)
+    assert (process.name, process.command) == ("python3", None)
+    assert process.unavailable["command"] == f"/proc/{PID} has not answered yet"
+    with path.open("wb") as writer:
+        writer.write(content)
+    give_up_at = time.monotonic() + 20
+    while row(table, NOW + 1).command != "python3 train.py":
+        assert time.monotonic() < give_up_at
 
 
 def test_reused_pid_shows_no_values_of_the_earlier_process(host: FakeHost, table: ProcessTable) -> None:
