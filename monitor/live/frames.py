@@ -99,6 +99,7 @@ class Frame:
         number: int,
         snapshot: Snapshot,
         *,
+        source: Snapshot | None = None,
         minute: Series,
         quarter: Series,
         version: str,
@@ -106,6 +107,8 @@ class Frame:
     ) -> None:
         self.number = number
         self.snapshot = snapshot
+        self.source = source or snapshot
+        """The snapshot as it was published; `snapshot` may be the same, marked as stale since."""
         self.previous = previous
         """The frame before this one. Kept only by the newest frame: a client further behind receives a full message."""
         if previous is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from monitor.live.frames import Frame
 from monitor.live.pacing import Schedule
 from monitor.live.series import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
+from monitor.telemetry.freshness import as_of_now
 from monitor.telemetry.schema import Alert, Snapshot
 
 
@@ -27,12 +29,16 @@ class Hub:
         max_rate_hz: float,
         version: str = "",
         on_watched: Callable[[bool], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._version = version
         self._schedule = Schedule(1 / max_rate_hz)
         self._on_watched = on_watched
         self._lock = threading.Lock()
-        self._latest: Snapshot | None = None
+        self._monotonic = monotonic
+        self._published: Snapshot | None = None
+        self.taken_at: float | None = None
+        """When the newest snapshot arrived, by the monotonic clock; None before the first."""
         self._alerts: tuple[Alert, ...] = ()
         self.minute = Series(MINUTE_METRICS, seconds=MINUTE_SECONDS)
         """The last minute of every GPU, each reading of it."""
@@ -56,7 +62,8 @@ class Hub:
     def take(self, snapshot: Snapshot) -> None:
         """Replace the newest snapshot. Wakes the event loop only if there are clients."""
         with self._lock:
-            self._latest = msgspec.structs.replace(snapshot, alerts=self._alerts) if self._alerts else snapshot
+            self._published = msgspec.structs.replace(snapshot, alerts=self._alerts) if self._alerts else snapshot
+            self.taken_at = self._monotonic()
             self.minute.add(snapshot)
             self.quarter.add(snapshot)
             self._wake()
@@ -65,8 +72,8 @@ class Hub:
         """Add the open alerts to the newest snapshot and to all later ones. From any thread."""
         with self._lock:
             self._alerts = alerts
-            if self._latest is not None:
-                self._latest = msgspec.structs.replace(self._latest, alerts=alerts)
+            if self._published is not None:
+                self._published = msgspec.structs.replace(self._published, alerts=alerts)
                 self._wake()
 
     def _wake(self) -> None:
@@ -83,8 +90,19 @@ class Hub:
 
     @property
     def latest(self) -> Snapshot | None:
-        """The newest snapshot; None before the first."""
-        return self._latest
+        """The newest snapshot, stale if none has followed for too long; None before the first."""
+        snapshot = self._published
+        return snapshot and as_of_now(snapshot, self.silent_seconds)
+
+    @property
+    def published(self) -> Snapshot | None:
+        """The newest snapshot as it was when it was published."""
+        return self._published
+
+    @property
+    def silent_seconds(self) -> float:
+        """Time since the newest snapshot arrived, by the monotonic clock; 0 before the first."""
+        return 0.0 if self.taken_at is None else self._monotonic() - self.taken_at
 
     @property
     def client_count(self) -> int:
@@ -163,12 +181,13 @@ class Hub:
     def _make_frame(self) -> bool:
         """Make a frame of the newest snapshot, and wake the clients. Returns False if there is no newer snapshot."""
         with self._lock:  # so that the snapshot and the newest points belong together
-            snapshot = self._latest
-            if snapshot is None or (self._frame is not None and self._frame.snapshot is snapshot):
+            snapshot = self._published
+            if snapshot is None or (self._frame is not None and self._frame.source is snapshot):
                 return False
             self._frame = Frame(
                 1 if self._frame is None else self._frame.number + 1,
-                snapshot,
+                as_of_now(snapshot, self.silent_seconds),
+                source=snapshot,
                 minute=self.minute,
                 quarter=self.quarter,
                 version=self._version,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from monitor.runtime.runtime import Runtime
+from monitor.telemetry.freshness import longest_silence
 
 Clock = Callable[[], float]
 
@@ -36,4 +37,4 @@ def pulse_of_readings(runtime: Runtime) -> Pulse:
     They may pause for as long as /api/health allows: three polling intervals and ten seconds.
     """
     hub = runtime.hub
-    return Pulse(lambda: hub.latest, lambda: 3 * runtime.config.poll_interval_ms / 1000 + 10)
+    return Pulse(lambda: hub.taken_at, lambda: longest_silence(runtime.config.poll_interval_ms / 1000))

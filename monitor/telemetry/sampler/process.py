@@ -40,6 +40,11 @@ class Child:
         )
         self._ending_since: float | None = None
         self._sent: list[signal.Signals] = []
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._line = b""
+        """What is left of the line being written."""
+        self._next_line = b""
         self.order(options)
 
     @property
@@ -62,12 +67,27 @@ class Child:
         return os.read(self.fileno(), 1 << 18)
 
     def order(self, options: Options) -> None:
-        """Send new options. If it was asked to exit they are dropped: the next one starts with them."""
+        """Send new options. If it was asked to exit they are dropped: the next one starts with them.
+
+        A sampler that does not read (stopped by a signal) is not waited for. Of options that it has not read, only the newest are
+        sent once it does: `send_rest`.
+        """
+        self._next_line = msgspec.json.encode(options) + b"\n"
+        self.send_rest()
+
+    def send_rest(self) -> None:
+        """Send what could not be sent before, as far as it can be sent now."""
         if self.is_ending:
             return
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(msgspec.json.encode(options) + b"\n")
+            while self._line or self._next_line:
+                if not self._line:
+                    self._line, self._next_line = self._next_line, b""
+                sent = self._process.stdin.write(self._line)
+                if not sent:
+                    return  # the pipe is full
+                self._line = self._line[sent:]
         except BrokenPipeError:
             log.debug("sampler %d ended before it received its options", self.pid)  # its end is handled when seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.providers.selection import LABELS
@@ -19,6 +20,7 @@ class SnapshotBuilder:
 
     def __init__(self, host: str) -> None:
         self._host = host
+        self._boot_id = secrets.token_hex(8)
         self._seq = 0
         self._roster = Roster()
         self._gpus: tuple[Gpu, ...] = ()
@@ -79,6 +81,7 @@ class SnapshotBuilder:
         reading = self._reading
         return Snapshot(
             host=self._host,
+            boot_id=self._boot_id,
             seq=self._seq,
             time=time,
             sampled_at=reading.sampled_at if reading else None,

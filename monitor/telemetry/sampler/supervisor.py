@@ -248,6 +248,7 @@ class Supervisor:
             if self._start_at is not None and now >= self._start_at:
                 self._start_child(now)
             return
+        self._child.send_rest()
         if not self._child.is_ending and now >= self._limit():
             waited = now - max(self._heard_at, self._child.started_at)
             self._trouble(f"The driver has not answered for {waited:.0f} s; a new process will call it.")

@@ -50,6 +50,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     host: str
+    boot_id: str | None = None
+    """Random for each start of the server. With another one `seq` has started over. Null if no server made the snapshot."""
     seq: int
     """Increases by one with each snapshot while the server runs."""
     time: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from monitor.live.hub import Hub
+from monitor.telemetry.freshness import longest_silence, silence_in_words
 from monitor.telemetry.gpu_use import is_silent
 from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
@@ -43,12 +45,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 def status_of(
     snapshot: Snapshot | None, status: Status, *, now: float
 ) -> tuple[Literal["ok", "degraded", "down"], str | None]:
-    """Status and reason of the readings. `now` is Unix time: an old snapshot means that the supervisor has died."""
+    """Status and reason of the readings. `now` is Unix time: an old snapshot means that the supervisor has died.
+
+    By the clock of the snapshot's time, see `now_of`: the system's clock can be set.
+    """
     if snapshot is None:
         return "down", status.problem or "Waiting for the first reading."
     silent = now - snapshot.time
-    if silent > 3 * (snapshot.poll_interval_seconds or 1.0) + 10:
-        return "down", f"The telemetry loop has been silent for {silent:.0f} s."
+    if silent > longest_silence(snapshot.poll_interval_seconds):
+        return "down", silence_in_words(silent)
     if snapshot.stale:
         return "down", snapshot.stale_reason
     if snapshot.sampled_at is None:
@@ -64,9 +69,14 @@ def status_of(
     return "ok", None
 
 
+def now_of(hub: Hub) -> float:
+    """Unix time for judging the newest snapshot: when it was made, and what the monotonic clock has counted since."""
+    return time.time() if hub.published is None else hub.published.time + hub.silent_seconds
+
+
 def health(hub: Hub, status: Status, *, now: float, problems: Mapping[str, str] = MappingProxyType({})) -> Health:
     """The supervisor's and the stages' health. `problems`: of the stages, by name."""
-    snapshot = hub.latest
+    snapshot = hub.published
     verdict, reason = status_of(snapshot, status, now=now)
     if verdict == "ok" and problems:
         verdict = "degraded"

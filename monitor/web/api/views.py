@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -22,6 +21,7 @@ from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
+from monitor.web.api.health import now_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.snapshots import as_seen
@@ -54,7 +54,7 @@ def read_only(view: View) -> View:
 async def health(request: HttpRequest) -> HttpResponse:
     """200 while readings are fresh, 503 when they are stale or no data source responds. Others than viewers get only that."""
     running = runtime()
-    answer = health_of(running.hub, running.supervisor.status, now=time.time(), problems=running.problems)
+    answer = health_of(running.hub, running.supervisor.status, now=now_of(running.hub), problems=running.problems)
     shown = answer if visitor_of(request).may_look else {"status": answer.status}
     return json_response(shown, status=503 if answer.status == "down" else 200)
 

@@ -97,6 +97,25 @@ def test_options_for_an_ended_child_are_dropped_without_an_error(start_child: St
     child.order(Options(is_watched=True))
 
 
+def test_child_that_reads_nothing_is_not_waited_for_and_gets_the_newest_options_later(
+    start_child: Start, tmp_path: Path
+) -> None:
+    """A sampler stopped by a signal filled its pipe, and the thread on which every reading depends waited for it for ever."""
+    flag = tmp_path / "flag"
+    child = start_child(f"while not os.path.exists({str(flag)!r}): time.sleep(0.01)\n{ECHO}")
+    changes = 400
+    for change in range(changes):
+        child.order(Options(interval_seconds=1.0 + change))
+    flag.touch()
+    received = b""
+    newest = msgspec.json.encode(Options(interval_seconds=float(changes))) + b"\n"
+    while not received.endswith(newest):
+        child.send_rest()
+        received += child.receive()
+    assert received.count(b"\n") < changes
+    assert all(msgspec.json.decode(line, type=Options) for line in received.splitlines())
+
+
 def test_child_that_does_not_end_gets_sigterm_and_later_sigkill(start_child: Start) -> None:
     child = start_child(STUBBORN)
     assert line_of(child) == b"deaf\n"

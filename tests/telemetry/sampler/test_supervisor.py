@@ -91,6 +91,22 @@ def test_readings_become_numbered_snapshots(watch: Watch) -> None:
     assert (first.provider, first.gpus[0].utilization_percent, first.totals.gpu_count) == ("pynvml", 1, 1)
 
 
+def test_each_start_of_the_server_has_a_boot_id_of_its_own(watch: Watch, tmp_path: Path) -> None:
+    """`seq` starts over with the server, which a client could not tell from a snapshot out of order."""
+    script = "write(selected())\nwhile True: write(reading()); time.sleep(0.05)"
+    other = Watch(tmp_path)
+    watch.start(script)
+    other.start(script)
+    try:
+        first, second = watch.until(is_fresh), watch.until(is_fresh)
+        assert first.boot_id == second.boot_id
+        assert first.boot_id
+        assert other.until(is_fresh).boot_id != first.boot_id
+    finally:
+        assert other.supervisor is not None
+        other.supervisor.stop(5)
+
+
 def test_snapshots_are_stale_with_the_reason_while_the_sampler_is_silent_and_then_recover(watch: Watch) -> None:
     supervisor = watch.start(
         f"""

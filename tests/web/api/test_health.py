@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.live.hub import Hub
 from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
-from monitor.web.api.health import health, status_of
+from monitor.web.api.health import health, now_of, status_of
 from tests.support.snapshots import alert
 
 NOW = 1_000_000.0
@@ -105,3 +107,25 @@ def test_stage_problems_degrade_health_but_do_not_hide_worse() -> None:
     assert (answer.problems, answer.alerts_problem) == (problems, "the database is locked")
     stale = hub_with(snapshot(stale=True, stale_reason="The driver hangs."))
     assert health(stale, Status(), now=NOW, problems={"alerts": "x"}).reason == "The driver hangs."
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 30.0), st.floats(-1e8, 1e8)), min_size=1, max_size=8))
+def test_clock_that_is_set_changes_no_judgement(steps: list[tuple[float, float]]) -> None:
+    """Each step: seconds that pass without a new snapshot, and by how much the system's clock is then set."""
+    at, wall = 1000.0, 1_800_000_000.0
+    hub = Hub(max_rate_hz=5, monotonic=lambda: at)
+    hub.take(snapshot(time=wall, sampled_at=wall, age_seconds=0.0))
+    silent = 0.0
+    for seconds, is_set_by in steps:
+        at += seconds
+        silent = at - 1000.0
+        wall += seconds + is_set_by
+        latest = hub.latest
+        assert latest is not None
+        assert latest.stale is (silent > 13.0)
+        answer = health(hub, Status(), now=now_of(hub))
+        assert answer.status == ("down" if latest.stale else "ok")
+        assert answer.age_seconds == pytest.approx(silent)
+    hub.take(snapshot(time=wall, sampled_at=wall, age_seconds=0.0))
+    assert health(hub, Status(), now=now_of(hub)).status == "ok"
