@@ -29,8 +29,8 @@ logging.captureWarnings(True)  # otherwise Python prints them, on lines that are
 log_uncaught()
 
 # Only now: these import models, which need Django to be set up.
+from monitor.server.pulse import pulse_of_readings  # noqa: E402
 from monitor.server.startup import start_server  # noqa: E402
-from monitor.server.watchdog import pulse_of_readings  # noqa: E402
 from monitor.web.routing import router  # noqa: E402
 
 _runtime = start_server()

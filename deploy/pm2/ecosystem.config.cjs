@@ -1,5 +1,5 @@
 // gpumon under PM2: `pm2 start deploy/pm2/ecosystem.config.cjs` from any folder, after `make install`. Settings are GPU_MONITOR_…
-// variables, in the environment or in .env. PM2 has no watchdog; the systemd units have one (docs/deployment.md).
+// variables, in the environment or in .env. A server that hangs ends itself, and PM2 restarts it.
 
 const path = require("node:path");
 

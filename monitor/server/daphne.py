@@ -8,6 +8,7 @@ the root path, and cuts open sockets when it ends. Subclasses change that, for t
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -16,10 +17,14 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from monitor.http.body_limit import LARGEST_BODY, REFUSAL
 from monitor.http.request_id import shown_path
+from monitor.server.descriptors import raise_limit, room_for_connections
+from monitor.server.waiting_connections import WaitingConnections
 
 REQUEST_SECONDS = 20.0
 """For the headers of a request, from the connection or the previous answer; and again for its body, however small."""
@@ -74,10 +79,50 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
 
 
 class Connection(HTTPChannel):
-    """A connection whose time limit runs from the beginning of a request."""
+    """A connection whose time limit runs from the beginning of a request, and which waits for requests with a limited number."""
+
+    factory: Factory
+    transport: Any
 
     def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
         """Received bytes do not extend the limit."""
+
+    def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
+        """Called for a new connection."""
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        self.factory.waiting.add(self, self._address, self.transport.fileno())
+
+    def allContentReceived(self) -> None:  # noqa: N802  # Twisted's name
+        """Called at the end of a request."""
+        self.factory.waiting.remove(self)
+        super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
+        """Called after a response. The next request may already be there."""
+        if self.persistent:
+            self.factory.waiting.add(self, self._address)
+        super().requestDone(request)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
+        """Called at the end of the connection."""
+        self.factory.waiting.remove(self)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def has_unread(self) -> bool:
+        """Whether the client has sent something that was not read yet."""
+        try:
+            return bool(self.transport.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abortConnection()
+
+    @property
+    def _address(self) -> str:
+        """The client's; empty for a Unix socket."""
+        return str(getattr(self.transport.getPeer(), "host", ""))
 
 
 class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
@@ -117,6 +162,7 @@ class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.timeOut = server.request_seconds
+        self.waiting = WaitingConnections(room_for_connections(raise_limit()))
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802  # Twisted's name
         """Headers over 16 KiB are refused by Twisted itself (HTTPChannel.totalHeadersSize)."""
@@ -136,8 +182,8 @@ def endpoints(host: str, port: int) -> list[str]:
 def _close_sockets(connections: dict[Any, Any]) -> list[Any]:
     """Send a close frame on each open WebSocket; return these."""
     sockets = [each for each in connections if getattr(each, "state", None) == getattr(each, "STATE_OPEN", "none")]
-    for socket in sockets:
-        socket.sendCloseFrame(code=SERVICE_RESTART, reasonUtf8=b"the server is shutting down")
+    for each in sockets:
+        each.sendCloseFrame(code=SERVICE_RESTART, reasonUtf8=b"the server is shutting down")
     return sockets
 
 

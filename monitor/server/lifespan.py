@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.server.systemd import READY, Systemd
+from monitor.server.watchdog import watch
 
 
 def lifespan(
@@ -23,7 +24,7 @@ def lifespan(
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                watchdog = asyncio.create_task(systemd.signal_watchdog(is_alive))
+                watchdog = asyncio.create_task(watch(systemd, is_alive))
                 systemd.notify(READY)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

@@ -25,6 +25,7 @@ from monitor.private_file import reason_of
 from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.server.descriptors import raise_limit, warn_if_sockets_do_not_fit
 from monitor.sqlite.base import file_of
 from monitor.sqlite.errors import explain
 from monitor.sqlite.initialized import is_initialized, lost, set_initialized
@@ -56,6 +57,7 @@ def start_server() -> Runtime:
         log.critical("gpumon cannot start: %s", error)
         # gunicorn does not restart a worker that exits with this status; uvicorn exits with it after a failed start too.
         raise SystemExit(3) from None
+    warn_if_sockets_do_not_fit(raise_limit(), settings.GPU_MONITOR.max_sockets)
     collect_if_outdated()  # only now: another server, which holds the lock, may use these files
     running = runtime()
     running.start()

@@ -1,40 +1,50 @@
-"""Whether readings still arrive: what systemd's watchdog has to know besides the event loop, which runs without them too."""
+"""Ends a server that hangs: by systemd's watchdog, or by one of our own where systemd has none."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+import faulthandler
+import logging
+import os
+import signal
 from collections.abc import Callable
 
-from monitor.runtime.runtime import Runtime
-from monitor.telemetry.freshness import longest_silence
+from monitor.server.systemd import Systemd
 
-Clock = Callable[[], float]
+log = logging.getLogger(__name__)
 
-
-class Pulse:
-    """Alive while the observed object is replaced often enough."""
-
-    def __init__(
-        self, look: Callable[[], object], longest_seconds: Callable[[], float], now: Clock = time.monotonic
-    ) -> None:
-        """`look` returns the newest object (compared by identity), `longest_seconds` how long it may stay the same."""
-        self._look = look
-        self._longest_seconds = longest_seconds
-        self._now = now
-        self._seen = look()
-        self._since = now()
-
-    def __call__(self) -> bool:
-        newest, now = self._look(), self._now()
-        if newest is not self._seen:
-            self._seen, self._since = newest, now
-        return now - self._since <= self._longest_seconds()
+HANG_SECONDS = 60.0
+"""A server that hangs for this long ends itself, so that PM2, a container engine or gunicorn starts it again."""
 
 
-def pulse_of_readings(runtime: Runtime) -> Pulse:
-    """Alive while the supervisor publishes snapshots. Stale ones count: a hanging driver must not end the server.
+async def watch(systemd: Systemd, is_alive: Callable[[], bool]) -> None:
+    """Run in the event loop until cancelled."""
+    if systemd.watchdog_seconds is not None:
+        await systemd.signal_watchdog(is_alive)
+    else:
+        await end_if_hanging(is_alive)
 
-    They may pause for as long as /api/health allows: three polling intervals and ten seconds.
+
+async def end_if_hanging(is_alive: Callable[[], bool], *, seconds: float = HANG_SECONDS) -> None:
+    """End this process with status 1 if the event loop hangs, or `is_alive` is False, for this long.
+
+    Python's faulthandler does it in a thread that needs no interpreter lock, so that a regular expression which never ends is ended
+    too. First it prints what each thread was doing.
     """
-    hub = runtime.hub
-    return Pulse(lambda: hub.taken_at, lambda: longest_silence(runtime.config.poll_interval_ms / 1000))
+    was_alive = True
+    try:
+        while True:
+            if is_still := is_alive():
+                faulthandler.dump_traceback_later(seconds, exit=True)
+            elif was_alive:
+                log.critical("readings have stopped; the server ends in %g s if they do not return", seconds)
+            was_alive = is_still
+            await asyncio.sleep(seconds / 6)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def stop_for_terminal(*_: object) -> None:
+    """The handler of SIGTSTP (Ctrl-Z): a server that is stopped by its user does not hang."""
+    faulthandler.cancel_dump_traceback_later()
+    os.kill(os.getpid(), signal.SIGSTOP)

@@ -171,6 +171,20 @@ def test_units_allow_what_reading_needs(installed: Path, name: str) -> None:
     assert (values(text, "ProtectProc"), values(text, "ProcSubset")) == (["default"], ["all"])
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_units_bound_what_the_service_takes_from_a_host_that_computes(installed: Path, name: str) -> None:
+    text = unit(installed, name)
+    limits = {key: values(text, key) for key in ("LimitNOFILE", "MemoryMax", "TasksMax", "OOMScoreAdjust", "CPUWeight")}
+    assert limits == {
+        "LimitNOFILE": ["65536"],
+        "MemoryMax": ["1G"],
+        "TasksMax": ["256"],
+        "OOMScoreAdjust": ["500"],
+        "CPUWeight": ["50"],
+    }
+    assert "PYTHONPATH" in values(text, "UnsetEnvironment")[0].split()
+
+
 def test_the_two_units_differ_only_in_the_server(installed: Path) -> None:
     one, other = (
         [line for line in unit(installed, name).splitlines() if line and not line.startswith("#")] for name in UNITS

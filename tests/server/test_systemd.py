@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from monitor.server.lifespan import lifespan
+from monitor.server.pulse import Pulse
 from monitor.server.systemd import ALIVE, READY, Systemd
-from monitor.server.watchdog import Pulse
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from django.utils.module_loading import import_string
 from monitor.access.setup_link import has_administrator
 from monitor.config.paths import LAYOUT
 from monitor.runtime.process import runtime
+from monitor.server.pulse import pulse_of_readings
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
-from monitor.server.watchdog import pulse_of_readings
+from monitor.server.watchdog import stop_for_terminal, watch
 from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.schema import Snapshot
 
@@ -44,6 +45,7 @@ class Command(BaseCommand):
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
         # Until the reactor installs its handler: without one, the first process of a container ignores SIGTERM.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.signal(signal.SIGTSTP, stop_for_terminal)
         try:
             prepare_server()
         except CannotStart as error:
@@ -92,7 +94,7 @@ class Command(BaseCommand):
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
 
     def _signal_watchdog(self, systemd: Systemd) -> None:
-        self._watchdog = asyncio.ensure_future(systemd.signal_watchdog(pulse_of_readings(runtime())))
+        self._watchdog = asyncio.ensure_future(watch(systemd, pulse_of_readings(runtime())))
 
     def _say_where(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
