@@ -45,7 +45,7 @@ def bare() -> Callable[[], object]:
     handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
     newest = dict.fromkeys(range(len(handles)), int((time.time() - 1) * 1e6))
     fans = [nvml.nvmlDeviceGetNumFans(handle) for handle in handles]
-    fields = [field for field in METRICS if field != nvml.NVML_FI_DEV_POWER_AVERAGE]  # the energy counter gives it
+    fields = list(METRICS)
 
     def tick() -> None:
         for handle in handles:  # a sample of the PCIe counters begins

@@ -17,7 +17,6 @@ _LISTENING = "nvmlEventSetWait_v2"
 STATIC_CALLS = {
     "nvmlDeviceGetArchitecture",
     "nvmlDeviceGetBrand",
-    "nvmlDeviceGetCount_v2",
     "nvmlDeviceGetHandleByIndex_v2",
     "nvmlDeviceGetMaxClockInfo",
     "nvmlDeviceGetMaxPcieLinkGeneration",

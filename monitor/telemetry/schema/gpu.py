@@ -27,7 +27,8 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
 
     link: int
     is_active: bool
-    version: int | None = None
+    version: float | None = None
+    """As NVIDIA numbers them: 1.0, 2.0, 2.2, 3.0, 3.1, 4.0, 5.0, 6.0. NVML's number is an enumeration (6 is 4.0)."""
     rx_bytes_per_second: float | None = None
     tx_bytes_per_second: float | None = None
 
@@ -59,7 +60,7 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_bytes: int | None = None
     """GPU memory. NVML usedGpuMemory (all ones: not available); smi used_memory."""
     sm_utilization_percent: Percent | None = None
-    """Share of time the SMs were busy with it. NVML nvmlDeviceGetProcessUtilization smUtil."""
+    """Share of time the SMs were busy with it. NVML nvmlDeviceGetProcessUtilization smUtil, else …ProcessesUtilizationInfo."""
     memory_utilization_percent: Percent | None = None
     encoder_utilization_percent: Percent | None = None
     decoder_utilization_percent: Percent | None = None
@@ -147,14 +148,14 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     power_watts: float | None = None
     """Board draw now. NVML field 186, else nvmlDeviceGetPowerUsage (mW); smi instant_power_draw or power_draw."""
     power_average_watts: float | None = None
-    """Mean since the previous reading, from the energy counter; else the driver's own 1 s mean (field 185)."""
+    """The driver's own mean over 1 s (field 185); else the mean since the previous reading, from the energy counter."""
     power_limit_watts: float | None = None
     """Enforced now. NVML nvmlDeviceGetEnforcedPowerLimit."""
     power_default_limit_watts: float | None = None
     power_min_limit_watts: float | None = None
     power_max_limit_watts: float | None = None
     energy_joules: float | None = None
-    """Since the driver was loaded. NVML nvmlDeviceGetTotalEnergyConsumption (mJ), field 83."""
+    """Since the driver was loaded; on Grace Hopper of the whole module. NVML field 83, nvmlDeviceGetTotalEnergyConsumption (mJ)."""
     graphics_clock_mhz: float | None = None
     sm_clock_mhz: float | None = None
     memory_clock_mhz: float | None = None

@@ -70,6 +70,7 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("pcie_tx_rate", pcie_tx_rate),
     ANSWER_OF("nvlinks", nvlinks),
     ANSWER_OF("nvlinks_down", nvlinks_down),
+    ANSWER_OF("nvlinks_unused", nvlinks_unused),
     ANSWER_OF("nvlink_version", nvlink_version),
     ANSWER_OF("nvlink_rx_kib", nvlink_rx),
     ANSWER_OF("nvlink_rx_kib_rate", nvlink_rx_rate),

@@ -45,14 +45,14 @@ static unsigned count_links(const struct Gpu *gpu)
     return gpu->nvlinks.value > MAX_LINKS ? (unsigned)MAX_LINKS : (unsigned)gpu->nvlinks.value;
 }
 
-/* Whether the GPU has this link: NotSupported if it has fewer, as on boards with unused links. */
+/* Whether the GPU has this link: NotSupported if it has fewer, or leaves this one unused. */
 static nvmlReturn_t find_link(const struct Gpu *gpu, unsigned link)
 {
     if (gpu->nvlinks.status != SUCCESS)
         return gpu->nvlinks.status;
     if (link >= MAX_LINKS)
         return INVALID_ARGUMENT;
-    return link < count_links(gpu) ? SUCCESS : NOT_SUPPORTED;
+    return link < count_links(gpu) && (gpu->nvlinks_unused.value >> link & 1) == 0 ? SUCCESS : NOT_SUPPORTED;
 }
 
 static bool is_up(const struct Gpu *gpu, unsigned link)

@@ -69,7 +69,7 @@ struct Gpu {
     struct Answer pcie_gen, pcie_gen_max, pcie_width, pcie_width_max, pcie_replays;
     struct Answer pcie_rx, pcie_rx_rate, pcie_tx, pcie_tx_rate;
     struct Answer nvlinks, nvlink_version, nvlink_rx, nvlink_rx_rate, nvlink_tx, nvlink_tx_rate;
-    struct Answer nvlinks_down; /* one bit per link */
+    struct Answer nvlinks_down, nvlinks_unused; /* one bit per link */
     struct Answer ecc, ecc_errors[4]; /* corrected and uncorrected: volatile, then aggregate */
     struct Answer retired_single_bit, retired_double_bit, retired_pending;
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */

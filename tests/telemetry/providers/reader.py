@@ -27,9 +27,12 @@ class Reader:
             stdout=subprocess.PIPE,
         )
 
-    def read(self) -> Reading:
-        """The next reading, validated by the schema's rules."""
-        answer = self.answer()
+    def read(self, after_seconds: float = 0.0, clock_step_seconds: float = 0.0) -> Reading:
+        """The next reading, validated by the schema's rules.
+
+        For the provider so many seconds pass before it, and its wall clock is set forward.
+        """
+        answer = self.answer(after_seconds, clock_step_seconds)
         assert isinstance(answer, Reading), answer
         check_rules(answer)
         return answer
@@ -40,11 +43,11 @@ class Reader:
         assert isinstance(answer, Failed), answer
         return answer
 
-    def answer(self) -> Reading | Failed:
+    def answer(self, after_seconds: float = 0.0, clock_step_seconds: float = 0.0) -> Reading | Failed:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write(b"read\n")
+            self._process.stdin.write(f"{after_seconds} {clock_step_seconds}\n".encode())
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it has already failed; its answer is still in the pipe

@@ -85,15 +85,70 @@ def test_zero_is_a_value(fake_driver: FakeDriver, open_reader: Open) -> None:
     assert gpu.memory_used_percent == 0
 
 
-def test_percentages_are_clamped_to_0_to_100_and_counted(fake_driver: FakeDriver, open_reader: Open) -> None:
+def test_overshoots_are_clamped_to_100_and_counted_and_nonsense_is_unknown(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
     fake_driver.set(
         {"gpu.0.utilization": 250, "gpu.0.encoder": 101, "gpu.0.fans": 2, "gpu.0.fan_speeds": "30,130"}, gpus=1
     )
     reading = open_reader("pynvml", fake_driver.env).read()
     gpu = reading.gpus[0]
-    assert (gpu.utilization_percent, gpu.encoder_utilization_percent) == (100, 100)
+    assert (gpu.utilization_percent, gpu.encoder_utilization_percent) == (None, 100)
+    assert gpu.unavailable["utilization_percent"] == "the driver reports 250 %, outside 0–100 %"
     assert gpu.fans == (Fan(speed_percent=30), Fan(speed_percent=100))
-    assert reading.clamped_count == 3
+    assert reading.clamped_count == 2
+
+
+@pytest.mark.parametrize("code", [3, 13])
+def test_fan_is_read_by_the_older_call_where_the_driver_cannot_count_fans(
+    fake_driver: FakeDriver, open_reader: Open, code: int
+) -> None:
+    """nvmlDeviceGetNumFans came with driver 510."""
+    fake_driver.set({"fail.nvmlDeviceGetNumFans": code, "gpu.0.fan_speeds": "41"}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).fans == (Fan(speed_percent=41),)
+
+
+def test_fan_that_is_refused_leaves_the_others_known(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.fan_speeds": "!999,42"}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).fans == (Fan(speed_percent=None), Fan(speed_percent=42))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "metric", "reason"),
+    [
+        ({"utilization": 808}, "utilization_percent", "the driver reports 808 %, outside 0–100 %"),
+        ({"temperature": 255}, "temperature_celsius", "the driver reports 255 °C"),
+        ({"power_mw": 4294967294}, "power_watts", "the driver reports 4294967.29 W"),
+        ({"memory_clock_mhz": 4294967294}, "memory_clock_mhz", "the driver reports 4294967294 MHz"),
+        ({"memory_total_mib": 100, "memory_used_mib": 200}, "memory_used_bytes", "more than the total"),
+        ({"pcie_gen": 77}, "pcie_generation", "the driver reports 77"),
+    ],
+)
+def test_figure_beyond_what_hardware_can_have_is_unknown(
+    fake_driver: FakeDriver, open_reader: Open, scenario: dict[str, int], metric: str, reason: str
+) -> None:
+    fake_driver.set({f"gpu.0.{key}": value for key, value in scenario.items()}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert getattr(gpu, metric) is None
+    assert reason in gpu.unavailable[metric]
+
+
+def test_absurd_memory_of_a_process_is_unknown(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.processes": "11:C:17592186044134:1, 12:C:90000:1", "gpu.0.memory_total_mib": 81559}, gpus=1)
+    rows = {process.pid: process for process in first(open_reader("pynvml", fake_driver.env)).processes or ()}
+    assert rows[11].memory_used_bytes is rows[12].memory_used_bytes is None
+    assert "the driver reports" in rows[11].unavailable["memory_used_bytes"]
+    assert "more than the total" in rows[12].unavailable["memory_used_bytes"]
+
+
+@pytest.mark.parametrize("code", [3, 4, 999])
+def test_processes_are_unknown_and_not_absent_where_their_list_is_refused(
+    fake_driver: FakeDriver, open_reader: Open, code: int
+) -> None:
+    """A GPU whose process list was refused looked free."""
+    refusals = {f"fail.nvmlDeviceGetComputeRunningProcesses_{version}": code for version in ("v2", "v3")}
+    fake_driver.set({**refusals, "gpu.0.processes": "11:C:100:50, 12:G:100:5"}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).processes is None
 
 
 def test_gpu_with_invalid_utf8_in_its_name_is_read(fake_driver: FakeDriver, open_reader: Open) -> None:
@@ -154,10 +209,18 @@ def test_memory_of_no_known_process_is_reported(fake_driver: FakeDriver, open_re
 
 
 @pytest.mark.parametrize("quirk", ["never", "success_zero"])
-def test_a_driver_without_samples_means_idle_processes(fake_driver: FakeDriver, open_reader: Open, quirk: str) -> None:
-    fake_driver.set({"gpu.0.processes": "11:C:100:50"}, gpus=1, process_utilization=quirk)
+@pytest.mark.parametrize(("utilization", "share"), [(0, 0), (100, None)])
+def test_without_samples_processes_are_idle_only_if_the_gpu_is(
+    fake_driver: FakeDriver, open_reader: Open, quirk: str, utilization: int, share: int | None
+) -> None:
+    """Some drivers give no samples: the only process on a GPU at 100 % was once shown at 0 %."""
+    fake_driver.set(
+        {"gpu.0.processes": "11:C:100:50", "gpu.0.utilization": utilization}, gpus=1, process_utilization=quirk
+    )
     (process,) = first(open_reader("pynvml", fake_driver.env)).processes or ()
-    assert process.sm_utilization_percent == 0
+    assert process.sm_utilization_percent == share
+    if share is None:
+        assert "no shares of processes" in process.unavailable["sm_utilization_percent"]
 
 
 def test_nonsense_samples_are_dropped(fake_driver: FakeDriver, open_reader: Open) -> None:

@@ -137,4 +137,95 @@ def test_nvlinks_are_listed_individually(fake_driver: FakeDriver, open_reader: O
     links = first(open_reader("pynvml", fake_driver.env)).nvlinks
     assert links is not None
     assert [(link.link, link.is_active) for link in links] == [(0, True), (1, True), (2, False)]
-    assert links[0].version == 4
+    assert [link.version for link in links] == [3.0, 3.0, None]  # in NVML's enumeration 4
+
+
+@pytest.mark.parametrize(
+    ("enumerated", "version"),
+    [
+        (0, None),
+        (1, 1.0),
+        (2, 2.0),
+        (3, 2.2),
+        (4, 3.0),
+        (5, 3.1),
+        (6, 4.0),
+        (7, 5.0),
+        (8, 6.0),
+        (99, None),
+        (255, None),
+    ],
+)
+def test_version_of_a_link_is_nvidias_number(
+    fake_driver: FakeDriver, open_reader: Open, enumerated: int, version: float | None
+) -> None:
+    """An A100 was shown with NVLink version 5, which is 3.1."""
+    fake_driver.set({"gpu.0.nvlinks": 1, "gpu.0.nvlink_version": enumerated}, gpus=1)
+    (link,) = first(open_reader("pynvml", fake_driver.env)).nvlinks or ()
+    assert link.version == version
+
+
+def test_unused_links_do_not_hide_those_after_them(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.nvlinks": 18, "gpu.0.nvlinks_unused": 0b1001}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    links = first(reader).nvlinks
+    assert [link.link for link in links or ()] == [1, 2, *range(4, 18)]
+    fake_driver.set({"gpu.0.nvlinks_unused": 0})
+    time.sleep(0.03)
+    reader.read(6)
+    assert len(reader.read(11).gpus[0].nvlinks or ()) == 18
+    fake_driver.set({"gpu.0.nvlinks_unused": 0b10})
+    time.sleep(0.03)
+    assert [link.link for link in reader.read(11).gpus[0].nvlinks or ()] == [0, *range(2, 18)]
+
+
+# ── Power and energy ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_mean_power_is_the_gpus_and_not_that_of_the_module_whose_energy_is_counted(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    """On Grace Hopper the energy counter covers the whole module: a GPU of 310 W was shown with a mean of 620 W."""
+    fake_driver.set(
+        {"gpu.0.power_mw": 620_000, "gpu.0.power_instant_mw": 310_000, "gpu.0.power_average_mw": 312_000}, gpus=1
+    )
+    reader = open_reader("pynvml", fake_driver.env)
+    for _ in range(3):
+        gpu = first(reader)
+        assert (gpu.power_watts, gpu.power_average_watts) == (310, 312)
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("refusal", [{"field.185.status": 3}, {"fail.nvmlDeviceGetFieldValues": 13}])
+def test_mean_power_comes_from_the_energy_where_the_driver_has_none_and_not_when_it_starts_over(
+    fake_driver: FakeDriver, open_reader: Open, refusal: dict[str, object]
+) -> None:
+    """A counter that started over was taken for one that had wrapped at 2^32: 4.3 GW."""
+    fake_driver.set({**refusal, "gpu.0.power_mw": 300_000, "gpu.0.energy_mj": 5_000_000_000}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    time.sleep(0.3)
+    assert first(reader).power_average_watts == pytest.approx(300, rel=0.2)
+    fake_driver.set({"gpu.0.energy_mj": 1000})
+    time.sleep(0.3)
+    gpu = first(reader)
+    assert gpu.power_average_watts is None
+    assert gpu.unavailable["power_average_watts"] == "needs two readings"
+    time.sleep(0.3)
+    assert first(reader).power_average_watts == pytest.approx(300, rel=0.2)
+
+
+def test_pcie_counters_that_started_over_give_no_rate_above_the_links(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    link = {"gpu.0.pcie_gen_max": 1, "gpu.0.pcie_width_max": 1}
+    fake_driver.set({**link, "gpu.0.pcie_rx_bytes": 1_000_000_000, "gpu.0.pcie_rx_rate": 1_000_000}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    fake_driver.set({"gpu.0.pcie_rx_bytes": 0})
+    time.sleep(0.3)
+    gpu = first(reader)
+    assert gpu.pcie_rx_bytes_per_second is None
+    assert gpu.unavailable["pcie_rx_bytes_per_second"] == "the driver's counters have started over"
+    time.sleep(0.3)
+    assert first(reader).pcie_rx_bytes_per_second == pytest.approx(1e6, rel=0.2)

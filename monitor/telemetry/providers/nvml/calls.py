@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number, Record
+from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, OF_MORE_THAN_A_CALL, UNKNOWN, code_of
 
 Values = dict[str, Any]
 
@@ -27,6 +28,8 @@ class Call(NamedTuple):
     fill: Callable[[Handle, Values], None]
     instead: tuple[Call, ...] = ()
     """Made in its place if the driver does not support it."""
+    instead_is_slow: bool = False
+    """Whether those are made every few seconds."""
 
 
 def scalar(metric: str, function: Callable[..., int], *arguments: int, scale: float = 1) -> Call:
@@ -130,11 +133,12 @@ def memory_v2(handle: Handle, values: Values) -> None:
     `used` excludes the reserve: total = reserved + used + free (an H100 with driver 580). The manual can be read the
     other way, so it is computed as total less free less reserved, which is right for both.
     """
-    total, reserved, free, _ = _ask_memory_v2(handle)
+    total, reserved, free, reported = _ask_memory_v2(handle)
     values["memory_total_bytes"] = total
     values["memory_free_bytes"] = free
     values["memory_reserved_bytes"] = reserved
-    values["memory_used_bytes"] = max(0, total - free - reserved)
+    used = total - free - reserved
+    values["memory_used_bytes"] = used if used >= 0 else reported  # free can be garbage, which plausible.py judges
 
 
 def memory_v1(handle: Handle, values: Values) -> None:
@@ -187,8 +191,6 @@ _VOLATILE, _AGGREGATE = nvml.NVML_VOLATILE_ECC, nvml.NVML_AGGREGATE_ECC
 _CORRECTED, _UNCORRECTED = nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
 _REASONS = "clock_event_reasons"
 
-POWER_USAGE = scalar("power_watts", nvml.nvmlDeviceGetPowerUsage, scale=1e-3)
-ENERGY = scalar("energy_joules", nvml.nvmlDeviceGetTotalEnergyConsumption, scale=1e-3)
 PCIE_THROUGHPUT = Call(("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), pcie_throughput)
 MEMORY_V1 = Call(("memory_total_bytes", "memory_used_bytes", "memory_free_bytes"), memory_v1)
 
@@ -222,6 +224,21 @@ FAST: tuple[Call, ...] = (
     ),
 )  # fmt: skip
 """And at each tick: memory (device.py), fields.py, fans, processes.py, pcie.py."""
+
+
+def is_answered(handle: Handle) -> bool:
+    """Whether the GPU or driver is well, although some call says otherwise: another succeeds, or none of FAST says so too."""
+    scratch: Values = {}
+    is_well = True
+    for call in FAST:
+        try:
+            call.fill(handle, scratch)
+        except FIELD_ERRORS as error:
+            is_well &= code_of(error) not in (*OF_MORE_THAN_A_CALL, UNKNOWN)
+        else:
+            return True
+    return is_well
+
 
 SLOW: tuple[Call, ...] = (
     scalar("power_limit_watts", nvml.nvmlDeviceGetEnforcedPowerLimit, scale=1e-3),

@@ -17,6 +17,12 @@ import pynvml as nvml
 Handle = Any
 """A GPU, as pynvml returns it."""
 
+
+def address_of(handle: Handle) -> int | None:
+    """The handle as a number, to compare handles."""
+    return ctypes.cast(handle, ctypes.c_void_p).value
+
+
 PROCESS_INFO = struct.Struct("=I4xQII")
 """nvmlProcessInfo_t (v2 and v3): pid, usedGpuMemory, gpuInstanceId, computeInstanceId."""
 PROCESS_UTILIZATION_SAMPLE = struct.Struct("=I4xQIIII")
@@ -33,8 +39,10 @@ _BITS = {
     nvml.NVML_VALUE_TYPE_SIGNED_INT: (0xFFFFFFFF, 1 << 31),
     nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: (0xFFFF, 0),
 }
+_UNKNOWN_TYPE = (0xFFFFFFFFFFFFFFFF, 0)
 
-
+_MOST_RECORDS = 1 << 16
+"""More processes than any GPU has."""
 _COUNTER_BITS = {nvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: 16, nvml.NVML_VALUE_TYPE_UNSIGNED_INT: 32}
 
 
@@ -50,7 +58,7 @@ def number(kind: int, raw: int) -> float:
     if kind == nvml.NVML_VALUE_TYPE_DOUBLE:
         double: float = _DOUBLE.unpack(_RAW.pack(raw))[0]
         return double
-    mask, sign = _BITS[kind]
+    mask, sign = _BITS.get(kind, _UNKNOWN_TYPE)
     value = raw & mask
     return value - (sign << 1) if value & sign else value
 
@@ -120,7 +128,8 @@ class Listing:
         self._array_first = array_first
         self._function: Callable[..., int] | None = None
         self._count = ctypes.c_uint()
-        self._make_room(64)
+        self._capacity = 32
+        self._make_room(0)
 
     def __call__(self, handle: Handle, *more: Any) -> list[tuple[int, ...]]:
         """The records. Raises NVMLError."""
@@ -134,7 +143,7 @@ class Listing:
             code = ask(handle, *arguments, *more)
             if code != nvml.NVML_ERROR_INSUFFICIENT_SIZE:
                 break
-            self._make_room(max(self._count.value, self._capacity) * 2)
+            self._make_room(self._count.value)
         if code != nvml.NVML_SUCCESS:
             if code == self._empty:
                 return []
@@ -142,11 +151,56 @@ class Listing:
         size = self._count.value * self._record.size
         return list(self._record.iter_unpack(self._view[:size])) if size else []
 
-    def _make_room(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._array = ctypes.create_string_buffer(capacity * self._record.size)
+    def _make_room(self, count: int) -> None:
+        """Make room for twice as many, but not for a count that is garbage."""
+        self._capacity = min(2 * max(count, self._capacity), _MOST_RECORDS)
+        self._array = ctypes.create_string_buffer(self._capacity * self._record.size)
         self._view = memoryview(self._array)
         self._count_pointer = ctypes.byref(self._count)
+
+
+class ProcessesUtilization:
+    """nvmlDeviceGetProcessesUtilizationInfo, from driver 550 on; its records as PROCESS_UTILIZATION_SAMPLE has them."""
+
+    _VERSION = 0x01000018
+    _HEADER = struct.Struct("=IIQQ")
+    """nvmlProcessesUtilizationInfo_v1_t: version, processSamplesCount, lastSeenTimeStamp, procUtilArray."""
+    _RECORD = struct.Struct("=QIIIIIII4x")
+    """nvmlProcessUtilizationInfo_v1_t: timeStamp (µs), pid, smUtil, memUtil, encUtil, decUtil, jpgUtil, ofaUtil."""
+
+    def __init__(self) -> None:
+        self._function: Callable[..., int] | None = None
+        self._header = ctypes.create_string_buffer(self._HEADER.size)
+        self._capacity = 32
+        self._make_room(0)
+
+    def __call__(self, handle: Handle, since: int) -> list[tuple[int, ...]]:
+        """The samples newer than `since` (µs). Raises NVMLError."""
+        ask = self._function
+        if ask is None:
+            ask = self._function = function("nvmlDeviceGetProcessesUtilizationInfo")
+        code = count = 0
+        for _ in range(3):  # the list can grow between two calls
+            address = ctypes.addressof(self._array)
+            self._HEADER.pack_into(self._header, 0, self._VERSION, self._capacity, since, address)
+            code = ask(handle, self._header)
+            count = self._HEADER.unpack(self._header)[1]
+            if code != nvml.NVML_ERROR_INSUFFICIENT_SIZE:
+                break
+            self._make_room(count)
+        if code == nvml.NVML_ERROR_NOT_FOUND:
+            return []
+        if code != nvml.NVML_SUCCESS:
+            raise nvml.NVMLError(code)
+        records = self._RECORD.iter_unpack(memoryview(self._array)[: count * self._RECORD.size])
+        return [
+            (pid, stamp, sm, memory, encoder, decoder) for stamp, pid, sm, memory, encoder, decoder, _, _ in records
+        ]
+
+    def _make_room(self, count: int) -> None:
+        """Make room for twice as many, but not for a count that is garbage."""
+        self._capacity = min(2 * max(count, self._capacity), _MOST_RECORDS)
+        self._array = ctypes.create_string_buffer(self._capacity * self._RECORD.size)
 
 
 class FieldValues:

@@ -15,33 +15,29 @@ import pynvml as nvml
 from monitor.telemetry.providers import base
 from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink, pcie
 from monitor.telemetry.providers.nvml.calls import Call, Values
-from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number
+from monitor.telemetry.providers.nvml.ctypes_calls import Handle, address_of
+from monitor.telemetry.providers.nvml.fans import Fans
+from monitor.telemetry.providers.nvml.identity import Identity
 from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
-from monitor.telemetry.providers.nvml.xid import XidListener
-from monitor.telemetry.schema import Fan, Gpu
+from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
+from monitor.telemetry.providers.nvml.xid import XidLog
+from monitor.telemetry.providers.plausible import Bounds
+from monitor.telemetry.schema import Gpu
 
 NOT_REPORTED = "not reported by NVML"
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
-NO_FAN = "no fan reported: cooled by the chassis"
 NO_PCIE = "no PCIe between host and GPU: they share one memory"
 NO_HOTSPOT = "NVML has no call for it"
 
 _SLOW_SECONDS = 10.0
 """Every slow call is made once in this time, spread over the ticks."""
-_UTILIZATIONS = tuple(name for name in base.GPU_METRICS if name.endswith("_utilization_percent"))
-_PERCENTAGES = ("utilization_percent", *_UTILIZATIONS)
-_PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_") and name != "pci_bus_id")
+_JUMP_SECONDS = 5.0
+"""By how much the wall clock and the monotonic one differ after the host was suspended, or the wall clock was set."""
+_WITHOUT_A_CALL = 2
+"""Entries of the fast list that need not call the driver: fans of a GPU without any, PCIe of unified memory."""
+_PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_"))
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What identifies this GPU, as the driver reports it."""
-
-    index: int
-    uuid: str
-    name: str
-    pci_bus_id: str
 
 
 class Reasons(dict[str, str]):
@@ -64,61 +60,84 @@ class Reasons(dict[str, str]):
 class Device:
     """One GPU that responds. Used in one thread."""
 
-    def __init__(self, handle: Handle, identity: Identity, gate: base.PercentGate, listener: XidListener) -> None:
+    def __init__(self, handle: Handle, identity: Identity, bounds: Bounds) -> None:
         self.handle = handle
         self.identity = identity
+        self.xid_log = XidLog(f"GPU {identity.index} ({identity.uuid})")
         self.answers_nothing = False
         """Every call of the last reading returned an unknown error."""
-        self._gate, self._listener = gate, listener
+        self._bounds = bounds
         # What never changes, and what changes slowly. In the order of Gpu's fields, which makes building one fastest.
         self._facts: Values = msgspec.structs.asdict(
             Gpu(index=identity.index, uuid=identity.uuid, name=identity.name, pci_bus_id=identity.pci_bus_id)
         )
-        self._reasons = Reasons({"hotspot_temperature_celsius": NO_HOTSPOT})
+        self._reasons = Reasons({"hotspot_temperature_celsius": NO_HOTSPOT, **identity.reasons})
         self._failing: set[Call] = set()
+        self._refused: dict[Call, list[Call]] = {}
+        """Calls that are made again when the timer is due, and where they belong."""
+        self._timer = RetryTimer()
         self._unavailable: dict[str, str] = {}
         self._missing: list[str] = []
-        self._fans: list[Number] = []
-        self._is_unified = False
-        self._fields, self._links, self._processes, self._mig = fields.Fields(), nvlink.NvLinks(), Processes(), Mig()
-        self._pcie_rates, self._counts_pcie = pcie.PcieRates(), True
+        self._is_unified = self._has_own_memory = False
+        self._fields, self._links = fields.Fields(), nvlink.NvLinks()
+        self._processes, self._mig, self._fans = Processes(bounds), Mig(bounds), Fans(bounds)
+        self._pcie_rates = pcie.PcieRates()
         self._now = self._at = 0.0
         self._memory_v1 = Call(calls.MEMORY_V1.metrics, self._fill_memory_v1)
-        self._pcie = Call(pcie.METRICS, self._fill_pcie)
+        self._pcie = Call(pcie.METRICS, self._fill_pcie, (calls.PCIE_THROUGHPUT,), instead_is_slow=True)
         self._fast: list[Call] = [
             *calls.FAST,
             Call((*calls.MEMORY_V1.metrics, "memory_reserved_bytes"), self._fill_memory_v2, (self._memory_v1,)),
-            Call(_FIELD_METRICS, self._fill_fields, (calls.POWER_USAGE, calls.ENERGY)),
+            Call(_FIELD_METRICS, self._fill_fields),
             Call(("processes",), self._fill_processes),
+            Call(("fans",), self._fans.fill, (Call(("fans",), self._fans.fill_first),)),
             self._pcie,
         ]
-        self._slow: list[Call] = [*calls.SLOW, Call(("mig_mode",), self._fill_mig_mode)]
+        self._slow: list[Call] = [
+            *calls.SLOW,
+            Call(("mig_mode",), self._fill_mig_mode),
+            Call(nvlink.METRICS, self._fill_nvlinks),
+        ]
         self._slow_cursor = 0
         self._slow_due = 0.37 * identity.index % 1  # spreads the GPUs' slow calls over different ticks
+
+    def is_at(self, handle: Handle, identity: Identity) -> bool:
+        """Whether this is the GPU with that identity, by its place on the bus or else by its UUID."""
+        mine = self.identity
+        if mine.pci_bus_id is not None and identity.pci_bus_id is not None:
+            return mine.pci_bus_id == identity.pci_bus_id
+        is_same_handle = address_of(self.handle) == address_of(handle)
+        return mine.uuid == identity.uuid != "" or (is_same_handle and not (mine.is_complete and identity.is_complete))
+
+    def is_exactly(self, handle: Handle, identity: Identity) -> bool:
+        """Whether neither its handle nor anything of its identity has changed."""
+        return self.identity == identity and address_of(self.handle) == address_of(handle)
 
     def start(self, now: float, at: float) -> None:
         """Make the static and the slow calls. Raises GpuLost and ProviderFailed."""
         self._now, self._at = now, at
-        for call in calls.STATIC:
-            self._make(call, self._facts, [])
-        self._pcie_rates.set_link(self._facts["pcie_generation_max"], self._facts["pcie_width_max"])
-        self._make(Call(("fans",), self._count_fans), self._facts, [])
-        links = Call(nvlink.METRICS, self._fill_nvlinks)
-        if self._links.find(self.handle):
-            self._slow.append(links)
-        else:
-            self._reasons.note(dict.fromkeys(nvlink.METRICS, nvlink.NO_NVLINK))
+        self._make_static_calls()
+        self._missing_links = self._links.find(self.handle)
         for call in tuple(self._slow):
             self._make(call, self._facts, self._slow)
 
+    def ask_again(self) -> None:
+        """Make every call at the next reading that the driver has refused: the GPU was lost, or others were added."""
+        self._timer.expire()
+
     def begin(self) -> None:
         """Read what has to be read twice in a tick for the first time; an error shows in the reading itself."""
-        if self._counts_pcie and not self._is_unified:
+        if not self._is_unified and self._pcie not in self._refused:
             with contextlib.suppress(*errors.FIELD_ERRORS):
                 self._pcie_rates.begin(self.handle)
 
     def read(self, now: float, at: float) -> Gpu:
         """The GPU at `now` (Unix time; `at` is monotonic seconds). Raises GpuLost and ProviderFailed."""
+        if abs((now - self._now) - (at - self._at)) > _JUMP_SECONDS:
+            self._timer.expire()
+            self._processes.clock_was_set()
+        if has_asked_again := self._timer.is_due(at):
+            self._make_refused_calls()
         self.begin()
         self._make_slow_calls(at - self._at)
         self._now, self._at = now, at
@@ -133,17 +152,16 @@ class Device:
             else:
                 if failing and call in failing:
                     self._recovered(call)
-        self.answers_nothing = unanswered == len(asked)
+        self._timer.note(self._count_refused(), at, has_asked=has_asked_again)
+        self.answers_nothing = unanswered >= len(asked) - _WITHOUT_A_CALL and not calls.is_answered(handle)
+        if reasons := self._bounds.check(values):
+            self._reasons.note(reasons)
         if self._is_unified:
             self._take_host_memory(values)
         values["memory_used_percent"] = base.used_percent(values["memory_used_bytes"], values["memory_total_bytes"])
-        for metric in _PERCENTAGES:
-            share = values[metric]
-            if share is not None and not 0 <= share <= 100:
-                values[metric] = self._gate(share, metric)
-        values["xids"] = self._listener.xids(self.handle)
+        values["xids"] = self.xid_log.xids
         if values["xids"] is None:
-            self._reasons.note({"xids": self._listener.reason(self.handle) or NOT_REPORTED})
+            self._reasons.note({"xids": self.xid_log.reason or NOT_REPORTED})
         values["memory_unattributed_bytes"] = base.unattributed_bytes(values["memory_used_bytes"], values["processes"])
         values["memory_is_unified"] = self._is_unified
         values["mig_instances"] = self._mig.read()
@@ -166,6 +184,16 @@ class Device:
 
     # ── Making calls, and what their errors cost ──────────────────────────────────────────────────────────────────────
 
+    def _make_static_calls(self) -> None:
+        """Make those whose values are not known yet."""
+        for call in self._unknown_facts():
+            self._make(call, self._facts, [])
+        self._pcie_rates.set_link(self._facts["pcie_generation_max"], self._facts["pcie_width_max"])
+        self._unknown_fact_count = len(self._unknown_facts())
+
+    def _unknown_facts(self) -> list[Call]:
+        return [call for call in calls.STATIC if any(self._facts[metric] is None for metric in call.metrics)]
+
     def _make_slow_calls(self, elapsed: float) -> None:
         self._slow_due += len(self._slow) * elapsed / _SLOW_SECONDS
         for _ in range(min(int(self._slow_due), len(self._slow))):
@@ -174,6 +202,27 @@ class Device:
             if not self._slow:
                 break
         self._slow_due %= 1
+
+    def _make_refused_calls(self) -> None:
+        """Give every refused call its place back, and make those now that are not made at each tick."""
+        refused, self._refused = self._refused, {}
+        instead = {other for call in refused for other in call.instead}
+        for calls_made in (self._fast, self._slow):
+            calls_made[:] = [call for call in calls_made if call not in instead]
+        for call, among in refused.items():
+            if call not in instead:
+                among.append(call)
+        self._fields.retry()
+        self._processes.retry()
+        self._missing_links = self._links.find(self.handle)
+        self._make_static_calls()
+        for call, among in refused.items():
+            if among is self._slow and call in self._slow:
+                self._make(call, self._facts, self._slow)
+
+    def _count_refused(self) -> int:
+        facts = self._unknown_fact_count + self._missing_links
+        return len(self._refused) + facts + self._fields.refused_count + self._processes.refused_count
 
     def _make(self, call: Call, values: Values, among: list[Call]) -> None:
         try:
@@ -185,26 +234,29 @@ class Device:
                 self._recovered(call)
 
     def _failed(self, call: Call, error: Exception, values: Values, among: list[Call]) -> int:
-        """Note why the call's metrics are unknown; remove it from `among` if the answer will not change."""
+        """Note why the call's metrics are unknown; if it was refused, remove it from `among` and make others instead."""
         code = errors.code_of(error)
-        if code == errors.GPU_IS_LOST:
-            raise errors.GpuLost from error
-        if code in errors.FATAL:
-            cause = errors.explain_everything(error)
-            raise base.ProviderFailed(cause.reason, cause.fix) from error
+        if code in errors.OF_MORE_THAN_A_CALL and not calls.is_answered(self.handle):
+            if code == errors.GPU_IS_LOST:
+                raise errors.GpuLost from error
+            if (cause := errors.of_the_driver()) is not None:
+                raise base.ProviderFailed(cause.reason, cause.fix) from error
         in_mig_mode = self._facts["mig_mode"] is True
         reason = IN_MIG_MODE if in_mig_mode and code == nvml.NVML_ERROR_NOT_SUPPORTED else errors.field_reason(error)
         values.update(dict.fromkeys(call.metrics))
         self._reasons.note(dict.fromkeys(call.metrics, reason))
         self._failing.add(call)
-        if code in errors.PERMANENT:
-            if call in among:
-                among.remove(call)
+        if code in errors.PERMANENT and call in among:
+            among.remove(call)
+            self._refused[call] = among
             for other in call.instead:
-                among.append(other)
-                self._make(other, values, among)
+                instead = self._slow if call.instead_is_slow else among
+                instead.append(other)
+                self._make(other, self._facts if call.instead_is_slow else values, instead)
+                values.update({metric: self._facts[metric] for metric in call.metrics if call.instead_is_slow})
             # Unified memory (GB10, Jetson): the memory calls are NotSupported. In MIG mode that means something else.
-            self._is_unified = self._is_unified or (call is self._memory_v1 and not in_mig_mode)
+            is_of_memory = call is self._memory_v1 and code == nvml.NVML_ERROR_NOT_SUPPORTED
+            self._is_unified |= is_of_memory and not in_mig_mode and not self._has_own_memory
         return code
 
     def _recovered(self, call: Call) -> None:
@@ -224,12 +276,19 @@ class Device:
 
     def _fill_memory_v2(self, handle: Handle, values: Values) -> None:
         calls.memory_v2(handle, values)
-        self._is_unified = values["memory_total_bytes"] == 0
+        self._learn_memory(values)
 
     def _fill_memory_v1(self, handle: Handle, values: Values) -> None:
         calls.memory_v1(handle, values)
-        self._is_unified = values["memory_total_bytes"] == 0
+        self._learn_memory(values)
         self._reasons.note({"memory_reserved_bytes": "this driver does not report its reserve separately"})
+
+    def _learn_memory(self, values: Values) -> None:
+        self._has_own_memory |= values["memory_total_bytes"] > 0
+        self._is_unified = not self._has_own_memory
+        if values["memory_total_bytes"] == 0 and self._has_own_memory:
+            values.update(dict.fromkeys((*calls.MEMORY_V1.metrics, "memory_reserved_bytes")))
+            self._reasons.note(dict.fromkeys(calls.MEMORY_V1.metrics, "the driver reports a total of 0 bytes"))
 
     def _take_host_memory(self, values: Values) -> None:
         host = psutil.virtual_memory()
@@ -244,46 +303,23 @@ class Device:
         self._fields.fill(handle, values, self._at)
         if self._fields.reasons:
             self._reasons.note(self._fields.reasons)
-        if fields.POWER_INSTANT not in self._fields.supported and calls.POWER_USAGE not in self._fast:
-            self._ask_instead(calls.POWER_USAGE, values, self._fast)
 
     def _fill_pcie(self, handle: Handle, values: Values) -> None:
         if self._is_unified:
             return
-        try:
-            self._pcie_rates.fill(handle, values)
-        except errors.FIELD_ERRORS as error:
-            if errors.code_of(error) not in (*errors.PERMANENT, nvml.NVML_ERROR_NOT_FOUND):
-                raise
-            self._fast.remove(self._pcie)
-            self._counts_pcie = False
-            self._ask_instead(calls.PCIE_THROUGHPUT, self._facts, self._slow)
-            values.update({metric: self._facts[metric] for metric in pcie.METRICS})
+        self._pcie_rates.fill(handle, values)
         if values["pcie_rx_bytes_per_second"] is None:
             self._reasons.note(self._pcie_rates.reasons)
-
-    def _ask_instead(self, call: Call, values: Values, among: list[Call]) -> None:
-        if call not in self._failing:  # else it was tried before and failed too
-            among.append(call)
-            self._make(call, values, among)
-
-    def _count_fans(self, handle: Handle, values: Values) -> None:
-        values["fans"] = ()
-        self._reasons.note({"fans": NO_FAN})
-        fans = range(nvml.nvmlDeviceGetNumFans(handle))
-        self._fans = [Number("nvmlDeviceGetFanSpeed_v2", fan) for fan in fans]
-        if self._fans:
-            self._fast.append(Call(("fans",), self._fill_fans))
-
-    def _fill_fans(self, handle: Handle, values: Values) -> None:
-        values["fans"] = tuple([Fan(speed_percent=self._gate(ask(handle), "fans")) for ask in self._fans])
 
     def _fill_nvlinks(self, handle: Handle, values: Values) -> None:
         self._links.fill(handle, values, self._at)
         self._reasons.note(self._links.reasons)
 
     def _fill_mig_mode(self, handle: Handle, values: Values) -> None:
+        before = values["mig_mode"]
         values["mig_mode"] = bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+        if before is not None and before != values["mig_mode"]:
+            self._timer.expire()  # the mode decides which calls are supported
         if values["mig_mode"]:
             self._mig.find(handle)
         else:
@@ -292,13 +328,13 @@ class Device:
     def _fill_processes(self, handle: Handle, values: Values) -> None:
         mig = self._mig
         try:
-            values["processes"] = self._processes.read(handle, self._now, self._at, mig.by_ids)
+            values["processes"] = self._processes.read(handle, self._now, self._at, mig.by_ids, values)
         except nvml.NVMLError as error:
-            if not mig.handles or errors.code_of(error) == errors.GPU_IS_LOST:
+            if not mig.handles or errors.code_of(error) in errors.OF_MORE_THAN_A_CALL:
                 raise
             # Without privileges the parent does not list the processes of its instances, but each instance does.
             values["processes"] = tuple(
                 process
                 for instance in mig.handles
-                for process in self._processes.read(instance, self._now, self._at, mig.by_ids)
+                for process in self._processes.read(instance, self._now, self._at, mig.by_ids, values)
             )

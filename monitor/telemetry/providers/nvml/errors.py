@@ -20,7 +20,8 @@ PERMANENT = {
     pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: "this driver's library lacks this version of the call",
     pynvml.NVML_ERROR_INVALID_ARGUMENT: "this driver does not know the metric",
 }
-"""Errors that stay until the driver restarts: the call is not repeated."""
+"""Refusals, which often last until the driver restarts. But drivers also return them for a while after a resume, a reset or a
+change of the MIG mode, so the call is made again now and then."""
 
 PASSING = {
     pynvml.NVML_ERROR_NO_PERMISSION: NO_PERMISSION,
@@ -31,6 +32,7 @@ PASSING = {
     pynvml.NVML_ERROR_NOT_READY: "the GPU is not ready",
     pynvml.NVML_ERROR_NOT_FOUND: "the driver has no data",
     pynvml.NVML_ERROR_UNKNOWN: "the driver returned an unknown error",
+    GPU_IS_LOST: "the driver calls the GPU lost, but answers other calls",
 }
 
 _REINSTALL = "Install the NVIDIA driver. In a container, start it with `--gpus all`."
@@ -71,7 +73,10 @@ FATAL = {
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
     pynvml.NVML_ERROR_UNINITIALIZED,
 }
-"""After one of these, every other call fails too."""
+"""After one of these, every other call fails too; one call alone can return them wrongly."""
+
+OF_MORE_THAN_A_CALL = {GPU_IS_LOST, *FATAL}
+"""Errors of a whole GPU or driver, if other calls do not succeed."""
 
 
 class GpuLost(Exception):
@@ -82,6 +87,8 @@ def code_of(error: BaseException) -> int:
     """NVML's code of the error; a library older than the call counts as a missing function."""
     if isinstance(error, pynvml.NVMLError):
         return int(error.value)
+    if isinstance(error, GpuLost):
+        return int(GPU_IS_LOST)
     if isinstance(error, pynvml.NVMLLibraryMismatchError):
         return int(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
     return int(UNKNOWN)
@@ -101,3 +108,12 @@ def explain_everything(error: BaseException) -> Explained:
     code = code_of(error)
     reason, fix = EVERYTHING.get(code, (f"NVML error {code}: {error}.", "See `dmesg | grep -i nvrm`."))
     return Explained(reason, fix)
+
+
+def of_the_driver() -> Explained | None:
+    """Reason and fix if the driver as a whole fails; None if it still counts its GPUs."""
+    try:
+        pynvml.nvmlDeviceGetCount()
+    except FIELD_ERRORS as error:
+        return explain_everything(error)
+    return None

@@ -25,11 +25,14 @@ from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, risen
 TX, RX = nvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES, nvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES
 METRICS = ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second")
 TOO_SLOW = "the driver took too long to sample it"
+STARTED_OVER = "the driver's counters have started over"
 SAMPLE_SECONDS = 0.005
 """The shortest sample; nvmlDeviceGetPcieThroughput and nvidia-smi take 20 ms."""
 _WIDE = 64
 _LANE_BYTES_PER_SECOND = 250e6
 """Of PCIe generation 1, in each direction; every later generation doubles it at most."""
+_MOST_OF_LINK = 2
+"""More than this times the link's speed is no traffic. Virtual machines can report a slower link than there is."""
 _FASTEST_GENERATION, _WIDEST = 6, 16
 """Assumed where the driver does not report the link."""
 
@@ -95,7 +98,9 @@ class PcieRates:
         elif (seconds := last.at - first.at) >= self._wraps_after_seconds:
             self.reasons = _TOO_SLOW
         elif (rx := risen(first.rx, last.rx, last.bits)) is None or (tx := risen(first.tx, last.tx, last.bits)) is None:
-            self.reasons = _NEEDS_TWO_READINGS
+            self.reasons = _STARTED_OVER
+        elif max(rx, tx) > _MOST_OF_LINK * self._link_bytes_per_second * seconds:
+            self.reasons = _STARTED_OVER  # which looks like a wrap if they are 32 bits wide
         else:
             values["pcie_rx_bytes_per_second"], values["pcie_tx_bytes_per_second"] = rx / seconds, tx / seconds
 
@@ -111,4 +116,5 @@ class PcieRates:
 
 
 _NEEDS_TWO_READINGS = dict.fromkeys(METRICS, NEEDS_TWO_READINGS)
+_STARTED_OVER = dict.fromkeys(METRICS, STARTED_OVER)
 _TOO_SLOW = dict.fromkeys(METRICS, TOO_SLOW)

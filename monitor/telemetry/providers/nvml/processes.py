@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ctypes import c_ulonglong
+from typing import Any
 
 import pynvml as nvml
 
 from monitor.telemetry.providers.base import PROCESS_METRICS
-from monitor.telemetry.providers.nvml.ctypes_calls import PROCESS_INFO, PROCESS_UTILIZATION_SAMPLE, Handle, Listing
-from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, PERMANENT, code_of, field_reason
+from monitor.telemetry.providers.nvml.ctypes_calls import PROCESS_INFO, Handle, Listing
+from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, PERMANENT, code_of
+from monitor.telemetry.providers.nvml.process_shares import INVALID_PIDS, ProcessShares
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.schema import GpuProcess, ProcessType
-
-_INVALID_PIDS = {0, 0xFFFFFFFF}
-"""In scrambled lists (the struct's layout changed with driver 535); no process has them."""
-_HOLD_SECONDS = 0.9
-"""How long a sample is used: the driver samples every 1/6 to 1 s, so faster reads find nothing new in between."""
-_FIRST_WINDOW_SECONDS = 1.0
-"""The first read covers the last second: 0 would mean the driver's whole buffer, a mean that lags."""
 
 _NO_MEMORY_FIGURE = 0xFFFFFFFFFFFFFFFF
 """usedGpuMemory without a value: NVML_VALUE_NOT_AVAILABLE."""
@@ -33,104 +28,100 @@ _VERSIONS = ("_v3", "_v2")
 
 Entry = tuple[int, ...]
 """A PROCESS_INFO record."""
-Sample = tuple[int | None, int | None, int | None, int | None, float]
-"""SM, memory, encoder and decoder in the driver's last window, percent, and when it was read (monotonic)."""
-_IDLE: Sample = (0, 0, 0, 0, 0.0)
+Rows = dict[int, tuple[tuple[ProcessType, ...], Entry]]
 _NOTHING: dict[str, str] = {}
 
 
-def _share(percent: int) -> int | None:
-    """A share from the driver; above 100 it is garbage (seen by users of nvtop), so unknown."""
-    return percent if percent <= 100 else None
-
-
 class Processes:
-    """Reads the processes of one GPU. Lists and samples that it does not support are not requested again."""
+    """Reads the processes of one GPU. Lists that the driver refuses are not requested again before `retry`."""
 
-    def __init__(self) -> None:
-        self._lists = {kind: [Listing(name + version, PROCESS_INFO) for version in _VERSIONS] for kind, name in _LISTS}
-        self._ask_samples: Listing | None = Listing(
-            "nvmlDeviceGetProcessUtilization",
-            PROCESS_UTILIZATION_SAMPLE,
-            array_first=True,
-            empty=nvml.NVML_ERROR_NOT_FOUND,  # idle: no process has used the GPU since
-        )
-        self._samples: dict[int, Sample] = {}
-        self._last_stamp: int | None = None
-        self._samples_reason: str | None = None
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._every_version = {
+            kind: [Listing(name + version, PROCESS_INFO) for version in _VERSIONS] for kind, name in _LISTS
+        }
+        self._needed: set[ProcessType] = {"compute"}
+        """Without these lists, the processes are unknown: they hold most of them, or have been read before."""
+        self._shares = ProcessShares()
+        self.retry()
+
+    def retry(self) -> None:
+        """Request everything again."""
+        self._refused_lists = 0
+        self._lists = {kind: list(versions) for kind, versions in self._every_version.items()}
+        self._shares.retry()
+
+    def clock_was_set(self) -> None:
+        """The wall clock has jumped."""
+        self._shares.forget_stamps()
+
+    @property
+    def refused_count(self) -> int:
+        """How many calls the driver has refused."""
+        return self._refused_lists + self._shares.refused_count
 
     def read(
-        self, handle: Handle, now: float, at: float, mig_instances: Mapping[tuple[int, int], int]
+        self,
+        handle: Handle,
+        now: float,
+        at: float,
+        mig_instances: Mapping[tuple[int, int], int],
+        gpu: Mapping[str, Any],
     ) -> tuple[GpuProcess, ...]:
         """Every process once. `now` is Unix time, `at` monotonic; `mig_instances` maps instance ids to an index.
 
-        Raises NVMLError when no list could be read.
+        `gpu` are the GPU's values at this tick: its utilization and memory. Raises NVMLError when a list could not be read.
         """
         rows = self._listed(handle)
         if rows:
-            self._sample(handle, now, at)
-        elif self._samples:
-            self._samples.clear()
-        return tuple([self._row(types, entry, mig_instances) for types, entry in rows.values()])
+            self._shares.read(handle, now, at, gpu["utilization_percent"])
+        else:
+            self._shares.clear()
+        return tuple(
+            [self._row(types, entry, mig_instances, gpu["memory_total_bytes"]) for types, entry in rows.values()]
+        )
 
-    def _listed(self, handle: Handle) -> dict[int, tuple[tuple[ProcessType, ...], Entry]]:
-        rows: dict[int, tuple[tuple[ProcessType, ...], Entry]] = {}
-        has_answered = False
-        failure: Exception | None = None
+    def _listed(self, handle: Handle) -> Rows:
+        rows: Rows = {}
         for kind, versions in self._lists.items():
-            while versions:
-                try:
-                    found = versions[0](handle)
-                except FIELD_ERRORS as error:
-                    failure = error
-                    if code_of(error) not in PERMANENT:
-                        break
-                    versions.pop(0)  # the next older version of the call, if there is one
+            for pid, *rest in self._list(handle, kind, versions):
+                if pid in INVALID_PIDS:
                     continue
-                has_answered = True
-                for entry in found:
-                    pid = entry[0]
-                    if pid in _INVALID_PIDS:
-                        continue
-                    if pid in rows:  # a process that computes and draws is in both lists, with the same memory
-                        rows[pid] = ((*rows[pid][0], kind), rows[pid][1])
-                    else:
-                        rows[pid] = ((kind,), entry)
-                break
-        if failure is not None and not has_answered:
-            raise failure
+                if pid in rows:  # a process that computes and draws is in both lists, with the same memory
+                    rows[pid] = ((*rows[pid][0], kind), rows[pid][1])
+                else:
+                    rows[pid] = ((kind,), (pid, *rest))
         return rows
 
-    def _sample(self, handle: Handle, now: float, at: float) -> None:
-        """Drop old samples and add the new ones."""
-        if self._ask_samples is None:
-            return
-        since = self._last_stamp if self._last_stamp is not None else int((now - _FIRST_WINDOW_SECONDS) * 1e6)
-        fresh: list[tuple[int, ...]] = []
-        try:
-            fresh = self._ask_samples(handle, c_ulonglong(since))
-            self._samples_reason = None
-        except FIELD_ERRORS as error:
-            self._samples_reason = field_reason(error)
-            if code_of(error) in PERMANENT:
-                self._ask_samples = None
-        if self._samples:
-            self._samples = {pid: kept for pid, kept in self._samples.items() if at - kept[4] < _HOLD_SECONDS}
-        for pid, stamp, sm, memory, encoder, decoder in fresh:
-            if stamp <= since or pid in _INVALID_PIDS:
-                continue
-            self._last_stamp = max(self._last_stamp or 0, stamp)
-            self._samples[pid] = (_share(sm), _share(memory), _share(encoder), _share(decoder), at)
+    def _list(self, handle: Handle, kind: ProcessType, versions: list[Listing]) -> list[Entry]:
+        """One list, by the newest version of its call that the driver has; empty if it lacks a list that is not needed."""
+        while versions:
+            try:
+                found = versions[0](handle)
+            except FIELD_ERRORS as error:
+                if code_of(error) not in PERMANENT:
+                    raise
+                versions.pop(0)
+                self._refused_lists += 1
+                if not versions and kind in self._needed:
+                    raise
+            else:
+                self._needed.add(kind)
+                return found
+        if kind in self._needed:
+            raise nvml.NVMLError(nvml.NVML_ERROR_NOT_SUPPORTED)
+        return []
 
     def _row(
-        self, types: tuple[ProcessType, ...], entry: Entry, mig_instances: Mapping[tuple[int, int], int]
+        self,
+        types: tuple[ProcessType, ...],
+        entry: Entry,
+        mig_instances: Mapping[tuple[int, int], int],
+        memory_total_bytes: int | None,
     ) -> GpuProcess:
         pid, memory_bytes, gpu_instance, compute_instance = entry
-        memory_used = None if memory_bytes == _NO_MEMORY_FIGURE else memory_bytes
-        if self._samples_reason is None:
-            sm, memory, encoder, decoder, _ = self._samples.get(pid, _IDLE)  # a process without a sample is idle
-        else:
-            sm = memory = encoder = decoder = None
+        memory_used, why_no_memory = self._checked(memory_bytes, memory_total_bytes)
+        sm, memory, encoder, decoder = self._shares.of(pid)
         given = (memory_used, sm, memory, encoder, decoder)
         return GpuProcess(
             pid=pid,
@@ -141,12 +132,22 @@ class Processes:
             memory_utilization_percent=memory,
             encoder_utilization_percent=encoder,
             decoder_utilization_percent=decoder,
-            unavailable=self._reasons(given) if None in given else _NOTHING,
+            unavailable=self._reasons(given, why_no_memory) if None in given else _NOTHING,
         )
 
-    def _reasons(self, given: tuple[int | None, ...]) -> dict[str, str]:
-        why = self._samples_reason or "the driver returned a share above 100 %"
+    def _checked(self, memory_bytes: int, total_bytes: int | None) -> tuple[int | None, str]:
+        """The memory that a process uses, or why it is unknown."""
+        if memory_bytes <= (total_bytes or 0):
+            return memory_bytes, ""
+        if memory_bytes == _NO_MEMORY_FIGURE:
+            return None, "not available from this driver (WSL, WDDM, MIG without privileges)"
+        values = {"memory_used_bytes": memory_bytes}
+        reasons = self._bounds.check(values, total_bytes)
+        return values["memory_used_bytes"], reasons.get("memory_used_bytes", "")
+
+    def _reasons(self, given: tuple[int | None, ...], why_no_memory: str) -> dict[str, str]:
+        why = self._shares.reason or "the driver returned a share above 100 %"
         reasons = {metric: why for metric, value in zip(PROCESS_METRICS, given, strict=True) if value is None}
         if given[0] is None:
-            reasons["memory_used_bytes"] = "not available from this driver (WSL, WDDM, MIG without privileges)"
+            reasons["memory_used_bytes"] = why_no_memory
         return reasons

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pynvml as nvml
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers.base import (
-    LONG_PCI_DOMAIN,
-    Explained,
-    PercentGate,
-    ProviderFailed,
-    ProviderUnavailable,
-)
+from monitor.telemetry.providers.base import Explained, ProviderFailed, ProviderUnavailable
 from monitor.telemetry.providers.nvml import errors
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle
-from monitor.telemetry.providers.nvml.device import Device, Identity
+from monitor.telemetry.providers.nvml.device import Device
+from monitor.telemetry.providers.nvml.gpu_finder import Found, GpuFinder, problem_of
+from monitor.telemetry.providers.nvml.identity import Identity
+from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidListener
-from monitor.telemetry.sampler.gpu_sleep import find_gpus
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.schema import Gpu, Notice, Reading
 
 log = logging.getLogger(__name__)
@@ -44,16 +40,17 @@ class Pynvml:
     streams_at_interval = False
 
     def __init__(self, options: Options, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._left_alone = set(options.unattached)
-        self._root = Path(options.root)
         self._monotonic = monotonic
-        self._gate = PercentGate()
+        self._bounds = Bounds("the driver")
+        self._finder = GpuFinder(options.unattached, Path(options.root))
         self._devices: list[Device] = []
+        self._problems: dict[int, str] = {}
+        """GPUs that cannot be read, by index."""
         self._lost: dict[Device, tuple[Gpu, float]] = {}
         self._xids = XidListener()
+        self._timer = RetryTimer()
         self._driver_version: str | None = None
         self._cuda_version: str | None = None
-        self._notices: tuple[Notice, ...] = ()
         self._is_open = False
 
     def open(self) -> None:
@@ -63,46 +60,37 @@ class Pynvml:
         except errors.FIELD_ERRORS as error:
             raise _unavailable(errors.explain_everything(error)) from error
         self._is_open = True
-        now, problems = time.time(), []
+        self._ask_versions()
         try:
-            self._driver_version = _text(nvml.nvmlSystemGetDriverVersion)
-            self._cuda_version = _cuda_version()
-            for index, ask_handle in enumerate(self._handles()):
-                try:
-                    self._attach(index, ask_handle(), now)
-                except (errors.GpuLost, *errors.FIELD_ERRORS) as error:
-                    is_lost = isinstance(error, errors.GpuLost) or errors.code_of(error) == errors.GPU_IS_LOST
-                    problem = (
-                        "is lost: it has fallen off the bus." if is_lost else errors.explain_everything(error).reason
-                    )
-                    problems.append(f"GPU {index} {problem}")
+            self._adopt(self._finder.find(self._monotonic()), time.time())
         except ProviderFailed as failure:
             raise _unavailable(failure) from failure
         except errors.FIELD_ERRORS as error:
             raise _unavailable(errors.explain_everything(error)) from error
         if not self._devices:
-            reason = " ".join(problems) or "The driver is loaded, but finds no GPU."
+            reason = " ".join(self._problem_texts()) or "The driver is loaded, but finds no GPU."
             raise ProviderUnavailable(reason, "See `nvidia-smi -L` and `lspci | grep -i nvidia`; in a container, start it "
                                       "with `--gpus all`.")  # fmt: skip
-        self._notices = tuple(Notice(code="gpu_not_read", text=problem) for problem in problems)
-        self._xids.start([(_named(device), device.handle) for device in self._devices])
 
     def read(self, now: float) -> Reading:
         """Every GPU at `now` (Unix time). Raises ProviderFailed if the driver as a whole fails."""
+        self._look(now, self._monotonic())
         for device in self._devices:
             if device not in self._lost:
                 device.begin()
         gpus = [self._read_device(device, now) for device in self._devices]
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
-        is_persistence_off = any(gpu.persistence_mode is False for gpu in gpus)
+        notices = [Notice(code="gpu_not_read", text=text) for text in self._problem_texts()]
+        if any(gpu.persistence_mode is False for gpu in gpus):
+            notices.append(_PERSISTENCE_OFF)
         return Reading(
             sampled_at=now,
             gpus=tuple(gpus),
             driver_version=self._driver_version,
             cuda_version=self._cuda_version,
-            notices=(*self._notices, _PERSISTENCE_OFF) if is_persistence_off else self._notices,
-            clamped_count=self._gate.clamped_count,
+            notices=tuple(notices),
+            clamped_count=self._bounds.clamped_count,
         )
 
     def close(self) -> None:
@@ -116,21 +104,62 @@ class Pynvml:
             except errors.FIELD_ERRORS as error:
                 log.debug("nvmlShutdown: %s", error)  # the process exits next, which releases the driver as well
 
-    def _handles(self) -> list[Callable[[], Handle]]:
-        """How to open each GPU. Opening one wakes it, so with GPUs asleep the others are opened by PCI bus id."""
-        if not self._left_alone:
-            count = nvml.nvmlDeviceGetCount()
-            return [partial(nvml.nvmlDeviceGetHandleByIndex, index) for index in range(count)]
-        places = [gpu.pci_bus_id for gpu in find_gpus(self._root) if gpu.pci_bus_id not in self._left_alone]
-        return [partial(nvml.nvmlDeviceGetHandleByPciBusId, place) for place in places]
+    def _look(self, now: float, at: float) -> None:
+        """Look for GPUs that have been added, and ask again for what is missing."""
+        is_incomplete = bool(self._problems) or not all(device.identity.is_complete for device in self._devices)
+        if is_due := self._timer.is_due(at):
+            self._ask_versions()
+            self._xids.retry()
+        found = self._finder.look(at, must_open=is_due and is_incomplete)
+        if found is not None:
+            self._adopt(found, now)
+        missing = (self._driver_version, self._cuda_version).count(None) + len(self._problems) + is_incomplete
+        missing += self._xids.refused_count
+        self._timer.note(missing, at, has_asked=is_due)
 
-    def _attach(self, position: int, handle: Handle, now: float) -> None:
-        index = nvml.nvmlDeviceGetIndex(handle) if self._left_alone else position
-        pci_bus_id = short_pci_bus_id(nvml.nvmlDeviceGetPciInfo(handle).busId)
-        identity = Identity(index, nvml.nvmlDeviceGetUUID(handle), _name(handle), pci_bus_id)
-        device = Device(handle, identity, self._gate, self._xids)
-        device.start(now, self._monotonic())
+    def _ask_versions(self) -> None:
+        self._driver_version = self._driver_version or _text(nvml.nvmlSystemGetDriverVersion)
+        self._cuda_version = self._cuda_version or _cuda_version()
+
+    def _problem_texts(self) -> list[str]:
+        shown = {device.identity.index for device in self._devices}  # a lost one says so itself
+        return [f"GPU {index} {problem}" for index, problem in sorted(self._problems.items()) if index not in shown]
+
+    def _adopt(self, found: Sequence[Found], now: float) -> None:
+        """Start the GPUs that are new or have another handle or identity; drop those that the driver no longer lists."""
+        self._problems = {each.index: each.problem for each in found if each.problem is not None}
+        known, self._devices = self._devices, []
+        for each in found:
+            if each.identity is None:
+                continue
+            device = next((device for device in known if device.is_at(each.handle, each.identity)), None)
+            if device is not None:
+                known.remove(device)
+            if device is None or not device.is_exactly(each.handle, each.identity):
+                self._attach(each.handle, each.identity, device, now)
+            else:
+                device.ask_again()
+                self._devices.append(device)
+        if self._problems:
+            self._devices += known  # one of them may be the one with the problem
+        else:
+            for device in known:
+                self._xids.forget(device.xid_log)
+        self._lost = {device: lost for device, lost in self._lost.items() if device in self._devices}
+        self._devices.sort(key=lambda device: device.identity.index)
+
+    def _attach(self, handle: Handle, identity: Identity, before: Device | None, now: float) -> None:
+        """Start a GPU. `before` is the same one with its earlier handle and identity."""
+        device = Device(handle, identity, self._bounds)
+        if before is not None:
+            device.xid_log = before.xid_log
+        try:
+            device.start(now, self._monotonic())
+        except errors.GpuLost as error:
+            self._problems[identity.index] = problem_of(error)
+            return
         self._devices.append(device)
+        self._xids.watch(handle, device.xid_log)
 
     def _read_device(self, device: Device, now: float) -> Gpu:
         at = self._monotonic()
@@ -138,6 +167,7 @@ class Pynvml:
             gpu, asked_at = self._lost[device]
             if at - asked_at < _RETRY_LOST_SECONDS:
                 return gpu
+            device.ask_again()
         try:
             gpu = device.read(now, at)
         except errors.GpuLost:
@@ -145,15 +175,12 @@ class Pynvml:
             gpu = known[0] if known else device.lost(since=now)
             self._lost[device] = gpu, at
             if known is None:
-                log.warning("GPU %s is lost: it has fallen off the bus", _named(device))
+                log.warning(
+                    "GPU %d (%s) is lost: it has fallen off the bus", device.identity.index, device.identity.uuid
+                )
             return gpu
         self._lost.pop(device, None)
         return gpu
-
-
-def _named(device: Device) -> str:
-    """For the log."""
-    return f"{device.identity.index} ({device.identity.uuid})"
 
 
 def _unavailable(error: Explained) -> ProviderUnavailable:
@@ -176,17 +203,3 @@ def _cuda_version() -> str | None:
         log.info("nvmlSystemGetCudaDriverVersion: %s", error)
         return None
     return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _name(handle: Handle) -> str:
-    """The product name. pynvml decodes strictly, so a name that is not UTF-8 is decoded here."""
-    try:
-        return str(nvml.nvmlDeviceGetName(handle))
-    except UnicodeDecodeError as error:
-        return error.object.decode("utf-8", errors="replace")
-
-
-def short_pci_bus_id(bus_id: str | bytes) -> str:
-    """NVML's 00000000:3B:00.0 in the form of sysfs, 0000:3b:00.0."""
-    text = bus_id.decode("ascii", errors="replace") if isinstance(bus_id, bytes) else bus_id
-    return LONG_PCI_DOMAIN.sub("", text.strip("\x00 ").lower())
