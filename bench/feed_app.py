@@ -13,9 +13,11 @@ from django.urls import path
 
 from bench import message
 from bench.page import PAGE
+from monitor.config.hosts import ServedHosts
+from monitor.http.hosts import HostCheck
+from monitor.http.origins import Origins
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
-from monitor.live.origin import Origins
 from tests.support.admission import AdmitEverybody
 
 
@@ -28,14 +30,11 @@ def hub() -> Hub:
     return made
 
 
-_for_both = {"hub": hub, "origins": Origins(["*"], []), "admission": AdmitEverybody()}
-application = ProtocolTypeRouter(
-    {
-        "websocket": URLRouter(
-            [
-                path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),
-                path("ws/dashboard", DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name: PAGE)),
-            ]
-        )
-    }
+_for_both = {"hub": hub, "origins": Origins([]), "admission": AdmitEverybody()}
+_sockets = URLRouter(
+    [
+        path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),
+        path("ws/dashboard", DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name: PAGE)),
+    ]
 )
+application = ProtocolTypeRouter({"websocket": HostCheck(_sockets, ServedHosts(["*"], "127.0.0.1"))})

@@ -11,10 +11,11 @@ import sys
 import django
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 from monitor.http.base_path import BasePath
 from monitor.http.body_limit import BodyLimit
+from monitor.http.django_handler import Handler
+from monitor.http.hosts import HostCheck
 from monitor.http.proxies import TrustedProxies
 from monitor.http.request_id import RequestIds
 from monitor.logs.output import log_uncaught
@@ -44,14 +45,14 @@ if "daphne.cli" in sys.modules:
 _config = settings.GPU_MONITOR
 _protocols = ProtocolTypeRouter(
     {
-        "http": BodyLimit(get_asgi_application()),
+        "http": BodyLimit(Handler()),
         "websocket": router(),
         "lifespan": lifespan(_systemd, pulse_of_readings(_runtime), at_end=_runtime.stop),
     }
 )
-_below_base_path = BasePath(_protocols, _config.base_path)
+_checked = HostCheck(BasePath(_protocols, _config.base_path), settings.SERVED_HOSTS)
 application = TrustedProxies(
-    RequestIds(_below_base_path, logs_access=_config.access_log),
+    RequestIds(_checked, logs_access=_config.access_log),
     _config.trusted_proxies,
     remote_user_header=_config.remote_user_header,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.crypto import salted_hmac
+
 from monitor.access.policy import access_of, is_behind_tls
-from monitor.config.hosts import served_hosts
+from monitor.config.hosts import ServedHosts
 from monitor.config.loading import load_config
 from monitor.config.paths import LAYOUT, static_root
 from monitor.config.secret_key import kept_secret_key, prepare_data_dir
@@ -21,8 +23,9 @@ SECRET_KEY = (
     if GPU_MONITOR.secret_key is None
     else GPU_MONITOR.secret_key.get_secret_value()
 )
-ALLOWED_HOSTS = served_hosts(GPU_MONITOR.allowed_hosts, GPU_MONITOR.host)
-CSRF_TRUSTED_ORIGINS = list(GPU_MONITOR.csrf_trusted_origins)
+SERVED_HOSTS = ServedHosts(GPU_MONITOR.allowed_hosts, GPU_MONITOR.host, GPU_MONITOR.public_host)
+ALLOWED_HOSTS = list(SERVED_HOSTS.names)  # monitor/http/hosts.py checks the host before Django
+CSRF_TRUSTED_ORIGINS = GPU_MONITOR.trusted_origins
 ACCESS = access_of(GPU_MONITOR)
 
 # None, and not "", without a base path. monitor/http/base_path.py sets Django's prefix in both cases.
@@ -47,11 +50,12 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "monitor.http.security_headers.security_headers",
     "monitor.access.rate_limit_middleware.rate_limits",
+    "monitor.web.errors.unknown_hosts",
     "monitor.http.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "monitor.access.middleware.AccessMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "monitor.http.csrf.CsrfMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -60,18 +64,25 @@ MIDDLEWARE = [
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-# Cookies belong to a host, whatever the port, so Django's default names would collide with other Django sites on it.
-SESSION_COOKIE_NAME = "gpumon_session"
+# Cookies belong to a host, whatever the port, so each installation has names of its own: one browser can be logged in to several,
+# for example through tunnels to 127.0.0.1.
+_INSTALLATION = salted_hmac(
+    "gpumon cookies", f"{GPU_MONITOR.port} {GPU_MONITOR.data_dir}", secret=SECRET_KEY, algorithm="sha256"
+).hexdigest()[:8]
+SESSION_COOKIE_NAME = f"gpumon_session_{_INSTALLATION}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-CSRF_COOKIE_NAME = "gpumon_csrf"
+CSRF_COOKIE_NAME = f"gpumon_csrf_{_INSTALLATION}"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # by default in a cookie `messages`
+CSRF_FAILURE_VIEW = "monitor.web.errors.form_refused"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS = is_behind_tls(GPU_MONITOR)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_BEHIND_TLS else 0
 SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # X-Frame-Options: monitor/http/security_headers.py sets it on every response
+    "security.W003",  # Django's check against forged forms is on, in a subclass: monitor/http/csrf.py
     "security.W005",  # HSTS for subdomains: this host does not know them
     "security.W008",  # the proxy redirects HTTP to HTTPS; health checks use HTTP
     "security.W021",  # browsers' preload lists are for whole domains

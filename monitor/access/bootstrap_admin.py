@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 
+from monitor.access.policy import is_loopback
 from monitor.access.setup_link import SetupLink, has_administrator
 from monitor.config.declarations import PREFIX
 from monitor.config.model import Config
@@ -69,4 +70,8 @@ def address_of(config: Config, token: str) -> str:
     if config.csrf_trusted_origins and "*" not in config.csrf_trusted_origins[0]:
         return config.csrf_trusted_origins[0].rstrip("/") + path
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return urlunsplit(("http", f"{host}:{config.port}", path, "", ""))
+    name = next((name for name in config.allowed_hosts if not name.startswith(("*", "."))), host)
+    if is_loopback(config.host) and not is_loopback(name):
+        # Only a proxy on this host can serve that name.
+        return urlunsplit(("https" if config.tls == "on" else "http", name, path, "", ""))
+    return urlunsplit(("http", f"{name}:{config.port}", path, "", ""))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,6 +36,7 @@ from monitor.config.values import (
     Tls,
     UserName,
 )
+from monitor.http.authority import origin_of
 from monitor.telemetry.providers.selection import IN_ORDER
 
 ENV_FILES = (*LAYOUT.env_files, Path(".env"))
@@ -42,6 +44,11 @@ ENV_FILES = (*LAYOUT.env_files, Path(".env"))
 
 Source = Literal["environment", ".env", "admin", "default"]
 _HEADER_PATTERN = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+_NO_USER_HEADERS = frozenset(
+    {"authorization", "connection", "cookie", "forwarded", "host", "origin", "referer", "upgrade", "x-forwarded-for"}
+    | {"x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip"}
+)
 
 readings = partial(setting, group="Readings")
 idle_held = partial(setting, group="Idle-held GPUs")
@@ -199,6 +206,9 @@ class Config(BaseSettings):
         "The header in which a proxy sends the username of a user it has logged in, such as `Remote-User`.",
         default_text="no header is trusted",
     )
+    forbid_remote_superusers: bool = access(
+        False, "Whether the proxy's header is refused if it names a superuser, who then has to log in here."
+    )
     api_requests_per_minute: int = access(
         1200, "Rate limit for `/api/` per client address, in requests per minute.", ge=10, le=100_000
     )
@@ -206,6 +216,26 @@ class Config(BaseSettings):
     max_sockets_per_address: int = access(
         100, "Maximum number of open WebSockets per client address.", ge=1, le=100_000
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_has_the_base_path(cls, value: str | None, info: ValidationInfo) -> str | None:
+        base_path = info.data.get("base_path")
+        if value is None or not base_path:
+            return value
+        path = urlsplit(value).path.rstrip("/")
+        if path not in ("", base_path):
+            raise ValueError(f"a URL with the path {base_path}/, which {PREFIX}BASE_PATH sets, or without a path")
+        return f"{value.rstrip('/')}{'' if path else base_path}/"
+
+    @field_validator("tls")
+    @classmethod
+    def _tls_fits_the_public_url(cls, value: str, info: ValidationInfo) -> str:
+        if value == "on" and (info.data.get("public_url") or "").startswith("http://"):
+            raise ValueError(
+                f"auto or off, because {PREFIX}PUBLIC_URL begins with http: browsers would send no cookies"
+            )
+        return value
 
     @field_validator("admin_password_file")
     @classmethod
@@ -227,6 +257,8 @@ class Config(BaseSettings):
             return None
         if not _HEADER_PATTERN.fullmatch(value):
             raise ValueError("the name of a header, such as Remote-User or X-Forwarded-User")
+        if value.lower() in _NO_USER_HEADERS:
+            raise ValueError("a header that contains nothing but a username, such as Remote-User or X-Forwarded-User")
         if not info.data.get("trusted_proxies"):
             raise ValueError(f"unset unless {PREFIX}TRUSTED_PROXIES lists the proxies that send this header")
         return value.lower()
@@ -243,6 +275,21 @@ class Config(BaseSettings):
         except OSError as error:
             raise ValueError(f"the path of an existing recording: {error.strerror}") from None
         return value
+
+    @property
+    def public_host(self) -> str | None:
+        """The host of the public URL, as in a Host header but without the port."""
+        origin = origin_of(self._public_origin)
+        return None if origin is None else origin.authority.name
+
+    @property
+    def trusted_origins(self) -> list[str]:
+        """The origins from which forms and sockets are accepted beside the server's own address."""
+        return list(dict.fromkeys(filter(None, [*self.csrf_trusted_origins, self._public_origin])))
+
+    @property
+    def _public_origin(self) -> str:
+        return "/".join((self.public_url or "").split("/")[:3])
 
     @classmethod
     def set_in_admin(cls) -> tuple[str, ...]:

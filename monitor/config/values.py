@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from monitor.http.authority import origin_of
 from monitor.http.proxies import UNIX, network
 from monitor.logs.lines import LogFormat
 from monitor.telemetry.providers.selection import NAMES
 
 _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 _NOT_IN_A_HOST = re.compile(r"[\s/]")
-_URL_PATTERN = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_URL_PATTERN = re.compile(r"(?P<origin>https?://[^\s/?#@]+)(?P<path>/[^\s?#]*)?", re.IGNORECASE)
 _USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
-_ORIGIN_PATTERN = re.compile(r"https?://(?:\*\.)?[^\s/*]+")
+ADDRESSES = frozenset(
+    {"account", "admin", "alerts", "api", "gpu", "login", "logout", "session", "setup", "static", "ws"}
+)
+"""The first parts of the server's own paths."""
 _SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
 
@@ -40,15 +44,6 @@ def _provider_name(value: Any) -> Any:
     return None if name in {"auto", "null"} else name
 
 
-def _has_host(url: str) -> bool:
-    """Whether there is a host, and no impossible port, between scheme and path."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _checked_host(value: str) -> str:
     if not value or _NOT_IN_A_HOST.search(value):
         raise ValueError("an address of this host or a host name, such as 127.0.0.1 or 0.0.0.0")
@@ -56,15 +51,36 @@ def _checked_host(value: str) -> str:
 
 
 def _checked_host_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(_HOST_PATTERN.fullmatch(host) for host in value):
-        raise ValueError("host names or addresses separated by commas, without scheme and port, such as gpu01,10.0.0.7")
-    return value
+    names = tuple(_in_brackets(host) for host in value)
+    if not all(_HOST_PATTERN.fullmatch(host) for host in names):
+        raise ValueError(
+            "host names or addresses separated by commas, without scheme and port, such as gpu01,10.0.0.7 (.example.com stands "
+            "for all names below it)"
+        )
+    return names
+
+
+def _in_brackets(host: str) -> str:
+    """An IPv6 address as in a URL."""
+    try:
+        return f"[{ipaddress.IPv6Address(host)}]"
+    except ValueError:
+        return host
 
 
 def _checked_origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(_ORIGIN_PATTERN.fullmatch(origin) and _has_host(origin) for origin in value):
+    origins = tuple(_canonical_origin(origin) for origin in value)
+    if None in origins:
         raise ValueError("origins separated by commas, with scheme and without path, such as https://gpu.example.com")
-    return value
+    return tuple(origin for origin in origins if origin is not None)
+
+
+def _canonical_origin(text: str) -> str | None:
+    """As browsers send it: in lower case, without the scheme's own port."""
+    scheme, _, host = text.removesuffix("/").partition("://")
+    wildcard = "*." if host.startswith("*.") else ""
+    origin = origin_of(f"{scheme}://{host.removeprefix(wildcard)}")
+    return None if origin is None else f"{origin.scheme}://{wildcard}{origin.authority}"
 
 
 def _checked_proxies(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,15 +96,22 @@ def _checked_proxies(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _checked_public_url(value: str) -> str:
-    if not (_URL_PATTERN.fullmatch(value) and _has_host(value)):
+    parts = _URL_PATTERN.fullmatch(value)
+    origin = None if parts is None else origin_of(parts["origin"])
+    if parts is None or origin is None:
         raise ValueError("a URL that a browser can open, such as https://gpu.example.com/gpus/")
-    return value
+    return f"{origin}{parts['path'] or '/'}"
 
 
 def _checked_base_path(value: str) -> str:
     path = value.strip("/")
     if path and not all(_SEGMENT_PATTERN.fullmatch(segment) for segment in path.split("/")):
         raise ValueError("a path of letters, digits, - . _ and ~, such as /gpus")
+    first, _, rest = path.partition("/")
+    if first in ADDRESSES and not (first == "gpu" and rest):  # no GPU has a name that goes on like such a path
+        raise ValueError(
+            f"a path that does not begin like the server's own ({', '.join(sorted(ADDRESSES))}), such as /gpus"
+        )
     return f"/{path}" if path else ""
 
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from monitor.http.asgi_types import App, Message, Receive, Scope, Send
-from monitor.http.security_headers import HEADERS, NOT_KEPT
+from monitor.http.security_headers import BELOW_DJANGO
 
 LARGEST_BODY = 1 << 20
 """Bytes. No form of ours uploads a file."""
-REFUSAL = {
-    **HEADERS,
-    "Content-Type": "text/plain",
-    "Cache-Control": NOT_KEPT,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Connection": "close",
-}
+REFUSAL = {**BELOW_DJANGO, "Connection": "close"}
 """The headers of the response 413."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from monitor.http.asgi_types import App, Receive, Scope, Send
 
@@ -22,11 +23,23 @@ PROXY = "gpumon.proxy"
 may set are trusted only if this is True."""
 FORWARDED = "gpumon.forwarded"
 """Key of the scope: whether the request has a proxy's header, even from an untrusted client."""
+REPORTED = "gpumon.reported"
+"""Key of the scope: what a trusted proxy reports beyond client, scheme and host; absent without one."""
 _USER = "gpumon.proxy_user"
 _NAME_A_CLIENT = frozenset({b"x-forwarded-for", b"x-real-ip", b"forwarded"})
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
+_PORT_NUMBER = re.compile(r"[0-9]{1,5}")
 _PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<four>[^:]+))(?::\d{1,5})?")
+
+
+class Reported(NamedTuple):
+    """What a trusted proxy reports about the address under which the browser sent the request."""
+
+    has_scheme: bool = False
+    """The scheme of the scope is the browser's."""
+    port: int | None = None
+    """X-Forwarded-Port: many proxies pass on the host without its port."""
 
 
 def network(text: str) -> Network:
@@ -96,28 +109,39 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def _apply(self, resolved: Scope, reported: dict[bytes, list[str]]) -> None:
-        if (client := self._client(reported.get(b"x-forwarded-for", []))) is not None:
+        """Set what the proxy reports. All of it comes from one hop: the proxy that the client connected to."""
+        hops = reported.get(b"x-forwarded-for", [])
+        client, hop = self._client(hops)
+        peer = _address(resolved["client"][0]) if resolved.get("client") else None
+        if client is not None and not client.is_loopback:
             resolved["client"] = (str(client), 0)
-        proto = reported.get(b"x-forwarded-proto", [""])[-1].strip().lower()
+        elif any(each.strip() for each in hops) and (peer is None or peer.is_loopback):
+            # No header makes a client local: the client is unknown.
+            resolved["client"] = None
+        proto = _at(hop, reported.get(b"x-forwarded-proto", [])).lower()
         if proto in _SECURE:
             resolved["scheme"] = _SCHEMES[resolved["type"]][_SECURE[proto]]
-        if host := reported.get(b"x-forwarded-host", [""])[-1].strip():
-            resolved["headers"] = [header for header in resolved["headers"] if header[0] != b"host"]
+        port = _at(hop, reported.get(b"x-forwarded-port", []))
+        resolved[REPORTED] = Reported(proto in _SECURE, int(port) if _PORT_NUMBER.fullmatch(port) else None)
+        if host := _at(hop, reported.get(b"x-forwarded-host", [])):
+            resolved["headers"] = [header for header in resolved["headers"] if header[0].lower() != b"host"]
             resolved["headers"].append((b"host", host.encode("latin-1")))
 
-    def _client(self, hops: list[str]) -> Address | None:
-        """The last address that is not a trusted proxy: each proxy appends the address it saw, and the client can have made up
-        everything before its own. None if no address can be read.
+    def _client(self, hops: list[str]) -> tuple[Address | None, int]:
+        """The last address that is not a trusted proxy, and the number of proxies after the one that reports it.
+
+        Each proxy appends the address it saw, and the client can have made up everything before its own. None if no address can be
+        read. The loopback of another host ends the chain: what is before it can be made up.
         """
-        client = None
-        for hop in reversed(hops):
-            address = _address(hop)
-            if address is None:
+        client, hop = None, 0
+        for place, text in enumerate(reversed(hops)):
+            address = _address(text)
+            if address is None or (address.is_loopback and not self._contains(address)):
                 break
-            client = address
+            client, hop = address, place
             if not self._contains(address):
                 break
-        return client
+        return client, hop
 
     def _one_user(self, users: list[tuple[bytes, bytes]]) -> str:
         """The user of exactly one header, spelled as configured: if there are two, the client can have sent one of them."""
@@ -127,6 +151,11 @@ class TrustedProxies:
             return users[0][1].decode().strip()
         except UnicodeDecodeError:
             return ""
+
+
+def _at(hop: int, values: list[str]) -> str:
+    """The value from the proxy this many hops before the last. If not every proxy appended one, the first: it is the nearest."""
+    return values[max(0, len(values) - 1 - hop)].strip() if values else ""
 
 
 def _is_of_the_proxy(name: bytes, value: bytes) -> bool:

@@ -28,6 +28,15 @@ HEADERS = {
 }
 NOT_KEPT = "no-store"
 """Pages and JSON name users and commands, so caches must not keep a response that does not set its own Cache-Control."""
+BELOW_DJANGO = {
+    **HEADERS,
+    "Content-Type": "text/plain; charset=utf-8",
+    "Cache-Control": NOT_KEPT,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""All headers of a refusal in words that does not pass through Django, which would add some of them."""
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 RespondLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]

@@ -6,10 +6,12 @@ import asyncio
 from typing import NamedTuple, Protocol
 
 from monitor.http.asgi_types import Scope, Send
+from monitor.http.security_headers import BELOW_DJANGO
 
 ENDED = 4001
 """Close code: the session or token with which the socket was opened is no longer valid. The close reason says why."""
 _DENIAL = "websocket.http.response"
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in BELOW_DJANGO.items()]
 
 
 class AdmittedSocket:
@@ -51,6 +53,6 @@ async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     if _DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *refusal.headers]
+    headers = [*_HEADERS, *refusal.headers]
     await send({"type": f"{_DENIAL}.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{_DENIAL}.body", "body": refusal.reason.encode()})

@@ -14,11 +14,11 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from monitor.http.asgi_types import Message, Receive, Scope, Send
+from monitor.http.origins import Origins
 from monitor.live.admission import ENDED, Admission, AdmittedSocket, Refusal, refuse
 from monitor.live.backpressure import Flow, flow_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub
-from monitor.live.origin import Origins
 from monitor.live.pacing import Schedule
 from monitor.live.pieces import LivePage
 

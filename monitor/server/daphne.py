@@ -8,6 +8,7 @@ the root path, and cuts open sockets when it ends. Subclasses change that, for t
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import daphne.server  # before twisted: installs the reactor
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
@@ -22,7 +24,9 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from monitor.http.body_limit import LARGEST_BODY, REFUSAL
+from monitor.http.log_once import LogOnce
 from monitor.http.request_id import shown_path
+from monitor.http.security_headers import BELOW_DJANGO
 from monitor.server.descriptors import raise_limit, room_for_connections
 from monitor.server.waiting_connections import WaitingConnections
 
@@ -37,13 +41,25 @@ SERVICE_RESTART = 1012
 FAREWELL_SECONDS = 1.0
 """How long to wait for the clients' close frames: a client that is gone must not delay the shutdown."""
 _POLL_SECONDS = 0.02
-_TOO_LARGE = "\r\n".join(
-    (
-        "HTTP/1.1 413 Content Too Large",
-        *(f"{name}: {value}" for name, value in REFUSAL.items()),
-        "Content-Length: 0\r\n\r\n",
-    )
-).encode()
+LINGER_SECONDS = 2.0
+"""How long what a refused client still sends is read and dropped, so that it gets the answer."""
+
+
+def _refusal(status: str, text: str = "") -> bytes:
+    """A whole response."""
+    headers = "".join(f"{name}: {value}\r\n" for name, value in REFUSAL.items())
+    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+_TOO_LARGE = _refusal("413 Content Too Large")
+_ADDRESS_TOO_LONG = _refusal("414 URI Too Long", "The address is too long.\n")
+_HEADERS_TOO_LARGE = _refusal(
+    "431 Request Header Fields Too Large",
+    "The headers of the request are larger than 16 KiB. The usual cause is cookies: those of other programs on the same host\n"
+    "name are sent here too. Delete the cookies of this site in the browser, or serve gpumon under a host name of its own.\n",
+)
+_BAD_REQUEST = _refusal("400 Bad Request")
+_refusals = LogOnce(logging.getLogger(__name__))
 
 
 class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
@@ -51,6 +67,16 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
 
     request_seconds = REQUEST_SECONDS
     connections: dict[Any, dict[str, Any]]
+
+    @property
+    def ws_factory(self) -> WebSocketFactory:
+        """What daphne's `run` makes sockets with. It takes no protocol as an argument."""
+        return self._ws_factory
+
+    @ws_factory.setter
+    def ws_factory(self, factory: WebSocketFactory) -> None:
+        factory.protocol = Socket
+        self._ws_factory = factory
 
     @property
     def http_factory(self) -> Factory:
@@ -79,10 +105,14 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
 
 
 class Connection(HTTPChannel):
-    """A connection whose time limit runs from the beginning of a request, and which waits for requests with a limited number."""
+    """A connection whose time limit runs from the beginning of a request, and which waits for requests with a limited number.
+
+    Headers that are too large get an answer.
+    """
 
     factory: Factory
     transport: Any
+    _is_refused = False
 
     def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
         """Received bytes do not extend the limit."""
@@ -124,6 +154,48 @@ class Connection(HTTPChannel):
         """The client's; empty for a Unix socket."""
         return str(getattr(self.transport.getPeer(), "host", ""))
 
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Called with what has been received. What follows refused headers is dropped."""
+        if not self._is_refused:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Called with each line of the headers. Twisted counts them too, and hangs up."""
+        if not self._is_refused:
+            if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+                self._refuse_headers(line)
+            else:
+                super().lineReceived(line)  # type: ignore[no-untyped-call]
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Called for a line that alone is longer than that."""
+        self._refuse_headers(line)
+
+    def _refuse_headers(self, line: bytes) -> None:
+        """Answer, and close after the client has read it: closing at once, with data unread, would reset the connection."""
+        self._is_refused = True
+        is_address = b":" not in line.partition(b" ")[0]
+        self.transport.write(_ADDRESS_TOO_LONG if is_address else _HEADERS_TOO_LARGE)
+        self.transport.loseWriteConnection()
+        self.setTimeout(LINGER_SECONDS)  # type: ignore[no-untyped-call]
+        client = self._address or "a Unix socket"
+        what = "its address is" if is_address else "its headers are"
+        cause = "" if is_address else "; the usual cause is cookies of other programs on the same host name"
+        _refusals.warning(f"refused a request from {client}: {what} larger than {self.totalHeadersSize} bytes{cause}")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
+        """Called for what is no request."""
+        self.transport.write(_BAD_REQUEST)
+        self.loseConnection()  # type: ignore[no-untyped-call]
+
+
+class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
+    """A WebSocket, or the refusal of one."""
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:  # noqa: N802, N803  # autobahn's
+        """Called for a handshake that is refused, by us or by autobahn."""
+        super().failHandshake(reason, code, [*(responseHeaders or ()), *REFUSAL.items()])
+
 
 class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
     """A request, or a WebSocket handshake, with a limited body."""
@@ -132,6 +204,12 @@ class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
         """Drop `Daphne-Root-Path`, which any client can send: the base path is a setting."""
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Called for what never reaches the application, and for its errors."""
+        headers = [(name.encode(), value.encode()) for name, value in BELOW_DJANGO.items()]
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": f"{body}\n".encode()})
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """Called at the end of the headers; None for a body in chunks."""
@@ -165,7 +243,6 @@ class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
         self.waiting = WaitingConnections(room_for_connections(raise_limit()))
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802  # Twisted's name
-        """Headers over 16 KiB are refused by Twisted itself (HTTPChannel.totalHeadersSize)."""
         channel = super().buildProtocol(address)
         channel.requestFactory = Request
         return channel

@@ -3,32 +3,67 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 
-from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.http import HttpRequest
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.decorators import async_only_middleware
 from django.views import defaults
 
 from monitor.access.responses import json_error
+from monitor.http.csrf import answer_to_expired_form, is_of_foreign_origin
+from monitor.http.hosts import HEALTH, HOST, SENT_HOST
 from monitor.web.database_errors import UNAVAILABLE, unavailable
+
+Respond = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 def _is_api(request: HttpRequest) -> bool:
     return f"{request.path_info}/".startswith("/api/")
 
 
+@async_only_middleware
+def unknown_hosts(get_response: Respond) -> Respond:
+    """Middleware that refuses requests under an unknown host name with 400, except for health."""
+
+    async def checked(request: HttpRequest) -> HttpResponseBase:
+        scope = getattr(request, "scope", {})
+        if SENT_HOST not in scope or HOST in scope or request.path_info == HEALTH:
+            return await get_response(request)
+        if _is_api(request):
+            return _logged_already(json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS."))
+        context = {"host": scope[SENT_HOST], "is_unknown_host": True}
+        return _logged_already(render(request, "400.html", context, status=400))
+
+    return checked
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """400 or 413: an unknown host name, too many parameters, a request that is too large."""
+    """400 or 413: too many parameters, a request that is too large."""
     is_too_large = isinstance(exception, RequestDataTooBig)
-    if not _is_api(request):
-        page = defaults.bad_request(request, exception)
-        page.status_code = 413 if is_too_large else 400
-        return page
-    if is_too_large:
-        return json_error(413, "The request is too large.")
-    if isinstance(exception, DisallowedHost):
-        return json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS.")
-    return json_error(400, f"Bad request: {exception}")
+    status = 413 if is_too_large else 400
+    reason = "The request is too large." if is_too_large else f"Bad request: {exception}"
+    if _is_api(request):
+        return json_error(status, reason)
+    return render(request, "400.html", {"reason": reason}, status=status)
+
+
+def form_refused(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """403: a form of another site, or one whose token is old. `reason`: Django's."""
+    is_foreign = is_of_foreign_origin(reason)
+    if not is_foreign and (answer := answer_to_expired_form(request)) is not None:
+        return answer
+    context = {"is_foreign": is_foreign, "origin": request.headers.get("Origin", "")}
+    response = render(request, "403_csrf.html", context, status=403)
+    return _logged_already(response) if is_foreign else response
+
+
+def _logged_already(response: HttpResponse) -> HttpResponse:
+    """Keeps Django from logging a refusal each time that monitor/http has logged once."""
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -13,9 +13,9 @@ from monitor.access.session_watch import SessionWatch
 from monitor.access.signals import watch_access_changes
 from monitor.access.visitor import access
 from monitor.http.asgi_types import Receive, Scope, Send
+from monitor.http.origins import Origins
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
-from monitor.live.origin import Origins
 from monitor.runtime.process import runtime
 from monitor.web.pages.registry import live_page_named
 
@@ -37,7 +37,7 @@ def websocket_urlpatterns() -> list[URLPattern]:
     watch_access_changes(watch.wake)
     for_both = {
         "hub": _hub,
-        "origins": Origins(settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS),
+        "origins": Origins(settings.CSRF_TRUSTED_ORIGINS),
         "admission": SocketAdmission(access, Caps(config.max_sockets, config.max_sockets_per_address), watch),
     }
     return [

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 
 from monitor.access import admission as admission_module
@@ -101,8 +102,15 @@ def test_an_unavailable_database_refuses_only_sockets_that_need_a_user(monkeypat
 
     async def scene() -> list[int]:
         admits = admission(EVERYBODY, total=1)
-        answers = [status(await handshake(admits, scope(cookie="gpumon_session=abc"))) for _ in range(2)]
-        return [*answers, status(await handshake(admission(OTHERS), scope("127.0.0.1", cookie="gpumon_session=abc")))]
+        answers = [
+            status(await handshake(admits, scope(cookie=f"{settings.SESSION_COOKIE_NAME}=abc"))) for _ in range(2)
+        ]
+        return [
+            *answers,
+            status(
+                await handshake(admission(OTHERS), scope("127.0.0.1", cookie=f"{settings.SESSION_COOKIE_NAME}=abc"))
+            ),
+        ]
 
     assert asyncio.run(scene()) == [503, 503, 101]
 
@@ -120,9 +128,9 @@ def test_slow_lookup_of_one_socket_delays_no_other(monkeypatch: pytest.MonkeyPat
 
     async def scene() -> tuple[int, int]:
         admits = admission(EVERYBODY)
-        slow = asyncio.ensure_future(handshake(admits, scope(cookie="gpumon_session=slow")))
+        slow = asyncio.ensure_future(handshake(admits, scope(cookie=f"{settings.SESSION_COOKIE_NAME}=slow")))
         await asyncio.sleep(0)
-        quick = status(await handshake(admits, scope(cookie="gpumon_session=quick")))
+        quick = status(await handshake(admits, scope(cookie=f"{settings.SESSION_COOKIE_NAME}=quick")))
         is_freed.set()
         return quick, status(await slow)
 

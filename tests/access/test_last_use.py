@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection
@@ -126,8 +127,8 @@ def test_page_renews_its_login_and_the_cookie_once() -> None:
     soon = timezone.now() + timedelta(days=1)
     Session.objects.update(expire_date=soon)
     answers = [client.get("/account/password") for _ in range(2)]
-    assert ["gpumon_session" in answer.cookies for answer in answers] == [True, False]
-    assert int(answers[0].cookies["gpumon_session"]["max-age"]) == 14 * 24 * 3600
+    assert [settings.SESSION_COOKIE_NAME in answer.cookies for answer in answers] == [True, False]
+    assert int(answers[0].cookies[settings.SESSION_COOKIE_NAME]["max-age"]) == 14 * 24 * 3600
     assert last_use().write_pending()
     assert Session.objects.get().expire_date > soon + timedelta(days=12)
 
@@ -137,7 +138,7 @@ def test_logout_and_an_ended_session_are_not_renewed() -> None:
     client = Client()
     client.force_login(User.objects.create_user("mira"))
     answer = client.post("/logout")
-    assert answer.cookies["gpumon_session"]["max-age"] == 0
+    assert answer.cookies[settings.SESSION_COOKIE_NAME]["max-age"] == 0
     last_use().write_pending()
     assert not Session.objects.exists()
     ended = timezone.now() - timedelta(seconds=1)

@@ -184,7 +184,7 @@ def test_failure_to_write_the_account_leaves_the_link_open(client: Client) -> No
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")
         try:
-            assert fill(client, token).status_code == 500
+            assert fill(client, token).status_code == 503
         finally:
             cursor.execute("PRAGMA query_only = OFF")
     assert not User.objects.exists()

@@ -123,14 +123,27 @@ def test_chain_of_trusted_proxies_is_followed_to_the_first_ones_client() -> None
         ("[2001:db8::1]:443", "2001:db8::1"),
         ("2001:db8::1", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("unknown", "127.0.0.1"),
         ("", "127.0.0.1"),
-        ("192.0.2.1, nonsense", "127.0.0.1"),
         ("nonsense, 10.0.0.5", "10.0.0.5"),
     ],
 )
 def test_address_formats_of_proxies_are_read_and_invalid_ones_ignored(value: str, client: str) -> None:
     assert forwarded_for(value) == client
+
+
+@pytest.mark.parametrize("value", ["unknown", "192.0.2.1, nonsense", "127.0.0.1", "::1", "127.0.0.1, 127.0.0.1"])
+def test_no_header_makes_a_client_local(value: str) -> None:
+    """Regression: what is local has no limits. A client that the proxy on this host does not name is unknown."""
+    assert behind([(b"x-forwarded-for", value.encode())])["client"] is None
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "::1", "127.9.9.9", "192.0.2.1, 127.0.0.1", "::ffff:127.0.0.1"])
+def test_loopback_of_another_host_is_not_believed(value: str) -> None:
+    assert forwarded_for(value, peer="10.1.2.3", trusted=("10.0.0.0/8",)) == "10.1.2.3"
+
+
+def test_local_proxy_in_front_of_the_trusted_one_is_followed() -> None:
+    assert forwarded_for("192.0.2.1, 127.0.0.1") == "192.0.2.1"
 
 
 def test_proxy_is_trusted_with_its_ipv4_mapped_address() -> None:

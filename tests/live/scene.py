@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from monitor.http.hosts import HOST
+from monitor.http.origins import Origins
 from monitor.live.consumers import GpuFeedConsumer
 from monitor.live.hub import Hub
-from monitor.live.origin import Origins
 from monitor.telemetry.schema import Snapshot
 from tests.support.admission import AdmitEverybody
 
@@ -39,8 +40,8 @@ class Feed:
         self._incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
         self.admission = admission or AdmitEverybody()
-        consumer = GpuFeedConsumer.as_asgi(hub=lambda: hub, origins=Origins(["*"], []), admission=self.admission)
-        scope = {"type": "websocket", "headers": [(b"host", b"a")], "query_string": query.encode()}
+        consumer = GpuFeedConsumer.as_asgi(hub=lambda: hub, origins=Origins([]), admission=self.admission)
+        scope = {"type": "websocket", "headers": [(b"host", b"a")], HOST: "a", "query_string": query.encode()}
         self.serving = asyncio.ensure_future(consumer(scope, self._incoming.get, self._send))
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:

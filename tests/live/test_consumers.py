@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
+from monitor.http.origins import Origins
 from monitor.live.admission import ENDED
 from monitor.live.consumers import CLOSE_SECONDS, INVALID_DATA, GpuFeedConsumer
 from monitor.live.hub import Hub
-from monitor.live.origin import Origins
 from tests.live.scene import Feed, Readings, until
 from tests.support.virtual_time import run
 
@@ -151,4 +151,4 @@ def test_sockets_use_no_channel_layer_and_no_thread(settings: Any, monkeypatch: 
 
 def test_consumer_cannot_be_created_without_an_admission() -> None:
     with pytest.raises(TypeError, match="admission"):
-        GpuFeedConsumer(hub=lambda: Hub(max_rate_hz=5), origins=Origins(["*"], []))  # type: ignore[call-arg]
+        GpuFeedConsumer(hub=lambda: Hub(max_rate_hz=5), origins=Origins([]))  # type: ignore[call-arg]

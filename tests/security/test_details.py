@@ -11,7 +11,7 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-from tests.support.people import Made, log_in, make_people
+from tests.support.people import Made, cookie, log_in, make_people
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -120,10 +120,10 @@ def test_sockets_of_anonymous_and_logged_in_viewers_differ_at_the_same_time(site
     """Frames are shared only among viewers with the same permission."""
     url = site.server.ws + path.format(uuid=site.uuid)
     browser = log_in(site.server, "viewer")
-    cookie = f"gpumon_session={browser.cookies['gpumon_session']}"
+    session = "=".join(cookie(browser, "session"))
     with (
         connect(url, origin=site.server.url) as unknown,  # type: ignore[arg-type]
-        connect(url, origin=site.server.url, additional_headers={"Cookie": cookie}) as known,  # type: ignore[arg-type]
+        connect(url, origin=site.server.url, additional_headers={"Cookie": session}) as known,  # type: ignore[arg-type]
     ):
         for _ in range(3):
             assert told(site, str(unknown.recv(timeout=10))) == set()

@@ -103,7 +103,7 @@ def test_secure_cookies_and_hsts_are_sent_over_https_only(tmp_path: Path) -> Non
         given = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
         answer = requests.get(f"{server.url}/login", headers=given, timeout=20)
         cookie = answer.headers["Set-Cookie"]
-        assert cookie.startswith("gpumon_csrf=")
+        assert cookie.startswith("gpumon_csrf_")
         assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert "Strict-Transport-Security" not in requests.get(f"{server.url}/login", timeout=20).headers

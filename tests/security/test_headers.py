@@ -11,6 +11,7 @@ from django.test import Client
 
 from monitor.http.security_headers import HEADERS
 from monitor.web import errors
+from tests.support.people import csrf_cookie_name
 from tests.support.servers import Server
 from tests.support.site_addresses import addresses
 
@@ -76,19 +77,20 @@ def test_files_have_the_headers_and_are_cacheable(server: Server) -> None:
     ("status", "method", "path", "headers"),
     [
         (400, "GET", "/", {"Host": "evil.example"}),
-        (400, "GET", "/api/health", {"Host": "evil.example"}),
+        (400, "GET", "/api/snapshot", {"Host": "evil.example"}),
         (400, "GET", "/api/alerts?state=none", {}),
         (403, "POST", "/login", {}),
         (404, "GET", "/nothing", {}),
         (404, "GET", "/api/nothing", {}),
         (404, "GET", "/gpu/nothing", {}),
         (404, "GET", "/static/nothing.js", {}),
-        (405, "POST", "/", {"Cookie": "gpumon_csrf=" + 32 * "a", "X-CSRFToken": 32 * "a"}),
+        (405, "POST", "/", {"Cookie": "CSRF=" + 32 * "a", "X-CSRFToken": 32 * "a"}),
         (405, "DELETE", "/api/snapshot", {}),
     ],
 )  # fmt: skip
 def test_errors_have_the_headers(server: Server, status: int, method: str, path: str, headers: dict[str, str]) -> None:
-    answer = requests.request(method, server.url + path, headers=headers, allow_redirects=False, timeout=10)
+    given = {name: value.replace("CSRF=", f"{csrf_cookie_name(server)}=") for name, value in headers.items()}
+    answer = requests.request(method, server.url + path, headers=given, allow_redirects=False, timeout=10)
     assert answer.status_code == status
     holds(answer)
 

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from monitor.web import routing
-from tests.support.people import Made, log_in, make_people
+from tests.support.people import Made, csrf_cookie_name, log_in, make_people
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -151,6 +151,8 @@ class Site(NamedTuple):
     server: Server
     made: Made
     needs_login: bool
+    csrf_cookie: str
+    """Its name."""
 
 
 @pytest.fixture(scope="module", params=["login", "auto"])
@@ -160,7 +162,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     server = Server(folder, auth=request.param, telemetry_provider="simulated", simulated_gpus=1).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
-        yield Site(server, make_people(server), request.param == "login")
+        yield Site(server, make_people(server), request.param == "login", csrf_cookie_name(server))
     finally:
         server.stop()
 
@@ -182,7 +184,7 @@ def ask(site: Site, browser: requests.Session, address: Address) -> requests.Res
         return browser.get(url, allow_redirects=False, timeout=20)
     # With the data that a browser's form would send.
     token = "t" * 32
-    browser.cookies.set("gpumon_csrf", token)
+    browser.cookies.set(site.csrf_cookie, token)
     return browser.post(url, {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20)
 
 

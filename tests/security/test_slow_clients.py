@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from monitor.http.body_limit import LARGEST_BODY
+from tests.support.people import csrf_cookie_name
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
@@ -124,8 +125,30 @@ def test_endless_chunked_body_is_refused_once_it_is_too_large(server: Server) ->
     assert server.health()["status"] == "ok"
 
 
-@pytest.mark.parametrize("header", [b"X: " + b"a" * 20_000, b"\r\n".join(b"X-%d: y" % number for number in range(600))])
-def test_too_large_or_too_many_headers_are_refused(server: Server, header: bytes) -> None:
+@pytest.mark.parametrize(
+    "header",
+    [b"Cookie: other=" + b"a" * 17_000, b"Cookie: other=" + b"a" * 400_000, b"\r\n".join([b"X: " + b"a" * 1000] * 20)],
+    ids=["one line", "more than is read at once", "many lines"],
+)
+def test_headers_that_are_too_large_are_431_with_a_word_about_cookies(server: Server, header: bytes) -> None:
+    """Programs on the same host name share its cookies. The connection was closed without an answer or a record."""
+    with connected(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
+        answer = answer_to(client)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"Delete the cookies of this site" in answer
+    assert b"Content-Security-Policy: default-src 'none'" in answer
+    assert server.log.count("refused a request from 127.0.0.1: its headers are larger than 16384 bytes") == 1
+
+
+def test_address_that_is_too_long_is_414(server: Server) -> None:
+    with connected(server) as client:
+        client.sendall(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert answer_to(client).startswith(b"HTTP/1.1 414 ")
+
+
+def test_too_many_headers_are_refused(server: Server) -> None:
+    header = b"\r\n".join(b"X-%d: y" % number for number in range(600))
     with connected(server) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
         assert answer_to(client)[:12] in (b"HTTP/1.1 400", b"")
@@ -136,7 +159,11 @@ def test_form_with_too_many_fields_is_400(server: Server) -> None:
     with connected(server) as client:
         client.sendall(
             b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-            b"Cookie: gpumon_csrf=" + b"a" * 32 + b"\r\n"  # without it the form is not read
+            b"Cookie: "
+            + csrf_cookie_name(server).encode()
+            + b"="
+            + b"a" * 32
+            + b"\r\n"  # without it the form is not read
             b"Content-Type: application/x-www-form-urlencoded\r\n"
             b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
         )

@@ -12,7 +12,7 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.people import Made, log_in, make_people, submit
+from tests.support.people import Made, cookie, log_in, make_people, submit
 from tests.support.servers import Server, wait_for
 from tests.support.sockets import end_of
 
@@ -44,11 +44,11 @@ def site(server: Server) -> Site:
 
 
 def page(site: Site, browser: requests.Session, session: str = "") -> ClientConnection:
-    cookie = f"gpumon_session={session or browser.cookies['gpumon_session']}"
+    session = session or "=".join(cookie(browser, "session"))
     return connect(
         f"{site.server.ws}/ws/dashboard",
         origin=site.server.url,  # type: ignore[arg-type]
-        additional_headers={"Cookie": cookie},
+        additional_headers={"Cookie": session},
     )
 
 
@@ -64,7 +64,7 @@ def shell(site: Site, code: str) -> Callable[[], object]:
 
 def test_logout_ends_only_that_sessions_sockets(site: Site) -> None:
     here, elsewhere = log_in(site.server, "viewer"), log_in(site.server, "viewer")
-    session = here.cookies["gpumon_session"]
+    session = "=".join(cookie(here, "session"))
     with page(site, here) as first, page(site, here) as second, page(site, elsewhere) as stays:
         assert submit_logout(site, here) == 302
         assert [end_of(first), end_of(second)] == [(ENDED, "logged out")] * 2
@@ -74,7 +74,7 @@ def test_logout_ends_only_that_sessions_sockets(site: Site) -> None:
 
 
 def submit_logout(site: Site, browser: requests.Session) -> int:
-    token = browser.cookies["gpumon_csrf"]
+    token = cookie(browser, "csrf")[1]
     answer = browser.post(
         f"{site.server.url}/logout", {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20
     )

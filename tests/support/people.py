@@ -51,6 +51,19 @@ def make_people(server: Server) -> Made:
     return Made(**json.loads(server.manage("shell", "-v", "0", "-c", MAKE).splitlines()[-1]))
 
 
+def cookie(browser: requests.Session, kind: str) -> tuple[str, str]:
+    """Name and value of this cookie, `session` or `csrf`; both are empty without one. Each installation has names of its own."""
+    found = [each for each in browser.cookies if each.name.startswith(f"gpumon_{kind}_")]
+    return (found[0].name, found[0].value or "") if found else ("", "")
+
+
+def csrf_cookie_name(server: Server) -> str:
+    """The name of this server's cookie against forged forms."""
+    browser = requests.Session()
+    browser.get(f"{server.url}/login", timeout=20)
+    return cookie(browser, "csrf")[0]
+
+
 def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Session:
     """A browser session of this user."""
     browser = requests.Session()

@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from monitor.access.middleware import takes_token
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import visitor_of
+from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.api.alerts import Alerts, past_wanted, records
@@ -52,10 +53,14 @@ def read_only(view: View) -> View:
 @never_cache
 @read_only
 async def health(request: HttpRequest) -> HttpResponse:
-    """200 while readings are fresh, 503 when they are stale or no data source responds. Others than viewers get only that."""
+    """200 while readings are fresh, 503 when they are stale or no data source responds. Others than viewers get only that, and so
+    does a request under an unknown host name, which another site can have sent (DNS rebinding).
+    """
     running = runtime()
     answer = health_of(running.hub, running.supervisor.status, now=now_of(running.hub), problems=running.problems)
-    shown = answer if visitor_of(request).may_look else {"status": answer.status}
+    scope = getattr(request, "scope", {})
+    has_known_host = HOST in scope or SENT_HOST not in scope
+    shown = answer if has_known_host and visitor_of(request).may_look else {"status": answer.status}
     return json_response(shown, status=503 if answer.status == "down" else 200)
 
 

@@ -20,9 +20,20 @@ from django.views.decorators.http import require_http_methods, require_safe
 from monitor.access.rate_limit_middleware import throttle_of
 from monitor.access.setup_link import has_administrator
 from monitor.access.visitor import address_of
+from monitor.http.csrf import answers_expired_form
 from monitor.runtime.process import runtime
 
 
+def _led_on(request: HttpRequest) -> HttpResponse | None:
+    """A login form that was open while the browser logged in elsewhere: go to where it would have led."""
+    if not request.user.is_authenticated:
+        return None
+    view = LoginView()
+    view.setup(request)
+    return redirect(view.get_success_url())
+
+
+@answers_expired_form(_led_on)
 class Login(LoginView):
     """The login page of the dashboard and the admin. Returns to the page that required the login."""
 

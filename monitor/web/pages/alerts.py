@@ -22,6 +22,7 @@ from django_htmx.middleware import HtmxDetails
 from monitor.access.middleware import takes_token
 from monitor.access.responses import json_error, json_response
 from monitor.access.visitor import visitor_of
+from monitor.http.csrf import answers_expired_form
 from monitor.live.pieces import LivePage, Pieces
 from monitor.models import AlertEvent
 from monitor.rules.description import lines_of
@@ -111,6 +112,18 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
     return render(request, "monitor/alert.html", context)
 
 
+def _form_again(request: HtmxRequest, event_id: UUID) -> HttpResponse | None:
+    """A form that was open while the browser logged in elsewhere: the same with a new token, so that no note is lost."""
+    event = AlertEvent.objects.filter(pk=event_id).first() if request.user.is_authenticated else None
+    if event is None:
+        return None
+    problem = "You have logged in since this form was opened, so it was not accepted. Send it again."
+    context = {"event": event, "note": request.POST.get("note", ""), "problem": problem}
+    template = "fragments/alerts/acknowledge_form" if request.htmx else "acknowledge_again"
+    return render(request, f"monitor/{template}.html", context, status=403)
+
+
+@answers_expired_form(_form_again)
 @takes_token("acknowledge")
 @vary_on_headers("HX-Request")
 @never_cache

@@ -234,7 +234,7 @@ def test_writing_method_is_405_in_json_and_the_allowed_ones_are_named(
 @pytest.mark.parametrize(
     ("path", "host", "told"),
     [
-        ("/api/health", "evil.example", "GPU_MONITOR_ALLOWED_HOSTS"),
+        ("/api/snapshot", "evil.example", "GPU_MONITOR_ALLOWED_HOSTS"),
         ("/api/snapshot?" + "a=1&" * 2000, "127.0.0.1", "number of GET/POST parameters"),
     ],
 )

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from tests.support.people import cookie
 from tests.support.published_schema import check
 from tests.support.servers import Server, wait_for
 
@@ -64,7 +65,7 @@ def session(server: Server, name: str) -> requests.Session:
 def post(
     visitor: requests.Session, server: Server, alert: str, accept: str = "text/html", **given: str
 ) -> requests.Response:
-    token = visitor.cookies.get("gpumon_csrf", "")
+    token = cookie(visitor, "csrf")[1]
     return visitor.post(
         f"{server.url}/alerts/{alert}/acknowledge",
         {"csrfmiddlewaretoken": token, **given},
@@ -242,7 +243,7 @@ def test_htmx_gets_the_form_and_acknowledges_with_it(server: Server, alert: str)
 
 def test_htmx_gets_the_form_again_with_the_problem_and_the_note(server: Server, alert: str) -> None:
     operator, url = session(server, "operator"), f"{server.url}/alerts/{alert}/acknowledge"
-    token = operator.cookies.get("gpumon_csrf", "")
+    token = cookie(operator, "csrf")[1]
     answer = operator.post(url, {"csrfmiddlewaretoken": token, "note": "x" * 1001}, headers=HTMX)
     assert answer.status_code == 400
     assert "<!doctype" not in answer.text
