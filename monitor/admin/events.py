@@ -8,10 +8,9 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
+from monitor import formats
 from monitor.admin.filters import YesNoFilter
-from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
-from monitor.rules.sentences import lasted
 
 
 class _IsAcknowledged(YesNoFilter):
@@ -95,7 +94,7 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         """From firing until it resolved."""
         if event.resolved_at is None:
             return "open"
-        return lasted(alert_of(event))
+        return formats.duration((event.resolved_at - event.fired_at).total_seconds())
 
     @admin.display(description="acknowledged", boolean=True)
     def is_acknowledged(self, event: AlertEvent) -> bool:

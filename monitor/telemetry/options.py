@@ -12,6 +12,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     interval_seconds: float = 1.0
     """Time between readings, 0.1 to 60."""
+    timeout_seconds: float = 5.0
+    """How long a reading can take before it counts as hanging."""
     provider: str | None = None
     """Name of the one provider to use; None tries them in order."""
     simulated_gpus: int = 8

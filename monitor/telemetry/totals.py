@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from monitor.telemetry.schema import Gpu, Totals
 
 NO_GPU = "there is no GPU"
+TOO_LARGE = "the sum is beyond 64 bits"
+_LARGEST = (1 << 63) - 1
+"""Databases and most clients have signed integers of 64 bits."""
 
 
 def total(gpus: Sequence[Gpu]) -> Totals:
@@ -24,7 +27,11 @@ def total(gpus: Sequence[Gpu]) -> Totals:
 
     def summed(metric: str, of: Callable[[Gpu], float | None], among: Sequence[Gpu] = gpus) -> float | None:
         values = known(metric, of, among)
-        return sum(values) if values else None
+        result = sum(values) if values else None
+        if result is not None and result > _LARGEST:
+            reasons[metric] = TOO_LARGE
+            return None
+        return result
 
     unified = [gpu for gpu in gpus if gpu.memory_is_unified]
     memories = [gpu for gpu in gpus if not gpu.memory_is_unified] + unified[:1]

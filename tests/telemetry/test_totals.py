@@ -40,3 +40,15 @@ def test_unified_memory_counts_once() -> None:
     shared = {"memory_is_unified": True, "memory_total_bytes": 128, "memory_used_bytes": 64}
     totals = total([gpu(0, **shared), gpu(1, **shared), gpu(2, memory_total_bytes=10, memory_used_bytes=1)])
     assert (totals.memory_total_bytes, totals.memory_used_bytes) == (138, 65)
+
+
+def test_sum_beyond_64_bits_is_unknown() -> None:
+    """A recording can contain anything; the database and clients have integers of 64 bits."""
+    totals = total(
+        [gpu(0, memory_used_bytes=(1 << 63) - 1), gpu(1, memory_used_bytes=1, power_watts=1e308, power_limit_watts=1)]
+    )
+    assert totals.memory_used_bytes is None
+    assert "64 bits" in totals.unavailable["memory_used_bytes"]
+    overflowing = total([gpu(0, power_watts=1e308), gpu(1, power_watts=1e308)])
+    assert overflowing.power_watts is None
+    assert overflowing.unavailable["power_watts"]

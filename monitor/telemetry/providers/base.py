@@ -1,8 +1,7 @@
-"""The interface of providers, their errors, and two rules for all of them: percentages are 0–100, unknown has a reason."""
+"""The interface of providers, their errors, and a rule for all of them: what is unknown has a reason."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -10,8 +9,6 @@ from typing import Any, Protocol
 import msgspec
 
 from monitor.telemetry.schema import Gpu, GpuProcess, Reading
-
-log = logging.getLogger(__name__)
 
 NOT_SUPPORTED = "not supported by this GPU"
 NO_PERMISSION = "no permission: the driver reports this only to privileged users"
@@ -70,20 +67,6 @@ class Provider(Protocol):
         """Release everything, also after an error. Can be called again."""
 
 
-class PercentGate:
-    """Clamps percentages to 0–100 where they enter the schema, and counts how many it changed."""
-
-    def __init__(self) -> None:
-        self.clamped_count = 0
-
-    def __call__(self, value: float, metric: str) -> float:
-        if 0 <= value <= 100:
-            return value
-        self.clamped_count += 1
-        log.debug("%s: %r is outside 0-100, clamped", metric, value)
-        return 100 if value > 100 else 0
-
-
 def used_percent(used: float | None, total: float | None) -> float | None:
     """Used of total in percent; None if either is unknown or the total is 0."""
     if used is None or not total:
@@ -91,11 +74,24 @@ def used_percent(used: float | None, total: float | None) -> float | None:
     return min(100.0, max(0.0, 100.0 * used / total))
 
 
+_COMPUTED_FROM = {
+    "memory_used_percent": ("memory_used_bytes", "memory_total_bytes"),
+    "memory_unattributed_bytes": ("memory_used_bytes", "processes"),
+}
+
+
 def explain(
     values: Mapping[str, Any], metrics: Iterable[str], reasons: Mapping[str, str], default: str
 ) -> dict[str, str]:
-    """The `unavailable` map: for each metric that is None in `values`, its reason or else `default`."""
-    return {name: reasons.get(name, default) for name in metrics if values.get(name) is None}
+    """The `unavailable` map: for each metric that is None in `values`, its reason or else `default`.
+
+    A metric that is computed from others has the reason of the one that is missing.
+    """
+    found = {name: reasons.get(name, default) for name in metrics if values.get(name) is None}
+    for name, parts in _COMPUTED_FROM.items():
+        if name in found and name not in reasons:
+            found[name] = next((found[part] for part in parts if part in found), default)
+    return found
 
 
 def unattributed_bytes(used: int | None, processes: tuple[GpuProcess, ...] | None) -> int | None:

@@ -5,19 +5,20 @@ Starting the program for each reading costs about half a second of CPU, and more
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import smi_xml
-from monitor.telemetry.providers.base import Explained, PercentGate
+from monitor.telemetry.providers import smi_report, smi_xml
+from monitor.telemetry.providers.base import Explained
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import Commands, ProgramProvider
 from monitor.telemetry.providers.stream import Ended
 from monitor.telemetry.sampler.gpu_sleep import find_gpus
 from monitor.telemetry.schema import Reading
 
 WSL_PROGRAM = Path("/usr/lib/wsl/lib/nvidia-smi")
-END = b"</nvidia_smi_log>"
 _CONTAINER = "In a container, start it with `--gpus all`."
 
 # What the program prints when it cannot answer, on either stream, and what that means.
@@ -49,10 +50,14 @@ _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
         "In WSL, install the NVIDIA driver in Windows and run `wsl --update`.",
     ),
     (
-        "unknown error",
+        "failed to initialize nvml: unknown error",
         "The driver returns “Unknown Error” to every call.",
-        "In a container, `systemctl daemon-reload` on the host causes this. Restart the container.",
+        "In a container, `systemctl daemon-reload` on the host causes this. Restart the container. On a host, see "
+        "`dmesg | grep -i -e nvrm -e xid`.",
     ),
+)
+_NO_HANDLE = re.compile(
+    r"unable to determine the device handle for gpu\s*([0-9a-f.:]*[0-9a-f])\s*: *([^\r\n]*)", re.IGNORECASE
 )
 _NO_LOOP = ("invalid combination", "unrecognized", "not a valid", "is not recognized", "invalid option")
 
@@ -62,7 +67,7 @@ class NvidiaSmi(ProgramProvider):
 
     name = "nvidia_smi"
     program = "nvidia-smi"
-    first_seconds = 15.0  # the driver may have to wake the GPUs first
+    first_seconds = 30.0  # without persistence mode, the driver has to wake each GPU first
     no_gpu = ("`nvidia-smi` finds no GPU.", f"See `lspci | grep -i nvidia`. {_CONTAINER}")
     silent_fix = "See `dmesg | grep -i nvrm`."
 
@@ -84,20 +89,11 @@ class NvidiaSmi(ProgramProvider):
             once = (*once, "-i", ",".join(awake))
         return Commands(once, (*once, "-lms", str(int(interval_seconds * 1000))))
 
-    @staticmethod
-    def split(buffer: bytearray) -> bytes | None:
-        """A document ends with its closing tag; anything before its first tag is dropped."""
-        end = buffer.find(END)
-        if end < 0:
-            return None
-        document = bytes(buffer[: end + len(END)])
-        del buffer[: end + len(END)]
-        start = document.find(b"<")
-        return document[max(0, start) :]
+    split = staticmethod(smi_report.split)
 
-    def parse(self, document: bytes, arrived_at: float, gate: PercentGate) -> Reading:
+    def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The XML report as a Reading."""
-        return smi_xml.parse(document, arrived_at, gate)
+        return smi_xml.parse(document, arrived_at, bounds, is_of_all_gpus=not self._left_alone)
 
     def cannot_loop(self, ended: Ended) -> bool:
         """Old versions do not loop in milliseconds."""
@@ -107,6 +103,12 @@ class NvidiaSmi(ProgramProvider):
     def meaning(self, ended: Ended) -> Explained:
         """A known complaint on either stream, or the exit status and the last line."""
         printed = f"{ended.half.decode(errors='replace')}\n{ended.errors}"
+        if b"<gpu" not in ended.half and (refused := _NO_HANDLE.search(printed)):
+            return Explained(
+                f"GPU {refused[1].lower()} has fallen off the bus or needs a reset: the driver reports {refused[2].strip()!r}, "
+                "and `nvidia-smi` then reads no GPU.",
+                f"See `dmesg | grep -i xid`. Run `sudo nvidia-smi --gpu-reset -i {refused[1]}`, or reboot the host.",
+            )
         for words, reason, fix in _COMPLAINTS:
             if words in printed.lower() and b"<gpu" not in ended.half:
                 return Explained(reason, fix)

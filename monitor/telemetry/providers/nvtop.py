@@ -9,7 +9,8 @@ import re
 import shutil
 
 from monitor.telemetry.providers import nvtop_json
-from monitor.telemetry.providers.base import Explained, PercentGate
+from monitor.telemetry.providers.base import Explained
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import Commands, ProgramProvider
 from monitor.telemetry.providers.stream import Ended, TimedOut, run_once
 from monitor.telemetry.schema import Reading
@@ -18,7 +19,6 @@ _SNAPSHOT_SINCE, _LOOP_SINCE = (3, 2, 0), (3, 3, 2)
 _INSTALL = (
     "AMD and Intel GPUs are read through nvtop 3.2 or newer: `apt install nvtop`, or https://github.com/Syllo/nvtop."
 )
-_VERSION_SECONDS = 10.0
 _VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
 
@@ -32,7 +32,7 @@ class Nvtop(ProgramProvider):
     """`nvtop -l` or `nvtop -s`."""
 
     name = program = "nvtop"
-    first_seconds = 10.0
+    first_seconds = 10.0  # and `nvtop --version`
     no_gpu = ("`nvtop` answered: no GPU to monitor.", _INSTALL)
     silent_fix = "Run `nvtop -s` to see."
     install_fix = _INSTALL
@@ -43,11 +43,12 @@ class Nvtop(ProgramProvider):
         if program is None:
             raise Explained("`nvtop` is not in PATH.", _INSTALL)
         try:
-            version = version_of(run_once((program, "--version"), _VERSION_SECONDS).decode(errors="replace"))
-        except Ended as ended:
-            raise Explained(self.meaning(ended).reason, _INSTALL) from ended
+            ended = run_once((program, "--version"), max(self.first_seconds, self._timeout))
         except TimedOut as error:
             raise Explained(f"`nvtop --version` does not respond: {error}.", _INSTALL) from error
+        version = version_of(ended.half.decode(errors="replace"))
+        if version is None and ended.status != 0:
+            raise Explained(self.meaning(ended).reason, _INSTALL) from ended
         if version is not None and version < _SNAPSHOT_SINCE:
             raise Explained(f"nvtop {'.'.join(map(str, version))} is too old to be read by programs.", _INSTALL)
         tenths = max(1, min(999, round(interval_seconds * 10)))
@@ -56,10 +57,10 @@ class Nvtop(ProgramProvider):
 
     split = staticmethod(nvtop_json.split)
 
-    def parse(self, document: bytes, arrived_at: float, gate: PercentGate) -> Reading:
+    def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The JSON array as a Reading."""
-        gpus = nvtop_json.parse(document, gate)
-        return Reading(sampled_at=arrived_at, gpus=gpus, clamped_count=gate.clamped_count)
+        gpus = nvtop_json.parse(document, bounds)
+        return Reading(sampled_at=arrived_at, gpus=gpus, clamped_count=bounds.clamped_count)
 
     def meaning(self, ended: Ended) -> Explained:
         """The words "No GPU to monitor." come on stdout with exit status 0."""

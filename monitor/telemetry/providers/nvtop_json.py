@@ -12,11 +12,11 @@ from typing import Any
 from monitor.telemetry.providers.base import (
     GPU_METRICS,
     PROCESS_METRICS,
-    PercentGate,
     explain,
     unattributed_bytes,
     used_percent,
 )
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, ProcessType
 
@@ -24,12 +24,14 @@ NOT_REPORTED = "not reported by nvtop"
 SHARED_ENGINE = "this GPU has one engine for encoding and decoding, and nvtop reports only their sum"
 LARGER_CLOCK = "nvtop reports the larger of graphics and SM clock, shown as the graphics clock"
 NO_GPU = "No GPU to monitor"
-_MAX_BYTES = 1 << 63
-"""Larger numbers are the driver's “not available” (2^64 - 1), not sizes."""
+_NO_SIZE = (1 << 64) - 1
+"""The driver's “not available”, which nvtop prints as a number."""
 _MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
 _NAME_LINE = re.compile(r'^([^\S\n]*"(?:device_name|user)"[^\S\n]*:[^\S\n]*)"(.*)"(,?[^\S\n]*)$', re.MULTILINE)
 _NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
-_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(%|MHz|GHz|C|F|W|RPM)?")
+_NUMBER = re.compile(r"(-?[0-9]{1,40}(?:\.[0-9]{1,40})?)\s*(%|MHz|GHz|C|F|W|RPM)?")
+_SIZE = re.compile(r"-?[0-9]{1,40}")
+_PID = re.compile(r"0*[1-9][0-9]{0,9}")
 _KINDS: dict[str, tuple[ProcessType, ...]] = {
     "graphic": ("graphics",),
     "compute": ("compute",),
@@ -48,13 +50,13 @@ def split(buffer: bytearray) -> bytes | None:
     return document.lstrip()
 
 
-def parse(document: bytes, gate: PercentGate) -> tuple[Gpu, ...]:
+def parse(document: bytes, bounds: Bounds) -> tuple[Gpu, ...]:
     """The GPUs of one array. Raises NotADocument, also if a name breaks the JSON beyond repair."""
     text = document.decode("utf-8", errors="replace").strip()
     found = _load(text)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise NotADocument("not an array of objects")
-    return tuple(_gpu(index, each, gate) for index, each in enumerate(found))
+    return tuple(_gpu(index, each, bounds) for index, each in enumerate(found))
 
 
 def _load(text: str) -> Any:
@@ -85,41 +87,43 @@ def _escape_names(text: str) -> str:
 class _Values(dict[str, Any]):
     """The metrics found so far of one GPU or process, and the reasons for the missing ones."""
 
-    def __init__(self, given: dict[str, Any], gate: PercentGate) -> None:
+    def __init__(self, given: dict[str, Any]) -> None:
         super().__init__()
         self.given = given
-        self.gate = gate
         self.reasons: dict[str, str] = {}
 
     def number(self, metric: str, key: str) -> None:
-        """Convert a number to the schema's unit; percentages are clamped."""
+        """Convert a number to the schema's unit."""
         text = self.given.get(key)
         if text is None:
             return
         match = _NUMBER.fullmatch(str(text).strip())
         if match is None:
-            self.reasons[metric] = f"nvtop printed {str(text)!r}"
+            self.reasons[metric] = f"nvtop printed {str(text)[:60]!r}"
             return
         value, unit = float(match.group(1)), match.group(2)
         if unit == "F":
             value = round((value - 32) * 5 / 9, 1)
         elif unit == "GHz":
             value *= 1000
-        self[metric] = self.gate(value, metric) if metric.endswith("_percent") else value
+        self[metric] = value
 
     def size(self, metric: str, key: str) -> None:
         """Take a number of bytes."""
         text = self.given.get(key)
-        if text is not None and str(text).isdigit():
-            if int(text) < _MAX_BYTES:
-                self[metric] = int(text)
-            else:
-                self.reasons[metric] = "not available from this driver"
+        if text is None:
+            return
+        if str(text) == str(_NO_SIZE):
+            self.reasons[metric] = "not available from this driver"
+        elif _SIZE.fullmatch(str(text)):
+            self[metric] = int(text)
+        else:
+            self.reasons[metric] = f"nvtop printed {str(text)[:60]!r}"
 
 
-def _gpu(index: int, given: dict[str, Any], gate: PercentGate) -> Gpu:
+def _gpu(index: int, given: dict[str, Any], bounds: Bounds) -> Gpu:
     name = str(given.get("device_name") or "GPU")
-    values = _Values(given, gate)
+    values = _Values(given)
     values.number("utilization_percent", "gpu_util")
     values.number("temperature_celsius", "temp")
     values.number("power_watts", "power_draw")
@@ -131,12 +135,13 @@ def _gpu(index: int, given: dict[str, Any], gate: PercentGate) -> Gpu:
     values.size("memory_free_bytes", "mem_free")
     values.reasons["sm_clock_mhz"] = LARGER_CLOCK
     _fill_engines(values)
-    values["fans"] = _fans(values)
+    values["fans"] = _fans(values, bounds)
+    values.reasons.update(bounds.check(values))
     values["brand"] = next((brand for brand in _BRANDS if brand.lower() in name.lower()), None)
     exact = used_percent(values.get("memory_used_bytes"), values.get("memory_total_bytes"))
     if exact is not None:
         values["memory_used_percent"] = exact
-    values["processes"] = _processes(given, values.get("memory_total_bytes"), gate)
+    values["processes"] = _processes(given, values.get("memory_total_bytes"), bounds)
     values["memory_unattributed_bytes"] = unattributed_bytes(values.get("memory_used_bytes"), values["processes"])
     return Gpu(
         index=index,
@@ -156,30 +161,34 @@ def _fill_engines(values: _Values) -> None:
     values.number("decoder_utilization_percent", "decode")
 
 
-def _fans(values: _Values) -> tuple[Fan, ...] | None:
+def _fans(values: _Values, bounds: Bounds) -> tuple[Fan, ...] | None:
     text = values.given.get("fan_speed")
     if text is None:
         return None
     if text == "CPU Fan":
         return ()  # an integrated GPU, cooled with the processor
-    values.number("fan", "fan_speed")
-    speed = values.pop("fan", None)
-    if speed is None:
-        values.reasons["fans"] = values.reasons.pop("fan", NOT_REPORTED)
+    metric = "speed_rpm" if str(text).endswith("RPM") else "speed_percent"
+    fan = _Values(values.given)
+    fan.number(metric, "fan_speed")
+    fan.reasons.update(bounds.check(fan))
+    if fan.get(metric) is None:
+        values.reasons["fans"] = fan.reasons[metric]
         return None
-    return (Fan(speed_rpm=speed),) if str(text).endswith("RPM") else (Fan(speed_percent=values.gate(speed, "fans")),)
+    return (Fan(**fan),)
 
 
-def _processes(given: dict[str, Any], total: int | None, gate: PercentGate) -> tuple[GpuProcess, ...] | None:
+def _processes(given: dict[str, Any], total: int | None, bounds: Bounds) -> tuple[GpuProcess, ...] | None:
     listed = given.get("processes")
     if not isinstance(listed, list):
         return None
     rows: dict[int, GpuProcess] = {}
     for each in listed:
-        pid = str(each.get("pid") or "")
-        if not pid.isdigit() or int(pid) == 0:
+        if not isinstance(each, dict):
             continue
-        process = _process(int(pid), each, total, gate)
+        pid = str(each.get("pid") or "")
+        if not _PID.fullmatch(pid):
+            continue
+        process = _process(int(pid), each, total, bounds)
         known = rows.get(process.pid)
         if known is None:
             rows[process.pid] = process
@@ -191,14 +200,12 @@ def _processes(given: dict[str, Any], total: int | None, gate: PercentGate) -> t
     return tuple(rows.values())
 
 
-def _process(pid: int, given: dict[str, Any], total: int | None, gate: PercentGate) -> GpuProcess:
-    values = _Values(given, gate)
+def _process(pid: int, given: dict[str, Any], total: int | None, bounds: Bounds) -> GpuProcess:
+    values = _Values(given)
     values.number("sm_utilization_percent", "gpu_usage")
     values.size("memory_used_bytes", "gpu_mem_bytes_alloc")
-    if total is not None and values.get("memory_used_bytes", 0) > total:
-        del values["memory_used_bytes"]
-        values.reasons["memory_used_bytes"] = "not available from this driver"
     _fill_engines(values)
+    values.reasons.update(bounds.check(values, total))
     command, user = given.get("cmdline"), given.get("user")
     return GpuProcess(
         pid=pid,

@@ -7,9 +7,13 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers.base import Explained, PercentGate, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.base import Explained, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.stream import DocumentStream, Ended, TimedOut, run_once
 from monitor.telemetry.schema import Reading
+
+_SHARE_OF_TIMEOUT = 0.9
+"""The supervisor replaces a sampler that is silent for all of it, and would not know what the program does."""
 
 
 class NotADocument(Exception):
@@ -34,7 +38,7 @@ class ProgramProvider(ABC):
 
     program: ClassVar[str]
     first_seconds: ClassVar[float]
-    """How long the first document may take."""
+    """How long the first document may take at least; it also gets twice the time of the others."""
     no_gpu: ClassVar[tuple[str, str]]
     """Reason and fix where the program lists no GPU."""
     silent_fix: ClassVar[str]
@@ -44,7 +48,8 @@ class ProgramProvider(ABC):
 
     def __init__(self, options: Options) -> None:
         self._interval = options.interval_seconds
-        self._gate = PercentGate()
+        self._timeout = options.timeout_seconds
+        self._bounds = Bounds(self.program)
         self._commands = Commands((), None)
         self._stream: DocumentStream | None = None
         self._first: Reading | None = None
@@ -59,7 +64,7 @@ class ProgramProvider(ABC):
         """Take the first whole document off the front of the buffer; None while there is none."""
 
     @abstractmethod
-    def parse(self, document: bytes, arrived_at: float, gate: PercentGate) -> Reading:
+    def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The reading in a document. Raises NotADocument."""
 
     @abstractmethod
@@ -76,7 +81,7 @@ class ProgramProvider(ABC):
             self._commands = self.commands(self._interval)
             if self._commands.loop is not None:
                 self._stream = DocumentStream(self._commands.loop, self.split)
-            self._first = self._next(self.first_seconds + self._interval)
+            self._first = self._next(max(self.first_seconds, 2 * self._timeout) + self._interval)
         except Explained as reason:
             raise ProviderUnavailable(reason.reason, reason.fix) from reason
         except OSError as error:
@@ -92,7 +97,7 @@ class ProgramProvider(ABC):
             first, self._first = self._first, None
             return first
         try:
-            return self._next(2 * self._interval + 5)
+            return self._next(self._interval + _SHARE_OF_TIMEOUT * self._timeout)
         except Explained as reason:
             raise ProviderFailed(reason.reason, reason.fix) from reason
 
@@ -103,10 +108,10 @@ class ProgramProvider(ABC):
             self._stream = None
 
     def _next(self, seconds: float) -> Reading:
-        """A whole document, parsed. Raises Explained."""
+        """A whole document, parsed; it has to arrive within `seconds` after the previous one. Raises Explained."""
         try:
             document, arrived_at = self._document(seconds)
-            return self.parse(document, arrived_at, self._gate)
+            return self.parse(document, arrived_at, self._bounds)
         except TimedOut as error:
             raise Explained(f"`{self.program}` does not respond: {error}.", self.silent_fix) from error
         except NotADocument as error:
@@ -123,8 +128,8 @@ class ProgramProvider(ABC):
                 if not self.cannot_loop(error):
                     raise
                 self.close()
-        output = run_once(self._commands.once, seconds)
-        document = self.split(bytearray(output.rstrip() + b"\n"))
+        ended = run_once(self._commands.once, seconds)
+        document = self.split(bytearray(ended.half.rstrip() + b"\n"))
         if document is None:
-            raise Ended(0, output, "")
-        return document, time.time()
+            raise ended
+        return document, time.time()  # a whole document counts, whatever the exit status warns of

@@ -1,4 +1,4 @@
-"""Reads single values of the XML of `nvidia-smi -q -x`: numbers with units, booleans, and refusals with their reason."""
+"""Reads single values of the XML of `nvidia-smi -q -x`: numbers with units, booleans, and words in place of a value."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import re
 import xml.etree.ElementTree as ET  # nosec
 from typing import Any, NamedTuple
 
-from monitor.telemetry.providers.base import NO_PERMISSION, NOT_SUPPORTED, PercentGate
+from monitor.telemetry.providers.base import NO_PERMISSION, NOT_SUPPORTED
 
+NOT_REPORTED = "not reported by this nvidia-smi"
 LOST = "the GPU is lost: it has fallen off the bus"
+NEEDS_RESET = "the GPU requires a reset"
 
-_REFUSALS = {
-    "n/a": NOT_SUPPORTED,
-    "not supported": NOT_SUPPORTED,
-    "not available": NOT_SUPPORTED,
-    "unknown error": "the driver returned an unknown error",
-    "err!": "the driver returned an error",
-    "requested functionality has been deprecated": "this driver no longer reports it",
-    "insufficient permissions": NO_PERMISSION,
-    "no permission": NO_PERMISSION,
-    "gpu requires reset": "the GPU requires a reset",
-    "gpu access blocked by the operating system": "the operating system (WSL) blocks it",
-    "gpu is lost": LOST,
-}
+_REFUSALS = (
+    (re.compile(r"n/?a|not supported|not available"), NOT_SUPPORTED),
+    (re.compile(r"unknown error"), "the driver returned an unknown error"),
+    (re.compile(r"err!"), "the driver returned an error"),
+    (re.compile(r"requested functionality has been deprecated"), "this driver no longer reports it"),
+    (re.compile(r"insufficient permissions?|no permission"), NO_PERMISSION),
+    (re.compile(r"gpu requires reset"), NEEDS_RESET),
+    (re.compile(r"gpu access blocked by the operating system"), "the operating system (WSL) blocks it"),
+    (re.compile(r"gpu is lost\b.*"), LOST),
+)
+"""Words of nvidia-smi that have a meaning of their own, with or without brackets."""
+_NO_VALUE = re.compile(
+    r"|-+|\?+|nan|none|null|undefined|unavailable|unspecified|unknown\b.*|not? .*|invalid\b.*|fail(?:ed|ure)\b.*|.*\berror\b.*"
+)
+"""Other words that stand for no value. Nothing that gpumon reads as text looks like this."""
+_LONGEST_QUOTE = 60
+
 _UNITS = {
-    "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
-    "kb/s": 1e3, "mb/s": 1e6, "gb/s": 1e9,
+    "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+    "kb/s": 1000, "mb/s": 10**6, "gb/s": 10**9,
     "w": 1, "mw": 1e-3, "c": 1, "mhz": 1, "%": 1, "x": 1, "": 1, "j": 1, "mj": 1e-3, "rpm": 1,
 }  # fmt: skip
-_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z%/]*)")
+_NUMBER = re.compile(r"(-?[0-9]{1,40})(\.[0-9]{1,40})?\s*([A-Za-z%/]*)")
 
 
 class Field(NamedTuple):
@@ -50,38 +56,34 @@ def count(metric: str, *paths: str) -> Field:
 class Values(dict[str, Any]):
     """The metrics found so far of one element, and the reasons for the missing ones."""
 
-    def __init__(self, element: ET.Element, gate: PercentGate) -> None:
+    def __init__(self, element: ET.Element) -> None:
         super().__init__()
         self.element = element
-        self.gate = gate
         self.reasons: dict[str, str] = {}
 
     def text(self, metric: str, *paths: str) -> str | None:
-        """The text at the first path that has a value; a refusal becomes the reason of `metric`."""
+        """The text at the first path that has a value; words in place of a value become the reason of `metric`."""
         for path in paths:
             text = text_of(self.element, path)
             if text is None:
                 continue
-            refusal = refusal_of(text)
-            if refusal is None:
+            reason = why_no_value(text)
+            if reason is None:
                 return text
-            self.reasons.setdefault(metric, refusal)
+            self.reasons.setdefault(metric, reason)
         return None
 
     def number(self, field: Field) -> None:
-        """Convert a number to the schema's unit; percentages are clamped."""
-        text = self.text(field.metric, *field.paths)
-        if text is None:
-            return
-        match = _NUMBER.fullmatch(text)
-        if match is None or match.group(2).lower() not in _UNITS:
-            self.reasons[field.metric] = f"nvidia-smi printed {text!r}"
-            return
-        value = float(match.group(1)) * _UNITS[match.group(2).lower()]
-        if field.metric.endswith("_percent"):
-            value = self.gate(value, field.metric)
-        self[field.metric] = int(value) if field.is_whole else value
-        self.reasons.pop(field.metric, None)
+        """Convert the number at the first path that has one to the schema's unit."""
+        for path in field.paths:
+            text = self.text(field.metric, path)
+            number = None if text is None else number_in(text)
+            if number is not None:
+                self[field.metric] = int(number) if field.is_whole else float(number)
+                self.reasons.pop(field.metric, None)
+                return
+            if text is not None:
+                self.reasons[field.metric] = reports(text)
 
     def boolean(self, metric: str, path: str, meaning: dict[str, bool]) -> None:
         """Take a boolean in nvidia-smi's words."""
@@ -89,8 +91,17 @@ class Values(dict[str, Any]):
         if text is not None:
             answer = meaning.get(text.lower())
             if answer is None:
-                self.reasons[metric] = f"nvidia-smi printed {text!r}"
+                self.reasons[metric] = reports(text)
             self[metric] = answer
+
+
+def number_in(text: str) -> float | None:
+    """The number in the schema's unit, of whatever size; None if the text is no number with a known unit."""
+    match = _NUMBER.fullmatch(text)
+    scale = _UNITS.get(match[3].lower()) if match else None
+    if match is None or scale is None:
+        return None
+    return (float(match[1] + match[2]) if match[2] else int(match[1])) * scale
 
 
 def text_of(element: ET.Element, path: str) -> str | None:
@@ -99,10 +110,28 @@ def text_of(element: ET.Element, path: str) -> str | None:
 
 
 def known_text(element: ET.Element, path: str) -> str | None:
+    """The text at the path, None where words stand in place of a value."""
     text = text_of(element, path)
-    return None if not text or refusal_of(text) else text
+    return None if text is None or why_no_value(text) else text
 
 
 def refusal_of(text: str) -> str | None:
-    """The reason if nvidia-smi printed one in place of a value: `N/A`, `[Unknown Error]`."""
-    return _REFUSALS.get(text.strip().strip("[]").strip().lower())
+    """The reason if nvidia-smi printed one in its own words in place of a value: `N/A`, `[Unknown Error]`, `[Not Found]`."""
+    bare = text.strip()
+    if bare[:1].isdigit():
+        return None  # most texts
+    is_bracketed = bare.startswith("[") and bare.endswith("]")
+    words = bare.strip("[]").strip().lower()
+    known = next((reason for pattern, reason in _REFUSALS if pattern.fullmatch(words)), None)
+    return known or (reports(text) if is_bracketed else None)
+
+
+def why_no_value(text: str) -> str | None:
+    """The reason if the text is no value of a GPU."""
+    return refusal_of(text) or (reports(text) if _NO_VALUE.fullmatch(text.strip().lower()) else None)
+
+
+def reports(text: str) -> str:
+    """The reason that quotes the program."""
+    quote = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    return f"nvidia-smi reports {quote!r}" if text.strip() else "nvidia-smi reports an empty value"

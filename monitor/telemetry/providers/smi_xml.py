@@ -1,33 +1,44 @@
-"""Parses one document of `nvidia-smi -q -x`, driver schemas v11 to v13. Missing values are None, with a reason.
-
-The documents come from the driver's own program, so the standard parser is used. It does not load DTDs.
-"""
+"""Parses one report of `nvidia-smi -q -x`, driver schemas v11 to v13. Missing values are None, with a reason."""
 
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # nosec
 
 from monitor.telemetry.providers.base import (
     GPU_METRICS,
     LONG_PCI_DOMAIN,
     NOT_SUPPORTED,
-    PROCESS_METRICS,
-    PercentGate,
     explain,
     unattributed_bytes,
     used_percent,
 )
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.providers.smi_values import LOST, Field, Values, at, count, known_text, refusal_of, text_of
-from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, ProcessType, Reading
+from monitor.telemetry.providers.recovery import DRAIN_AND_RESET, NONE, RESET, recovery_notices
+from monitor.telemetry.providers.smi_processes import instances_in, processes_in
+from monitor.telemetry.providers.smi_report import Part, Report, take_apart
+from monitor.telemetry.providers.smi_values import (
+    LOST,
+    NEEDS_RESET,
+    NOT_REPORTED,
+    Field,
+    Values,
+    at,
+    count,
+    known_text,
+    refusal_of,
+    reports,
+    text_of,
+    why_no_value,
+)
+from monitor.telemetry.providers.unified import take_host_memory
+from monitor.telemetry.schema import Fan, Gpu, Notice, Reading
 
-NOT_REPORTED = "not reported by this nvidia-smi"
+DAMAGED = "this GPU's part of nvidia-smi's report is damaged"
 AS_MARGIN = "this driver reports only the margin to the limit"
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
-_DRIVE = re.compile(r"[A-Za-z]:\\")
-_TYPES: dict[str, ProcessType] = {"C": "compute", "G": "graphics", "M": "mps"}
-
+_VERSION = re.compile(r"[0-9][\w.+ ()-]{0,40}")
+_PCI_BUS_ID = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]")
 
 _POWER_LIMITS = ("current_power_limit", "enforced_power_limit", "power_limit")
 _POWER = ("gpu_power_readings", "power_readings")
@@ -73,106 +84,197 @@ NUMBERS: tuple[Field, ...] = (
     count("remapped_rows_uncorrected", "remapped_rows/remapped_row_unc"),
 )  # fmt: skip
 
+TEXTS = (
+    ("architecture", "product_architecture"),
+    ("brand", "product_brand"),
+    ("vbios_version", "vbios_version"),
+    ("performance_state", "performance_state"),
+    ("compute_mode", "compute_mode"),
+)
+_ENABLED = {"enabled": True, "disabled": False}
+_YES = {"yes": True, "no": False}
+BOOLEANS = (
+    ("persistence_mode", "persistence_mode", _ENABLED),
+    ("mig_mode", "mig_mode/current_mig", _ENABLED),
+    ("ecc_is_enabled", "ecc_mode/current_ecc", _ENABLED),
+    ("remapped_rows_are_pending", "remapped_rows/remapped_row_pending", _YES),
+    ("remapped_rows_failed", "remapped_rows/remapped_row_failure", _YES),
+)
+_RESET_STATUS = (("reset_required", RESET), ("drain_and_reset_recommended", DRAIN_AND_RESET))
 
-def parse(document: bytes, sampled_at: float, gate: PercentGate) -> Reading:
-    """The reading. Raises NotADocument if the XML is malformed or has another root."""
-    try:
-        root = ET.fromstring(document.decode("utf-8", errors="replace"))  # noqa: S314 - see the module's docstring  # nosec
-    except ET.ParseError as error:
-        raise NotADocument(str(error)) from error
-    if root.tag != "nvidia_smi_log":
-        raise NotADocument(f"its root is <{root.tag}>")
-    gpus = tuple(_gpu(index, element, gate) for index, element in enumerate(root.findall("gpu")))
+
+def parse(document: bytes, sampled_at: float, bounds: Bounds, *, is_of_all_gpus: bool = True) -> Reading:
+    """The reading. Raises NotADocument if it is no whole report, or if nothing can be read of any GPU in it.
+
+    `is_of_all_gpus` is False if nvidia-smi was called for some of the attached GPUs only.
+    """
+    report = take_apart(document)
+    read = [part and _gpu(index, part, bounds) for index, part in enumerate(report.gpus)]
+    gpus = tuple(gpu for gpu in read if gpu is not None)
+    if read and not gpus:
+        raise NotADocument("nothing can be read of any GPU in it")
+    head = Values(report.head)
+    versions = {name: head.text(name, name) for name in ("driver_version", "cuda_version")}
+    for name, text in versions.items():
+        if text is not None and not _VERSION.fullmatch(text):
+            versions[name], head.reasons[name] = None, reports(text)
     return Reading(
         sampled_at=sampled_at,
         gpus=gpus,
-        driver_version=known_text(root, "driver_version"),
-        cuda_version=known_text(root, "cuda_version"),
-        clamped_count=gate.clamped_count,
+        driver_version=versions["driver_version"],
+        cuda_version=versions["cuda_version"],
+        unavailable=explain(versions, versions, head.reasons, NOT_REPORTED),
+        notices=(*_unlisted(report, len(gpus), is_of_all_gpus), *recovery_notices(gpus)),
+        clamped_count=bounds.clamped_count,
     )
 
 
-_ENABLED = {"enabled": True, "disabled": False}
-_YES = {"yes": True, "no": False}
+def _unlisted(report: Report, listed: int, is_of_all_gpus: bool) -> tuple[Notice, ...]:
+    """A notice if the driver knows more GPUs than could be read."""
+    complaints = report.complaints[:200]
+    attached = text_of(report.head, "attached_gpus") or ""
+    is_known = is_of_all_gpus and re.fullmatch("[0-9]{1,4}", attached)
+    expected = int(attached) if is_known else len(report.gpus)
+    if listed >= expected and not complaints:
+        return ()
+    why = (
+        f"nvidia-smi reports {complaints!r}"
+        if complaints
+        else "nvidia-smi's report of the others is missing or damaged"
+    )
+    counts = f"{listed} of {expected} GPUs can be read: " if listed < expected else ""
+    return (
+        Notice(
+            code="gpu_not_read" if listed < expected else "nvidia_smi_reports",
+            text=f"{counts}{why}.",
+            fix="See `nvidia-smi -q -x` and `dmesg | grep -i -e nvrm -e xid`.",
+        ),
+    )
 
 
-def _gpu(index: int, element: ET.Element, gate: PercentGate) -> Gpu:
-    values = Values(element, gate)
+def _gpu(index: int, part: Part, bounds: Bounds) -> Gpu | None:
+    """The GPU; None if nothing identifies it."""
+    element = part.element
+    values = Values(element)
     for field in NUMBERS:
         values.number(field)
-    values["architecture"] = values.text("architecture", "product_architecture")
-    values["brand"] = values.text("brand", "product_brand")
-    values["vbios_version"] = values.text("vbios_version", "vbios_version")
-    values["performance_state"] = values.text("performance_state", "performance_state")
-    mode = values.text("compute_mode", "compute_mode")
-    values["compute_mode"] = mode.lower().replace("_", " ") if mode else None
-    values.boolean("persistence_mode", "persistence_mode", _ENABLED)
-    values.boolean("mig_mode", "mig_mode/current_mig", _ENABLED)
-    values.boolean("ecc_is_enabled", "ecc_mode/current_ecc", _ENABLED)
-    values.boolean("remapped_rows_are_pending", "remapped_rows/remapped_row_pending", _YES)
-    values.boolean("remapped_rows_failed", "remapped_rows/remapped_row_failure", _YES)
-    if refusal_of(text_of(element, "remapped_rows") or "x"):
-        rows = ("corrected", "uncorrected", "are_pending", "failed")
-        values.reasons.update({f"remapped_rows_{name}": NOT_SUPPORTED for name in rows})
-    _fill_errors(values)
+    for metric, path in TEXTS:
+        values[metric] = values.text(metric, path)
+    if values["compute_mode"]:
+        values["compute_mode"] = values["compute_mode"].lower().replace("_", " ")
+    for metric, path, meaning in BOOLEANS:
+        values.boolean(metric, path, meaning)
+    if rows := why_no_value(text_of(element, "remapped_rows") or "x"):
+        values.reasons.update({metric: rows for metric in GPU_METRICS if metric.startswith("remapped_rows_")})
+    _fill_errors(values, bounds)
     _fill_clock_events(values)
-    fan = Values(element, gate)
-    fan.number(at("speed_percent", "fan_speed"))
-    values["fans"] = (Fan(speed_percent=fan["speed_percent"]),) if "speed_percent" in fan else None
-    if "speed_percent" in fan.reasons:
-        values.reasons["fans"] = "no fan reported: cooled by the chassis"
+    _fill_fans(values, bounds)
+    _fill_recovery_action(values)
     if "slowdown_temperature_celsius" not in values and element.find("temperature/gpu_temp_tlimit") is not None:
         values.reasons.update(slowdown_temperature_celsius=AS_MARGIN, shutdown_temperature_celsius=AS_MARGIN)
     if values.get("mig_mode"):
         silent = [name for name in GPU_METRICS if name.endswith("utilization_percent") and name not in values]
-        values.reasons.update(dict.fromkeys(silent, IN_MIG_MODE))
-    instances = tuple(_instance(each) for each in element.findall("mig_devices/mig_device"))
-    values["processes"] = _processes(element, instances)
-    values["memory_used_percent"] = used_percent(values.get("memory_used_bytes"), values.get("memory_total_bytes"))
+        values.reasons.update(
+            {name: IN_MIG_MODE for name in silent if values.reasons.get(name) in (None, NOT_SUPPORTED)}
+        )
+    values.reasons.update(bounds.check(values))
+    is_unified = _has_no_memory(values)
+    if is_unified:
+        values.reasons.update(take_host_memory(values))
+    total = values.get("memory_total_bytes")
+    instances = instances_in(values, bounds)
+    values["processes"] = processes_in(values, instances, bounds, total)
+    values["memory_used_percent"] = used_percent(values.get("memory_used_bytes"), total)
     values["memory_unattributed_bytes"] = unattributed_bytes(values.get("memory_used_bytes"), values["processes"])
-    bus = element.get("id") or text_of(element, "pci/pci_bus_id")
-    values["pci_bus_id"] = LONG_PCI_DOMAIN.sub("", bus.strip().lower()) if bus else None
-    is_lost = any(
-        refusal_of(text) == LOST
-        for text in (text_of(element, "uuid") or "", text_of(element, "utilization/gpu_util") or "")
-    )
+    values["pci_bus_id"] = _pci_bus_id(values)
+    uuid, name = known_text(element, "uuid"), known_text(element, "product_name")
+    if not (values["pci_bus_id"] or uuid or name):
+        return None
+    is_lost = LOST in (*values.reasons.values(), refusal_of(text_of(element, "uuid") or ""))
     return Gpu(
         index=index,
-        uuid=known_text(element, "uuid") or f"pci-{values['pci_bus_id'] or index}",
-        name=known_text(element, "product_name") or "NVIDIA GPU",
+        uuid=uuid or f"pci-{values['pci_bus_id'] or index}",
+        name=name or "NVIDIA GPU",
         state="lost" if is_lost else "ok",
+        memory_is_unified=is_unified,
         mig_instances=instances,
-        unavailable=explain(values, GPU_METRICS, values.reasons, NOT_REPORTED),
+        unavailable=explain(values, GPU_METRICS, values.reasons, DAMAGED if part.is_damaged else NOT_REPORTED),
         **values,
-    )  # fmt: skip
+    )
 
 
-def _fill_errors(values: Values) -> None:
+def _pci_bus_id(values: Values) -> str | None:
+    for text in (values.element.get("id"), text_of(values.element, "pci/pci_bus_id")):
+        if text and _PCI_BUS_ID.fullmatch(text.strip().lower()):
+            return LONG_PCI_DOMAIN.sub("", text.strip().lower())
+    values.reasons["pci_bus_id"] = "nvidia-smi reports no PCI address"
+    return None
+
+
+def _has_no_memory(values: Values) -> bool:
+    """The GPU shares the host's memory. In MIG mode, a refused total means something else."""
+    if values.get("mig_mode"):
+        return False
+    return values.get("memory_total_bytes") == 0 or values.reasons.get("memory_total_bytes") == NOT_SUPPORTED
+
+
+def _fill_fans(values: Values, bounds: Bounds) -> None:
+    fan = Values(values.element)
+    fan.number(at("speed_percent", "fan_speed"))
+    fan.reasons.update(bounds.check(fan))
+    speed, reason = fan.get("speed_percent"), fan.reasons.get("speed_percent")
+    values["fans"] = None if speed is None else (Fan(speed_percent=speed),)
+    if reason is not None:
+        values.reasons["fans"] = reason
+
+
+def _fill_recovery_action(values: Values) -> None:
+    """`gpu_recovery_action` (from R560), else what `gpu_reset_status` and the words in place of values say."""
+    action = text_of(values.element, "gpu_recovery_action")
+    if action and action.lower() == NONE:
+        values["recovery_action"] = NONE
+    elif action := values.text("recovery_action", "gpu_recovery_action"):
+        values["recovery_action"] = action.lower()
+    elif NEEDS_RESET in values.reasons.values():
+        values["recovery_action"] = RESET
+    else:
+        status = {action: text_of(values.element, f"gpu_reset_status/{name}") for name, action in _RESET_STATUS}
+        wanted = [action for action, answer in status.items() if answer == "Yes"]
+        values["recovery_action"] = wanted[0] if wanted else NONE if "No" in status.values() else None
+
+
+def _fill_errors(values: Values, bounds: Bounds) -> None:
     """ECC counts (nested by cell, or flat by memory since Ampere) and retired pages of both causes together."""
     for period in ("volatile", "aggregate"):
         for kind, old, new in (
             ("corrected", "single_bit", "correctable"),
             ("uncorrected", "double_bit", "uncorrectable"),
         ):
-            metric = f"ecc_{kind}_{period}"
-            base = f"ecc_errors/{period}"
-            total = values.text(metric, f"{base}/{old}/total")
-            names = [
-                f"{base}/{memory}_{new}{cause}" for memory in ("sram", "dram") for cause in ("", "_parity", "_secded")
-            ]
-            parts = [values.text(metric, name) for name in names]
-            counts = [
-                int(text) for text in ([total] if total is not None else parts) if text is not None and text.isdigit()
-            ]
-            if counts:
-                values[metric] = sum(counts)
-                values.reasons.pop(metric, None)
-    retired = [
-        values.text("retired_pages", f"retired_pages/{cause}/retired_count")
-        for cause in ("multiple_single_bit_retirement", "double_bit_retirement")
-    ]
-    if all(text is not None and text.isdigit() for text in retired):
-        values["retired_pages"] = sum(int(text or 0) for text in retired)
+            metric, base = f"ecc_{kind}_{period}", f"ecc_errors/{period}"
+            causes = [f"{memory}_{new}{cause}" for memory in ("sram", "dram") for cause in ("", "_parity", "_secded")]
+            if text_of(values.element, f"{base}/{old}/total") is not None:
+                _fill_sum(values, bounds, metric, [f"{base}/{old}/total"])
+            else:
+                _fill_sum(values, bounds, metric, [f"{base}/{cause}" for cause in causes])
+    causes = ["multiple_single_bit_retirement", "double_bit_retirement"]
+    _fill_sum(values, bounds, "retired_pages", [f"retired_pages/{cause}/retired_count" for cause in causes])
+
+
+def _fill_sum(values: Values, bounds: Bounds, metric: str, paths: list[str]) -> None:
+    """The sum of those counts that this kind of GPU has; unknown if one of these cannot be read."""
+    total = None
+    for path in paths:
+        part = Values(values.element)
+        part.number(count(metric, path))
+        part.reasons.update(bounds.check(part))
+        values.reasons.update(part.reasons)
+        if part.get(metric) is not None:
+            total = (total or 0) + part[metric]
+        elif part.reasons.get(metric) not in (None, NOT_SUPPORTED):
+            return
+    if total is not None:
+        values[metric] = total
+        values.reasons.pop(metric, None)
 
 
 def _fill_clock_events(values: Values) -> None:
@@ -191,77 +293,3 @@ def _fill_clock_events(values: Values) -> None:
             return
         if element is not None and (refusal := refusal_of((element.text or "").strip())):
             values.reasons["clock_event_reasons"] = refusal
-
-
-def _instance(element: ET.Element) -> MigInstance:
-    values = Values(element, PercentGate())
-    for metric, path in (
-        ("index", "index"),
-        ("gpu_instance_id", "gpu_instance_id"),
-        ("compute_instance_id", "compute_instance_id"),
-        ("memory_total_bytes", "fb_memory_usage/total"),
-        ("memory_used_bytes", "fb_memory_usage/used"),
-        ("memory_free_bytes", "fb_memory_usage/free"),
-        ("memory_reserved_bytes", "fb_memory_usage/reserved"),
-    ):
-        values.number(count(metric, path))
-    values["uuid"] = values.text("uuid", "uuid")
-    known = {name: values.get(name) for name in MigInstance.__struct_fields__ if name not in ("index", "unavailable")}
-    missing = [name for name, value in known.items() if value is None]
-    return MigInstance(
-        index=values.get("index", 0), unavailable=explain(known, missing, values.reasons, NOT_REPORTED), **known
-    )  # fmt: skip
-
-
-def _processes(element: ET.Element, instances: tuple[MigInstance, ...]) -> tuple[GpuProcess, ...] | None:
-    block = element.find("processes")
-    if block is None or (len(block) == 0 and refusal_of((block.text or "").strip())):
-        return None
-    by_ids = {(each.gpu_instance_id, each.compute_instance_id): each.index for each in instances}
-    rows: dict[int, GpuProcess] = {}
-    for info in block.findall("process_info"):
-        pid = text_of(info, "pid") or ""
-        if not pid.isdigit() or int(pid) == 0:
-            continue
-        process = _process(info, int(pid), by_ids)
-        known = rows.get(process.pid)
-        rows[process.pid] = process if known is None else _merged(known, process)
-    return tuple(rows.values())
-
-
-def _process(info: ET.Element, pid: int, by_ids: dict[tuple[int | None, int | None], int]) -> GpuProcess:
-    values = Values(info, PercentGate())
-    values.number(count("memory_used_bytes", "used_memory"))
-    ids = tuple(int(text) if (text := known_text(info, name)) and text.isdigit() else None
-                for name in ("gpu_instance_id", "compute_instance_id"))  # fmt: skip
-    command = known_text(info, "process_name")
-    reasons = explain(values, PROCESS_METRICS, values.reasons, NOT_REPORTED)
-    return GpuProcess(
-        pid=pid,
-        types=tuple(_TYPES[letter] for letter in (text_of(info, "type") or "").split("+") if letter in _TYPES),
-        mig_instance=by_ids.get((ids[0], ids[1])),
-        name=_short_name(command) if command else None,
-        command=command,
-        memory_used_bytes=values.get("memory_used_bytes"),
-        unavailable=reasons,
-    )
-
-
-def _short_name(command: str) -> str:
-    """The file name in the first word, or in a whole Windows path, which can contain spaces."""
-    program = command if _DRIVE.match(command) else command.split(" ", 1)[0]
-    return program.replace("\\", "/").rpartition("/")[2] or program
-
-
-def _merged(known: GpuProcess, again: GpuProcess) -> GpuProcess:
-    """One process from two entries: both types, and the memory size that is known."""
-    types = tuple(dict.fromkeys((*known.types, *again.types)))
-    first, second = (known, again) if known.memory_used_bytes is not None else (again, known)
-    return GpuProcess(
-        **{
-            name: getattr(first, name) if getattr(first, name) is not None else getattr(second, name)
-            for name in GpuProcess.__struct_fields__
-            if name != "types"
-        },
-        types=types,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -16,17 +17,25 @@ Split = Callable[[bytearray], bytes | None]
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_SECONDS = 1.0
-_MOST_BYTES = 64 * 1024 * 1024
-"""More output than this without a whole document is an error."""
+_SHORTEST_WAIT_SECONDS = 0.5
+"""A reader that comes late waits for the rest of a document that has begun."""
+_MOST_BYTES = 32 * 1024 * 1024
+"""More output than this without a whole document, or more complaints, end the program. A report of 16 GPUs has 1.5 MB."""
+_MOST_MEMORY_BYTES = 4 << 30
+"""Of the program: `nvidia-smi` needs 0.1 GB, but was seen to grow to 25 GB. Beyond it, its next allocation fails."""
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before exec: the program ends with this process, however that ends (prctl(2))."""
+def _confine() -> None:
+    """Runs in the child before exec: the program ends with this process, however that ends, and its memory is bounded."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    for kind, most in ((resource.RLIMIT_DATA, _MOST_MEMORY_BYTES), (resource.RLIMIT_FSIZE, _MOST_BYTES)):
+        limits = resource.getrlimit(kind)
+        soft = min([most, *(limit for limit in limits if limit != resource.RLIM_INFINITY)])
+        resource.setrlimit(kind, (soft, limits[1]))
 
 
 class Ended(Exception):
-    """The program has ended. `status` is negative for a signal; `half` is the unfinished document."""
+    """The program has ended. `status` is negative for a signal; `half` is its output since the last document."""
 
     def __init__(self, status: int, half: bytes, errors: str) -> None:
         super().__init__(_how(status))
@@ -50,6 +59,7 @@ class DocumentStream:
         """Start the program. Raises OSError."""
         self._split = split
         self._buffer = bytearray()
+        self._newest_at = time.monotonic()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
         self._process = subprocess.Popen(
             command,
@@ -57,7 +67,7 @@ class DocumentStream:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_confine,
             env={**os.environ, "LC_ALL": "C"},
         )
         assert self._process.stdout is not None
@@ -66,11 +76,12 @@ class DocumentStream:
         self._selector.register(self._output, selectors.EVENT_READ)
 
     def newest(self, seconds: float) -> tuple[bytes, float]:
-        """The newest whole document and when it arrived (Unix time). Waits for one at most `seconds`.
+        """The newest whole document and when it arrived (Unix time).
 
-        Raises Ended if the program ends without one, and TimedOut.
+        Waits for one until `seconds` after the previous one, or after the start. Raises Ended if the program ends without
+        one, and TimedOut.
         """
-        deadline = time.monotonic() + seconds
+        deadline = max(self._newest_at + seconds, time.monotonic() + _SHORTEST_WAIT_SECONDS)
         found: tuple[bytes, float] | None = None
         while True:
             has_more = bool(self._selector.select(0 if found else max(0.0, deadline - time.monotonic())))
@@ -78,16 +89,16 @@ class DocumentStream:
             self._buffer += data
             while (document := self._split(self._buffer)) is not None:
                 found = (document, time.time())
-            if found and not has_more:
-                return found
+                self._newest_at = time.monotonic()
+            # A program that prints without pause always has more.
+            if found and (not data or self._newest_at >= deadline):
+                return found  # if the program has ended, the next call raises Ended
             if has_more and not data:
-                if found:
-                    return found  # the next call raises Ended
                 raise self._ended()
             if len(self._buffer) > _MOST_BYTES:
                 raise TimedOut("endless output without a whole document")
             if not has_more:
-                raise TimedOut(f"no whole document for {seconds:.0f} s")
+                raise TimedOut(f"no whole document for {round(seconds, 1):g} s")
 
     def stop(self) -> None:
         """End the program: SIGTERM, then SIGKILL. Can be called again."""
@@ -108,20 +119,13 @@ class DocumentStream:
         return Ended(status, bytes(self._buffer), self._errors.read(4096).decode(errors="replace").strip())
 
 
-def run_once(command: Sequence[str], seconds: float) -> bytes:
-    """The output of a program that exits by itself. Raises Ended if its exit status is not 0, TimedOut and OSError."""
+def run_once(command: Sequence[str], seconds: float) -> Ended:
+    """How a program ended that exits by itself; its output is in `half`. Raises TimedOut and OSError."""
+    stream = DocumentStream(command, lambda buffer: None)
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            preexec_fn=_die_with_parent,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimedOut(f"no output for {seconds:.0f} s") from error
-    if done.returncode != 0:
-        raise Ended(done.returncode, done.stdout, done.stderr[-4096:].decode(errors="replace").strip())
-    return done.stdout
+        stream.newest(seconds)
+    except Ended as ended:
+        return ended
+    finally:
+        stream.stop()
+    raise AssertionError("a stream without documents ends in an error")

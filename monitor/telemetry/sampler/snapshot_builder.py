@@ -98,4 +98,5 @@ class SnapshotBuilder:
             system=system,
             providers=self.selected.reports,
             notices=(*reading.notices, *self._roster.notices) if reading else (),
+            unavailable=reading.unavailable if reading else {},
         )

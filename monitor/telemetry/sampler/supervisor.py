@@ -30,8 +30,9 @@ LOOK_AGAIN_SECONDS = 30.0
 LONGEST_BACK_OFF_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
 """A sampler that lived this long resets the back-off."""
-START_LIMIT_SECONDS = 20.0
-"""The first reading can take longer: initializing eight GPUs without persistence mode takes seconds."""
+START_LIMIT_SECONDS = 60.0
+"""The first reading can take longer: without persistence mode, each GPU takes seconds to initialize, and several
+providers can be tried."""
 _LATE_SHARE = 0.5
 """If a reading is late by this share of the interval, a snapshot is published with the previous one."""
 
@@ -169,7 +170,7 @@ class Supervisor:
         """When the sampler must have sent something (monotonic)."""
         assert self._child is not None
         if self._heard_at < self._child.started_at:
-            return self._child.started_at + max(START_LIMIT_SECONDS, self._timeout)
+            return self._child.started_at + max(START_LIMIT_SECONDS, 3 * self._timeout) + self._options.interval_seconds
         return self._heard_at + self._options.interval_seconds + self._timeout
 
     def _apply_options(self) -> None:
@@ -270,8 +271,12 @@ class Supervisor:
         self._messages = wire.MessageReader()
         self._start_at = None
         try:
-            before = {"unattached": self._unattached, "provider_before": self._builder.selected.provider}
-            options = msgspec.structs.replace(self._options, **before)
+            options = msgspec.structs.replace(
+                self._options,
+                timeout_seconds=self._timeout,
+                unattached=self._unattached,
+                provider_before=self._builder.selected.provider,
+            )
             self._child = Child(options, started_at=now, command=self._command)
         except OSError as error:
             self._trouble(f"Cannot start the sampler: {error}.")

@@ -17,7 +17,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     """One fan of a GPU. NVML reports the intended speed, not the measured one."""
 
     speed_percent: Percent | None = None
-    """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (can exceed 100: clamped); smi fan_speed."""
+    """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (up to 200 counts as 100); smi fan_speed."""
     speed_rpm: float | None = None
     """Turns a minute. NVML nvmlDeviceGetFanSpeedRPM; nvtop for AMD and Intel."""
 
@@ -197,6 +197,8 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     remapped_rows_are_pending: bool | None = None
     """Some rows will be remapped at the next reset of the GPU."""
     remapped_rows_failed: bool | None = None
+    recovery_action: str | None = None
+    """What the driver recommends: none, reset, reboot, drain p2p, drain and reset. NVML field 230; smi gpu_recovery_action."""
     xids: tuple[Xid, ...] | None = None
     """By code, the latest first. Empty: none since gpumon began to listen."""
     compute_mode: str | None = None

@@ -40,9 +40,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     gpus: tuple[Gpu, ...]
     driver_version: str | None = None
     cuda_version: str | None = None
+    unavailable: Reasons = {}
     notices: tuple[Notice, ...] = ()
     clamped_count: int = 0
-    """Percentages outside 0–100 that the provider has clamped so far."""
+    """Percentages slightly above 100 that the provider has brought back to 100 so far."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

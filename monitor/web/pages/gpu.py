@@ -212,6 +212,7 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
         text("Remapped rows", "rows", rows, "remapped_rows_uncorrected"),
         fact("Retired pages", "retired_pages"),
         text("Xid errors", "xids", xids, "xids"),
+        fact("Recovery action", "recovery_action"),
         fact("MIG", "mig_mode", formats.ON_OFF),
         fact("Persistence", "persistence_mode", formats.ON_OFF),
         fact("Compute mode", "compute_mode"),

@@ -9,6 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from monitor.telemetry.options import Options
+from monitor.telemetry.providers import program
+from monitor.telemetry.providers.nvidia_smi import NvidiaSmi
+from monitor.telemetry.providers.stream import TimedOut, run_once
 from tests.support.linux_host import FakeHost
 from tests.support.servers import ROOT
 from tests.telemetry.providers.fake_program import FakeProgram
@@ -27,12 +31,12 @@ def looping(*more: dict[str, object]) -> dict[str, list[dict[str, object]]]:
 
 
 def test_one_program_is_started_and_its_stream_is_read(open_reader: Open, fake_program: Program) -> None:
-    program = fake_program("nvidia-smi")
-    reader = open_reader("nvidia_smi", program.plays(looping()), interval_seconds=0.5)
+    fake = fake_program("nvidia-smi")
+    reader = open_reader("nvidia_smi", fake.plays(looping()), interval_seconds=0.5)
     readings = [reader.read() for _ in range(3)]
     assert [reading.gpus[0].power_watts for reading in readings] == [698.25] * 3
     assert readings[0].sampled_at < readings[1].sampled_at < readings[2].sampled_at
-    assert [call[1:] for call in program.calls] == [["-q", "-x", "-lms", "500"]]
+    assert [call[1:] for call in fake.calls] == [["-q", "-x", "-lms", "500"]]
 
 
 def test_late_reader_gets_the_newest_document(open_reader: Open, fake_program: Program) -> None:
@@ -48,23 +52,33 @@ def test_sleeping_gpus_are_not_queried(open_reader: Open, fake_program: Program,
     """The program queries every GPU by default, which woke the sleeping ones."""
     for place in ("0000:01:00.0", "0000:02:00.0", "0000:03:00.0"):
         host.gpu(place)
-    program = fake_program("nvidia-smi")
+    fake = fake_program("nvidia-smi")
     reader = open_reader(
-        "nvidia_smi", program.plays(looping()), root=str(host.root), unattached=["0000:02:00.0"], interval_seconds=1
+        "nvidia_smi", fake.plays(looping()), root=str(host.root), unattached=["0000:02:00.0"], interval_seconds=1
     )
     reader.read()
-    assert program.calls[0][1:] == ["-q", "-x", "-i", "0000:01:00.0,0000:03:00.0", "-lms", "1000"]
+    assert fake.calls[0][1:] == ["-q", "-x", "-i", "0000:01:00.0,0000:03:00.0", "-lms", "1000"]
 
 
 def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
-    program = fake_program("nvidia-smi")
-    environment = program.plays(
+    fake = fake_program("nvidia-smi")
+    environment = fake.plays(
         {"-lms": [{"err": "Invalid combination of input arguments.\n"}, {"exit": 6}], "-q": [{"out": DOCUMENT}]}
     )
     reader = open_reader("nvidia_smi", environment)
     reader.read()
     reader.read()
-    assert [call[1:] for call in program.calls][1:] == [["-q", "-x"], ["-q", "-x"]]
+    assert [call[1:] for call in fake.calls][1:] == [["-q", "-x"], ["-q", "-x"]]
+
+
+def test_whole_report_counts_whatever_the_exit_status(open_reader: Open, fake_program: Program) -> None:
+    """14: the infoROM is corrupted."""
+    scenario: dict[str, list[dict[str, object]]] = {
+        "-lms": [{"err": "Invalid combination of input arguments.\n"}, {"exit": 6}],
+        "-q": [{"out": DOCUMENT}, {"exit": 14}],
+    }
+    reader = open_reader("nvidia_smi", fake_program("nvidia-smi").plays(scenario))
+    assert [len(reader.read().gpus) for _ in range(2)] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +97,19 @@ def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_
             "/dev/nvidia",
         ),
         ([{"out": "Failed to initialize NVML: Unknown Error\n"}, {"exit": 255}], "Unknown Error", "daemon-reload"),
+        (
+            [{"out": "Unable to determine the device handle for GPU0000:BA:00.0: Unknown Error\n"}, {"exit": 255}],
+            "GPU 0000:ba:00.0 has fallen off the bus or needs a reset",
+            "--gpu-reset",
+        ),
+        (
+            [
+                {"err": "Unable to determine the device handle for GPU 0000:05:00.0: GPU is lost.  Reboot\n"},
+                {"exit": 15},
+            ],
+            "GPU 0000:05:00.0 has fallen off the bus",
+            "reboot the host",
+        ),
         ([{"out": HALF}, {"signal": signal.SIGSEGV}], "SIGSEGV in the middle of its report", "dmesg"),
         ([{"out": HALF}, {"exit": 0}], "exit status 0 in the middle of its report", "dmesg"),
         ([{"out": "<nvidia_smi_log><gpu></nvidia_smi_log>"}, {"sleep": 60}], "Cannot read the output", None),
@@ -116,10 +143,10 @@ def test_driver_upgraded_while_running_is_reported_with_the_fix(open_reader: Ope
 
 
 def test_the_program_ends_when_its_reader_is_killed(open_reader: Open, fake_program: Program) -> None:
-    program = fake_program("nvidia-smi")
-    reader = open_reader("nvidia_smi", program.plays(looping({"sleep": 600})))
+    fake = fake_program("nvidia-smi")
+    reader = open_reader("nvidia_smi", fake.plays(looping({"sleep": 600})))
     reader.read()
-    pid = int(str(program.calls[0][0]))
+    pid = int(str(fake.calls[0][0]))
     os.kill(pid, 0)
     reader.close()
     deadline = time.monotonic() + 10
@@ -130,3 +157,58 @@ def test_the_program_ends_when_its_reader_is_killed(open_reader: Open, fake_prog
             return
         time.sleep(0.02)
     raise AssertionError("nvidia-smi lives on")
+
+
+# ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_silent_program_is_reported_after_the_time_that_the_setting_allows(
+    open_reader: Open, fake_program: Program
+) -> None:
+    environment = fake_program("nvidia-smi").plays(looping({"sleep": 600}))
+    reader = open_reader("nvidia_smi", environment, interval_seconds=0.5, timeout_seconds=1.0)
+    reader.read()
+    assert reader.failure().reason == "`nvidia-smi` does not respond: no whole document for 1.4 s."
+
+
+@pytest.mark.parametrize(
+    ("timeout_seconds", "expected"),
+    [(5.0, [31.0, 5.5]), (30.0, [61.0, 28.0])],
+    ids=["the first report gets longer", "and so with a longer setting"],
+)
+def test_each_report_gets_the_time_that_the_setting_allows(
+    timeout_seconds: float, expected: list[float], monkeypatch: pytest.MonkeyPatch, fake_program: Program
+) -> None:
+    allowed: list[float] = []
+
+    class Stream:
+        def __init__(self, command: object, split: object) -> None:
+            pass
+
+        def newest(self, seconds: float) -> tuple[bytes, float]:
+            allowed.append(seconds)
+            return DOCUMENT.encode(), 1.0
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr(program, "DocumentStream", Stream)
+    monkeypatch.setenv("PATH", fake_program("nvidia-smi").environment["PATH"])
+    provider = NvidiaSmi(Options(interval_seconds=1.0, timeout_seconds=timeout_seconds))
+    provider.open()
+    provider.read(1.0)
+    provider.read(2.0)
+    provider.close()
+    assert allowed == pytest.approx(expected)
+
+
+def test_output_without_end_is_cut_off() -> None:
+    with pytest.raises(TimedOut, match="endless output"):
+        run_once(["/bin/sh", "-c", "exec cat /dev/zero"], 60)
+
+
+def test_memory_and_files_of_the_program_are_limited() -> None:
+    ended = run_once(["/bin/sh", "-c", "ulimit -d; ulimit -f"], 60)
+    data_kib, file_blocks = map(int, ended.half.split())
+    assert data_kib <= 4 << 20
+    assert file_blocks * 512 <= 64 << 20

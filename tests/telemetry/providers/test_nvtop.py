@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.telemetry.providers import nvtop_json
-from monitor.telemetry.providers.base import PercentGate
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan
 from tests.telemetry.providers.fake_program import FakeProgram
@@ -47,7 +47,7 @@ def printed(*gpus: dict[str, Any]) -> str:
 
 
 def parsed(*gpus: dict[str, Any]) -> Any:
-    return nvtop_json.parse(printed(*gpus).encode(), PercentGate())
+    return nvtop_json.parse(printed(*gpus).encode(), Bounds("nvtop"))
 
 
 # ── Its output ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,20 +109,20 @@ def test_commas_that_two_versions_omit_are_restored() -> None:
         broken = broken.replace(f'"{key}": "{L4[key]}",', f'"{key}": "{L4[key]}"')
     with pytest.raises(json.JSONDecodeError):
         json.loads(broken)
-    (gpu,) = nvtop_json.parse(broken.encode(), PercentGate())
+    (gpu,) = nvtop_json.parse(broken.encode(), Bounds("nvtop"))
     assert (gpu.memory_total_bytes, gpu.memory_used_bytes) == (24152899584, 14733168640)
 
 
 def test_name_with_quotes_and_invalid_utf8_is_kept() -> None:
     text = printed(L4).encode().replace(b"NVIDIA L4", b'Card "X" \\ \xff\x01')
-    (gpu,) = nvtop_json.parse(text, PercentGate())
+    (gpu,) = nvtop_json.parse(text, Bounds("nvtop"))
     assert gpu.name.startswith('Card "X" \\ \ufffd')
 
 
 @given(st.binary(max_size=40).filter(lambda name: b"\n" not in name and b"\r" not in name))
 def test_any_name_is_read_or_refused_with_an_error(name: bytes) -> None:
     try:
-        (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), PercentGate())
+        (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), Bounds("nvtop"))
     except NotADocument:
         return
     assert gpu.utilization_percent == 97

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.telemetry.providers.base import PercentGate
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.providers.smi_xml import parse
+from monitor.telemetry.providers.smi_xml import NUMBERS, parse
 from monitor.telemetry.schema import Fan, Gpu, Reading
+from monitor.telemetry.totals import total
 from tests.support.servers import ROOT
 from tests.telemetry.providers.reader import check_rules
 
@@ -25,7 +28,7 @@ REAL = ROOT.parent / "shared/data/smi"
 
 
 def read(path: Path) -> Reading:
-    reading = parse(path.read_bytes(), 1.0, PercentGate())
+    reading = parse(path.read_bytes(), 1.0, Bounds("nvidia-smi"))
     reading = msgspec.json.decode(msgspec.json.encode(reading), type=Reading)
     check_rules(reading)
     return reading
@@ -133,21 +136,205 @@ def test_process_listed_twice_is_merged_with_both_types() -> None:
 @given(st.integers(0, len(OWN.read_text().rstrip()) - 1))
 def test_truncated_document_is_refused(length: int) -> None:
     with pytest.raises(NotADocument):
-        parse(OWN.read_bytes()[:length], 1.0, PercentGate())
+        parse(OWN.read_bytes()[:length], 1.0, Bounds("nvidia-smi"))
 
 
 @pytest.mark.parametrize("text", [b"", b"Unable to determine the device handle", b"<other/>", b"<nvidia_smi_log>"])
 def test_other_documents_are_refused(text: bytes) -> None:
     with pytest.raises(NotADocument):
-        parse(text, 1.0, PercentGate())
+        parse(text, 1.0, Bounds("nvidia-smi"))
 
 
 @given(st.text(st.characters(exclude_characters="<&", exclude_categories=["Cc", "Cs"]), max_size=20))
 def test_any_words_instead_of_a_number_leave_only_that_value_unknown(words: str) -> None:
     document = OWN.read_bytes().replace(b"<gpu_temp>64 C</gpu_temp>", f"<gpu_temp>{words}</gpu_temp>".encode())
-    gpu = parse(document, 1.0, PercentGate()).gpus[0]
+    gpu = parse(document, 1.0, Bounds("nvidia-smi")).gpus[0]
     assert gpu.memory_temperature_celsius == 72
     assert gpu.temperature_celsius is not None or gpu.unavailable["temperature_celsius"]
+
+
+# ── Words and figures that are no value ───────────────────────────────────────────────────────────────────────────────
+
+
+def with_text(path: str, text: str, document: bytes = WHOLE.read_bytes()) -> Reading:
+    """The report with another text in the first element of this name."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").encode("utf-8", errors="replace")
+    changed = re.sub(
+        rb"<%s>[^<]*</%s>" % (path.encode(), path.encode()),
+        b"<%s>%s</%s>" % (path.encode(), escaped, path.encode()),
+        document,
+        count=1,
+    )
+    assert path.encode() in changed
+    reading = msgspec.json.decode(msgspec.json.encode(parse(changed, 1.0, Bounds("nvidia-smi"))), type=Reading)
+    check_rules(reading)
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("element", "metric", "text", "words"),
+    [
+        ("gpu_temp", "temperature_celsius", "511 C", "511 °C"),
+        ("gpu_temp", "temperature_celsius", "-1 C", "-1 °C"),
+        ("gpu_util", "utilization_percent", "4294967295 %", "4294967295 %"),
+        ("gpu_util", "utilization_percent", "104 %", "104 %, outside 0–100 %"),
+        ("used", "memory_used_bytes", "17592186044134 MiB", "outside"),
+        ("used", "memory_used_bytes", "99999 MiB", "more than the total"),
+        ("used", "memory_used_bytes", "-12 MiB", "-12582912 bytes"),
+        ("instant_power_draw", "power_watts", "4294967.29 W", "4294967.29 W"),
+        ("sm_clock", "sm_clock_mhz", "4294967295 MHz", "4294967295 MHz"),
+        ("replay_counter", "pcie_replays", "4294967295", "all bits set"),
+        ("fan_speed", "fans", "65535 %", "65535 %"),
+        ("fan_speed", "fans", "[Unknown Error]", "unknown error"),
+        ("fan_speed", "fans", "ERR!", "the driver returned an error"),
+        ("fan_speed", "fans", "[Not Found]", "nvidia-smi reports '[Not Found]'"),
+        ("performance_state", "performance_state", "Undefined", "'Undefined'"),
+        ("product_architecture", "architecture", "Unknown Architecture", "'Unknown Architecture'"),
+        ("gpu_util", "utilization_percent", "about half", "'about half'"),
+        ("sram_correctable", "ecc_corrected_volatile", "18446744073709551615", "18446744073709551615"),
+        ("sram_correctable", "ecc_corrected_volatile", "4294967295", "all bits set"),
+        ("sram_correctable", "ecc_corrected_volatile", "many", "'many'"),
+        ("current_ecc", "ecc_is_enabled", "Perhaps", "'Perhaps'"),
+    ],
+)
+def test_what_is_no_value_is_unknown_with_what_was_reported(element: str, metric: str, text: str, words: str) -> None:
+    (gpu,) = with_text(element, text).gpus
+    assert getattr(gpu, metric) is None
+    assert words in gpu.unavailable[metric]
+
+
+def test_what_is_computed_from_an_unknown_value_has_its_reason() -> None:
+    (gpu,) = with_text("used", "-12 MiB").gpus
+    assert gpu.unavailable["memory_used_percent"] == gpu.unavailable["memory_unattributed_bytes"]
+    assert "-12582912 bytes" in gpu.unavailable["memory_used_percent"]
+
+
+def test_memory_of_a_process_is_at_most_that_of_its_gpu() -> None:
+    (gpu,) = with_text("used_memory", "4294967295 MiB").gpus
+    (process,) = gpu.processes or ()
+    assert process.memory_used_bytes is None
+    assert "outside" in process.unavailable["memory_used_bytes"]
+
+
+@pytest.mark.parametrize("text", ["Not Found", "N/A", "", "[Unknown Error]", "ERR!"])
+def test_version_that_is_none_is_unknown_with_a_reason(text: str) -> None:
+    reading = with_text("cuda_version", text)
+    assert reading.cuda_version is None
+    assert reading.unavailable["cuda_version"]
+    assert reading.driver_version is not None
+
+
+@pytest.mark.parametrize("text", ["[Not Found]", "-", "", "N/A", "[Insufficient Permissions]"])
+def test_process_without_a_name_has_a_reason(text: str) -> None:
+    (gpu,) = with_text("process_name", text).gpus
+    (process,) = gpu.processes or ()
+    assert process.name is process.command is None
+    assert process.unavailable["name"]
+    assert process.unavailable["command"]
+
+
+@pytest.mark.parametrize("pid", ["0", "-1", "²", "99999999999", "1e3", "x"])
+def test_process_with_an_impossible_pid_is_left_out(pid: str) -> None:
+    assert with_text("pid", pid).gpus[0].processes == ()
+
+
+TAGS = {tag.decode() for tag in re.findall(rb"<(\w+)>", WHOLE.read_bytes())}
+elements = st.sampled_from(sorted(TAGS & {path.rsplit("/", 1)[-1] for field in NUMBERS for path in field.paths})) | (
+    st.sampled_from(["sram_correctable", "dram_uncorrectable", "fan_speed", "used_memory", "pid", "gpu_instance_id"])
+)
+numbers = (
+    st.integers()
+    | st.integers(-(1 << 66), 1 << 66)
+    | st.floats()
+    | st.sampled_from([(1 << 32) - 1, (1 << 63), (1 << 64) - 1])
+)
+units = st.sampled_from(["", " MiB", " W", " C", " MHz", " %", " KB/s", "x", " GB/s"])
+
+
+@settings(max_examples=100)
+@given(
+    elements,
+    st.builds(lambda number, unit: f"{number}{unit}", numbers, units)
+    | st.text(max_size=30)
+    | st.from_regex(r"\d{1,5000}", fullmatch=True),
+)
+def test_any_text_in_any_field_gives_a_reading_that_can_be_sent(element: str, text: str) -> None:
+    """Numbers beyond 64 bits, words, other digits: unknown, and nothing else changes."""
+    (gpu,) = with_text(element, text).gpus
+    assert gpu.uuid == "GPU-5ca1ab1e-0000-4000-8000-000000000580"
+    assert gpu.performance_state == "P0"
+    totals = total([gpu, gpu])
+    assert msgspec.json.encode(totals)
+
+
+# ── Facts about the whole GPU ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", ["N/A", "0 MiB", "[Not Supported]"])
+def test_gpu_without_memory_of_its_own_has_the_hosts(size: str) -> None:
+    """GB10, Jetson: as through NVML."""
+    host = psutil.virtual_memory()
+    (gpu,) = with_text("total", size).gpus
+    assert gpu.memory_is_unified
+    assert gpu.memory_total_bytes == host.total
+    assert gpu.memory_used_percent is not None
+    assert gpu.pcie_generation is None
+    assert "share" in gpu.unavailable["pcie_generation"]
+
+
+def test_gpu_whose_memory_is_refused_is_not_taken_for_one_without() -> None:
+    (gpu,) = with_text("total", "[Insufficient Permissions]").gpus
+    assert not gpu.memory_is_unified
+    assert gpu.memory_total_bytes is None
+
+
+def test_gpu_without_a_pci_address_has_none() -> None:
+    """Jetson prints N/A."""
+    document = WHOLE.read_bytes().replace(b"00000000:00:06.0", b"N/A")
+    (gpu,) = parse(document, 1.0, Bounds("nvidia-smi")).gpus
+    assert gpu.pci_bus_id is None
+    assert gpu.unavailable["pci_bus_id"] == "nvidia-smi reports no PCI address"
+
+
+@pytest.mark.parametrize(
+    ("element", "text", "action"),
+    [
+        ("gpu_recovery_action", "None", "none"),
+        ("gpu_recovery_action", "Reset", "reset"),
+        ("gpu_recovery_action", "Drain and Reset", "drain and reset"),
+        ("gpu_recovery_action", "Reboot", "reboot"),
+        ("gpu_util", "[GPU requires reset]", "none"),
+    ],
+)
+def test_recommended_recovery_is_a_field_and_a_notice(element: str, text: str, action: str) -> None:
+    reading = with_text(element, text)
+    assert reading.gpus[0].recovery_action == action
+    assert [notice.code for notice in reading.notices] == (["gpu_recovery_action"] if action != "none" else [])
+    assert all(action in notice.text and notice.fix for notice in reading.notices)
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [
+        ("<reset_required>Yes</reset_required>", "reset"),
+        ("<reset_required>No</reset_required>", "none"),
+        ("<drain_and_reset_recommended>Yes</drain_and_reset_recommended>", "drain and reset"),
+        ("", None),
+    ],
+)
+def test_older_drivers_report_the_state_of_the_reset(status: str, action: str | None) -> None:
+    text = re.sub(
+        r"<gpu_recovery_action>.*?</gpu_recovery_action>",
+        f"<gpu_reset_status>{status}</gpu_reset_status>",
+        WHOLE.read_text(),
+    )
+    (gpu,) = parse(text.encode(), 1.0, Bounds("nvidia-smi")).gpus
+    assert gpu.recovery_action == action
+
+
+def test_gpu_that_refuses_values_until_it_is_reset_needs_a_reset() -> None:
+    document = re.sub(rb"<gpu_recovery_action>.*?</gpu_recovery_action>", b"", WHOLE.read_bytes())
+    assert with_text("gpu_util", "[GPU requires reset]", document).gpus[0].recovery_action == "reset"
 
 
 # ── Real machines ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
-import psutil
 import pynvml as nvml
 
 from monitor.telemetry.providers import base
@@ -23,11 +22,11 @@ from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidLog
 from monitor.telemetry.providers.plausible import Bounds
+from monitor.telemetry.providers.unified import take_host_memory
 from monitor.telemetry.schema import Gpu
 
 NOT_REPORTED = "not reported by NVML"
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
-NO_PCIE = "no PCIe between host and GPU: they share one memory"
 NO_HOTSPOT = "NVML has no call for it"
 
 _SLOW_SECONDS = 10.0
@@ -36,7 +35,6 @@ _JUMP_SECONDS = 5.0
 """By how much the wall clock and the monotonic one differ after the host was suspended, or the wall clock was set."""
 _WITHOUT_A_CALL = 2
 """Entries of the fast list that need not call the driver: fans of a GPU without any, PCIe of unified memory."""
-_PCIE = tuple(name for name in base.GPU_METRICS if name.startswith("pcie_"))
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
 
 
@@ -157,7 +155,7 @@ class Device:
         if reasons := self._bounds.check(values):
             self._reasons.note(reasons)
         if self._is_unified:
-            self._take_host_memory(values)
+            self._reasons.note(take_host_memory(values))
         values["memory_used_percent"] = base.used_percent(values["memory_used_bytes"], values["memory_total_bytes"])
         values["xids"] = self.xid_log.xids
         if values["xids"] is None:
@@ -289,15 +287,6 @@ class Device:
         if values["memory_total_bytes"] == 0 and self._has_own_memory:
             values.update(dict.fromkeys((*calls.MEMORY_V1.metrics, "memory_reserved_bytes")))
             self._reasons.note(dict.fromkeys(calls.MEMORY_V1.metrics, "the driver reports a total of 0 bytes"))
-
-    def _take_host_memory(self, values: Values) -> None:
-        host = psutil.virtual_memory()
-        values["memory_total_bytes"] = host.total
-        values["memory_free_bytes"] = host.available
-        values["memory_used_bytes"] = host.total - host.available
-        values["memory_reserved_bytes"] = None
-        values.update(dict.fromkeys(_PCIE))
-        self._reasons.note({"memory_reserved_bytes": "the memory is the host's", **dict.fromkeys(_PCIE, NO_PCIE)})
 
     def _fill_fields(self, handle: Handle, values: Values) -> None:
         self._fields.fill(handle, values, self._at)
