@@ -8,9 +8,10 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from monitor import formats
 from monitor.admin.filters import YesNoFilter
+from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
+from monitor.rules.sentences import lasted
 
 
 class _IsAcknowledged(YesNoFilter):
@@ -94,7 +95,7 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
         """From firing until it resolved."""
         if event.resolved_at is None:
             return "open"
-        return formats.duration((event.resolved_at - event.fired_at).total_seconds())
+        return lasted(alert_of(event))
 
     @admin.display(description="acknowledged", boolean=True)
     def is_acknowledged(self, event: AlertEvent) -> bool:

@@ -18,6 +18,7 @@ from monitor.rules.evaluation import Event
 from monitor.rules.kinds.registry import kind_of
 from monitor.rules.metrics import text_of
 from monitor.rules.rule import Rule
+from monitor.rules.sentences import lasted
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.runtime.process import runtime
@@ -111,11 +112,10 @@ def _lacking(tried: Tried) -> str:
 
 
 def _row(event: Event, tried: Tried) -> Row:
-    end = event.resolved_at or tried.ended_at or event.fired_at
     worst = text_of(event.metric, event.worst_value) if event.metric and event.worst_value is not None else "—"
     return Row(
         datetime.fromtimestamp(event.fired_at, UTC),
-        formats.duration(end - event.fired_at),
+        lasted(event, tried.ended_at),
         event.summary,
         worst,
         event.resolved_because or "still firing",

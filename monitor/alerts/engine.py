@@ -36,6 +36,9 @@ CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
 """How long this thread waits for SQLite's lock at a time: meanwhile it evaluates nothing."""
 NOT_JUDGED = "a snapshot could not be evaluated"
+JUMP_SECONDS = 2.0
+"""The least difference between the wall clock and the monotonic clock that counts as a jump of the former."""
+FLAPPING_SECONDS = 3600.0
 MOST_WAITING = 600
 """Snapshots that may wait for evaluation. Beyond that (no database at the start), the oldest are dropped."""
 
@@ -66,6 +69,7 @@ class Engine:
         self._revision: object = None
         self._limits_then: IdleLimits | None = None
         self._acknowledged: dict[str, Acknowledged] = {}
+        self._times: dict[tuple[int | None, str, str], int] = {}
         self._shown: tuple[Alert, ...] = ()
         self._unwritten: list[Event] = []
         self._memories: dict[int, dict[str, object]] = {}
@@ -77,7 +81,11 @@ class Engine:
         self._dropped: list[int] = []
         self._next_look = self._next_save = self._retry_at = 0.0
         self._next_clean: float | None = None
-        self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[Snapshot, float]] = deque(maxlen=MOST_WAITING)
+        """Each with the time that it came, by the monotonic clock."""
+        self._ahead: float | None = None
+        """How far the wall clock is ahead of the monotonic one, as of the last snapshot."""
+        self._clearing: set[str] = set()
         self._woken = threading.Event()
         self._is_changed = False
         self._is_stopping = False
@@ -96,7 +104,7 @@ class Engine:
 
     def offer(self, snapshot: Snapshot) -> None:
         """Queue the next snapshot for evaluation."""
-        self._waiting.append(snapshot)
+        self._waiting.append((snapshot, self._monotonic()))
         self._woken.set()
 
     @property
@@ -144,17 +152,21 @@ class Engine:
             self._look()
         is_judged = False
         while self._is_restored and self._waiting:
-            self._judge(self._waiting.popleft())
+            self._judge(*self._waiting.popleft())
             is_judged = True
         self._write()
         if is_judged:
             self.problems.pop(NOT_JUDGED, None)
 
-    def _judge(self, snapshot: Snapshot) -> None:
+    def _judge(self, snapshot: Snapshot, came_at: float) -> None:
+        self._follow_clock(snapshot.time - came_at)
         events = self._evaluation.take(snapshot)
         if events:
             self._log(events)
             self._unwritten += events
+        clearing = self._evaluation.clearing()
+        if events or clearing != self._clearing:
+            self._clearing = clearing
             self._show_open()
         self._keep(snapshot)
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
@@ -162,6 +174,17 @@ class Engine:
             "the list of known GPUs cannot be saved", lambda: store.remember_gpus(snapshot)
         ):
             self._gpus = identity
+
+    def _follow_clock(self, ahead: float) -> None:
+        """If the wall clock was set, move the times of open alerts with it: how long they fire stays true."""
+        before, self._ahead = self._ahead, ahead
+        if before is None or abs(ahead - before) < JUMP_SECONDS:
+            return
+        log.warning("the clock was set by %+.0f s; the times of open alerts are moved with it", ahead - before)
+        moved = self._evaluation.shift(ahead - before)
+        self._unwritten += moved
+        if moved:
+            self._show_open()
 
     def _look(self) -> None:
         """Load the current rules and acknowledgements; the first time, also restore the state of the previous run."""
@@ -184,6 +207,7 @@ class Engine:
             self._revision, self._limits_then = revision, limits
         open_ids = self._evaluation.open.keys()
         self._acknowledged = store.load_acknowledged(open_ids) if open_ids else {}
+        self._times = store.load_times_since(self._clock() - FLAPPING_SECONDS) if open_ids else {}
         if self._next_clean is None or self._monotonic() >= self._next_clean:
             self._next_clean = self._monotonic() + CLEAN_SECONDS
             store.forget_before(self._clock(), days=self._retention_days())
@@ -274,6 +298,8 @@ class Engine:
             acknowledged_by=seen.by if seen else None,
             note=seen.note if seen else None,
             is_muted=is_silent(known.row if known else None, as_time(self._clock())),
+            times_in_last_hour=max(1, self._times.get((event.rule_then.id, event.host, event.subject), 1)),
+            is_clearing=event.id in self._clearing,
         )
 
     def _log(self, events: list[Event]) -> None:

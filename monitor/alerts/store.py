@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from django.db import transaction
+from django.db.models import Count
 
 from monitor.alerts.alert_rows import as_time, columns_of, event_of, stored_rule
 from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
@@ -127,6 +128,13 @@ def load_acknowledged(ids: Iterable[str]) -> dict[str, Acknowledged]:
         "id", "acknowledged_at", "acknowledged_by__username", "note"
     )
     return {str(id_): Acknowledged(at.timestamp(), by, note or None) for id_, at, by, note in rows if at is not None}
+
+
+def load_times_since(moment: float) -> dict[tuple[int | None, str, str], int]:
+    """How often each rule fired since that Unix time: by its id, the host and the subject."""
+    rows = AlertEvent.objects.filter(fired_at__gte=as_time(moment)).order_by()
+    counted = rows.values_list("rule_id", "host", "subject").annotate(times=Count("id"))
+    return {(rule_id, host, subject): times for rule_id, host, subject, times in counted}
 
 
 def remember_gpus(snapshot: Snapshot) -> None:

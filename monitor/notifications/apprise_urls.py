@@ -52,7 +52,7 @@ _HTTP = re.compile(r"https?://(?:[^/?#@]*@)?(?P<host>[^/?#:]+)", re.IGNORECASE)
 
 def refusal_before_loading(url: str) -> str | None:
     """Why gpumon does not use this URL, or None: it would make the server read a file, or another address, for the channel."""
-    parsed = url_to_dict(url) or {}
+    parsed = url_to_dict(url) or {}  # type: ignore[no-untyped-call]  # Apprise has no types
     given = {**parsed.get("qsd", {}), **parsed}
     found = [parameter for name, parameter in _READ_LOCALLY.items() if given.get(name)]
     return _refusal(found[0]) if found else None
@@ -73,8 +73,9 @@ def _refusal(parameter: str) -> str:
 def unknown(url: str) -> Answer:
     """The answer to a URL that Apprise does not understand: with the service and its form, if they can be recognized."""
     schema = url.partition("://")[0].strip().lower()
-    if schema not in ("http", "https") and schema in NotificationManager():
-        plugin = NotificationManager()[schema]
+    plugins = NotificationManager()  # type: ignore[no-untyped-call]  # likewise
+    if schema not in ("http", "https") and schema in plugins:
+        plugin = plugins[schema]
         forms = tuple(sorted({form.replace("{schema}", schema) for form in plugin.templates}, key=len))
         return Answer(service=str(plugin.service_name), error="The URL is incomplete or malformed.", forms=forms)
     host = _HTTP.match(url.strip())

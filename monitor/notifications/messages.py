@@ -10,11 +10,11 @@ from urllib.parse import quote
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from monitor import formats
 from monitor.alerts.alert_rows import alert_of, as_time
 from monitor.models import AlertEvent, Delivery
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.metrics import label_of, metrics, text_of
+from monitor.rules.sentences import lasted
 from monitor.sanitize import plain
 from monitor.telemetry.schema import Alert
 
@@ -120,9 +120,9 @@ def _one(event: Alert, kind: str, now: datetime) -> str:
     lines += _values(event, kind)
     if event.state == "resolved" and event.resolved_at is not None:
         lines.append(f"Fired: {_moment(event.fired_at)}")
-        lines.append(f"Resolved: {_moment(event.resolved_at)}, after {_span(event.fired_at, event.resolved_at)}")
+        lines.append(f"Resolved: {_moment(event.resolved_at)}, after {lasted(event)}")
     else:
-        lines.append(f"Firing: since {_moment(event.fired_at)}, for {_span(event.fired_at, now.timestamp())}")
+        lines.append(f"Firing: since {_moment(event.fired_at)}, for {lasted(event, now.timestamp())}")
     return "\n".join([*lines, *_rule_and_detail([event])])
 
 
@@ -174,8 +174,8 @@ def _digest(delivery: Delivery) -> _Worded:
 
 def _ending(event: Alert, kind: str, now: datetime) -> str:
     if kind != "fired" and event.resolved_at is not None:
-        return f", resolved after {_span(event.fired_at, event.resolved_at)}"
-    return f", for {_span(event.fired_at, now.timestamp())}" if kind == "reminder" else ""
+        return f", resolved after {lasted(event)}"
+    return f", for {lasted(event, now.timestamp())}" if kind == "reminder" else ""
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -196,10 +196,6 @@ def link_to(event: Alert | None, public_url: str) -> str:
     """The URL of the event's GPU page, or of the dashboard."""
     base = public_url.rstrip("/") + "/"
     return base if event is None or not event.gpu_uuid else f"{base}gpu/{quote(event.gpu_uuid, safe='')}"
-
-
-def _span(start: float, end: float) -> str:
-    return formats.duration(end - start)
 
 
 def _moment(seconds: float) -> str:

@@ -11,6 +11,9 @@ from monitor.models import Delivery
 from monitor.notifications.messages import Message, events_of, link_to
 from monitor.telemetry.schema import Alert
 
+_OF_OPEN_ALERTS = ("is_muted", "is_clearing", "times_in_last_hour")
+"""Fields that only the engine knows."""
+
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
     """The message and its alerts."""
@@ -20,7 +23,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     events: list[dict[str, Any]]
     """Each an Alert of the schema with times as RFC 3339, `url` and, since a message is not sent while notifications are
-    off, without `is_muted`.
+    off, without what only an open alert in a snapshot has.
     """
 
 
@@ -45,7 +48,8 @@ def body_of(delivery: Delivery, message: Message, *, public_url: str | None) -> 
 def event_of(alert: Alert, *, public_url: str | None) -> dict[str, Any]:
     """One alert as it is at the time of sending. Its detail is a text, empty if there is none."""
     fields: dict[str, Any] = msgspec.to_builtins(alert)
-    del fields["is_muted"]
+    for name in _OF_OPEN_ALERTS:
+        del fields[name]
     times = {name: fields[name] for name in fields if name.endswith("_at") and fields[name] is not None}
     return {
         **fields,

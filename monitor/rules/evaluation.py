@@ -10,12 +10,15 @@ import msgspec
 
 from monitor.rules.columns import Tick
 from monitor.rules.judge import Change, Judge, State
-from monitor.rules.kinds.registry import kind_of
+from monitor.rules.kinds.registry import KINDS, kind_of
 from monitor.rules.rule import Rule
 from monitor.telemetry.schema import Alert, Snapshot
 
 LONGEST_STEP_SECONDS = 60.0
-"""The most that a gap between two readings counts: if it is longer, the clock jumped or the host was suspended."""
+"""The most that a gap between two readings counts, and two intervals at most: if it is longer, the clock jumped or the host was
+suspended.
+"""
+_STEPS_TO_LEARN = 3
 EDITED = "the rule was edited"
 DELETED = "the rule was deleted or disabled"
 FORGOTTEN = "its state was lost in a restart"
@@ -44,7 +47,8 @@ class Evaluation:
         self._make_id = make_id
         self._places: dict[Any, Any] = {}
         self._read_at: float | None = None
-        self._time: float | None = None
+        self._snapshots = _Steps()
+        self._readings = _Steps()
         self._now = 0.0
         self._silent_seconds = 0.0
 
@@ -92,16 +96,36 @@ class Evaluation:
             ended.append(_resolved(event, at, FORGOTTEN))
         return ended
 
+    def shift(self, seconds: float) -> list[Event]:
+        """The clock was moved by this many seconds: move all times with it, so that differences stay true. The open events."""
+        self._snapshots.shift(seconds)
+        self._readings.shift(seconds)
+        self._now += seconds
+        for judge in self.judges.values():
+            judge.shift(seconds)
+        for event in [*self.open.values()]:
+            self.open[event.id] = msgspec.structs.replace(
+                event, started_at=event.started_at + seconds, fired_at=event.fired_at + seconds
+            )
+        return [*self.open.values()]
+
+    def clearing(self) -> set[str]:
+        """The ids of the open events whose condition no longer holds."""
+        return {
+            state.event_id
+            for judge in self.judges.values()
+            for state in judge.states.values()
+            if state.phase == "firing" and state.clear_since is not None
+        }
+
     def take(self, snapshot: Snapshot) -> list[Event]:
         """Evaluate one snapshot: the events that fired and those that resolved (with `resolved_at`)."""
         is_fresh = snapshot.sampled_at is not None and not snapshot.stale
         is_new_reading = is_fresh and snapshot.sampled_at != self._read_at
-        seconds = _step(self._time, snapshot.time)
-        self._time = snapshot.time
+        seconds = self._snapshots.next(snapshot.time)
         reading_seconds = 0.0
-        if is_new_reading:
-            if self._silent_seconds == 0:
-                reading_seconds = _step(self._read_at, snapshot.sampled_at)
+        if is_new_reading and snapshot.sampled_at is not None:
+            reading_seconds = self._readings.next(snapshot.sampled_at, is_after_gap=self._silent_seconds > 0)
             self._read_at = snapshot.sampled_at
         self._silent_seconds = 0.0 if is_fresh else self._silent_seconds + seconds
         tick = Tick(snapshot, silent_seconds=self._silent_seconds, places=self._places)
@@ -162,7 +186,11 @@ class Evaluation:
 
 
 def _resolved(event: Event, at: float, because: str, **changes: Any) -> Event:
-    return msgspec.structs.replace(event, state="resolved", resolved_at=at, resolved_because=because, **changes)
+    over = msgspec.structs.replace(event, state="resolved", resolved_at=at, resolved_because=because, **changes)
+    kind = KINDS.get(event.rule_then.kind)
+    return (
+        over if kind is None else msgspec.structs.replace(over, summary=kind.summary_when_over(over, event.rule_then))
+    )
 
 
 def _why_ended(change: Change, snapshot: Snapshot | None) -> str:
@@ -189,8 +217,33 @@ def _worst(event: Event, state: State) -> float | None:
     return event.value + (state.worst - state.value)
 
 
-def _step(before: float | None, now: float | None) -> float:
-    """The seconds from one reading to the next, as far as they count."""
-    if before is None or now is None:
-        return 0.0
-    return min(LONGEST_STEP_SECONDS, max(0.0, now - before))
+class _Steps:
+    """The seconds from one moment to the next, as far as they count."""
+
+    def __init__(self) -> None:
+        self._before: float | None = None
+        self._interval = 0.0
+        """The usual step, learned from the steps so far; 0 if none is known."""
+        self._count = 0
+        self._was_long = False
+
+    def shift(self, seconds: float) -> None:
+        """The clock was moved by this many seconds."""
+        if self._before is not None:
+            self._before += seconds
+
+    def next(self, now: float, *, is_after_gap: bool = False) -> float:
+        """The step to `now`; 0 for the first one, and after a gap in which nothing is known to have been the case."""
+        before, self._before = self._before, now
+        if before is None or is_after_gap:
+            return 0.0
+        seconds = min(LONGEST_STEP_SECONDS, max(0.0, now - before))
+        self._count += 1
+        is_long = self._count > _STEPS_TO_LEARN and 0 < 2 * self._interval < seconds
+        if is_long and not self._was_long:  # a jump; a second one in a row is a new interval
+            self._was_long = True
+            return 2 * self._interval
+        self._was_long = False
+        # It shrinks slowly: some readings follow one another closely.
+        self._interval = max(seconds, 0.9 * self._interval)
+        return seconds

@@ -121,6 +121,14 @@ class Judge:
                     changes += self._leave(key, at)
         return changes
 
+    def shift(self, seconds: float) -> None:
+        """The clock was moved by this many seconds. The timers have a clock of their own."""
+        for state in self.states.values():
+            state.started_at += seconds
+            if state.fired_at is not None:
+                state.fired_at += seconds
+        self.is_changed = self.is_changed or bool(self.states)
+
     def end(self, at: float, because: str) -> list[Change]:
         """Resolve everything that fires: the rule is gone or changed."""
         return [change for key in [*self.states] for change in self._leave(key, at, because)]

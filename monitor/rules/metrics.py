@@ -81,6 +81,11 @@ class Metric(NamedTuple):
     """The unit of its thresholds; empty for counts."""
     form: Form
 
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Whether its values are 1 and 0 for yes and no."""
+        return self.form is _YES_OR_NO
+
     def text(self, value: float) -> str:
         """A value as people read it: 88 °C."""
         return self.form.text(value)

@@ -13,6 +13,7 @@ from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Change, Judge
 from monitor.rules.kinds.registry import kind_of
 from monitor.rules.rule import Rule
+from monitor.rules.sentences import lasted_seconds
 from monitor.telemetry.schema import Snapshot
 
 
@@ -49,8 +50,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.fired_seconds(event) for event in self.events)
 
     def fired_seconds(self, event: Event) -> float:
-        """How long one alert fired so far; 0 if the readings' clock was set back meanwhile."""
-        return max(0.0, (event.resolved_at or self.ended_at or event.fired_at) - event.fired_at)
+        """How long one alert fired so far; 0 if the readings' clock was set meanwhile."""
+        return lasted_seconds(event, self.ended_at) or 0.0
 
     @property
     def has_values(self) -> bool:

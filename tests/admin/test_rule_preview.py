@@ -56,7 +56,7 @@ def test_unsaved_rule_is_tested_on_the_readings_in_memory(root: Client, recent: 
     said = text(answer)
     assert "temperature ≥ 90 °C" in said
     assert "Evaluated on 5 readings of the last 15 minutes, 2027-01-15 08:00:00 to 2027-01-15 08:00:04 UTC" in said
-    assert "It would fire now: GPU 0: temperature is 92 °C, at or above 90 °C. It" in said
+    assert "It would fire now: GPU 0 reached 92 °C (limit 90 °C). It" in said
     assert "It would have fired 2 times, for 2 s in all." in said
     assert [line["label"] for line in chart_of(answer)["series"]] == ["GPU 0", "GPU 1"]
     assert not AlertRule.objects.exists()
@@ -112,7 +112,7 @@ def test_alerts_beyond_the_listed_ones_are_counted(
     monkeypatch.setattr(rule_preview, "MOST_EVENTS", 1)
     recent.add(host(*[gpu(each, temperature_celsius=95) for each in range(3)], time=5.0, sampled_at=5.0))
     said = text(ask(root, HOT))
-    assert "It would fire now: GPU 0: temperature is 95 °C, at or above 90 °C; and 2 more." in said
+    assert "It would fire now: GPU 0 reached 95 °C (limit 90 °C); and 2 more." in said
     assert "And 2 more." in said
 
 

@@ -61,9 +61,9 @@ def test_alerts_are_printed_with_the_times_of_the_recording(rules: Path, hot: Pa
     status, said = run("check", hot, "--rules", rules)
     assert status == 1
     assert said.replace("\u2009", " ").splitlines() == [
-        "2027-01-15 08:00:03Z  fired     critical  Hot: GPU 0: temperature is 95 °C, at or above 90 °C",
-        "2027-01-15 08:00:06Z  resolved  critical  Hot: GPU 0: temperature is 95 °C, at or above 90 °C; "
-        "after 3 s: 84 °C, back within the limit",
+        "2027-01-15 08:00:03Z  fired     critical  Hot: GPU 0 reached 95 °C (limit 90 °C)",
+        "2027-01-15 08:00:06Z  resolved  critical  Hot: GPU 0 reached 95 °C (limit 90 °C) for 3 s: "
+        "84 °C, back within the limit",
         "8 readings, 2 rules: 1 fired, 0 still firing at the end",
     ]
 
@@ -97,7 +97,7 @@ def test_gpu_missing_from_a_reading_is_lost(rules: Path, tmp_path: Path) -> None
     path = record(tmp_path / "lost.jsonl", [(gpu(0), gpu(1)), (gpu(0), gpu(1)), (gpu(0),)])
     status, said = run("check", path, "--rules", rules)
     assert status == 1
-    assert "Lost: GPU 1 is lost" in said
+    assert "Lost: GPU 1 was lost" in said
     assert "1 still firing" in said
 
 

@@ -21,7 +21,7 @@ def utc(settings: Settings) -> None:
 
 
 HOT = {
-    "summary": "GPU 3: temperature is 88 °C, above 85 °C",
+    "summary": "GPU 3 reached 88 °C (limit 85 °C)",
     "metric": "gpu.temperature_celsius",
     "value": 88.0,
     "worst_value": 91.0,
@@ -49,7 +49,7 @@ def test_message_of_one_alert_has_all_its_details() -> None:
     )
     assert words(message) == (
         "GPU 3: Too hot on dgx-07 (critical)\n"
-        "GPU 3: temperature is 88 °C, above 85 °C.\n"
+        "GPU 3 reached 88 °C (limit 85 °C).\n"
         "\n"
         "Host: dgx-07\n"
         "GPU: 3 · NVIDIA H100 · GPU-3\n"

@@ -18,7 +18,7 @@ def test_temperature_is_compared_with_the_limit_of_the_gpu() -> None:
     seen = evaluation(judged)
     assert seen.take(at(1, gpu(0, temperature_celsius=86), gpu(1, temperature_celsius=None))) == []
     (event,) = seen.take(at(2, gpu(0, temperature_celsius=88), gpu(1, slowdown_temperature_celsius=None)))
-    assert event.summary == "GPU 0: temperature is 88\u2009°C, at or above 87\u2009°C"
+    assert event.summary == "GPU 0 reached 88\u2009°C (limit 87\u2009°C)"
     assert (event.value, event.threshold, event.metric) == (88, 87, "gpu.temperature_celsius")
     assert event.detail == "The GPU's slowdown temperature: 87\u2009°C."
     assert seen.take(at(3, gpu(0, temperature_celsius=91))) == []
@@ -48,7 +48,7 @@ def test_lost_gpu_fires_and_its_last_values_neither_fire_nor_resolve() -> None:
     seen = evaluation(rule(for_seconds=5.0), rule("gpu_lost", id=2))
     assert seen.take(at(0, gpu(3, temperature_celsius=95))) == []
     lost = gpu(3, temperature_celsius=95, state="lost")
-    assert told(seen.take(at(3, lost))) == [("fired", "GPU 3 is lost: it has fallen off the bus or stopped responding")]
+    assert told(seen.take(at(3, lost))) == [("fired", "GPU 3 was lost: it fell off the bus or stopped responding")]
     assert seen.take(at(30, lost)) == []
     assert told(seen.take(at(31, gpu(3)))) == [("over", "condition cleared")]
 
@@ -60,7 +60,7 @@ def test_stale_readings_fire_only_the_stale_rule_and_resolve_nothing() -> None:
     happened = [each for time in range(1, 41) for each in seen.take(at(time, gpu(temperature_celsius=95), **stale))]
     (event,) = happened
     assert (event.summary, event.detail, event.fired_at) == (
-        "dgx: no fresh reading for 30\u2009s",
+        "dgx gave no fresh reading for 30\u2009s",
         "The driver hangs.",
         30,
     )
@@ -87,9 +87,9 @@ def test_host_that_never_had_a_gpu_is_not_stale() -> None:
 def test_missing_gpus_fire_until_they_are_back() -> None:
     seen = evaluation(rule("gpu_count_fell"))
     assert seen.take(at(0, gpu(0), gpu(1))) == []
-    assert told(seen.take(at(1, gpu(0)))) == [("fired", "dgx: 1 GPU instead of 2")]
+    assert told(seen.take(at(1, gpu(0)))) == [("fired", "dgx fell from 2 to 1 GPU")]
     assert told(seen.take(at(2, gpu(0), gpu(1)))) == [("over", "condition cleared")]
-    assert told(seen.take(at(3, gpu(0), gpu(1, state="lost")))) == [("fired", "dgx: 1 GPU instead of 2")]
+    assert told(seen.take(at(3, gpu(0), gpu(1, state="lost")))) == [("fired", "dgx fell from 2 to 1 GPU")]
 
 
 def test_new_xid_fires_with_its_meaning_and_a_known_one_does_not() -> None:
@@ -161,7 +161,7 @@ def test_throttling_fires_with_its_reasons_and_a_power_cap_is_not_thermal() -> N
     assert seen.take(at(0, gpu(clock_event_reasons=("sw_power_cap",)))) == []
     assert seen.take(at(1, hot)) == []
     (event,) = seen.take(at(11, hot))
-    assert event.summary == "GPU 0 is thermally throttled"
+    assert event.summary == "GPU 0 was throttled thermally"
     assert event.detail == "Clock event reasons: hw_thermal_slowdown."
 
 
@@ -169,7 +169,7 @@ def test_several_users_on_one_gpu_are_named_only_in_the_detail() -> None:
     seen = evaluation(rule("several_users", threshold=2.0))
     assert seen.take(at(0, gpu(processes=(process(1), process(2))))) == []
     (event,) = seen.take(at(1, gpu(processes=(process(1), process(2, user="bo")))))
-    assert (event.summary, event.detail) == ("GPU 0 is used by 2 users", "ana, bo")
+    assert (event.summary, event.detail) == ("GPU 0 was used by 2 users", "ana, bo")
 
 
 def test_idle_memory_names_user_and_process_in_the_detail_and_resolves_with_the_process() -> None:
@@ -182,8 +182,8 @@ def test_idle_memory_names_user_and_process_in_the_detail_and_resolves_with_the_
         for each in seen.take(at(time, gpu(utilization_percent=0, processes=(holder, small))))
     ]
     (event,) = happened
-    assert event.summary == "GPU 0: PID 7 holds 20.0\u2009GiB while the GPU is idle"
-    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization is at most 5 %."
+    assert event.summary == "GPU 0: PID 7 held 20.0\u2009GiB while the GPU was idle"
+    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization was at most 5 %."
     assert (event.pid, event.fired_at) == (7, 60)
     assert told(seen.take(at(70, gpu(utilization_percent=0, processes=(small,))))) == [
         ("over", "process exited or freed memory")
@@ -193,7 +193,7 @@ def test_idle_memory_names_user_and_process_in_the_detail_and_resolves_with_the_
 def test_throttling_for_any_reason_is_described_in_words() -> None:
     """Regression: the summary was "held down for reasons"."""
     (event,) = evaluation(rule("throttled", throttle="any")).take(at(0, gpu(clock_event_reasons=("sw_power_cap",))))
-    assert event.summary == "GPU 0 is throttled for thermal or power reasons"
+    assert event.summary == "GPU 0 was throttled for thermal or power reasons"
     assert event.detail == "Clock event reasons: sw_power_cap."
 
 
@@ -216,7 +216,7 @@ def test_rule_and_card_agree_on_idle_held() -> None:
 def test_dead_process_that_holds_memory_fires() -> None:
     seen = evaluation(rule("process_gone", held_memory_bytes=1.0))
     (event,) = seen.take(at(0, gpu(processes=(process(7, status="gone"), process(8)))))
-    assert event.summary == "GPU 0: PID 7 has exited and still holds 1.0\u2009GiB"
+    assert event.summary == "GPU 0: PID 7 exited and still held 1.0\u2009GiB"
 
 
 def test_dead_process_keeps_its_identity_after_its_parent_reaps_it() -> None:
@@ -229,9 +229,9 @@ def test_dead_process_keeps_its_identity_after_its_parent_reaps_it() -> None:
 @pytest.mark.parametrize(
     ("metric", "value", "words"),
     [
-        ("system.memory_used_percent", 96.0, "dgx: memory used is 96\u2009%, at or above 90\u2009%"),
-        ("health.gpu_count", None, "dgx: GPU count is 1, at or above 1"),
-        ("process.cpu_percent", 120.0, "PID 5 on GPU 0: CPU is 120\u2009%, at or above 90\u2009%"),
+        ("system.memory_used_percent", 96.0, "dgx: memory used reached 96\u2009% (limit 90\u2009%)"),
+        ("health.gpu_count", None, "dgx: GPU count reached 1 (limit 1)"),
+        ("process.cpu_percent", 120.0, "PID 5 on GPU 0: CPU reached 120\u2009% (limit 90\u2009%)"),
     ],
 )
 def test_metrics_of_host_readings_and_processes_are_compared_too(metric: str, value: float | None, words: str) -> None:
@@ -329,9 +329,7 @@ def test_restart_keeps_open_alerts_and_resolves_alerts_without_a_rule() -> None:
     saved = {id_: judge.saved() for id_, judge in before.judges.items()}
     after = evaluation(rule(clear_for_seconds=20.0))
     assert told(after.restore(before.open.values(), saved, at=50)) == [("over", DELETED)]
-    assert [each.summary for each in after.open.values()] == [
-        "GPU 0: temperature is 95\u2009°C, at or above 90\u2009°C"
-    ]
+    assert [each.summary for each in after.open.values()] == ["GPU 0 reached 95\u2009°C (limit 90\u2009°C)"]
     assert after.take(at(60, gpu(0, temperature_celsius=95), gpu(1))) == []
     after.take(at(61, gpu(0), gpu(1)))
     assert len(after.take(at(81, gpu(0), gpu(1)))) == 1

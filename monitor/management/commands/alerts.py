@@ -14,13 +14,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from monitor import formats
 from monitor.alerts import rules_import, rules_yaml
 from monitor.alerts.rules_yaml import BadFile
 from monitor.models import AlertRule
 from monitor.rules.evaluation import Evaluation, Event
-from monitor.rules.metrics import text_of
 from monitor.rules.rule import Rule
+from monitor.rules.sentences import lasted, lasted_seconds
 from monitor.rules.validation import BadRule
 from monitor.runtime.runtime import Runtime
 from monitor.sanitize import visible
@@ -152,23 +151,11 @@ def line_of(event: Event) -> str:
 def _how_it_ended(event: Event) -> str:
     if event.resolved_at is None:
         return ""
-    worst = ""
-    if event.worst_value is not None and event.metric and event.worst_value != event.value:
-        worst = f", at worst {text_of(event.metric, event.worst_value)}"
-    lasted = _lasted_seconds(event)
-    after = (
-        "; after an unknown time, because the clock was set back"
-        if lasted is None
-        else f"; after {formats.duration(lasted)}"
-    )
-    return f"{after}{worst}: {event.resolved_because}"
-
-
-def _lasted_seconds(event: Event) -> float | None:
-    """From firing to resolving; None while it fires, and if the recorded clock was set back in between."""
-    if event.resolved_at is None or event.resolved_at < event.fired_at:
-        return None
-    return event.resolved_at - event.fired_at
+    is_known = lasted_seconds(event) is not None
+    after = "; after an unknown time, because the clock was set back"
+    if is_known:  # most kinds say it in the summary
+        after = "" if lasted(event) in event.summary else f"; after {lasted(event)}"
+    return f"{after}: {event.resolved_because}"
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -178,7 +165,7 @@ def as_json(event: Event) -> dict[str, Any]:
         "time": event.resolved_at if is_over else event.fired_at,
         **msgspec.to_builtins(event.alert()),
         "state": "resolved" if is_over else "fired",
-        "lasted_seconds": _lasted_seconds(event),
+        "lasted_seconds": lasted_seconds(event),
     }
 
 

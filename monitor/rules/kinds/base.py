@@ -11,8 +11,9 @@ from monitor.rules.judge import Change
 from monitor.rules.metrics import metrics
 from monitor.rules.phrases import SIGNS
 from monitor.rules.rule import Rule
+from monitor.rules.sentences import lasted, lasted_seconds
 from monitor.telemetry.gpu_use import IdleLimits
-from monitor.telemetry.schema import Gpu, GpuProcess
+from monitor.telemetry.schema import Alert, Gpu, GpuProcess
 
 CLEARED = "condition cleared"
 PROCESS_GONE = "process exited or freed memory"
@@ -22,7 +23,7 @@ class Words(NamedTuple):
     """What an alert says about the moment it fired."""
 
     summary: str
-    """What is wrong; names neither users nor programs."""
+    """What happened, in the past tense, so that it stays true; names neither users nor programs."""
     detail: str = ""
     value: float | None = None
     threshold: float | None = None
@@ -94,6 +95,16 @@ class Kind(ABC):
     @abstractmethod
     def words(self, change: Change, tick: Tick) -> Words:
         """The alert that has just fired."""
+
+    def summary_when_over(self, alert: Alert, rule: Rule) -> str:
+        """The summary of an alert that has resolved, with its worst value and how long it lasted."""
+        if self.is_instant or lasted_seconds(alert) is None:
+            return alert.summary
+        return f"{self.summary_of_worst(alert, rule)} for {lasted(alert)}"
+
+    def summary_of_worst(self, alert: Alert, rule: Rule) -> str:
+        """The summary with the worst value instead of the first one."""
+        return alert.summary
 
     def why_cleared(self, change: Change) -> str:
         """Why the alert resolved while its subject still exists."""

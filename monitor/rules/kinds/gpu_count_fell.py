@@ -25,11 +25,10 @@ class GpuCountFell(Kind):
     def words(self, change: Change, tick: Tick) -> Words:
         count, most = detail_of(change)
         return Words(
-            f"{tick.snapshot.host}: {count} GPU{'' if count == 1 else 's'} instead of {most}",
+            f"{tick.snapshot.host} fell from {most} to {count} GPU{'' if count == 1 else 's'}",
             "If the other GPUs were removed on purpose, disable and re-enable this rule: it then counts from the GPUs present.",
             float(count),
             float(most),
-            "health.gpu_count",
         )
 
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:

@@ -24,7 +24,7 @@ class GpuLost(Kind):
     def words(self, change: Change, tick: Tick) -> Words:
         gpu = gpu_of(change)
         return Words(
-            f"GPU {gpu.index} is lost: it has fallen off the bus or stopped responding",
+            f"GPU {gpu.index} was lost: it fell off the bus or stopped responding",
             f"{gpu.name}, {gpu.uuid}. Look for an Xid in the kernel log (`dmesg`); a reboot may bring the GPU back.",
         )
 

@@ -59,8 +59,8 @@ class IdleHeld(Kind):
         process, rule = process_of(change), change.rule
         held = float(process.memory_used_bytes or 0)
         return Words(
-            f"GPU {gpu_of(change).index}: PID {process.pid} holds {formats.memory(held)} while the GPU is idle",
-            f"{owner_of(process)}. Utilization is at most {rule.idle_percent:g} %.",
+            f"GPU {gpu_of(change).index}: PID {process.pid} held {formats.memory(held)} while the GPU was idle",
+            f"{owner_of(process)}. Utilization was at most {rule.idle_percent:g} %.",
             held,
             rule.held_memory_bytes,
             "process.memory_used_bytes",

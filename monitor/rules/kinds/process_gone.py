@@ -46,7 +46,7 @@ class ProcessGone(Kind):
         process = process_of(change)
         held = float(process.memory_used_bytes or 0)
         return Words(
-            f"GPU {gpu_of(change).index}: PID {process.pid} has exited and still holds {formats.memory(held)}",
+            f"GPU {gpu_of(change).index}: PID {process.pid} exited and still held {formats.memory(held)}",
             f"{owner_of(process)}. Another process may share its memory and still run (`fuser -v /dev/nvidia*`).",
             held,
             change.rule.held_memory_bytes,

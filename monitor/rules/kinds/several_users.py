@@ -6,6 +6,7 @@ from monitor.rules.columns import Column, Memory, Tick
 from monitor.rules.judge import Change
 from monitor.rules.kinds.base import Kind, Words, detail_of, gpu_of
 from monitor.rules.rule import Rule
+from monitor.telemetry.schema import Alert
 
 
 class SeveralUsers(Kind):
@@ -34,11 +35,18 @@ class SeveralUsers(Kind):
     def words(self, change: Change, tick: Tick) -> Words:
         users = detail_of(change)
         return Words(
-            f"GPU {gpu_of(change).index} is used by {len(users)} users",
+            _sentence(gpu_of(change).index, len(users)),
             ", ".join(users),
             float(len(users)),
             change.rule.threshold,
         )
 
+    def summary_of_worst(self, alert: Alert, rule: Rule) -> str:
+        return alert.summary if alert.worst_value is None else _sentence(alert.gpu_index, alert.worst_value)
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "users"
+
+
+def _sentence(gpu_index: int | None, count: float) -> str:
+    return f"GPU {gpu_index} was used by {count:.0f} users"

@@ -8,6 +8,7 @@ from monitor.rules.judge import Change
 from monitor.rules.kinds.base import Kind, Words
 from monitor.rules.phrases import span_of
 from monitor.rules.rule import Rule
+from monitor.telemetry.schema import Alert
 
 
 class Stale(Kind):
@@ -39,15 +40,23 @@ class Stale(Kind):
     def words(self, change: Change, tick: Tick) -> Words:
         value = change.state.value or 0.0
         return Words(
-            f"{tick.snapshot.host}: no fresh reading for {formats.duration(value)}",
+            _sentence(tick.snapshot.host, value),
             tick.snapshot.stale_reason or "",
             value,
             change.rule.threshold,
             "health.age_seconds",
         )
 
+    def summary_when_over(self, alert: Alert, rule: Rule) -> str:
+        """Its value is a duration: the longest time without a reading."""
+        return alert.summary if alert.worst_value is None else _sentence(alert.host, alert.worst_value)
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "time without a fresh reading"
 
     def value_text(self, rule: Rule, value: float) -> str:
         return formats.duration(value)
+
+
+def _sentence(host: str, seconds: float) -> str:
+    return f"{host} gave no fresh reading for {formats.duration(seconds)}"

@@ -11,8 +11,7 @@ from monitor.rules.kinds.base import CLEARED, MetricKind, Words, gpu_of, owner_o
 from monitor.rules.metrics import health_value, label_of, metrics
 from monitor.rules.phrases import SIGNS, limit_of
 from monitor.rules.rule import Rule
-
-_COMPARED = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below"}
+from monitor.telemetry.schema import Alert
 
 
 class Threshold(MetricKind):
@@ -62,19 +61,26 @@ class Threshold(MetricKind):
         rule, metric, base = change.rule, metrics()[change.rule.metric], _base(change)
         value, threshold = (change.state.value or 0.0) + base, rule.threshold + base
         detail = ""
+        subject = tick.snapshot.host
         if metric.of == "gpu":
-            subject = f"GPU {gpu_of(change).index}: {metric.label}"
+            subject = f"GPU {gpu_of(change).index}"
         elif metric.of == "process":
             process = process_of(change)
-            subject = f"PID {process.pid} on GPU {gpu_of(change).index}: {metric.label}"
+            subject = f"PID {process.pid} on GPU {gpu_of(change).index}"
             detail = owner_of(process)
-        else:
-            subject = f"{tick.snapshot.host}: {metric.label}"
-        summary = f"{subject} is {metric.text(value)}, {_COMPARED[rule.comparator]} {metric.text(threshold)}"
         if rule.relative_to:
             limit = metrics()[f"gpu.{rule.relative_to}"]
             detail = f"The GPU's {limit.label}: {limit.text(base)}."
-        return Words(summary, detail, value, threshold, rule.metric)
+        return Words(_sentence(subject, rule, value, threshold), detail, value, threshold, rule.metric)
+
+    def summary_of_worst(self, alert: Alert, rule: Rule) -> str:
+        if alert.worst_value is None or alert.threshold is None or rule.metric not in metrics():
+            return alert.summary
+        of = metrics()[rule.metric].of
+        subject = alert.host if of in ("system", "health") else f"GPU {alert.gpu_index}"
+        if of == "process":
+            subject = f"PID {alert.pid} on {subject}"
+        return _sentence(subject, rule, alert.worst_value, alert.threshold)
 
     def why_cleared(self, change: Change) -> str:
         assert change.column is not None
@@ -91,6 +97,14 @@ class Threshold(MetricKind):
         limit = limit_of(rule, rule.threshold) if rule.relative_to else ""
         shown = limit if is_offset else self.value_text(rule, threshold) + (f" ({limit})" if limit else "")
         return f"{SIGNS[rule.comparator]} {shown}"
+
+
+def _sentence(subject: str, rule: Rule, value: float, threshold: float) -> str:
+    """GPU 5 reached 88 °C (limit 87 °C); GPU 5: utilization fell to 3 % (limit 5 %)."""
+    metric = metrics()[rule.metric]
+    what = subject if rule.metric == "gpu.temperature_celsius" else f"{subject}: {metric.label}"
+    reached = "became" if metric.is_yes_or_no else "reached" if rule.comparator.startswith(">") else "fell to"
+    return f"{what} {reached} {metric.text(value)} (limit {metric.text(threshold)})"
 
 
 def _base(change: Change) -> float:

@@ -10,7 +10,7 @@ from monitor.rules.judge import Change
 from monitor.rules.kinds.base import Kind, Words, detail_of, gpu_of
 from monitor.rules.rule import Rule
 
-_THROTTLED = {"thermal": "thermally throttled", "power": "throttled by a power limit"}
+_THROTTLED = {"thermal": "was throttled thermally", "power": "was throttled by a power limit"}
 
 
 class Throttled(Kind):
@@ -36,8 +36,8 @@ class Throttled(Kind):
         return f"{'thermal or power' if rule.throttle == 'any' else rule.throttle} throttling"
 
     def words(self, change: Change, tick: Tick) -> Words:
-        what = _THROTTLED.get(change.rule.throttle, "throttled for thermal or power reasons")
-        return Words(f"GPU {gpu_of(change).index} is {what}", f"Clock event reasons: {', '.join(detail_of(change))}.")
+        what = _THROTTLED.get(change.rule.throttle, "was throttled for thermal or power reasons")
+        return Words(f"GPU {gpu_of(change).index} {what}", f"Clock event reasons: {', '.join(detail_of(change))}.")
 
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "throttled"

@@ -85,6 +85,8 @@ _JOBS = (
 )
 _HOT = 2
 """Index of the job whose GPU reaches its thermal limit from time to time."""
+_HOT_EVERY_SECONDS = 360
+"""It is hot for a third of the time: long enough for the default rules (30 and 60 s) to fire, and to look at their alerts."""
 
 
 class _Device:
@@ -164,7 +166,7 @@ class _Device:
     def read(self, now: float) -> Gpu:
         """The GPU at `now`. Loads are between 0 and 100 except for rounding, which is clamped."""
         job, load = self.job, min(100.0, max(0.0, self.job.load(now, self.phase)))
-        is_hot = self.index % len(_JOBS) == _HOT and _wave(now, 90, 0.3) > 0.72
+        is_hot = self.index % len(_JOBS) == _HOT and _wave(now, _HOT_EVERY_SECONDS, 0.3) > 0.72
         watts = min(_LIMIT_WATTS - (55 if is_hot else 0), self.base_watts + (load / 100) ** 0.8 * 640)
         # Temperature follows the mean load of the last minute, not the current load.
         warmth = sum(min(100.0, max(0.0, job.load(now - back, self.phase))) for back in (0, 15, 30, 45)) / 400

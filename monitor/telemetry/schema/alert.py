@@ -21,7 +21,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     state: AlertState = "firing"
     host: str
     summary: str
-    """What is wrong in words; names neither users nor commands."""
+    """What happened, in words that stay true: GPU 5 reached 88 °C (limit 87 °C). Names neither users nor commands. When the alert
+    resolves, it gets the worst value and the duration: GPU 5 reached 91 °C (limit 87 °C) for 7 min 12 s.
+    """
     detail: str | None = None
     """More about it: which user and process hold the memory, what an Xid means and what to do."""
     gpu_uuid: str | None = None
@@ -48,4 +50,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     """The note of the acknowledgement."""
     is_muted: bool = False
-    """Notifications for its rule are off: muted, or in quiet hours. False once it has resolved."""
+    """Notifications about it are off: muted, snoozed, or in quiet hours. False once it has resolved."""
+    is_clearing: bool = False
+    """The condition no longer holds; the alert resolves if that stays so for the time that its rule sets."""
+    times_in_last_hour: int = 1
+    """How often its rule fired for the same GPU, process or host within the last hour, this time included; for open alerts."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-from monitor import formats
+from monitor.rules.sentences import happening
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.live_pieces import LivePieces
-from monitor.web.components.open_alerts import against_of, counted_in_words, level_of, speaking_up
+from monitor.web.components.open_alerts import counted_in_words, level_of, speaking_up
 
 
 class Banner:
@@ -19,11 +19,10 @@ class Banner:
         self.alert = alert = loud[0] if loud else None
         key = None
         if alert is not None:
-            self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
-            self.lasting = live.text("banner-for", formats.duration(max(0.0, snapshot.time - alert.started_at)))
+            self.happening = live.text("banner-now", happening(alert, snapshot))
             # A value, not in the key: rendered again, the alert would be read out again.
             self.more = live.text("banner-more", f"and {len(loud) - 1} more" if len(loud) > 1 else "see all")
-            key = (alert.id, alert.severity, alert.summary, self.against, alert.rule)
+            key = (alert.id, alert.severity, alert.summary, alert.rule)
         self.part = live.part("banner", key, "monitor/fragments/banner.html", {"banner": self})
         counts = counted_in_words(alerts)
         self.count = live.text("alerts-count", str(len(alerts) or ""))

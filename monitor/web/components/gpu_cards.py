@@ -42,7 +42,8 @@ def alert_chips(alerts: Sequence[Alert]) -> tuple[Chip, ...]:
     worst, *others = alerts
     by = f" by {worst.acknowledged_by}" if worst.acknowledged_by else ""
     quiet = "" if worst.acknowledged_at is None else f" · acknowledged{by}"
-    rule = Chip(worst.rule, worst.severity, f"{worst.rule}: {worst.summary}{quiet}")
+    word = f"{worst.rule}, clearing" if worst.is_clearing else worst.rule
+    rule = Chip(word, worst.severity, f"{worst.rule}: {worst.summary}{quiet}")
     if not others:
         return (rule,)
     return rule, Chip(f"+{len(others)}", others[0].severity, f"Also {', '.join(alert.rule for alert in others)}")

@@ -8,9 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from monitor import formats
 from monitor.live.pieces import Part
-from monitor.rules.metrics import text_of
+from monitor.rules.sentences import happening, repeated
 from monitor.telemetry.schema import Alert, Gpu, Severity, Snapshot
 from monitor.web.components.live_pieces import LivePieces
 
@@ -54,19 +53,12 @@ def level_of(alerts: Iterable[Alert]) -> Level:
     return "critical" if "critical" in severities else "warning" if "warning" in severities else "ok"
 
 
-def against_of(metric: str | None, value: float | None, threshold: float | None, summary: str) -> str:
-    """The value and its threshold: 88 °C ≥ 87 °C. Empty if the alert has no value or the summary contains it."""
-    if metric is None or value is None or text_of(metric, value) in summary:
-        return ""
-    if threshold is None:
-        return text_of(metric, value)
-    return f"{text_of(metric, value)} {'≥' if value >= threshold else '≤'} {text_of(metric, threshold)}"
-
-
 def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
-    """GPU 5 hot, or GPU 5 and the rule's name, for the title of a tab."""
+    """GPU 5 hot, GPU 5 clearing, or GPU 5 and the rule's name, for the title of a tab."""
     if alert.gpu_index is None:
         return alert.rule
+    if alert.is_clearing:
+        return f"GPU {alert.gpu_index} clearing"
     gpu = next((gpu for gpu in gpus if gpu.uuid == alert.gpu_uuid), None)
     if gpu is not None and gpu.state == "lost":
         return f"GPU {alert.gpu_index} lost"
@@ -84,9 +76,9 @@ def periods_of(alerts: Iterable[Alert]) -> str:
 class OpenAlert:
     def __init__(self, alert: Alert, snapshot: Snapshot, live: LivePieces) -> None:
         self.alert = alert
-        self.against = against_of(alert.metric, alert.value, alert.threshold, alert.summary)
-        self.started_at = datetime.fromtimestamp(alert.started_at, UTC)
-        self.lasting = live.text(f"for-{alert.id}", formats.duration(max(0.0, snapshot.time - alert.started_at)))
+        self.fired_at = datetime.fromtimestamp(alert.fired_at, UTC)
+        self.happening = live.text(f"now-{alert.id}", happening(alert, snapshot))
+        self.repeated = repeated(alert.times_in_last_hour, "in the last hour")
 
 
 def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -17,15 +17,19 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
 
 from monitor import formats
+from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
 from monitor.rules.metrics import text_of
-from monitor.web.components.open_alerts import WORST_FIRST, against_of
+from monitor.rules.sentences import lasted, repeated
+from monitor.web.components.open_alerts import WORST_FIRST
 
 PAGE_SIZE = 50
 OF_A_GPU = 5
 """Number of recently resolved alerts on a GPU's page."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = timedelta(days=1)
+FLAPPING = timedelta(hours=1)
+"""Alerts of the same rule and subject that fired within this time stand in one place."""
 _CHART_SPAN = timedelta(minutes=15)
 _STATES = ("firing", "resolved")
 _YES_OR_NO = ("yes", "no")
@@ -103,13 +107,20 @@ class PastAlert:
         self.detail = event.detail if has_details else ""
         self.note = event.note if has_details else ""
         self._has_details = has_details
-        self.metric = event.metric or None
-        self.against = against_of(self.metric, event.value, event.threshold, event.summary)
         self.value = _text(event.metric, event.value)
         self.worst = _text(event.metric, event.worst_value)
         self.threshold = _text(event.metric, event.threshold)
-        end = event.resolved_at
-        self.lasted = "" if end is None else formats.duration((end - event.started_at).total_seconds())
+        self.lasted = "" if event.resolved_at is None else lasted(alert_of(event))
+        self.earlier: list[PastAlert] = []
+        """The same alert's earlier times, newest first, if it flapped: within FLAPPING of this one."""
+
+    @property
+    def repeated(self) -> str:
+        """×12 within 40 min; empty if it did not flap."""
+        if not self.earlier:
+            return ""
+        seconds = (self.event.fired_at - self.earlier[-1].event.fired_at).total_seconds()
+        return repeated(1 + len(self.earlier), f"within {formats.duration(max(1.0, seconds))}")
 
     @property
     def acknowledged_by(self) -> str:
@@ -122,6 +133,22 @@ class PastAlert:
 
 def _text(metric: str, value: float | None) -> str:
     return "" if not metric or value is None else text_of(metric, value)
+
+
+def without_repetitions(alerts: Iterable[PastAlert]) -> list[PastAlert]:
+    """The alerts, newest first, with those that flapped in one place each."""
+    found: dict[tuple[object, ...], PastAlert] = {}
+    shown: list[PastAlert] = []
+    for past in alerts:
+        event = past.event
+        key = (event.rule_name, event.host, event.gpu_uuid, event.pid, event.subject, event.state)
+        later = found.get(key) if event.state == "resolved" else None
+        if later is not None and later.event.fired_at - past.event.fired_at <= FLAPPING:
+            later.earlier.append(past)
+        else:
+            found[key] = past
+            shown.append(past)
+    return shown
 
 
 class Day(NamedTuple):
@@ -171,6 +198,8 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
     is_behind = {str(id_) for id_ in firing} != set(open_now)  # queried first: later writes are then shown
     events = AlertEvent.objects.select_related("acknowledged_by")
     found = _filtered(events, wanted, has_details=has_details)
+    if not wanted.state:
+        found = found.exclude(pk__in=[UUID(id_) for id_ in open_now])  # they stand above, under Open
     page = found
     if wanted.before is not None:
         at, last = wanted.before
@@ -194,7 +223,7 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
             Day(
                 day,
                 max(counts.get(day, 0), len(group)),
-                [PastAlert(event, has_details=has_details) for event in group],
+                without_repetitions(PastAlert(event, has_details=has_details) for event in group),
             )
             for day, group in days
         ],
@@ -257,7 +286,7 @@ async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
 def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu | None:
     over = AlertEvent.objects.filter(gpu_uuid=uuid, state="resolved", resolved_at__isnull=False)
     try:
-        last = list(over.select_related("acknowledged_by").order_by("-fired_at")[:OF_A_GPU])
+        last = list(over.select_related("acknowledged_by").order_by("-fired_at")[: 20 * OF_A_GPU])
         rows = list(over.filter(resolved_at__gt=now - _CHART_SPAN).order_by("started_at")[:100])
     except DatabaseError as error:
         log.warning("cannot read the past alerts of GPU %s: %s", uuid, error)
@@ -268,6 +297,6 @@ def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu
         if event.resolved_at is not None
     ]
     return PastOfGpu(
-        [PastAlert(event, has_details=has_details) for event in last],
+        without_repetitions(PastAlert(event, has_details=has_details) for event in last)[:OF_A_GPU],
         msgspec.json.encode(periods).decode() if periods else "",
     )

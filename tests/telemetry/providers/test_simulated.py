@@ -54,3 +54,13 @@ def test_demo_shows_busy_idle_and_hot_gpus_and_mig() -> None:
 def test_readings_are_labelled_as_simulated() -> None:
     assert opened().is_simulated
     assert [notice.code for notice in opened(1).read(0.0).notices] == ["simulated"]
+
+
+def test_hot_spell_lasts_long_enough_for_its_alerts_to_be_seen() -> None:
+    """The default rules fire after 30 and 60 s."""
+    provider = Simulated(Options(simulated_gpus=3))
+    provider.open()
+    hot = [provider.read(float(second)).gpus[2].temperature_celsius == 88 for second in range(720)]
+    spells = "".join("x" if each else " " for each in hot).split()
+    assert max(map(len, spells)) >= 120
+    assert hot.count(False) > hot.count(True)

@@ -26,14 +26,22 @@ def test_no_alert_means_no_banner_and_no_count() -> None:
     assert (link["title"], link["aria-label"], link["data-level"]) == ("", "Alerts", "ok")
 
 
+def test_banner_says_what_is_the_case_now() -> None:
+    hot = host(gpu(5, temperature_celsius=91), alerts=(alert(),))
+    cool = host(gpu(5, temperature_celsius=67), alerts=(alert(is_clearing=True),))
+    for snapshot, words in ((hot, "now 91 °C, for 1 min 10 s"), (cool, "now 67 °C, clearing")):
+        live = LivePieces()
+        made = Banner(snapshot, live)
+        assert made.happening.text.replace("\u2009", " ") == words
+
+
 def test_banner_shows_summary_limit_duration_and_rule() -> None:
     part, texts, _ = banner(alert())
     html = part.draw()
     assert "<b>GPU 5 is hotter than its slowdown threshold</b>" in html
-    assert "88\u2009°C ≥ 87\u2009°C" in html
     assert "“Thermal slowdown”" in html
     assert "Critical: " in html
-    assert texts["banner-for"] == "1\u2009min 12\u2009s"
+    assert texts["banner-now"] == "now 60\u2009°C, for 1\u2009min 10\u2009s"
     assert texts["banner-more"] == "see all"
 
 
@@ -58,9 +66,9 @@ def test_banner_is_announced_once_and_not_each_second_or_for_a_lesser_alert() ->
     once, texts, _ = banner(alert(1))
     later, later_texts, _ = banner(alert(1), alert(2, severity="warning"), time=1001.0, sampled_at=1001.0)
     assert once.key == later.key
-    assert texts["banner-for"] != later_texts["banner-for"]
-    outside = once.draw().partition('role="alert"')[2].partition("<span>· for")[0]
-    assert "banner-for" not in outside  # what changes each second is outside the announced element
+    assert texts["banner-now"] != later_texts["banner-now"]
+    outside = once.draw().partition('role="alert"')[2].partition("<span>· ")[0]
+    assert "banner-now" not in outside  # what changes each second is outside the announced element
     another, _, _ = banner(alert(9))
     assert another.key != once.key
 
@@ -71,8 +79,8 @@ def test_mark_of_the_link_changes_with_the_set_of_open_alerts() -> None:
 
 
 def test_clock_set_back_makes_no_negative_duration() -> None:
-    _, texts, _ = banner(alert(started_at=5000.0))
-    assert texts["banner-for"] == "0\u2009s"
+    _, texts, _ = banner(alert(fired_at=5000.0))
+    assert texts["banner-now"] == "now 60\u2009°C, for —"
 
 
 def test_text_from_outside_is_escaped() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from monitor.telemetry.schema import Alert, Snapshot
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import (
-    against_of,
     by_gpu,
     count_by_severity,
     counted_in_words,
@@ -23,21 +23,6 @@ from tests.support.snapshots import alert, gpu, host
 
 WARNING = {"severity": "warning", "rule": "Memory nearly full", "metric": "gpu.memory_used_percent"}
 QUIET = {"acknowledged_at": 990.0, "acknowledged_by": "ana"}
-
-
-def test_value_is_shown_against_its_limit_with_its_unit() -> None:
-    assert against_of("gpu.temperature_celsius", 88.0, 87.0, "Hot") == "88\u2009°C ≥ 87\u2009°C"
-    assert against_of("gpu.memory_free_bytes", float(1 << 30), float(2 << 30), "Full") == "1.0\u2009GiB ≤ 2.0\u2009GiB"
-    assert against_of("gpu.temperature_celsius", 88.0, None, "Hot") == "88\u2009°C"
-
-
-def test_value_in_the_summary_is_not_repeated() -> None:
-    assert against_of("gpu.temperature_celsius", 88.0, 87.0, "GPU 5: temperature is 88\u2009°C") == ""
-
-
-def test_alert_without_a_value_shows_no_limit() -> None:
-    assert against_of(None, None, None, "GPU 5 is lost") == ""
-    assert against_of("gpu.pcie_replays", None, 4.0, "Replays") == ""
 
 
 def test_alerts_are_counted_by_severity_with_the_acknowledged_ones() -> None:
@@ -60,6 +45,7 @@ def test_alerts_of_the_whole_host_belong_to_no_gpu() -> None:
         ({}, "lost", "GPU 5 lost"),
         ({"metric": "gpu.temperature_celsius", "value": 3.0, "threshold": 10.0, "rule": "Cold"}, "ok", "GPU 5: Cold"),
         (WARNING, "ok", "GPU 5: Memory nearly full"),
+        ({"is_clearing": True}, "ok", "GPU 5 clearing"),
         ({"gpu_uuid": None, "gpu_index": None, "metric": None, "rule": "Stale readings"}, "ok", "Stale readings"),
     ],
 )
@@ -102,6 +88,21 @@ def test_text_from_outside_is_escaped_in_the_list() -> None:
     html = open_alerts_part(host(gpu(5), alerts=(alert(detail=evil, summary=evil, rule=evil),)), LivePieces()).draw()
     assert "<img" not in html
     assert html.count("&lt;img") == 3  # in the summary, the rule and the detail
+
+
+def test_row_says_what_is_the_case_now_and_how_often_it_flapped() -> None:
+    """The alert stays open while the GPU cools down: its words must not claim that it is still hot."""
+
+    def row(temperature: float, **changes: object) -> str:
+        live = LivePieces()
+        shown = host(gpu(5, temperature_celsius=temperature), alerts=(alert(**changes),))
+        html = open_alerts_part(shown, live).draw()
+        return " ".join(re.sub(r"<[^>]+>", " ", html).replace("\u2009", " ").split())
+
+    assert "now 88 °C, for 1 min 10 s · fired 00:15:30 UTC" in row(88)
+    assert "now 67 °C, clearing · fired" in row(67, is_clearing=True)
+    assert "×12 in the last hour" in row(88, times_in_last_hour=12)
+    assert "×" not in row(88)
 
 
 def test_list_is_redrawn_when_an_alert_opens_resolves_or_is_acknowledged_and_not_as_time_passes() -> None:

@@ -34,7 +34,7 @@ def summaries(found: History) -> list[str]:
 
 def test_history_is_grouped_by_day_newest_first_with_counts() -> None:
     event(10, summary="a")
-    event(20, summary="b")
+    event(20, summary="b", gpu_uuid="GPU-1")
     event(13 * 60, summary="c")  # the day before
     found = asked()
     assert [(day.day, day.total) for day in found.days] == [(date(2026, 3, 14), 2), (date(2026, 3, 13), 1)]
@@ -134,9 +134,35 @@ def test_row_shows_values_duration_and_who_acknowledged() -> None:
     ana = User.objects.create_user("ana")
     event(1, acknowledged_at=NOON, acknowledged_by=ana)
     past = asked().days[0].alerts[0]
-    assert (past.against, past.worst) == ("96\u2009% ≥ 95\u2009%", "99\u2009%")
-    assert past.lasted == "2\u2009min 30\u2009s"
+    assert (past.value, past.worst) == ("96\u2009%", "99\u2009%")
+    assert past.lasted == "2\u2009min 0\u2009s"  # from firing, as everywhere
     assert past.acknowledged_by == "ana"
+
+
+def test_flapping_alert_stands_once_with_its_times() -> None:
+    for minutes in (0, 5, 40, 59):
+        event(minutes, summary=f"at {minutes}")
+    event(10, summary="another GPU", gpu_uuid="GPU-1")
+    event(20, summary="another rule", rule_name="Hot")
+    event(61, summary="long before")
+    found = asked()
+    assert summaries(found) == ["at 0", "another GPU", "another rule", "long before"]
+    flapping, *others = found.days[0].alerts
+    assert flapping.repeated == "×4 within 59\u2009min 0\u2009s"
+    assert [past.event.summary for past in flapping.earlier] == ["at 5", "at 40", "at 59"]
+    assert [past.repeated for past in others] == ["", "", ""]
+    assert found.days[0].total == 7
+
+
+def test_open_alert_is_not_in_the_history_unless_asked_for() -> None:
+    open_now, saved_late = (
+        event(1, state="firing", summary="open"),
+        event(2, state="firing", summary="over, not saved yet"),
+    )
+    found = history(Wanted(), has_details=True, open_now=[str(open_now.id)])
+    assert found is not None
+    assert summaries(found) == [saved_late.summary]
+    assert summaries(asked(state="firing")) == ["open", "over, not saved yet"]
 
 
 def test_acknowledgement_of_a_deleted_account_is_kept() -> None:
@@ -149,8 +175,8 @@ def test_acknowledgement_of_a_deleted_account_is_kept() -> None:
 def test_gpu_page_gets_its_latest_resolved_alerts_and_those_within_its_charts() -> None:
     now = datetime.now(UTC)
     recent = event(0, fired_at=now, started_at=now - timedelta(minutes=9), resolved_at=now - timedelta(minutes=4))
-    for minutes in range(8):
-        event(minutes)
+    for number in range(8):
+        event(number, pid=number)
     event(0, state="firing", fired_at=now)
     event(0, gpu_uuid="GPU-1")
     past = async_to_sync(history_of_gpu)("GPU-5", has_details=True)

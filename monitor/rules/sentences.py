@@ -1,0 +1,58 @@
+"""What is the case now with an open alert, and how long any alert lasted: the same words in every output."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+from monitor import formats
+from monitor.rules.metrics import health_value, metrics, text_of
+from monitor.telemetry.schema import Alert, Snapshot
+
+_JITTER_SECONDS = 2.0
+"""An alert can be newer than the snapshot by which it is shown."""
+_LONGEST_SECONDS = 10 * 365.25 * 86_400
+"""Longer than any alert is kept. Beyond it, the clock was set while gpumon did not run, as on boards that start in 1970."""
+
+
+def lasted_seconds(alert: Alert, now: float | None = None) -> float | None:
+    """How long an alert fired: from firing until it resolved, or until `now` (Unix seconds) while it is open. None if that is
+    unknown: it is open and `now` is not given, or the clock was set in between.
+    """
+    end = now if alert.resolved_at is None else alert.resolved_at
+    if end is None or not -_JITTER_SECONDS <= end - alert.fired_at < _LONGEST_SECONDS:
+        return None
+    return max(0.0, end - alert.fired_at)
+
+
+def lasted(alert: Alert, now: float | None = None) -> str:
+    """The same in words: 7 min 12 s, or —."""
+    seconds = lasted_seconds(alert, now)
+    return "—" if seconds is None else formats.duration(seconds)
+
+
+def happening(alert: Alert, snapshot: Snapshot) -> str:
+    """What is the case now with an open alert: now 88 °C, for 1 min 12 s; or: now 67 °C, clearing."""
+    value = current_value(alert, snapshot)
+    now = "" if value is None or alert.metric is None else f"now {text_of(alert.metric, value)}, "
+    return now + ("clearing" if alert.is_clearing else f"for {lasted(alert, snapshot.time)}")
+
+
+def repeated(times: int, span: str) -> str:
+    """×12 within 40 min; empty for a single time."""
+    return f"×{times} {span}" if times > 1 else ""
+
+
+def current_value(alert: Alert, snapshot: Snapshot) -> float | None:
+    """The value of the alert's metric in a snapshot; None if it has none or it is unknown there."""
+    metric = metrics().get(alert.metric or "")
+    if metric is None or (snapshot.stale and metric.of in ("gpu", "process")):
+        return None
+    if metric.of == "health":
+        return health_value(snapshot, metric.field)
+    if metric.of == "system":
+        return None if snapshot.system is None else getattr(snapshot.system, metric.field)
+    gpu = next((gpu for gpu in snapshot.gpus if gpu.uuid == alert.gpu_uuid and gpu.state == "ok"), None)
+    if metric.of == "process":
+        found = [process for process in (gpu.processes or () if gpu else ()) if process.pid == alert.pid]
+        return getattr(found[0], metric.field) if len(found) == 1 else None
+    return None if gpu is None else attrgetter(metric.field)(gpu)
