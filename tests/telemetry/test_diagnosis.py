@@ -97,6 +97,90 @@ def test_gpus_of_other_vendors_need_no_nvidia_driver(host: FakeHost, vendor: str
         assert f"1 {name} GPU on the PCI bus: {A}." in texts(findings(host))
 
 
+def test_processing_accelerators_are_gpus(host: FakeHost) -> None:
+    """An MI300X is no display controller; of Intel's, that class has NPUs."""
+    for address, vendor in ((A, "0x1002"), (B, "0x8086")):
+        host.gpu(address, driver="amdgpu")
+        host.write(f"sys/bus/pci/devices/{address}/vendor", f"{vendor}\n")
+        host.write(f"sys/bus/pci/devices/{address}/class", "0x120000\n")
+    assert f"1 AMD GPU on the PCI bus: {A}." in texts(findings(host))
+    assert "Intel GPU on" not in texts(findings(host))
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+@pytest.mark.parametrize(("vendor", "name"), [("0x10de", "NVIDIA"), ("0x1002", "AMD")])
+def test_gpu_kept_for_a_virtual_machine_needs_no_driver_here(
+    host: FakeHost, vendor: str, name: str, *, is_bound: bool
+) -> None:
+    host.gpu(A, driver="vfio-pci" if is_bound else None)
+    host.write(f"sys/bus/pci/devices/{A}/vendor", f"{vendor}\n")
+    host.write(f"sys/bus/pci/devices/{A}/driver_override", "vfio-pci\n")
+    assert bad(host) == []
+    (finding,) = [each for each in findings(host) if "virtual machine" in each.text]
+    assert f"The {name} GPU {A} is kept for a virtual machine (driver vfio-pci)" in finding.text
+    assert "driverctl unset-override" in (finding.fix or "")
+    host.gpu(B, driver=None)
+    assert texts(bad(host)) == "The NVIDIA kernel module is not loaded."
+
+
+@pytest.mark.parametrize("mark", ["compatible", "release"])
+def test_jetson_is_recognized_though_its_gpu_is_not_on_the_bus(host: FakeHost, mark: str) -> None:
+    host.write("proc/device-tree/model", "NVIDIA Jetson AGX Orin Developer Kit\0")
+    if mark == "compatible":
+        host.write("proc/device-tree/compatible", "nvidia,p3737-0000+p3701-0005\0nvidia,tegra234\0")
+    else:
+        host.write("etc/nv_tegra_release", "# R36 (release), REVISION: 4.3\n")
+    (finding,) = bad(host)
+    assert "(nvgpu) is not loaded" in finding.text
+    host.write("proc/modules", "nvgpu 2674688 23 - Live 0x0\n")
+    assert bad(host) == []
+    assert "NVIDIA Jetson AGX Orin Developer Kit: its GPU is integrated" in texts(findings(host))
+    assert "No GPU on the PCI bus" not in texts(findings(host))
+    host.write(".dockerenv", "")
+    assert [finding.fix for finding in bad(host)] == ["Start it with `--runtime nvidia`."]
+    host.write("dev/nvgpu/igpu0/ctrl", "")
+    assert bad(host) == []
+
+
+def test_other_boards_with_a_device_tree_are_no_jetson(host: FakeHost) -> None:
+    host.write("proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    host.write("proc/device-tree/compatible", "raspberrypi,5-model-b\0brcm,bcm2712\0")
+    assert "No GPU on the PCI bus" in texts(findings(host))
+
+
+@pytest.mark.parametrize(
+    ("modules", "driver", "text", "fix"),
+    [
+        ("nova_core 2 1 - Live\n", "NovaCore", "driver nova_core is loaded", "modprobe.blacklist=nova_core"),
+        ("", "nouveau", "driver nouveau is loaded", "built into the kernel"),
+        ("", "NovaCore", "driver NovaCore is loaded", "built into the kernel"),
+    ],
+)
+def test_open_drivers_are_recognized_also_if_built_into_the_kernel(
+    host: FakeHost, modules: str, driver: str, text: str, fix: str
+) -> None:
+    host.gpu(A, driver=driver)
+    host.write("proc/modules", modules)
+    (finding,) = bad(host)
+    assert text in finding.text
+    assert fix in (finding.fix or "")
+
+
+def test_gpu_that_the_loaded_driver_does_not_drive_is_named(server: FakeHost) -> None:
+    server.gpu("0000:03:00.0", driver=None)
+    (finding,) = bad(server)
+    assert finding.text == "The NVIDIA kernel module does not drive the GPU 0000:03:00.0."
+    assert "dmesg" in (finding.fix or "")
+
+
+def test_amd_gpu_without_its_kernel_driver_is_named(host: FakeHost) -> None:
+    host.gpu(A, driver=None)
+    host.write(f"sys/bus/pci/devices/{A}/vendor", "0x1002\n")
+    (finding,) = [each for each in findings(host) if "No kernel driver" in each.text]
+    assert f"AMD GPU {A}" in finding.text
+    assert "amdgpu" in (finding.fix or "")
+
+
 def test_missing_gpu_is_reported_with_the_fix_for_virtual_machines(host: FakeHost) -> None:
     (finding,) = [each for each in findings(host) if "PCI bus" in each.text]
     assert (finding.level, finding.text) == ("note", "No GPU on the PCI bus that this system sees.")
