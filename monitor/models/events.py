@@ -50,6 +50,8 @@ class AlertEvent(models.Model):
     """When a message about it was last put into the outbox."""
 
     class Meta:
+        verbose_name = "alert"
+        verbose_name_plural = "alerts"
         ordering = ("-fired_at",)
         permissions = (("acknowledge_alertevent", "Can acknowledge alerts"),)
         indexes = (

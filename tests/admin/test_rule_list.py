@@ -27,7 +27,7 @@ def test_list_describes_each_rule_and_counts_firing_alerts(root: Client) -> None
     assert "Hot Critical temperature ≥ 90 °C for 60 s until 2100-01-01 00:00 2" in text(answer)
     link = re.search(r'href="(/admin/monitor/alertevent/[^"]+)">2<', answer.content.decode())
     assert link is not None
-    assert "2 alert events" in text(root.get(link[1].replace("&amp;", "&")))
+    assert "2 alerts" in text(root.get(link[1].replace("&amp;", "&")))
 
 
 def test_invalid_rule_written_outside_the_admin_does_not_break_the_list(root: Client) -> None:

@@ -65,10 +65,10 @@ def test_every_admin_page_keeps_the_policy(filled: Server, admin: Page) -> None:
 def test_form_widgets_work_under_the_policy(filled: Server, admin: Page) -> None:
     """The widgets that Django draws by script: calendars and clocks, the two lists of permissions, warnings of unsaved changes."""
     admin.goto(f"{filled.url}/admin/auth/user/1/change/")
-    admin.locator(".datetimeshortcuts a").first.click()
-    assert admin.locator(".calendarbox, .clockbox").first.count() == 1
     admin.locator(".selector-available select").first.wait_for()
     admin.goto(f"{filled.url}/admin/monitor/alertrule/add/")
+    admin.locator(".datetimeshortcuts a").first.click()
+    assert admin.locator(".calendarbox, .clockbox").first.count() == 1
     admin.get_by_label("Name", exact=False).first.fill("a rule")
     admin.goto(f"{filled.url}/admin/monitor/channel/?q=x")
     admin.goto(f"{filled.url}/admin/monitor/alertrule/?all=")

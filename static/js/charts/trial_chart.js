@@ -16,24 +16,30 @@ function splitsBefore(end, min) {
   return Array.from({ length: Math.floor((end - min) / step) + 1 }, (_, place) => end - place * step).reverse();
 }
 
-// A horizontal line with its label above or below it, where the padding leaves room.
-function drawLevel(plot, { value, label }, { colour, isAbove, dash }) {
+// A horizontal line; its name stands on the axis, off the curve.
+function drawLevel(plot, { value }, { colour, dash }) {
   const { ctx } = plot;
   const { left, width } = plot.bbox;
   const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
   ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.strokeStyle = colour;
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash(dash.map((each) => each * devicePixelRatio));
   ctx.beginPath();
   ctx.moveTo(left, y);
   ctx.lineTo(left + width, y);
   ctx.stroke();
-  ctx.font = `${11 * devicePixelRatio}px system-ui`;
-  ctx.textAlign = "right";
-  ctx.textBaseline = isAbove ? "bottom" : "top";
-  ctx.fillText(label, left + width - 4 * devicePixelRatio, y + (isAbove ? -2 : 3) * devicePixelRatio);
   ctx.restore();
+}
+
+// The levels whose labels have room, the first ones before the others.
+function apart(plot, levels) {
+  const places = new Map();
+  for (const { value } of levels) {
+    const y = plot.valToPos(value, "y");
+    if ([...places.values()].every((other) => Math.abs(other - y) >= LABEL_HEIGHT)) places.set(value, y);
+  }
+  return [...places.keys()];
 }
 
 function shade(plot, spans, colour) {
@@ -56,8 +62,8 @@ class TrialChart extends HTMLElement {
     const critical = () => getComputedStyle(this).getPropertyValue("--chart-critical");
     const end = times.at(-1);
     const start = Math.min(times[0], end - 1);
-    const isThresholdUpper = !clear || threshold.value >= clear.value;
-    const labels = new Map([[low.value, low.label], [high.value, high.label]]);
+    const levels = [threshold, ...(clear ? [clear] : []), high, low];
+    const labels = new Map([...levels].reverse().map(({ value, label }) => [value, label]));
     const axis = (styles) => ({
       stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, font: "11px system-ui",
     });
@@ -71,15 +77,15 @@ class TrialChart extends HTMLElement {
         scales: { x: { time: false, range: [start, end] }, y: { range: [low.value, high.value] } },
         axes: [
           { ...axis(styles), size: 24, splits: () => splitsBefore(end, start), values: (_plot, splits) => splits.map((at) => timeLabel(Math.round(end - at))) },
-          { ...axis(styles), size: 78, splits: () => [...labels.keys()], values: (_plot, splits) => splits.map((at) => labels.get(at)) },
+          { ...axis(styles), size: 110, splits: (plot) => apart(plot, levels), values: (_plot, splits) => splits.map((at) => labels.get(at)) },
         ],
         series: [{}, ...series.map((_, place) => ({ stroke: () => colour(place), width: 1.5, points: { show: times.length < 2 } }))],
         hooks: {
           drawAxes: [(plot) => shade(plot, firing, critical())],
           draw: [
             (plot) => {
-              drawLevel(plot, threshold, { colour: critical(), isAbove: isThresholdUpper, dash: [] });
-              if (clear) drawLevel(plot, clear, { colour: critical(), isAbove: !isThresholdUpper, dash: [4, 4] });
+              drawLevel(plot, threshold, { colour: critical(), dash: [] });
+              if (clear) drawLevel(plot, clear, { colour: critical(), dash: [4, 4] });
             },
           ],
         },
