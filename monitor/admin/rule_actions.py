@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from monitor.alerts import silence
 from monitor.alerts.rules_yaml import COLUMNS
 from monitor.models import AlertRule
 from monitor.runtime.process import runtime
@@ -33,17 +34,37 @@ def disable(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule
 @admin.action(description="Mute for 1 h", permissions=["mute"])
 def mute(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
     """No notifications for an hour; the rules are still evaluated and shown."""
-    until = timezone.now() + MUTED_FOR
-    log = f"Muted until {timezone.localtime(until):%Y-%m-%d %H:%M %Z}."
-    _set(model_admin, request, queryset, log, "muted for 1 h", muted_until=until)
+    _mute_until(model_admin, request, queryset, timezone.now() + MUTED_FOR, "muted for 1 h")
+
+
+@admin.action(description="Mute until 08:00", permissions=["mute"])
+def mute_until_morning(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
+    """No notifications until the next morning, by the server's time zone."""
+    _mute_until(model_admin, request, queryset, silence.next_morning(timezone.now()), "muted until 08:00")
+
+
+@admin.action(description="Mute until open alerts have resolved", permissions=["mute"])
+def mute_until_resolved(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
+    """No notifications about what fires now. Rules without an open alert are left as they are."""
+    with transaction.atomic():
+        rules = [*queryset.filter(events__state="firing").distinct()]
+        for rule in rules:
+            silence.set_until(rule, None, by=request.user.pk)
+            model_admin.log_change(request, rule, "Muted until its open alerts have resolved.")
+        transaction.on_commit(runtime().alerts.changed)
+    _say(model_admin, request, len(rules), "muted until their open alerts have resolved")
 
 
 @admin.action(description="Unmute", permissions=["mute"])
 def unmute(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule]) -> None:
-    """Notify again."""
-    _set(
-        model_admin, request, queryset.filter(muted_until__isnull=False), "Unmuted.", "no longer muted", muted_until=None
-    )  # fmt: skip
+    """Notify again, on every GPU."""
+    with transaction.atomic():
+        rules = [*queryset.filter(Q(muted_until__isnull=False) | Q(snoozes__isnull=False)).distinct()]
+        for rule in rules:
+            silence.end(rule)
+            model_admin.log_change(request, rule, "Unmuted.")
+        transaction.on_commit(runtime().alerts.changed)
+    _say(model_admin, request, len(rules), "no longer muted")
 
 
 @admin.action(description="Duplicate as disabled", permissions=["add"])
@@ -61,7 +82,14 @@ def duplicate(model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRu
     _say(model_admin, request, len(rules), "duplicated; the copies are disabled until you enable them")
 
 
-ACTIONS = (enable, disable, mute, unmute, duplicate)
+ACTIONS = (enable, disable, mute, mute_until_morning, mute_until_resolved, unmute, duplicate)
+
+
+def _mute_until(
+    model_admin: Any, request: HttpRequest, queryset: QuerySet[AlertRule], until: datetime, done: str
+) -> None:
+    log = f"Muted until {timezone.localtime(until):%Y-%m-%d %H:%M %Z}."
+    _set(model_admin, request, queryset, log, done, muted_until=until)
 
 
 def _set(

@@ -90,7 +90,9 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         firing = Count("events", filter=Q(events__state="firing"))
-        found: QuerySet[Any] = super().get_queryset(request).prefetch_related("gpus").annotate(firing_count=firing)
+        found: QuerySet[Any] = (
+            super().get_queryset(request).prefetch_related("gpus", "snoozes").annotate(firing_count=firing)
+        )
         return found
 
     def get_urls(self) -> list[Any]:
@@ -116,9 +118,13 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     @admin.display(description="muted", ordering="muted_until")
     def muted(self, rule: AlertRule) -> str:
         """Until when, by the server's clock."""
-        if rule.muted_until is None or rule.muted_until <= timezone.now():
-            return "no"
-        return f"until {timezone.localtime(rule.muted_until):%Y-%m-%d %H:%M}"
+        now = timezone.now()
+        if rule.muted_until is not None and rule.muted_until > now:
+            return f"until {timezone.localtime(rule.muted_until):%Y-%m-%d %H:%M}"
+        snoozes = [snooze for snooze in rule.snoozes.all() if snooze.until is None or snooze.until > now]
+        if any(not snooze.gpu_uuid for snooze in snoozes):
+            return "until resolved"
+        return f"for {len(snoozes)} GPU{'' if len(snoozes) == 1 else 's'}" if snoozes else "no"
 
     @admin.display(description="firing", ordering="firing_count")
     def firing(self, rule: Any) -> str:

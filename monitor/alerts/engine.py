@@ -297,7 +297,7 @@ class Engine:
             acknowledged_at=seen.at if seen else None,
             acknowledged_by=seen.by if seen else None,
             note=seen.note if seen else None,
-            is_muted=is_silent(known.row if known else None, as_time(self._clock())),
+            is_muted=is_silent(known.row if known else None, as_time(self._clock()), event.gpu_uuid or ""),
             times_in_last_hour=max(1, self._times.get((event.rule_then.id, event.host, event.subject), 1)),
             is_clearing=event.id in self._clearing,
         )

@@ -55,7 +55,7 @@ def revision() -> tuple[Any, ...]:
 def load_rules(limits: IdleLimits) -> dict[int, RuleRow]:
     """The enabled rules by id. An invalid one (written past the admin) is logged and left out."""
     found = {}
-    for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus"):
+    for row in AlertRule.objects.filter(is_enabled=True).prefetch_related("gpus", "snoozes"):
         try:
             rule = make(row.given(), limits)
         except BadRule as error:

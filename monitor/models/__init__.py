@@ -7,5 +7,16 @@ from monitor.models.channels import Channel, Delivery
 from monitor.models.events import AlertEvent
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
+from monitor.models.snoozes import Snooze
 
-__all__ = ["AlertEvent", "AlertRule", "AlertState", "ApiToken", "Channel", "Delivery", "SeenGpu", "SiteSettings"]
+__all__ = [
+    "AlertEvent",
+    "AlertRule",
+    "AlertState",
+    "ApiToken",
+    "Channel",
+    "Delivery",
+    "SeenGpu",
+    "SiteSettings",
+    "Snooze",
+]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
+from monitor.alerts import snooze_link
 from monitor.alerts.alert_rows import alert_of, as_time
 from monitor.models import AlertEvent, Delivery
 from monitor.rules.choices import SEVERITIES
@@ -42,7 +43,7 @@ def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = No
     Without control characters: users name rules and channels, and the title becomes the subject of a mail.
     """
     title, text, event = _worded(delivery, now)
-    links = "" if public_url is None else link_to(event, public_url)
+    links = "" if public_url is None else "\n".join([link_to(event, public_url), *_snooze_link(delivery, public_url)])
     return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")), links)
 
 
@@ -190,6 +191,21 @@ def _cut(lines: list[str], count: int) -> list[str]:
 
 def _summary(event: Alert) -> str:
     return event.summary.rstrip(".")
+
+
+def _snooze_link(delivery: Delivery, public_url: str) -> list[str]:
+    """For what fires now: the address at which whoever reads the message can snooze it, without a login."""
+    if delivery.kind not in ("fired", "reminder") or delivery.rule_id is None:
+        return []
+    firing = list(
+        delivery.events.filter(state="firing").order_by("fired_at", "gpu_index").values_list("pk", "gpu_uuid")
+    )
+    if not firing:
+        return []
+    event_id, uuid = firing[0]
+    scope: snooze_link.Scope = "gpu" if uuid and len({each for _, each in firing}) == 1 else "rule"
+    key = quote(snooze_link.made(str(event_id), scope), safe="")
+    return [f"Snooze: {public_url.rstrip('/')}/alerts/{event_id}/snooze?key={key}"]
 
 
 def link_to(event: Alert | None, public_url: str) -> str:

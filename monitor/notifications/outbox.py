@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from monitor.alerts.silence import is_silent
+from monitor.alerts.silence import end_with, is_rule_silent, is_silent
 from monitor.models import AlertEvent, AlertRule, Channel, Delivery
 from monitor.rules.choices import SEVERITIES
 
@@ -21,7 +22,10 @@ def enqueue(event: AlertEvent, *, now: datetime) -> bool:
     Call it in the transaction that saves the event; `now` is wall-clock time. monitor/notifications/reminders.py adds later what
     a muted rule or quiet hours suppress now.
     """
-    return _add_resolved(event, now=now) if event.state == "resolved" else enqueue_fired(event, now=now)
+    if event.state != "resolved":
+        return enqueue_fired(event, now=now)
+    end_with(event)
+    return _add_resolved(event, now=now)
 
 
 def enqueue_fired(event: AlertEvent, *, now: datetime) -> bool:
@@ -32,7 +36,7 @@ def enqueue_fired(event: AlertEvent, *, now: datetime) -> bool:
 def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:
     """The channels for a firing event; none while its rule is silent."""
     rule = rule_of(event)
-    return [] if is_silent(rule, now) else _channels_for(event, rule)
+    return [] if is_silent(rule, now, event.gpu_uuid) else channels_for(event, rule)
 
 
 def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
@@ -54,14 +58,14 @@ def rule_of(event: AlertEvent) -> AlertRule | None:
 
 def _add_resolved(event: AlertEvent, *, now: datetime) -> bool:
     """On the channels that got the firing message; held while the rule is silent. On a disabled channel it waits."""
-    status = "held" if is_silent(rule_of(event), now) else "waiting"
+    status = "held" if is_silent(rule_of(event), now, event.gpu_uuid) else "waiting"
     missing = _channels_of(event).exclude(
         pk__in=Delivery.objects.filter(events=event, kind="resolved").values("channel")
     )
     return _add(event, "resolved", missing, now=now, status=status)
 
 
-def _channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
+def channels_for(event: AlertEvent, rule: AlertRule | None) -> list[Channel]:
     """The rule's own channels, else the default channels; of these, the enabled ones that accept this severity."""
     channels = list(rule.channels.all()) if rule is not None else []
     if not channels:
@@ -79,9 +83,7 @@ def _add(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: date
     channels = list(channels)
     if status == "waiting":
         # Messages of this rule that were held come first. The review may not have run since the silence ended.
-        Delivery.objects.filter(rule=event.rule_id, channel__in=channels, status="held").update(
-            status="waiting", due_at=now
-        )
+        release_held(now=now, rule=event.rule_id, channel__in=channels)
     for channel in channels:
         _delivery(channel, kind, event, now=now, status=status).events.add(event)
     if channels:
@@ -90,12 +92,23 @@ def _add(event: AlertEvent, kind: str, channels: Iterable[Channel], *, now: date
     return bool(channels)
 
 
+def release_held(*, now: datetime, **which: Any) -> None:
+    """Send the held messages, of those that match the given fields, whose alerts are no longer silent."""
+    held = Delivery.objects.filter(status="held", **which).select_related("rule").order_by("id")
+    for delivery in held:
+        uuids = set(delivery.events.values_list("gpu_uuid", flat=True)) or {""}
+        if not any(is_silent(delivery.rule, now, uuid) for uuid in uuids):
+            Delivery.objects.filter(pk=delivery.pk, status="held").update(status="waiting", due_at=now)
+
+
 def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, status: str) -> Delivery:
     """The message that the event joins: an unsent one of its rule that still accepts events, else a new one."""
     # On databases with row locks, the lock keeps the notifier from claiming the message before the event has joined.
     open_ones = Delivery.objects.select_for_update().filter(
         channel=channel, rule=event.rule_id, kind=kind, status=status, attempts=0
     )
+    if status == "held" and (rule := rule_of(event)) is not None and not is_rule_silent(rule, now):
+        open_ones = open_ones.none()  # only its GPU is snoozed: the others may be so for longer
     if status == "waiting":
         open_ones = open_ones.filter(created_at__gt=now - timedelta(seconds=GROUP_SECONDS))
     newest = open_ones.order_by("-id").first()

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from monitor.alerts.silence import is_silent
-from monitor.models import AlertEvent, Delivery
+from monitor.models import AlertEvent, AlertRule
 from monitor.notifications import outbox
 
 
@@ -18,18 +18,21 @@ def review(*, now: datetime) -> None:
     3. Add reminders of events that still fire, are not acknowledged, and were last sent long enough ago.
     """
     _add_delayed(now)
-    _release_held(now)
+    outbox.release_held(now=now)
     _remind(now)
 
 
 def _add_delayed(now: datetime) -> None:
     unsent = AlertEvent.objects.filter(state="firing", told_at=None).order_by("fired_at")
+    rules = AlertRule.objects.filter(pk__in=unsent.order_by().values("rule")).prefetch_related("snoozes").in_bulk()
     is_wanted: dict[tuple[int | None, str], bool] = {}
     for seen in unsent:
         # Checked first without a transaction, which would take the database's only write lock.
-        alike = (seen.rule_id, seen.severity)
+        rule, alike = rules.get(seen.rule_id or 0), (seen.rule_id, seen.severity)
+        if is_silent(rule, now, seen.gpu_uuid):
+            continue
         if alike not in is_wanted:
-            is_wanted[alike] = bool(outbox.channels_now(seen, now=now))
+            is_wanted[alike] = bool(outbox.channels_for(seen, rule))
         if not is_wanted[alike]:
             continue
         with transaction.atomic():
@@ -37,12 +40,6 @@ def _add_delayed(now: datetime) -> None:
             event = unsent.select_for_update().filter(pk=seen.pk).first()
             if event is not None:
                 outbox.enqueue_fired(event, now=now)
-
-
-def _release_held(now: datetime) -> None:
-    for delivery in Delivery.objects.filter(status="held").select_related("rule").order_by("id"):
-        if not is_silent(delivery.rule, now):
-            Delivery.objects.filter(pk=delivery.pk, status="held").update(status="waiting", due_at=now)
 
 
 def _remind(now: datetime) -> None:
@@ -57,5 +54,5 @@ def _remind(now: datetime) -> None:
         every = timedelta(minutes=minutes)
         with transaction.atomic():
             event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
-            if event is not None and not is_silent(outbox.rule_of(event), now):
+            if event is not None and not is_silent(outbox.rule_of(event), now, event.gpu_uuid):
                 outbox.remind(event, every=every, now=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, dashboard, gpu
+from monitor.web.pages import account, alerts, dashboard, gpu, snooze
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),
+    path("alerts/<uuid:event_id>/snooze", snooze.snooze, name="snooze"),
     path("login", account.Login.as_view(), name="login"),
     path("session", account.session, name="session"),
     path("logout", account.Logout.as_view(), name="logout"),

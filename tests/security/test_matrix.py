@@ -25,6 +25,7 @@ OPEN = {
     "login": "the page that takes passwords",
     "admin/login/": "the same, where the admin looks for it",
     "setup": "the link in the log is the key; any other is answered 404",
+    "snooze": "the key in the link of a message is enough for little; without it, a login with the permission is needed",
     "health": "container engines and load balancers ask it; they are told a word",
 }
 """The names, or routes, of the views that need no login, each with the reason."""
@@ -47,7 +48,7 @@ PEOPLE = ("viewer", "operator", "manager", "administrator")
 """`manager` is in the group of administrators, `administrator` a superuser."""
 TOKENS = ("read", "acknowledge", "metrics", "revoked", "expired")
 NOBODY = ("anonymous", "spoofed")
-POSTED = {"acknowledge", "monitor_apitoken_revoke", "monitor_channel_test", "monitor_alertrule_preview"}
+POSTED = {"acknowledge", "snooze", "monitor_apitoken_revoke", "monitor_channel_test", "monitor_alertrule_preview"}
 """Views that change something, or process what is sent. (The token with id 1 is already revoked.)"""
 SAMPLES = {
     "uuid": "GPU-none",
@@ -101,6 +102,8 @@ def expected(address: Address, who: str, *, needs_login: bool) -> str:
         if is_token:
             return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
         return "allowed" if is_known or not needs_login else "status"
+    if name == "snooze":
+        return {"viewer": "403"}.get(who, "allowed") if is_known else "login"
     if name in OPEN or address.route in OPEN:
         return "allowed"
     if name == "acknowledge":

@@ -74,7 +74,11 @@ def _limit(text: str | None) -> int:
 
 def records(past: Past, *, has_details: bool) -> tuple[Alert, ...]:
     """Read the history from the database. `has_details`: with fields that can name users and commands."""
-    rows = AlertEvent.objects.select_related("acknowledged_by", "rule").order_by("-fired_at", "-id")
+    rows = (
+        AlertEvent.objects.select_related("acknowledged_by", "rule")
+        .prefetch_related("rule__snoozes")
+        .order_by("-fired_at", "-id")
+    )
     if past.is_resolved_only:
         rows = rows.filter(state="resolved")
     if past.since is not None:

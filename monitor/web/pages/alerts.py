@@ -26,6 +26,7 @@ from monitor.http.csrf import answers_expired_form
 from monitor.live.pieces import LivePage, Pieces
 from monitor.models import AlertEvent
 from monitor.rules.description import lines_of
+from monitor.rules.sentences import happening
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
@@ -34,6 +35,7 @@ from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, op
 from monitor.web.components.overview import notices_part, source_of, trouble
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
 from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, base_context
+from monitor.web.pages.snooze import form_for
 from monitor.web.snapshots import first_seen
 
 LONGEST_NOTE = 1000
@@ -98,12 +100,16 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
     """One alert, open or resolved, with the rule as it was when the alert fired."""
     try:
         event = await _find(event_id)
+        snooze = None if event is None else await form_for(await request.auser(), event)
     except DatabaseError as error:
         return await _refuse(request, _no_answer(error))
     if event is None:
         return await _refuse(request, _UNKNOWN)
     snapshot = await first_seen(request)
+    live = next((alert for alert in snapshot.alerts if alert.id == str(event_id)), None)
     context = {
+        "happening": "" if live is None else happening(live, snapshot),
+        "snooze": snooze,
         "page": StillPage(snapshot, event.summary),
         "past": PastAlert(event, has_details=visitor_of(request).sees_details),
         "rule_then": lines_of(event.rule_then),
@@ -185,7 +191,8 @@ async def _refusal(user: User | AnonymousUser, event: AlertEvent | None, note: s
 
 
 async def _find(event_id: UUID) -> AlertEvent | None:
-    return await AlertEvent.objects.select_related("acknowledged_by").filter(pk=event_id).afirst()
+    rows = AlertEvent.objects.select_related("acknowledged_by", "rule").prefetch_related("rule__snoozes")
+    return await rows.filter(pk=event_id).afirst()
 
 
 _UNKNOWN = Refusal(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,6 +20,8 @@ from monitor.web.components.open_alerts import Level
 from monitor.web.components.overview import source_of
 
 MAY_ACKNOWLEDGE = "monitor.acknowledge_alertevent"
+MAY_MUTE = ("monitor.mute_alertrule", "monitor.change_alertrule")
+"""Each of these permissions is enough."""
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +46,11 @@ class Viewer(NamedTuple):
     has_session: bool = False
     """Can log out here. Someone authenticated by a proxy logs out there."""
     may_acknowledge: bool = False
+
+
+async def may_mute(user: User) -> bool:
+    """Whether a user may mute rules and snooze their alerts."""
+    return any([await user.ahas_perm(permission) for permission in MAY_MUTE])
 
 
 async def _viewer(request: HttpRequest, *, is_kiosk: bool) -> Viewer:

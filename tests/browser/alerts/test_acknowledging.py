@@ -36,7 +36,7 @@ def test_operator_acknowledges_with_a_note_and_every_open_page_updates(
     assert page.evaluate("window.marker") == "the same page"
     page.keyboard.press("a")
     expect(page.locator("#open-alerts article")).to_contain_text("acknowledged by operator")
-    expect(page.locator("#history article").first).to_contain_text("Note: The fan is on order")
+    expect(page.locator("#open-alerts article")).to_contain_text("Note: The fan is on order")
 
 
 def test_dialog_shows_why_an_acknowledgement_is_refused(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
