@@ -88,6 +88,7 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("remapped_uncorrected", remapped[1]),
     ANSWER_OF("remapped_pending", remapped[2]),
     ANSWER_OF("remapped_failed", remapped[3]),
+    ANSWER_OF("recovery_action", recovery_action),
     ANSWER_OF("compute_mode", compute_mode),
     ANSWER_OF("persistence", persistence),
     ANSWER_OF("mig", mig),

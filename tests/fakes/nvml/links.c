@@ -13,6 +13,7 @@ enum {
     FIELD_POWER_INSTANT = 186,
     FIELD_PCIE_TX = 197,
     FIELD_PCIE_RX = 198,
+    FIELD_RECOVERY_ACTION = 230,
 };
 
 #define ONE_FIGURE(name, member) \
@@ -128,6 +129,7 @@ static void give_field(const struct Gpu *gpu, struct FieldValue *field)
     case FIELD_POWER_INSTANT: give_small(field, or_else(gpu->power_instant, gpu->power)); break;
     case FIELD_PCIE_TX: give_pcie(field, &gpu->pcie_tx_counter, gpu->pcie_tx.status); break;
     case FIELD_PCIE_RX: give_pcie(field, &gpu->pcie_rx_counter, gpu->pcie_rx.status); break;
+    case FIELD_RECOVERY_ACTION: give_small(field, gpu->recovery_action); break;
     default: field->status = NOT_SUPPORTED; break;
     }
 }

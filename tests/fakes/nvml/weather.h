@@ -73,6 +73,7 @@ struct Gpu {
     struct Answer ecc, ecc_errors[4]; /* corrected and uncorrected: volatile, then aggregate */
     struct Answer retired_single_bit, retired_double_bit, retired_pending;
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */
+    struct Answer recovery_action;
     struct Answer compute_mode, persistence, mig, mig_max;
     struct Counter energy_counter, pcie_rx_counter, pcie_tx_counter, nvlink_rx_counter, nvlink_tx_counter;
     int process_count, stray_count, xid_count, field_count;

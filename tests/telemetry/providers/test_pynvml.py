@@ -186,6 +186,41 @@ def test_xid_with_code_0_and_ecc_errors_are_counted_too(fake_driver: FakeDriver,
     assert gpu.remapped_rows_are_pending is True
 
 
+@pytest.mark.parametrize(
+    ("number", "action"),
+    [
+        (0, "none"),
+        (1, "reset"),
+        (2, "reboot"),
+        (3, "drain p2p"),
+        (4, "drain and reset"),
+        (6, "bus reset"),
+        (9, "action 9"),
+    ],
+)
+def test_recovery_that_the_driver_recommends_is_reported(
+    fake_driver: FakeDriver, open_reader: Open, number: int, action: str
+) -> None:
+    fake_driver.set({"gpu.1.recovery_action": number}, gpus=2)
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert [gpu.recovery_action for gpu in reading.gpus] == ["none", action]
+    assert [notice.text[:5] for notice in reading.notices] == (["GPU 1"] if number else [])
+
+
+def test_older_drivers_say_by_the_error_of_other_calls_that_a_gpu_needs_a_reset(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set({"field.230.status": 3, "gpu.0.fail.nvmlDeviceGetTemperature": 16}, gpus=2)
+    reader = open_reader("pynvml", fake_driver.env)
+    reading = reader.read()
+    assert [gpu.recovery_action for gpu in reading.gpus] == ["reset", None]
+    assert [notice.code for notice in reading.notices] == ["gpu_recovery_action"]
+    assert "--gpu-reset -i 0" in (reading.notices[0].fix or "")
+    fake_driver.set({"gpu.0.fail.nvmlDeviceGetTemperature": 0})
+    time.sleep(0.03)
+    assert reader.read().notices == ()
+
+
 # ── Processes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

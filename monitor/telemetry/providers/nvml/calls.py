@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pynvml as nvml
 
-from monitor.telemetry.providers.nvml.ctypes_calls import Handle, Number, Record
+from monitor.telemetry.providers import recovery
+from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, Number, Record, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, OF_MORE_THAN_A_CALL, UNKNOWN, code_of
 
 Values = dict[str, Any]
@@ -99,6 +100,19 @@ _CLOCK_EVENT_REASONS = {
 }
 
 
+_RECOVERY_ACTIONS = {
+    0: recovery.NONE,
+    1: recovery.RESET,
+    2: recovery.REBOOT,
+    3: recovery.DRAIN_P2P,
+    4: recovery.DRAIN_AND_RESET,
+    5: "recover imex domain",
+    6: "bus reset",
+    7: "system reboot",
+}
+"""NVML_GPU_RECOVERY_ACTION_*."""
+
+
 def clock_event_names(mask: int) -> tuple[str, ...]:
     """The reasons in a mask of nvmlDeviceGetCurrentClocksEventReasons; bits without a name in hexadecimal."""
     return tuple(
@@ -177,6 +191,17 @@ def _remapped_rows(handle: Handle, values: Values) -> None:
     values["remapped_rows_uncorrected"] = uncorrected
     values["remapped_rows_are_pending"] = bool(pending)
     values["remapped_rows_failed"] = bool(failed)
+
+
+_ask_recovery_action = FieldValues([(nvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, 0)])
+
+
+def _recovery_action(handle: Handle, values: Values) -> None:
+    ((_, _, kind, status, raw),) = _ask_recovery_action(handle)
+    if status != nvml.NVML_SUCCESS:
+        raise nvml.NVMLError(status)
+    action = int(number(kind, raw))
+    values["recovery_action"] = _RECOVERY_ACTIONS.get(action, f"action {action}")
 
 
 def pcie_throughput(handle: Handle, values: Values) -> None:
@@ -259,6 +284,7 @@ SLOW: tuple[Call, ...] = (
         ("remapped_rows_corrected", "remapped_rows_uncorrected", "remapped_rows_are_pending", "remapped_rows_failed"),
         _remapped_rows,
     ),
+    Call(("recovery_action",), _recovery_action),
     named("compute_mode", nvml.nvmlDeviceGetComputeMode, _COMPUTE_MODES.get),
     named("persistence_mode", nvml.nvmlDeviceGetPersistenceMode, bool),
 )

@@ -23,9 +23,10 @@ PERMANENT = {
 """Refusals, which often last until the driver restarts. But drivers also return them for a while after a resume, a reset or a
 change of the MIG mode, so the call is made again now and then."""
 
+REQUIRES_RESET = "the GPU requires a reset"
 PASSING = {
     pynvml.NVML_ERROR_NO_PERMISSION: NO_PERMISSION,
-    pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU requires a reset",
+    pynvml.NVML_ERROR_RESET_REQUIRED: REQUIRES_RESET,
     pynvml.NVML_ERROR_TIMEOUT: "the driver did not respond in time",
     pynvml.NVML_ERROR_IN_USE: "the GPU is in use by another program",
     pynvml.NVML_ERROR_NO_DATA: "the driver has no data yet",

@@ -19,6 +19,7 @@ from monitor.telemetry.providers.nvml.identity import Identity
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidListener
 from monitor.telemetry.providers.plausible import Bounds
+from monitor.telemetry.providers.recovery import recovery_notices
 from monitor.telemetry.schema import Gpu, Notice, Reading
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Pynvml:
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
         notices = [Notice(code="gpu_not_read", text=text) for text in self._problem_texts()]
+        notices += recovery_notices(gpus)
         if any(gpu.persistence_mode is False for gpu in gpus):
             notices.append(_PERSISTENCE_OFF)
         return Reading(
