@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 THIN = "\u2009"
 """Thin space, before every unit."""
+TIB = 1 << 40
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -38,6 +39,7 @@ WATTS = Form(_whole, "W")
 KILOWATTS = Form(lambda value: f"{value / 1000:.2f}", "kW")
 CELSIUS = Form(_whole, "°C")
 MHZ = Form(_whole, "MHz")
+TEBIBYTES = Form(lambda value: f"{value / TIB:.2f}", "TiB")
 GIBIBYTES = Form(_one_decimal_of(GIB), "GiB")
 MEBIBYTES = Form(lambda value: f"{value / MIB:.0f}", "MiB")
 GIGABYTES_PER_SECOND = Form(_one_decimal_of(1e9), "GB/s")
@@ -48,8 +50,10 @@ ON_OFF = Form(lambda value: "on" if value else "off", "")
 
 
 def memory_form(total: float | None) -> Form:
-    """GiB with one decimal; MiB if the total is below 1 GiB."""
-    return MEBIBYTES if total is not None and 0 < total < GIB else GIBIBYTES
+    """GiB with one decimal; MiB if the total is below 1 GiB, TiB with two decimals from 1 TiB."""
+    if total is None or total <= 0:
+        return GIBIBYTES
+    return MEBIBYTES if total < GIB else GIBIBYTES if total < TIB else TEBIBYTES
 
 
 def power_form(limit: float | None) -> Form:
@@ -58,7 +62,7 @@ def power_form(limit: float | None) -> Form:
 
 
 def memory(value: float) -> str:
-    """An amount without a total: GiB with one decimal, MiB below 1 GiB."""
+    """An amount without a total: GiB with one decimal, MiB below 1 GiB, TiB from 1 TiB."""
     return memory_form(value).text(value)
 
 
@@ -90,3 +94,8 @@ def duration(value: float) -> str:
     while len(parts) > 1 and parts[0][0] == 0:
         parts.pop(0)
     return " ".join(f"{number}{THIN}{unit}" for number, unit in parts[:2])
+
+
+def rough_duration(value: float) -> str:
+    """The largest unit alone: 41 d, 12 min. A negative duration (the clock was set back) is —."""
+    return duration(value).split(" ")[0]

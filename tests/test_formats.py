@@ -36,13 +36,19 @@ def test_unit_follows_from_the_total_and_does_not_change_with_the_value() -> Non
     assert formats.memory_form(80 * GIB).number(300 * MIB) == "0.3"
     assert formats.memory_form(512 * MIB).unit == "MiB"
     assert formats.memory_form(None).unit == "GiB"
+    assert formats.memory_form(1024 * GIB - 1).unit == "GiB"
+    assert formats.memory_form(5120 * GIB).text(2507.2 * GIB) == "2.45 TiB".replace(" ", THIN)
     assert formats.power_form(700).number(99) == "99"
     assert formats.power_form(5600).number(99) == "0.10"
     assert formats.power_form(None).unit == "W"
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0.0 GiB"), (MIB, "1 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (71.2 * GIB, "71.2 GiB")]
+    ("value", "text"),
+    [
+        (0, "0.0 GiB"), (MIB, "1 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (71.2 * GIB, "71.2 GiB"),
+        (1536 * GIB, "1.50 TiB"),
+    ],
 )  # fmt: skip
 def test_amount_without_a_total_is_in_mib_below_one_gib(value: float, text: str) -> None:
     assert formats.memory(value) == text.replace(" ", THIN)
@@ -69,3 +75,10 @@ def test_duration_is_shown_in_its_two_largest_units(seconds: float, text: str) -
 )
 def test_energy_is_shown_in_the_unit_that_fits(joules: float, text: str) -> None:
     assert formats.energy(joules) == text.replace(" ", THIN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.9, "59 s"), (725, "12 min"), (86399, "23 h"), (41 * 86400, "41 d"), (-1, "—")]
+)
+def test_rough_duration_has_one_unit(seconds: float, text: str) -> None:
+    assert formats.rough_duration(seconds) == text.replace(" ", THIN)

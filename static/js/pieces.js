@@ -4,6 +4,8 @@
 //   <hx-rows id=… key=…>   a list: rows with the same id and data-key stay unchanged in their place
 // Hears nothing; sends gpumon:replaced (bubbling) from each element whose content was replaced.
 
+import { replaceChips } from "./chips.js";
+
 const { htmx } = window;
 
 function setText(element, text) {
@@ -17,12 +19,12 @@ function set(given) {
     const element = document.getElementById(id);
     if (!element) continue;
     const { text, ...attributes } = typeof value === "string" ? { text: value } : value;
-    if (text !== undefined) setText(element, text);
-    for (const name in attributes) element.setAttribute(name, attributes[name]);
     if (element.hasAttribute("data-unknown") && attributes["data-unknown"] === undefined) {
       element.removeAttribute("data-unknown");
       element.removeAttribute("title");
     }
+    if (text !== undefined) setText(element, text);
+    for (const name in attributes) element.setAttribute(name, attributes[name]);
   }
 }
 
@@ -41,7 +43,8 @@ function replaced(element) {
 function part(given) {
   const element = contentOf(given);
   if (!element) return;
-  element.replaceChildren(given.content);
+  if (element.matches(".chips")) replaceChips(element, given.content);
+  else element.replaceChildren(given.content);
   htmx.process(element); // for its hx- attributes
   replaced(element);
 }

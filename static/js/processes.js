@@ -1,6 +1,6 @@
 // The process table: sorted by any column and filtered as one types; the address keeps both. Rows keep their place while
 // values change, and never move under the pointer, with the focus in them or while text in them is selected.
-// Hears clicks and input in [data-processes], clicks on [data-layout], gpumon:replaced from the rows and gpumon:message on
+// Hears clicks and input in [data-processes], clicks on [data-layout] and on links with a filter, gpumon:replaced from the rows and gpumon:message on
 // document; sends nothing.
 
 const panel = document.querySelector("[data-processes]");
@@ -39,16 +39,33 @@ function arrange() {
   body.append(...rows.map(({ row }) => row));
 }
 
+// As monitor/web/components/process_filter.py: gpu, user and pid must be equal, any other word is looked for in the row.
+function termsOf(text) {
+  const found = text.toLowerCase().matchAll(/(?:(gpu|user|pid):)?(?:"([^"]*)"?|(\S+))/g);
+  return [...found].map(([, field, quoted, word]) => ({ field, word: quoted || word })).filter(({ word }) => word);
+}
+
+function isShown(row, terms) {
+  const textOf = (column) => row.cells[links.findIndex((link) => link.dataset.sort === column)].textContent.toLowerCase();
+  const titles = [...row.querySelectorAll("[title]:not([data-unknown])")].map(({ title }) => title);
+  const all = [row.textContent, ...titles].join(" ").toLowerCase();
+  return terms.every(({ field, word }) => {
+    if (!field) return all.includes(word);
+    const text = textOf(field);
+    return text === word || (field === "gpu" && text.split(".")[0] === word);
+  });
+}
+
 function hideOthers() {
-  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const terms = termsOf(filter.value);
   let shown = 0;
   for (const row of body.rows) {
-    const titles = [...row.querySelectorAll("[title]:not([data-unknown])")].map(({ title }) => title);
-    const text = [row.textContent, ...titles].join(" ").toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
+    row.hidden = !isShown(row, terms);
     shown += !row.hidden;
   }
   panel.toggleAttribute("data-is-empty", shown === 0);
+  const { length } = body.rows;
+  panel.querySelector("[data-shown]").textContent = shown < length ? `${shown} of ` : "";
 }
 
 function remember() {
@@ -73,6 +90,18 @@ document.addEventListener("click", (event) => {
   const next = new URLSearchParams(location.search);
   next.set("layout", link.dataset.layout);
   link.search = next;
+});
+
+// A card's and a user's link to their processes sets the filter; the user's, again, clears it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href*="filter="][href$="#processes"]:not([data-sort])');
+  if (!panel || !link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const wanted = new URLSearchParams(link.search).get("filter");
+  filter.value = filter.value === wanted && panel.contains(link) ? "" : wanted;
+  hideOthers();
+  remember();
+  if (!panel.contains(link)) panel.scrollIntoView();
 });
 
 if (panel) {

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import serious
-from tests.support.pages import NOT_FOUND, WIDTHS, OpenPage, too_wide, until
+from tests.support.pages import NOT_FOUND, PHONES, WIDTHS, OpenPage, box_of, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -105,12 +105,19 @@ def test_header_covers_no_target_of_a_link(demo: Server, open_page: OpenPage, wi
     assert title["y"] >= header["y"] + header["height"]
 
 
-def test_table_scrolls_within_its_panel_on_a_phone(demo: Server, open_page: OpenPage) -> None:
-    page = opened(demo, open_page, "cards", viewport={"width": 390, "height": 800})
-    assert too_wide(page) == []
+@pytest.mark.parametrize("width", PHONES)
+def test_process_has_two_lines_on_a_phone(demo: Server, open_page: OpenPage, width: int) -> None:
+    """The command once was outside the screen."""
+    page = opened(demo, open_page, "cards", viewport={"width": width, "height": 800})
     assert page.evaluate(
-        "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('.scroll'))"
+        "(({ scrollWidth, clientWidth }) => scrollWidth === clientWidth)(document.querySelector('.scroll'))"
     )
+    row = page.locator("#processes tbody tr").first
+    row.scroll_into_view_if_needed()
+    user, gpu, command, memory = (box_of(row.locator(f".{name}")) for name in ("user", "place", "command", "memory"))
+    assert user["y"] == gpu["y"] == memory["y"] < command["y"]
+    assert command["width"] > 0.85 * box_of(row)["width"] - 10
+    assert memory["x"] + memory["width"] <= width
 
 
 @pytest.mark.parametrize(("motion", "count"), [("reduce", 0), ("no-preference", 1)])

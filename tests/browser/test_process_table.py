@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -17,7 +18,7 @@ from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-COLUMNS = ("PID", "GPU", "User", "Type", "Command", "GPU memory", "SM", "CPU", "RAM", "Container")
+COLUMNS = ("User", "GPU", "Command", "GPU memory", "SM", "CPU", "RAM", "Container", "Type", "PID")
 TEXTS = ("User", "Type", "Command", "Container")
 SCALES = {"MiB": 2**-10, "GiB": 1.0, "TiB": 2**10}
 
@@ -126,6 +127,35 @@ def test_table_is_filtered_while_typing_and_the_address_follows(still: Server, o
     assert "filter" not in page.url
 
 
+def test_card_leads_to_its_processes_and_the_count_follows(still: Server, open_page: OpenPage) -> None:
+    page = live(open_page(still.url + "/?layout=cards&sort=pid&order=desc"))
+    everything = len(cells(page, "PID"))
+    page.get_by_role("article").nth(1).get_by_role("link", name="1 process").click()
+    expect(page.get_by_role("searchbox")).to_have_value("gpu:1")
+    assert set(cells(page, "GPU")) == {"1"}  # not 10 to 15
+    expect(page.locator(".panel-head small").first).to_have_text(re.compile(rf"^1 of {everything} on \d+ GPUs"))
+    expect(page).to_have_url(re.compile(r"layout=cards&sort=pid&order=desc&filter=gpu%3A1"))
+    expect(page.get_by_role("heading", name="Processes")).to_be_in_viewport()
+
+
+def test_total_of_a_user_shows_that_users_processes_and_then_all(still: Server, open_page: OpenPage) -> None:
+    page = live(open_page(still.url))
+    everything = cells(page, "PID")
+    total = page.locator(".users").get_by_role("link", name=re.compile(r"^mira \d+ GPUs · [\d.]+\sGiB$"))
+    total.click()
+    assert set(cells(page, "User")) == {"mira"}
+    total.click()
+    assert cells(page, "PID") == everything
+
+
+@pytest.mark.parametrize("query", ["gpu:3", "user:MIRA gpu:1", "user:mir", "gpu:7.1", "pid:4", 'user:"mira" train'])
+def test_filter_shows_the_same_with_and_without_script(still: Server, open_page: OpenPage, query: str) -> None:
+    address = f"{still.url}/?filter={quote(query)}"
+    with_script = cells(live(open_page(address)), "PID")
+    without = open_page(address, java_script_enabled=False)
+    assert cells(without, "PID") == with_script
+
+
 def test_filter_from_the_address_can_be_cleared(still: Server, open_page: OpenPage) -> None:
     page = live(open_page(still.url + "/?filter=oskar"))
     assert set(cells(page, "User")) == {"oskar"}
@@ -159,7 +189,7 @@ def test_rows_sorted_by_a_value_follow_it(
     fresh_host: Server, load: Callable[..., None], open_page: OpenPage, pids: list[int]
 ) -> None:
     page = live(open_page(fresh_host.url + "/?sort=sm&order=desc"))
-    first = page.locator("#processes tbody td:first-child").first
+    first = page.locator("#processes tbody td:last-child").first
     expect(first).to_have_text(str(pids[2]))
     load(90, 20, 30)
     expect(first).to_have_text(str(pids[0]))
@@ -171,7 +201,7 @@ def test_rows_do_not_move_under_the_pointer_the_focus_or_a_selection(
 ) -> None:
     page = live(open_page(fresh_host.url + "/?sort=sm&order=desc"))
     row = page.locator("#processes tbody tr").first
-    first = row.locator("td").first
+    first = row.locator("td").last
     expect(first).to_have_text(str(pids[2]))
     if by == "the pointer":
         row.hover()
@@ -187,7 +217,7 @@ def test_rows_do_not_move_under_the_pointer_the_focus_or_a_selection(
     assert first.inner_text() == str(pids[2])
     page.mouse.move(1, 1)
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges()")
-    expect(page.locator("#processes tbody td:first-child").first).to_have_text(str(pids[0]))
+    expect(page.locator("#processes tbody td:last-child").first).to_have_text(str(pids[0]))
 
 
 def test_focus_and_selection_survive_50_updates(

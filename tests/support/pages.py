@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, expect
 
 from tests.support.chromium import chromium
 from tests.support.servers import wait_for
@@ -100,6 +100,13 @@ def too_wide(page: Page, widths: Iterable[int] = ()) -> list[int]:
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             found.append(width)
     return found
+
+
+def box_of(locator: Locator) -> FloatRect:
+    """Where an element is."""
+    box = locator.bounding_box()
+    assert box is not None, f"{locator} is not visible"
+    return box
 
 
 def until(page: Page, condition: str) -> None:

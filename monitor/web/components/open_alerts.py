@@ -68,8 +68,8 @@ def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
 
 
 def periods_of(alerts: Iterable[Alert]) -> str:
-    """For the charts: JSON of each alert's id, start in Unix seconds and severity; empty without alerts."""
-    periods = [(alert.id, alert.started_at, alert.severity) for alert in alerts]
+    """For the charts: JSON of each alert's id, start in Unix seconds, severity and metric; empty without alerts."""
+    periods = [(alert.id, alert.started_at, alert.severity, alert.metric) for alert in alerts]
     return msgspec.json.encode(periods).decode() if periods else ""
 
 

@@ -62,7 +62,8 @@ class Totals:
         self.memory_form = formats.memory_form(totals.memory_total_bytes)
         self.power_form = formats.power_form(totals.power_limit_watts or totals.power_watts)
         self.gpu_count = live.text("t-gpus", str(totals.gpu_count))
-        self.uses = live.text("t-uses", _uses_in_words(uses))
+        in_words = _uses_in_words(snapshot, uses)
+        self.uses = live.text("t-uses", in_words, ("title", in_words))
         self.utilization = live.reading("t-u", totals, "utilization_percent", formats.PERCENT)
         self.utilization_meter = live.meter("t-um", totals.utilization_percent)
         self.memory = live.reading("t-m", totals, "memory_used_bytes", self.memory_form)
@@ -85,9 +86,17 @@ def _percent(value: float | None, of: float | None) -> float | None:
     return None if value is None or not of else 100.0 * value / of
 
 
-def _uses_in_words(uses: Sequence[Use]) -> str:
-    words = {"busy": "busy", "held": "idle-held", "free": "free", "unknown": "unknown"}
-    return " · ".join(f"{uses.count(use)} {word}" for use, word in words.items() if use in uses)
+def _uses_in_words(snapshot: Snapshot, uses: Sequence[Use]) -> str:
+    """5 busy · 1 idle-held · 1 free · 1 lost."""
+    lost = sum(gpu.state == "lost" for gpu in snapshot.gpus)
+    counts = {
+        "busy": uses.count("busy"),
+        "idle-held": uses.count("held"),
+        "free": uses.count("free"),
+        "lost": lost,
+        "unknown": uses.count("unknown") - lost,
+    }
+    return " · ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _hottest_in_words(snapshot: Snapshot) -> str:
@@ -95,8 +104,8 @@ def _hottest_in_words(snapshot: Snapshot) -> str:
     if hottest is None:
         return "not reported"
     limit = hottest.slowdown_temperature_celsius
-    slows = "" if limit is None else f" · slowdown at {formats.CELSIUS.text(limit)}"
-    return f"GPU {hottest.index}{slows}"
+    of_limit = "" if limit is None else f" · limit {formats.CELSIUS.text(limit)}"
+    return f"GPU {hottest.index}{of_limit}"
 
 
 def _host_in_words(system: System) -> str:

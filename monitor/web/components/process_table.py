@@ -5,7 +5,7 @@ A column is one entry of COLUMNS: its header, its cell, what it sorts by and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from monitor import formats
 from monitor.live.pieces import Value, mark_of
 from monitor.telemetry.schema import Gpu, GpuProcess
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
+from monitor.web.components.process_filter import filter_for_user, matches, place_of, terms_of
 
 
 class Cell(NamedTuple):
@@ -72,6 +73,7 @@ def reading(
     *,
     has_meter: bool = False,
     data_value: Callable[[Any], str] | None = None,
+    css: str = "",
 ) -> Column:
     """A column of a metric that changes with each reading. `data_value`: what the browser sorts by, if not by the text."""
 
@@ -79,7 +81,7 @@ def reading(
         value = live.reading(at, process, metric, form, data_value=data_value)
         return value, live.meter(f"{at}m", getattr(process, metric)) if has_meter else None
 
-    return Column(name, title, lambda _, process: getattr(process, metric), make)
+    return Column(name, title, lambda _, process: getattr(process, metric), make, css=css)
 
 
 def _user(_gpu: Gpu, process: GpuProcess) -> Value:
@@ -88,10 +90,6 @@ def _user(_gpu: Gpu, process: GpuProcess) -> Value:
 
 def _types(process: GpuProcess) -> str:
     return "+".join(kind[0].upper() for kind in process.types)
-
-
-def _place(gpu: Gpu, process: GpuProcess) -> str:
-    return f"{gpu.index}" if process.mig_instance is None else f"{gpu.index}.{process.mig_instance}"
 
 
 def _command(_gpu: Gpu, process: GpuProcess) -> Value:
@@ -117,17 +115,24 @@ def _mebibytes(value: int) -> str:
 
 
 COLUMNS = (
-    fact("pid", "PID", lambda _, p: Value("", f"{p.pid}"), lambda _, p: p.pid),
-    fact("gpu", "GPU", lambda gpu, p: Value("", _place(gpu, p)), lambda gpu, p: (gpu.index, p.mig_instance or 0)),
-    fact("user", "User", _user, lambda _, p: p.user, is_left=True),
-    fact("type", "Type", lambda _, p: Value("", _types(p) or "—"), lambda _, p: p.types, is_left=True),
+    fact("user", "User", _user, lambda _, p: p.user, is_left=True, css="user"),
+    fact(
+        "gpu",
+        "GPU",
+        lambda gpu, p: Value("", place_of(gpu, p)),
+        lambda gpu, p: (gpu.index, p.mig_instance or 0),
+        css="place",
+    ),
     fact("command", "Command", _command, lambda _, p: p.command or p.name, is_left=True, css="command"),
-    reading("memory", "GPU memory", "memory_used_bytes", formats.memory, data_value=_mebibytes),
-    reading("sm", "SM", "sm_utilization_percent", formats.PERCENT.text, has_meter=True),
+    reading("memory", "GPU memory", "memory_used_bytes", formats.memory, data_value=_mebibytes, css="memory"),
+    reading("sm", "SM", "sm_utilization_percent", formats.PERCENT.text, has_meter=True, css="sm"),
     reading("cpu", "CPU", "cpu_percent", formats.PERCENT.text),
     reading("ram", "RAM", "resident_memory_bytes", formats.memory, data_value=_mebibytes),
     fact("container", "Container", _container, lambda _, p: p.container_id, is_left=True),
+    fact("type", "Type", lambda _, p: Value("", _types(p) or "—"), lambda _, p: p.types, is_left=True),
+    fact("pid", "PID", lambda _, p: Value("", f"{p.pid}"), lambda _, p: p.pid),
 )
+"""Those with a class stay on a phone, where a row has two lines (processes.css)."""
 
 
 class Sorting(NamedTuple):
@@ -170,12 +175,21 @@ class Row:
         return mark_of(self.key)
 
 
+class UserTotal(NamedTuple):
+    """What one user's processes hold, over the table."""
+
+    user: str
+    filter: str
+    """In the address, for this user's rows."""
+    held: Value
+
+
 class ProcessTable:
-    """The processes of some GPUs."""
+    """The processes of some GPUs, and the totals by user where they are of several GPUs."""
 
     def __init__(
         self,
-        gpus: Iterable[tuple[int, Gpu]],
+        gpus: Sequence[tuple[int, Gpu]],
         live: LivePieces,
         sorting: Sorting,
         columns: Sequence[Column] = COLUMNS,
@@ -185,28 +199,58 @@ class ProcessTable:
             Row(f"p{place}-{each.pid}-{'' if each.mig_instance is None else each.mig_instance}", gpu, each, live, columns)
             for place, gpu, each in listed
         ]  # fmt: skip
+        shown = arranged(rows, sorting, columns)
         self.columns = columns
         self.sorting = sorting
         # The key holds the filter: sockets do not filter, and bring the rows that the first response left out.
         key = (sorting.filter, *[row.key for row in rows])
-        context = {"rows": arranged(rows, sorting, columns)}
-        self.rows = live.part("process-rows", key, "monitor/fragments/process_rows.html", context, is_rows=True)
+        self.rows = live.part("process-rows", key, "monitor/fragments/process_rows.html", {"rows": shown}, is_rows=True)
+        self.shown = f"{len(shown)} of " if len(shown) < len(rows) else ""
         self.count = live.text("process-count", _in_words(rows))
+        totals = _totals_by_user(rows, live) if len(gpus) > 1 else []
+        users = tuple(total.user for total in totals)
+        self.users = live.part(
+            "users", users, "monitor/fragments/process_users.html", {"totals": totals}, is_around=True
+        )
+
+
+def _totals_by_user(rows: Sequence[Row], live: LivePieces) -> list[UserTotal]:
+    """In the order of their first GPU, which changes less than what they hold."""
+    of: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.process.user is not None:
+            of.setdefault(row.process.user, []).append(row)
+    return [
+        UserTotal(user, urlencode({"filter": filter_for_user(user)}), live.text(f"user-{place}", _held_in_words(owned)))
+        for place, (user, owned) in enumerate(of.items())
+    ]
+
+
+def _held_in_words(rows: Sequence[Row]) -> str:
+    """4 GPUs · 283.7 GiB. At least that much where the memory of a process is unknown."""
+    memory = [row.process.memory_used_bytes for row in rows]
+    known = [each for each in memory if each is not None]
+    least = "" if len(known) == len(memory) else "≥ "
+    held = f" · {least}{formats.memory(sum(known))}" if known else ""
+    return f"{_counted(len({row.gpu.uuid for row in rows}), 'GPU')}{held}"
 
 
 def _in_words(rows: Sequence[Row]) -> str:
     users = {row.process.user for row in rows if row.process.user is not None}
-    gpus = {row.gpu.uuid for row in rows}
     if not rows:
         return "none"
-    words = f"{len(rows)} on {len(gpus)} GPU{'' if len(gpus) == 1 else 's'}"
-    return f"{words} · {len(users)} user{'' if len(users) == 1 else 's'}" if users else words
+    words = f"{len(rows)} on {_counted(len({row.gpu.uuid for row in rows}), 'GPU')}"
+    return f"{words} · {_counted(len(users), 'user')}" if users else words
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def arranged(rows: Sequence[Row], sorting: Sorting, columns: Sequence[Column] = COLUMNS) -> list[Row]:
     """The filtered rows, sorted; unknown values come last in both directions."""
-    words = sorting.filter.casefold().split()
-    shown = [row for row in rows if all(word in _searched(row) for word in words)]
+    terms = terms_of(sorting.filter)
+    shown = [row for row in rows if matches(terms, row.gpu, row.process)]
     column = next((each for each in columns if each.name == sorting.column), None)
     if column is None:
         return shown
@@ -214,9 +258,3 @@ def arranged(rows: Sequence[Row], sorting: Sorting, columns: Sequence[Column] = 
     unknown = [row for row in shown if column.sort(row.gpu, row.process) is None]
     known.sort(key=lambda row: column.sort(row.gpu, row.process), reverse=sorting.is_descending)
     return [*known, *unknown]
-
-
-def _searched(row: Row) -> str:
-    process = row.process
-    texts = (str(process.pid), process.user, process.name, process.command, process.container_id, process.pod_id)
-    return " ".join(text for text in texts if text).casefold()

@@ -275,7 +275,7 @@ class PastOfGpu(NamedTuple):
     alerts: list[PastAlert]
     """Recently resolved ones."""
     periods: str
-    """JSON for the charts: id, start, end (Unix seconds) and severity of the alerts in the last 15 minutes."""
+    """JSON for the charts: id, start, end (Unix seconds), severity and metric of the alerts in the last 15 minutes."""
 
 
 async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
@@ -292,7 +292,7 @@ def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu
         log.warning("cannot read the past alerts of GPU %s: %s", uuid, error)
         return None
     periods = [
-        (str(event.id), event.started_at.timestamp(), event.resolved_at.timestamp(), event.severity)
+        (str(event.id), event.started_at.timestamp(), event.resolved_at.timestamp(), event.severity, event.metric)
         for event in rows
         if event.resolved_at is not None
     ]

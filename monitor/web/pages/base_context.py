@@ -28,14 +28,18 @@ log = logging.getLogger(__name__)
 async def base_context(request: HttpRequest, live_page: str | None) -> dict[str, Any]:
     """The context. `live_page`: the name of the page's live content; without one, it opens no socket."""
     home = reverse("dashboard")
-    is_kiosk = request.GET.get("kiosk") == "1"
     return {
         "home_path": home,
         "socket_path": None if live_page is None else f"{home}ws/dashboard?view={quote(live_page)}",
         "version": runtime().version,
-        "is_kiosk": is_kiosk,
-        **(await _viewer(request, is_kiosk=is_kiosk))._asdict(),
+        "is_kiosk": is_kiosk(request),
+        **(await _viewer(request, is_kiosk=is_kiosk(request)))._asdict(),
     }
+
+
+def is_kiosk(request: HttpRequest) -> bool:
+    """Whether the page is for a wall screen: no controls, and everything fits the screen."""
+    return request.GET.get("kiosk") == "1"
 
 
 class Viewer(NamedTuple):

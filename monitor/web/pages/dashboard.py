@@ -16,12 +16,13 @@ from monitor.telemetry.cuda_devices import visible_devices
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.components.banner import Banner
-from monitor.web.components.gpu_cards import Card, Tile
+from monitor.web.components.gpu_cards import Card
+from monitor.web.components.gpu_tiles import LEGEND, Tile
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import by_gpu
 from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.components.process_table import ProcessTable, Sorting
-from monitor.web.pages.base_context import base_context
+from monitor.web.pages.base_context import base_context, is_kiosk
 from monitor.web.snapshots import first_seen
 
 Layout = Literal["cards", "tiles"]
@@ -30,9 +31,10 @@ MOST_CARDS = 8
 """Above this number, GPUs are shown as tiles by default."""
 
 
-def layout_of(snapshot: Snapshot, wanted: str) -> Layout:
-    """Cards or tiles: the wanted one, else by the number of GPUs."""
-    return LAYOUTS.get(wanted, "tiles" if len(snapshot.gpus) > MOST_CARDS else "cards")
+def layout_of(snapshot: Snapshot, wanted: str, *, is_kiosk: bool = False) -> Layout:
+    """Cards or tiles: the wanted one, else by the number of GPUs. On a wall screen the number decides: more cards do not fit."""
+    by_number: Layout = "tiles" if len(snapshot.gpus) > MOST_CARDS else "cards"
+    return by_number if is_kiosk else LAYOUTS.get(wanted, by_number)
 
 
 class Dashboard:
@@ -49,6 +51,9 @@ class Dashboard:
         sorting = sorting or Sorting()
         self.snapshot = snapshot
         self.layout = layout
+        count = len(snapshot.gpus)
+        self.size = "small" if count <= 16 else "middle" if count <= 64 else "large"
+        self.legend = LEGEND if layout == "tiles" else ()
         self.arrangement = sorting.as_query()
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
@@ -59,7 +64,7 @@ class Dashboard:
         self.gpus: list[Card | Tile] = [
             Card(place, gpu, live, use, alerts.get(gpu.uuid, ()))
             if layout == "cards"
-            else Tile(place, gpu, live, alerts.get(gpu.uuid, ()))
+            else Tile(place, gpu, live, use, alerts.get(gpu.uuid, ()), time=snapshot.time)
             for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
         ]
         free = [gpu for gpu, use in zip(snapshot.gpus, uses, strict=True) if use == "free"]
@@ -72,7 +77,7 @@ class Dashboard:
             None if snapshot.gpus else snapshot.providers,
         )
         self.overview = live.part("overview", key, "monitor/fragments/overview.html", {"page": self}, is_around=True)
-        self.processes = ProcessTable(enumerate(snapshot.gpus), live, sorting)
+        self.processes = ProcessTable(list(enumerate(snapshot.gpus)), live, sorting)
         self.system = system_part(snapshot, live)
         self.title, self.level = title_of(snapshot)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
@@ -105,6 +110,6 @@ def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage
 async def dashboard(request: HttpRequest) -> HttpResponse:
     """All GPUs; a first visit right after the start waits a moment for the readings."""
     snapshot = await first_seen(request)
-    layout = layout_of(snapshot, request.GET.get("layout", ""))
+    layout = layout_of(snapshot, request.GET.get("layout", ""), is_kiosk=is_kiosk(request))
     page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
     return render(request, "monitor/dashboard.html", {"page": page, **await base_context(request, layout)})

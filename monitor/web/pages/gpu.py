@@ -17,7 +17,8 @@ from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
-from monitor.web.components.gpu_cards import chips, fans_text, fans_unit, short_name
+from monitor.web.components.chips import chips
+from monitor.web.components.gpu_cards import fans_text, fans_unit, short_name
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import (
     Level,
@@ -49,6 +50,8 @@ class Chart(NamedTuple):
     limit: float | None
     note: str
     value: Value
+    lines: tuple[str, ...] = ()
+    """The names of the lines where there are several."""
 
 
 class Fact(NamedTuple):
@@ -93,7 +96,8 @@ class GpuPage:
         live = LivePieces()
         self.snapshot = snapshot
         self.uuid = uuid
-        self.gpu = next((gpu for gpu in snapshot.gpus if gpu.uuid == uuid), None)
+        place = next((place for place, gpu in enumerate(snapshot.gpus) if gpu.uuid == uuid), None)
+        self.gpu = None if place is None else snapshot.gpus[place]
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
         self.banner = Banner(snapshot, live)
@@ -103,11 +107,17 @@ class GpuPage:
         key: Hashable = None
         if self.gpu is not None:
             self._of(self.gpu, live, sorting or Sorting(), idle, alerts)
+            self.previous = snapshot.gpus[place - 1] if place else None
+            self.next = next(iter(snapshot.gpus[(place or 0) + 1 :]), None)
             key = (
                 self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
+                *[(gpu.index, gpu.uuid) for gpu in (self.previous, self.next) if gpu],
+            )  # fmt: skip
+            facts = (
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
                 *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
-            )  # fmt: skip
+            )
+            self.facts = live.part("facts", facts, "monitor/fragments/gpus/facts.html", {"page": self}, is_around=True)
         self.content = live.part("gpu", key, "monitor/fragments/gpus/gpu.html", {"page": self}, is_around=True)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
@@ -118,10 +128,13 @@ class GpuPage:
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.charts = _charts(gpu, live)
         self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
-        self.facts = _facts(gpu, live)
+        self.properties = _facts(gpu, live)
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
         self.links = [Link(link, live) for link in gpu.nvlinks or ()]
         self.links_up = _links_up(gpu.nvlinks or ())
+        if self.links:
+            self.links_received = _rate(live, "links-r", _sum([each.link.rx_bytes_per_second for each in self.links]))
+            self.links_sent = _rate(live, "links-s", _sum([each.link.tx_bytes_per_second for each in self.links]))
         self.link_version = max((link.version or 0 for link in gpu.nvlinks or ()), default=0)
         self.processes = ProcessTable([(gpu.index, gpu)], live, sorting)
 
@@ -139,6 +152,12 @@ def _title(snapshot: Snapshot, gpu: Gpu | None, alerts: Sequence[Alert]) -> tupl
     return f"GPU {gpu.index}{trouble} · {snapshot.host}", "critical" if trouble else "ok"
 
 
+def _sum(rates: Iterable[float | None]) -> float | None:
+    """Of the known rates; None if there is none."""
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known else None
+
+
 def _links_up(links: Iterable[NvLink]) -> str:
     states = [link.is_active for link in links]
     return f"{sum(states)} of {len(states)} up"
@@ -150,7 +169,6 @@ def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
     slowdown, limit, clock_max = gpu.slowdown_temperature_celsius, gpu.power_limit_watts, gpu.sm_clock_max_mhz
     power_scale = 1000.0 if power is formats.KILOWATTS else 1.0
     used = live.reading("c-m", gpu, "memory_used_bytes", lambda value: memory.number(value) + of_memory)
-    pcie = live.reading("c-r", gpu, "pcie_rx_bytes_per_second", formats.bytes_per_second)
     return [
         Chart("Utilization", ("utilization_percent",), "utilization", "%", 1, 100, None, "0–100\u2009%",
               live.reading("c-u", gpu, "utilization_percent", formats.PERCENT.text)),
@@ -165,8 +183,17 @@ def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
               "" if clock_max is None else f"max {formats.MHZ.text(clock_max)}",
               live.reading("c-c", gpu, "sm_clock_mhz", formats.MHZ.text)),
         Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", "GB/s", 1e9, None, None,
-              "solid: received, dashed: sent", pcie),
+              "", _pcie(gpu, live), ("received", "sent")),
     ]  # fmt: skip
+
+
+def _pcie(gpu: Gpu, live: LivePieces) -> Value:
+    """Received and sent: ↓ 11.8 ↑ 4.9 GB/s."""
+    received, sent = gpu.pcie_rx_bytes_per_second, gpu.pcie_tx_bytes_per_second
+    if received is None or sent is None:
+        return live.reading("c-r", gpu, "pcie_tx_bytes_per_second" if sent is None else "pcie_rx_bytes_per_second", str)
+    number = formats.GIGABYTES_PER_SECOND.number
+    return live.text("c-r", f"↓ {number(received)} ↑ {formats.bytes_per_second(sent)}")
 
 
 def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:

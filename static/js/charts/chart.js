@@ -9,6 +9,11 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -
 
 // Screen readers read what a key moved the cursor to. The tooltip itself changes with each reading, which would never end.
 const spoken = Object.assign(document.createElement("p"), { className: "visually-hidden", role: "status" });
+const REM = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
+// A length in the browser's own font size: pixels where that is the usual 16.
+export const scaled = (pixels) => pixels * REM;
+export const font = (pixels) => `${scaled(pixels)}px system-ui`;
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
@@ -51,7 +56,7 @@ export class Chart {
   // Computed styles of the element resolve the theme's custom properties.
   theme() {
     const of = (name) => getComputedStyle(this.element).getPropertyValue(name).trim();
-    this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-limit") };
+    this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-limit"), other: of("--chart-other") };
     this.plot?.redraw(false);
   }
 
@@ -59,6 +64,13 @@ export class Chart {
     this.isVisible = isVisible;
     if (isVisible) this.draw();
     else this.plot?.setCursor({ left: -10, top: -10 }, false, false); // out of view, it gets no events of the shared cursor
+  }
+
+  // A chart out of view is drawn once.
+  print() {
+    this.show(true);
+    this.theme();
+    this.isVisible = false;
   }
 
   draw() {
@@ -74,8 +86,7 @@ export class Chart {
     this.plot = new uPlot(
       {
         ...options,
-        width: this.element.clientWidth,
-        height: this.element.clientHeight,
+        ...this.#size(),
         legend: { show: false },
         // Each chart that follows the pointer of another measures its place on the page: only those in view do.
         cursor: { ...options.cursor, sync: { ...options.cursor.sync, filters: { sub: () => this.isVisible } } },
@@ -84,12 +95,19 @@ export class Chart {
       this.data(),
       this.element,
     );
-    this.plot.over.append(this.tooltip);
+    this.element.append(this.tooltip);
   }
 
   resize() {
-    const { clientWidth: width, clientHeight: height } = this.element;
+    const { width, height } = this.#size();
     if (this.plot && width && (width !== this.plot.width || height !== this.plot.height)) this.plot.setSize({ width, height });
+  }
+
+  // The element's padding is where the tooltip is, beside the curve instead of over it.
+  #size() {
+    const { paddingTop, paddingBottom } = getComputedStyle(this.element);
+    const { clientWidth: width, clientHeight } = this.element;
+    return { width, height: clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom) };
   }
 
   destroy() {
@@ -102,8 +120,8 @@ export class Chart {
     this.tooltip.hidden = !isOurs;
     if (!isOurs) return;
     this.tooltip.textContent = `${this.describe(plot, idx)} · ${ago(Math.max(0, this.now() - plot.data[0][idx]))}`;
-    const room = plot.over.clientWidth - this.tooltip.offsetWidth;
-    this.tooltip.style.left = `${Math.max(0, Math.min(room, left - this.tooltip.offsetWidth / 2))}px`;
+    const room = this.element.clientWidth - this.tooltip.offsetWidth;
+    this.tooltip.style.left = `${Math.max(0, Math.min(room, plot.over.offsetLeft + left - this.tooltip.offsetWidth / 2))}px`;
   }
 
   #point(seconds) {

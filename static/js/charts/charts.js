@@ -23,7 +23,23 @@ export class Charts {
     document.addEventListener("gpumon:theme", () => {
       for (const chart of this.charts.values()) chart.theme();
     });
+    // On paper every chart is drawn, in the colors of the light theme.
+    addEventListener("beforeprint", () => this.#print("light"));
+    addEventListener("afterprint", () => this.#print(null));
     this.find();
+  }
+
+  #print(theme) {
+    const { dataset } = document.documentElement;
+    if (theme) {
+      this.themeOnScreen = dataset.theme;
+      dataset.theme = theme;
+    } else if (this.themeOnScreen) dataset.theme = this.themeOnScreen;
+    else delete dataset.theme;
+    for (const chart of this.charts.values()) {
+      if (theme && !chart.isVisible) chart.print();
+      else chart.theme();
+    }
   }
 
   find() {

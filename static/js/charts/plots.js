@@ -1,20 +1,23 @@
 // The large charts of a GPU's page, one for each [data-plot]: up to 15 minutes, a shared cursor, drag to zoom, double-click to
 // reset. Hears clicks on [data-range] and double-clicks on [data-plot]; sends nothing. See also charts.js and rolling.js.
 
-import { Chart, fillOf } from "./chart.js";
+import { Chart, fillOf, font, scaled } from "./chart.js";
 import { Charts } from "./charts.js";
 import { shadePeriods } from "./periods.js";
 import { Points } from "./points.js";
 import { roll } from "./rolling.js";
 
 const THIN = "\u2009";
+const LINES = ["line", "other"]; // as in the legend
 const points = new Points(900, 1);
 const edge = () => points.now ?? Date.now() / 1000;
+const SHORTEST = 10; // seconds
 let seconds = 900;
 let zoom = null;
 let charts = null;
 
-const inRange = () => zoom ?? [edge() - seconds, edge()];
+// The range chosen, but not from before the first reading, which would be an empty half of a chart.
+const inRange = () => zoom ?? [Math.max(edge() - seconds, Math.min(points.times[0] ?? 0, edge() - SHORTEST)), edge()];
 
 function timeLabel(at) {
   const back = Math.round(edge() - at);
@@ -62,7 +65,7 @@ function make(element) {
     now: edge,
     describe: (plot, index) => plot.data.slice(1).map((column) => shown(column[index])).join(" · "),
     options: (styles) => ({
-      padding: [8, 0, 0, 0],
+      padding: [6, 0, 0, 0],
       cursor: {
         y: false,
         points: { size: 6 },
@@ -74,15 +77,15 @@ function make(element) {
         y: { range: (_plot, _min, max) => [0, top === null ? Math.max(scale, (max ?? 0) * 1.15) : top * scale] },
       },
       axes: [
-        { stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, size: 20, font: "10px system-ui", splits: timeSplits, values: (_plot, splits) => splits.map(timeLabel) },
-        { side: 1, stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, size: 44, gap: 4, font: "9.5px system-ui", values: (_plot, splits) => splits.map((split) => String(Number((split / scale).toPrecision(4)))), ...(top === 100 ? { splits: () => [0, 50, 100] } : {}) },
+        { stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, size: scaled(20), font: font(10), splits: timeSplits, values: (_plot, splits) => splits.map(timeLabel) },
+        { side: 1, stroke: () => styles().text, grid: { stroke: () => styles().grid, width: 1 }, ticks: { show: false }, size: scaled(44), gap: 4, font: font(9.5), values: (_plot, splits) => splits.map((split) => String(Number((split / scale).toPrecision(4)))), ...(top === 100 ? { splits: () => [0, 50, 100] } : {}) },
       ],
       series: [
         {},
-        ...metrics.map((_, place) => ({ stroke: () => styles().line, width: 1.5, points: { show: false }, ...(place ? { dash: [5, 4] } : { fill: fillOf(() => styles().line) }) })),
+        ...metrics.map((_, place) => ({ stroke: () => styles()[LINES[place]], width: 1.5, points: { show: false }, ...(place ? {} : { fill: fillOf(() => styles().line) }) })),
       ],
       hooks: {
-        drawAxes: [shadePeriods(element, edge)],
+        drawAxes: [shadePeriods(element, metrics, edge)],
         draw: limit === null ? [] : [dashedLimit(limit * scale, styles)],
         setSelect: [
           (plot) => {

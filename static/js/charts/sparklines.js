@@ -1,7 +1,7 @@
 // The small charts on the cards, one for each [data-spark]: the last 60 seconds of one metric of one GPU, from 0 to 100 %.
 // Hears and sends nothing itself; see charts.js and rolling.js.
 
-import { Chart, fillOf } from "./chart.js";
+import { Chart, fillOf, font, scaled } from "./chart.js";
 import { Charts } from "./charts.js";
 import { Points } from "./points.js";
 import { roll } from "./rolling.js";
@@ -11,8 +11,23 @@ const SECONDS = 60;
 const points = new Points(SECONDS, 0);
 const edge = () => points.now ?? Date.now() / 1000;
 
+// What a chart needs around it. Without this script there is no chart, and nothing to focus or to name.
+function describe(element, index, name) {
+  element.role = "img";
+  element.tabIndex = 0;
+  element.ariaLabel = `${name} of GPU ${index}, last 60 seconds, 0 to 100 %`;
+  const caption = document.createElement("div");
+  caption.className = "spark-caption";
+  caption.ariaHidden = "true";
+  for (const text of [`60${THIN}s ago`, `0–100${THIN}%`, "now"]) caption.append(Object.assign(document.createElement("span"), { textContent: text }));
+  element.after(caption);
+}
+
 function make(element) {
-  const { spark: metric, gpu } = element.dataset;
+  const metric = element.dataset.spark;
+  const card = element.closest("[data-gpu]");
+  const { gpu } = card.dataset;
+  describe(element, card.querySelector(".gpu-index").textContent, metric === "utilization_percent" ? "Utilization" : "Memory used");
   return new Chart(element, {
     data: () => [points.times, points.column(metric, gpu)],
     now: edge,
@@ -28,9 +43,9 @@ function make(element) {
         { show: false },
         {
           side: 1,
-          size: 24,
+          size: scaled(24),
           gap: 4,
-          font: "9.5px system-ui",
+          font: font(9.5),
           stroke: () => styles().text,
           ticks: { show: false },
           grid: { stroke: () => styles().grid, width: 1 },

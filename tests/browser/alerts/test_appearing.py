@@ -34,7 +34,7 @@ def test_alert_appears_on_an_open_page_and_disappears_with_its_cause(
     expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("critical"))
     outlined = page.locator("[data-gpu-link='1']").locator("xpath=ancestor-or-self::*[@data-level][1]")
     expect(outlined).to_have_attribute("data-level", "critical")
-    expect(outlined.locator(".chip", has_text="Hot")).to_be_visible()
+    expect(outlined.get_by_text("too hot")).to_be_visible()
     heat(driver, 0)
     expect(banner).to_contain_text("and 1 more")
     driver.set({"gpu.0.temperature": 50, "gpu.1.temperature": 50})
@@ -73,7 +73,8 @@ def test_warning_changes_the_icon_and_the_outline(calm: Server, driver: FakeDriv
     expect(page).to_have_title(re.compile(r"^GPU 1: Memory nearly full · "))
     card = page.get_by_role("article").nth(1)
     expect(card).to_have_attribute("data-level", "warning")
-    expect(card.locator(".chip", has_text="Memory nearly full")).to_be_visible()
+    chip = card.locator(".chip", has_text="Memory full")
+    expect(chip).to_have_attribute("title", re.compile("“Memory nearly full”"))
 
 
 def test_gpu_page_lists_its_own_alerts_and_shades_their_time(
@@ -104,15 +105,29 @@ def test_chart_shades_the_time_of_an_alert(calm: Server, driver: FakeDriver, ope
     page = live(open_page(f"{calm.url}/gpu/{uuid}"))
     page.get_by_role("button", name="1 min").click()
     heat(driver, 1)
-    # At the right edge of the PCIe chart, above its line: only the shade is there.
-    reddish = """(() => {
-        const plot = plots.find(({ ctx }) => ctx);
-        if (!plot) return false;
-        const { left, top, width } = plot.bbox;
-        const [red, , blue, alpha] = plot.ctx.getImageData(left + width - 3, top + 3, 1, 1).data;
+    # At the right edge of a chart, above its line: only the shade is there.
+    reddish = """((place) => {
+        const { bbox: { left, top, width }, ctx } = plots[place];
+        const [red, , blue, alpha] = ctx.getImageData(left + width - 3, top + 3, 1, 1).data;
         return alpha > 0 && red > blue;
-    })()"""
-    until(page, reddish)
+    })"""
+    until(page, "plots.length === 6")
+    until(page, f"{reddish}(2)")  # the temperature
+    assert page.evaluate(f"[0, 1, 4, 5].map({reddish})") == [False] * 4
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_alert_moves_nothing(calm: Server, driver: FakeDriver, open_page: OpenPage, width: int) -> None:
+    """The banner once pushed the page down."""
+    page = live(open_page(calm.url, viewport={"width": width, "height": 900}))
+    places = "[...document.querySelectorAll('.totals, .gpu, #processes')].map((each) => each.getBoundingClientRect().y)"
+    before = page.evaluate(places)
+    heat(driver, 1)
+    expect(page.get_by_role("region", name="Alert")).to_be_visible()
+    assert page.evaluate(places) == before
+    driver.set({"gpu.1.temperature": 50})
+    expect(page.get_by_role("region", name="Alert")).to_be_hidden()
+    assert page.evaluate(places) == before
 
 
 def test_alert_that_ended_while_the_page_was_paused_is_gone_when_it_resumes(

@@ -79,7 +79,9 @@ def test_title_of_a_gpu_page_starts_with_its_own_alerts_only() -> None:
 
 
 def test_charts_get_the_start_of_each_alert() -> None:
-    assert json.loads(periods_of([alert(7)])) == [["00000000-0000-4000-8000-000000000007", 928.0, "critical"]]
+    assert json.loads(periods_of([alert(7)])) == [
+        ["00000000-0000-4000-8000-000000000007", 928.0, "critical", "gpu.temperature_celsius"]
+    ]
     assert periods_of([]) == ""
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.test import RequestFactory
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.live.pieces import Value
 from monitor.telemetry.schema import Gpu
 from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.process_filter import filter_for_user, matches, terms_of
 from monitor.web.components.process_table import COLUMNS, ProcessTable, Row, Sorting, arranged, fact, reading
 from tests.support.snapshots import GIB, gpu, process
 
@@ -53,6 +56,36 @@ def test_rows_match_every_word_of_the_filter_in_any_case() -> None:
     assert pids("filter=nobody", BUSY) == []
 
 
+def test_filter_by_gpu_user_and_pid_is_exact() -> None:
+    gpus = [gpu(index, processes=(process(100 + index, user="mira"),)) for index in (1, 3, 13)]
+    split = gpu(
+        4, processes=(process(40, mig_instance=0, user="mirabel"), process(41, mig_instance=1, user="Ana Maria"))
+    )
+    assert pids("filter=gpu:3", *gpus) == [103]
+    assert pids("filter=GPU:4", *gpus, split) == [40, 41]
+    assert pids("filter=gpu:4.1", *gpus, split) == [41]
+    assert pids("filter=user:mira", *gpus, split) == [101, 103, 113]
+    assert pids("filter=user:MIRA+gpu:13", *gpus, split) == [113]
+    assert pids('filter=user:"ana+maria"', *gpus, split) == [41]
+    assert pids("filter=pid:10", *gpus) == []
+    assert pids("filter=user:", *gpus) == []
+    assert pids("filter=host:3", *gpus) == []
+
+
+def test_process_of_an_unknown_user_matches_no_user() -> None:
+    assert pids("filter=user:none", gpu(processes=(process(1, user=None),))) == []
+
+
+@given(st.text(max_size=20).filter(str.strip))
+@settings(max_examples=50)
+def test_link_to_a_user_shows_that_user(user: str) -> None:
+    """Whatever the name is, except for a quotation mark in it."""
+    user = user.replace('"', "").strip() or "x"
+    terms = terms_of(filter_for_user(user))
+    assert matches(terms, gpu(), process(1, user=user))
+    assert not matches(terms, gpu(), process(2, user=f"{user}x"))
+
+
 def test_row_is_the_same_while_its_values_change_and_another_when_the_pid_is_reused() -> None:
     before, after, reused = (
         rows(gpu(processes=(each,)))[0]
@@ -74,6 +107,29 @@ def test_heading_counts_processes_gpus_and_users() -> None:
     gpus = [(0, BUSY), (1, gpu(1)), (2, gpu(2, processes=(process(40, user=None),)))]
     assert ProcessTable(gpus, live, Sorting()).count.text == "4 on 2 GPUs · 3 users"
     assert ProcessTable([(0, gpu())], live, Sorting()).count.text == "none"
+
+
+def test_filtered_heading_says_how_many_of_them_are_shown() -> None:
+    filtered = ProcessTable([(0, BUSY)], LivePieces(), Sorting(filter="user:jo"))
+    assert (filtered.shown, filtered.count.text) == ("1 of ", "3 on 1 GPU · 3 users")
+    assert ProcessTable([(0, BUSY)], LivePieces(), Sorting()).shown == ""
+
+
+def test_totals_by_user_are_links_to_their_processes() -> None:
+    live = LivePieces()
+    other = gpu(1, processes=(process(40, user="mira", memory_used_bytes=GIB), process(41, user=None)))
+    html = ProcessTable([(0, BUSY), (1, other)], live, Sorting()).users.draw()
+    texts = {value.name: value.text.replace("\u2009", " ") for value in live.values}
+    assert [texts[f"user-{place}"] for place in range(3)] == ["2 GPUs · 4.0 GiB", "1 GPU", "1 GPU · 7.0 GiB"]
+    assert '<a href="?filter=user%3Amira#processes"><b>mira</b>' in html
+    assert ProcessTable([(0, BUSY)], LivePieces(), Sorting()).users.draw() == ""
+
+
+def test_total_with_an_unknown_part_is_at_least_that_much() -> None:
+    live = LivePieces()
+    mixed = gpu(processes=(process(1, memory_used_bytes=GIB), process(2, memory_used_bytes=None)))
+    ProcessTable([(0, mixed), (1, gpu(1))], live, Sorting())
+    assert next(value.text for value in live.values if value.name == "user-0") == "1 GPU · ≥ 1.0\u2009GiB"
 
 
 def test_hidden_process_keeps_its_row_and_says_why() -> None:

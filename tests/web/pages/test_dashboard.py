@@ -10,6 +10,8 @@ from django.template import Context, Template
 
 from monitor.live.pieces import Part, Pieces, Value
 from monitor.telemetry.schema import Fan, MigInstance, NvLink, ProviderReport, Snapshot, System
+from monitor.web.components.gpu_cards import Card
+from monitor.web.components.gpu_tiles import Tile
 from monitor.web.components.overview import title_of
 from monitor.web.pages.dashboard import Dashboard, layout_of
 from monitor.web.pages.gpu import GpuPage
@@ -150,12 +152,16 @@ def test_gpu_without_any_reading_is_shown_without_data_and_is_not_free() -> None
         sm_clock_mhz=None,
         unavailable={"utilization_percent": 'nvidia-smi says "ERR!"'},
     )
-    cards, tiles = (Dashboard(host(silent, gpu(1)), layout) for layout in ("cards", "tiles"))  # type: ignore[arg-type]
+    cards, tiles = Dashboard(host(silent, gpu(1)), "cards"), Dashboard(host(silent, gpu(1)), "tiles")
     assert cards.totals.uses.text == "1 busy · 1 unknown"
     assert cards.free.text == "No free GPU"
-    for page in (cards, tiles):
-        assert "no data" in page.gpus[0].chips.draw()
-        assert "ERR!" in page.gpus[0].chips.draw()
+    (card, _), (tile, _) = cards.gpus, tiles.gpus
+    assert isinstance(card, Card)
+    assert isinstance(tile, Tile)
+    assert "No data" in card.chips.draw()
+    assert "ERR!" in card.chips.draw()
+    assert tile.word.text == "no data"
+    assert "ERR!" in dict(tile.word.attributes)["title"]
 
 
 def test_removed_gpu_empties_its_page_and_the_page_says_so() -> None:
