@@ -89,7 +89,7 @@ def test_gpu_page_lists_its_own_alerts_and_shades_their_time(
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("GPU 1")
     periods = page.evaluate("JSON.parse(document.getElementById('charts').dataset.alertsOpen)")
-    assert [severity for _, _, severity in periods] == ["critical"]
+    assert [period[2:] for period in periods] == [["critical", "gpu.temperature_celsius"]]
     driver.set({"gpu.1.temperature": 50})
     expect(page.get_by_text("No open alerts for this GPU.")).to_be_visible()
     page.reload()
