@@ -5,6 +5,7 @@ Names are printed unescaped and 3.3.0 and 3.3.1 leave out commas, so the text is
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -21,6 +22,7 @@ from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, ProcessType
 
 NOT_REPORTED = "not reported by nvtop"
+DAMAGED = "this GPU's part of nvtop's output is damaged"
 SHARED_ENGINE = "this GPU has one engine for encoding and decoding, and nvtop reports only their sum"
 LARGER_CLOCK = "nvtop reports the larger of graphics and SM clock, shown as the graphics clock"
 NO_GPU = "No GPU to monitor"
@@ -28,6 +30,8 @@ _NO_SIZE = (1 << 64) - 1
 """The driver's “not available”, which nvtop prints as a number."""
 _MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
 _NAME_LINE = re.compile(r'^([^\S\n]*"(?:device_name|user)"[^\S\n]*:[^\S\n]*)"(.*)"(,?[^\S\n]*)$', re.MULTILINE)
+_GPU_STARTS = re.compile(r'^[^\S\n]*\{\s*"device_name"', re.MULTILINE)
+_LINE = re.compile(r'\s*(?:\{\s*)?"(\w+)"\s*:\s*"(.*)"\s*,?\s*')
 _NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 _NUMBER = re.compile(r"(-?[0-9]{1,40}(?:\.[0-9]{1,40})?)\s*(%|MHz|GHz|C|F|W|RPM)?")
 _SIZE = re.compile(r"-?[0-9]{1,40}")
@@ -51,15 +55,23 @@ def split(buffer: bytearray) -> bytes | None:
 
 
 def parse(document: bytes, bounds: Bounds) -> tuple[Gpu, ...]:
-    """The GPUs of one array. Raises NotADocument, also if a name breaks the JSON beyond repair."""
+    """The GPUs of one array. Damage to one costs no other. Raises NotADocument if it is no array of GPUs."""
     text = document.decode("utf-8", errors="replace").strip()
-    found = _load(text)
+    try:
+        found = _load(text)
+    except ValueError as error:
+        starts = [match.start() for match in _GPU_STARTS.finditer(text)]
+        if not starts:
+            raise NotADocument(str(error)) from error
+        parts = [text[at:after] for at, after in itertools.pairwise([*starts, len(text)])]
+        return tuple(_gpu_of_part(index, part.rstrip(" \t\r\n],"), bounds) for index, part in enumerate(parts))
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise NotADocument("not an array of objects")
     return tuple(_gpu(index, each, bounds) for index, each in enumerate(found))
 
 
 def _load(text: str) -> Any:
+    """Raises ValueError, that of the text as it is."""
     problem = None
     for attempt in (
         text,
@@ -69,9 +81,22 @@ def _load(text: str) -> Any:
     ):
         try:
             return json.loads(attempt, strict=False)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problem = problem or error
-    raise NotADocument(str(problem))
+    raise ValueError(str(problem))
+
+
+def _gpu_of_part(index: int, part: str, bounds: Bounds) -> Gpu:
+    """One GPU, from its lines if its part is no JSON."""
+    try:
+        found = _load(part)
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return _gpu(index, found, bounds)
+    lines = part.partition('"processes"')[0].splitlines()
+    given = {match[1]: match[2] for line in lines if (match := _LINE.fullmatch(line)) is not None}
+    return _gpu(index, given, bounds, default=DAMAGED)
 
 
 def _escape_names(text: str) -> str:
@@ -121,7 +146,7 @@ class _Values(dict[str, Any]):
             self.reasons[metric] = f"nvtop printed {str(text)[:60]!r}"
 
 
-def _gpu(index: int, given: dict[str, Any], bounds: Bounds) -> Gpu:
+def _gpu(index: int, given: dict[str, Any], bounds: Bounds, default: str = NOT_REPORTED) -> Gpu:
     name = str(given.get("device_name") or "GPU")
     values = _Values(given)
     values.number("utilization_percent", "gpu_util")
@@ -149,7 +174,7 @@ def _gpu(index: int, given: dict[str, Any], bounds: Bounds) -> Gpu:
         uuid=f"nvtop-{index}-{_NOT_IN_AN_ID.sub('-', name.lower()).strip('-')}",
         name=name,
         memory_is_unified=given.get("fan_speed") == "CPU Fan",
-        unavailable=explain(values, GPU_METRICS, values.reasons, NOT_REPORTED),
+        unavailable=explain(values, GPU_METRICS, values.reasons, default),
         **values,
     )
 

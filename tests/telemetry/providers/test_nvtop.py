@@ -7,16 +7,17 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.sanitize import with_plain_texts
 from monitor.telemetry.providers import nvtop_json
 from monitor.telemetry.providers.plausible import Bounds
-from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.schema import Fan
+from monitor.telemetry.schema import Fan, Reading
 from tests.telemetry.providers.fake_program import FakeProgram
-from tests.telemetry.providers.reader import Reader
+from tests.telemetry.providers.reader import Reader, check_rules
 
 Open = Callable[..., Reader]
 Program = Callable[[str], FakeProgram]
@@ -120,12 +121,71 @@ def test_name_with_quotes_and_invalid_utf8_is_kept() -> None:
 
 
 @given(st.binary(max_size=40).filter(lambda name: b"\n" not in name and b"\r" not in name))
-def test_any_name_is_read_or_refused_with_an_error(name: bytes) -> None:
-    try:
-        (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), Bounds("nvtop"))
-    except NotADocument:
-        return
+def test_any_name_is_read(name: bytes) -> None:
+    (gpu,) = nvtop_json.parse(printed(L4).encode().replace(b"NVIDIA L4", name), Bounds("nvtop"))
     assert gpu.utilization_percent == 97
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 1500), st.integers(0, 300), st.binary(max_size=12).filter(lambda text: b"{" not in text))
+def test_damage_to_one_gpu_costs_no_other(at: int, length: int, instead: bytes) -> None:
+    text = printed(RADEON, L4, RADEON).encode()
+    start, end = text.index(b'"NVIDIA L4"'), text.rindex(b"{")
+    at = min(start + at, end - 20)
+    damaged = text[:at] + instead + text[min(at + length, end - 20) :]
+    gpus = nvtop_json.parse(damaged, Bounds("nvtop"))
+    assert [gpu.name for gpu in (gpus[0], gpus[-1])] == [RADEON["device_name"]] * 2
+    assert gpus[0] == parsed(RADEON)[0]
+    assert gpus[-1].power_watts == 6
+    assert len(gpus) == 3
+    msgspec.json.encode(with_plain_texts(gpus))
+
+
+def test_lines_of_a_damaged_part_are_read() -> None:
+    text = printed(L4).replace('"NVIDIA L4"', "NVIDIA L4")
+    (gpu,) = nvtop_json.parse(text.encode(), Bounds("nvtop"))
+    assert (gpu.name, gpu.utilization_percent, gpu.processes) == ("GPU", 97, None)
+    assert gpu.unavailable["processes"] == "this GPU's part of nvtop's output is damaged"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "metric", "words"),
+    [
+        ("temp", "511C", "temperature_celsius", "nvtop reports 511 °C"),
+        ("power_draw", "3868W", "power_watts", "3868 W"),
+        ("gpu_util", "4294967295%", "utilization_percent", "4294967295 %"),
+        ("gpu_clock", "4294967295MHz", "graphics_clock_mhz", "4294967295 MHz"),
+        ("mem_used", "18446744073709551615", "memory_used_bytes", "not available"),
+        ("mem_used", "18446744073709551603", "memory_used_bytes", "18446744073709551603 bytes"),
+        ("mem_used", "24152899585", "memory_used_bytes", "more than the total"),
+        ("mem_used", "much", "memory_used_bytes", "'much'"),
+        ("fan_speed", "65535RPM", "fans", "65535 rpm"),
+        ("fan_speed", "250%", "fans", "250 %"),
+    ],
+)
+def test_what_no_gpu_can_have_is_unknown_with_what_was_reported(key: str, text: str, metric: str, words: str) -> None:
+    (gpu,) = parsed({**L4, key: text})
+    assert getattr(gpu, metric) is None
+    assert words in gpu.unavailable[metric]
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(sorted(L4)),
+    st.builds(
+        lambda number, unit: f"{number}{unit}",
+        st.integers() | st.floats(),
+        st.sampled_from(["", "%", "C", "F", "W", "GHz", "RPM"]),
+    )
+    | st.text(max_size=30)
+    | st.integers()
+    | st.none()
+    | st.lists(st.none() | st.integers() | st.just({"pid": 1}) | st.just({"pid": "9" * 30})),
+)
+def test_any_value_of_any_key_gives_a_reading_that_can_be_sent(key: str, given_value: Any) -> None:
+    (gpu,) = parsed({**L4, key: given_value})
+    reading = with_plain_texts(Reading(sampled_at=1.0, gpus=(gpu,)))
+    check_rules(msgspec.json.decode(msgspec.json.encode(reading), type=Reading))
 
 
 @given(st.lists(st.integers(1, 300), max_size=40), st.booleans())
