@@ -55,8 +55,6 @@ class Roster:
         self._read_at: dict[str, float] = {}
         self._gone: dict[str, Gpu] = {}
         self._xids_before: dict[str, tuple[Xid, ...]] = {}
-        self._unnamed: dict[str, str] = {}
-        """PCI bus id → substitute for the UUID, of GPUs asleep since before the first reading."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -74,7 +72,6 @@ class Roster:
         self._read_at.clear()
         self._gone.clear()
         self._xids_before.clear()
-        self._unnamed.clear()
 
     def update(self, gpus: Sequence[Gpu], sampled_at: float) -> tuple[Gpu, ...]:
         """The GPUs of a reading, and those missing from it, in the order of their index."""
@@ -90,8 +87,7 @@ class Roster:
             if gpu.state == "ok":
                 self._read_at[gpu.uuid] = sampled_at
             present[gpu.uuid] = gpu
-        if self._unnamed:
-            self._forget_named(present)
+        self._forget_substitutes(present)
         for uuid, last in self._known.items():
             if uuid in present:
                 self._gone.pop(uuid, None)
@@ -118,28 +114,31 @@ class Roster:
                 read_at=self._read_at.get(gpu.uuid),
                 reason=gpu.unavailable.get("utilization_percent", "the GPU is lost"),
             )
+        if gpu.uuid_is_substitute and (last := self._known_at(gpu.pci_bus_id, listed)) and last.name == gpu.name:
+            gpu = msgspec.structs.replace(gpu, uuid=last.uuid, uuid_is_substitute=last.uuid_is_substitute)
         before = self._xids_before.get(gpu.uuid)
         if before and gpu.xids is not None:
             return msgspec.structs.replace(gpu, xids=_added(before, gpu.xids))
         return gpu
 
-    def _forget_named(self, present: Mapping[str, Gpu]) -> None:
-        """Forget the substitute once a GPU has woken and has its UUID: the sleeper is not lost."""
-        for gpu in present.values():
-            if gpu.pci_bus_id is not None and self._unnamed.get(gpu.pci_bus_id, gpu.uuid) != gpu.uuid:
-                stand_in = self._unnamed.pop(gpu.pci_bus_id)
-                self._known.pop(stand_in, None)
-                self._gone.pop(stand_in, None)
+    def _forget_substitutes(self, present: Mapping[str, Gpu]) -> None:
+        """Forget a GPU without a UUID of its own once one with it is in its place: it has woken, or the driver was asked again."""
+        gone = [gpu for uuid, gpu in self._known.items() if gpu.uuid_is_substitute and uuid not in present]
+        for known in gone:
+            for gpu in present.values():
+                if known.pci_bus_id == gpu.pci_bus_id if known.pci_bus_id else known.uuid == f"index-{gpu.index}":
+                    self._known.pop(known.uuid, None)
+                    self._gone.pop(known.uuid, None)
+
+    def _known_at(self, pci_bus_id: str | None, listed: Collection[str]) -> Gpu | None:
+        """The GPU that was at this place on the bus, unless it is listed now under its UUID."""
+        at_place = (gpu for gpu in self._known.values() if pci_bus_id is not None and gpu.pci_bus_id == pci_bus_id)
+        return next((gpu for gpu in at_place if gpu.uuid not in listed), None)
 
     def _remembered(self, gpu: Gpu, listed: Collection[str]) -> Gpu:
-        last = self._known.get(gpu.uuid)
-        if last is None and gpu.pci_bus_id is not None:
-            # The kernel does not know the UUID of a GPU that no one has opened; its place on the bus is the same.
-            at_place = [known for known in self._known.values() if known.pci_bus_id == gpu.pci_bus_id]
-            last = next((known for known in at_place if known.uuid not in listed), None)
+        # The kernel does not know the UUID of a GPU that no one has opened.
+        last = self._known.get(gpu.uuid) or self._known_at(gpu.pci_bus_id, listed)
         if last is None:
-            if gpu.pci_bus_id is not None:
-                self._unnamed[gpu.pci_bus_id] = gpu.uuid
             return gpu
         reason = gpu.unavailable.get("utilization_percent", "asleep")
         since = last.since if last.state == "asleep" else gpu.since

@@ -50,6 +50,30 @@ def test_unopened_sleeping_gpu_is_recognized_by_its_bus_id() -> None:
     assert (asleep.uuid, asleep.state, asleep.since, asleep.vbios_version) == ("GPU-1", "asleep", 5.0, "90")
 
 
+def test_gpu_whose_uuid_is_refused_for_a_while_is_neither_two_gpus_nor_lost() -> None:
+    bus_id = "0000:01:00.0"
+    for first, second in (("", "GPU-1"), ("GPU-1", "")):
+        roster = Roster()
+        for uuid in (first, second, first):
+            (only,) = roster.update([gpu(0, uuid, pci_bus_id=bus_id)], 1.0)
+            assert only.state == "ok"
+        assert only.uuid == "GPU-1"
+
+
+def test_gpu_that_was_known_by_its_index_alone_gets_its_uuid() -> None:
+    roster = Roster()
+    assert [each.uuid for each in roster.update([gpu(0, ""), gpu(1, "GPU-b")], 1.0)] == ["index-0", "GPU-b"]
+    named = roster.update([gpu(0, "GPU-a", pci_bus_id="0000:01:00.0"), gpu(1, "GPU-b")], 2.0)
+    assert [(each.uuid, each.state) for each in named] == [("GPU-a", "ok"), ("GPU-b", "ok")]
+
+
+def test_another_board_at_the_same_place_is_another_gpu() -> None:
+    roster = Roster()
+    roster.update([gpu(0, "GPU-1", pci_bus_id="0000:01:00.0")], 1.0)
+    other = Gpu(index=0, uuid="", name="L4", pci_bus_id="0000:01:00.0")
+    assert [each.uuid for each in roster.update([other], 2.0)] == ["pci-0000:01:00.0", "GPU-1"]
+
+
 def test_xid_count_continues_across_samplers() -> None:
     roster = Roster()
     roster.update([gpu(0, "a", xids=(Xid(code=79, count=2, last_at=10.0),))], 10.0)

@@ -1,6 +1,6 @@
 """A laptop GPU read, asleep and read again, with the real supervisor, sampler and pynvml on a fake driver.
 
-The sampler's clock runs 100 times faster, so that its 30 idle seconds pass at once.
+The sampler's clocks run 100 times faster, so that its 30 idle seconds pass at once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ A, B = "0000:01:00.0", "0000:02:00.0"
 HURRIED_SAMPLER = """
 import os, sys, time
 
-began, real = time.time(), time.time
-time.time = lambda: began + 100 * (real() - began)
+def hurried(clock):
+    began = clock()
+    return lambda: began + 100 * (clock() - began)
+
+time.time, time.monotonic = hurried(time.time), hurried(time.monotonic)
 
 from monitor.telemetry.sampler import loop as sampler
 
