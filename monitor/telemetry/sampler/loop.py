@@ -27,6 +27,7 @@ from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Provider, ProviderFailed
 from monitor.telemetry.providers.selection import IN_ORDER, ON_REQUEST, select
 from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.added_gpus import AddedGpus
 from monitor.telemetry.sampler.gpu_sleep import IdleWatch, Sleepers, find_gpus
 from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.sampler.reading_encoder import ReadingEncoder
@@ -77,9 +78,10 @@ class Sampler:
         is_real = provider is not None and not provider.is_simulated
         self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
         self._idle = IdleWatch(sleepers.sleepable if is_real else ())
+        self._added = AddedGpus(Path(options.root))
 
     def tick(self, now: float, *, is_watched: bool, at: float | None = None) -> Reading | wire.StartOver:
-        """One reading, or the reason to restart this process so that GPUs can sleep or wake. Raises ProviderFailed.
+        """One reading, or the reason to restart this process: GPUs that can sleep, or wake, or were added. Raises ProviderFailed.
 
         `now` is Unix time. `at` is of the monotonic clock by which the sampler waits: Unix time can be set.
         """
@@ -99,6 +101,8 @@ class Sampler:
         notices = self._processes.notices()
         if alone:
             gpus = tuple(sorted((*gpus, *self._sleepers.as_gpus(now)), key=lambda gpu: gpu.index))
+        if self._added.are_missing(gpus, at):
+            return wire.StartOver(unattached=alone)
         return msgspec.structs.replace(reading, gpus=gpus, notices=(*reading.notices, *notices))
 
 

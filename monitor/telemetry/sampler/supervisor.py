@@ -238,7 +238,7 @@ class Supervisor:
             self._trouble(message.reason if message.fix is None else f"{message.reason} {message.fix}")
         else:
             log.info(
-                "a new sampler does not open these GPUs, so that they can sleep: %s",
+                "a new sampler starts, and leaves these GPUs asleep: %s",
                 ", ".join(message.unattached) or "none",
             )
             self._unattached = message.unattached

@@ -35,7 +35,7 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True, tag="skipped"):
 
 
 class StartOver(msgspec.Struct, frozen=True, kw_only=True, tag="start_over"):
-    """The last message of a sampler that exits so that GPUs can sleep, or because one has woken."""
+    """The last message of a sampler that exits so that GPUs can sleep, or because one has woken or was added."""
 
     unattached: tuple[str, ...]
     """PCI bus ids of the GPUs that the next sampler must not open until they have slept and woken."""

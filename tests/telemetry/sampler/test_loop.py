@@ -128,6 +128,32 @@ def test_process_ends_to_release_idle_gpus(host: FakeHost) -> None:
     assert ticking.tick(NOW + IDLE_SECONDS, is_watched=False) == wire.StartOver(unattached=(A,))
 
 
+def test_process_ends_once_so_that_an_added_gpu_is_opened(host: FakeHost) -> None:
+    """A driver's library can list only the GPUs of its start."""
+    host.gpu(A, control="on")
+    ticking = sampler(host, Scripted(gpu(A)))
+    ticking.tick(NOW, is_watched=True)
+    host.gpu(B, control="on")
+    messages = [ticking.tick(NOW + second, is_watched=True) for second in range(1, 40)]
+    assert [message for message in messages if not isinstance(message, Reading)][:1] == [wire.StartOver(unattached=())]
+    assert all(isinstance(message, Reading) for message in messages[:20])
+    next_one = sampler(host, Scripted(gpu(A)))
+    later = [next_one.tick(NOW + second, is_watched=True) for second in range(100)]
+    assert all(isinstance(message, Reading) for message in later)
+
+
+def test_added_gpu_that_the_provider_finds_itself_needs_no_other_process(host: FakeHost) -> None:
+    host.gpu(A, control="on")
+    provider = Scripted(gpu(A))
+    ticking = sampler(host, provider)
+    ticking.tick(NOW, is_watched=True)
+    host.gpu(B, control="on")
+    messages = [ticking.tick(NOW + second, is_watched=True) for second in range(16)]
+    provider.gpus = (gpu(A), gpu(B, 1))
+    messages += [ticking.tick(NOW + second, is_watched=True) for second in range(17, 100)]
+    assert all(isinstance(message, Reading) for message in messages)
+
+
 def test_watched_gpus_are_not_released(host: FakeHost) -> None:
     host.gpu(A)
     ticking = sampler(host, Scripted(gpu(A)))
