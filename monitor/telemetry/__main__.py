@@ -164,6 +164,7 @@ def _reading(snapshot: Snapshot) -> Reading:
         gpus=snapshot.gpus,
         driver_version=snapshot.driver_version,
         cuda_version=snapshot.cuda_version,
+        unavailable=snapshot.unavailable,
         notices=snapshot.notices,
     )
 

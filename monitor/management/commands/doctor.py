@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import socket
+import time
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Snapshot
 
+_FIRST_ANSWER_TIMEOUTS = 6
+"""The first answer takes longer: as many times the sampler's timeout, 30 s by default."""
 MARKS = {"good": "✓", "note": "·", "bad": "✗"}
 
 
@@ -62,10 +65,12 @@ class Command(BaseCommand):
         timeout = settings.GPU_MONITOR.sampler_timeout_ms / 1000
         supervisor = Supervisor(self._options(), snapshots.put, host=socket.gethostname(), timeout_seconds=timeout)
         supervisor.start()
+        give_up_at = time.monotonic() + _FIRST_ANSWER_TIMEOUTS * timeout
         try:
             while True:
                 snapshot = snapshots.get(timeout=START_LIMIT_SECONDS + 5)
-                if snapshot.sampled_at is not None or snapshot.providers or snapshot.stale:
+                is_late = snapshot.stale and time.monotonic() >= give_up_at
+                if snapshot.sampled_at is not None or snapshot.providers or is_late:
                     if snapshot.sampled_at is None and any(report.is_chosen for report in snapshot.providers):
                         continue  # the provider is open; its first reading follows
                     return snapshot, snapshot.stale_reason

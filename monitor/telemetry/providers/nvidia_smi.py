@@ -74,6 +74,7 @@ class NvidiaSmi(ProgramProvider):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._root, self._left_alone = Path(options.root), options.unattached
+        self._indexes: dict[str, int] | None = None
 
     def commands(self, interval_seconds: float) -> Commands:
         """The program in PATH, or where WSL has it."""
@@ -85,7 +86,8 @@ class NvidiaSmi(ProgramProvider):
             )
         once: tuple[str, ...] = (program, "-q", "-x")
         if self._left_alone:  # a query of all GPUs would wake those that sleep
-            awake = [gpu.pci_bus_id for gpu in find_gpus(self._root) if gpu.pci_bus_id not in self._left_alone]
+            self._indexes = {gpu.pci_bus_id: index for index, gpu in enumerate(find_gpus(self._root))}
+            awake = [pci_bus_id for pci_bus_id in self._indexes if pci_bus_id not in self._left_alone]
             once = (*once, "-i", ",".join(awake))
         return Commands(once, (*once, "-lms", str(int(interval_seconds * 1000))))
 
@@ -93,7 +95,7 @@ class NvidiaSmi(ProgramProvider):
 
     def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The XML report as a Reading."""
-        return smi_xml.parse(document, arrived_at, bounds, is_of_all_gpus=not self._left_alone)
+        return smi_xml.parse(document, arrived_at, bounds, indexes=self._indexes)
 
     def cannot_loop(self, ended: Ended) -> bool:
         """Old versions do not loop in milliseconds."""

@@ -60,7 +60,12 @@ class Nvtop(ProgramProvider):
     def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The JSON array as a Reading."""
         gpus = nvtop_json.parse(document, bounds)
-        return Reading(sampled_at=arrived_at, gpus=gpus, clamped_count=bounds.clamped_count)
+        return Reading(
+            sampled_at=arrived_at,
+            gpus=gpus,
+            unavailable=dict.fromkeys(("driver_version", "cuda_version"), nvtop_json.NOT_REPORTED),
+            clamped_count=bounds.clamped_count,
+        )
 
     def meaning(self, ended: Ended) -> Explained:
         """The words "No GPU to monitor." come on stdout with exit status 0."""

@@ -81,9 +81,10 @@ RANGES: dict[str, Range] = {
     and field.name not in ("cpu_percent", "resident_memory_bytes")
 }
 """By the field's name in the schema, whichever struct it is in."""
-_CHECKS = [
-    (metric, bounds.least, 100 if metric.endswith("_percent") else bounds.most) for metric, bounds in RANGES.items()
-]
+_CHECKS = {
+    metric: (metric, bounds.least, 100 if metric.endswith("_percent") else bounds.most)
+    for metric, bounds in RANGES.items()
+}
 
 _WHOLES = (
     ("memory_used_bytes", "memory_total_bytes"),
@@ -113,7 +114,8 @@ class Bounds:
         """
         reasons: dict[str, str] = {}
         take = values.get
-        for metric, least, most in _CHECKS:
+        few = len(values) < len(_CHECKS) / 2
+        for metric, least, most in [_CHECKS[name] for name in values if name in _CHECKS] if few else _CHECKS.values():
             value = take(metric)
             # NaN is in no range.
             if value is not None and (not least <= value <= most or value == _ALL_ONES):

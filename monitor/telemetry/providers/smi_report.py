@@ -21,8 +21,8 @@ _NAME_ENDS = r"</process_name>\s*<(?:used_memory|/process_info)\b"
 _NAME_ENDED = re.compile(_NAME_ENDS.encode())
 _NO_NAME = r"</process_info>|<gpu(?:\s[^<>]*)?>\s*<product_name>"
 """What is no part of a name: if these follow, the name's own end is damaged."""
-_NAME = re.compile(rf"(?<=<process_name>)((?:(?!{_NO_NAME}).)*?)(?={_NAME_ENDS})", re.DOTALL)
-_UNREAD = re.compile(r"<(supported_clocks|accounted_processes)>.*?</\1>", re.DOTALL)
+_NAME = re.compile(rf"<process_name>((?:(?!{_NO_NAME}).)*?)(?={_NAME_ENDS})", re.DOTALL)
+_UNREAD = ("supported_clocks", "accounted_processes")
 """Long lists that no metric comes from."""
 _NO_HANDLE = re.compile("unable to determine the device handle", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w.-]*)((?:\s[^<>]*)?)>")
@@ -102,7 +102,7 @@ def take_apart(document: bytes) -> Report:
 
 def _escaped(name: re.Match[str]) -> str:
     """A name as XML, whether or not nvidia-smi escaped it."""
-    return _plain(name[1]).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "<process_name>" + _plain(name[1]).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _plain(text: str) -> str:
@@ -110,7 +110,11 @@ def _plain(text: str) -> str:
 
 
 def _tree(text: str) -> Part:
-    text = _UNREAD.sub("", text.strip())
+    text = text.strip()
+    for name in _UNREAD:
+        before, opening, rest = text.partition(f"<{name}>")
+        _, closing, after = rest.partition(f"</{name}>")
+        text = before + after if opening and closing else text
     try:
         # It begins with <gpu>, so it has no DTD.
         return Part(ET.fromstring(f"{text}{_GPU_ENDS}"), is_damaged=False)  # noqa: S314  # nosec

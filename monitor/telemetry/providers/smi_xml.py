@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+import msgspec
 
 from monitor.telemetry.providers.base import (
     GPU_METRICS,
@@ -103,14 +106,14 @@ BOOLEANS = (
 _RESET_STATUS = (("reset_required", RESET), ("drain_and_reset_recommended", DRAIN_AND_RESET))
 
 
-def parse(document: bytes, sampled_at: float, bounds: Bounds, *, is_of_all_gpus: bool = True) -> Reading:
+def parse(document: bytes, sampled_at: float, bounds: Bounds, *, indexes: Mapping[str, int] | None = None) -> Reading:
     """The reading. Raises NotADocument if it is no whole report, or if nothing can be read of any GPU in it.
 
-    `is_of_all_gpus` is False if nvidia-smi was called for some of the attached GPUs only.
+    `indexes` maps the PCI bus ids of all GPUs to their indexes, if nvidia-smi was called for some of them only.
     """
     report = take_apart(document)
     read = [part and _gpu(index, part, bounds) for index, part in enumerate(report.gpus)]
-    gpus = tuple(gpu for gpu in read if gpu is not None)
+    gpus = tuple(_at_index(gpu, indexes) for gpu in read if gpu is not None)
     if read and not gpus:
         raise NotADocument("nothing can be read of any GPU in it")
     head = Values(report.head)
@@ -124,12 +127,17 @@ def parse(document: bytes, sampled_at: float, bounds: Bounds, *, is_of_all_gpus:
         driver_version=versions["driver_version"],
         cuda_version=versions["cuda_version"],
         unavailable=explain(versions, versions, head.reasons, NOT_REPORTED),
-        notices=(*_unlisted(report, len(gpus), is_of_all_gpus), *recovery_notices(gpus)),
+        notices=(*_unlisted(report, len(gpus), is_of_all_gpus=indexes is None), *recovery_notices(gpus)),
         clamped_count=bounds.clamped_count,
     )
 
 
-def _unlisted(report: Report, listed: int, is_of_all_gpus: bool) -> tuple[Notice, ...]:
+def _at_index(gpu: Gpu, indexes: Mapping[str, int] | None) -> Gpu:
+    index = gpu.index if indexes is None else indexes.get(gpu.pci_bus_id or "", gpu.index)
+    return gpu if index == gpu.index else msgspec.structs.replace(gpu, index=index)
+
+
+def _unlisted(report: Report, listed: int, *, is_of_all_gpus: bool) -> tuple[Notice, ...]:
     """A notice if the driver knows more GPUs than could be read."""
     complaints = report.complaints[:200]
     attached = text_of(report.head, "attached_gpus") or ""

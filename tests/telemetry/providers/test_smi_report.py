@@ -161,9 +161,11 @@ def test_error_in_place_of_a_gpu_is_in_a_notice_and_keeps_its_index() -> None:
     assert first.notices
 
 
-def test_report_of_some_gpus_is_not_compared_with_the_number_attached() -> None:
-    reading = parse(report(THREE[0], attached=3), 1.0, Bounds("nvidia-smi"), is_of_all_gpus=False)
+def test_report_of_some_gpus_has_their_indexes_among_all() -> None:
+    indexes = {"0000:10:00.0": 0, "0000:11:00.0": 1, "0000:12:00.0": 2}
+    reading = parse(report(THREE[2], attached=3), 1.0, Bounds("nvidia-smi"), indexes=indexes)
     assert reading.notices == ()
+    assert [gpu.index for gpu in reading.gpus] == [2]
 
 
 def test_report_of_no_readable_gpu_is_refused() -> None:
