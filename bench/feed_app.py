@@ -18,6 +18,7 @@ from monitor.http.hosts import HostCheck
 from monitor.http.origins import Origins
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
+from monitor.server.garbage import spare_what_was_loaded
 from tests.support.admission import AdmitEverybody
 
 
@@ -30,6 +31,7 @@ def hub() -> Hub:
     return made
 
 
+spare_what_was_loaded()  # as at the start of the real server
 _for_both = {"hub": hub, "origins": Origins([]), "admission": AdmitEverybody()}
 _sockets = URLRouter(
     [

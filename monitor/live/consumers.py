@@ -16,7 +16,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from monitor.http.asgi_types import Message, Receive, Scope, Send
 from monitor.http.origins import Origins
 from monitor.live.admission import ENDED, Admission, AdmittedSocket, Refusal, refuse
-from monitor.live.backpressure import Flow, flow_of
+from monitor.live.backpressure import Outlet, outlet_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub
 from monitor.live.pacing import Schedule
@@ -52,7 +52,6 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._admission = admission
         self._schedule = Schedule(0.0)
         self._rate_changed = asyncio.Event()
-        self._flow: Flow | None = None
         self._admitted: AdmittedSocket | None = None
         self._hub: Hub | None = None
         self._delivery: asyncio.Task[None] | None = None
@@ -107,8 +106,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._is_open = True
         self._hub = hub
         hub.join(self.kind)
-        self._flow = flow_of(self.base_send)
-        self._delivery = asyncio.ensure_future(self._deliver(hub, self.renderer(sees_details=admitted.sees_details)))
+        self._outlet = outlet_of(self.base_send)
+        render = self.renderer(sees_details=admitted.sees_details)
+        self._delivery = asyncio.ensure_future(self._deliver(hub, self._outlet, render))
         self._delivery.add_done_callback(lambda _: self._delivery_ended())
         admitted.ended.add_done_callback(lambda ended: self.end(ENDED, ended.result()))
 
@@ -123,9 +123,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 
     # ── Delivery ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _deliver(self, hub: Hub, render: Render) -> None:
+    async def _deliver(self, hub: Hub, outlet: Outlet, render: Render) -> None:
         """Send the newest frame, again and again, until the task is cancelled or the connection is closed."""
-        now, flow, schedule = asyncio.get_running_loop().time, self._flow, self._schedule
+        now, schedule = asyncio.get_running_loop().time, self._schedule
         seen = 0
         while True:
             frame = await hub.newer(seen)
@@ -133,27 +133,16 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 await self._pause(pause)
                 # What came during the pause is old. As in the hub, the next frame is sent, if one comes within an interval.
                 frame = await hub.next_or_newest(seconds=schedule.interval_seconds)
-            if flow is not None and flow.is_paused:
-                await flow.resumed()
+            if outlet.is_paused:
+                await outlet.resumed()
                 continue  # there is a newer frame now
             if seen:
                 schedule.count(now())
             else:
                 schedule.restart(now())
-            text = render(frame, seen)
-            if flow is not None:
-                flow.send(text)
-            elif not await self._send({"type": "websocket.send", "text": text}):
+            if not await outlet.send(render(frame, seen)):
                 return
             seen = frame.number
-
-    async def _send(self, message: Message) -> bool:
-        """Returns False if uvicorn has closed the socket, because of a protocol error for instance. ASGI specifies OSError."""
-        try:
-            await self.base_send(message)
-        except RuntimeError:
-            return False
-        return True
 
     async def _pause(self, seconds: float) -> None:
         """Wait this long, or until the rate changes."""
@@ -178,15 +167,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             return
         self._is_open = False
         self._delivery.cancel()
-        self._closing = asyncio.ensure_future(self._close(code, reason))
+        self._closing = asyncio.ensure_future(self._outlet.close(code, reason))
         self._lifetime.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
-
-    async def _close(self, code: int, reason: str) -> None:
-        if self._flow is not None:
-            self._flow.close(code, reason)
-        else:
-            # uvicorn waits here until the client has read what was sent before.
-            await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
     def _delivery_ended(self) -> None:
         """End, if the delivery has not been cancelled: the connection is closed, or there was an error."""

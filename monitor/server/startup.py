@@ -26,6 +26,7 @@ from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.descriptors import raise_limit, warn_if_sockets_do_not_fit
+from monitor.server.garbage import spare_what_was_loaded
 from monitor.sqlite.base import file_of
 from monitor.sqlite.errors import explain
 from monitor.sqlite.initialized import is_initialized, lost, set_initialized
@@ -62,6 +63,7 @@ def start_server() -> Runtime:
     running = runtime()
     running.start()
     at_start(running.setup_link)
+    spare_what_was_loaded()
     return running
 
 

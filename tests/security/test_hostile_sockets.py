@@ -5,11 +5,13 @@ Errors that a client library can send, and memory with a client that never reads
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +19,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
 from tests.support.servers import Server, wait_for
 
@@ -285,6 +290,32 @@ def test_client_that_never_reads_takes_no_memory(server: Server) -> None:
         for _ in range(25):
             client.recv(timeout=10)
         assert rss(server) - before < 4 << 20
+
+
+def test_client_that_reads_late_and_pings_gets_whole_messages(server: Server) -> None:
+    """Messages are written past the server's own send, and answers to pings by it: they must not mix."""
+    client = ClientProtocol(parse_uri(f"{server.ws}/ws/gpu"), max_size=None)
+    seqs, pongs, late_at = [], 0, [5, 25]
+    with closing(socket.socket()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.settimeout(10)
+        client.send_request(client.connect())
+        while len(seqs) < 60:
+            if late_at and len(seqs) == late_at[0]:
+                late_at.pop(0)
+                time.sleep(3)  # the server's buffers fill
+            for data in client.data_to_send():
+                connection.sendall(data)
+            client.receive_data(connection.recv(1 << 16))
+            for event in client.events_received():
+                if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                    seqs.append(json.loads(event.data)["seq"])
+                    client.send_ping(b"still there?")
+                pongs += isinstance(event, Frame) and event.opcode is Opcode.PONG
+    assert seqs == sorted(set(seqs))
+    assert pongs
+    assert is_well(server)
 
 
 def test_hundreds_of_sockets_are_served_and_released(server: Server) -> None:
