@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from monitor.admin.bounded import BoundedAdmin
 from monitor.models import Channel, Delivery
 from monitor.notifications import delivery_queue
 from monitor.notifications.masking import masked
@@ -125,7 +126,7 @@ def _service_of(url: str) -> str:
 
 
 @admin.register(Channel)
-class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ChannelAdmin(BoundedAdmin):
     """Masks URLs outside the form, for administrators too."""
 
     form = ChannelForm

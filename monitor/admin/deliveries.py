@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from monitor.models import Delivery
+from monitor.admin.bounded import BoundedAdmin, delete_selected
+from monitor.models import AlertEvent, Delivery
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class DeliveryAdmin(BoundedAdmin):
     """Read-only: alerts create the messages."""
 
     list_display = ("created_at", "channel", "kind", "rule", "alerts", "status", "attempts", "sent_at", "last_error")
     list_filter = ("status", "kind", "channel", "created_at")
     list_select_related = ("channel", "rule")
     search_fields = ("message_id", "channel__name", "events__summary")
-    actions = ("try_again",)
+    actions = (delete_selected, "try_again")
     fields = (
         "message_id",
         "channel",
@@ -38,17 +39,13 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 
     @admin.display(description="alerts")
     def alerts(self, delivery: Delivery) -> str:
-        """The summary of the first alert, and the number of the others."""
-        events = [*delivery.events.all(), *(event for part in delivery.parts.all() for event in part.events.all())]
-        summaries = [
-            event.summary for event in sorted(events, key=lambda event: (event.fired_at, event.gpu_index or 0))
-        ]
-        more = f" and {len(summaries) - 1} more" if len(summaries) > 1 else ""
-        return f"{summaries[0]}{more}" if summaries else "none"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """Fetch what `alerts` reads."""
-        return super().get_queryset(request).prefetch_related("events", "parts__events")
+        """The summary of the first alert, and the number of the others. A digest can have tens of thousands."""
+        of = AlertEvent.objects.filter(Q(deliveries=delivery) | Q(deliveries__part_of=delivery)).order_by()
+        count = of.values("pk").distinct().count()
+        if not count:
+            return "none"
+        first = of.order_by("fired_at", "gpu_index").values_list("summary", flat=True)[0]
+        return f"{first} and {count - 1} more" if count > 1 else first
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

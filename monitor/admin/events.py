@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from monitor.admin.bounded import BoundedAdmin
 from monitor.admin.filters import YesNoFilter
 from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
 from monitor.rules.sentences import lasted
+
+MOST_NAMED = 20
+"""Firing alerts on the page that refuses to delete them."""
 
 
 class _IsAcknowledged(YesNoFilter):
@@ -23,7 +27,7 @@ class _IsAcknowledged(YesNoFilter):
 
 
 @admin.register(AlertEvent)
-class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class AlertEventAdmin(BoundedAdmin):
     """Only the engine writes events; here, resolved ones can be deleted."""
 
     list_display = (
@@ -78,12 +82,12 @@ class AlertEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generi
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Keep firing alerts: deleted, they would stay on the pages without an acknowledgement or a message when they resolve."""
         deleted, counts, lacking, kept = super().get_deleted_objects(objs, request)
-        firing = [
-            f"{event} (still firing: it can be deleted once it has resolved)"
-            for event in objs
-            if event.state == "firing"
-        ]
-        return deleted, counts, lacking, [*kept, *firing]
+        found = objs if isinstance(objs, QuerySet) else AlertEvent.objects.filter(pk__in=[event.pk for event in objs])
+        firing = found.filter(state="firing")
+        named = [f"{event} (still firing: it can be deleted once it has resolved)" for event in firing[:MOST_NAMED]]
+        if (more := firing.count() - len(named)) > 0:
+            named.append(f"{more} more that still fire")
+        return deleted, counts, lacking, [*kept, *named]
 
     @admin.display(description="rule's name at the time")
     def name_then(self, event: AlertEvent) -> str:

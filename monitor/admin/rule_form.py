@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -36,11 +37,17 @@ HELP = {
     "gpu_indexes": "Comma-separated indexes and ranges, such as 0, 2-5.",
     "gpu_name_pattern": "With the wildcards * and ?, such as *A100*.",
     "host_pattern": "With the wildcards * and ?, such as dgx-*. Also applies to host rules.",
-    "muted_until": "No notifications until then, by the server's clock. The rule is still evaluated and shown.",
+    "muted_until": "No notifications until then. The rule is still evaluated and shown.",
     "quiet_hours": "When no notifications are sent, one time span per line: Mon-Fri 22:00-07:00, or 22:00-06:00 for every day.",
     "remind_every_minutes": "Minutes after which the notification is repeated while the alert fires. 0: never.",
     "channels": "Leave empty to use the default channels.",
 }
+
+
+def server_clock() -> str:
+    """The zone that times are meant in, and the time there now."""
+    zone = timezone.get_default_timezone()
+    return f"In the server's time zone, {zone} (TZ), where it is {timezone.now().astimezone(zone):%H:%M %Z} now."
 
 
 def threshold_help() -> str:
@@ -101,6 +108,9 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         for name in ("clear_for_seconds", "remind_every_minutes"):
             if name in self.fields:
                 self.fields[name].required = False
+        for name in ("muted_until", "quiet_hours"):
+            if name in self.fields:
+                self.fields[name].help_text = f"{HELP[name]} {server_clock()}"
         if "muted_until" in self.fields:
             for part, widget in zip(("date", "time"), self.fields["muted_until"].widget.widgets, strict=True):
                 widget.attrs["aria-label"] = f"Muted until: {part}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,11 +15,12 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from monitor.admin.bounded import BoundedAdmin, delete_selected, valid_keys
 from monitor.admin.filters import YesNoFilter
 from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
-from monitor.models import AlertRule
+from monitor.models import AlertRule, SeenGpu
 from monitor.rules.description import condition_of
 from monitor.rules.kinds.registry import fields_of_kinds
 from monitor.rules.validation import BadRule
@@ -40,8 +43,15 @@ class _IsFiring(YesNoFilter):
         return Q(firing_count__gt=0)
 
 
+class _Gpus(AutocompleteSelectMultiple):
+    """Django's widget raises an error for a value that is no key."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        return super().optgroups(name, valid_keys(SeenGpu, value), attr)
+
+
 @admin.register(AlertRule)
-class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class AlertRuleAdmin(BoundedAdmin):
     """Users who can mute but not change rules see them as text and mute them in the list."""
 
     form = AlertRuleForm
@@ -50,7 +60,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     list_filter = ("severity", "is_enabled", _IsFiring, _IsMuted, "kind")
     search_fields = ("name", "metric", "gpu_name_pattern", "host_pattern")
     ordering = ("name",)
-    actions = ACTIONS
+    actions = (delete_selected, *ACTIONS)
     autocomplete_fields = ("gpus",)
 
     class Media:
@@ -83,9 +93,11 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
         )
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """A checkbox per channel: there are few."""
+        """A checkbox per channel: there are few. The form is shown again with what was sent, which can be no GPU's key."""
         if db_field.name == "channels":
             kwargs["widget"] = forms.CheckboxSelectMultiple
+        if db_field.name == "gpus":
+            kwargs["widget"] = _Gpus(db_field, self.admin_site)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

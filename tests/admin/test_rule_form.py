@@ -9,6 +9,7 @@ import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from monitor.models import AlertRule, Channel, SeenGpu
 from monitor.rules.kinds.registry import KINDS
@@ -117,3 +118,18 @@ def test_gpus_are_found_by_name_uuid_and_host(root: Client) -> None:
     asked = {"app_label": "monitor", "model_name": "alertrule", "field_name": "gpus", "term": "h100"}
     found = root.get("/admin/autocomplete/", asked).json()["results"]
     assert [each["text"] for each in found] == ["dgx · GPU 1 · NVIDIA H100 · GPU-b"]
+
+
+def test_form_names_the_zone_of_its_times_and_the_time_there(root: Client, settings: Settings) -> None:
+    """A container is in UTC, which nobody told who entered quiet hours in local time."""
+    settings.TIME_ZONE = "Asia/Tokyo"
+    page = text(root.get(ADD))
+    found = re.findall(r"In the server's time zone, Asia/Tokyo \(TZ\), where it is \d\d:\d\d JST now\.", page)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("key", ["x", "-1", "1.5", "9" * 40, "1,2", "\x1f"])
+@pytest.mark.parametrize("address", [ADD, "/admin/monitor/alertrule/preview/"])
+def test_key_of_no_gpu_is_an_error_of_the_form(root: Client, address: str, key: str) -> None:
+    assert root.post(address, {**HOT, "gpus": key}).status_code == 200
+    assert not AlertRule.objects.exists()

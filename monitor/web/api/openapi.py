@@ -72,8 +72,9 @@ _LOGINS: dict[str, Any] = {
 _SETTINGS: dict[str, Any] = {
     "type": "object",
     "title": "Settings",
-    "required": ["settings"],
+    "required": ["settings", "time_zone"],
     "properties": {
+        "time_zone": {"type": "string", "description": "The zone of quiet hours and of times in messages."},
         "settings": {
             "type": "array",
             "items": {
@@ -86,7 +87,7 @@ _SETTINGS: dict[str, Any] = {
                     "is_secret": {"type": "boolean", "description": "Its value is never shown."},
                 },
             },
-        }
+        },
     },
 }
 _EVERYWHERE: dict[int, tuple[str, dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
@@ -70,7 +71,12 @@ async def config(request: HttpRequest) -> HttpResponse:
     """The effective settings and the source of each; a secret's value is null. For viewers who may see process details."""
     if not visitor_of(request).sees_details:
         return json_error(401, "Log in to see the settings.", UNAUTHORIZED)
-    return json_response({"settings": [setting._asdict() for setting in runtime().config.settings_in_force()]})
+    return json_response(
+        {
+            "settings": [setting._asdict() for setting in runtime().config.settings_in_force()],
+            "time_zone": timezone.get_default_timezone_name(),
+        }
+    )
 
 
 @never_cache
