@@ -16,7 +16,7 @@ from django.http.cookie import parse_cookie
 from django.utils import timezone
 
 from monitor.access.backends import user_named
-from monitor.access.identity import Identity, by_session, by_token
+from monitor.access.identity import Identity, by_session, by_token, by_user
 from monitor.access.middleware import bearer_of
 from monitor.access.policy import Access, is_loopback
 from monitor.access.rate_limiter import client_of
@@ -47,8 +47,11 @@ class Caps(NamedTuple):
 class CountedSocket(AdmittedSocket):
     """A socket that counts toward the limits, and is watched if it belongs to a user."""
 
-    def __init__(self, client: str, identity: Identity | None, *, sees_details: bool) -> None:
-        super().__init__(sees_details=sees_details)
+    def __init__(
+        self, client: str, identity: Identity | None, *, sees_details: bool = True, sees_commands: bool = False
+    ) -> None:
+        sees_commands = sees_commands or (identity is not None and identity.sees_commands)
+        super().__init__(sees_details=sees_details, sees_commands=sees_commands)
         self.client = client
         self.identity = identity
 
@@ -122,20 +125,20 @@ class SocketAdmission:
             found = await self._look_up(by_token, secret, "read", timezone.now())
             if isinstance(found, str):
                 return _unauthorized(found)
-            return CountedSocket(client, found, sees_details=True)
+            return CountedSocket(client, found)
         if name := remote_user(scope):
             user = await self._look_up(user_named, name, may_create=False)
             if user is None:  # creating one is a write, which may wait: not in a thread that others need
                 user = await database_sync_to_async(user_named)(name)
             if user is not None:
-                return CountedSocket(client, Identity(user.pk), sees_details=True)
+                return CountedSocket(client, await self._look_up(by_user, user))
         has_to_log_in = rule.asks_login_of(address, was_forwarded=bool(scope.get(FORWARDED)))
-        if not has_to_log_in and rule.shows_details:
-            return CountedSocket(client, None, sees_details=True)
+        if not has_to_log_in and rule.shows_details and rule.shows_commands:
+            return CountedSocket(client, None, sees_commands=True)
         if session_key := parse_cookie(_header(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME):
             identity = await self._look_up(by_session, session_key)
             if identity is not None:
-                return CountedSocket(client, identity, sees_details=True)
+                return CountedSocket(client, identity)
         if has_to_log_in:
             return _unauthorized(LOG_IN)
         return CountedSocket(client, None, sees_details=rule.shows_details)

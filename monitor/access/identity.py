@@ -14,7 +14,8 @@ from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 
 from monitor.access.last_use import last_use
-from monitor.access.tokens import WORDS, Refused, find, lacks_scope, why_not
+from monitor.access.policy import may_view_commands
+from monitor.access.tokens import WORDS, Refused, find, lacks_scope, sees_commands, why_not
 from monitor.models import ApiToken
 
 
@@ -26,6 +27,13 @@ class Identity(NamedTuple):
     session_hash: str = ""
     """Django's hash of the password at the start of the session."""
     token_id: int | None = None
+    sees_commands: bool = False
+    """Had the permission to see command lines when the socket was opened."""
+
+
+def by_user(user: AbstractBaseUser) -> Identity:
+    """The identity of a user whom a proxy has authenticated."""
+    return Identity(user.pk, sees_commands=may_view_commands(user))
 
 
 def by_session(session_key: str) -> Identity | None:
@@ -42,7 +50,7 @@ def by_session(session_key: str) -> Identity | None:
         return None
     if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
-    return Identity(user.pk, session_key, user.get_session_auth_hash())
+    return Identity(user.pk, session_key, user.get_session_auth_hash(), sees_commands=may_view_commands(user))
 
 
 def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
@@ -53,11 +61,13 @@ def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
     if (lacking := lacks_scope(found, scope)) is not None:
         return lacking
     last_use().token_used(found, now)
-    return Identity(found.owner_id, token_id=found.pk)
+    return Identity(found.owner_id, token_id=found.pk, sees_commands=sees_commands(found))
 
 
 def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str]:
-    """The identities that are no longer valid, each with the reason. Three queries, however many there are."""
+    """The identities that are no longer valid, each with the reason. Three queries, however many there are, and up to
+    two more for each user who sees command lines and is no superuser.
+    """
     keys = {identity.session_key for identity in identities if identity.session_key}
     ids = {identity.token_id for identity in identities if identity.token_id is not None}
     alive = set(
@@ -72,6 +82,8 @@ def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str
         user = users.get(identity.user_id)
         if user is None or not user.is_active:
             return "the account is disabled"
+        if identity.sees_commands and not may_view_commands(user):
+            return "the permission to view command lines was withdrawn"
         if identity.token_id is not None:
             token = tokens.get(identity.token_id)
             refused: Refused | None = "unknown" if token is None else why_not(token, now)

@@ -97,7 +97,8 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
     last_use().token_used(found, timezone.now())
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
-    remember(request, Visitor(may_look=True, sees_details=True))
+    sees_commands = await sync_to_async(tokens.sees_commands)(found)
+    remember(request, Visitor(may_look=True, sees_details=True, sees_commands=sees_commands))
     return None
 
 

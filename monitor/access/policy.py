@@ -1,13 +1,18 @@
-"""Who must log in to view, and who sees who runs what. Decided once, at startup, by where the server can be reached from."""
+"""Who must log in to view, and who sees who runs what: by where the server can be reached from, and by a permission."""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.config.model import Config
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser  # the settings import this module, before there are models
+
+VIEW_COMMANDS = "monitor.view_commands"
+"""The permission to see command lines. Superusers and the group `administrators` have it; others can be given it."""
 LoginOf = Literal["everybody", "others", "nobody"]
 
 
@@ -19,7 +24,12 @@ class Access(NamedTuple):
     is_exposed: bool
     """The server is meant to be reachable from other hosts."""
     shows_details: bool
-    """Anonymous viewers, if allowed, see users, command lines and containers."""
+    """Anonymous viewers, if allowed, see users, programs and containers."""
+
+    @property
+    def shows_commands(self) -> bool:
+        """They also see command lines: only on the host itself, where `ps` shows them as well."""
+        return self.shows_details and not self.is_exposed
 
     def asks_login_of(self, address: str, *, was_forwarded: bool = False) -> bool:
         """Whether this client must log in. `address` is its IP address, empty for a Unix socket.
@@ -31,12 +41,18 @@ class Access(NamedTuple):
         return was_forwarded or not is_loopback(address)
 
 
+def may_view_commands(user: AbstractBaseUser) -> bool:
+    """Whether the user has the permission. Queries the database, unless the user is a superuser."""
+    return bool(user.has_perm(VIEW_COMMANDS))  # type: ignore[attr-defined]  # whatever the user model is
+
+
 def access_of(config: Config) -> Access:
     """The rule that follows from the settings."""
     exposed = is_exposed(config)
     login: LoginOf = {"login": "everybody", "none": "nobody"}.get(config.auth, "everybody" if exposed else "others")  # type: ignore[assignment]  # of the literals
     details = config.anonymous_details
-    return Access(login, exposed, details == "show" or (details == "auto" and not exposed))
+    shows_details = details == "show" or (details == "auto" and not exposed)
+    return Access(login, exposed, shows_details)
 
 
 def is_exposed(config: Config) -> bool:

@@ -10,10 +10,12 @@ from typing import Literal, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 
+from monitor.access.policy import may_view_commands
 from monitor.models import ApiToken
 
 SCOPES = {
     "read": "Read snapshots, alerts, current settings, the schema and the live feed",
+    "commands": "Read full command lines as well, if the owner can",
     "acknowledge": "Acknowledge alerts, if the owner can",
     "metrics": "Read /metrics, for Prometheus",
 }
@@ -78,6 +80,11 @@ def why_not(token: ApiToken, now: datetime) -> Refused | None:
     if token.expires_at is not None and token.expires_at <= now:
         return "expired"
     return None if token.owner.is_active else "disabled"
+
+
+def sees_commands(token: ApiToken) -> bool:
+    """Whether this valid token may read command lines. Queries the database."""
+    return "commands" in token.scopes and may_view_commands(token.owner)
 
 
 def lacks_scope(token: ApiToken, scope: str) -> str | None:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
 from monitor.access.backends import user_named
-from monitor.access.policy import Access
+from monitor.access.policy import Access, may_view_commands
 from monitor.http.proxies import FORWARDED, remote_user
 
 _ATTRIBUTE = "gpumon_visitor"
@@ -21,7 +21,9 @@ class Visitor(NamedTuple):
 
     may_look: bool
     sees_details: bool
-    """Who runs what: users, command lines, containers; and details, notes and acknowledgers of alerts."""
+    """Who runs what: users, programs, containers; and details, notes and acknowledgers of alerts."""
+    sees_commands: bool = False
+    """Command lines as well."""
 
 
 def access() -> Access:
@@ -64,10 +66,16 @@ async def recognise(request: HttpRequest) -> Visitor:
         user = await sync_to_async(user_named)(name)
         if user is not None:
             become(request, user)
-            return Visitor(may_look=True, sees_details=True)
+            return await _of_user(user)
     rule = access()
     has_to_log_in = rule.asks_login_of(address_of(request), was_forwarded=bool(scope.get(FORWARDED)))
-    if not has_to_log_in and rule.shows_details:
-        return Visitor(may_look=True, sees_details=True)
-    is_known = (await request.auser()).is_authenticated
-    return Visitor(may_look=is_known or not has_to_log_in, sees_details=is_known or rule.shows_details)
+    if not has_to_log_in and rule.shows_details and rule.shows_commands:
+        return Visitor(may_look=True, sees_details=True, sees_commands=True)
+    logged_in = await request.auser()
+    if not logged_in.is_authenticated:
+        return Visitor(may_look=not has_to_log_in, sees_details=rule.shows_details)
+    return await _of_user(logged_in)
+
+
+async def _of_user(user: AbstractBaseUser) -> Visitor:
+    return Visitor(may_look=True, sees_details=True, sees_commands=await sync_to_async(may_view_commands)(user))

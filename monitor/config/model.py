@@ -94,7 +94,9 @@ class Config(BaseSettings):
         "auto", "Whether to release the driver so that idle GPUs can power down.", admin_label="Sleeping GPUs"
     )
     show_commands: CommandDetail = readings(
-        "full", "How much of a GPU process's command line leaves the server.", admin_label="Command lines"
+        "full",
+        "How much of a GPU process's command line leaves the server, for users who may see all of it.",
+        admin_label="Command lines",
     )
     simulated_gpus: int = readings(8, "Number of GPUs that the provider `simulated` simulates.", ge=1, le=256)
     replay_file: AbsolutePath | None = readings(None, "The recording that the provider `replay` plays.")

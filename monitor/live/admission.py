@@ -17,9 +17,11 @@ _HEADERS = [(name.lower().encode(), value.encode()) for name, value in BELOW_DJA
 class AdmittedSocket:
     """A socket whose handshake was accepted."""
 
-    def __init__(self, *, sees_details: bool) -> None:
+    def __init__(self, *, sees_details: bool, sees_commands: bool = False) -> None:
         self.sees_details = sees_details
-        """Whether it may receive users and commands."""
+        """Whether it may receive users and programs."""
+        self.sees_commands = sees_commands
+        """Whether it may receive command lines as well."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when the socket has to be closed; the result is the reason."""
 

@@ -62,7 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Refuse a handshake whose query string is wrong."""
         raise NotImplementedError
 
-    def renderer(self, *, sees_details: bool) -> Render:
+    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
         """What makes the messages of this socket."""
         raise NotImplementedError
 
@@ -107,7 +107,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._hub = hub
         hub.join(self.kind)
         self._outlet = outlet_of(self.base_send)
-        render = self.renderer(sees_details=admitted.sees_details)
+        render = self.renderer(sees_details=admitted.sees_details, sees_commands=admitted.sees_commands)
         self._delivery = asyncio.ensure_future(self._deliver(hub, self._outlet, render))
         self._delivery.add_done_callback(lambda _: self._delivery_ended())
         admitted.ended.add_done_callback(lambda ended: self.end(ENDED, ended.result()))
@@ -226,9 +226,9 @@ class GpuFeedConsumer(LiveConsumer):
             return Refusal(403, f"{error}")
         return None
 
-    def renderer(self, *, sees_details: bool) -> Render:
+    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
         """The snapshot."""
-        return lambda frame, _seen: frame.feed(has_details=sees_details)
+        return lambda frame, _seen: frame.feed(has_details=sees_details, has_commands=sees_commands)
 
     def hear(self, text: str) -> None:
         """Change the rate."""
@@ -265,9 +265,10 @@ class DashboardConsumer(LiveConsumer):
         self._page = page
         return None
 
-    def renderer(self, *, sees_details: bool) -> Render:
+    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
         """What has changed on the page."""
         page = self._page if sees_details else self._page.without_details()
+        page = page if sees_commands else page.without_commands()
         return lambda frame, seen: frame.page(page, seen)
 
     def hear(self, text: str) -> None:

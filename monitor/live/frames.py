@@ -4,7 +4,6 @@ needs it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from html import escape
 from typing import Literal
@@ -13,7 +12,7 @@ import msgspec
 
 from monitor.live.pieces import LivePage, Part, Pieces, Value
 from monitor.live.series import Columns, Series
-from monitor.telemetry.redaction import without_details
+from monitor.telemetry.redaction import as_seen
 from monitor.telemetry.schema import Snapshot
 
 
@@ -116,21 +115,23 @@ class Frame:
         self._version = version
         self._minute, self._quarter = minute, quarter
         self.minute_to, self.quarter_to = minute.newest, quarter.newest
-        self.contents: dict[tuple[str, bool], _PageContent] = {}
-        self._feeds: dict[bool, str] = {}
+        self.contents: dict[tuple[str, bool, bool], _PageContent] = {}
+        self._snapshots: dict[tuple[bool, bool], Snapshot] = {}
+        self._feeds: dict[tuple[bool, bool], str] = {}
 
-    @functools.cached_property
-    def _without_details(self) -> Snapshot:
-        return without_details(self.snapshot)
+    def _snapshot(self, *, has_details: bool, has_commands: bool) -> Snapshot:
+        key = has_details, has_details and has_commands
+        if key not in self._snapshots:
+            self._snapshots[key] = as_seen(self.snapshot, has_details=has_details, has_commands=has_commands)
+        return self._snapshots[key]
 
-    def _snapshot(self, *, has_details: bool) -> Snapshot:
-        return self.snapshot if has_details else self._without_details
-
-    def feed(self, *, has_details: bool = True) -> str:
-        """The snapshot as JSON, for `/ws/gpu`, with or without users and commands."""
-        if has_details not in self._feeds:
-            self._feeds[has_details] = _encoder.encode(self._snapshot(has_details=has_details)).decode()
-        return self._feeds[has_details]
+    def feed(self, *, has_details: bool = True, has_commands: bool = True) -> str:
+        """The snapshot as JSON, for `/ws/gpu`, with or without users, programs and command lines."""
+        key = has_details, has_details and has_commands
+        if key not in self._feeds:
+            snapshot = self._snapshot(has_details=has_details, has_commands=has_commands)
+            self._feeds[key] = _encoder.encode(snapshot).decode()
+        return self._feeds[key]
 
     def page(self, page: LivePage, seen: int) -> str:
         """The message for a client whose last frame is number `seen`: the changes since then, or everything."""
@@ -145,10 +146,11 @@ class Frame:
         return content.full
 
     def content(self, page: LivePage) -> _PageContent:
-        key = page.name, page.has_details
+        key = page.name, page.has_details, page.has_details and page.has_commands
         if key not in self.contents:
             before = self.previous.contents.get(key) if self.previous else None
-            self.contents[key] = _PageContent(page.pieces(self._snapshot(has_details=page.has_details)), before)
+            snapshot = self._snapshot(has_details=page.has_details, has_commands=page.has_commands)
+            self.contents[key] = _PageContent(page.pieces(snapshot), before)
         return self.contents[key]
 
     def _points(self, page: LivePage, before: Frame | None) -> Columns:

@@ -57,15 +57,21 @@ class LivePage(NamedTuple):
     """A kind of page, as the pages define it."""
 
     name: str
-    """Unique: clients of pages with the same name and the same `has_details` receive the same bytes."""
+    """Unique: clients of pages with the same name who may see the same receive the same bytes."""
     pieces: Callable[[Snapshot], Pieces]
     gpu: str | None = None
     """UUID of the GPU whose charts the page shows; None for the sparklines of all GPUs."""
     has_charts: bool = True
     """A page without charts receives no points."""
     has_details: bool = True
-    """Whether the page shows users and commands."""
+    """Whether the page shows users and programs."""
+    has_commands: bool = True
+    """Whether it shows command lines as well."""
 
     def without_details(self) -> LivePage:
-        """The same page without users and commands."""
-        return self._replace(has_details=False)
+        """The same page without users, programs and command lines."""
+        return self._replace(has_details=False, has_commands=False)
+
+    def without_commands(self) -> LivePage:
+        """The same page without command lines."""
+        return self._replace(has_commands=False)

@@ -19,6 +19,7 @@ class SiteSettings(models.Model):
     class Meta:
         verbose_name = "settings"
         verbose_name_plural = "settings"
+        permissions = (("view_commands", "Can view the full command lines of GPU processes"),)
         constraints = (models.CheckConstraint(condition=models.Q(id=1), name="monitor_sitesettings_is_one_row"),)
 
     def __str__(self) -> str:

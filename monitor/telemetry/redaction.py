@@ -1,11 +1,14 @@
-"""Removes from a snapshot who runs what, so that anonymous viewers can see the rest."""
+"""Removes from a snapshot what a viewer may not see: command lines, or all of who runs what."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
 from monitor.telemetry.schema import Alert, Gpu, GpuProcess, Snapshot
 
+NEEDS_PERMISSION = "shown to users with the permission to view command lines"
 REASON = "shown to people who are logged in"
 OF_PROCESSES = ("user", "name", "command", "container_id", "pod_id")
 """Fields of GpuProcess that say who runs what, and where."""
@@ -13,22 +16,41 @@ OF_ALERTS = ("detail", "acknowledged_by", "note")
 """Fields of Alert that may name users and commands."""
 
 
+def as_seen(snapshot: Snapshot, *, has_details: bool, has_commands: bool) -> Snapshot:
+    """The snapshot for a viewer who may see these."""
+    if not has_details:
+        return without_details(snapshot)
+    return snapshot if has_commands else without_command_lines(snapshot)
+
+
+def without_command_lines(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with program names only. A reason that is there already stays."""
+    return msgspec.structs.replace(snapshot, gpus=tuple([_each_process(gpu, _named) for gpu in snapshot.gpus]))
+
+
 def without_details(snapshot: Snapshot) -> Snapshot:
     """The snapshot with those fields null, and a reason where the struct has one."""
     return msgspec.structs.replace(
         snapshot,
-        gpus=tuple([_gpu(gpu) for gpu in snapshot.gpus]),
+        gpus=tuple([_each_process(gpu, _anonymous) for gpu in snapshot.gpus]),
         alerts=tuple([alert_without_details(alert) for alert in snapshot.alerts]),
     )
 
 
-def _gpu(gpu: Gpu) -> Gpu:
+def _each_process(gpu: Gpu, make: Callable[[GpuProcess], GpuProcess]) -> Gpu:
     if not gpu.processes:
         return gpu
-    return msgspec.structs.replace(gpu, processes=tuple([_process(process) for process in gpu.processes]))
+    return msgspec.structs.replace(gpu, processes=tuple([make(process) for process in gpu.processes]))
 
 
-def _process(process: GpuProcess) -> GpuProcess:
+def _named(process: GpuProcess) -> GpuProcess:
+    if process.command is None:
+        return process
+    reasons = {**process.unavailable, "command": NEEDS_PERMISSION}
+    return msgspec.structs.replace(process, command=None, unavailable=reasons)
+
+
+def _anonymous(process: GpuProcess) -> GpuProcess:
     reasons = {**process.unavailable, **dict.fromkeys(OF_PROCESSES, REASON)}
     return msgspec.structs.replace(process, **dict.fromkeys(OF_PROCESSES), unavailable=reasons)
 

@@ -12,7 +12,7 @@ from monitor.access.visitor import visitor_of
 from monitor.live.hub import Hub
 from monitor.runtime.process import runtime
 from monitor.sanitize import plain
-from monitor.telemetry.redaction import without_details
+from monitor.telemetry import redaction
 from monitor.telemetry.schema import Snapshot
 
 LONGEST_WAIT_SECONDS = 2.0
@@ -20,8 +20,9 @@ _STEP_SECONDS = 0.05
 
 
 def as_seen(snapshot: Snapshot, request: HttpRequest) -> Snapshot:
-    """The snapshot, without details unless this visitor may see them."""
-    return snapshot if visitor_of(request).sees_details else without_details(snapshot)
+    """What this visitor may see of the snapshot."""
+    visitor = visitor_of(request)
+    return redaction.as_seen(snapshot, has_details=visitor.sees_details, has_commands=visitor.sees_commands)
 
 
 async def first_seen(request: HttpRequest) -> Snapshot:

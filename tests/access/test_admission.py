@@ -145,6 +145,26 @@ def test_details_without_a_login_depend_on_the_policy() -> None:
     assert asyncio.run(scene()) == [False, True]
 
 
+def test_command_lines_are_shown_without_a_login_on_the_host_itself_and_else_by_permission(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the host, `ps` shows them as well."""
+    monkeypatch.setattr(admission_module, "by_session", lambda key: Identity(1, key, sees_commands=key == "may"))
+    exposed = Access("nobody", is_exposed=True, shows_details=True)
+
+    async def scene() -> list[bool]:
+        sockets = [
+            await handshake(admission(OTHERS), scope("127.0.0.1")),
+            await handshake(admission(exposed), scope()),
+            await handshake(admission(exposed), scope(cookie=f"{settings.SESSION_COOKIE_NAME}=may")),
+            await handshake(admission(EVERYBODY), scope(cookie=f"{settings.SESSION_COOKIE_NAME}=may")),
+            await handshake(admission(EVERYBODY), scope(cookie=f"{settings.SESSION_COOKIE_NAME}=not")),
+        ]
+        return [socket.sees_commands for socket in sockets if isinstance(socket, AdmittedSocket)]
+
+    assert asyncio.run(scene()) == [True, False, True, True, False]
+
+
 def test_login_is_required_from_other_hosts_and_not_from_loopback() -> None:
     async def scene() -> list[int]:
         told = scope("127.0.0.1") | {"gpumon.forwarded": True}

@@ -107,6 +107,19 @@ def test_feed_without_details_is_encoded_once_from_a_snapshot_without_details() 
     assert "mira" in frame.feed()
 
 
+def test_feed_without_command_lines_keeps_users_and_is_encoded_once() -> None:
+    running = GpuProcess(pid=1, user="mira", name="python", command="python train.py")
+    snapshot = Snapshot(host="h", seq=1, time=1.0, gpus=(Gpu(index=0, uuid="a", name="x", processes=(running,)),))
+    series = Series(("utilization_percent",), seconds=60)
+    frame = Frame(1, snapshot, minute=series, quarter=series, version="1")
+    names = frame.feed(has_commands=False)
+    assert "mira" in names
+    assert "train.py" not in names
+    assert frame.feed(has_commands=False) is names
+    assert frame.feed(has_details=False, has_commands=True) is frame.feed(has_details=False, has_commands=False)
+    assert "train.py" in frame.feed()
+
+
 def test_page_one_frame_behind_receives_changed_values_and_one_point() -> None:
     frames = Frames()
     frames.content(frames.cut(Value("u", "1"), Value("m", "5")), 0)

@@ -183,7 +183,7 @@ def test_idle_memory_names_user_and_process_in_the_detail_and_resolves_with_the_
     ]
     (event,) = happened
     assert event.summary == "GPU 0: PID 7 held 20.0\u2009GiB while the GPU was idle"
-    assert event.detail == "jo's jupyter (PID 7): jupyter lab. Utilization was at most 5 %."
+    assert event.detail == "jo's jupyter (PID 7). Utilization was at most 5 %."
     assert (event.pid, event.fired_at) == (7, 60)
     assert told(seen.take(at(70, gpu(utilization_percent=0, processes=(small,))))) == [
         ("over", "process exited or freed memory")

@@ -113,6 +113,44 @@ def test_api_shows_details_to_a_program_with_a_token(site: Site) -> None:
     )
 
 
+def commands_in(text: str) -> bool:
+    """The simulated processes run programs with options, such as `python train.py --epochs 40`."""
+    return " --" in text
+
+
+def test_command_lines_need_the_permission_and_names_do_not(site: Site) -> None:
+    """Command lines hold secrets more often than they should, and every viewer saw them."""
+    viewer, manager, superuser = (log_in(site.server, name) for name in ("viewer", "manager", "administrator"))
+    for path in ("/api/snapshot", "/api/snapshot?gpu=0", "/", f"/gpu/{site.uuid}"):
+        texts = [browser.get(site.server.url + path, timeout=20).text for browser in (viewer, manager, superuser)]
+        assert [commands_in(text) for text in texts] == [False, True, True], path
+    (running, *_) = viewer.get(f"{site.server.url}/api/snapshot?gpu=0", timeout=20).json()["processes"]
+    assert (running["command"], bool(running["name"])) == (None, True)
+    assert running["unavailable"]["command"] == "shown to users with the permission to view command lines"
+    found = viewer.get(f"{site.server.url}/?filter=--", timeout=20).text
+    assert 'class="command"' not in found.partition("<tbody")[2], "a search would reveal them word by word"
+
+
+def test_token_reads_command_lines_with_the_scope_if_its_owner_can(site: Site) -> None:
+    seen = {}
+    for name in ("read", "commands", "commands_of_manager"):
+        headers = {"Authorization": f"Bearer {site.made.tokens[name]}"}
+        by_request = requests.get(f"{site.server.url}/api/snapshot", headers=headers, timeout=20).text
+        with connect(f"{site.server.ws}/ws/gpu", additional_headers=headers) as feed:
+            seen[name] = (commands_in(by_request), commands_in(str(feed.recv(timeout=10))))
+    assert seen == {"read": (False, False), "commands": (False, False), "commands_of_manager": (True, True)}
+
+
+@pytest.mark.parametrize("path", ["/ws/gpu", "/ws/dashboard"])
+def test_open_sockets_differ_by_the_permission(site: Site, path: str) -> None:
+    seen = []
+    for name in ("viewer", "manager"):
+        headers = {"Cookie": "=".join(cookie(log_in(site.server, name), "session"))}
+        with connect(site.server.ws + path, origin=site.server.url, additional_headers=headers) as known:  # type: ignore[arg-type]
+            seen.append(commands_in(str(known.recv(timeout=10))))
+    assert seen == [False, True]
+
+
 @pytest.mark.parametrize(
     "path", ["/ws/gpu", "/ws/dashboard", "/ws/dashboard?view=tiles", "/ws/dashboard?view=gpu:{uuid}"]
 )

@@ -26,9 +26,11 @@ for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operat
 User.objects.create_superuser("administrator", password={PASSWORD!r})
 now = timezone.now()
 given = {{name: tokens.make(owner=people["operator"], name=name, scopes=scopes, expires_at=ends) for name, scopes, ends in (
+    ("commands", ["read", "commands"], None),
     ("revoked", list(tokens.SCOPES), None), ("expired", list(tokens.SCOPES), now - timedelta(seconds=1)),
     ("read", ["read"], None), ("acknowledge", ["acknowledge"], now + timedelta(days=1)), ("metrics", ["metrics"], None),
 )}}
+given["commands_of_manager"] = tokens.make(owner=people["manager"], name="commands", scopes=["read", "commands"])
 given["revoked"].token.revoked_at = now
 given["revoked"].token.save()
 Channel.objects.get_or_create(name="c", url="json://127.0.0.1:9")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor.telemetry.redaction import OF_ALERTS, OF_PROCESSES, REASON, without_details
+from monitor.telemetry.redaction import NEEDS_PERMISSION, OF_ALERTS, OF_PROCESSES, REASON, as_seen, without_details
 from tests.support.snapshots import alert, gpu, host, process
 
 SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by", "eva")
@@ -30,6 +30,20 @@ def test_hidden_values_are_unknown_with_the_reason_and_the_rest_stays() -> None:
     assert (running.pid, running.memory_used_bytes) == (7, 1 << 30)
     assert [getattr(shown.alerts[0], name) for name in OF_ALERTS] == [None, None, None]
     assert (shown.alerts[0].summary, shown.alerts[0].acknowledged_at) == (alert().summary, 950.0)
+
+
+def test_command_line_is_removed_with_the_reason_and_the_program_stays() -> None:
+    shown = as_seen(msgspec.json.decode(whole(), type=type(host())), has_details=True, has_commands=False)
+    (running,) = shown.gpus[0].processes or ()
+    assert (running.user, running.name, running.command) == ("ana", "ana-python", None)
+    assert running.unavailable["command"] == NEEDS_PERMISSION
+    assert shown.alerts[0].detail == "held by ana"
+
+
+def test_reason_of_a_command_line_that_is_missing_anyway_stays() -> None:
+    gone = process(7, command=None, unavailable={"command": "gone"})
+    (shown,) = as_seen(host(gpu(processes=(gone,))), has_details=True, has_commands=False).gpus[0].processes or ()
+    assert shown.unavailable["command"] == "gone"
 
 
 def test_unavailable_process_list_stays_unavailable() -> None:

@@ -178,10 +178,9 @@ def detail_of(change: Change) -> Any:
 
 
 def owner_of(process: GpuProcess) -> str:
-    """mira's python (PID 4242): torchrun train.py."""
+    """mira's python (PID 4242). Without the command line: notifications go to people who may not see it."""
     user = f"{process.user}'s " if process.user else ""
-    command = f": {process.command}" if process.command and process.command != process.name else ""
-    return f"{user}{process.name or 'process'} (PID {process.pid}){command}"
+    return f"{user}{process.name or 'process'} (PID {process.pid})"
 
 
 def holds_enough(process: GpuProcess, rule: Rule) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.sanitize import plain
+from monitor.telemetry.host.command_secrets import hide_in_arguments
 from monitor.telemetry.host.container_ids import Membership, membership
 
 _COMMAND_BYTES = 4096
@@ -32,13 +33,14 @@ class Facts(NamedTuple):
 
 
 def read_facts(proc: str, pid: int) -> Facts:
-    """The command line and the cgroup of a process."""
+    """The command line, without secrets, and the cgroup of a process."""
     command: str | None = None
     folder = Path(proc, str(pid))
     try:
         with (folder / "cmdline").open("rb") as file:
             data = file.read(_COMMAND_BYTES + 1)
-        command = plain(data[:_COMMAND_BYTES].rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace"))
+        arguments = data[:_COMMAND_BYTES].rstrip(b"\0").decode(errors="replace").split("\0")
+        command = plain(hide_in_arguments(arguments))
         if len(data) > _COMMAND_BYTES:
             command += "…"
         return Facts(command, membership((folder / "cgroup").read_text("utf-8", errors="replace")))

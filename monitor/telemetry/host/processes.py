@@ -16,6 +16,7 @@ import msgspec
 
 from monitor.sanitize import plain
 from monitor.telemetry.host.background_lookups import BackgroundLookups
+from monitor.telemetry.host.command_secrets import hide_secrets
 from monitor.telemetry.host.container_ids import Membership
 from monitor.telemetry.host.process_facts import Facts, ProcessKey, holds_driver, read_facts
 from monitor.telemetry.host.user_names import UserNames
@@ -130,9 +131,7 @@ class ProcessTable:
         return (_NOTICE,) if self._has_hidden else ()
 
     def _describe_gpu(self, gpu: Gpu, now: float, seen: set[int]) -> Gpu:
-        assert gpu.processes is not None
-        processes = tuple([self._describe(process, now, seen) for process in gpu.processes])
-        return msgspec.structs.replace(gpu, processes=processes)
+        return _with_processes(gpu, lambda process: self._describe(process, now, seen))
 
     def _describe(self, process: GpuProcess, now: float, seen: set[int]) -> GpuProcess:
         pid = process.pid
@@ -277,16 +276,28 @@ def without_commands(gpus: tuple[Gpu, ...], show_commands: str) -> tuple[Gpu, ..
     """The GPUs with as much of each command line as SHOW_COMMANDS allows."""
     if show_commands == "full":
         return gpus
-    return tuple(
-        [
-            msgspec.structs.replace(
-                gpu, processes=tuple([_without_command(each, show_commands) for each in gpu.processes])
-            )
-            if gpu.processes
-            else gpu
-            for gpu in gpus
-        ]
-    )
+
+    def limited(process: GpuProcess) -> GpuProcess:
+        return _without_command(process, show_commands)
+
+    return tuple([_with_processes(gpu, limited) if gpu.processes else gpu for gpu in gpus])
+
+
+def without_command_secrets(gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
+    """The GPUs, with the secrets in the command lines that a provider has read hidden."""
+    if not any(process.command for gpu in gpus for process in gpu.processes or ()):
+        return gpus
+    return tuple([_with_processes(gpu, _without_secrets) if gpu.processes else gpu for gpu in gpus])
+
+
+def _with_processes(gpu: Gpu, make: Callable[[GpuProcess], GpuProcess]) -> Gpu:
+    return msgspec.structs.replace(gpu, processes=tuple([make(process) for process in gpu.processes or ()]))
+
+
+def _without_secrets(process: GpuProcess) -> GpuProcess:
+    if process.command is None or (shown := hide_secrets(process.command)) == process.command:
+        return process
+    return msgspec.structs.replace(process, command=shown)
 
 
 def _without_command(process: GpuProcess, show_commands: str) -> GpuProcess:

@@ -22,7 +22,7 @@ import msgspec
 from monitor.logs.lines import lines_of
 from monitor.logs.output import LineHandler, log_uncaught
 from monitor.sanitize import with_plain_texts
-from monitor.telemetry.host.processes import ProcessTable, without_commands
+from monitor.telemetry.host.processes import ProcessTable, without_command_secrets, without_commands
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Provider, ProviderFailed
 from monitor.telemetry.providers.selection import IN_ORDER, ON_REQUEST, select
@@ -92,9 +92,10 @@ class Sampler:
         if self._provider is None:
             return Reading(sampled_at=now, gpus=self._sleepers.as_gpus(now))
         reading = self._provider.read(now)
+        gpus = without_command_secrets(reading.gpus)
         if self._processes is None:
-            return msgspec.structs.replace(reading, gpus=without_commands(reading.gpus, self._show_commands))
-        reading = with_plain_texts(reading)
+            return msgspec.structs.replace(reading, gpus=without_commands(gpus, self._show_commands))
+        reading = with_plain_texts(msgspec.structs.replace(reading, gpus=gpus))
         gpus = self._processes.describe(reading.gpus, at)
         if idle := self._idle.to_release(gpus, at, is_watched=is_watched):
             return wire.StartOver(unattached=(*alone, *idle))

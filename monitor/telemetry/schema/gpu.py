@@ -56,7 +56,7 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     """The command's short name, /proc/PID/comm or the first word of the command line."""
     command: str | None = None
-    """The command line."""
+    """The command line; what looks like a secret in it is replaced by ***."""
     memory_used_bytes: int | None = None
     """GPU memory. NVML usedGpuMemory (all ones: not available); smi used_memory."""
     sm_utilization_percent: Percent | None = None
