@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
+
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers import smi_report, smi_xml
 from monitor.telemetry.providers.base import Explained
@@ -69,12 +71,16 @@ class NvidiaSmi(ProgramProvider):
     program = "nvidia-smi"
     first_seconds = 30.0  # without persistence mode, the driver has to wake each GPU first
     no_gpu = ("`nvidia-smi` finds no GPU.", f"See `lspci | grep -i nvidia`. {_CONTAINER}")
-    silent_fix = "See `dmesg | grep -i nvrm`."
+    silent_fix = (
+        "If it is only slow on this host, raise GPU_MONITOR_SAMPLER_TIMEOUT_MS, or turn persistence mode on with "
+        "`sudo nvidia-smi -pm 1`. See also `dmesg | grep -i nvrm`."
+    )
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._root, self._left_alone = Path(options.root), options.unattached
         self._indexes: dict[str, int] | None = None
+        self._lost_since: dict[str, float] = {}
 
     def commands(self, interval_seconds: float) -> Commands:
         """The program in PATH, or where WSL has it."""
@@ -95,7 +101,13 @@ class NvidiaSmi(ProgramProvider):
 
     def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The XML report as a Reading."""
-        return smi_xml.parse(document, arrived_at, bounds, indexes=self._indexes)
+        reading = smi_xml.parse(document, arrived_at, bounds, indexes=self._indexes)
+        lost = [gpu.uuid for gpu in reading.gpus if gpu.state == "lost"]
+        self._lost_since = {uuid: self._lost_since.get(uuid, arrived_at) for uuid in lost}
+        if not lost:
+            return reading
+        gpus = [msgspec.structs.replace(gpu, since=self._lost_since.get(gpu.uuid)) for gpu in reading.gpus]
+        return msgspec.structs.replace(reading, gpus=tuple(gpus))
 
     def cannot_loop(self, ended: Ended) -> bool:
         """Old versions do not loop in milliseconds."""

@@ -125,8 +125,9 @@ class ProgramProvider(ABC):
             try:
                 return self._stream.newest(seconds)
             except Ended as error:
-                if not self.cannot_loop(error):
-                    raise
+                has_printed = error.half.strip() or error.errors
+                if not self.cannot_loop(error) and (has_printed or error.status < 0):
+                    raise  # one that ends without a word, after a document, does not loop either
                 self.close()
         ended = run_once(self._commands.once, seconds)
         document = self.split(bytearray(ended.half.rstrip() + b"\n"))

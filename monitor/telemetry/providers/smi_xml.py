@@ -15,9 +15,9 @@ from monitor.telemetry.providers.base import (
     unattributed_bytes,
     used_percent,
 )
+from monitor.telemetry.providers.gpu_notices import DRAIN_AND_RESET, NONE, RESET, notices_of
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.providers.recovery import DRAIN_AND_RESET, NONE, RESET, recovery_notices
 from monitor.telemetry.providers.smi_processes import instances_in, processes_in
 from monitor.telemetry.providers.smi_report import Part, Report, take_apart
 from monitor.telemetry.providers.smi_values import (
@@ -127,7 +127,7 @@ def parse(document: bytes, sampled_at: float, bounds: Bounds, *, indexes: Mappin
         driver_version=versions["driver_version"],
         cuda_version=versions["cuda_version"],
         unavailable=explain(versions, versions, head.reasons, NOT_REPORTED),
-        notices=(*_unlisted(report, len(gpus), is_of_all_gpus=indexes is None), *recovery_notices(gpus)),
+        notices=(*_unlisted(report, len(gpus), is_of_all_gpus=indexes is None), *notices_of(gpus)),
         clamped_count=bounds.clamped_count,
     )
 

@@ -81,6 +81,18 @@ def test_whole_report_counts_whatever_the_exit_status(open_reader: Open, fake_pr
     assert [len(reader.read().gpus) for _ in range(2)] == [2, 2]
 
 
+def test_program_that_ends_after_each_report_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
+    reader = open_reader("nvidia_smi", fake_program("nvidia-smi").plays({"": [{"out": DOCUMENT}, {"exit": 14}]}))
+    assert [len(reader.read().gpus) for _ in range(3)] == [2, 2, 2]
+
+
+def test_lost_gpu_has_the_time_when_it_was_found_lost(open_reader: Open, fake_program: Program) -> None:
+    reader = open_reader("nvidia_smi", fake_program("nvidia-smi").plays(looping()), interval_seconds=0.1)
+    first, second = reader.read(), reader.read()
+    assert [gpu.since for gpu in first.gpus] == [None, first.sampled_at]
+    assert [gpu.since for gpu in second.gpus] == [None, first.sampled_at]
+
+
 @pytest.mark.parametrize(
     ("steps", "reason", "fix"),
     [

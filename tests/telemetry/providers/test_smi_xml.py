@@ -313,6 +313,11 @@ def test_recommended_recovery_is_a_field_and_a_notice(element: str, text: str, a
     assert all(action in notice.text and notice.fix for notice in reading.notices)
 
 
+def test_persistence_mode_off_is_in_a_notice_as_through_nvml() -> None:
+    reading = with_text("persistence_mode", "Disabled")
+    assert [notice.code for notice in reading.notices] == ["persistence_mode_off"]
+
+
 @pytest.mark.parametrize(
     ("status", "action"),
     [

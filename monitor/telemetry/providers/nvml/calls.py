@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pynvml as nvml
 
-from monitor.telemetry.providers import recovery
+from monitor.telemetry.providers import gpu_notices
 from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, Number, Record, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, OF_MORE_THAN_A_CALL, UNKNOWN, code_of
 
@@ -101,11 +101,11 @@ _CLOCK_EVENT_REASONS = {
 
 
 _RECOVERY_ACTIONS = {
-    0: recovery.NONE,
-    1: recovery.RESET,
-    2: recovery.REBOOT,
-    3: recovery.DRAIN_P2P,
-    4: recovery.DRAIN_AND_RESET,
+    0: gpu_notices.NONE,
+    1: gpu_notices.RESET,
+    2: gpu_notices.REBOOT,
+    3: gpu_notices.DRAIN_P2P,
+    4: gpu_notices.DRAIN_AND_RESET,
     5: "recover imex domain",
     6: "bus reset",
     7: "system reboot",

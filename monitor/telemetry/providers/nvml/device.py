@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import pynvml as nvml
 
-from monitor.telemetry.providers import base, recovery
+from monitor.telemetry.providers import base, gpu_notices
 from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink, pcie
 from monitor.telemetry.providers.nvml.calls import Call, Values
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, address_of
@@ -161,7 +161,7 @@ class Device:
         if values["xids"] is None:
             self._reasons.note({"xids": self.xid_log.reason or NOT_REPORTED})
         if values["recovery_action"] is None and errors.REQUIRES_RESET in self._reasons.values():
-            values["recovery_action"] = recovery.RESET  # drivers before R560 say so by the error of other calls
+            values["recovery_action"] = gpu_notices.RESET  # drivers before R560 say so by the error of other calls
         values["memory_unattributed_bytes"] = base.unattributed_bytes(values["memory_used_bytes"], values["processes"])
         values["memory_is_unified"] = self._is_unified
         values["mig_instances"] = self._mig.read()

@@ -11,6 +11,7 @@ import pynvml as nvml
 
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Explained, ProviderFailed, ProviderUnavailable
+from monitor.telemetry.providers.gpu_notices import notices_of
 from monitor.telemetry.providers.nvml import errors
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle
 from monitor.telemetry.providers.nvml.device import Device
@@ -19,18 +20,11 @@ from monitor.telemetry.providers.nvml.identity import Identity
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidListener
 from monitor.telemetry.providers.plausible import Bounds
-from monitor.telemetry.providers.recovery import recovery_notices
 from monitor.telemetry.schema import Gpu, Notice, Reading
 
 log = logging.getLogger(__name__)
 
 _RETRY_LOST_SECONDS = 10.0
-_PERSISTENCE_OFF = Notice(
-    code="persistence_mode_off",
-    text="Persistence mode is off: when the last program releases a GPU, the driver unloads its state, and each next "
-    "program (nvidia-smi too) waits a second or more while the GPU wakes up, drawing tens of watts.",
-    fix="Turn it on with `sudo nvidia-smi -pm 1`, or enable the service nvidia-persistenced.",
-)
 
 
 class Pynvml:
@@ -83,15 +77,12 @@ class Pynvml:
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
         notices = [Notice(code="gpu_not_read", text=text) for text in self._problem_texts()]
-        notices += recovery_notices(gpus)
-        if any(gpu.persistence_mode is False for gpu in gpus):
-            notices.append(_PERSISTENCE_OFF)
         return Reading(
             sampled_at=now,
             gpus=tuple(gpus),
             driver_version=self._driver_version,
             cuda_version=self._cuda_version,
-            notices=tuple(notices),
+            notices=(*notices, *notices_of(gpus)),
             clamped_count=self._bounds.clamped_count,
         )
 

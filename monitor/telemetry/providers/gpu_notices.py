@@ -1,8 +1,8 @@
-"""GPUs of which the driver says that they need a reset or a reboot."""
+"""Notices about the GPUs of a reading, whichever way NVIDIA's driver was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from monitor.telemetry.schema import Gpu, Notice
 
@@ -17,9 +17,17 @@ _FIXES = {
 }
 
 
-def recovery_notices(gpus: Iterable[Gpu]) -> tuple[Notice, ...]:
-    """A notice for each GPU that needs one of these actions."""
-    return tuple(
+_PERSISTENCE_OFF = Notice(
+    code="persistence_mode_off",
+    text="Persistence mode is off: when the last program releases a GPU, the driver unloads its state, and each next "
+    "program (nvidia-smi too) waits a second or more while the GPU wakes up, drawing tens of watts.",
+    fix="Turn it on with `sudo nvidia-smi -pm 1`, or enable the service nvidia-persistenced.",
+)
+
+
+def notices_of(gpus: Collection[Gpu]) -> list[Notice]:
+    """One for each GPU that needs a reset or a reboot, and one if persistence mode is off."""
+    notices = [
         Notice(
             code="gpu_recovery_action",
             text=f"GPU {gpu.index} ({gpu.name}) needs recovery: the driver recommends “{gpu.recovery_action}”.",
@@ -29,4 +37,7 @@ def recovery_notices(gpus: Iterable[Gpu]) -> tuple[Notice, ...]:
         )
         for gpu in gpus
         if gpu.recovery_action not in (None, NONE)
-    )
+    ]
+    if any(gpu.persistence_mode is False for gpu in gpus):
+        notices.append(_PERSISTENCE_OFF)
+    return notices
