@@ -18,7 +18,7 @@ from bench.readers import opened
 
 _STDIN = 0
 _SAMPLED_AT = re.compile(rb'"sampled_at":([0-9.]+)')
-_TEXT = 1
+_TEXT, _PING = 1, 9
 _HEAD_BYTES = 400
 """The bytes kept of a frame: its header, and the message up to `sampled_at`."""
 
@@ -42,8 +42,11 @@ class Client:
                 self._head += bytes(part[: _HEAD_BYTES - len(self._head)])
             if self._received < _end(self._head):
                 continue
-            if self._head[0] & 0xF == _TEXT:  # not a ping
+            if self._head[0] & 0xF == _TEXT:
                 complete.append(_sampled_at(self._head))
+            elif self._head[0] & 0xF == _PING:  # without an answer, the server closes the connection
+                payload = self._head[2:]
+                self.connection.send(bytes([0x8A, 0x80 | len(payload)]) + bytes(4) + payload)  # masked with zeros
             self._head, self._received = b"", 0
         return complete
 

@@ -22,8 +22,6 @@ COMMANDS = {
     "uvicorn": ["-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "bench.feed_app:application"],
     "daphne": ["-m", "daphne", "-p", "{port}", "-v", "0", "bench.feed_app:application"],
 }
-
-
 _SETTLE_SECONDS = 1.5
 _ENOUGH = 0.9
 """The share of the due messages that must arrive."""
