@@ -78,3 +78,14 @@ def client_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def site_of(address: str) -> str | None:
+    """The /48 of an IPv6 address: what a provider gives to one customer, with 65,536 clients. None for IPv4."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped is not None:
+        return None
+    return str(ipaddress.ip_network((parsed, 48), strict=False))

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.access.rate_limiter import MOST_CLIENTS, Rate, client_of
-from monitor.access.throttle import WRONG_PER_ADDRESS, WRONG_PER_NAME, Throttle
+from monitor.access.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
+from monitor.access.throttle import (
+    WRONG_FROM_ANYWHERE,
+    WRONG_PER_ADDRESS,
+    WRONG_PER_NAME,
+    WRONG_PER_SITE,
+    Throttle,
+)
 
 
 class Clock:
@@ -104,3 +110,56 @@ def test_refused_attempt_is_not_counted(clock: Clock, throttle: Throttle) -> Non
         throttle.wait_for_password("mira", "10.0.0.7")
     clock.now += 180
     assert throttle.wait_for_password("mira", "10.0.0.7") == 0
+
+
+def test_guesses_for_one_username_are_throttled_over_all_addresses(clock: Clock, throttle: Throttle) -> None:
+    """Regression: each address had five guesses of its own, however many addresses there were."""
+    addresses = [f"10.0.{number}.1" for number in range(30)]
+    waits = [throttle.wait_for_password("admin", address) for address in addresses]
+    assert waits == [0] * WRONG_FROM_ANYWHERE + [36] * (30 - WRONG_FROM_ANYWHERE)
+    assert throttle.wait_for_password("mira", addresses[0]) == 0
+    clock.now += 3600
+    looked_at = 0
+    for second in range(3600):
+        clock.now += 1
+        looked_at += throttle.wait_for_password("admin", f"10.{second % 250}.{second // 250}.2") == 0
+    assert looked_at == pytest.approx(100 + WRONG_FROM_ANYWHERE, abs=1)
+
+
+@pytest.mark.parametrize("address", ["10.9.9.9", "2001:db8:9::1", "127.0.0.1"])
+def test_guesses_elsewhere_do_not_lock_out_the_owner(clock: Clock, throttle: Throttle, address: str) -> None:
+    """Where the owner has logged in before, and on the host itself, only attempts from there count."""
+    assert throttle.wait_for_password("admin", address) == 0
+    throttle.password_was_right("admin", address)
+    for number in range(1000):
+        throttle.wait_for_password("admin", f"10.0.{number % 250}.{number // 250}")
+    assert [throttle.wait_for_password(" ADMIN", address) for _ in range(WRONG_PER_NAME + 1)] == [
+        *[0] * WRONG_PER_NAME,
+        180,
+    ]
+    assert throttle.wait_for_password("admin", "10.9.9.10") > 0
+
+
+def test_right_password_frees_no_guesses_for_others(throttle: Throttle) -> None:
+    for number in range(WRONG_FROM_ANYWHERE - 1):
+        throttle.wait_for_password("admin", f"10.0.0.{number}")
+    assert throttle.wait_for_password("admin", "10.9.9.9") == 0
+    throttle.password_was_right("admin", "10.9.9.9")
+    assert throttle.wait_for_password("admin", "10.0.1.1") == 0
+    assert throttle.wait_for_password("admin", "10.0.1.2") == 36
+
+
+def test_ipv6_site_that_tries_many_usernames_is_throttled(throttle: Throttle) -> None:
+    """A /48 has 65,536 networks of the size that counts as one client."""
+    for number in range(WRONG_PER_SITE):
+        assert throttle.wait_for_password(f"name{number}", f"2001:db8:1:{number:x}::1") == 0
+    assert throttle.wait_for_password("another", "2001:db8:1:ffff::1") == 12
+    assert throttle.wait_for_password("another", "2001:db8:2::1") == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [("2001:db8:1:2::3", "2001:db8:1::/48"), ("10.0.0.7", None), ("::ffff:10.0.0.7", None), ("", None)],
+)
+def test_only_ipv6_addresses_belong_to_a_site(address: str, site: str | None) -> None:
+    assert site_of(address) == site
