@@ -4,6 +4,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
+# Only .venv counts, and not what the shell sets for other programs' Python and pip.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PIP_TARGET PIP_PREFIX PIP_ROOT
+export PIP_USER := 0
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -12,7 +16,17 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 p
     "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
       && { echo "$$python"; exit 0; }; \
   done; \
-  echo 'gpumon needs Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1
+  { echo "gpumon needs Python 3.11 or newer with venv; python3 is $$(python3 --version 2>&1 || true). To install one:"; \
+    echo '  Debian 12, Ubuntu 24.04 and newer: sudo apt install python3-venv'; \
+    echo '  Ubuntu 22.04:                      sudo apt install python3.11-venv'; \
+    echo '  anywhere:                          install uv (https://docs.astral.sh/uv/), which brings its own; make uses it'; \
+  } >&2; exit 1
+
+# Installs a lock file: with uv if there is one, which takes seconds; with pip otherwise, or if uv fails (it ignores pip.conf).
+INSTALL = count=$$(grep -c '==' $(1)); \
+  echo "Installing $$count packages into .venv$$(command -v uv >/dev/null || echo ', which takes a minute') ..."; \
+  { command -v uv >/dev/null && uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(1); } \
+    || $(PIP) install --quiet --require-hashes --requirement $(1)
 
 .PHONY: help
 help: ## Show this list
@@ -20,16 +34,15 @@ help: ## Show this list
 
 .PHONY: run
 run: install ## Start the dashboard on http://127.0.0.1:5000
-	@exec $(BIN)/python manage.py serve
+	@echo 'Starting gpumon ...'; exec $(BIN)/python manage.py serve
 
 .PHONY: admin
 admin: install ## Create an admin account (for settings, alert rules, channels)
-	@$(BIN)/python manage.py migrate --verbosity 0
-	@exec $(BIN)/python manage.py createsuperuser
+	@exec $(BIN)/python -m gpumon_site.cli admin
 
 .PHONY: demo
 demo: install ## Run with simulated GPUs, sampled five times a second
-	@exec $(BIN)/python -m gpumon_site.cli demo
+	@echo 'Starting gpumon on simulated GPUs ...'; exec $(BIN)/python -m gpumon_site.cli demo
 
 .PHONY: install
 install: .venv/installed ## Create the virtualenv in .venv and install the dependencies
@@ -114,14 +127,20 @@ lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	  $$compile --constraint requirements-gunicorn.lock --output-file requirements-dev.lock requirements-dev.txt
 
 .venv/made:
-	@python=$$($(FIND_PYTHON)); "$$python" -m venv .venv
+	@if python=$$($(FIND_PYTHON)) 2>/dev/null; then \
+	  echo "Creating .venv with $$("$$python" --version) ..."; "$$python" -m venv .venv; \
+	elif command -v uv >/dev/null; then \
+	  echo 'Creating .venv with a Python of uv ...'; uv venv --quiet --seed --allow-existing --python '>=3.11' .venv; \
+	else \
+	  $(FIND_PYTHON); \
+	fi
 	@touch $@
 
 # Only when a lock file has changed. The development lock includes the runtime lock, so either is enough for `make run`.
 .venv/installed: requirements.lock | .venv/made
-	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(call INSTALL,requirements.lock)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock requirements.lock | .venv/made
-	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
+	@$(call INSTALL,requirements-dev.lock)
 	@touch $@ .venv/installed

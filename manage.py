@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
-
-from django.core.management import execute_from_command_line
+from pathlib import Path
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
-    execute_from_command_line(sys.argv)
+    folder = str(Path(__file__).resolve().parent)
+    if folder not in sys.path:  # with PYTHONSAFEPATH or -P, Python does not add it
+        sys.path.insert(0, folder)
+    from gpumon_site.cli import manage
+
+    sys.exit(manage(sys.argv))

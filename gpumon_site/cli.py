@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from monitor import interpreter
 from monitor.version import __version__
 
 DEMO_POLL_INTERVAL_MS = "200"
@@ -15,6 +16,7 @@ DEMO_FOLDER = "demo"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status. Arguments after the subcommand's name belong to the subcommand."""
+    interpreter.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     parsed = parser.parse_args(given[:1])
@@ -36,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, description in (
         ("serve", _serve, "serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT (http://127.0.0.1:5000)"),
         ("demo", _demo, "serve simulated GPUs, sampled five times a second, with data of its own"),
+        ("admin", _admin, "create an admin account, in the data of the demo if only that is running"),
         ("doctor", _doctor, "list what was found, what was skipped and why, and how to fix it"),
         ("snapshot", _snapshot, "print a reading as JSON, or one per line with --stream; record readings"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
@@ -45,12 +48,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def manage(arguments: Sequence[str]) -> int:
+    """Run Django's command line, which begins with the program's name, and return its exit status."""
+    interpreter.prepare()
+    return _django(*arguments)
+
+
 def _django(*arguments: str) -> int:
     from django.core.management import execute_from_command_line
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gpumon_site.settings")
-    execute_from_command_line(list(arguments))
-    return 0
+
+    def command() -> int:
+        execute_from_command_line(list(arguments))
+        return 0
+
+    return interpreter.run(command)
 
 
 def _serve(rest: list[str]) -> int:
@@ -65,7 +78,22 @@ def _demo(rest: list[str]) -> int:
     os.environ[f"{PREFIX}DATA_DIR"] = str(load_config().data_dir / DEMO_FOLDER)
     os.environ[f"{PREFIX}TELEMETRY_PROVIDER"] = "simulated"
     os.environ[f"{PREFIX}POLL_INTERVAL_MS"] = DEMO_POLL_INTERVAL_MS
-    return _django("gpumon", "serve", *rest)
+    return _django("gpumon", "demo", *rest)
+
+
+def _admin(rest: list[str]) -> int:
+    """Create an account where it can be used: a demo has data of its own."""
+    from monitor.config.declarations import PREFIX
+    from monitor.config.loading import load_config
+    from monitor.server.data_lock import is_served
+
+    data_dir = load_config().data_dir
+    demo = data_dir / DEMO_FOLDER
+    if is_served(demo) and not is_served(data_dir):
+        print("For the demo that is running:")  # noqa: T201
+        os.environ[f"{PREFIX}DATA_DIR"] = str(demo)
+    _django("gpumon", "migrate", "--verbosity", "0")
+    return _django("gpumon", "createsuperuser", *rest)
 
 
 def _doctor(rest: list[str]) -> int:

@@ -41,7 +41,7 @@ def password_of(config: Config) -> str | None:
     if config.admin_password is not None:
         return config.admin_password.get_secret_value()
     if config.admin_password_file is not None:
-        return config.admin_password_file.read_text().rstrip("\r\n")
+        return config.admin_password_file.read_text(encoding="utf-8").rstrip("\r\n")
     return None
 
 

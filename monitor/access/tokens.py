@@ -17,7 +17,6 @@ SCOPES = {
     "read": "Read snapshots, alerts, current settings, the schema and the live feed",
     "commands": "Read full command lines as well, if the owner can",
     "acknowledge": "Acknowledge alerts, if the owner can",
-    "metrics": "Read /metrics, for Prometheus",
 }
 PREFIX = "gpumon_"
 _SHOWN = len(PREFIX) + 6

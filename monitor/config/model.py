@@ -247,7 +247,7 @@ class Config(BaseSettings):
         if info.data.get("admin_password") is not None:
             raise ValueError(f"unset if {PREFIX}ADMIN_PASSWORD is set")
         try:
-            value.read_text()
+            value.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"the path of a readable text file ({error})") from None
         return value

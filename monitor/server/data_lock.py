@@ -49,6 +49,15 @@ def lock_data_dir(
     return file
 
 
+def is_served(data_dir: Path) -> bool:
+    """Whether a server uses this data folder now. Changes nothing, and creates no file."""
+    try:
+        with (data_dir / FILE_NAME).open("rb") as file:
+            return not _has_locked(file)
+    except FileNotFoundError:
+        return False
+
+
 def _wait_for(
     file: BinaryIO,
     data_dir: Path,

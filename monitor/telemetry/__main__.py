@@ -13,6 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+from monitor import interpreter
+
+interpreter.prefer_own_packages()
+
 import msgspec
 
 from monitor.telemetry import recording
@@ -171,6 +175,7 @@ def _reading(snapshot: Snapshot) -> Reading:
 
 def main(given: list[str] | None = None, *, program: str = PROGRAM) -> int:
     """The command. `given` replaces the command line; `program` is its name in the usage."""
+    interpreter.open_streams()
     args = arguments(given, program=program)
     logging.basicConfig(level=args.log_level, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from monitor.telemetry.host.container_limits import is_container
 from monitor.telemetry.pci_gpus import VENDORS, PciGpu, pci_gpus
+from monitor.telemetry.schema import Notice
 
 Level = Literal["good", "note", "bad"]
 
@@ -147,3 +148,8 @@ def _other_drivers(gpus: Sequence[PciGpu]) -> Iterator[Finding]:
         if gpu.vendor in _DRIVERS and gpu.driver is None:
             yield Finding("note", f"No kernel driver is bound to the {gpu.vendor} GPU {gpu.pci_bus_id}, so nvtop cannot read it.",
                           f"Load its driver ({_DRIVERS[gpu.vendor]}), and see `dmesg`.")  # fmt: skip
+
+
+def notices_of(findings: Iterable[Finding]) -> tuple[Notice, ...]:
+    """What is wrong with this host, for the page of a host without GPU readings."""
+    return tuple(Notice(code="host", text=each.text, fix=each.fix) for each in findings if each.level == "bad")

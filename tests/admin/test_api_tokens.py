@@ -34,7 +34,9 @@ def client(mira: User) -> Client:
 
 
 def make(client: Client, **given: object) -> str:
-    answer = client.post(f"{LIST}add/", {"name": "prom", "scopes": ["read", "metrics"], "lasts_days": "90", **given})
+    answer = client.post(
+        f"{LIST}add/", {"name": "prom", "scopes": ["read", "acknowledge"], "lasts_days": "90", **given}
+    )
     return answer.content.decode()
 
 
@@ -43,7 +45,7 @@ def test_secret_is_in_the_response_and_nowhere_afterwards(client: Client, mira: 
     assert found is not None
     token = ApiToken.objects.get()
     assert tokens.find(found[1], timezone.now()) == token
-    assert (token.owner, token.name, token.scopes) == (mira, "prom", ["read", "metrics"])
+    assert (token.owner, token.name, token.scopes) == (mira, "prom", ["read", "acknowledge"])
     assert token.expires_at is not None
     assert 89 <= (token.expires_at - timezone.now()).days <= 90
     assert "no-store" in client.get(LIST)["Cache-Control"]

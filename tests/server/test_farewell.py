@@ -18,15 +18,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "how"),
     [
-        pytest.param(None, id="serve"),
-        pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], id="daphne"),
-        pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], id="gunicorn"),
+        pytest.param(None, signal.SIGTERM, id="serve"),
+        pytest.param(None, signal.SIGHUP, id="serve, its terminal closed"),
+        pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], signal.SIGTERM, id="daphne"),
+        pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], signal.SIGTERM, id="gunicorn"),
     ],
 )
 def test_open_sockets_close_with_service_restart_and_no_process_remains(
-    tmp_path: Path, command: list[str] | None
+    tmp_path: Path, command: list[str] | None, how: signal.Signals
 ) -> None:
     command = None if command is None else [sys.executable, *command]
     server = Server(tmp_path, command=command, telemetry_provider="simulated", simulated_gpus=1).start()
@@ -42,7 +43,7 @@ def test_open_sockets_close_with_service_restart_and_no_process_remains(
             second.recv(timeout=10)
             assert server.process is not None
             children = psutil.Process(server.process.pid).children(recursive=True)
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(how)
             for each in (feed, second):
                 assert close_code(each) == 1012
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.telemetry.diagnosis import Finding, examine
+from monitor.telemetry.diagnosis import Finding, examine, notices_of
 from tests.support.linux_host import FakeHost, as_nobody
 
 A, B = "0000:01:00.0", "0000:02:00.0"
@@ -238,3 +238,8 @@ def test_programs_are_missing_without_path(host: FakeHost) -> None:
 def test_device_that_disappears_during_the_check_is_left_out(server: FakeHost) -> None:
     (server.root / f"sys/bus/pci/devices/{B}/class").unlink()
     assert f"1 NVIDIA GPU on the PCI bus: {A}." in texts(findings(server))
+
+
+def test_page_without_gpus_shows_only_what_is_wrong() -> None:
+    findings = [Finding("note", "nvtop is not in PATH."), Finding("bad", "No permission.", "Join the group.")]
+    assert [(notice.text, notice.fix) for notice in notices_of(findings)] == [("No permission.", "Join the group.")]

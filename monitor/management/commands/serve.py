@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections import Counter
 from typing import Any
 
@@ -13,8 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
-from monitor.access.setup_link import has_administrator
-from monitor.config.paths import LAYOUT
+from monitor.config.model import Config
 from monitor.runtime.process import runtime
 from monitor.server.pulse import pulse_of_readings
 from monitor.server.startup import CannotStart, prepare_server
@@ -30,6 +30,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 HTTP_SECONDS = 120
 """The time limit for a response. The slowest, testing a channel, takes at most 30 s."""
 LOOK_SECONDS = 0.1
+ANNOUNCE_SECONDS = 3.0
+"""How long the address waits for the first reading."""
 NO_GPU = (
     "no GPU found, so only the host is shown; the reasons and how to fix them: .venv/bin/python manage.py doctor "
     "(installed: gpumon doctor)"
@@ -37,7 +39,7 @@ NO_GPU = (
 
 
 class Command(BaseCommand):
-    """Prints the address once it listens, then the GPUs it found."""
+    """Prints the GPUs it found, then the address."""
 
     help = "Serve the dashboard on GPU_MONITOR_HOST and GPU_MONITOR_PORT."
 
@@ -45,18 +47,14 @@ class Command(BaseCommand):
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
         # Until the reactor installs its handler: without one, the first process of a container ignores SIGTERM.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        if not has_nohup():
+            signal.signal(signal.SIGHUP, lambda *_: os._exit(0))
         signal.signal(signal.SIGTSTP, stop_for_terminal)
         try:
             prepare_server()
         except CannotStart as error:
             raise CommandError(f"gpumon: {error}") from error
-        if settings.ACCESS.login != "everybody" and not has_administrator():  # else the log shows a set-up link
-            data_dir = settings.GPU_MONITOR.data_dir
-            log.info(
-                "no admin account yet; create one with `make admin` (installed: `gpumon manage createsuperuser`)%s",
-                "" if data_dir == LAYOUT.data_dir else f", with GPU_MONITOR_DATA_DIR={data_dir}",
-            )
-
+        self.prepared()
         # Imported here, because it installs daphne's reactor, which no other command needs.
         from monitor.server.daphne import Server, endpoints
 
@@ -66,12 +64,14 @@ class Command(BaseCommand):
         def ready() -> None:
             from twisted.internet import reactor
 
-            self._say_where(host, port)
+            if not has_nohup():  # the reactor has handlers for SIGTERM and SIGINT only
+                signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))  # type: ignore[misc]
             systemd.notify(READY)
             # zope's interfaces have no self
             reactor.addSystemEventTrigger("before", "shutdown", systemd.notify, STOPPING)  # type: ignore[arg-type]
             # Later, because the event loop is not running yet.
             reactor.callLater(0, self._signal_watchdog, systemd)  # type: ignore[arg-type]
+            self._announce(time.monotonic() + ANNOUNCE_SECONDS)
 
         class ListeningServer(Server):
             """Reports a port that it cannot have as an error of the command, not as a line in the log."""
@@ -93,25 +93,42 @@ class Command(BaseCommand):
         if failures:
             raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
 
+    def prepared(self) -> None:
+        """Called when the database is ready, before anything is served. The demo creates its account here."""
+
     def _signal_watchdog(self, systemd: Systemd) -> None:
         self._watchdog = asyncio.ensure_future(watch(systemd, pulse_of_readings(runtime())))
 
-    def _say_where(self, host: str, port: int) -> None:
-        shown = f"[{host}]" if ":" in host else host
-        self.stdout.write(f"gpumon on http://{shown}:{port}")
-        self.stdout.flush()
-        self._say_what()
+    def _announce(self, address_at: float | None) -> None:
+        """Print which GPUs were found, then the address, so that it is easy to find. Later changes are in the log.
 
-    def _say_what(self) -> None:
-        """Print once which GPUs were found, as soon as that is known; later changes are in the log."""
+        `address_at` (monotonic): when to print the address even if the driver has not responded; None once it is printed.
+        """
         from twisted.internet import reactor
 
         line = gpus_found(runtime().hub.latest)
+        if line is not None:
+            self._say(f"gpumon: {line}")
+        if address_at is not None and (line is not None or time.monotonic() >= address_at):
+            self._say(f"gpumon on {address_of(settings.GPU_MONITOR)}")
+            address_at = None
         if line is None:
-            reactor.callLater(LOOK_SECONDS, self._say_what)  # type: ignore[arg-type]  # zope's interfaces have no self
-            return
-        self.stdout.write(f"gpumon: {line}")
+            reactor.callLater(LOOK_SECONDS, self._announce, address_at)  # type: ignore[arg-type]
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
         self.stdout.flush()
+
+
+def has_nohup() -> bool:
+    """Whether the server was started to run on without its terminal, whose end sends SIGHUP."""
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def address_of(config: Config) -> str:
+    """The URL of the dashboard on this host."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{config.port}{config.base_path}"
 
 
 def gpus_found(snapshot: Snapshot | None) -> str | None:

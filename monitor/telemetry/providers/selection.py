@@ -75,7 +75,7 @@ def select(options: Options, make: Callable[[str, Options], Provider] = make) ->
             provider.open()
         except ProviderUnavailable as unavailable:
             provider.close()
-            log.info("%s skipped: %s", name, unavailable.reason)
+            log.debug("%s skipped: %s", name, unavailable.reason)
             reports.append(ProviderReport(name=name, reason=unavailable.reason, fix=unavailable.fix))
             continue
         reports.append(ProviderReport(name=name, is_chosen=True))

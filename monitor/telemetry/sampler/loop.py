@@ -22,6 +22,7 @@ import msgspec
 from monitor.logs.lines import lines_of
 from monitor.logs.output import LineHandler, log_uncaught
 from monitor.sanitize import with_plain_texts
+from monitor.telemetry.diagnosis import examine, notices_of
 from monitor.telemetry.host.processes import ProcessTable, without_command_secrets, without_commands
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Provider, ProviderFailed
@@ -124,6 +125,7 @@ def start(options: Options, write: Callable[[wire.Message], None]) -> tuple[Prov
             provider=provider.name if provider else None,
             is_simulated=provider.is_simulated if provider else False,
             reports=selection.reports,
+            notices=() if provider else notices_of(examine(Path(options.root))),
         )
     )
     return provider, Sampler(provider, options, sleepers) if provider else None

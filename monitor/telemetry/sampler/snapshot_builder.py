@@ -60,9 +60,13 @@ class SnapshotBuilder:
                     log.info("reading GPUs via %s", LABELS.get(report.name, report.name))
                 else:
                     log.warning("%s: %s %s", report.name, report.reason, report.fix or "")
+            for notice in selected.notices:
+                log.warning("%s %s", notice.text, notice.fix or "")
         provider = selected.provider or (self.selected.provider if self._reading else None)
         simulated = selected.is_simulated if selected.provider else self.selected.is_simulated
-        self.selected = wire.Selected(provider=provider, is_simulated=simulated, reports=selected.reports)
+        self.selected = wire.Selected(
+            provider=provider, is_simulated=simulated, reports=selected.reports, notices=selected.notices
+        )
         self.has_selection = True
 
     def hide_commands(self, show_commands: str) -> None:
@@ -97,6 +101,6 @@ class SnapshotBuilder:
             totals=total(self._gpus),
             system=system,
             providers=self.selected.reports,
-            notices=(*reading.notices, *self._roster.notices) if reading else (),
+            notices=(*reading.notices, *self._roster.notices) if reading else self.selected.notices,
             unavailable=reading.unavailable if reading else {},
         )

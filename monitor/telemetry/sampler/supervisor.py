@@ -33,6 +33,7 @@ HEALTHY_AFTER_SECONDS = 60.0
 START_LIMIT_SECONDS = 60.0
 """The first reading can take longer: without persistence mode, each GPU takes seconds to initialize, and several
 providers can be tried."""
+_NO_SOURCE = "No data source responds."
 _LATE_SHARE = 0.5
 """If a reading is late by this share of the interval, a snapshot is published with the previous one."""
 
@@ -222,8 +223,8 @@ class Supervisor:
             self._note(problem=None, clamped_count=message.clamped_count)
             self._emit()
         elif isinstance(message, wire.Selected):
-            if message.provider is None:
-                self._trouble("No data source responds.")
+            if message.provider is None and self._problem != _NO_SOURCE:  # it looks again every 30 s
+                self._trouble(_NO_SOURCE)
             self._builder.take_selection(message)
             if message.provider is None:
                 self._emit()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from monitor.telemetry.schema import ProviderReport, Reading
+from monitor.telemetry.schema import Notice, ProviderReport, Reading
 
 _LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -19,6 +19,8 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, tag="selected"):
     provider: str | None
     is_simulated: bool = False
     reports: tuple[ProviderReport, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """Without a provider: what is wrong with this host."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

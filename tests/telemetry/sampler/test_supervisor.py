@@ -198,6 +198,25 @@ def test_missing_provider_is_reported_with_the_reasons_and_tried_again(watch: Wa
     assert supervisor.status.restarts == 0
 
 
+def test_host_without_a_provider_says_what_is_wrong_with_it_and_logs_it_once(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: each line was logged twice, and again every 30 s."""
+    watch.start(
+        """
+        from monitor.telemetry.schema import Notice
+        notice = Notice(code="host", text="This is a container without GPU devices.", fix="Start it with `--gpus all`.")
+        reports = (ProviderReport(name="pynvml", reason="The library is missing."),)
+        write(wire.Selected(provider=None, reports=reports, notices=(notice,)))
+        """
+    )
+    told = watch.until(lambda snapshot: bool(snapshot.notices))
+    assert told.notices[0].text == "This is a container without GPU devices."
+    watch.until(lambda snapshot: snapshot.seq > told.seq + 16)  # meanwhile it has looked again
+    for line in ("No data source responds.", "The library is missing.", "Start it with `--gpus all`."):
+        assert caplog.text.count(line) == 1
+
+
 def test_readings_stay_and_become_stale_when_no_provider_is_left(watch: Watch) -> None:
     watch.start(
         f"""
