@@ -64,7 +64,7 @@ class AlertRuleAdmin(BoundedAdmin):
     autocomplete_fields = ("gpus",)
 
     class Media:
-        css: ClassVar = {"all": ("vendor/uplot/uPlot.min.css", "css/charts.css", "css/admin_rule.css")}
+        css: ClassVar = {"all": ("css/charts.css", "css/admin_rule.css")}
         js = (
             "vendor/uplot/uPlot.iife.min.js",
             forms.Script("js/charts/trial_chart.js", type="module"),

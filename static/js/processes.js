@@ -13,10 +13,12 @@ let isDescending = query.get("order") === "desc";
 const links = [...(panel?.querySelectorAll("[data-sort]") ?? [])].filter((link) => link.matches("a"));
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
-// What a cell sorts by: its data-value, or its text where that sorts as it reads. Null is unknown.
+// What a cell sorts by: its text, an amount of memory in MiB. Null is unknown.
 function valueOf(cell) {
-  const element = cell.querySelector(":scope > .bar-cell > span") ?? cell;
-  return element.hasAttribute("data-unknown") ? null : (element.dataset.value ?? element.textContent);
+  const element = cell.querySelector(":scope > span") ?? cell;
+  if (element.hasAttribute("data-unknown")) return null;
+  const [, amount, unit] = element.textContent.match(/^([\d.]+)\s([MGT])iB$/) ?? [];
+  return unit ? String(amount * 1024 ** "MGT".indexOf(unit)) : element.textContent;
 }
 
 function compare(one, other) {
@@ -122,6 +124,10 @@ if (panel) {
   body.addEventListener("gpumon:replaced", hideOthers);
   document.addEventListener("gpumon:message", () => {
     if (sort && !document.hidden && !isHeld()) arrange();
+  });
+  // Only where it is cut off: as an attribute of every row, it would double the longest text of the page.
+  body.addEventListener("mouseover", ({ target }) => {
+    if (target.matches(".command") && !target.title && target.scrollWidth > target.clientWidth) target.title = target.textContent;
   });
   hideOthers();
   arrange();

@@ -141,7 +141,7 @@ def test_card_leads_to_its_processes_and_the_count_follows(still: Server, open_p
 def test_total_of_a_user_shows_that_users_processes_and_then_all(still: Server, open_page: OpenPage) -> None:
     page = live(open_page(still.url))
     everything = cells(page, "PID")
-    total = page.locator(".users").get_by_role("link", name=re.compile(r"^mira \d+ GPUs · [\d.]+\sGiB$"))
+    total = page.locator(".users").get_by_role("link", name=re.compile(r"^mira · \d+ GPUs · [\d.]+\sGiB$"))
     total.click()
     assert set(cells(page, "User")) == {"mira"}
     total.click()

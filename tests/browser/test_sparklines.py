@@ -107,7 +107,7 @@ def test_clock_set_back_drops_the_points_of_the_future(host: Server, open_page: 
           // An hour ago, by the server's new clock: its real messages are no longer heard.
           const start = plots[0].data[0].at(-1) - 3600;
           addEventListener("gpumon:message", (event) => event.detail.ours || event.stopPropagation(), true);
-          const uuid = document.querySelector("[data-spark]").dataset.gpu;
+          const uuid = document.querySelector("[data-gpu]").dataset.gpu;
           for (let second = 0; second < 5; second += 1) {
             const time = start + second;
             const points = { time: [time], gpus: [uuid], series: { utilization_percent: [[second]] } };

@@ -76,10 +76,10 @@ class Card:
         self.clock = live.reading(f"{at}-c", gpu, "sm_clock_mhz", formats.MHZ)
         self.clock_meter = live.meter(f"{at}-cm", _share(gpu.sm_clock_mhz, gpu.sm_clock_max_mhz))
         self.fans = _fastest_fan(live, f"{at}-f", gpu)
-        self.encoder = live.reading(f"{at}-e", gpu, "encoder_utilization_percent", formats.PERCENT)
-        self.decoder = live.reading(f"{at}-d", gpu, "decoder_utilization_percent", formats.PERCENT)
+        self.encoder = live.reading(f"{at}-e", gpu, "encoder_utilization_percent", formats.PERCENT.text)
+        self.decoder = live.reading(f"{at}-d", gpu, "decoder_utilization_percent", formats.PERCENT.text)
         self.pcie_rx = live.reading(f"{at}-r", gpu, "pcie_rx_bytes_per_second", formats.GIGABYTES_PER_SECOND)
-        self.pcie_tx = live.reading(f"{at}-s", gpu, "pcie_tx_bytes_per_second", formats.GIGABYTES_PER_SECOND)
+        self.pcie_tx = live.reading(f"{at}-s", gpu, "pcie_tx_bytes_per_second", formats.bytes_per_second)
         self.processes_link = f"?layout=cards&filter=gpu:{gpu.index}#processes"
         self.process_count = live.reading(f"{at}-n", gpu, "processes", _count_of_processes)
 

@@ -43,18 +43,12 @@ class LivePieces:
         source: Explains,
         metric: str,
         form: Form | Callable[[Any], str],
-        *,
-        data_value: Callable[[Any], str] | None = None,
     ) -> Value:
-        """A metric in its format, or a dash with the reason. A Form formats only the number; the template shows its unit.
-
-        `data_value` makes the attribute of that name from the metric.
-        """
+        """A metric in its format, or a dash with the reason. A Form formats only the number; the template shows its unit."""
         given = getattr(source, metric)
         if given is None:
             return self.dash(name, source.unavailable.get(metric, NOT_KNOWN))
-        attributes = () if data_value is None else (("data-value", data_value(given)),)
-        return self.text(name, form.number(given) if isinstance(form, Form) else form(given), *attributes)
+        return self.text(name, form.number(given) if isinstance(form, Form) else form(given))
 
     def meter(self, name: str, given: float | None) -> Value:
         """The value of a `<meter>`; an unknown one is not drawn."""

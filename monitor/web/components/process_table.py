@@ -61,7 +61,7 @@ def fact(
     is_left: bool = False,
     css: str = "",
 ) -> Column:
-    """A column whose cells stay the same as long as their row does. In the browser it sorts by its text."""
+    """A column whose cells stay the same as long as their row does."""
     return Column(name, title, sort, lambda _live, _name, gpu, process: (show(gpu, process), None), is_left, css)
 
 
@@ -72,13 +72,12 @@ def reading(
     form: Callable[[Any], str],
     *,
     has_meter: bool = False,
-    data_value: Callable[[Any], str] | None = None,
     css: str = "",
 ) -> Column:
-    """A column of a metric that changes with each reading. `data_value`: what the browser sorts by, if not by the text."""
+    """A column of a metric that changes with each reading."""
 
     def make(live: LivePieces, at: str, _gpu: Gpu, process: GpuProcess) -> tuple[Value, Value | None]:
-        value = live.reading(at, process, metric, form, data_value=data_value)
+        value = live.reading(at, process, metric, form)
         return value, live.meter(f"{at}m", getattr(process, metric)) if has_meter else None
 
     return Column(name, title, lambda _, process: getattr(process, metric), make, css=css)
@@ -97,7 +96,7 @@ def _command(_gpu: Gpu, process: GpuProcess) -> Value:
         reason = process.unavailable.get("command", NOT_KNOWN)
         return Value("", "process gone, memory still held", (("title", reason),))
     if process.command is not None:
-        return Value("", process.command, (("title", process.command),))
+        return Value("", process.command)
     if process.name is not None:
         return Value("", process.name)
     return _dash(process, "command", "hidden by PID namespace" if process.status == "hidden" else "—")
@@ -110,10 +109,6 @@ def _container(_gpu: Gpu, process: GpuProcess) -> Value:
     return Value("", process.container_id[:12], (("title", f"{process.container_id}{pod}"),))
 
 
-def _mebibytes(value: int) -> str:
-    return f"{value // formats.MIB}"
-
-
 COLUMNS = (
     fact("user", "User", _user, lambda _, p: p.user, is_left=True, css="user"),
     fact(
@@ -124,10 +119,10 @@ COLUMNS = (
         css="place",
     ),
     fact("command", "Command", _command, lambda _, p: p.command or p.name, is_left=True, css="command"),
-    reading("memory", "GPU memory", "memory_used_bytes", formats.memory, data_value=_mebibytes, css="memory"),
+    reading("memory", "GPU memory", "memory_used_bytes", formats.memory, css="memory"),
     reading("sm", "SM", "sm_utilization_percent", formats.PERCENT.text, has_meter=True, css="sm"),
     reading("cpu", "CPU", "cpu_percent", formats.PERCENT.text),
-    reading("ram", "RAM", "resident_memory_bytes", formats.memory, data_value=_mebibytes),
+    reading("ram", "RAM", "resident_memory_bytes", formats.memory),
     fact("container", "Container", _container, lambda _, p: p.container_id, is_left=True),
     fact("type", "Type", lambda _, p: Value("", _types(p) or "—"), lambda _, p: p.types, is_left=True),
     fact("pid", "PID", lambda _, p: Value("", f"{p.pid}"), lambda _, p: p.pid),

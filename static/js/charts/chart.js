@@ -56,7 +56,7 @@ export class Chart {
   // Computed styles of the element resolve the theme's custom properties.
   theme() {
     const of = (name) => getComputedStyle(this.element).getPropertyValue(name).trim();
-    this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-limit"), other: of("--chart-other") };
+    this.styles = { line: getComputedStyle(this.element).color, text: of("--chart-text"), grid: of("--chart-grid"), limit: of("--chart-critical"), other: of("--chart-other") };
     this.plot?.redraw(false);
   }
 

@@ -8,6 +8,7 @@ import { roll } from "./rolling.js";
 
 const THIN = "\u2009";
 const SECONDS = 60;
+const METRICS = { utilization: ["utilization_percent", "Utilization"], memory: ["memory_used_percent", "Memory used"] };
 const points = new Points(SECONDS, 0);
 const edge = () => points.now ?? Date.now() / 1000;
 
@@ -24,10 +25,10 @@ function describe(element, index, name) {
 }
 
 function make(element) {
-  const metric = element.dataset.spark;
+  const [metric, name] = METRICS[element.dataset.spark];
   const card = element.closest("[data-gpu]");
   const { gpu } = card.dataset;
-  describe(element, card.querySelector(".gpu-index").textContent, metric === "utilization_percent" ? "Utilization" : "Memory used");
+  describe(element, card.querySelector(".gpu-index").textContent, name);
   return new Chart(element, {
     data: () => [points.times, points.column(metric, gpu)],
     now: edge,
