@@ -90,7 +90,11 @@ def explain(
     found = {name: reasons.get(name, default) for name in metrics if values.get(name) is None}
     for name, parts in _COMPUTED_FROM.items():
         if name in found and name not in reasons:
-            found[name] = next((found[part] for part in parts if part in found), default)
+            missing = next((part for part in parts if part in found), None)
+            if missing is not None:
+                found[name] = found[missing]
+            elif name == "memory_unattributed_bytes":
+                found[name] = "the memory of a process is unknown"
     return found
 
 

@@ -16,6 +16,10 @@ _SHARE_OF_TIMEOUT = 0.9
 """The supervisor replaces a sampler that is silent for all of it, and would not know what the program does."""
 
 
+END_OF_OUTPUT = b"\0"
+"""Follows the last document, for a split that looks at what follows."""
+
+
 class NotADocument(Exception):
     """The text is not a whole document of the program."""
 
@@ -130,7 +134,7 @@ class ProgramProvider(ABC):
                     raise  # one that ends without a word, after a document, does not loop either
                 self.close()
         ended = run_once(self._commands.once, seconds)
-        document = self.split(bytearray(ended.half.rstrip() + b"\n"))
+        document = self.split(bytearray(ended.half.rstrip() + b"\n" + END_OF_OUTPUT))
         if document is None:
             raise ended
         return document, time.time()  # a whole document counts, whatever the exit status warns of

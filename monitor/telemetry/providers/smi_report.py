@@ -10,7 +10,7 @@ import re
 import xml.etree.ElementTree as ET  # nosec
 from typing import NamedTuple
 
-from monitor.telemetry.providers.program import NotADocument
+from monitor.telemetry.providers.program import END_OF_OUTPUT, NotADocument
 
 _END = "</nvidia_smi_log>"
 _ROOT = re.compile(r"<nvidia_smi_log(?:\s[^<>]*)?>")
@@ -18,6 +18,8 @@ _GPU = re.compile(r"<gpu(?:\s[^<>]*)?>")
 _GPU_ENDS = "</gpu>"
 _NAME_ENDS = r"</process_name>\s*<(?:used_memory|/process_info)\b"
 """What follows a name. A name that contains a closing tag does not end there."""
+_END_TAG = re.compile(_END.encode())
+_NEXT_REPORT = re.compile(rb"\s*(?:<(?:\?xml|!DOCTYPE|nvidia_smi_log)\b|%s)" % END_OF_OUTPUT)
 _NAME_ENDED = re.compile(_NAME_ENDS.encode())
 _NO_NAME = r"</process_info>|<gpu(?:\s[^<>]*)?>\s*<product_name>"
 """What is no part of a name: if these follow, the name's own end is damaged."""
@@ -56,23 +58,25 @@ class Report(NamedTuple):
 def split(buffer: bytearray) -> bytes | None:
     """The first whole report of a stream, taken off the buffer; None while there is none.
 
-    The closing tag ends it, except in the middle of a process's name. Anything before the first tag is dropped.
+    The closing tag ends it, except in the middle of a process's name. What is printed before a report is dropped.
     """
-    end = buffer.find(_END.encode())
-    while end >= 0 and _is_in_a_name(buffer, end):
-        end = buffer.find(_END.encode(), end + 1)
-    if end < 0:
-        return None
-    document = bytes(buffer[: end + len(_END)])
-    del buffer[: end + len(_END)]
-    return document[max(0, document.find(b"<")) :]
+    found = None
+    while found is None and (end := _end_of_report(buffer)) is not None:
+        document = bytes(buffer[:end])
+        del buffer[:end]
+        start = document.find(b"<")
+        found = document[start:] if _ROOT.search(document.decode("ascii", errors="replace")) else None
+    return found
 
 
-def _is_in_a_name(buffer: bytearray, end: int) -> bool:
-    if buffer[max(0, end - 1) : end] == b"\n":
-        return False  # nvidia-smi prints it on a line of its own
-    name = buffer.rfind(b"<process_name>", 0, end)
-    return name >= 0 and _NAME_ENDED.search(buffer, name, end) is None
+def _end_of_report(buffer: bytearray) -> int | None:
+    for tag in _END_TAG.finditer(buffer):
+        name = buffer.rfind(b"<process_name>", 0, tag.start())
+        is_in_a_name = name >= 0 and _NAME_ENDED.search(buffer, name, tag.start()) is None
+        # The end of a name can be damaged: then what follows shows that the report has ended.
+        if not is_in_a_name or _NEXT_REPORT.match(buffer, tag.end()):
+            return tag.end()
+    return None
 
 
 def take_apart(document: bytes) -> Report:

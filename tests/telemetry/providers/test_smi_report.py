@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.telemetry.providers.plausible import Bounds
-from monitor.telemetry.providers.program import NotADocument
+from monitor.telemetry.providers.program import END_OF_OUTPUT, NotADocument
 from monitor.telemetry.providers.smi_report import split
 from monitor.telemetry.providers.smi_xml import parse
 from monitor.telemetry.schema import Gpu, Reading
@@ -69,6 +69,7 @@ def streamed(stream: bytes) -> list[bytes]:
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"</process_name>", "</process_name>"),
         (b"</gpu></nvidia_smi_log>", "</gpu></nvidia_smi_log>"),
+        (b"a\n</nvidia_smi_log>\n<gpu>", "a\n</nvidia_smi_log>\n<gpu>"),
         (b'<gpu id="00000000:99:00.0"><process_name>', '<gpu id="00000000:99:00.0"><process_name>'),
         (b"]]><!-- <![CDATA[ <?xml", "]]><!-- <![CDATA[ <?xml"),
         (b"--copy&lt=1", "--copy&lt=1"),
@@ -135,7 +136,7 @@ def test_damaged_part_of_a_gpu_is_read_as_far_as_possible_and_says_so() -> None:
 @example(THREE[1].index(b"</process_name>"), 3000, b"")  # up to the next GPU
 def test_damage_to_one_gpu_costs_no_other(at: int, length: int, instead: bytes) -> None:
     damaged = THREE[1][:at] + instead + THREE[1][at + length :]
-    (document,) = streamed(report(THREE[0], damaged, THREE[2]))
+    document = streamed(report(THREE[0], damaged, THREE[2]) + report(*THREE))[0]
     gpus = read(document).gpus
     assert gpus[0] == WHOLE[0]
     assert gpus[-1] == WHOLE[2]
@@ -171,6 +172,17 @@ def test_report_of_some_gpus_has_their_indexes_among_all() -> None:
 def test_report_of_no_readable_gpu_is_refused() -> None:
     with pytest.raises(NotADocument, match="nothing can be read"):
         parse(report(b"<gpu>x</gpu>"), 1.0, Bounds("nvidia-smi"))
+
+
+def test_report_ends_though_the_end_of_its_last_name_is_damaged() -> None:
+    damaged = THREE[0].replace(b"</process_name>", b"")
+    assert [read(document).gpus[0].uuid for document in streamed(report(damaged) * 2 + END_OF_OUTPUT)] == [
+        WHOLE[0].uuid
+    ] * 2
+
+
+def test_what_is_no_report_is_left_out_of_the_stream() -> None:
+    assert len(streamed(b"</process_name></nvidia_smi_log>\n" + report(*THREE))) == 1
 
 
 def test_report_without_its_end_does_not_join_the_next_one() -> None:

@@ -214,6 +214,7 @@ def test_memory_of_a_process_is_at_most_that_of_its_gpu() -> None:
     (process,) = gpu.processes or ()
     assert process.memory_used_bytes is None
     assert "outside" in process.unavailable["memory_used_bytes"]
+    assert gpu.unavailable["memory_unattributed_bytes"] == "the memory of a process is unknown"
 
 
 @pytest.mark.parametrize("text", ["Not Found", "N/A", "", "[Unknown Error]", "ERR!"])
