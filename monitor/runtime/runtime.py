@@ -69,6 +69,7 @@ class Runtime:
             look_again_seconds=look_again_seconds,
             clock=clock,
             monotonic=monotonic,
+            idle=self.idle_limits,
         )
         self._has_system_metrics = startup.enable_system_metrics
         self._lock = threading.Lock()

@@ -32,9 +32,19 @@ def without_details(snapshot: Snapshot) -> Snapshot:
     """The snapshot with those fields null, and a reason where the struct has one."""
     return msgspec.structs.replace(
         snapshot,
-        gpus=tuple([_each_process(gpu, _anonymous) for gpu in snapshot.gpus]),
+        gpus=tuple([_without_names(gpu) for gpu in snapshot.gpus]),
         alerts=tuple([alert_without_details(alert) for alert in snapshot.alerts]),
     )
+
+
+def _without_names(gpu: Gpu) -> Gpu:
+    """Without who holds the GPU: "Held at 0 % for 47 min"."""
+    gpu = _each_process(gpu, _anonymous)
+    bottleneck = gpu.bottleneck
+    if bottleneck is None or bottleneck.code != "held":
+        return gpu
+    text = f"Held at {bottleneck.text.rpartition(' at ')[2]}"
+    return msgspec.structs.replace(gpu, bottleneck=msgspec.structs.replace(bottleneck, text=text))
 
 
 def _each_process(gpu: Gpu, make: Callable[[GpuProcess], GpuProcess]) -> Gpu:

@@ -16,7 +16,7 @@ NO_PERMISSION = "no permission: the driver reports this only to privileged users
 LONG_PCI_DOMAIN = re.compile(r"^0000(?=[0-9a-f]{4}:)")
 """NVML and nvidia-smi print eight digits of a PCI domain, sysfs four."""
 
-_FACTS_OF_STATE = {"since", "read_at"}
+_FACTS_OF_STATE = {"since", "read_at", "bottleneck"}
 GPU_METRICS: tuple[str, ...] = tuple(
     field.name for field in msgspec.structs.fields(Gpu) if field.default is None and field.name not in _FACTS_OF_STATE
 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.sampler import wire
+from monitor.telemetry.sampler.bottlenecks import Bottlenecks
 from monitor.telemetry.sampler.roster import Roster
 from monitor.telemetry.schema import Gpu, Reading, Snapshot, System
 from monitor.telemetry.totals import total
@@ -18,12 +21,14 @@ log = logging.getLogger(__name__)
 class SnapshotBuilder:
     """Used only by the supervisor's thread. Times called `at` are on its monotonic clock."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, idle: Callable[[], IdleLimits]) -> None:
+        """`idle`: the limits that decide whether a GPU counts as idle-held."""
         self._host = host
         self._boot_id = secrets.token_hex(8)
         self._seq = 0
         self._roster = Roster()
         self._gpus: tuple[Gpu, ...] = ()
+        self._bottlenecks = Bottlenecks(idle)
         self._reading: Reading | None = None
         self._reading_at = 0.0
         self.selected = wire.Selected(provider=None)
@@ -49,6 +54,7 @@ class SnapshotBuilder:
         """Add a reading; `gpus` are its GPUs with what can be shown of them."""
         self._reading, self._reading_at = reading, at
         self._gpus = self._roster.update(gpus, reading.sampled_at)
+        self._bottlenecks.note(self._gpus, at)
 
     def take_selection(self, selected: wire.Selected) -> None:
         """Add a new sampler's selection of a provider, and log it if it changed."""
@@ -97,7 +103,7 @@ class SnapshotBuilder:
             driver_version=reading.driver_version if reading else None,
             cuda_version=reading.cuda_version if reading else None,
             poll_interval_seconds=interval_seconds,
-            gpus=self._gpus,
+            gpus=self._bottlenecks.added_to(self._gpus, system, at),
             totals=total(self._gpus),
             system=system,
             providers=self.selected.reports,

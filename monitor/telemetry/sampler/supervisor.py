@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler import wire
@@ -53,6 +54,7 @@ class Supervisor:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         look_again_seconds: float = LOOK_AGAIN_SECONDS,
+        idle: Callable[[], IdleLimits] = IdleLimits,
     ) -> None:
         self._options = options
         self._publish = publish
@@ -73,7 +75,7 @@ class Supervisor:
         self._is_start_wanted = False
         """The sampler was asked to exit so that one with other options replaces it."""
         self._unattached: tuple[str, ...] = ()
-        self._builder = SnapshotBuilder(host)
+        self._builder = SnapshotBuilder(host, idle)
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None
@@ -180,7 +182,7 @@ class Supervisor:
             return
         before, self._options = self._options, options
         # Apply a changed privacy setting to readings already held.
-        self._builder.hide_commands(self._options.show_commands)
+        self._builder.hide_commands(options.show_commands)
         same = {"interval_seconds": 0.0, "is_watched": False, "log_level": ""}  # a running sampler applies these
         if msgspec.structs.replace(before, **same) == msgspec.structs.replace(self._options, **same):
             if self._child is not None:
@@ -230,9 +232,7 @@ class Supervisor:
                 self._emit()
         elif isinstance(message, wire.Skipped):
             self._heard_at = self._monotonic()
-            if self._skipped != message.reason:
-                log.error("%s", message.reason)
-            self._skipped = message.reason
+            self._skipped = message.reason  # the sampler logs it
             self._note(problem=message.reason)
             self._emit()
         elif isinstance(message, wire.Failed):

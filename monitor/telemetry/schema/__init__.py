@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from monitor.telemetry.schema.alert import Alert, AlertState, Severity
 from monitor.telemetry.schema.gpu import (
+    Bottleneck,
+    BottleneckCode,
     Fan,
     Gpu,
     GpuProcess,
@@ -25,6 +27,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "Alert",
     "AlertState",
+    "Bottleneck",
+    "BottleneckCode",
     "ContainerLimits",
     "Fan",
     "Gpu",

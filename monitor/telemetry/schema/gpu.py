@@ -10,6 +10,10 @@ import msgspec
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
+BottleneckCode = Literal[
+    "thermal", "power_brake", "hardware_slowdown", "held", "power_limit", "pcie", "waiting_for_data", "clocks_setting",
+    "thermal_near", "shared", "persistence_mode_off", "none",
+]  # fmt: skip
 Reasons = Mapping[str, str]
 
 
@@ -90,6 +94,16 @@ class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None
     unavailable: Reasons = {}
+
+
+class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
+    """What slows a GPU down most, as far as its readings show it."""
+
+    code: BottleneckCode
+    """none: nothing slows it down."""
+    level: Literal["", "info", "warning", "critical"] = ""
+    text: str
+    """In words, at most 42 characters: "Power limit: 1590 of 1980 MHz at 700 W"."""
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,4 +221,6 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     mig_mode: bool | None = None
     mig_instances: tuple[MigInstance, ...] = ()
     processes: tuple[GpuProcess, ...] | None = None
+    bottleneck: Bottleneck | None = None
+    """Null while the GPU is not read. Only snapshots have it, not readings and recordings of a provider."""
     unavailable: Reasons = {}

@@ -10,7 +10,7 @@ from monitor.live.pieces import Value
 from monitor.telemetry.gpu_use import Use, is_hot
 from monitor.telemetry.schema import Alert, Fan, Gpu
 from monitor.web.components.chips import MOST_ON_A_CARD, chips
-from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import level_of
 
 
@@ -24,6 +24,13 @@ def outline_of(gpu: Gpu, alerts: Sequence[Alert]) -> str:
     if gpu.state == "lost" or is_hot(gpu):
         return "critical"
     return level_of(alerts).removeprefix("ok")
+
+
+def bottleneck_value(live: LivePieces, name: str, gpu: Gpu) -> Value:
+    """What slows a GPU down, or a dash with the reason why that is unknown."""
+    if gpu.bottleneck is None:
+        return live.dash(name, gpu.unavailable.get("bottleneck", NOT_KNOWN))
+    return live.text(name, gpu.bottleneck.text, ("data-level", gpu.bottleneck.level))
 
 
 def fans_text(fans: tuple[Fan, ...]) -> str:
@@ -67,6 +74,7 @@ class Card:
         self.state = live.state(at, data_state=gpu.state, data_level=outline_of(gpu, alerts))
         shown = chips(gpu, use, alerts)[:MOST_ON_A_CARD]
         self.chips = live.part(f"{at}-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
+        self.bottleneck = bottleneck_value(live, f"{at}-w", gpu)
         self.utilization = live.reading(f"{at}-u", gpu, "utilization_percent", formats.PERCENT)
         self.memory = live.reading(f"{at}-m", gpu, "memory_used_bytes", self.memory_form)
         self.temperature = live.reading(f"{at}-t", gpu, "temperature_celsius", formats.CELSIUS)

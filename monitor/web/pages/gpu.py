@@ -18,7 +18,7 @@ from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_o
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.chips import chips
-from monitor.web.components.gpu_cards import fans_text, fans_unit, short_name
+from monitor.web.components.gpu_cards import bottleneck_value, fans_text, fans_unit, short_name
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import (
     Level,
@@ -126,6 +126,7 @@ class GpuPage:
         shown = chips(gpu, use_of(gpu, idle), alerts)
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
+        self.bottleneck = bottleneck_value(live, "gpu-bottleneck", gpu)
         self.charts = _charts(gpu, live)
         self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
         self.properties = _facts(gpu, live)

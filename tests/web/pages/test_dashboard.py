@@ -9,7 +9,7 @@ import pytest
 from django.template import Context, Template
 
 from monitor.live.pieces import Part, Pieces, Value
-from monitor.telemetry.schema import Fan, MigInstance, NvLink, ProviderReport, Snapshot, System
+from monitor.telemetry.schema import Bottleneck, Fan, MigInstance, NvLink, ProviderReport, Snapshot, System
 from monitor.web.components.gpu_cards import Card
 from monitor.web.components.gpu_tiles import Tile
 from monitor.web.components.overview import title_of
@@ -139,6 +139,16 @@ def test_free_gpus_cannot_be_copied_without_one_or_from_stale_readings(snapshot:
     free = Dashboard(snapshot, "cards").free
     attributes = dict(free.attributes)
     assert (free.text, attributes["data-free"], attributes["aria-disabled"]) == (label, "", "true")
+
+
+def test_card_and_page_of_a_gpu_say_what_slows_it_down() -> None:
+    slow = Bottleneck(code="pcie", level="warning", text="PCIe ×8 of ×16: half the bandwidth")
+    snapshot = host(gpu(0, bottleneck=slow), gpu(1, unavailable={"bottleneck": "the GPU is not read now"}))
+    known, unknown = (card.bottleneck for card in Dashboard(snapshot, "cards").gpus)  # type: ignore[union-attr]
+    assert (known.text, dict(known.attributes)) == (slow.text, {"data-level": "warning"})
+    assert (unknown.text, dict(unknown.attributes)["title"]) == ("—", "the GPU is not read now")
+    assert slow.text in drawn(Dashboard(snapshot, "cards").pieces)
+    assert slow.text in drawn(GpuPage(snapshot, "GPU-0").pieces)
 
 
 def test_gpu_without_any_reading_is_shown_without_data_and_is_not_free() -> None:
