@@ -9,7 +9,7 @@ from monitor.admin.events import AlertEventAdmin
 from monitor.admin.gpus import SeenGpuAdmin
 from monitor.admin.rules import AlertRuleAdmin
 from monitor.admin.site_settings import SiteSettingsAdmin
-from monitor.admin.users import MonitorUserAdmin
+from monitor.admin.users import MonitorGroupAdmin, MonitorUserAdmin
 
 __all__ = [
     "AlertEventAdmin",
@@ -17,6 +17,7 @@ __all__ = [
     "ApiTokenAdmin",
     "ChannelAdmin",
     "DeliveryAdmin",
+    "MonitorGroupAdmin",
     "MonitorUserAdmin",
     "SeenGpuAdmin",
     "SiteSettingsAdmin",

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from monitor.access import tokens
 from monitor.admin.filters import YesNoFilter
+from monitor.admin.key_safe import KeySafe
 from monitor.models import ApiToken
 
 LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
@@ -57,7 +58,7 @@ class _IsRevoked(YesNoFilter):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ApiTokenAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Users create tokens for themselves. Managers of all tokens also see and revoke those of others."""
 
     form = ApiTokenForm

@@ -1,48 +1,23 @@
-"""Pages of the admin that stay small with any amount of data: what is to be deleted is counted, not listed. Invalid choices in
-requests select nothing.
-"""
+"""Pages of the admin that stay small with any amount of data: what is to be deleted is counted, not listed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import CASCADE, ForeignObjectRel, ManyToOneRel, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from monitor.admin.key_safe import KeySafe
+
 MOST_LOGGED = 100
 """Deletions at once that the admin's log records one by one; more are one record."""
 _CHUNK = 1000
 """Rows deleted at a time: Django loads what it deletes."""
-
-
-def valid_keys(model: type[Model], texts: Iterable[str]) -> list[str]:
-    """The texts that can be a primary key of the model. A query with any other raises an error."""
-    found = []
-    for text in texts:
-        try:
-            model._meta.pk.clean(text, None)
-        except ValidationError:
-            continue
-        found.append(text)
-    return found
-
-
-class ExistingChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not generic at run time
-    """Django's field raises an error for a number that no database can store."""
-
-    def clean(self, value: Any) -> Any:
-        texts = [str(each) for each in value or ()]
-        assert self.queryset is not None
-        if wrong := [text for text in texts if not valid_keys(self.queryset.model, [text])]:
-            raise ValidationError(self.error_messages["invalid_pk_value"], params={"pk": wrong[0][:50]})
-        return super().clean(value)
 
 
 @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
@@ -77,7 +52,7 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[A
     return TemplateResponse(request, "admin/monitor/delete_selected_confirmation.html", context)
 
 
-class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class BoundedAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """The base of admins whose rows are many, or have many related rows."""
 
     delete_confirmation_template = "admin/monitor/delete_confirmation.html"
@@ -113,16 +88,6 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic a
         for found in reversed(_deleted_along(self.model._default_manager.filter(pk=obj.pk))):
             _delete(found)
         super().delete_model(request, obj)
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **{"form_class": ExistingChoices, **kwargs})
-
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *location: Any) -> Any:
-        """Ignore chosen rows that cannot exist."""
-        given = request.POST.copy()
-        given.setlist(ACTION_CHECKBOX_NAME, valid_keys(self.model, given.getlist(ACTION_CHECKBOX_NAME)))
-        request.POST = given  # type: ignore[assignment]  # a copy of the same type
-        return super().response_action(request, queryset, *location)
 
 
 def _deleted_along(queryset: QuerySet[Any]) -> list[QuerySet[Any]]:

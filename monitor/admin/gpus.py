@@ -7,11 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from monitor.admin.key_safe import KeySafe
 from monitor.models import SeenGpu
 
 
 @admin.register(SeenGpu)
-class SeenGpuAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class SeenGpuAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Only the alert engine writes these rows."""
 
     list_display = ("uuid", "host", "index", "name", "last_seen_at")

@@ -15,8 +15,9 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from monitor.admin.bounded import BoundedAdmin, delete_selected, valid_keys
+from monitor.admin.bounded import BoundedAdmin, delete_selected
 from monitor.admin.filters import YesNoFilter
+from monitor.admin.key_safe import valid_keys
 from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
@@ -92,7 +93,7 @@ class AlertRuleAdmin(BoundedAdmin):
             ("Notifications", {"fields": ("channels", "remind_every_minutes", "muted_until", "quiet_hours")}),
         )
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         """A checkbox per channel: there are few. The form is shown again with what was sent, which can be no GPU's key."""
         if db_field.name == "channels":
             kwargs["widget"] = forms.CheckboxSelectMultiple
