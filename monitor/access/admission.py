@@ -74,7 +74,7 @@ class SocketAdmission:
         """Accept or refuse a handshake. It counts from before the database lookup, so that lookups are limited too."""
         address = _address_of(scope)
         client = client_of(address)
-        if (refusal := self._too_many(address, client)) is not None:
+        if (refusal := self.too_many(scope)) is not None:
             return refusal
         self._open[client] += 1
         socket: CountedSocket | Refusal | None = None
@@ -102,8 +102,13 @@ class SocketAdmission:
         if not self._open[client]:
             del self._open[client]
 
-    def _too_many(self, address: str, client: str) -> Refusal | None:
-        """For loopback only the total counts: a proxy that is not trusted sends every client's handshake from there."""
+    def too_many(self, scope: Scope) -> Refusal | None:
+        """The refusal of one more socket, if a limit is reached.
+
+        For loopback only the total counts: a proxy that is not trusted sends every client's handshake from there.
+        """
+        address = _address_of(scope)
+        client = client_of(address)
         if self._open.total() >= self._caps.total:
             reached = f"{self._caps.total} sockets are open, the limit of GPU_MONITOR_MAX_SOCKETS"
         elif not is_loopback(address) and self._open[client] >= self._caps.per_address:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.backends import RemoteUserBackend
-from django.contrib.auth.models import AbstractBaseUser, Group
+from django.contrib.auth.models import AbstractBaseUser, Group, PermissionsMixin
 from django.http import HttpRequest
+
+from monitor.http.log_once import LogOnce
 
 GROUP = "viewers"
 log = logging.getLogger(__name__)
+_refusals = LogOnce(log)
 
 
 class ProxyBackend(RemoteUserBackend):
@@ -29,11 +33,18 @@ class _KnownUsers(ProxyBackend):
 
 
 def user_named(name: str, *, may_create: bool = True) -> AbstractBaseUser | None:
-    """The user with this name. None if the account is disabled or the name is invalid.
+    """The user with this name. None if the account is disabled, the name is invalid, or it is a superuser's and no proxy may name
+    these.
 
     A new user is created if `may_create`; only that writes to the database.
     """
     if len(name) > 150 or not name.isprintable():
         return None
     backend = ProxyBackend() if may_create else _KnownUsers()
-    return backend.authenticate(None, remote_user=name)
+    user = backend.authenticate(None, remote_user=name)
+    if settings.GPU_MONITOR.forbid_remote_superusers and isinstance(user, PermissionsMixin) and user.is_superuser:
+        _refusals.warning(
+            f"the proxy named the superuser {name}, who has to log in here instead (GPU_MONITOR_FORBID_REMOTE_SUPERUSERS)"
+        )
+        return None
+    return user

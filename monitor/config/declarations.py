@@ -18,12 +18,14 @@ def setting(
     group: str,
     default_text: str = "",
     admin_label: str | None = None,
+    is_internal: bool = False,
     ge: float | None = None,
     le: float | None = None,
 ) -> Any:
     """A field of the settings model. It needs nothing besides: form, .env.example and documentation follow from it.
 
     `description`: one sentence. `default_text`: the default in words, if the value itself says too little.
+    `is_internal`: on a server that others can reach, only administrators see the value.
     `admin_label`: for a setting that administrators can change while the server runs, its label in the form.
     """
     return Field(
@@ -31,7 +33,12 @@ def setting(
         description=description,
         ge=ge,
         le=le,
-        json_schema_extra={"group": group, "default_text": default_text, "admin_label": admin_label},
+        json_schema_extra={
+            "group": group,
+            "default_text": default_text,
+            "admin_label": admin_label,
+            "is_internal": is_internal,
+        },
     )
 
 
@@ -47,6 +54,8 @@ class Declaration(NamedTuple):
     """None: administrators cannot set it."""
     is_secret: bool
     """Its value is never shown."""
+    is_internal: bool
+    """On a server that others can reach, only administrators see the value."""
     kind: str
     """As in JSON Schema: integer, number, boolean, string or array."""
     choices: tuple[str, ...]
@@ -99,6 +108,7 @@ def _declaration(name: str, schema: dict[str, Any], default: Any) -> Declaration
         default_text=schema["default_text"],
         admin_label=schema["admin_label"],
         is_secret=value.get("writeOnly", False),
+        is_internal=schema["is_internal"],
         kind=value["type"],
         choices=tuple(value.get("enum", ())),
         minimum=value.get("minimum"),

@@ -99,7 +99,9 @@ class Config(BaseSettings):
         admin_label="Command lines",
     )
     simulated_gpus: int = readings(8, "Number of GPUs that the provider `simulated` simulates.", ge=1, le=256)
-    replay_file: AbsolutePath | None = readings(None, "The recording that the provider `replay` plays.")
+    replay_file: AbsolutePath | None = readings(
+        None, "The recording that the provider `replay` plays.", is_internal=True
+    )
     replay_speed: float = readings(
         1.0, "Speed of the replay; 2 is twice the original, 0 is as fast as readings are requested.", ge=0, le=1000
     )
@@ -155,6 +157,7 @@ class Config(BaseSettings):
         "The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` headers are trusted, separated by "
         "commas.",
         default_text="no proxy is trusted, and the headers are dropped",
+        is_internal=True,
     )
     base_path: BasePath = server(
         "",
@@ -171,12 +174,14 @@ class Config(BaseSettings):
         None,
         "The folder for the collected static files.",
         default_text="`static` in `GPU_MONITOR_DATA_DIR`, which only gpumon can read",
+        is_internal=True,
     )
     data_dir: AbsolutePath = server(
         LAYOUT.data_dir,
         "The folder for the database, the secret key and the collected static files.",
         default_text="`data` in the project's folder; for an installed wheel, `~/.local/share/gpumon` (or `gpumon` in "
         "`XDG_DATA_HOME`)",
+        is_internal=True,
     )
     secret_key: SecretKey | None = server(
         None,
@@ -195,18 +200,21 @@ class Config(BaseSettings):
         "auto", "Whether anonymous viewers, where they can view at all, see who runs what."
     )
     admin_user: UserName = access(
-        "admin", "Username of the first administrator, created with `GPU_MONITOR_ADMIN_PASSWORD`."
+        "admin", "Username of the first administrator, created with `GPU_MONITOR_ADMIN_PASSWORD`.", is_internal=True
     )
     admin_password: SecretStr | None = access(
         None,
         "Password of the first administrator.",
         default_text="if a login is required, startup logs a set-up link instead",
     )
-    admin_password_file: AbsolutePath | None = access(None, "A file with that password, for container secrets.")
+    admin_password_file: AbsolutePath | None = access(
+        None, "A file with that password, for container secrets.", is_internal=True
+    )
     remote_user_header: str | None = access(
         None,
         "The header in which a proxy sends the username of a user it has logged in, such as `Remote-User`.",
         default_text="no header is trusted",
+        is_internal=True,
     )
     forbid_remote_superusers: bool = access(
         False, "Whether the proxy's header is refused if it names a superuser, who then has to log in here."
@@ -317,15 +325,11 @@ class Config(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields)
         return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
 
-    def settings_in_force(self) -> list[Setting]:
-        """Every setting with its value and source, for /api/config."""
+    def settings_in_force(self, *, shows_internal: bool) -> list[Setting]:
+        """Every setting with its value and source, for /api/config. An internal one can be hidden like a secret."""
         values = self.model_dump(mode="json")
         return [
-            Setting(
-                name=each.variable,
-                value=None if each.is_secret else values[each.name],
-                source=self.source_of(each.name),
-                is_secret=each.is_secret,
-            )
+            Setting(each.variable, None if hidden else values[each.name], self.source_of(each.name), is_secret=hidden)
             for each in declarations(type(self)).values()
+            for hidden in (each.is_secret or (each.is_internal and not shows_internal),)
         ]

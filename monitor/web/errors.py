@@ -33,9 +33,9 @@ def unknown_hosts(get_response: Respond) -> Respond:
         if SENT_HOST not in scope or HOST in scope or request.path_info == HEALTH:
             return await get_response(request)
         if _is_api(request):
-            return _logged_already(json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS."))
+            return logged_already(json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS."))
         context = {"host": scope[SENT_HOST], "is_unknown_host": True}
-        return _logged_already(render(request, "400.html", context, status=400))
+        return logged_already(render(request, "400.html", context, status=400))
 
     return checked
 
@@ -57,10 +57,10 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponseBase:
         return answer
     context = {"is_foreign": is_foreign, "origin": request.headers.get("Origin", "")}
     response = render(request, "403_csrf.html", context, status=403)
-    return _logged_already(response) if is_foreign else response
+    return logged_already(response) if is_foreign else response
 
 
-def _logged_already(response: HttpResponse) -> HttpResponse:
+def logged_already(response: HttpResponse) -> HttpResponse:
     """Keeps Django from logging a refusal each time that monitor/http has logged once."""
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
     return response

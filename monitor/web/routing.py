@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import URLPattern, path, re_path
@@ -14,6 +16,7 @@ from monitor.access.signals import watch_access_changes
 from monitor.access.visitor import access
 from monitor.http.asgi_types import Receive, Scope, Send
 from monitor.http.origins import Origins
+from monitor.live.admission import Refusal, refuse
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
 from monitor.runtime.process import runtime
@@ -27,19 +30,27 @@ def _hub() -> Hub:
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse the handshake (403). Without this, Channels raises an error for each unknown path, and servers log it."""
     await receive()
-    await send({"type": "websocket.close"})
+    await refuse(scope, send, Refusal(403, "There is no such socket."))
 
 
-def websocket_urlpatterns() -> list[URLPattern]:
-    """The consumers, with the admission that they share."""
+@functools.cache
+def socket_origins() -> Origins:
+    """The origins whose pages may open sockets."""
+    return Origins(settings.CSRF_TRUSTED_ORIGINS)
+
+
+@functools.cache
+def socket_admission() -> SocketAdmission:
+    """The admission that all sockets share."""
     config = settings.GPU_MONITOR
     watch = SessionWatch(lambda identities: ended(identities, timezone.now()))
     watch_access_changes(watch.wake)
-    for_both = {
-        "hub": _hub,
-        "origins": Origins(settings.CSRF_TRUSTED_ORIGINS),
-        "admission": SocketAdmission(access, Caps(config.max_sockets, config.max_sockets_per_address), watch),
-    }
+    return SocketAdmission(access, Caps(config.max_sockets, config.max_sockets_per_address), watch)
+
+
+def websocket_urlpatterns() -> list[URLPattern]:
+    """The consumers."""
+    for_both = {"hub": _hub, "origins": socket_origins(), "admission": socket_admission()}
     return [
         path("ws/gpu", GpuFeedConsumer.as_asgi(**for_both)),
         path("ws/dashboard", DashboardConsumer.as_asgi(**for_both, page_named=live_page_named)),

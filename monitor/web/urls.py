@@ -6,6 +6,7 @@ from django.urls import path
 
 from monitor.web.api import views
 from monitor.web.pages import account, alerts, dashboard, gpu, snooze
+from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -15,10 +16,10 @@ urlpatterns = [
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),
     path("alerts/<uuid:event_id>/snooze", snooze.snooze, name="snooze"),
     path("login", account.Login.as_view(), name="login"),
-    path("session", account.session, name="session"),
     path("logout", account.Logout.as_view(), name="logout"),
     path("account/password", account.PasswordChange.as_view(), name="password"),
     path("setup/<str:token>", account.setup, name="setup"),
+    path("ws/<path:name>", plain_socket, name="plain-socket"),
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),
     path("api/config", views.config, name="config"),

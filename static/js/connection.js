@@ -1,7 +1,6 @@
-// The connection: the badge's text, the age of the readings, pausing, and a watchdog for sockets that fall silent.
-// Hears the events of hx-ws on [data-socket], and gpumon:pause and visibilitychange on document. Sends on document:
-// gpumon:message (detail: the message) once its content is in the page, gpumon:connection (detail: the state), and
-// gpumon:disconnected when the socket closes by itself. Sets data-state on [data-page] and on [data-connection].
+// The connection: badge, age of the readings, pausing, a watchdog for silent sockets, and why there is none. Hears the
+// events of hx-ws, and gpumon:pause. Sends gpumon:message (detail: the message) once its content is in the page, and
+// gpumon:connection (detail: the state), on document.
 
 const { htmx } = window;
 const page = document.querySelector("[data-page]");
@@ -19,19 +18,20 @@ const WORDS = {
   missing: "No data source",
 };
 const WITHOUT_AGE = ["live", "static", "missing"];
-const SILENT_MS = 8000; // after sleep or a cable pulled, the socket looks open and nothing arrives
+const SILENT_MS = 8000; // after sleep, a socket looks open and nothing arrives
 
-// Those of hx-ws, and two more: 1000, with which a proxy may close, and 4001, an ended session. Where viewing needs no
-// login, the page goes on without one.
+// Those of hx-ws, 1000, with which a proxy may close, and 4001, an ended session: viewing may need none.
 htmx.config.ws.reconnectCodes = [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 4001];
 
 let state = page.dataset.state;
 let reason = "";
-let readAt = performance.now(); // when the last reading reached this page, by this computer's clock
-let ageThen = 0; // its age at that moment, in seconds
+let readAt = performance.now(); // when the last reading came
+let ageThen = 0; // its age then, in seconds
 let heardAt = performance.now();
 let pollMs = 1000 * Number(page.dataset.pollSeconds);
 let isLeaving = false; // by a link, or by the button that logs out
+let wasOpen = false;
+let answered = false; // the server, when the socket closed before
 
 function show() {
   const age = Math.max(0, Math.round((performance.now() - readAt) / 1000 + ageThen));
@@ -53,6 +53,8 @@ function enter(next, why = "") {
 
 function receive(message) {
   heardAt = performance.now();
+  wasOpen = true;
+  answered = false;
   pollMs = 1000 * (message.poll_interval_seconds ?? 1);
   if (message.sampled_at !== null) {
     readAt = heardAt;
@@ -64,8 +66,7 @@ function receive(message) {
   document.dispatchEvent(new CustomEvent("gpumon:message", { detail: message }));
 }
 
-// Closes the socket if there is one and, if wanted, opens another, to which the server sends everything. The element
-// gets its hx-ws attribute only here: htmx starts before this file is loaded, and the first message would be missed.
+// Replaces or closes the socket. It gets its hx-ws attribute only here: htmx starts before this file is loaded.
 function connect(isWanted) {
   if (isWanted) socket.setAttribute("hx-ws:connect", socket.dataset.socket);
   else socket.removeAttribute("hx-ws:connect");
@@ -80,6 +81,20 @@ function pause() {
   connect(!isPaused);
 }
 
+// Asks the server why there is no socket. It may have been away until now, so its answer counts from the second one on.
+async function findOut() {
+  const answer = await fetch(socket.dataset.socket, { method: "POST", redirect: "manual" }).catch(() => null);
+  if (isLeaving || state !== "reconnecting") return;
+  const status = answer ? answer.status : 504;
+  if ((!status || status === 401) && wasOpen) location.reload(); // to the login, here or at a proxy
+  else if (status >= 500) enter(state, "The server does not respond");
+  else if (answered) {
+    const text = await answer.text();
+    enter(state, /^[^<]/.test(text) ? text : `A proxy in between refuses the socket (status ${status})`);
+  }
+  answered = status < 500;
+}
+
 function stillHere() {
   heardAt = performance.now();
 }
@@ -88,7 +103,7 @@ if (socket) {
   socket.addEventListener("htmx:ws:before:connection", stillHere);
   socket.addEventListener("htmx:ws:after:connection", ({ detail }) => {
     stillHere();
-    // hx-ws closes open sockets when a tab is hidden (pauseOnBackground), but also opens them in hidden tabs.
+    // hx-ws closes sockets when a tab is hidden (pauseOnBackground), but also opens them there.
     if (document.hidden) detail.connection.socket.close();
   });
   socket.addEventListener("htmx:ws:before:message:incoming", ({ detail: { message } }) => {
@@ -101,8 +116,8 @@ if (socket) {
   socket.addEventListener("htmx:ws:close", ({ detail }) => {
     if (detail.reason !== "closed" || document.hidden) return;
     stillHere();
-    enter("reconnecting", "The server does not respond");
-    if (!isLeaving) document.dispatchEvent(new CustomEvent("gpumon:disconnected"));
+    enter("reconnecting", state === "reconnecting" ? reason : "");
+    findOut();
   });
   document.addEventListener("visibilitychange", stillHere);
   document.addEventListener("gpumon:pause", pause);

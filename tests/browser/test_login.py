@@ -15,7 +15,7 @@ from tests.support.people import make_people
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of 429"
+REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of (401|429)"
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,10 @@ def test_environment_overrides_the_file_and_the_file_the_default(
 
 def test_settings_have_the_source_of_each_value(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file.write_text("GPU_MONITOR_PORT=6000\nGPU_MONITOR_LOG_LEVEL=debug\n")
-    listed = {setting.name: setting for setting in load(env_file, monkeypatch, PORT="7000").settings_in_force()}
+    listed = {
+        setting.name: setting
+        for setting in load(env_file, monkeypatch, PORT="7000").settings_in_force(shows_internal=True)
+    }
     assert listed["GPU_MONITOR_PORT"] == Setting("GPU_MONITOR_PORT", 7000, "environment", is_secret=False)
     assert listed["GPU_MONITOR_LOG_LEVEL"] == Setting("GPU_MONITOR_LOG_LEVEL", "DEBUG", ".env", is_secret=False)
     assert listed["GPU_MONITOR_HOST"] == Setting("GPU_MONITOR_HOST", "127.0.0.1", "default", is_secret=False)
@@ -106,9 +109,11 @@ def test_settings_have_the_source_of_each_value(env_file: Path, monkeypatch: pyt
 def test_a_secret_is_listed_without_its_value(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "correct-horse-battery-staple-and-more"
     config = load(env_file, monkeypatch, SECRET_KEY=secret)
-    assert Setting("GPU_MONITOR_SECRET_KEY", None, "environment", is_secret=True) in config.settings_in_force()
+    assert Setting("GPU_MONITOR_SECRET_KEY", None, "environment", is_secret=True) in config.settings_in_force(
+        shows_internal=True
+    )
     assert secret not in repr(config)
-    assert secret not in str(config.settings_in_force())
+    assert secret not in str(config.settings_in_force(shows_internal=True))
 
 
 def test_an_empty_value_counts_as_not_set(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +191,65 @@ def test_allowed_hosts_with_scheme_port_or_path_are_refused(
 def test_impossible_origin_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, origin: str) -> None:
     """Some were accepted although they match no page."""
     assert f"GPU_MONITOR_{name}={origin} is invalid" in refusal(env_file, monkeypatch, **{name: origin})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://GPU.Example.com", "https://gpu.example.com"),
+        ("https://gpu.example.com:443/", "https://gpu.example.com"),
+        ("HTTP://gpu_box:80", "http://gpu_box"),
+        ("https://*.Example.com:443", "https://*.example.com"),
+        ("http://[FD00:0::7]:8080", "http://[fd00::7]:8080"),
+    ],
+)
+def test_origins_are_kept_as_browsers_send_them(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    assert load(env_file, monkeypatch, CSRF_TRUSTED_ORIGINS=written).csrf_trusted_origins == (meant,)
+
+
+def test_ipv6_address_among_the_hosts_needs_no_brackets(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(env_file, monkeypatch, ALLOWED_HOSTS="fd00::7").allowed_hosts == ("[fd00::7]",)
+
+
+def test_public_url_is_a_trusted_origin_and_an_own_host(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(env_file, monkeypatch, PUBLIC_URL="https://GPU.example.com:8443/", CSRF_TRUSTED_ORIGINS="http://a")
+    assert (config.trusted_origins, config.public_host) == (
+        ["http://a", "https://gpu.example.com:8443"],
+        "gpu.example.com",
+    )
+    assert load(env_file, monkeypatch, PUBLIC_URL="").public_host is None
+
+
+@pytest.mark.parametrize("url", ["https://gpu.example.com", "https://gpu.example.com/", "https://gpu.example.com/gpus"])
+def test_public_url_has_the_base_path(env_file: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Links of messages led to the rest of the site."""
+    config = load(env_file, monkeypatch, BASE_PATH="/gpus", PUBLIC_URL=url)
+    assert config.public_url == "https://gpu.example.com/gpus/"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"BASE_PATH": "/gpus", "PUBLIC_URL": "https://a/other"},
+            "PUBLIC_URL=https://a/other is invalid: must be a URL with the path /gpus/",
+        ),
+        (
+            {"TLS": "on", "PUBLIC_URL": "http://a/"},
+            "TLS=on is invalid: must be auto or off, because GPU_MONITOR_PUBLIC_URL",
+        ),
+        (
+            {"TRUSTED_PROXIES": "10.0.0.1", "REMOTE_USER_HEADER": "X-Forwarded-For"},
+            "REMOTE_USER_HEADER=X-Forwarded-For is invalid: must be a header that contains nothing but a username",
+        ),
+    ],
+)
+def test_contradiction_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], words: str
+) -> None:
+    assert words in refusal(env_file, monkeypatch, **values)
 
 
 def test_refusal_names_the_file_of_the_value(env_file: Path) -> None:

@@ -41,7 +41,7 @@ def test_value_from_the_admin_replaces_the_default_and_has_its_source() -> None:
     assert (config.log_level, config.source_of("log_level")) == ("INFO", "default")
     assert config.source_of("show_commands") == "default"
     assert refused == {}
-    listed = {setting.name: setting for setting in config.settings_in_force()}
+    listed = {setting.name: setting for setting in config.settings_in_force(shows_internal=True)}
     assert listed["GPU_MONITOR_POLL_INTERVAL_MS"][1:3] == (250, "admin")
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.urls import get_script_prefix, reverse
+from django.urls import get_resolver, get_script_prefix, reverse
 
 from monitor.config.loading import load_config
+from monitor.config.values import ADDRESSES
 from monitor.http.base_path import BasePath
 
 
@@ -58,6 +59,31 @@ def test_invalid_base_path_aborts_startup(given: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
     with pytest.raises(SystemExit, match=r"GPU_MONITOR_BASE_PATH=.* is invalid: must be a path .* such as /gpus"):
         load_config(())
+
+
+@pytest.mark.parametrize("given", ["/gpu", "/api", "/admin/x", "static", "/alerts/", "/ws"])
+def test_base_path_that_begins_like_an_own_address_aborts_startup(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy that strips it, /gpu/UUID could be either."""
+    monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
+    with pytest.raises(
+        SystemExit, match=r"GPU_MONITOR_BASE_PATH=.* does not begin like the server's own \(account, admin,"
+    ):
+        load_config(())
+
+
+@pytest.mark.parametrize("given", ["/gpu/dgx01", "/gpus", "/apis"])
+def test_base_path_that_no_address_begins_with_is_accepted(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPU_MONITOR_BASE_PATH", given)
+    assert load_config(()).base_path == given
+    for path in ("/", "/alerts", "/gpu/GPU-12345678", "/gpu/MIG-GPU-1/1/0", "/api/health", "/ws/dashboard"):
+        assert below(given, path)[1] == below(given, given + path)[1] == given + path
+
+
+def test_every_own_address_is_known_to_the_setting() -> None:
+    paths = {
+        str(pattern.pattern).strip("^").partition("/")[0] for pattern in get_resolver().url_patterns[-1].url_patterns
+    }
+    assert {*paths, "admin", "static", "ws"} - {""} == ADDRESSES
 
 
 @pytest.mark.parametrize("given", ["proxy.example.com", "10.0.0.7/24", "10.0.0.0/33"])

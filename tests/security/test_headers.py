@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
+import sys
+from contextlib import closing
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 import requests
 from django.test import Client
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from monitor.http.security_headers import HEADERS
 from monitor.web import errors
 from tests.support.people import csrf_cookie_name
-from tests.support.servers import Server
+from tests.support.servers import ROOT, Server
 from tests.support.site_addresses import addresses
 
 EXPECTED = {
@@ -108,3 +115,43 @@ def test_server_error_has_the_headers(monkeypatch: pytest.MonkeyPatch, path: str
     assert answer.status_code == 500
     assert {name: answer.get(name) for name in EXPECTED} == EXPECTED
     assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/ws/nothing", "/ws/dashboard", "/ws/gpu?hz=none"])
+def test_refused_sockets_have_the_headers(server: Server, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws + path):
+        pass
+    said = refused.value.response.headers
+    assert refused.value.response.status_code == 403
+    assert {name: said.get(name) for name in EXPECTED} == EXPECTED
+    assert said["Cache-Control"] == "no-store"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_is_no_request_gets_the_headers_too(server: Server, sent: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+        client.sendall(sent)
+        answer = client.makefile("rb").read(4000) if b"nonsense" in sent else client.recv(4000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    for name, value in EXPECTED.items():
+        assert f"{name}: {value}\r\n".encode() in answer
+
+
+def test_cookie_names_belong_to_an_installation(tmp_path: Path) -> None:
+    """Browsers keep cookies by host name, whatever the port: logging in to a second server logged out of the first."""
+
+    def name_of(data_dir: str, key: str, port: str) -> str:
+        given = {"DATA_DIR": str(tmp_path / data_dir), "SECRET_KEY": key * 32, "PORT": port}
+        ended = subprocess.run(
+            [sys.executable, "-c", "from gpumon_site import settings as s; print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME)"],
+            cwd=ROOT, env={"PATH": "/usr/bin:/bin", **{f"GPU_MONITOR_{name}": value for name, value in given.items()}},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return ended.stdout
+
+    first = name_of("a", "a", "5000")
+    assert first == name_of("a", "a", "5000")
+    assert re.fullmatch(r"gpumon_session_[0-9a-f]{8} gpumon_csrf_[0-9a-f]{8}\n", first)
+    assert len({first, name_of("b", "a", "5000"), name_of("a", "b", "5000"), name_of("a", "a", "5001")}) == 4

@@ -26,10 +26,11 @@ OPEN = {
     "admin/login/": "the same, where the admin looks for it",
     "setup": "the link in the log is the key; any other is answered 404",
     "snooze": "the key in the link of a message is enough for little; without it, a login with the permission is needed",
+    "plain-socket": "plain HTTP for a socket's address is always 426, with the reason",
     "health": "container engines and load balancers ask it; they are told a word",
 }
 """The names, or routes, of the views that need no login, each with the reason."""
-PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout", "session"}
+PAGES = {"dashboard", "gpu", "alerts", "alert", "password", "logout"}
 API = {"api-alerts", "config", "snapshot", "schema", "openapi"}
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
 """The admin's pages for all staff."""

@@ -35,7 +35,7 @@ Object.defineProperty(window, "uPlot", {
   },
 });
 """
-NO_SERVER = r"WebSocket connection to .* failed|^htmx: htmx:ws:error"
+NO_SERVER = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"
 """Errors that Chromium and htmx log while the server is down, for tests that stop it."""
 NOT_FOUND = r"the server responded with a status of 404"
 PHONES = (320, 390)

@@ -84,7 +84,7 @@ _SETTINGS: dict[str, Any] = {
                     "name": {"type": "string", "description": "Name of the variable."},
                     "value": {"description": "The effective value; null if unset, and always for a secret."},
                     "source": {"enum": ["environment", ".env", "admin", "default"]},
-                    "is_secret": {"type": "boolean", "description": "Its value is never shown."},
+                    "is_secret": {"type": "boolean", "description": "Its value is not shown to you."},
                 },
             },
         },

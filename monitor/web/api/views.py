@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from monitor.access.middleware import takes_token
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
-from monitor.access.visitor import visitor_of
+from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
@@ -28,6 +28,7 @@ from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.snapshots import as_seen
 
+MAY_CHANGE_SETTINGS = "monitor.change_sitesettings"
 View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
 
 
@@ -68,12 +69,17 @@ async def health(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only
 async def config(request: HttpRequest) -> HttpResponse:
-    """The effective settings and the source of each; a secret's value is null. For viewers who may see process details."""
+    """The effective settings and the source of each; a secret's value is null. For viewers who may see process details.
+
+    On a server that others can reach, the values that describe the installation are shown to administrators only.
+    """
     if not visitor_of(request).sees_details:
         return json_error(401, "Log in to see the settings.", UNAUTHORIZED)
+    shows_internal = not access().is_exposed or await (await request.auser()).ahas_perm(MAY_CHANGE_SETTINGS)
+    settings = runtime().config.settings_in_force(shows_internal=shows_internal)
     return json_response(
         {
-            "settings": [setting._asdict() for setting in runtime().config.settings_in_force()],
+            "settings": [setting._asdict() for setting in settings],
             "time_zone": timezone.get_default_timezone_name(),
         }
     )

@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from monitor.access.rate_limit_middleware import throttle_of
 from monitor.access.setup_link import has_administrator
@@ -48,15 +48,6 @@ class Login(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         throttle_of(self.request).password_was_right(self.request.POST.get("username", ""), address_of(self.request))
         return super().form_valid(form)
-
-
-@never_cache
-@require_safe
-async def session(request: HttpRequest) -> HttpResponse:
-    """204 for anyone who can view pages. A page asks when its socket closes, and twice a day; AccessMiddleware
-    answers ended logins and renews others.
-    """
-    return HttpResponse(status=204)
 
 
 class Logout(LogoutView):

@@ -181,3 +181,20 @@ def test_api_is_limited_per_address_and_says_when_to_retry(settings: Any) -> Non
     assert 1 <= int(answer["Retry-After"]) <= 6
     assert answer.json()["error"].startswith("Too many requests from this address")
     assert answer["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/admin/login/"])
+@pytest.mark.parametrize(("to", "led"), [("/alerts?a=b", "/alerts?a=b"), ("//evil.example", "/"), ("", "/")])
+def test_old_login_form_of_a_logged_in_user_leads_on(mira: User, path: str, to: str, led: str) -> None:
+    """The other tab's form, after logging in in the first: it was refused, and `next` was lost."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(mira)
+    assert log_in(client, "whatever", path=path, next=to)["Location"] == led
+
+
+def test_old_login_form_of_nobody_is_refused(mira: User) -> None:
+    assert log_in(Client(enforce_csrf_checks=True), next="/alerts").status_code == 403
+
+
+def test_page_that_asks_why_it_has_no_socket_is_told_of_an_ended_login(client: Client) -> None:
+    assert client.post("/ws/dashboard?view=").status_code == 401

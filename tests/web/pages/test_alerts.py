@@ -252,3 +252,25 @@ def test_htmx_gets_the_form_again_with_the_problem_and_the_note(server: Server, 
     assert operator.get(f"{server.url}/alerts/{uuid4()}/acknowledge", headers=HTMX).status_code == 404
     assert session(server, "viewer").get(url, headers=HTMX).status_code == 403
     assert requests.get(url, headers=HTMX).status_code == 401
+
+
+def test_htmx_gets_the_form_again_if_the_browser_has_logged_in_since(server: Server, alert: str) -> None:
+    """The token had changed: 403, and the note was lost by the reload that was advised."""
+    operator, url = session(server, "operator"), f"{server.url}/alerts/{alert}/acknowledge"
+    answer = operator.post(url, {"csrfmiddlewaretoken": "o" * 32, "note": "a <long> note"}, headers=HTMX)
+    assert answer.status_code == 403
+    assert "<!doctype" not in answer.text
+    assert "You have logged in since this form was opened" in answer.text
+    assert ">a &lt;long&gt; note</textarea>" in answer.text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.text)
+    assert token is not None
+    assert operator.post(url, {"csrfmiddlewaretoken": token[1]}, headers=HTMX).status_code == 204
+
+
+def test_form_of_a_page_is_shown_again_if_the_browser_has_logged_in_since(server: Server, alert: str) -> None:
+    answer = post(session(server, "operator"), server, alert, csrfmiddlewaretoken="o" * 32, note="a long note")
+    assert answer.status_code == 403
+    assert ">a long note</textarea>" in answer.text
+    anonymous = post(requests.Session(), server, alert, note="a long note")
+    assert anonymous.status_code in (302, 403)
+    assert "</textarea>" not in anonymous.text
