@@ -124,7 +124,7 @@ ONE_FIGURE(API, nvmlDeviceGetPowerManagementLimit, gpu->power_limit)
 ONE_FIGURE(API, nvmlDeviceGetPowerManagementDefaultLimit, gpu->power_default_limit)
 ONE_FIGURE(API, nvmlDeviceGetEnforcedPowerLimit, or_else(gpu->power_enforced_limit, gpu->power_limit))
 ONE_FIGURE(API, nvmlDeviceGetPerformanceState, gpu->pstate)
-ONE_FIGURE(API, nvmlDeviceGetNumFans, gpu->fans)
+ONE_FIGURE(NEWER_API, nvmlDeviceGetNumFans, gpu->fans)
 
 API nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t handle, unsigned *low, unsigned *high)
 {

@@ -258,6 +258,18 @@ def test_without_samples_processes_are_idle_only_if_the_gpu_is(
         assert "no shares of processes" in process.unavailable["sm_utilization_percent"]
 
 
+@pytest.mark.parametrize("count", [2, 100])
+def test_shares_are_read_by_the_newer_call_where_the_older_is_refused(
+    fake_driver: FakeDriver, open_reader: Open, count: int
+) -> None:
+    listed = ", ".join(f"{pid}:C:10:{pid % 100}:7" for pid in range(101, 101 + count))
+    fake_driver.set({"fail.nvmlDeviceGetProcessUtilization": 3, "gpu.0.processes": listed}, gpus=1)
+    rows = first(open_reader("pynvml", fake_driver.env)).processes or ()
+    assert {row.pid: row.sm_utilization_percent for row in rows} == {row.pid: row.pid % 100 for row in rows}
+    assert {row.memory_utilization_percent for row in rows} == {7}
+    assert len(rows) == count
+
+
 def test_nonsense_samples_are_dropped(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.0.processes": "11:C:100:50, 12:C:100:170", "gpu.0.stray_samples": "0:90, 77:90"}, gpus=1)
     rows = {process.pid: process for process in first(open_reader("pynvml", fake_driver.env)).processes or ()}

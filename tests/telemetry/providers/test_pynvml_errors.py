@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.telemetry.schema import Gpu
+from monitor.telemetry.schema import Fan, Gpu
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
@@ -32,6 +32,14 @@ def test_unsupported_value_is_null_with_the_reason_and_not_queried_again(
         first(reader)
     calls = fake_driver.calls()
     assert calls["nvmlDeviceGetEncoderUtilization"] == calls["nvmlDeviceGetTemperature"] == 1
+
+
+@pytest.mark.parametrize("code", [13, 26])
+def test_temperature_is_read_by_the_newer_call_where_the_older_is_gone(
+    fake_driver: FakeDriver, open_reader: Open, code: int
+) -> None:
+    fake_driver.set({"fail.nvmlDeviceGetTemperature": code, "gpu.0.temperature": 61}, gpus=1)
+    assert first(open_reader("pynvml", fake_driver.env)).temperature_celsius == 61
 
 
 def test_a_driver_that_supports_nothing_still_names_its_gpus(fake_driver: FakeDriver, open_reader: Open) -> None:
@@ -89,6 +97,7 @@ def test_old_driver_without_symbols_lacks_only_their_fields(old_fake_driver: Fak
     assert gpu.power_watts == 99
     assert gpu.memory_total_bytes is not None
     assert gpu.memory_reserved_bytes is None
+    assert gpu.fans == (Fan(speed_percent=30),)
     assert gpu.jpeg_utilization_percent is None
 
 

@@ -129,6 +129,16 @@ _ask_utilization = Record("nvmlDeviceGetUtilizationRates", struct.Struct("=II"))
 _ask_memory_v2 = Record("nvmlDeviceGetMemoryInfo_v2", struct.Struct("=8xQQQQ"), nvml.nvmlMemory_v2)
 
 
+_ask_temperature_v = Record(
+    "nvmlDeviceGetTemperatureV", struct.Struct("=8xi"), nvml.nvmlTemperature_v1, nvml.NVML_TEMPERATURE_GPU
+)
+
+
+def _temperature_v(handle: Handle, values: Values) -> None:
+    """The newer call, for drivers without the older one, which is deprecated."""
+    (values["temperature_celsius"],) = _ask_temperature_v(handle)
+
+
 def _utilization(handle: Handle, values: Values) -> None:
     values["utilization_percent"], values["memory_utilization_percent"] = _ask_utilization(handle)
 
@@ -239,7 +249,9 @@ FAST: tuple[Call, ...] = (
     Call(("utilization_percent", "memory_utilization_percent"), _utilization),
     scalar("encoder_utilization_percent", Number("nvmlDeviceGetEncoderUtilization", answers=2)),
     scalar("decoder_utilization_percent", Number("nvmlDeviceGetDecoderUtilization", answers=2)),
-    scalar("temperature_celsius", Number("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU)),
+    scalar("temperature_celsius", Number("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU))._replace(
+        instead=(Call(("temperature_celsius",), _temperature_v),)
+    ),
     scalar("graphics_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_GRAPHICS)),
     scalar("sm_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM)),
     scalar("memory_clock_mhz", Number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM)),

@@ -120,7 +120,7 @@ class Device:
             self._make(call, self._facts, self._slow)
 
     def ask_again(self) -> None:
-        """Make every call at the next reading that the driver has refused: the GPU was lost, or others were added."""
+        """Make every call at the next reading that the driver has refused: the GPU was lost."""
         self._timer.expire()
 
     def begin(self) -> None:
@@ -151,7 +151,8 @@ class Device:
                 if failing and call in failing:
                     self._recovered(call)
         self._timer.note(self._count_refused(), at, has_asked=has_asked_again)
-        self.answers_nothing = unanswered >= len(asked) - _WITHOUT_A_CALL and not calls.is_answered(handle)
+        is_silent = unanswered > 0 and unanswered >= len(asked) - _WITHOUT_A_CALL
+        self.answers_nothing = is_silent and not calls.is_answered(handle)
         if reasons := self._bounds.check(values):
             self._reasons.note(reasons)
         if self._is_unified:

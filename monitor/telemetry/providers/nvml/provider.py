@@ -131,7 +131,6 @@ class Pynvml:
             if device is None or not device.is_exactly(each.handle, each.identity):
                 self._attach(each.handle, each.identity, device, now)
             else:
-                device.ask_again()
                 self._devices.append(device)
         if self._problems:
             self._devices += known  # one of them may be the one with the problem
