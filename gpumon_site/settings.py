@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "monitor.web.viewer_zone.viewer_zone",
     "monitor.web.database_errors.DatabaseErrors",
 ]
 SECURE_REFERRER_POLICY = "same-origin"

@@ -37,7 +37,7 @@ HELP = {
     "gpu_indexes": "Comma-separated indexes and ranges, such as 0, 2-5.",
     "gpu_name_pattern": "With the wildcards * and ?, such as *A100*.",
     "host_pattern": "With the wildcards * and ?, such as dgx-*. Also applies to host rules.",
-    "muted_until": "No notifications until then. The rule is still evaluated and shown.",
+    "muted_until": "No notifications until then, in the time zone {zone}. The rule is still evaluated and shown.",
     "quiet_hours": "When no notifications are sent, one time span per line: Mon-Fri 22:00-07:00, or 22:00-06:00 for every day.",
     "remind_every_minutes": "Minutes after which the notification is repeated while the alert fires. 0: never.",
     "channels": "Leave empty to use the default channels.",
@@ -108,10 +108,11 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         for name in ("clear_for_seconds", "remind_every_minutes"):
             if name in self.fields:
                 self.fields[name].required = False
-        for name in ("muted_until", "quiet_hours"):
-            if name in self.fields:
-                self.fields[name].help_text = f"{HELP[name]} {server_clock()}"
+        if "quiet_hours" in self.fields:
+            self.fields["quiet_hours"].help_text = f"{HELP['quiet_hours']} {server_clock()}"
         if "muted_until" in self.fields:
+            zone = timezone.get_current_timezone_name()
+            self.fields["muted_until"].help_text = HELP["muted_until"].format(zone=zone)
             for part, widget in zip(("date", "time"), self.fields["muted_until"].widget.widgets, strict=True):
                 widget.attrs["aria-label"] = f"Muted until: {part}"
         if "kind" not in self.fields:

@@ -130,7 +130,7 @@ class AlertRuleAdmin(BoundedAdmin):
 
     @admin.display(description="muted", ordering="muted_until")
     def muted(self, rule: AlertRule) -> str:
-        """Until when, by the server's clock."""
+        """Until when, in the viewer's zone."""
         now = timezone.now()
         if rule.muted_until is not None and rule.muted_until > now:
             return f"until {timezone.localtime(rule.muted_until):%Y-%m-%d %H:%M}"

@@ -55,7 +55,9 @@ def test_unsaved_rule_is_tested_on_the_readings_in_memory(root: Client, recent: 
     answer = ask(root, HOT)
     said = text(answer)
     assert "temperature ≥ 90 °C" in said
-    assert "Evaluated on 5 readings of the last 15 minutes, 2027-01-15 08:00:00 to 2027-01-15 08:00:04 UTC" in said
+    assert (
+        "Evaluated on 5 readings of the last 15 minutes, 15 Jan 2027, 08:00:00 UTC to 15 Jan 2027, 08:00:04 UTC" in said
+    )
     assert "It would fire now: GPU 0 reached 92 °C (limit 90 °C). It" in said
     assert "It would have fired 2 times, for 2 s in all." in said
     assert [line["label"] for line in chart_of(answer)["series"]] == ["GPU 0", "GPU 1"]

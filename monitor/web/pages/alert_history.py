@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
+from django.utils import timezone
 
 from monitor import formats
 from monitor.alerts.alert_rows import alert_of
@@ -27,7 +28,6 @@ PAGE_SIZE = 50
 OF_A_GPU = 5
 """Number of recently resolved alerts on a GPU's page."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_DAY = timedelta(days=1)
 FLAPPING = timedelta(hours=1)
 """Alerts of the same rule and subject that fired within this time stand in one place."""
 _CHART_SPAN = timedelta(minutes=15)
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     """UUID."""
     acknowledged: str = ""
     day: date | None = None
-    """By UTC."""
+    """In the viewer's zone."""
     q: str = ""
     """Words, all of which must occur in summary, detail, rule or note."""
     before: tuple[datetime, UUID] | None = None
@@ -209,13 +209,11 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
     if len(shown) > PAGE_SIZE:
         shown.pop()
         older = wanted.as_query(_cursor_after(shown[-1]))
-    days = [(day, list(group)) for day, group in groupby(shown, lambda event: event.fired_at.astimezone(UTC).date())]
+    days = [(day, list(group)) for day, group in groupby(shown, lambda event: timezone.localdate(event.fired_at))]
     counts: dict[date, int] = {}
     if days:
-        since = datetime.combine(days[-1][0], datetime.min.time(), UTC)
-        until = datetime.combine(days[0][0], datetime.min.time(), UTC) + _DAY
-        of_days = found.filter(fired_at__gte=since, fired_at__lt=until).order_by()
-        by_day = of_days.annotate(day=TruncDate("fired_at", tzinfo=UTC)).values_list("day").annotate(Count("id"))
+        of_days = found.filter(fired_at__gte=_start_of(days[-1][0]), fired_at__lt=_end_of(days[0][0])).order_by()
+        by_day = of_days.annotate(day=TruncDate("fired_at")).values_list("day").annotate(Count("id"))
         counts = dict(by_day)  # may be lower than what is shown, if an alert resolved in between
     return History(
         is_behind,
@@ -233,6 +231,16 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
     )
 
 
+def _start_of(day: date) -> datetime:
+    # East of Greenwich, the first midnight of the calendar has no time in UTC.
+    return datetime.combine(max(day, date(1, 1, 2)), datetime.min.time(), timezone.get_current_timezone())
+
+
+def _end_of(day: date) -> datetime:
+    """The next midnight: not 24 hours later where the clock changes."""
+    return _start_of(day + timedelta(days=1))
+
+
 def _cursor_after(event: AlertEvent) -> str:
     return f"{(event.fired_at - _EPOCH) // timedelta(microseconds=1)}_{event.id.hex}"
 
@@ -248,8 +256,7 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool
     if wanted.acknowledged:
         events = events.filter(acknowledged_at__isnull=wanted.acknowledged == "no")
     if wanted.day is not None:
-        start = datetime.combine(wanted.day, datetime.min.time(), UTC)
-        events = events.filter(fired_at__gte=start, fired_at__lt=start + _DAY)
+        events = events.filter(fired_at__gte=_start_of(wanted.day), fired_at__lt=_end_of(wanted.day))
     for word in wanted.q.split():
         match = Q(summary__icontains=word) | Q(rule_name__icontains=word)
         if has_details:  # else a search would reveal them

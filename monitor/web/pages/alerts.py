@@ -185,7 +185,7 @@ async def _refusal(user: User | AnonymousUser, event: AlertEvent | None, note: s
         return Refusal(400, "The note is too long", reason)
     if event.acknowledged_at is not None:
         by = PastAlert(event, has_details=True).acknowledged_by
-        when = f"{event.acknowledged_at:%H:%M:%S} UTC on {event.acknowledged_at:%d %B %Y}"
+        when = f"{timezone.localtime(event.acknowledged_at):%H:%M:%S %Z on %d %B %Y}"
         return Refusal(409, "Already acknowledged", f"“{event.summary}” was acknowledged by {by} at {when}.")
     return None
 
