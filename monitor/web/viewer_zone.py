@@ -4,8 +4,10 @@ cookie, times are in the server's zone.
 
 from __future__ import annotations
 
+import contextlib
 import zoneinfo
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -27,6 +29,10 @@ _KNOWN = zoneinfo.available_timezones()
 """Checked before the name becomes a path."""
 
 
+def _in(zone: zoneinfo.ZoneInfo | None) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if zone is None else timezone.override(zone)
+
+
 @sync_and_async_middleware
 def viewer_zone(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Activate the viewer's zone while a response is made."""
@@ -34,13 +40,13 @@ def viewer_zone(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReq
         get_async = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", get_response)
 
         async def in_zone(request: HttpRequest) -> HttpResponseBase:
-            with timezone.override(zone_of(request)):
+            with _in(zone_of(request)):
                 return await get_async(request)
 
         return in_zone
 
     def in_zone_sync(request: HttpRequest) -> HttpResponseBase:
-        with timezone.override(zone_of(request)):
+        with _in(zone_of(request)):
             response: HttpResponseBase = get_response(request)
             return response
 
