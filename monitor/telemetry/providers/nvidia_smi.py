@@ -13,12 +13,12 @@ import msgspec
 
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers import smi_report, smi_xml
-from monitor.telemetry.providers.base import Explained
+from monitor.telemetry.providers.base import LONG_PCI_DOMAIN, Explained, ProviderUnavailable
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import Commands, ProgramProvider
 from monitor.telemetry.providers.stream import Ended
 from monitor.telemetry.sampler.gpu_sleep import find_gpus
-from monitor.telemetry.schema import Reading
+from monitor.telemetry.schema import Notice, Reading
 
 WSL_PROGRAM = Path("/usr/lib/wsl/lib/nvidia-smi")
 _CONTAINER = "In a container, start it with `--gpus all`."
@@ -81,6 +81,24 @@ class NvidiaSmi(ProgramProvider):
         self._root, self._left_alone = Path(options.root), options.unattached
         self._indexes: dict[str, int] | None = None
         self._lost_since: dict[str, float] = {}
+        self._refused: dict[str, Explained] = {}
+        """GPUs to which the driver gives no access, by PCI bus id."""
+        self._skipped_count = 0
+
+    def open(self) -> None:
+        """Open without the GPUs that the driver refuses: while one of them is asked for, nvidia-smi reads none."""
+        try:
+            super().open()
+        except ProviderUnavailable as failure:
+            others = [gpu for gpu in find_gpus(self._root) if gpu.pci_bus_id not in self._refused]
+            if len(self._refused) == self._skipped_count or not others:
+                raise
+            self.close()
+            self._skipped_count = len(self._refused)
+            try:
+                self.open()
+            except ProviderUnavailable:
+                raise failure from None
 
     def commands(self, interval_seconds: float) -> Commands:
         """The program in PATH, or where WSL has it."""
@@ -91,10 +109,10 @@ class NvidiaSmi(ProgramProvider):
                 "It comes with the driver; check `PATH` if `nvidia-smi` works in your own shell.",
             )
         once: tuple[str, ...] = (program, "-q", "-x")
-        if self._left_alone:  # a query of all GPUs would wake those that sleep
+        if self._left_alone or self._refused:  # a query of all GPUs would wake those that sleep
             self._indexes = {gpu.pci_bus_id: index for index, gpu in enumerate(find_gpus(self._root))}
-            awake = [pci_bus_id for pci_bus_id in self._indexes if pci_bus_id not in self._left_alone]
-            once = (*once, "-i", ",".join(awake))
+            asked = [place for place in self._indexes if place not in self._left_alone and place not in self._refused]
+            once = (*once, "-i", ",".join(asked))
         return Commands(once, (*once, "-lms", str(int(interval_seconds * 1000))))
 
     split = staticmethod(smi_report.split)
@@ -102,6 +120,9 @@ class NvidiaSmi(ProgramProvider):
     def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The XML report as a Reading."""
         reading = smi_xml.parse(document, arrived_at, bounds, indexes=self._indexes)
+        if self._refused:
+            notices = [Notice(code="gpu_not_read", text=why.reason, fix=why.fix) for why in self._refused.values()]
+            reading = msgspec.structs.replace(reading, notices=(*notices, *reading.notices))
         lost = [gpu.uuid for gpu in reading.gpus if gpu.state == "lost"]
         self._lost_since = {uuid: self._lost_since.get(uuid, arrived_at) for uuid in lost}
         if not lost:
@@ -118,11 +139,12 @@ class NvidiaSmi(ProgramProvider):
         """A known complaint on either stream, or the exit status and the last line."""
         printed = f"{ended.half.decode(errors='replace')}\n{ended.errors}"
         if b"<gpu" not in ended.half and (refused := _NO_HANDLE.search(printed)):
-            return Explained(
-                f"GPU {refused[1].lower()} has fallen off the bus or needs a reset: the driver reports {refused[2].strip()!r}, "
-                "and `nvidia-smi` then reads no GPU.",
-                f"See `dmesg | grep -i xid`. Run `sudo nvidia-smi --gpu-reset -i {refused[1]}`, or reboot the host.",
+            place = LONG_PCI_DOMAIN.sub("", refused[1].lower())
+            self._refused[place] = Explained(
+                f"GPU {place} has fallen off the bus or needs a reset: the driver reports {refused[2].strip()!r}.",
+                f"See `dmesg | grep -i xid`. Run `sudo nvidia-smi --gpu-reset -i {place}`, or reboot the host.",
             )
+            return self._refused[place]
         for words, reason, fix in _COMPLAINTS:
             if words in printed.lower() and b"<gpu" not in ended.half:
                 return Explained(reason, fix)

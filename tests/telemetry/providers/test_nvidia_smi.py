@@ -93,6 +93,19 @@ def test_lost_gpu_has_the_time_when_it_was_found_lost(open_reader: Open, fake_pr
     assert [gpu.since for gpu in second.gpus] == [None, first.sampled_at]
 
 
+def test_gpu_that_the_driver_refuses_costs_no_other(open_reader: Open, fake_program: Program, host: FakeHost) -> None:
+    """nvidia-smi then prints nothing about the others, unless it is asked for them only."""
+    for place in ("0000:1b:00.0", "0000:43:00.0", "0000:ba:00.0"):
+        host.gpu(place)
+    complaint = "Unable to determine the device handle for GPU0000:BA:00.0: Unknown Error\n"
+    fake = fake_program("nvidia-smi")
+    environment = fake.plays({"-i": [{"out": DOCUMENT}, {"sleep": 600}], "": [{"out": complaint}, {"exit": 255}]})
+    reading = open_reader("nvidia_smi", environment, root=str(host.root)).read()
+    assert [gpu.pci_bus_id for gpu in reading.gpus] == ["0000:1b:00.0", "0000:43:00.0"]
+    assert "GPU 0000:ba:00.0 has fallen off the bus or needs a reset" in reading.notices[0].text
+    assert fake.calls[1][1:] == ["-q", "-x", "-i", "0000:1b:00.0,0000:43:00.0", "-lms", "1000"]
+
+
 @pytest.mark.parametrize(
     ("steps", "reason", "fix"),
     [
