@@ -13,6 +13,8 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
+from tests.support.programs import missing_programs
+
 # On a busy machine, Hypothesis' default limit of 200 ms per example fails correct tests.
 hypothesis.settings.register_profile(
     "gpumon", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -27,6 +29,11 @@ pytest_plugins = ["tests.fakes.fake_driver", "tests.support.bare_host", "tests.s
 OUTSIDE_THE_CHECKOUT = "../shared/data"
 """Recordings of real machines, next to the checkout and not part of it. Tests that need them name the folder as the reason for
 skipping; no other reason is accepted in CI. A fresh clone has no such folder."""
+
+
+def pytest_report_header() -> str | None:
+    """Say at the start, and not in a hundred skips, what is not installed."""
+    return missing_programs()
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.programs import missing_programs
 from tests.support.servers import ROOT
 
 TESTS = """
@@ -49,3 +51,12 @@ def test_skip_fails_in_ci_unless_it_is_for_data_next_to_the_checkout(
     assert outcome in ended.stdout.splitlines()[-1]
     assert ended.returncode == status
     assert ("FAILED test_two.py::test_without_compiler" in ended.stdout) == bool(status)
+
+
+def test_start_of_a_run_names_the_programs_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path: None if name in ("gcc", "nginx") else f"/usr/bin/{name}")
+    assert missing_programs() == (
+        "not installed, and needed by some tests: gcc, nginx (Debian, Ubuntu: apt install gcc libc6-dev nginx-light)"
+    )
+    monkeypatch.setattr(shutil, "which", lambda name, path: f"/usr/bin/{name}")
+    assert missing_programs() is None

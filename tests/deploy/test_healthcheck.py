@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.servers import ROOT, free_port
 
+pytestmark = pytest.mark.slow
+
 
 class Healthy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:

@@ -168,3 +168,17 @@ def test_default_rules_find_no_problem_on_an_h100_under_load() -> None:
     assert status == 0, said
     assert "20 readings" in said
     assert "0 fired, 0 still firing" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("file", [[], ["-"]])
+def test_rules_on_standard_output_are_utf_8_whatever_the_locale(
+    file: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A character that the locale lacks would be escaped, and the rule imported under another name."""
+    AlertRule.objects.create(name="“Heiß” →", kind="gpu_lost")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", errors="backslashreplace"))
+    call_command("alerts", "export", *file)
+    sys.stdout.flush()
+    assert "“Heiß” →" in written.getvalue().decode()

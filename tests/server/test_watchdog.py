@@ -13,6 +13,8 @@ from monitor.server.systemd import Systemd
 from monitor.server.watchdog import watch
 from tests.support.servers import ROOT
 
+pytestmark = pytest.mark.slow
+
 SERVE = """
 import asyncio, re, sys, time
 from monitor.server.watchdog import end_if_hanging

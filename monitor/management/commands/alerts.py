@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from argparse import ArgumentParser
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         check.add_argument("--rules", metavar="YAML", help="use the rules of this file instead of the database's")
         check.add_argument("--json", action="store_true", help="print one JSON object per line, with Unix times")
         export = commands.add_parser("export", help="write all rules as YAML")
-        export.add_argument("file", metavar="FILE", nargs="?", help="default: standard output")
+        export.add_argument("file", metavar="FILE", nargs="?", help="default: standard output, as for -")
         take = commands.add_parser("import", help="add and change rules from a YAML file, all or none")
         take.add_argument("file", metavar="FILE", help="- is standard input")
         take.add_argument("--dry-run", action="store_true", help="only print what would change")
@@ -123,7 +124,9 @@ class Command(BaseCommand):
 
     def _export(self, options: dict[str, Any]) -> None:
         text = rules_yaml.written(rules_import.entries())
-        if options["file"] is None:
+        if options["file"] in (None, "-"):
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # it is a file for `import`, whatever the locale
             self.stdout.write(text, ending="")
         else:
             Path(options["file"]).write_text(text, encoding="utf-8")

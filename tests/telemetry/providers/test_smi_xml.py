@@ -36,7 +36,7 @@ def read(path: Path) -> Reading:
 
 def real(name: str) -> Gpu:
     if not REAL.is_dir():
-        pytest.skip("../shared/data/smi is absent")
+        pytest.skip("no fault: recordings of real machines in ../shared/data/smi are not part of the project")
     return read(REAL / name).gpus[0]
 
 
