@@ -190,7 +190,20 @@ class Connection(HTTPChannel):
 
 
 class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
-    """A WebSocket, or the refusal of one."""
+    """A WebSocket, or the refusal of one. Daphne counts its time by the wall clock, which can be set."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._made_at = time.monotonic()
+
+    def duration(self) -> float:
+        """Seconds since it was opened, for daphne's limits."""
+        return time.monotonic() - self._made_at
+
+    def check_timeouts(self) -> None:
+        """Called now and then. After the clock was set back, the next ping would wait until its old time has come again."""
+        self.last_ping = min(self.last_ping, time.time())
+        super().check_timeouts()
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:  # noqa: N802, N803  # autobahn's
         """Called for a handshake that is refused, by us or by autobahn."""
@@ -200,8 +213,15 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
 class Request(WebRequest):  # type: ignore[misc]  # daphne has no types
     """A request, or a WebSocket handshake, with a limited body."""
 
+    _began_at: float | None = None
+
+    def duration(self) -> float:
+        """Seconds since it began, for daphne's limit. Daphne takes the wall clock, which can be set meanwhile."""
+        return 0.0 if self._began_at is None else time.monotonic() - self._began_at
+
     def process(self) -> Any:
         """Drop `Daphne-Root-Path`, which any client can send: the base path is a setting."""
+        self._began_at = time.monotonic()
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
 
