@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import MAXYEAR, MINYEAR, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -14,6 +14,9 @@ from monitor.rules import quiet_hours
 from monitor.rules.choices import COMPARE, SEVERITIES
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.validation import problems_of
+
+if TYPE_CHECKING:
+    from monitor.models.snoozes import Snooze
 
 SEVERITY_CHOICES = [(severity, severity.capitalize()) for severity in SEVERITIES]
 _LARGEST_WHOLE = 2_147_483_647
@@ -110,6 +113,7 @@ class AlertRule(models.Model):
     for_seconds = models.FloatField("for", null=True, blank=True)
     clear_for_seconds = models.FloatField("clear for", default=0)
 
+    snoozes: models.Manager[Snooze]
     gpus = models.ManyToManyField(SeenGpu, verbose_name="GPUs", blank=True, related_name="rules")
     gpu_indexes = models.CharField("GPU indexes", max_length=200, blank=True)
     gpu_name_pattern = models.CharField("GPU name", max_length=200, blank=True)
