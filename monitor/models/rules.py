@@ -16,6 +16,8 @@ from monitor.rules.kinds.registry import KINDS
 from monitor.rules.validation import problems_of
 
 if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
     from monitor.models.snoozes import Snooze
 
 SEVERITY_CHOICES = [(severity, severity.capitalize()) for severity in SEVERITIES]
@@ -113,7 +115,11 @@ class AlertRule(models.Model):
     for_seconds = models.FloatField("for", null=True, blank=True)
     clear_for_seconds = models.FloatField("clear for", default=0)
 
-    snoozes: models.Manager[Snooze]
+    if TYPE_CHECKING:  # Django adds it
+
+        @property
+        def snoozes(self) -> RelatedManager[Snooze]: ...
+
     gpus = models.ManyToManyField(SeenGpu, verbose_name="GPUs", blank=True, related_name="rules")
     gpu_indexes = models.CharField("GPU indexes", max_length=200, blank=True)
     gpu_name_pattern = models.CharField("GPU name", max_length=200, blank=True)
