@@ -192,6 +192,8 @@ class Connection(HTTPChannel):
 class Socket(WebSocketProtocol):  # type: ignore[misc]  # daphne has no types
     """A WebSocket, or the refusal of one. Daphne counts its time by the wall clock, which can be set."""
 
+    last_ping: float
+
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
         self._made_at = time.monotonic()
