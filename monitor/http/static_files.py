@@ -18,7 +18,7 @@ from servestatic.middleware import ServeStaticMiddleware
 from servestatic.responders import MissingFileError
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
-from monitor.private_file import open_private
+from monitor.private_file import give_to_owner_of_folder, open_private
 from monitor.version import __version__
 
 _STAMP = "sources.sha256"
@@ -105,9 +105,13 @@ def collect_if_outdated() -> bool:
 
 
 def _open_to_all(root: Path) -> None:
-    """Make the files readable for a web server in front, which is another user. The compressor creates them by the umask."""
+    """Make the files readable for a web server in front, which is another user: the compressor creates them by the umask.
+
+    If root collects them once, the server's user must be able to replace them later.
+    """
     for path in (root, *root.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+        give_to_owner_of_folder(path)
 
 
 def build_id() -> str:

@@ -27,6 +27,7 @@ from monitor.runtime.runtime import Runtime
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.descriptors import raise_limit, warn_if_sockets_do_not_fit
 from monitor.server.garbage import spare_what_was_loaded
+from monitor.server.hangup import end_with_terminal
 from monitor.sqlite.base import file_of
 from monitor.sqlite.errors import explain
 from monitor.sqlite.initialized import is_initialized, lost, set_initialized
@@ -58,8 +59,13 @@ def start_server() -> Runtime:
         log.critical("gpumon cannot start: %s", error)
         # gunicorn does not restart a worker that exits with this status; uvicorn exits with it after a failed start too.
         raise SystemExit(3) from None
+    end_with_terminal()
     warn_if_sockets_do_not_fit(raise_limit(), settings.GPU_MONITOR.max_sockets)
-    collect_if_outdated()  # only now: another server, which holds the lock, may use these files
+    try:
+        collect_if_outdated()  # only now: another server, which holds the lock, may use these files
+    except OSError as error:
+        log.critical("gpumon cannot start: the static files: %s", reason_of(error, Path(settings.STATIC_ROOT)))
+        raise SystemExit(3) from None
     running = runtime()
     running.start()
     at_start(running.setup_link)

@@ -34,7 +34,10 @@ def explain(error: Exception, database: Path) -> str:
 def _obstacle(database: Path) -> str:
     if database.is_dir():
         return f"{database} is a directory"
-    for path in (database, database.parent):
+    if os.statvfs(database.parent).f_flag & os.ST_RDONLY:
+        return f"{database.parent} is on a read-only file system"
+    beside = (database.with_name(database.name + end) for end in ("-wal", "-shm", "-journal"))
+    for path in (database, database.parent, *beside):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return owner_of(path)
     return f"check {database.parent} and the files next to it"

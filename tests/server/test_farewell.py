@@ -23,6 +23,11 @@ pytestmark = pytest.mark.slow
         pytest.param(None, signal.SIGTERM, id="serve"),
         pytest.param(None, signal.SIGHUP, id="serve, its terminal closed"),
         pytest.param(["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"], signal.SIGTERM, id="daphne"),
+        pytest.param(
+            ["-m", "daphne", "-p", "{port}", "gpumon_site.asgi:application"],
+            signal.SIGHUP,
+            id="daphne, its terminal closed",
+        ),
         pytest.param(["-m", "gunicorn", "-c", "deploy/gunicorn/gunicorn.conf.py"], signal.SIGTERM, id="gunicorn"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, OperationalError
@@ -65,6 +66,22 @@ def test_database_that_cannot_be_written_names_owner_and_process(path: Path, mon
     said = explain(with_code("SQLITE_READONLY"), path)
     assert f"{path} belongs to user {path.stat().st_uid}" in said
     assert RESTORE not in said
+
+
+def test_file_next_to_the_database_that_cannot_be_written_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left by a command of root, for example."""
+    beside = path.with_name(f"{path.name}-shm")
+    path.touch()
+    beside.touch()
+    monkeypatch.setattr(errors.os, "access", lambda file, _mode: file != beside)
+    assert f"{beside} belongs to user" in explain(with_code("SQLITE_CANTOPEN"), path)
+
+
+def test_read_only_file_system_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(f_bavail=1000, f_frsize=4096, f_files=0, f_favail=0, f_flag=errors.os.ST_RDONLY)
+    monkeypatch.setattr(errors.os, "statvfs", lambda _: found)
+    said = explain(with_code("SQLITE_READONLY"), path)
+    assert said.endswith(f"{path.parent} is on a read-only file system")
 
 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"])

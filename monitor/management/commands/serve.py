@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from monitor.config.model import Config
 from monitor.runtime.process import runtime
+from monitor.server.hangup import end_with_terminal
 from monitor.server.pulse import pulse_of_readings
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
@@ -47,8 +48,7 @@ class Command(BaseCommand):
         host, port = settings.GPU_MONITOR.host, settings.GPU_MONITOR.port
         # Until the reactor installs its handler: without one, the first process of a container ignores SIGTERM.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        if not has_nohup():
-            signal.signal(signal.SIGHUP, lambda *_: os._exit(0))
+        end_with_terminal()
         signal.signal(signal.SIGTSTP, stop_for_terminal)
         try:
             prepare_server()
@@ -64,8 +64,6 @@ class Command(BaseCommand):
         def ready() -> None:
             from twisted.internet import reactor
 
-            if not has_nohup():  # the reactor has handlers for SIGTERM and SIGINT only
-                signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))  # type: ignore[misc]
             systemd.notify(READY)
             # zope's interfaces have no self
             reactor.addSystemEventTrigger("before", "shutdown", systemd.notify, STOPPING)  # type: ignore[arg-type]
@@ -118,11 +116,6 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
-
-
-def has_nohup() -> bool:
-    """Whether the server was started to run on without its terminal, whose end sends SIGHUP."""
-    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def address_of(config: Config) -> str:
