@@ -64,7 +64,9 @@ def lines_of(log_format: LogFormat, *, part: str | None = None, secrets: Iterabl
     if log_format == "json":
         return JsonLines(secrets, part=part)
     return (
-        TextLines(secrets) if part is None else TextLines(secrets, form=f"%(levelname)s {part} %(name)s: %(message)s")
+        TextLines(secrets)
+        if part is None
+        else TextLines(secrets, form=f"%(asctime)s %(levelname)s {part} %(name)s: %(message)s")
     )
 
 

@@ -7,12 +7,19 @@ import logging
 import sys
 import threading
 from types import TracebackType
+from typing import TextIO
+
+from monitor.logs.record_limit import RecordLimit
 
 log = logging.getLogger(__name__)
 
 
 class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the type stubs
-    """Writes to standard error. If a record cannot be formatted, writes a record that says so."""
+    """Writes to standard error, of each kind a limited number. If a record cannot be formatted, writes a record that says so."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self.addFilter(RecordLimit(self.handle))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Called in the `except` block of the failure. Logging's own way is to print a traceback in no log format."""

@@ -215,7 +215,7 @@ def next_due(due: float, interval: float, now: float) -> float:
 def main() -> int:
     """Set up the process: it exits with its parent, and no library can print between the messages."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server
-    logging.basicConfig(handlers=[LineHandler()], format="%(levelname)s sampler %(name)s: %(message)s")
+    logging.basicConfig(handlers=[LineHandler()], format="%(asctime)s %(levelname)s sampler %(name)s: %(message)s")
     log_uncaught()
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

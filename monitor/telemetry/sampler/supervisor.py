@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from monitor.logs.lasting_problem import LastingProblem
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.options import Options
@@ -79,6 +80,7 @@ class Supervisor:
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None
+        self._lasting = LastingProblem(log, monotonic=monotonic)
         self._skipped: str | None = None
         """Why the sampler has sent no reading since the last one, though it works."""
 
@@ -222,6 +224,7 @@ class Supervisor:
                 gpus = without_commands(gpus, self._options.show_commands)
             self._builder.take_reading(message, gpus, self._heard_at)
             self._problem = self._skipped = None
+            self._lasting.is_over("the sampler sends readings again")
             self._note(problem=None, clamped_count=message.clamped_count)
             self._emit()
         elif isinstance(message, wire.Selected):
@@ -261,10 +264,7 @@ class Supervisor:
             if status is not None:
                 self._ended(status)
             elif again is None:
-                log.error(
-                    "sampler %d cannot be killed, because it waits inside the driver; it is left behind",
-                    self._child.pid,
-                )
+                log.error("sampler %d waits inside the driver, cannot be killed and is left behind", self._child.pid)
                 self._note(abandoned=self.status.abandoned + 1)
                 self._gone(now)
 
@@ -315,7 +315,7 @@ class Supervisor:
     def _trouble(self, problem: str) -> None:
         self._problem = problem
         self._note(problem=problem)
-        log.warning("%s", problem)
+        self._lasting.noticed(problem)
         self._emit()
 
     def _note(self, **changes: object) -> None:
