@@ -21,7 +21,7 @@ POLL_SECONDS = 2.0
 DATABASE = "gpumon.sqlite3"
 CONSEQUENCES = {
     "server.lock": "another server could start with this folder; restart gpumon",
-    "secret_key": "the next start makes a new one, and everyone has to log in again",  # nosec
+    "secret_key": "the next start makes a new one, and everyone has to log in again",  # nosec  # pragma: allowlist secret
     "initialized": "the next start does not notice if the database is lost; restart gpumon",
 }
 """What follows if one of the other files is deleted or replaced, by name."""
