@@ -55,8 +55,10 @@ def read_only(view: View) -> View:
 @never_cache
 @read_only
 async def health(request: HttpRequest) -> HttpResponse:
-    """200 while readings are fresh, 503 when they are stale or no data source responds. Others than viewers get only that, and so
-    does a request under an unknown host name, which another site can have sent (DNS rebinding).
+    """200 while readings are fresh, 503 when they are stale or no data source responds.
+
+    Others than viewers get only that, and so does a request under an unknown host name, which another site can have sent (DNS
+    rebinding).
     """
     running = runtime()
     answer = health_of(running.hub, running.supervisor.status, now=now_of(running.hub), problems=running.problems)
