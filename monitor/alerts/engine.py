@@ -36,8 +36,9 @@ CLEAN_SECONDS = 3600.0
 BUSY_TIMEOUT_MS = 500
 """How long this thread waits for SQLite's lock at a time: meanwhile it evaluates nothing."""
 NOT_JUDGED = "a snapshot could not be evaluated"
-JUMP_SECONDS = 2.0
-"""The least difference between the wall clock and the monotonic clock that counts as a jump of the former."""
+JUMP_SECONDS = 5.0
+"""The least difference between the wall clock and the monotonic clock that counts as a jump of the former: on a busy host some
+seconds can pass between a snapshot and its arrival here."""
 FLAPPING_SECONDS = 3600.0
 MOST_WAITING = 600
 """Snapshots that may wait for evaluation. Beyond that (no database at the start), the oldest are dropped."""
@@ -177,14 +178,18 @@ class Engine:
 
     def _follow_clock(self, ahead: float) -> None:
         """If the wall clock was set, move the times of open alerts with it: how long they fire stays true."""
-        before, self._ahead = self._ahead, ahead
-        if before is None or abs(ahead - before) < JUMP_SECONDS:
+        is_jump, before, self._ahead = self._is_jump(ahead), self._ahead, ahead
+        if not is_jump or before is None:
             return
         log.warning("the clock was set by %+.0f s; the times of open alerts are moved with it", ahead - before)
+        self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
         moved = self._evaluation.shift(ahead - before)
         self._unwritten += moved
         if moved:
             self._show_open()
+
+    def _is_jump(self, ahead: float) -> bool:
+        return self._ahead is not None and abs(ahead - self._ahead) >= JUMP_SECONDS
 
     def _look(self) -> None:
         """Load the current rules and acknowledgements; the first time, also restore the state of the previous run."""
@@ -208,7 +213,8 @@ class Engine:
         open_ids = self._evaluation.open.keys()
         self._acknowledged = store.load_acknowledged(open_ids) if open_ids else {}
         self._times = store.load_times_since(self._clock() - FLAPPING_SECONDS) if open_ids else {}
-        if self._next_clean is None or self._monotonic() >= self._next_clean:
+        is_due = self._next_clean is None or self._monotonic() >= self._next_clean
+        if is_due and not self._is_jump(self._clock() - self._monotonic()):
             self._next_clean = self._monotonic() + CLEAN_SECONDS
             store.forget_before(self._clock(), days=self._retention_days())
 

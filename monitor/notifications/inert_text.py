@@ -21,14 +21,15 @@ _STARTS = re.compile(
     r"|:(?=//)"  # addresses with a scheme
     r"|(?<=\w)\.(?=[^\W\d_])"  # names with a domain: evil.example
 )
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _UNDERSCORE = re.compile(r"_")
 
 
 def inert(text: str, *, kept: Collection[str] = ()) -> str:
-    """The text without any construct of a receiver's language. `kept`: our own texts in it that are not changed, such as the
-    host's name, which people copy.
+    """The text without any construct of a receiver's language. `kept`: the names of hosts in it, which people copy: they are not
+    changed if they are made of letters, digits, dots and dashes. A recording can name its host anything.
     """
-    known = sorted(filter(None, kept), key=len, reverse=True)
+    known = sorted(filter(_HOST_NAME.fullmatch, kept), key=len, reverse=True)
     if not known:
         return "\n".join(map(_inert_line, text.split("\n")))
     pieces = re.split(f"({'|'.join(map(re.escape, known))})", text)

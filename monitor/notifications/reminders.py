@@ -49,7 +49,8 @@ def _remind(now: datetime) -> None:
     due = reminded.annotate(minutes=F("rule__remind_every_minutes")).order_by("fired_at")
     for event_id, told_at, minutes in due.values_list("id", "told_at", "minutes"):
         # In seconds: the minutes can be more than a date can be moved by.
-        if told_at is None or (now - told_at).total_seconds() < 60 * minutes:
+        # A time that has not come yet is from a clock that was ahead.
+        if told_at is None or 0 <= (now - told_at).total_seconds() < 60 * minutes:
             continue
         every = timedelta(minutes=minutes)
         with transaction.atomic():

@@ -18,6 +18,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
+        self.ahead = 0.0
+        """How far the wall clock was set ahead of the monotonic one."""
         self.shown: list[tuple[Alert, ...]] = []
         self.told: list[tuple[str, str]] = []
         self.enqueue: Enqueue = self.record
@@ -33,7 +35,7 @@ class Scene:
             retention_days=lambda: self.retention_days,
             enqueue=lambda event, *, now: self.enqueue(event, now=now),
             show=self.shown.append,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.ahead,
             monotonic=lambda: self.now,
         )
         return self.engine
@@ -44,7 +46,8 @@ class Scene:
     def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
         """Advance the clocks and evaluate a snapshot."""
         self.now += seconds
-        self.engine.offer(host(*gpus, **{"time": self.now, "sampled_at": self.now, **changes}))
+        wall = self.now + self.ahead
+        self.engine.offer(host(*gpus, **{"time": wall, "sampled_at": wall, **changes}))
         self.engine.work()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.alerts.engine import CLEAN_SECONDS
 from monitor.models import AlertEvent, AlertRule
 from monitor.rules.sentences import lasted_seconds
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
@@ -40,11 +41,12 @@ def test_length_of_an_alert_stays_true_when_the_clock_is_set(scene: Scene, jump:
     rule(name="slow", for_seconds=120)
     for _ in range(5):
         scene.goes(1, HOT)
+    scene.ahead = jump
     for _ in range(5):
-        scene.goes(1, HOT, time=scene.now + jump + 1, sampled_at=scene.now + jump + 1)
+        scene.goes(1, HOT)
     (shown,) = scene.shown[-1]  # `slow` has not fired
     assert lasted_seconds(shown, scene.now + jump) == pytest.approx(9)
-    scene.goes(1, COOL, time=scene.now + jump + 1, sampled_at=scene.now + jump + 1)
+    scene.goes(1, COOL)
     stored = AlertEvent.objects.get()
     assert stored.resolved_at is not None
     assert (stored.resolved_at - stored.fired_at).total_seconds() == pytest.approx(10)
@@ -70,3 +72,19 @@ def test_open_alert_tells_how_often_it_fired_in_the_last_hour(scene: Scene) -> N
     for _ in range(130):
         scene.goes(30, HOT)
     assert [alert.times_in_last_hour for alert in scene.shown[-1]] == [1]
+
+
+def test_wrong_date_deletes_no_alert_history(scene: Scene) -> None:
+    """A clock can be years ahead for a moment."""
+    rule(for_seconds=0, clear_for_seconds=0)
+    for seconds, board in ((1, COOL), (1, HOT), (1, COOL), (CLEAN_SECONDS - 10, COOL)):
+        scene.goes(seconds, board)
+    scene.ahead = 50 * 365 * 86_400.0
+    scene.goes(20, COOL)
+    scene.goes(20, COOL)
+    scene.ahead = 0.0
+    scene.goes(5, COOL)
+    assert AlertEvent.objects.count() == 1
+    scene.goes(90 * 86_400, COOL)
+    scene.goes(CLEAN_SECONDS, COOL)
+    assert AlertEvent.objects.count() == 0

@@ -58,7 +58,7 @@ def test_rule_is_created_fires_on_an_open_page_is_acknowledged_and_resolves(site
 
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text(re.compile(r"GPU 0 reached 95.°C \(limit 87.°C\)"), timeout=60_000)
-    expect(page.locator("article.gpu").first).to_contain_text("Hotter than its limit")
+    expect(page.locator("article.gpu").first).to_contain_text("Too hot")
     expect(page).to_have_title(re.compile("^GPU 0 hot"))
 
     # A viewer without a login watches; the administrator acknowledges on a page of their own.

@@ -63,6 +63,7 @@ def test_people_read_the_same_text() -> None:
 
 
 def test_host_can_be_copied() -> None:
-    made = inert("Host: gpu_01.example.com\nmira: ssh evil.example", kept=["gpu_01.example.com"])
-    assert made.startswith("Host: gpu_01.example.com\n")
+    made = inert("Host: gpu-01.example.com\nmira: ssh evil.example", kept=["gpu-01.example.com"])
+    assert made.startswith("Host: gpu-01.example.com\n")
     assert "evil.example" not in made
+    assert "@everyone" not in inert("Host: @everyone", kept=["@everyone"])

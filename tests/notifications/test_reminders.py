@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from monitor.models import Delivery
@@ -22,3 +24,14 @@ def test_overlong_interval_does_not_block_reminders_of_other_rules(minutes: int)
     Delivery.objects.update(status="sent")
     review(now=clock.pass_by(minutes=31))
     assert [(kind, gpus) for _, kind, _, gpus in told() if kind == "reminder"] == [("reminder", {1})]
+
+
+def test_reminder_of_a_clock_that_was_ahead_is_due_at_once() -> None:
+    """Else there would be none until that time has come again."""
+    a_channel()
+    clock = Clock()
+    event = fire(a_rule(remind_every_minutes=30))
+    Delivery.objects.update(status="sent", sent_at=clock.now)
+    type(event).objects.update(told_at=clock.now + timedelta(days=400))
+    review(now=clock.pass_by(minutes=31))
+    assert [kind for _, kind, *_ in told()] == ["fired", "reminder"]
