@@ -91,14 +91,14 @@ def _throttle_chips(reasons: Sequence[str]) -> Iterator[Chip]:
 
 
 def alerts_in_a_word(alerts: Sequence[Alert]) -> str:
-    """The worst alert in a word or two, and the number of others: Too hot +1."""
+    """The worst alert in a word or two, and the number of others: Too hot +1. Clearing: its condition no longer holds."""
     worst = alerts[0]
     word = _EXCEEDED.get(worst.metric or "") if (worst.value or 0.0) >= (worst.threshold or 0.0) else None
     if word is None:
         rule = worst.rule
         start, _, _ = rule[:_LONGEST_RULE].rpartition(" ")
         word = rule if len(rule) <= _LONGEST_RULE else f"{start or rule[: _LONGEST_RULE - 1]}…"
-    now = f"{word}, clearing" if worst.is_clearing else word
+    now = "Clearing" if worst.is_clearing else word
     return now if len(alerts) == 1 else f"{now} +{len(alerts) - 1}"
 
 

@@ -107,7 +107,7 @@ export class Chart {
   #size() {
     const { paddingTop, paddingBottom } = getComputedStyle(this.element);
     const { clientWidth: width, clientHeight } = this.element;
-    return { width, height: clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom) };
+    return { width, height: Math.round(clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom)) };
   }
 
   destroy() {

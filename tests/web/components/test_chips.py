@@ -73,6 +73,10 @@ def test_further_alerts_are_counted_and_named_in_the_tooltip() -> None:
     assert "also “Memory nearly full”" in chips(gpu(), "busy", firing)[0].why
 
 
+def test_alert_whose_condition_no_longer_holds_is_clearing() -> None:
+    assert alerts_in_a_word([alert(is_clearing=True)]) == "Clearing"
+
+
 def test_throttle_chip_does_not_repeat_the_alert() -> None:
     thermal = gpu(clock_event_reasons=("hw_thermal_slowdown",))
     rule = alert(rule="Thermal throttling", metric=None, value=None, threshold=None)
