@@ -21,7 +21,8 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 from monitor.private_file import give_to_owner_of_folder, open_private
 from monitor.version import __version__
 
-_STAMP = "sources.sha256"
+STAMP = "sources.sha256"
+"""The file that says which sources the collected files come from."""
 
 
 class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
@@ -90,7 +91,7 @@ def collect_if_outdated() -> bool:
         return False
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
-    stamp = root / _STAMP
+    stamp = root / STAMP
     # If two servers start together, one collects; the other waits and finds it done.
     with os.fdopen(open_private(root.parent / f"{root.name}.lock"), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -116,7 +117,7 @@ def _open_to_all(root: Path) -> None:
 
 def build_id() -> str:
     """Eight hexadecimal digits that change with every style and script, unlike the version during development."""
-    stamp = Path(settings.STATIC_ROOT) / _STAMP
+    stamp = Path(settings.STATIC_ROOT) / STAMP
     is_collected = not settings.DEBUG and stamp.exists()
     return (stamp.read_text() if is_collected else _fingerprint())[:8]  # startup has just looked at all files
 

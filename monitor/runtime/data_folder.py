@@ -12,6 +12,7 @@ import os
 import threading
 from pathlib import Path
 
+from monitor.http.static_files import STAMP
 from monitor.private_file import is_full
 from monitor.telemetry.schema import Snapshot
 
@@ -35,8 +36,11 @@ class DataFolder:
 
     name = "data"
 
-    def __init__(self, folder: Path, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, folder: Path, *, static_root: Path | None = None, poll_seconds: float = POLL_SECONDS) -> None:
+        """`static_root`: the collected static files, in this folder or another."""
         self._folder = folder
+        self._static_stamp = (static_root or folder / "static") / STAMP
+        self._has_static_files = False
         self._poll_seconds = poll_seconds
         self._known: dict[str, Identity] = {}
         """The files that existed at the start."""
@@ -65,6 +69,7 @@ class DataFolder:
         for name in (DATABASE, *CONSEQUENCES):
             if (identity := _identity(self._folder / name)) is not None:
                 self._known[name] = identity
+        self._has_static_files = self._static_stamp.exists()
 
     def look(self) -> None:
         """Compare the files with those at the start, and note what is wrong."""
@@ -90,6 +95,10 @@ class DataFolder:
             wrong.append(f"the disk of {self._folder} is full; free some space on it")
         elif os.statvfs(self._folder).f_flag & os.ST_RDONLY:
             wrong.append(f"{self._folder} is on a read-only file system")
+        if self._has_static_files and not self._static_stamp.exists():
+            wrong.append(
+                f"the static files in {self._static_stamp.parent} were deleted; restart gpumon to collect them again"
+            )
         for name, identity in self._known.items():
             path = self._folder / name
             now = _identity(path)

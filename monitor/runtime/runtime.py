@@ -58,7 +58,9 @@ class Runtime:
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
-        self.pipeline = Pipeline([settings, DataFolder(startup.data_dir), self.hub, self.alerts, *stages])
+        self.pipeline = Pipeline(
+            [settings, DataFolder(startup.data_dir, static_root=startup.static_dir), self.hub, self.alerts, *stages]
+        )
         self.supervisor = Supervisor(
             sampler_options(startup),
             self.pipeline.take,

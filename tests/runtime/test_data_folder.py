@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from monitor.http.static_files import STAMP
 from monitor.runtime.data_folder import CONSEQUENCES, DATABASE, DataFolder
 
 
@@ -78,6 +79,22 @@ def test_missing_folder_is_a_problem(folder: Path, stage: DataFolder) -> None:
     folder.rename(folder.with_name("away"))
     stage.look()
     assert stage.problem == f"the data folder {folder} is missing; put it back, or restart gpumon"
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_deleted_static_files_are_a_problem_until_they_are_back(folder: Path, is_elsewhere: bool) -> None:
+    """For example by a program that clears /var/cache."""
+    root = folder / ("elsewhere" if is_elsewhere else "static")
+    root.mkdir()
+    (root / STAMP).touch()
+    stage = DataFolder(folder, static_root=root if is_elsewhere else None)
+    stage.note_files()
+    (root / STAMP).unlink()
+    stage.look()
+    assert stage.problem == f"the static files in {root} were deleted; restart gpumon to collect them again"
+    (root / STAMP).touch()
+    stage.look()
+    assert stage.problem is None
 
 
 def test_full_and_read_only_disks_are_problems(
