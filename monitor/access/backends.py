@@ -44,7 +44,8 @@ def user_named(name: str, *, may_create: bool = True) -> AbstractBaseUser | None
     user = backend.authenticate(None, remote_user=name)
     if settings.GPU_MONITOR.forbid_remote_superusers and isinstance(user, PermissionsMixin) and user.is_superuser:
         _refusals.warning(
-            f"the proxy named the superuser {name}, who has to log in here instead (GPU_MONITOR_FORBID_REMOTE_SUPERUSERS)"
+            "the proxy named the superuser %s, who has to log in here instead (GPU_MONITOR_FORBID_REMOTE_SUPERUSERS)",
+            name,
         )
         return None
     return user

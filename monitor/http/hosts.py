@@ -54,7 +54,8 @@ class HostCheck:
             return {**scope, "headers": headers, SENT_HOST: sent, HOST: str(authority)}
         if not scope["path"].endswith(HEALTH):
             self._refusals.warning(
-                f"refused requests for the host {shown(sent)}: expected {', '.join(self._names.names)}; to serve it under another "
-                f"name, add that to GPU_MONITOR_ALLOWED_HOSTS"
+                "refused requests for the host %s: expected %s; to serve it under another name, add that to "
+                "GPU_MONITOR_ALLOWED_HOSTS",
+                *(shown(sent), ", ".join(self._names.names)),
             )
         return {**scope, "headers": headers, SENT_HOST: sent}

@@ -21,8 +21,9 @@ class LogOnce:
         self._began = monotonic()
         self._lock = threading.Lock()
 
-    def warning(self, text: str) -> None:
-        """Log this text, if it is new."""
+    def warning(self, message: str, *values: str | int) -> None:
+        """Log this, as logging's own method does, if the text is new."""
+        text = message % values
         with self._lock:
             if self._monotonic() - self._began >= PERIOD_SECONDS:
                 self._texts.clear()
@@ -31,7 +32,10 @@ class LogOnce:
                 return
             self._texts.add(text)
             is_last = len(self._texts) > MOST_TEXTS
-        self._log.warning("%s", "many other such records follow; they are left out for an hour" if is_last else text)
+        if is_last:
+            self._log.warning("many other such records follow; they are left out for an hour")
+        else:
+            self._log.warning(message, *values)
 
 
 def shown(text: str) -> str:

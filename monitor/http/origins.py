@@ -46,9 +46,9 @@ class Origins:
         if not is_allowed:
             what = "socket" if scope["type"] == "websocket" else "form"
             self._refusals.warning(
-                f"refused a {what} for {shown_path(scope['path'])}: its page is from {shown(sent)}, expected "
-                f"{' or '.join(map(str, own))}; if browsers open the dashboard there, let the proxy pass on Host and list it in "
-                f"GPU_MONITOR_TRUSTED_PROXIES, or set GPU_MONITOR_CSRF_TRUSTED_ORIGINS"
+                "refused a %s for %s: its page is from %s, expected %s; if browsers open the dashboard there, let the proxy pass "
+                "on Host and list it in GPU_MONITOR_TRUSTED_PROXIES, or set GPU_MONITOR_CSRF_TRUSTED_ORIGINS",
+                *(what, shown_path(scope["path"]), shown(sent), " or ".join(map(str, own))),
             )
         return is_allowed
 

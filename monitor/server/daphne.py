@@ -181,7 +181,9 @@ class Connection(HTTPChannel):
         client = self._address or "a Unix socket"
         what = "its address is" if is_address else "its headers are"
         cause = "" if is_address else "; the usual cause is cookies of other programs on the same host name"
-        _refusals.warning(f"refused a request from {client}: {what} larger than {self.totalHeadersSize} bytes{cause}")
+        _refusals.warning(
+            f"refused a request from %s: {what} larger than %d bytes{cause}", client, self.totalHeadersSize
+        )
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
         """Called for what is no request."""
