@@ -6,7 +6,7 @@ Drivers return garbage after sleep, on unsupported boards and in virtual machine
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Collection, Container, MutableMapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -81,7 +81,9 @@ RANGES: dict[str, Range] = {
     and field.name not in ("cpu_percent", "resident_memory_bytes")
 }
 """By the field's name in the schema, whichever struct it is in."""
-_CHECKS = {
+Check = tuple[str, float, float]
+"""A metric, and its lowest and highest value that is left alone."""
+_CHECKS: dict[str, Check] = {
     metric: (metric, bounds.least, 100 if metric.endswith("_percent") else bounds.most)
     for metric, bounds in RANGES.items()
 }
@@ -95,6 +97,11 @@ _WHOLES = (
 _LIMITS = ("power_max_limit_watts", "power_default_limit_watts", "power_limit_watts")
 
 
+def checks_without(metrics: Container[str]) -> tuple[Check, ...]:
+    """All checks but those of `metrics`, which change rarely and are checked then."""
+    return tuple(check for metric, check in _CHECKS.items() if metric not in metrics)
+
+
 class Bounds:
     """Checks the figures of one source, and counts the percentages that it has brought back to 100.
 
@@ -106,16 +113,25 @@ class Bounds:
         self.source = source
         self.clamped_count = 0
 
-    def check(self, values: MutableMapping[str, Any], memory_total_bytes: int | None = None) -> dict[str, str]:
+    def check(
+        self,
+        values: MutableMapping[str, Any],
+        memory_total_bytes: int | None = None,
+        *,
+        checks: Collection[Check] | None = None,
+    ) -> dict[str, str]:
         """Set the figures that no hardware can have to None in `values`; return the reason of each.
 
         `values` maps fields of one struct (Gpu, GpuProcess, MigInstance, NvLink, Fan) to values in the schema's units; other
         keys are left alone. `memory_total_bytes` is the whole of `memory_used_bytes` where the struct has no total itself.
+        `checks` are those to make, if not all.
         """
         reasons: dict[str, str] = {}
         take = values.get
-        few = len(values) < len(_CHECKS) / 2
-        for metric, least, most in [_CHECKS[name] for name in values if name in _CHECKS] if few else _CHECKS.values():
+        if checks is None:
+            few = len(values) < len(_CHECKS) / 2
+            checks = [_CHECKS[name] for name in values if name in _CHECKS] if few else _CHECKS.values()
+        for metric, least, most in checks:
             value = take(metric)
             # NaN is in no range.
             if value is not None and (not least <= value <= most or value == _ALL_ONES):

@@ -21,7 +21,7 @@ from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidLog
-from monitor.telemetry.providers.plausible import Bounds
+from monitor.telemetry.providers.plausible import Bounds, checks_without
 from monitor.telemetry.providers.unified import take_host_memory
 from monitor.telemetry.schema import Gpu
 
@@ -35,6 +35,7 @@ _JUMP_SECONDS = 5.0
 """By how much the wall clock and the monotonic one differ after the host was suspended, or the wall clock was set."""
 _WITHOUT_A_CALL = 2
 """Entries of the fast list that need not call the driver: fans of a GPU without any, PCIe of unified memory."""
+_CHECKS_AT_EACH_TICK = checks_without({metric for call in (*calls.STATIC, *calls.SLOW) for metric in call.metrics})
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
 
 
@@ -79,7 +80,7 @@ class Device:
         self._is_unified = self._has_own_memory = False
         self._fields, self._links = fields.Fields(), nvlink.NvLinks()
         self._processes, self._mig, self._fans = Processes(bounds), Mig(bounds), Fans(bounds)
-        self._pcie_rates = pcie.PcieRates()
+        self._pcie_rates, self._counts_pcie = pcie.PcieRates(), True
         self._now = self._at = 0.0
         self._memory_v1 = Call(calls.MEMORY_V1.metrics, self._fill_memory_v1)
         self._pcie = Call(pcie.METRICS, self._fill_pcie, (calls.PCIE_THROUGHPUT,), instead_is_slow=True)
@@ -118,6 +119,7 @@ class Device:
         self._missing_links = self._links.find(self.handle)
         for call in tuple(self._slow):
             self._make(call, self._facts, self._slow)
+        self._check_facts()
 
     def ask_again(self) -> None:
         """Make every call at the next reading that the driver has refused: the GPU was lost."""
@@ -125,7 +127,7 @@ class Device:
 
     def begin(self) -> None:
         """Read what has to be read twice in a tick for the first time; an error shows in the reading itself."""
-        if not self._is_unified and self._pcie not in self._refused:
+        if self._counts_pcie and not self._is_unified:
             with contextlib.suppress(*errors.FIELD_ERRORS):
                 self._pcie_rates.begin(self.handle)
 
@@ -137,7 +139,9 @@ class Device:
         if has_asked_again := self._timer.is_due(at):
             self._make_refused_calls()
         self.begin()
-        self._make_slow_calls(at - self._at)
+        has_made_slow_calls = self._make_slow_calls(at - self._at)
+        if has_asked_again or has_made_slow_calls:
+            self._check_facts()
         self._now, self._at = now, at
         values: Values = self._facts.copy()
         handle, failing, unanswered = self.handle, self._failing, 0
@@ -153,7 +157,7 @@ class Device:
         self._timer.note(self._count_refused(), at, has_asked=has_asked_again)
         is_silent = unanswered > 0 and unanswered >= len(asked) - _WITHOUT_A_CALL
         self.answers_nothing = is_silent and not calls.is_answered(handle)
-        if reasons := self._bounds.check(values):
+        if reasons := self._bounds.check(values, checks=_CHECKS_AT_EACH_TICK):
             self._reasons.note(reasons)
         if self._is_unified:
             self._reasons.note(take_host_memory(values))
@@ -195,18 +199,24 @@ class Device:
     def _unknown_facts(self) -> list[Call]:
         return [call for call in calls.STATIC if any(self._facts[metric] is None for metric in call.metrics)]
 
-    def _make_slow_calls(self, elapsed: float) -> None:
+    def _check_facts(self) -> None:
+        self._reasons.note(self._bounds.check(self._facts))
+
+    def _make_slow_calls(self, elapsed: float) -> bool:
+        """Make those that are due; return whether there were any."""
         self._slow_due += len(self._slow) * elapsed / _SLOW_SECONDS
+        is_any_due = self._slow_due >= 1
         for _ in range(min(int(self._slow_due), len(self._slow))):
             self._slow_cursor = (self._slow_cursor + 1) % len(self._slow)
             self._make(self._slow[self._slow_cursor], self._facts, self._slow)
             if not self._slow:
                 break
         self._slow_due %= 1
+        return is_any_due
 
     def _make_refused_calls(self) -> None:
         """Give every refused call its place back, and make those now that are not made at each tick."""
-        refused, self._refused = self._refused, {}
+        refused, self._refused, self._counts_pcie = self._refused, {}, True
         instead = {other for call in refused for other in call.instead}
         for calls_made in (self._fast, self._slow):
             calls_made[:] = [call for call in calls_made if call not in instead]
@@ -250,6 +260,7 @@ class Device:
         if code in errors.PERMANENT and call in among:
             among.remove(call)
             self._refused[call] = among
+            self._counts_pcie &= call is not self._pcie
             for other in call.instead:
                 instead = self._slow if call.instead_is_slow else among
                 instead.append(other)

@@ -32,7 +32,8 @@ class Fans:
         refusal: Exception | None = None
         for ask in self._speeds:
             try:
-                speeds.append(self._checked(ask(handle)))
+                speed = ask(handle)
+                speeds.append(speed if speed <= 100 else self._checked(speed))
             except FIELD_ERRORS as error:
                 refusal = error
                 speeds.append(None)
@@ -45,8 +46,6 @@ class Fans:
         values["fans"] = (Fan(speed_percent=self._checked(self._first_speed(handle))),)
 
     def _checked(self, percent: float) -> float | None:
-        if percent <= 100:
-            return percent
         checked: Values = {"speed_percent": percent}
         self._bounds.check(checked)
         return checked["speed_percent"]  # type: ignore[no-any-return]

@@ -47,15 +47,11 @@ class Fields:
 
     def retry(self) -> None:
         """Ask for everything again."""
+        self.refused_count = 0
         self._asked = list(METRICS)
         self._older: list[int] = []
         """Fields read by their older call."""
         self._ask = FieldValues([(field, 0) for field in self._asked])
-
-    @property
-    def refused_count(self) -> int:
-        """How many fields are not asked for."""
-        return len(METRICS) - len(self._asked)
 
     def fill(self, handle: Handle, values: Values, at: float) -> None:
         """Fill the metrics of METRICS; `at` is monotonic seconds. Raises NVMLError if nothing was answered."""
@@ -98,6 +94,7 @@ class Fields:
 
     def _refuse(self, field: int, error: Exception) -> None:
         self._last_refusal = error
+        self.refused_count += 1
         self._asked.remove(field)
         self._ask = FieldValues([(kept, 0) for kept in self._asked])
         self._explain(field, error)

@@ -32,7 +32,7 @@ _WINDOW_SECONDS = 1.0
 _SILENCE_SECONDS = 1.5
 """A driver that gives samples gives one in this time while the GPU is busy."""
 
-Share = tuple[int | None, int | None, int | None, int | None]
+Share = tuple[int | None, ...]
 """SM, memory, encoder and decoder in the driver's last window, percent."""
 IDLE: Share = (0, 0, 0, 0)
 UNKNOWN: Share = (None, None, None, None)
@@ -89,7 +89,8 @@ class ProcessShares:
 
     def read(self, handle: Handle, now: float, at: float, utilization_percent: float | None) -> None:
         """Read the new samples. `now` is Unix time, `at` monotonic; `utilization_percent` is the GPU's."""
-        self._samples = {pid: kept for pid, kept in self._samples.items() if at - kept[1] < _HOLD_SECONDS}
+        if self._samples:
+            self._samples = {pid: kept for pid, kept in self._samples.items() if at - kept[1] < _HOLD_SECONDS}
         while self._ways:
             way = self._ways[0]
             try:
@@ -118,13 +119,17 @@ class ProcessShares:
         return max(0, int(((now if way.is_wall_clock else at) - _WINDOW_SECONDS) * 1e6))
 
     def _add(self, fresh: Sequence[tuple[int, ...]], since: int, at: float) -> None:
-        for pid, stamp, *shares in fresh:
+        last = self._last_stamp or 0
+        for record in fresh:
+            pid, stamp = record[0], record[1]
             if stamp <= since or pid in INVALID_PIDS:
                 continue
-            self._last_stamp = max(self._last_stamp or 0, stamp)
-            # Above 100 it is garbage (seen by users of nvtop).
-            sm, memory, encoder, decoder = (share if share <= 100 else None for share in shares)
-            self._samples[pid] = ((sm, memory, encoder, decoder), at)
+            if stamp > last:
+                self._last_stamp = last = stamp
+            shares: tuple[int | None, ...] = record[2:]
+            if max(record[2:]) > 100:  # garbage, seen by users of nvtop
+                shares = tuple(share if share <= 100 else None for share in record[2:])
+            self._samples[pid] = (shares, at)
 
     def _judge(self, at: float, *, is_busy: bool) -> None:
         """Decide whether a process without a sample is idle or its share unknown."""

@@ -84,13 +84,14 @@ class Processes:
     def _listed(self, handle: Handle) -> Rows:
         rows: Rows = {}
         for kind, versions in self._lists.items():
-            for pid, *rest in self._list(handle, kind, versions):
+            for entry in self._list(handle, kind, versions):
+                pid = entry[0]
                 if pid in INVALID_PIDS:
                     continue
                 if pid in rows:  # a process that computes and draws is in both lists, with the same memory
                     rows[pid] = ((*rows[pid][0], kind), rows[pid][1])
                 else:
-                    rows[pid] = ((kind,), (pid, *rest))
+                    rows[pid] = ((kind,), entry)
         return rows
 
     def _list(self, handle: Handle, kind: ProcessType, versions: list[Listing]) -> list[Entry]:
@@ -120,7 +121,10 @@ class Processes:
         memory_total_bytes: int | None,
     ) -> GpuProcess:
         pid, memory_bytes, gpu_instance, compute_instance = entry
-        memory_used, why_no_memory = self._checked(memory_bytes, memory_total_bytes)
+        memory_used: int | None = memory_bytes
+        why_no_memory = ""
+        if memory_bytes > (memory_total_bytes or 0):
+            memory_used, why_no_memory = self._checked(memory_bytes, memory_total_bytes)
         sm, memory, encoder, decoder = self._shares.of(pid)
         given = (memory_used, sm, memory, encoder, decoder)
         return GpuProcess(
@@ -137,8 +141,6 @@ class Processes:
 
     def _checked(self, memory_bytes: int, total_bytes: int | None) -> tuple[int | None, str]:
         """The memory that a process uses, or why it is unknown."""
-        if memory_bytes <= (total_bytes or 0):
-            return memory_bytes, ""
         if memory_bytes == _NO_MEMORY_FIGURE:
             return None, "not available from this driver (WSL, WDDM, MIG without privileges)"
         values = {"memory_used_bytes": memory_bytes}
