@@ -19,7 +19,7 @@ _READ_LOCALLY = {
     "keyfile": "keyfile=",
     "subfile": "subfile=",
     "pgp_key": "pgppub=",
-    "pgp_privkey": "pgpprv=",
+    "pgp_privkey": "pgpprv=",  # pragma: allowlist secret
     "attach": "attach=",
 }
 """Parsed parts of a URL that are a path or an address to read from, and the parameter that people write."""

@@ -13,7 +13,7 @@ from monitor.management.commands import serve
 from monitor.private_file import open_private
 
 USER_NAME = "demo"
-PASSWORD_FILE = "demo_password"  # noqa: S105 - the name of a file  # nosec
+PASSWORD_FILE = "demo_password"  # noqa: S105 - the name of a file  # nosec  # pragma: allowlist secret
 
 
 class Command(serve.Command):
