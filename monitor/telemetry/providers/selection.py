@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from monitor.telemetry.options import Options
 from monitor.telemetry.providers.base import Explained, Provider, ProviderUnavailable
+from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.schema import ProviderReport
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def make(name: str, options: Options) -> Provider:
 def select(options: Options, make: Callable[[str, Options], Provider] = make) -> Selection:
     """Open the provider that `options.provider` names, or else the first that works.
 
-    Never raises ProviderUnavailable: if none works, the selection's provider is None and every report says why.
+    Never raises ProviderUnavailable: if none works, the selection's provider is None and every report says why. An error of
+    gpumon in one of them is such a reason too.
     """
     names = (options.provider,) if options.provider else IN_ORDER
     reports: list[ProviderReport] = []
@@ -77,6 +79,11 @@ def select(options: Options, make: Callable[[str, Options], Provider] = make) ->
             provider.close()
             log.debug("%s skipped: %s", name, unavailable.reason)
             reports.append(ProviderReport(name=name, reason=unavailable.reason, fix=unavailable.fix))
+            continue
+        except Exception as error:
+            provider.close()
+            log.exception("%s skipped: an error in gpumon", name)
+            reports.append(ProviderReport(name=name, reason=own_error(error)))
             continue
         reports.append(ProviderReport(name=name, is_chosen=True))
         return Selection(provider, tuple(reports))

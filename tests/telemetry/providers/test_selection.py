@@ -24,7 +24,7 @@ class Answering:
     is_simulated = False
     streams_at_interval = False
 
-    def __init__(self, name: str, refusal: ProviderUnavailable | None) -> None:
+    def __init__(self, name: str, refusal: Exception | None) -> None:
         self.name, self._refusal = name, refusal
         self.is_closed = False
 
@@ -43,7 +43,7 @@ class House:
     """Creates such providers and keeps a list of them."""
 
     def __init__(self) -> None:
-        self.refusals: dict[str, ProviderUnavailable] = {}
+        self.refusals: dict[str, Exception] = {}
         self.made: list[Answering] = []
 
     def refuses(self, *names: str) -> None:
@@ -65,6 +65,17 @@ def test_first_provider_that_opens_is_read_and_later_ones_are_not_tried(house: H
     assert [provider.name for provider in house.made] == ["pynvml"]
     assert selection.provider is house.made[0]
     assert [(report.name, report.is_chosen, report.reason) for report in selection.reports] == [("pynvml", True, None)]
+
+
+def test_error_of_gpumon_in_one_provider_does_not_keep_others_from_being_tried(house: House) -> None:
+    """A bug in one provider ended every sampler, although another provider would have worked."""
+    house.refusals["pynvml"] = ZeroDivisionError("a bug")
+    selection = select(Options(), house)
+    assert selection.provider is house.made[1]
+    assert house.made[0].is_closed
+    assert (selection.reports[0].reason or "").startswith(
+        "An error in gpumon itself, not in the driver: ZeroDivisionError"
+    )
 
 
 def test_skipped_providers_are_closed_and_reported_with_reason_and_fix(house: House) -> None:
