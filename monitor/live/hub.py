@@ -13,7 +13,7 @@ import msgspec
 from monitor.live.frames import Frame
 from monitor.live.pacing import Schedule
 from monitor.live.series import MINUTE_METRICS, MINUTE_SECONDS, QUARTER_METRICS, QUARTER_SECONDS, Series
-from monitor.telemetry.freshness import as_of_now
+from monitor.telemetry.freshness import as_of_now, longest_silence
 from monitor.telemetry.schema import Alert, Snapshot
 
 
@@ -48,6 +48,7 @@ class Hub:
         self._waiting: set[asyncio.Future[None]] = set()
         self._frame: Frame | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._silence: asyncio.TimerHandle | None = None
         self.clients: dict[str, int] = {}
         """Open sockets by kind."""
 
@@ -130,6 +131,8 @@ class Hub:
                 self._loop = None
             self._frame = None
             self._cancel_timer()
+            if self._silence is not None:
+                self._silence.cancel()
             if self._on_watched:
                 self._on_watched(False)
 
@@ -178,11 +181,26 @@ class Hub:
             self._timer.cancel()
             self._timer = None
 
-    def _make_frame(self) -> bool:
+    def _listen(self, snapshot: Snapshot) -> None:
+        """Make a frame that says so if no snapshot follows for too long: the telemetry thread can die, and clients must see it."""
+        if self._silence is not None:
+            self._silence.cancel()
+        longest = longest_silence(snapshot.poll_interval_seconds)
+        rest = max(0.0, longest - self.silent_seconds) or longest
+        self._silence = asyncio.get_running_loop().call_later(rest + 0.1, self._heard_nothing, snapshot)
+
+    def _heard_nothing(self, snapshot: Snapshot) -> None:
+        if self.silent_seconds > longest_silence(snapshot.poll_interval_seconds):
+            self._make_frame(even_if_old=True)
+        else:
+            self._listen(snapshot)
+
+    def _make_frame(self, *, even_if_old: bool = False) -> bool:
         """Make a frame of the newest snapshot, and wake the clients. Returns False if there is no newer snapshot."""
         with self._lock:  # so that the snapshot and the newest points belong together
             snapshot = self._published
-            if snapshot is None or (self._frame is not None and self._frame.source is snapshot):
+            is_old = self._frame is not None and self._frame.source is snapshot
+            if snapshot is None or (is_old and not even_if_old):
                 return False
             self._frame = Frame(
                 1 if self._frame is None else self._frame.number + 1,
@@ -193,6 +211,7 @@ class Hub:
                 version=self._version,
                 previous=self._frame,
             )
+        self._listen(snapshot)
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)

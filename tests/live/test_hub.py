@@ -7,11 +7,13 @@ import gc
 import json
 import weakref
 
+import msgspec
 import pytest
 
 from monitor.live.hub import Hub
 from monitor.live.pieces import LivePage, Pieces
 from monitor.telemetry.schema import Alert, Gpu, Snapshot
+from tests.support.virtual_time import run
 
 PAGE = LivePage("page", lambda _snapshot: Pieces((), (), "title", "ok"))
 
@@ -181,3 +183,31 @@ def test_open_alerts_are_in_every_later_snapshot_until_they_resolve() -> None:
     assert [each.id for each in hub.latest.alerts] == ["a"]
     hub.set_alerts(())
     assert hub.latest.alerts == ()
+
+
+def test_open_sockets_learn_that_no_reading_follows() -> None:
+    """Regression: after an error in the telemetry thread, open pages and feeds kept the last values as if they were current."""
+
+    async def scene() -> list[tuple[float, bool, float | None]]:
+        loop = asyncio.get_running_loop()
+        hub = Hub(max_rate_hz=5, monotonic=loop.time)
+        hub.join("gpu")
+        began = loop.time()
+        hub.take(msgspec.structs.replace(snapshot(1), age_seconds=0.0, poll_interval_seconds=1.0))
+        number, seen = 0, []
+        for _ in range(3):
+            frame = await hub.newer(number)
+            number = frame.number
+            seen.append((round(loop.time() - began), frame.snapshot.stale, frame.snapshot.age_seconds))
+        hub.take(snapshot(2))
+        frame = await hub.newer(number)
+        seen.append((round(loop.time() - began), frame.snapshot.stale, frame.snapshot.age_seconds))
+        hub.leave("gpu")
+        return seen
+
+    assert run(scene()) == [
+        (0, False, 0.0),
+        (13, True, pytest.approx(13, abs=0.2)),
+        (26, True, pytest.approx(26, abs=0.4)),
+        (26, False, None),
+    ]
