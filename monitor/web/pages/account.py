@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, UserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.cache import never_cache
@@ -30,7 +30,7 @@ def _led_on(request: HttpRequest) -> HttpResponse | None:
         return None
     view = LoginView()
     view.setup(request)
-    return redirect(view.get_success_url())
+    return HttpResponseRedirect(view.get_success_url())  # `redirect` would look for a view of that name
 
 
 @answers_expired_form(_led_on)

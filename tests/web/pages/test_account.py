@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
@@ -198,3 +199,12 @@ def test_old_login_form_of_nobody_is_refused(mira: User) -> None:
 
 def test_page_that_asks_why_it_has_no_socket_is_told_of_an_ended_login(client: Client) -> None:
     assert client.post("/ws/dashboard?view=").status_code == 401
+
+
+@pytest.mark.parametrize("target", ["alerts", "no-view", "Nⱹ\x04", "/alerts"])
+def test_login_form_of_an_old_tab_leads_on_whatever_its_target_is(mira: User, target: str) -> None:
+    """Such a target was looked up as the name of a view: error 500."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(mira)
+    answer = client.put(f"/login?{urlencode({'next': target})}")
+    assert answer.status_code in (302, 403)
