@@ -127,13 +127,11 @@ lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	  $$compile --constraint requirements-gunicorn.lock --output-file requirements-dev.lock requirements-dev.txt
 
 .venv/made:
-	@if python=$$($(FIND_PYTHON)) 2>/dev/null; then \
-	  echo "Creating .venv with $$("$$python" --version) ..."; "$$python" -m venv .venv; \
-	elif command -v uv >/dev/null; then \
-	  echo 'Creating .venv with a Python of uv ...'; uv venv --quiet --seed --allow-existing --python '>=3.11' .venv; \
-	else \
-	  $(FIND_PYTHON); \
-	fi
+	@python=$$( ($(FIND_PYTHON)) 2>/dev/null || true); \
+	echo "Creating .venv$${python:+ with $$("$$python" --version)} ..."; \
+	if command -v uv >/dev/null && uv venv --quiet --seed --allow-existing --python "$${python:->=3.11}" .venv; then :; \
+	elif [[ -n $$python ]]; then "$$python" -m venv .venv; \
+	else $(FIND_PYTHON); fi
 	@touch $@
 
 # Only when a lock file has changed. The development lock includes the runtime lock, so either is enough for `make run`.
