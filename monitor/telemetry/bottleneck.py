@@ -24,6 +24,7 @@ _BUSY_PERCENT = 50.0
 _SHARES = {2: "half the bandwidth", 4: "1/4 of the bandwidth", 8: "1/8 of the bandwidth", 16: "1/16 of the bandwidth"}
 
 NOT_READ = "the GPU is not read now"
+SILENT = "the driver gives no readings of this GPU"
 NO_READINGS = "neither utilization nor clock-event reasons are known"
 
 
@@ -31,8 +32,10 @@ def bottleneck_of(
     gpu: Gpu, system: System | None, idle: IdleLimits, *, held_seconds: float | None = None
 ) -> Bottleneck | str:
     """The bottleneck, or why none can be named. `held_seconds`: how long the GPU has been idle-held, as far as known."""
-    if gpu.state != "ok" or is_silent(gpu):
+    if gpu.state != "ok":
         return NOT_READ
+    if is_silent(gpu):
+        return SILENT
     found = next(_reasons(gpu, system, idle, held_seconds), None)
     if found is not None:
         return found

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from monitor.telemetry.schema import Gpu
-
-Use = Literal["busy", "held", "free", "unknown"]
+from monitor.telemetry.schema import Gpu, GpuUse
 
 
 class IdleLimits(NamedTuple):
@@ -23,7 +21,7 @@ class IdleLimits(NamedTuple):
 IDLE_BY_DEFAULT = IdleLimits()
 
 
-def use_of(gpu: Gpu, idle: IdleLimits) -> Use:
+def use_of(gpu: Gpu, idle: IdleLimits) -> GpuUse:
     """Whether a GPU is busy, idle-held (`held`) or free. Unknown without the readings that would show it in use."""
     if gpu.state == "lost":
         return "unknown"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.telemetry.bottleneck import LONGEST, NO_READINGS, NOT_READ, bottleneck_of
+from monitor.telemetry.bottleneck import LONGEST, NO_READINGS, NOT_READ, SILENT, bottleneck_of
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 from monitor.telemetry.redaction import without_details
-from monitor.telemetry.sampler.bottlenecks import Bottlenecks
+from monitor.telemetry.sampler.assessment import Assessment
 from monitor.telemetry.schema import Bottleneck, Gpu, System
 from tests.support.snapshots import GIB, gpu, host, process
 
@@ -97,6 +97,7 @@ def test_strongest_reason_is_alone() -> None:
         ({"state": "lost"}, NOT_READ),
         ({"state": "asleep"}, NOT_READ),
         ({"utilization_percent": None, "processes": None}, NO_READINGS),
+        (dict.fromkeys(("utilization_percent", "temperature_celsius", "power_watts", "sm_clock_mhz")), SILENT),
     ],
 )
 def test_nothing_is_said_without_readings(changes: dict[str, Any], why: str) -> None:
@@ -134,7 +135,7 @@ def test_any_readings_give_one_short_sentence(
 
 
 def test_time_of_an_idle_held_gpu_counts_from_when_it_was_first_seen_and_ends_with_work() -> None:
-    tracker = Bottlenecks(lambda: IDLE_BY_DEFAULT)
+    tracker = Assessment(lambda: IDLE_BY_DEFAULT)
     idle, busy = gpu(processes=(JO,), **IDLE), gpu(processes=(JO,))
 
     def text(reading: Gpu, at: float) -> str:
@@ -148,8 +149,14 @@ def test_time_of_an_idle_held_gpu_counts_from_when_it_was_first_seen_and_ends_wi
     assert text(idle, 3001.0) == "Held by jo at 0 %"
 
 
+def test_snapshot_says_how_each_gpu_is_used() -> None:
+    readings = (gpu(0), gpu(1, processes=(JO,), **IDLE), gpu(2, **IDLE), gpu(3, state="lost"))
+    shown = Assessment(lambda: IDLE_BY_DEFAULT).added_to(readings, None, 1.0)
+    assert [each.use for each in shown] == ["busy", "held", "free", "unknown"]
+
+
 def test_unknown_bottleneck_has_its_reason() -> None:
-    (shown,) = Bottlenecks(lambda: IDLE_BY_DEFAULT).added_to((gpu(state="lost", unavailable={"fans": "x"}),), None, 1.0)
+    (shown,) = Assessment(lambda: IDLE_BY_DEFAULT).added_to((gpu(state="lost", unavailable={"fans": "x"}),), None, 1.0)
     assert shown.bottleneck is None
     assert shown.unavailable == {"fans": "x", "bottleneck": NOT_READ}
 

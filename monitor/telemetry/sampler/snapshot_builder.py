@@ -10,7 +10,7 @@ from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.processes import without_commands
 from monitor.telemetry.providers.selection import LABELS
 from monitor.telemetry.sampler import wire
-from monitor.telemetry.sampler.bottlenecks import Bottlenecks
+from monitor.telemetry.sampler.assessment import Assessment
 from monitor.telemetry.sampler.roster import Roster
 from monitor.telemetry.schema import Gpu, Reading, Snapshot, System
 from monitor.telemetry.totals import total
@@ -28,7 +28,7 @@ class SnapshotBuilder:
         self._seq = 0
         self._roster = Roster()
         self._gpus: tuple[Gpu, ...] = ()
-        self._bottlenecks = Bottlenecks(idle)
+        self._assessment = Assessment(idle)
         self._reading: Reading | None = None
         self._reading_at = 0.0
         self.selected = wire.Selected(provider=None)
@@ -54,7 +54,7 @@ class SnapshotBuilder:
         """Add a reading; `gpus` are its GPUs with what can be shown of them."""
         self._reading, self._reading_at = reading, at
         self._gpus = self._roster.update(gpus, reading.sampled_at)
-        self._bottlenecks.note(self._gpus, at)
+        self._assessment.note(self._gpus, at)
 
     def take_selection(self, selected: wire.Selected) -> None:
         """Add a new sampler's selection of a provider, and log it if it changed."""
@@ -103,7 +103,7 @@ class SnapshotBuilder:
             driver_version=reading.driver_version if reading else None,
             cuda_version=reading.cuda_version if reading else None,
             poll_interval_seconds=interval_seconds,
-            gpus=self._bottlenecks.added_to(self._gpus, system, at),
+            gpus=self._assessment.added_to(self._gpus, system, at),
             totals=total(self._gpus),
             system=system,
             providers=self.selected.reports,

@@ -10,6 +10,7 @@ import msgspec
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
+GpuUse = Literal["busy", "held", "free", "unknown"]
 BottleneckCode = Literal[
     "thermal", "power_brake", "hardware_slowdown", "held", "power_limit", "pcie", "waiting_for_data", "clocks_setting",
     "thermal_near", "shared", "persistence_mode_off", "none",
@@ -221,6 +222,9 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     mig_mode: bool | None = None
     mig_instances: tuple[MigInstance, ...] = ()
     processes: tuple[GpuProcess, ...] | None = None
+    use: GpuUse = "unknown"
+    """By the settings for idle-held GPUs. held: idle-held. unknown: without the readings that would show it in use, never free.
+    Made with the snapshot; no provider fills it."""
     bottleneck: Bottleneck | None = None
-    """Null while the GPU is not read. Only snapshots have it, not readings and recordings of a provider."""
+    """Null while the GPU is not read. Made with the snapshot; no provider fills it."""
     unavailable: Reasons = {}

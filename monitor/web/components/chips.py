@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from monitor.telemetry.gpu_use import Use, is_silent
-from monitor.telemetry.schema import Alert, Gpu
+from monitor.telemetry.gpu_use import is_silent
+from monitor.telemetry.schema import Alert, Gpu, GpuUse
 from monitor.web.components.live_pieces import NOT_KNOWN
 
 MOST_ON_A_CARD = 2
@@ -51,12 +51,12 @@ class Chip(NamedTuple):
     """It can come and go within a second, so the page holds it for a while."""
 
 
-def chips(gpu: Gpu, use: Use, alerts: Sequence[Alert] = ()) -> tuple[Chip, ...]:
+def chips(gpu: Gpu, use: GpuUse, alerts: Sequence[Alert] = ()) -> tuple[Chip, ...]:
     """All chips of a GPU, the most important first."""
     return tuple(_chips(gpu, use, alerts))
 
 
-def _chips(gpu: Gpu, use: Use, alerts: Sequence[Alert]) -> Iterator[Chip]:
+def _chips(gpu: Gpu, use: GpuUse, alerts: Sequence[Alert]) -> Iterator[Chip]:
     if gpu.state == "lost":
         since = None if gpu.since is None else datetime.fromtimestamp(gpu.since, UTC)
         why = "Lost: it has fallen off the bus or stopped responding. The values shown are the last known ones."

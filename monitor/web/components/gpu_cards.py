@@ -7,8 +7,8 @@ from typing import Any
 
 from monitor import formats
 from monitor.live.pieces import Value
-from monitor.telemetry.gpu_use import Use, is_hot
-from monitor.telemetry.schema import Alert, Fan, Gpu
+from monitor.telemetry.gpu_use import is_hot
+from monitor.telemetry.schema import Alert, Fan, Gpu, GpuUse
 from monitor.web.components.chips import MOST_ON_A_CARD, chips
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import level_of
@@ -62,7 +62,7 @@ def _share(value: float | None, of: float | None) -> float | None:
 
 
 class Card:
-    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: Use, alerts: Sequence[Alert] = ()) -> None:
+    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: GpuUse, alerts: Sequence[Alert] = ()) -> None:
         at = f"g{place}"
         self.gpu = gpu
         self.name = short_name(gpu.name)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor import formats
-from monitor.telemetry.gpu_use import Use
-from monitor.telemetry.schema import Alert, Gpu
+from monitor.telemetry.schema import Alert, Gpu, GpuUse
 from monitor.web.components.chips import alerts_in_a_word, mig_in_words, rules_of
 from monitor.web.components.gpu_cards import outline_of, short_name
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
@@ -27,7 +26,7 @@ LEGEND = tuple((use, STATES[use]) for use in ("busy", "held", "free", "mig", "lo
 
 class Tile:
     def __init__(
-        self, place: int, gpu: Gpu, live: LivePieces, use: Use, alerts: Sequence[Alert] = (), *, time: float = 0.0
+        self, place: int, gpu: Gpu, live: LivePieces, use: GpuUse, alerts: Sequence[Alert] = (), *, time: float = 0.0
     ) -> None:
         """`time`: of the snapshot."""
         at = f"g{place}"
@@ -52,7 +51,7 @@ class Tile:
         return (gpu.index, gpu.uuid, gpu.name, gpu.memory_total_bytes)
 
 
-def _state(gpu: Gpu, use: Use) -> str:
+def _state(gpu: Gpu, use: GpuUse) -> str:
     if gpu.state != "ok":
         return gpu.state
     return "mig" if gpu.mig_mode else use

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from monitor import formats
 from monitor.live.pieces import Part
-from monitor.telemetry.gpu_use import Use, is_hot
+from monitor.telemetry.gpu_use import is_hot
 from monitor.telemetry.providers.selection import LABELS
-from monitor.telemetry.schema import Snapshot, System
+from monitor.telemetry.schema import GpuUse, Snapshot, System
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import Level, in_a_few_words, speaking_up
 
@@ -57,7 +57,7 @@ def source_of(snapshot: Snapshot) -> str:
 class Totals:
     """Totals of all GPUs, and the host's CPU."""
 
-    def __init__(self, snapshot: Snapshot, live: LivePieces, uses: Sequence[Use]) -> None:
+    def __init__(self, snapshot: Snapshot, live: LivePieces, uses: Sequence[GpuUse]) -> None:
         totals, system = snapshot.totals, snapshot.system
         self.memory_form = formats.memory_form(totals.memory_total_bytes)
         self.power_form = formats.power_form(totals.power_limit_watts or totals.power_watts)
@@ -86,7 +86,7 @@ def _percent(value: float | None, of: float | None) -> float | None:
     return None if value is None or not of else 100.0 * value / of
 
 
-def _uses_in_words(snapshot: Snapshot, uses: Sequence[Use]) -> str:
+def _uses_in_words(snapshot: Snapshot, uses: Sequence[GpuUse]) -> str:
     """5 busy · 1 idle-held · 1 free · 1 lost."""
     lost = sum(gpu.state == "lost" for gpu in snapshot.gpus)
     counts = {

@@ -1,4 +1,4 @@
-"""Adds to each GPU of a snapshot what slows it down, and remembers since when GPUs have been idle-held."""
+"""Adds to each GPU of a snapshot how it is used and what slows it down, and remembers since when GPUs have been idle-held."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.telemetry.gpu_use import IdleLimits, use_of
 from monitor.telemetry.schema import Gpu, System
 
 
-class Bottlenecks:
+class Assessment:
     """Used only by the supervisor's thread."""
 
     def __init__(self, idle: Callable[[], IdleLimits]) -> None:
@@ -26,14 +26,15 @@ class Bottlenecks:
         self._held_since = {uuid: self._held_since.get(uuid, at) for uuid in held}
 
     def added_to(self, gpus: Sequence[Gpu], system: System | None, at: float) -> tuple[Gpu, ...]:
-        """The GPUs with their bottlenecks."""
+        """The GPUs with their use and bottleneck."""
         idle = self._idle()
         return tuple([self._added(gpu, system, idle, at) for gpu in gpus])
 
     def _added(self, gpu: Gpu, system: System | None, idle: IdleLimits, at: float) -> Gpu:
         since = self._held_since.get(gpu.uuid)
         found = bottleneck_of(gpu, system, idle, held_seconds=None if since is None else at - since)
+        use = use_of(gpu, idle)
         if isinstance(found, str):
             unavailable = {**gpu.unavailable, "bottleneck": found}
-            return msgspec.structs.replace(gpu, bottleneck=None, unavailable=unavailable)
-        return msgspec.structs.replace(gpu, bottleneck=found)
+            return msgspec.structs.replace(gpu, use=use, bottleneck=None, unavailable=unavailable)
+        return msgspec.structs.replace(gpu, use=use, bottleneck=found)
