@@ -1,4 +1,4 @@
-"""Limits the size of a request's body. Django checks the parts of a form only, after the whole body is on the disk."""
+"""Limits of a request: its size, and how long it may take. Django itself checks only forms, once the whole body is on the disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from monitor.http.security_headers import BELOW_DJANGO
 
 LARGEST_BODY = 1 << 20
 """Bytes. No form of ours uploads a file."""
+REQUEST_SECONDS = 20.0
+"""For the headers of a request, from the connection or the previous answer; and again for its body, however small."""
+SLOWEST_BYTES_PER_SECOND = 200_000
+"""A larger body has the time it takes at this pace."""
 REFUSAL = {**BELOW_DJANGO, "Connection": "close"}
 """The headers of the response 413."""
 

@@ -23,17 +23,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from monitor.http.body_limit import LARGEST_BODY, REFUSAL
+from monitor.http.body_limit import LARGEST_BODY, REFUSAL, REQUEST_SECONDS, SLOWEST_BYTES_PER_SECOND
 from monitor.http.log_once import LogOnce
 from monitor.http.request_id import shown_path
 from monitor.http.security_headers import BELOW_DJANGO
 from monitor.server.descriptors import raise_limit, room_for_connections
 from monitor.server.waiting_connections import WaitingConnections
 
-REQUEST_SECONDS = 20.0
-"""For the headers of a request, from the connection or the previous answer; and again for its body, however small."""
-SLOWEST_BYTES_PER_SECOND = 200_000
-"""A larger body has the time it takes at this pace."""
 BACKLOG = 1024
 """Connections that the kernel accepts ahead of the server. Twisted's 50 are fewer than the viewers who reconnect at once."""
 SERVICE_RESTART = 1012

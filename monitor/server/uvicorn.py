@@ -1,7 +1,8 @@
-"""uvicorn's connections with the flow control that it lacks. gunicorn's worker uses them (deploy/gunicorn/gunicorn.conf.py).
+"""uvicorn's connections with the flow control and the time limits that it lacks. gunicorn's worker uses them
+(deploy/gunicorn/gunicorn.conf.py).
 
 A client that sends and does not read must not decide how much memory the server takes. uvicorn 0.54 reads on while pipelined
-requests wait for their turn, and answers every ping of a client that does not read.
+requests wait for their turn, answers every ping of a client that does not read, and waits for a request without end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from monitor.http.body_limit import LARGEST_BODY, REQUEST_SECONDS, SLOWEST_BYTES_PER_SECOND
 
 
 class _PatientFlow(FlowControl):
@@ -29,11 +32,47 @@ class _PatientFlow(FlowControl):
 
 
 class HttpConnection(H11Protocol):
-    """Answers pipelined requests one after the other, and reads no more than the next ones until then."""
+    """Answers pipelined requests one after the other, and reads no more than the next ones until then.
+
+    As under daphne, the headers of a request, and then its body, have to be complete in time; received bytes do not extend it.
+    """
+
+    request_seconds = REQUEST_SECONDS
+    body_seconds = REQUEST_SECONDS + LARGEST_BODY / SLOWEST_BYTES_PER_SECOND
+    _awaited: type[h11.IDLE] | type[h11.SEND_BODY] | None = None
+    """The part of a request that the client has to send now."""
+    _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
         self.flow = _PatientFlow(self.transport, self)
+        self._limit_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_for(None)
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._limit_time()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        super().handle_websocket_upgrade(event)
+        self._wait_for(None)
+
+    def _limit_time(self) -> None:
+        state = self.conn.their_state
+        self._wait_for(state if state in (h11.IDLE, h11.SEND_BODY) else None)
+
+    def _wait_for(self, awaited: type[h11.IDLE] | type[h11.SEND_BODY] | None) -> None:
+        if awaited is self._awaited:
+            return
+        self._awaited = awaited
+        if self._limit is not None:
+            self._limit.cancel()
+        if awaited is not None:
+            seconds = self.body_seconds if awaited is h11.SEND_BODY else self.request_seconds
+            self._limit = self.loop.call_later(seconds, self.transport.close)
 
     @property
     def has_waiting_request(self) -> bool:
@@ -44,6 +83,7 @@ class HttpConnection(H11Protocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self.flow.resume_reading()
+            self._limit_time()
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
