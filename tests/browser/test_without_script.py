@@ -99,7 +99,7 @@ def test_each_gpu_has_its_own_page(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
     with next_page(page):
         page.get_by_role("article").first.get_by_role("link").first.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("H100 80GB HBM3")
+    expect(page.get_by_role("heading", level=1)).to_have_text("GPU 0, H100 80GB HBM3")
     main = page.get_by_role("main").inner_text()
     assert re.search(r"Utilization\s*0–100\s%\s*\d+\s%", main)
     assert re.search(r"PCI bus\s*0000:1b:00.0", main)
