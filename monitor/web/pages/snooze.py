@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from monitor.alerts import silence, snooze_link
+from monitor.http.csrf import answers_expired_form
 from monitor.models import AlertEvent
 from monitor.runtime.process import runtime
 from monitor.web.pages.base_context import may_mute
@@ -80,6 +81,14 @@ def choices(*, is_open: bool, now: datetime) -> list[Choice]:
     return [*found, Choice("resolved", "until resolved")] if is_open else found
 
 
+def _ask_again(request: HttpRequest, event_id: UUID) -> HttpResponse:
+    """A form that was open while the browser logged in elsewhere: the question again, with a new token."""
+    key = request.POST.get("key", "")
+    query = f"?{urlencode({'key': key})}" if key else ""
+    return HttpResponseRedirect(f"{reverse('snooze', args=[event_id])}{query}")
+
+
+@answers_expired_form(_ask_again)
 @login_not_required  # a login with the permission, or the key of a message's link, is checked below
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -174,5 +174,13 @@ def test_alert_without_a_rule_or_a_gpu(
     assert operator.post(path(event), {"length": "1h", "scope": "rule"}).status_code == status
 
 
+def test_form_that_was_open_during_a_login_is_asked_again(event: AlertEvent) -> None:
+    key = path(event, "gpu").partition("key=")[2]
+    answer = Client(enforce_csrf_checks=True).post(path(event), {"key": key, "length": "1h", "scope": "gpu"})
+    assert answer.status_code == 302
+    assert "GPU 3 is lost" in text(Client().get(answer["Location"]))
+    assert silent_gpus(rule_of(event)) == []
+
+
 def test_unknown_alert_is_404(operator: Client) -> None:
     assert operator.get("/alerts/00000000-0000-4000-8000-000000000000/snooze").status_code == 404
