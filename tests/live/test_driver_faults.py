@@ -85,7 +85,7 @@ def test_lost_gpu_keeps_its_place_after_a_restart_of_the_sampler(server: Server,
     assert [gpu["uuid"] for gpu in gpus] == uuids
     assert gpus[0]["memory_total_bytes"] is not None
     assert gpus[0]["since"] is not None
-    assert "lost since" in server.get("/")[1]
+    assert "Lost <time" in server.get("/")[1]
 
 
 def test_upgraded_driver_is_reported_with_cause_and_fix(server: Server, fake_driver: FakeDriver) -> None:
