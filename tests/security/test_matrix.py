@@ -58,6 +58,7 @@ SAMPLES = {
     "object_id": "1",
     "content_type_id": "1",
     "id": "1",
+    "name": "dashboard",
 }
 
 
