@@ -42,6 +42,8 @@ class HttpConnection(H11Protocol):
     _awaited: type[h11.IDLE] | type[h11.SEND_BODY] | None = None
     """The part of a request that the client has to send now."""
     _limit: asyncio.TimerHandle | None = None
+    _is_upgraded = False
+    """The connection has become a WebSocket, and this protocol gets nothing more of it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -58,10 +60,10 @@ class HttpConnection(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         super().handle_websocket_upgrade(event)
-        self._wait_for(None)
+        self._is_upgraded = True
 
     def _limit_time(self) -> None:
-        state = self.conn.their_state
+        state = None if self._is_upgraded else self.conn.their_state
         self._wait_for(state if state in (h11.IDLE, h11.SEND_BODY) else None)
 
     def _wait_for(self, awaited: type[h11.IDLE] | type[h11.SEND_BODY] | None) -> None:

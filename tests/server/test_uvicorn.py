@@ -23,7 +23,13 @@ class Hasty(HttpConnection):
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the length of the body."""
+    """Answers with the length of the body; sends a message on a WebSocket, twice the time limit after it was opened."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.6)
+        await send({"type": "websocket.send", "text": "still open"})
+        return
     received, more = 0, True
     while more:
         message = await receive()
@@ -89,3 +95,18 @@ def test_connection_that_keeps_time_is_served_again_and_again() -> None:
         return bodies
 
     assert asyncio.run(asyncio.wait_for(scene(), 20)) == [ANSWER + b"%4d" % size for size in (0, 1000, 0, 5)]
+
+
+def test_socket_has_no_time_limit() -> None:
+    """Regression: to h11 a handshake is a request whose body has not ended."""
+
+    async def scene() -> bytes:
+        async with opened() as (reader, writer):
+            writer.write(
+                b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            await reader.readuntil(b"\r\n\r\n")
+            return await reader.readexactly(12)
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == b"\x81\nstill open"
