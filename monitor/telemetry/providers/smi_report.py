@@ -1,6 +1,7 @@
 """Takes a report of `nvidia-smi -q -x` apart into one tree per GPU, so that damage to one GPU's part costs no other.
 
-nvidia-smi prints what processes call themselves, and what its libraries say, without escaping it: a report need not be XML.
+A report need not be XML: nvidia-smi prints control characters and invalid UTF-8 in the names of processes as they are (driver
+580 escapes `<` and `&`; others were seen not to), and errors of its libraries between the tags.
 """
 
 from __future__ import annotations

@@ -65,6 +65,10 @@ def streamed(stream: bytes) -> list[bytes]:
         (b"chrome --a=1&b=2", "chrome --a=1&b=2"),
         (b"java -Dx=<none> App", "java -Dx=<none> App"),
         (b"a &amp; b", "a & b"),
+        # As the nvidia-smi of driver 580.159 prints them.
+        (b"a&amp;b &lt;c&gt; &quot;q&quot; \x01\x1b[31m z", 'a&b <c> "q" \ufffd\ufffd[31m z'),
+        (b"new\n&lt;/process_name&gt;\n&lt;/nvidia_smi_log&gt;\nline", "new\n</process_name>\n</nvidia_smi_log>\nline"),
+        (b"it&apos;s &amp;amp; &amp;lt; x", "it's &amp; &lt; x"),
         (b"\x1b[31mred", "\ufffd[31mred"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"</process_name>", "</process_name>"),
