@@ -373,6 +373,13 @@ def test_gpus_are_identified_by_uuid_when_their_order_changes(fake_driver: FakeD
     assert [gpu.uuid for gpu in open_reader("pynvml", fake_driver.env).read().gpus] == ["GPU-b", "GPU-a"]
 
 
+def test_version_that_the_driver_refuses_is_unknown_with_a_reason(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"fail.nvmlSystemGetCudaDriverVersion_v2": 3}, gpus=1)
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert reading.cuda_version is None
+    assert set(reading.unavailable) == {"cuda_version"}
+
+
 def test_persistence_mode_off_is_reported_once_with_its_cost(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.*.persistence": "off"}, gpus=2)
     notices = open_reader("pynvml", fake_driver.env).read().notices

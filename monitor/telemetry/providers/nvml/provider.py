@@ -14,7 +14,7 @@ from monitor.telemetry.providers.base import Explained, ProviderFailed, Provider
 from monitor.telemetry.providers.gpu_notices import notices_of
 from monitor.telemetry.providers.nvml import errors
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle
-from monitor.telemetry.providers.nvml.device import Device
+from monitor.telemetry.providers.nvml.device import NOT_REPORTED, Device
 from monitor.telemetry.providers.nvml.gpu_finder import Found, GpuFinder, problem_of
 from monitor.telemetry.providers.nvml.identity import Identity
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
@@ -77,11 +77,12 @@ class Pynvml:
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])
         notices = [Notice(code="gpu_not_read", text=text) for text in self._problem_texts()]
+        versions = {"driver_version": self._driver_version, "cuda_version": self._cuda_version}
         return Reading(
             sampled_at=now,
             gpus=tuple(gpus),
-            driver_version=self._driver_version,
-            cuda_version=self._cuda_version,
+            **versions,
+            unavailable={name: NOT_REPORTED for name, version in versions.items() if version is None},
             notices=(*notices, *notices_of(gpus)),
             clamped_count=self._bounds.clamped_count,
         )
