@@ -229,6 +229,7 @@ def test_readings_stay_and_become_stale_when_no_provider_is_left(watch: Watch) -
         sys.exit(1)
         """,
         look_again=60,
+        timeout=15,
     )
     stale = watch.until(lambda snapshot: snapshot.stale)
     assert stale.stale_reason == "The driver was upgraded. Reboot."
