@@ -8,10 +8,12 @@ that had just joined, or for this program while it connected the others. Ends wh
 from __future__ import annotations
 
 import json
+import os
 import re
 import select
 import socket
 import sys
+import threading
 import time
 
 from bench.readers import opened
@@ -69,38 +71,54 @@ def _sampled_at(head: bytes) -> float:
     return float(found[1])
 
 
-def measure(clients: list[Client]) -> None:
-    """Read all clients until stdin closes. Raises ConnectionError when the server closes one."""
-    by_descriptor = {client.connection.fileno(): client for client in clients}
-    ready = select.epoll()
-    for descriptor in (_STDIN, *by_descriptor):
-        ready.register(descriptor, select.EPOLLIN)
-    room, ages, since = bytearray(1 << 20), list[float](), time.time()
-    view = memoryview(room)
-    while True:
-        events = [descriptor for descriptor, _ in ready.poll()]
-        if _STDIN in events:
-            if not sys.stdin.readline():
-                return
-            print(json.dumps(ages), flush=True)
-            ages, since = [], time.time()
-        for descriptor in events:
-            if descriptor == _STDIN:
-                continue
-            got = by_descriptor[descriptor].connection.recv_into(room)
-            if got == 0:
-                raise ConnectionError("the server closed a connection")
-            now = time.time()
-            complete = by_descriptor[descriptor].receive(view[:got])
-            ages += [now - sampled_at for sampled_at in complete if sampled_at >= since]
+class Measurement:
+    """The clients, which are read from the first one on: a server closes a connection that answers no ping."""
+
+    def __init__(self) -> None:
+        self._clients: dict[int, Client] = {}
+        self._ready = select.epoll()
+        self._ready.register(_STDIN, select.EPOLLIN)
+
+    def connect(self, port: int, path: str, count: int) -> None:
+        """Open the connections, in a thread of its own; then print "open". Ends the process if the server refuses one."""
+        try:
+            for _ in range(count):
+                client = Client(opened(port, path))
+                self._clients[client.connection.fileno()] = client
+                self._ready.register(client.connection, select.EPOLLIN)
+        except OSError as error:
+            print(f"bench.delay_readers: {path}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        print(json.dumps("open"), flush=True)
+
+    def run(self) -> None:
+        """Read all clients until stdin closes. Raises OSError when the server closes one."""
+        room, ages, since = bytearray(1 << 20), list[float](), time.time()
+        view = memoryview(room)
+        while True:
+            events = [descriptor for descriptor, _ in self._ready.poll()]
+            if _STDIN in events:
+                if not sys.stdin.readline():
+                    return
+                print(json.dumps(ages), flush=True)
+                ages, since = [], time.time()
+            for descriptor in events:
+                if descriptor == _STDIN:
+                    continue
+                client = self._clients[descriptor]
+                got = client.connection.recv_into(room)
+                if got == 0:
+                    raise ConnectionError("the server closed a connection")
+                now = time.time()
+                ages += [now - sampled_at for sampled_at in client.receive(view[:got]) if sampled_at >= since]
 
 
 def main() -> None:
     port, path, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    measurement = Measurement()
+    threading.Thread(target=measurement.connect, args=(port, path, count), daemon=True).start()
     try:
-        clients = [Client(opened(port, path)) for _ in range(count)]
-        print(json.dumps("open"), flush=True)
-        measure(clients)
+        measurement.run()
     except OSError as error:
         sys.exit(f"bench.delay_readers: {path}: {error}")
 
