@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from monitor.version import __version__
 
 STAMP = "sources.sha256"
 """The file that says which sources the collected files come from."""
+_CSS_SPACE = re.compile(r"""(?P<text>"[^"]*")|\s*(?P<mark>[{};,])\s*|(?<=[\w-]):[ ]+""")
 
 
 class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
@@ -48,7 +50,8 @@ class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore
     def _save(self, name: str, content: File[bytes]) -> str:
         if name.startswith(("js/", "css/")) and name.endswith((".js", ".css")):
             content.seek(0)  # it was read for the hash
-            content = ContentFile(without_comments(content.read().decode()).encode())
+            source = without_comments(content.read().decode())
+            content = ContentFile((without_spaces(source) if name.endswith(".css") else source).encode())
         return str(super()._save(name, content))
 
 
@@ -60,6 +63,11 @@ def without_comments(source: str) -> str:
     lines = (line.strip() for line in source.splitlines())
     kept = (line for line in lines if line and not line.startswith("//") and not _is_css_comment(line))
     return "\n".join(kept) + "\n"
+
+
+def without_spaces(style: str) -> str:
+    """A style without the white space around its punctuation, a tenth of its size. Texts in quotation marks keep theirs."""
+    return _CSS_SPACE.sub(lambda found: found["text"] or found["mark"] or ":", style)
 
 
 def _is_css_comment(line: str) -> bool:
