@@ -134,9 +134,10 @@ def test_malformed_request_is_refused(gpu_server: Server) -> None:
 
 @pytest.mark.parametrize("header", [b"Host: evil.example", b"Host:", b"Host: \xff"])
 @pytest.mark.parametrize("path", [b"/", b"/api/health", b"/ws/gpu"])
-def test_invalid_header_is_400_with_one_line_in_the_log(gpu_server: Server, path: bytes, header: bytes) -> None:
+def test_invalid_host_is_400_with_short_lines_in_the_log(gpu_server: Server, path: bytes, header: bytes) -> None:
     before = len(gpu_server.log)
-    assert status_of(gpu_server, request(path, header=header)) == 400
+    # Probes ask for health by any name.
+    assert status_of(gpu_server, request(path, header=header)) == (200 if path == b"/api/health" else 400)
     assert all(len(line) < 300 for line in gpu_server.log[before:].splitlines())
 
 
