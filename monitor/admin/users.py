@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 
+from monitor.admin.bounded import BoundedAdmin
 from monitor.admin.key_safe import KeySafe
 
 admin.site.unregister(User)
@@ -13,7 +14,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class MonitorUserAdmin(KeySafe, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
+class MonitorUserAdmin(BoundedAdmin, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Django's own, whose fields for these two times have no labels."""
 
     readonly_fields = ("last_login", "date_joined")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 
 from monitor.models import AlertEvent, AlertRule, AlertState, Channel, Delivery
@@ -96,6 +97,16 @@ def test_firing_alerts_are_not_deleted_and_few_of_them_are_named(root: Client) -
     assert "40 more that still fire" in said
     root.post(ALERTS, {**asked, "post": "yes"})
     assert AlertEvent.objects.count() == 60
+
+
+def test_user_with_a_long_record_is_deleted_after_a_small_page(root: Client) -> None:
+    user = User.objects.create_user("long-serving")
+    LogEntry.objects.bulk_create(LogEntry(user=user, action_flag=2, object_repr=str(number)) for number in range(MANY))
+    page = root.get(f"/admin/auth/user/{user.pk}/delete/")
+    assert len(page.content) < 20_000
+    assert f"{MANY} log entries" in text(page)
+    root.post(f"/admin/auth/user/{user.pk}/delete/", {"post": "yes"})
+    assert not User.objects.filter(pk=user.pk).exists()
 
 
 def test_deletion_needs_the_permission_for_what_goes_along() -> None:
