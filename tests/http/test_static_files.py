@@ -147,7 +147,7 @@ def test_collected_scripts_and_styles_have_no_comments(own_sources: Path) -> Non
         built = own_sources.parent
         assert (built / static("js/a.js").lstrip("/")).read_text() == 'const a = "//host"; // how\na();\n'
         built_style = (built / static("css/a.css").lstrip("/")).read_text()
-    assert built_style == "p{color:red;/* how */}/* one */ a{top:0}/* two */"
+    assert built_style == "p{color:red;/* how */}/* one */ a{top:0}/* two */\n"
 
 
 @pytest.mark.parametrize("path", sorted(BASE_DIR.glob("static/js/**/*.js")), ids=lambda path: path.name)
