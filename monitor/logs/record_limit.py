@@ -13,6 +13,8 @@ MOST = 20
 PERIOD_SECONDS = 60.0
 MOST_KINDS = 500
 """Kinds that are counted at the same time; of more, the oldest begins again."""
+COMPLETE = ("monitor.alerts.", __name__)
+"""Loggers without a limit: each record is about another alert, and only rules decide how many there are."""
 _SHOWN = 100
 """Characters of the example in the record that counts."""
 
@@ -55,7 +57,7 @@ class RecordLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to write this record."""
-        if not logging.WARNING <= record.levelno < logging.CRITICAL or record.name == __name__:
+        if not logging.WARNING <= record.levelno < logging.CRITICAL or record.name.startswith(COMPLETE):
             return True
         kind, now = _kind_of(record), self._monotonic()
         with self._lock:

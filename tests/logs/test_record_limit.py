@@ -78,6 +78,12 @@ def test_chosen_and_critical_records_are_not_limited(scene: Scene, level: int) -
     assert len(scene.written) == 50
 
 
+def test_no_alert_is_left_out() -> None:
+    limit = RecordLimit(lambda _record: None, most=3)
+    record = logging.LogRecord("monitor.alerts.engine", logging.WARNING, "x.py", 1, "alert", (), None)
+    assert all(limit.filter(record) for _ in range(50))
+
+
 def test_example_is_short(scene: Scene) -> None:
     scene.log("/" + "a" * 16_000, count=4)
     scene.wait(PERIOD_SECONDS)
