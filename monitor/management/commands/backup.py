@@ -26,12 +26,12 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises CommandError with the reason if it fails; an existing FILE is then unchanged."""
         file: Path = options["file"]
+        refuse_special(file)
         database = sqlite_database()
         if not database.exists():
             raise CommandError(f"there is no database yet: the first start creates {database}")
         if file.exists() and database.samefile(file):
             raise CommandError(f"{file} is the database itself")
-        refuse_special(file)
         if file.exists() and not options["force"]:
             raise CommandError(f"{file} already exists: choose another name, or use --force to replace it")
         try:
