@@ -15,7 +15,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         return
     told = {
-        "client": scope["client"][0],
+        "client": scope["client"] and scope["client"][0],
         "scheme": scope.get("scheme", "ws"),  # daphne omits it for sockets
         "host": dict(scope["headers"])[b"host"].decode(),
         "path": scope["path"],
