@@ -155,8 +155,8 @@ def test_text_too_long_for_a_service_is_split_or_truncated(
     receiver: Receiver, url: str, most: int, is_whole: bool
 ) -> None:
     receiver.answer = lambda _number: 200
-    lines = [f"· GPU {index}: reached 88 °C" for index in range(40)]
-    order = ServiceOrder(url=url.format(receiver.hostport), title="40 GPUs", text="\n".join(lines), limit_seconds=40)
+    lines = [f"· GPU {index}: has reached 88 °C" for index in range(50)]
+    order = ServiceOrder(url=url.format(receiver.hostport), title="50 GPUs", text="\n".join(lines), limit_seconds=40)
     assert run_child(order).error is None
     texts = [request.json["text"] for request in receiver.requests]
     assert max(map(len, texts)) <= most
