@@ -24,7 +24,7 @@ from monitor.version import __version__
 
 STAMP = "sources.sha256"
 """The file that says which sources the collected files come from."""
-_CSS_SPACE = re.compile(r"""(?P<text>"[^"]*")|\s*(?P<mark>[{};,])\s*|(?<=[\w-]):[ ]+""")
+_CSS_SPACE = re.compile(r"""(?P<text>"[^"]*")|(?:(?<!\s)\s++)?(?P<mark>[{};,])\s*+|(?<=[\w-]):[ ]+""")
 
 
 class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types

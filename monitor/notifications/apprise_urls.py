@@ -28,25 +28,25 @@ _MAIL_SERVICES = ("Mailgun", "SMTP2Go")
 _AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 """RFC 3834, section 5, and Exchange's own (MS-OXCMAIL 2.2.3.2.14): no out-of-office answers, no loops with ticket systems."""
 _COPIED = (
-    (r"(?:\w+\.)?discord(?:app)?\.com", "Discord", "https://discord.com/api/webhooks/{id}/{token}"),
-    (r"hooks\.slack\.com", "Slack", "https://hooks.slack.com/services/{T…}/{B…}/{token}"),
-    (r"chat\.googleapis\.com", "Google Chat", "https://chat.googleapis.com/v1/spaces/{space}/messages?key={key}&token={token}"),
-    (r"(?:.+\.)?webhook\.office\.com", "Microsoft Teams", "https://{team}.webhook.office.com/webhookb2/{id}@{id}/IncomingWebhook/{id}/{id}"),
-    (r"(?:.+\.)?(?:logic\.azure\.com|environment\.api\.powerplatform\.com)", "Microsoft Teams (workflow)",
+    (("discord.com", "discordapp.com"), "Discord", "https://discord.com/api/webhooks/{id}/{token}"),
+    (("hooks.slack.com",), "Slack", "https://hooks.slack.com/services/{T…}/{B…}/{token}"),
+    (("chat.googleapis.com",), "Google Chat", "https://chat.googleapis.com/v1/spaces/{space}/messages?key={key}&token={token}"),
+    (("webhook.office.com",), "Microsoft Teams", "https://{team}.webhook.office.com/webhookb2/{id}@{id}/IncomingWebhook/{id}/{id}"),
+    (("logic.azure.com", "environment.api.powerplatform.com"), "Microsoft Teams (workflow)",
      "https://{host}/workflows/{id}/triggers/manual/paths/invoke?api-version={version}&sig={signature}"),
-    (r"(?:media\.)?guilded\.gg", "Guilded", "https://media.guilded.gg/webhooks/{id}/{token}"),
-    (r"api\.telegram\.org", "Telegram", "tgram://{bot_token}/{chat_id}"),
-    (r"(?:webexapis|api\.ciscospark)\.com", "Webex", "https://webexapis.com/v1/webhooks/incoming/{token}"),
-    (r"inbots\.zoom\.us", "Zoom", "https://inbots.zoom.us/incoming/hook/{id}?format=full&token={token}"),
-    (r"qyapi\.weixin\.qq\.com", "WeCom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={key}"),
-    (r"api\.flock\.com", "Flock", "https://api.flock.com/hooks/sendMessage/{token}"),
-    (r"maker\.ifttt\.com", "IFTTT", "https://maker.ifttt.com/use/{token}"),
-    (r"alert\.victorops\.com", "Splunk On-Call", "https://alert.victorops.com/integrations/generic/{id}/alert/{key}/{routing_key}"),
-    (r"(?:www\.)?ntfy\.sh", "ntfy", "https://ntfy.sh/{topic}"),
-    (r"api\.pushover\.net", "Pushover", "pover://{user_key}@{token}"),
-    (r"(?:events\.pagerduty|api\.opsgenie)\.com", "a pager service", "pagerduty://{integration_key}@{api_key} or opsgenie://{api_key}"),
+    (("guilded.gg",), "Guilded", "https://media.guilded.gg/webhooks/{id}/{token}"),
+    (("api.telegram.org",), "Telegram", "tgram://{bot_token}/{chat_id}"),
+    (("webexapis.com", "api.ciscospark.com"), "Webex", "https://webexapis.com/v1/webhooks/incoming/{token}"),
+    (("inbots.zoom.us",), "Zoom", "https://inbots.zoom.us/incoming/hook/{id}?format=full&token={token}"),
+    (("qyapi.weixin.qq.com",), "WeCom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={key}"),
+    (("api.flock.com",), "Flock", "https://api.flock.com/hooks/sendMessage/{token}"),
+    (("maker.ifttt.com",), "IFTTT", "https://maker.ifttt.com/use/{token}"),
+    (("alert.victorops.com",), "Splunk On-Call", "https://alert.victorops.com/integrations/generic/{id}/alert/{key}/{routing_key}"),
+    (("ntfy.sh",), "ntfy", "https://ntfy.sh/{topic}"),
+    (("api.pushover.net",), "Pushover", "pover://{user_key}@{token}"),
+    (("events.pagerduty.com", "api.opsgenie.com"), "a pager service", "pagerduty://{integration_key}@{api_key} or opsgenie://{api_key}"),
 )  # fmt: skip
-"""Hosts whose addresses belong to a service, and the address that the service gives."""
+"""Hosts, with their subdomains, whose addresses belong to a service, and the address that the service gives."""
 _HTTP = re.compile(r"https?://(?:[^/?#@]*@)?(?P<host>[^/?#:]+)", re.IGNORECASE)
 
 
@@ -79,8 +79,9 @@ def unknown(url: str) -> Answer:
         forms = tuple(sorted({form.replace("{schema}", schema) for form in plugin.templates}, key=len))
         return Answer(service=str(plugin.service_name), error="The URL is incomplete or malformed.", forms=forms)
     host = _HTTP.match(url.strip())
-    for pattern, service, form in _COPIED:
-        if host is not None and re.fullmatch(pattern, host["host"].rstrip("."), re.IGNORECASE):
+    name = "" if host is None else host["host"].rstrip(".").lower()
+    for hosts, service, form in _COPIED:
+        if any(f".{name}".endswith(f".{each}") for each in hosts):
             return Answer(service=service, error="The address is incomplete.", forms=(form,))
     return Answer(error="Apprise does not understand this URL")
 

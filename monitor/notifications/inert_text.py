@@ -32,8 +32,7 @@ def inert(text: str, *, kept: Collection[str] = ()) -> str:
     known = sorted(filter(_HOST_NAME.fullmatch, kept), key=len, reverse=True)
     if not known:
         return "\n".join(map(_inert_line, text.split("\n")))
-    pieces = re.split(f"({'|'.join(map(re.escape, known))})", text)
-    return "".join(piece if place % 2 else inert(piece) for place, piece in enumerate(pieces))
+    return known[0].join(inert(piece, kept=known[1:]) for piece in text.split(known[0]))
 
 
 def _inert_line(line: str) -> str:

@@ -31,11 +31,11 @@ _NO_SIZE = (1 << 64) - 1
 _MISSING_COMMA = re.compile(r'("|null)\n(\s+")')
 _NAME_LINE = re.compile(r'^([^\S\n]*"(?:device_name|user)"[^\S\n]*:[^\S\n]*)"(.*)"(,?[^\S\n]*)$', re.MULTILINE)
 _GPU_STARTS = re.compile(r'^[^\S\n]*\{\s*"device_name"', re.MULTILINE)
-_LINE = re.compile(r'\s*(?:\{\s*)?"(\w+)"\s*:\s*"(.*)"\s*,?\s*')
+_LINE = re.compile(r'^\s*+(?:\{\s*+)?"(\w++)"\s*+:\s*+"(.*)"(?=\s*+,?\s*+$)\s*+,?\s*+')
 _NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 _NUMBER = re.compile(r"(-?[0-9]{1,40}(?:\.[0-9]{1,40})?)\s*(%|MHz|GHz|C|F|W|RPM)?")
 _SIZE = re.compile(r"-?[0-9]{1,40}")
-_PID = re.compile(r"0*[1-9][0-9]{0,9}")
+_PID = re.compile(r"0{0,20}[1-9][0-9]{0,9}")
 _KINDS: dict[str, tuple[ProcessType, ...]] = {
     "graphic": ("graphics",),
     "compute": ("compute",),

@@ -12,7 +12,7 @@ from monitor.telemetry.schema import GpuProcess, MigInstance, ProcessType
 
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 _TYPES: dict[str, ProcessType] = {"C": "compute", "G": "graphics", "M": "mps"}
-_PID = re.compile(r"0*[1-9][0-9]{0,9}")
+_PID = re.compile(r"0{0,20}[1-9][0-9]{0,9}")
 """Linux has PIDs of up to 22 bits, Windows of 32."""
 _INSTANCES = 1 << 16
 """More MIG instances than any GPU has (7)."""

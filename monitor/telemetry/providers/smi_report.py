@@ -20,7 +20,7 @@ _GPU_ENDS = "</gpu>"
 _NAME_ENDS = r"</process_name>\s*<(?:used_memory|/process_info)\b"
 """What follows a name. A name that contains a closing tag does not end there."""
 _END_TAG = re.compile(_END.encode())
-_NEXT_REPORT = re.compile(rb"\s*(?:<(?:\?xml|!DOCTYPE|nvidia_smi_log)\b|%s)" % END_OF_OUTPUT)
+_NEXT_REPORT = re.compile(rb"(?<!\s)\s*+(?:<(?:\?xml|!DOCTYPE|nvidia_smi_log)\b|%s)" % END_OF_OUTPUT)
 _NAME_ENDED = re.compile(_NAME_ENDS.encode())
 _NO_NAME = r"</process_info>|<gpu(?:\s[^<>]*)?>\s*<product_name>"
 """What is no part of a name: if these follow, the name's own end is damaged."""
@@ -29,7 +29,7 @@ _UNREAD = ("supported_clocks", "accounted_processes")
 """Long lists that no metric comes from."""
 _NO_HANDLE = re.compile("unable to determine the device handle", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w.-]*)((?:\s[^<>]*)?)>")
-_ATTRIBUTE = re.compile(r"""([A-Za-z_][\w.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w.-])([A-Za-z_][\w.-]*+)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))

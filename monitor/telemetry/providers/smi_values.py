@@ -12,21 +12,27 @@ NOT_REPORTED = "not reported by this nvidia-smi"
 LOST = "the GPU is lost: it has fallen off the bus"
 NEEDS_RESET = "the GPU requires a reset"
 
-_REFUSALS = (
-    (re.compile(r"n/?a|not supported|not available"), NOT_SUPPORTED),
-    (re.compile(r"unknown error"), "the driver returned an unknown error"),
-    (re.compile(r"err!"), "the driver returned an error"),
-    (re.compile(r"requested functionality has been deprecated"), "this driver no longer reports it"),
-    (re.compile(r"insufficient permissions?|no permission"), NO_PERMISSION),
-    (re.compile(r"gpu requires reset"), NEEDS_RESET),
-    (re.compile(r"gpu access blocked by the operating system"), "the operating system (WSL) blocks it"),
-    (re.compile(r"gpu is lost\b.*"), LOST),
-)
+_REFUSALS = {
+    "n/a": NOT_SUPPORTED,
+    "na": NOT_SUPPORTED,
+    "not supported": NOT_SUPPORTED,
+    "not available": NOT_SUPPORTED,
+    "unknown error": "the driver returned an unknown error",
+    "err!": "the driver returned an error",
+    "requested functionality has been deprecated": "this driver no longer reports it",
+    "insufficient permission": NO_PERMISSION,
+    "insufficient permissions": NO_PERMISSION,
+    "no permission": NO_PERMISSION,
+    "gpu requires reset": NEEDS_RESET,
+    "gpu access blocked by the operating system": "the operating system (WSL) blocks it",
+}
 """Words of nvidia-smi that have a meaning of their own, with or without brackets."""
 _NO_VALUE = re.compile(
-    r"|-+|\?+|nan|none|null|undefined|unavailable|unspecified|unknown\b.*|not? .*|invalid\b.*|fail(?:ed|ure)\b.*|.*\berror\b.*"
+    r"|-+|\?+|nan|none|null|undefined|unavailable|unspecified|unknown\b.*|not? .*|invalid\b.*|fail(?:ed|ure)\b.*"
 )
+_ERROR = re.compile(r"\berror\b")
 """Other words that stand for no value. Nothing that gpumon reads as text looks like this."""
+_IS_LOST = re.compile(r"gpu is lost\b")
 _LONGEST_QUOTE = 60
 
 _UNITS = {
@@ -122,13 +128,17 @@ def refusal_of(text: str) -> str | None:
         return None  # most texts
     is_bracketed = bare.startswith("[") and bare.endswith("]")
     words = bare.strip("[]").strip().lower()
-    known = next((reason for pattern, reason in _REFUSALS if pattern.fullmatch(words)), None)
+    known = LOST if _IS_LOST.match(words) else _REFUSALS.get(words)
     return known or (reports(text) if is_bracketed else None)
 
 
 def why_no_value(text: str) -> str | None:
     """The reason if the text is no value of a GPU."""
-    return refusal_of(text) or (reports(text) if _NO_VALUE.fullmatch(text.strip().lower()) else None)
+    return refusal_of(text) or (reports(text) if _is_no_value(text.strip().lower()) else None)
+
+
+def _is_no_value(words: str) -> bool:
+    return _NO_VALUE.fullmatch(words) is not None or _ERROR.search(words) is not None
 
 
 def reports(text: str) -> str:

@@ -37,6 +37,7 @@ from monitor.telemetry.providers.smi_values import (
 from monitor.telemetry.providers.unified import take_host_memory
 from monitor.telemetry.schema import Fan, Gpu, Notice, Reading
 
+_COUNT = re.compile("[0-9]{1,4}")
 DAMAGED = "this GPU's part of nvidia-smi's report is damaged"
 AS_MARGIN = "this driver reports only the margin to the limit"
 IN_MIG_MODE = "not available while the GPU is in MIG mode"
@@ -141,7 +142,7 @@ def _unlisted(report: Report, listed: int, *, is_of_all_gpus: bool) -> tuple[Not
     """A notice if the driver knows more GPUs than could be read."""
     complaints = report.complaints[:200]
     attached = text_of(report.head, "attached_gpus") or ""
-    is_known = is_of_all_gpus and re.fullmatch("[0-9]{1,4}", attached)
+    is_known = is_of_all_gpus and _COUNT.fullmatch(attached)
     expected = int(attached) if is_known else len(report.gpus)
     if listed >= expected and not complaints:
         return ()
