@@ -24,8 +24,8 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic o
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Called in the `except` block of the failure. Logging's own way is to print a traceback in no log format."""
         error = sys.exc_info()[1]
-        if isinstance(error, OSError):
-            return  # the stream is closed, so there is nowhere to report it
+        if isinstance(error, OSError) or self.stream.closed:
+            return  # there is nowhere to report it
         message = f"cannot write a record of {record.pathname}:{record.lineno}: {type(error).__name__}: {error}"
         instead = logging.LogRecord(record.name, logging.ERROR, record.pathname, record.lineno, message, (), None)
         with contextlib.suppress(OSError):
