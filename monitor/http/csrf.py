@@ -31,6 +31,8 @@ def answers_expired_form(answer: AnswerToExpired) -> Callable[[AnyView], AnyView
 
 def answer_to_expired_form(request: HttpRequest) -> HttpResponseBase | None:
     """The response of the view that this form is for, if it has one."""
+    if request.method != "POST":
+        return None
     match = request.resolver_match
     view = None if match is None else getattr(match.func, "view_class", match.func)
     answer: AnswerToExpired | None = getattr(view, "answer_expired_form", None)

@@ -11,7 +11,7 @@ from playwright.sync_api import FloatRect, Page, expect
 
 from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
-from tests.support.pages import PHONES, OpenPage, box_of, log_in, too_wide, until
+from tests.support.pages import NO_SERVER, PHONES, OpenPage, box_of, log_in, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -57,7 +57,7 @@ def test_few_cards_are_wide_and_their_curves_high(
 ) -> None:
     server = start(tmp_path, telemetry_provider="simulated", simulated_gpus=count)
     try:
-        page = live(open_page(server.url))
+        page = live(open_page(server.url, expecting=[NO_SERVER]))
         whole = box_of(page.locator(".gpus"))["width"]
         cards = boxes(page, ".gpu")
         assert len(cards) == count

@@ -35,8 +35,11 @@ Object.defineProperty(window, "uPlot", {
   },
 });
 """
-NO_SERVER = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"
-"""Errors that Chromium and htmx log while the server is down, for tests that stop it."""
+NO_SERVER = (
+    r"WebSocket connection to .* failed|^htmx: htmx:ws:error|^Failed to load resource: .*/ws/dashboard"
+    r"|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"
+)
+"""Errors that Chromium and htmx log while the server stops or is down, for tests that stop it."""
 NOT_FOUND = r"the server responded with a status of 404"
 PHONES = (320, 390)
 """Widths in pixels: the narrowest phone in use, and a common one."""
@@ -82,7 +85,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     yield open_page
     for context in contexts:
         context.close()
-    assert problems == []
+    assert problems == [], problems
 
 
 def log_in(page: Page, name: str = "root", password: str = "correct horse battery") -> None:

@@ -26,7 +26,7 @@ from monitor.runtime.process import runtime
 
 def _led_on(request: HttpRequest) -> HttpResponse | None:
     """A login form that was open while the browser logged in elsewhere: go to where it would have led."""
-    if request.method != "POST" or not request.user.is_authenticated:
+    if not request.user.is_authenticated:
         return None
     view = LoginView()
     view.setup(request)
