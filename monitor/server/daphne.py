@@ -109,6 +109,8 @@ class Connection(HTTPChannel):
     factory: Factory
     transport: Any
     _is_refused = False
+    _answered: Any = None
+    """A request that was answered, while the client has not read the answer."""
 
     def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
         """Received bytes do not extend the limit."""
@@ -124,14 +126,28 @@ class Connection(HTTPChannel):
         super().allContentReceived()  # type: ignore[no-untyped-call]
 
     def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
-        """Called after a response. The next request may already be there."""
+        """Called after a response. The next request may already be there; it waits until the client has read: a few bytes ask for
+        much, and Twisted would keep all of it.
+        """
+        if self._waitingForTransport:
+            self._answered = request
+            return
         if self.persistent:
             self.factory.waiting.add(self, self._address)
         super().requestDone(request)  # type: ignore[no-untyped-call]
 
+    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Called when the client has read."""
+        super().resumeProducing()  # type: ignore[no-untyped-call]
+        if self._answered is not None:
+            request, self._answered = self._answered, None
+            self.requestDone(request)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Called at the end of the connection."""
         self.factory.waiting.remove(self)
+        if self._answered is not None:
+            self.requests.remove(self._answered)  # it has ended
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def has_unread(self) -> bool:
