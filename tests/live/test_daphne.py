@@ -240,6 +240,16 @@ def test_answers_to_a_client_that_never_reads_use_no_memory(server: Server, begi
     wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
 
+def test_pipelined_requests_are_all_answered_though_the_client_reads_late(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port))) as client:
+        client.settimeout(20)
+        client.sendall(b"GET /api/schema HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 199)
+        client.sendall(b"GET /api/schema HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        wait_for(lambda: clients(server) == 0, "the server to have begun")
+        received = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    assert received.count(b"HTTP/1.1 200 OK") == 200
+
+
 def test_a_thousand_connects_and_disconnects_leave_nothing_behind(server: Server) -> None:
     """A leak grows the memory in every round. The allocator's arenas and the readings kept for charts do so in some."""
     assert server.process is not None

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.telemetry.schema import Reading
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.servers import wait_for
 from tests.telemetry.providers.reader import Reader
 
 Open = Callable[..., Reader]
@@ -99,9 +100,13 @@ def test_refused_identity_costs_no_gpu(fake_driver: FakeDriver, open_reader: Ope
     assert (gpu.pci_bus_id is None) == (function == "nvmlDeviceGetPciInfo_v3")
     assert gpu.unavailable.get("pci_bus_id") in (None, "not supported by this GPU")
     fake_driver.set({f"gpu.0.fail.{function}": 0})
-    gpu = read_after_a_look(reader).gpus[0]
-    assert (gpu.pci_bus_id, gpu.uuid) == ("0000:10:00.0", "GPU-00000000-0000-4000-8000-000000000000")
-    assert gpu.name == "NVIDIA H100 80GB HBM3"
+    known = ("0000:10:00.0", "GPU-00000000-0000-4000-8000-000000000000", "NVIDIA H100 80GB HBM3")
+
+    def is_known() -> bool:
+        gpu = read_after_a_look(reader).gpus[0]
+        return (gpu.pci_bus_id, gpu.uuid, gpu.name) == known
+
+    wait_for(is_known, "the driver's answer")
 
 
 def test_xids_are_kept_when_the_place_of_a_gpu_changes(fake_driver: FakeDriver, open_reader: Open) -> None:
