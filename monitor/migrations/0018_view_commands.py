@@ -10,7 +10,7 @@ from django.db import migrations
 
 
 def allow_administrators(apps: Any, schema_editor: Any) -> None:
-    """Give it to the group of administrators. One that may not change settings by now is left as it is."""
+    """Give it to the group of administrators. One that can no longer change settings is left as it is."""
     database = schema_editor.connection.alias
     create_permissions(global_apps.get_app_config("monitor"), apps=apps, using=database, verbosity=0)
     permissions = apps.get_model("auth", "Permission").objects.using(database).filter(content_type__app_label="monitor")

@@ -21,7 +21,7 @@ class Snooze(models.Model):
     """Null: by the link of a message."""
 
     class Meta:
-        default_permissions = ()  # whoever may mute the rule may snooze it
+        default_permissions = ()  # the permission to mute the rule is enough
         constraints = (models.UniqueConstraint(fields=("rule", "gpu_uuid"), name="monitor_snooze_one_each"),)
 
     def __str__(self) -> str:

@@ -194,7 +194,7 @@ def _summary(event: Alert) -> str:
 
 
 def _snooze_link(delivery: Delivery, public_url: str) -> list[str]:
-    """For what fires now: the address at which whoever reads the message can snooze it, without a login."""
+    """For what fires now: the address at which a reader of the message can snooze it, without a login."""
     if delivery.kind not in ("fired", "reminder") or delivery.rule_id is None:
         return []
     firing = list(

@@ -20,7 +20,7 @@ from monitor.http.body_limit import LARGEST_BODY, REQUEST_SECONDS, SLOWEST_BYTES
 
 
 class _PatientFlow(FlowControl):
-    """Does not read on while a pipelined request waits: whoever waits for the body of the current one has it already."""
+    """Does not read on while a pipelined request waits: the body of the current one has already arrived."""
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__(transport)

@@ -1,4 +1,4 @@
-"""Limits the connections from which a request is still awaited: whoever opens many and says nothing must not keep others out.
+"""Limits the connections from which a request is still awaited: a client that opens many in silence must not keep others out.
 
 If there are too many, the one that has waited longest is closed. A client that has something to say does so within milliseconds,
 and browsers and proxies expect that idle connections are closed (RFC 9112, section 9.5).

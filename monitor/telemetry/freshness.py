@@ -1,4 +1,4 @@
-"""Whether a snapshot is still current, judged by whoever shows it: the thread that makes snapshots may have ended."""
+"""Whether a snapshot is still current, judged where it is shown: the thread that makes snapshots may have ended."""
 
 from __future__ import annotations
 

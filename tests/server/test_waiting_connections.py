@@ -1,4 +1,4 @@
-"""Connections from which no request has come: limited per address and in all; whoever speaks is kept."""
+"""Connections from which no request has come: limited per address and in all; a client that speaks is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freshness is judged by a clock that only runs forward, by whoever shows a snapshot."""
+"""Freshness is judged by a clock that only runs forward, where a snapshot is shown."""
 
 from __future__ import annotations
 
