@@ -25,7 +25,7 @@ _requests = LogOnce(logging.getLogger(__name__))
 @csrf_exempt
 async def plain_socket(request: HttpRequest, name: str) -> HttpResponse:
     """426, and one warning. A page whose sockets fail asks by POST, which has an Origin header as a handshake has: if the handshake
-    would be refused here, it is told so (401, 403, 429), else the cause is in between.
+    would be refused here, the answer says so (401, 403, 429), else the cause is in between.
     """
     if request.method == "POST":
         if not visitor_of(request).may_look:

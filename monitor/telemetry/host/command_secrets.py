@@ -1,6 +1,6 @@
 """Hides secrets in command lines before they leave the sampler: everyone on the host could see them, not everyone on the network.
 
-Users pass passwords and tokens as arguments, whatever they are told. What looks like one is replaced; a name that only looks like
+Users pass passwords and tokens as arguments, against every advice. What looks like one is replaced; a name that only looks like
 one's costs a value. Every step looks at each character a fixed number of times.
 """
 

@@ -225,7 +225,7 @@ class ProcessTable:
         )
 
     def _take_facts(self, key: ProcessKey, known: _Known, stat: _Stat, now: float) -> None:
-        """Take over what is known of the process by now; missing facts keep their reason."""
+        """Take over what is known of the process now; missing facts keep their reason."""
         pid = key.pid
         if now - known.read_at >= _COMMAND_SECONDS:
             known.read_at = now

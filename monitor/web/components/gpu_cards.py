@@ -43,13 +43,19 @@ def fans_unit(fans: tuple[Fan, ...] | None) -> str:
     return "RPM" if fans and all(fan.speed_percent is None for fan in fans) else "%"
 
 
+def _speed(fan: Fan) -> tuple[float, float]:
+    """Percent first, then RPM: an unknown speed is below 0 %."""
+    known = [-1.0 if speed is None else speed for speed in (fan.speed_percent, fan.speed_rpm)]
+    return known[0], known[1]
+
+
 def _fastest_fan(live: LivePieces, name: str, gpu: Gpu) -> Value:
     """The fastest fan, and all of them in the tooltip; or a dash with the reason."""
     if gpu.fans is None:
         return live.reading(name, gpu, "fans", fans_text)
     if not gpu.fans:
         return live.dash(name, "No fan: cooled by the chassis")
-    fastest = max(gpu.fans, key=lambda fan: fan.speed_percent or fan.speed_rpm or 0.0)
+    fastest = max(gpu.fans, key=_speed)
     if len(gpu.fans) == 1:
         return live.text(name, fans_text((fastest,)))
     return live.text(

@@ -30,7 +30,7 @@ class Reader:
     def read(self, after_seconds: float = 0.0, clock_step_seconds: float = 0.0) -> Reading:
         """The next reading, validated by the schema's rules.
 
-        For the provider so many seconds pass before it, and its wall clock is set forward.
+        For the provider these seconds pass before it, and its wall clock is set forward.
         """
         answer = self.answer(after_seconds, clock_step_seconds)
         assert isinstance(answer, Reading), answer

@@ -39,6 +39,7 @@ def test_unknown_value_is_a_dash_with_its_reason_and_no_meter() -> None:
     [
         ((Fan(speed_percent=42.0),), "42", "%", None),
         ((Fan(speed_percent=30.0), Fan(speed_percent=100.0)), "100", "%", "30 · 100\u2009%"),
+        ((Fan(speed_percent=0.0, speed_rpm=90.0), Fan(speed_percent=30.0)), "30", "%", "0 · 30\u2009%"),
         ((Fan(speed_rpm=1061.0),), "1061", "RPM", None),
         ((Fan(speed_percent=30.0), Fan()), "30", "%", "30 · —\u2009%"),
     ],
