@@ -146,6 +146,7 @@ def test_phone_shows_everything_when_logged_in_below_a_header_of_two_rows(
     assert len(tops) == 2
     assert box_of(page.get_by_role("banner"))["height"] < 100
     page.evaluate("document.querySelector('[data-connection]').textContent = 'Reconnecting, 31 s'")
+    page.evaluate("document.querySelector('.nav .count').textContent = '128'")
     assert box_of(page.get_by_role("banner"))["height"] < 100
 
 
