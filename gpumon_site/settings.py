@@ -49,7 +49,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "monitor.http.security_headers.security_headers",
-    "monitor.access.rate_limit_middleware.rate_limits",
+    "monitor.access.rate_limits.middleware.rate_limits",
     "monitor.web.errors.unknown_hosts",
     "monitor.http.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -19,7 +19,7 @@ from monitor.access.backends import user_named
 from monitor.access.identity import Identity, by_session, by_token, by_user
 from monitor.access.middleware import bearer_of
 from monitor.access.policy import Access, is_loopback
-from monitor.access.rate_limiter import client_of
+from monitor.access.rate_limits.rate_limiter import client_of
 from monitor.access.responses import LOG_IN, UNAUTHORIZED
 from monitor.access.session_watch import SessionWatch
 from monitor.http.asgi_types import Scope

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.access.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
-from monitor.access.throttle import (
+from monitor.access.rate_limits.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
+from monitor.access.rate_limits.throttle import (
     WRONG_FROM_ANYWHERE,
     WRONG_PER_ADDRESS,
     WRONG_PER_NAME,

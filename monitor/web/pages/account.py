@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from monitor.access.rate_limit_middleware import throttle_of
+from monitor.access.rate_limits.middleware import throttle_of
 from monitor.access.setup_link import has_administrator
 from monitor.access.visitor import address_of
 from monitor.http.csrf import answers_expired_form

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.telemetry.providers.nvidia_smi.report import split
+from monitor.telemetry.providers.nvidia_smi.xml import parse
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import END_OF_OUTPUT, NotADocument
-from monitor.telemetry.providers.smi_report import split
-from monitor.telemetry.providers.smi_xml import parse
 from monitor.telemetry.schema import Gpu, Reading
 from tests.support.servers import ROOT
 from tests.telemetry.providers.reader import check_rules

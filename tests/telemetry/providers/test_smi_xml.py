@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.telemetry.providers.nvidia_smi.xml import NUMBERS, parse
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.providers.smi_xml import NUMBERS, parse
 from monitor.telemetry.schema import Fan, Gpu, Reading
 from monitor.telemetry.totals import total
 from tests.support.servers import ROOT

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from monitor.access.policy import Access
-from monitor.access.throttle import FORMS_PER_MINUTE, WRONG_PER_NAME
+from monitor.access.rate_limits.throttle import FORMS_PER_MINUTE, WRONG_PER_NAME
 from tests.support.clients import text
 from tests.support.runtimes import current_runtime
 

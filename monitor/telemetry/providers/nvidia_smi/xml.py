@@ -16,11 +16,9 @@ from monitor.telemetry.providers.base import (
     used_percent,
 )
 from monitor.telemetry.providers.gpu_notices import DRAIN_AND_RESET, NONE, RESET, notices_of
-from monitor.telemetry.providers.plausible import Bounds
-from monitor.telemetry.providers.program import NotADocument
-from monitor.telemetry.providers.smi_processes import instances_in, processes_in
-from monitor.telemetry.providers.smi_report import Part, Report, take_apart
-from monitor.telemetry.providers.smi_values import (
+from monitor.telemetry.providers.nvidia_smi.processes import instances_in, processes_in
+from monitor.telemetry.providers.nvidia_smi.report import Part, Report, take_apart
+from monitor.telemetry.providers.nvidia_smi.values import (
     LOST,
     NEEDS_RESET,
     NOT_REPORTED,
@@ -34,6 +32,8 @@ from monitor.telemetry.providers.smi_values import (
     text_of,
     why_no_value,
 )
+from monitor.telemetry.providers.plausible import Bounds
+from monitor.telemetry.providers.program import NotADocument
 from monitor.telemetry.providers.unified import take_host_memory
 from monitor.telemetry.schema import Fan, Gpu, Notice, Reading
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from monitor.access.policy import is_loopback
-from monitor.access.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
+from monitor.access.rate_limits.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
 
 FORMS_PER_MINUTE = 30
 """Forms with passwords per address, right or wrong: each costs a slow hash."""

@@ -6,8 +6,8 @@ import re
 import xml.etree.ElementTree as ET  # nosec
 
 from monitor.telemetry.providers.base import PROCESS_METRICS, explain
+from monitor.telemetry.providers.nvidia_smi.values import NOT_REPORTED, Values, count, refusal_of, reports, text_of
 from monitor.telemetry.providers.plausible import Bounds
-from monitor.telemetry.providers.smi_values import NOT_REPORTED, Values, count, refusal_of, reports, text_of
 from monitor.telemetry.schema import GpuProcess, MigInstance, ProcessType
 
 _DRIVE = re.compile(r"[A-Za-z]:\\")

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers import smi_report, smi_xml
 from monitor.telemetry.providers.base import LONG_PCI_DOMAIN, Explained, ProviderUnavailable
+from monitor.telemetry.providers.nvidia_smi import report, xml
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.providers.program import Commands, ProgramProvider
 from monitor.telemetry.providers.stream import Ended
@@ -115,11 +115,11 @@ class NvidiaSmi(ProgramProvider):
             once = (*once, "-i", ",".join(asked))
         return Commands(once, (*once, "-lms", str(int(interval_seconds * 1000))))
 
-    split = staticmethod(smi_report.split)
+    split = staticmethod(report.split)
 
     def parse(self, document: bytes, arrived_at: float, bounds: Bounds) -> Reading:
         """The XML report as a Reading."""
-        reading = smi_xml.parse(document, arrived_at, bounds, indexes=self._indexes)
+        reading = xml.parse(document, arrived_at, bounds, indexes=self._indexes)
         if self._refused:
             notices = [Notice(code="gpu_not_read", text=why.reason, fix=why.fix) for why in self._refused.values()]
             reading = msgspec.structs.replace(reading, notices=(*notices, *reading.notices))

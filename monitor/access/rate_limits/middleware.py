@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
+from monitor.access.rate_limits.throttle import Throttle
 from monitor.access.responses import json_error
-from monitor.access.throttle import Throttle
 from monitor.access.visitor import address_of
 
 Respond = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
