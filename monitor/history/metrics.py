@@ -1,0 +1,114 @@
+"""The metrics that are stored, each with the step in which it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from monitor.telemetry.schema import Gpu
+
+_MIB = 1 << 20
+
+
+class Metric(NamedTuple):
+    """One stored number of a GPU or of the host."""
+
+    name: str
+    """The schema's field, where there is one: utilization_percent."""
+    title: str
+    """Of its chart: Utilization."""
+    unit: str
+    """Of its values: %, °C, W, J, MHz, bytes, bytes/s; empty for a load. The page chooses the unit that it shows, such as GiB."""
+    scale: float
+    """A value is stored as the integer round(value × scale)."""
+    read: Callable[[Any], float | None]
+    """Its value now, from a Gpu or a System; None if unknown."""
+    is_sum: bool = False
+    """An amount of each bucket, such as its energy: buckets are added. Of all others the mean is weighted by time."""
+
+
+def _field(name: str, title: str, unit: str, scale: float) -> Metric:
+    return Metric(name, title, unit, scale, attrgetter(name))
+
+
+def fastest_fan(gpu: Gpu) -> float | None:
+    """The speed of the fastest fan in percent; None without fans."""
+    return max([fan.speed_percent for fan in gpu.fans or () if fan.speed_percent is not None], default=None)
+
+
+_THROTTLE_REASONS: dict[str, tuple[str, frozenset[str]]] = {
+    "thermal": ("Throttled by heat", frozenset({"sw_thermal_slowdown", "hw_thermal_slowdown"})),
+    "power": ("Throttled by power", frozenset({"sw_power_cap", "hw_power_brake_slowdown"})),
+    "hardware": ("Hardware slowdown", frozenset({"hw_slowdown"})),
+}
+"""The driver's clock event reasons by what people do about them; thermal and power as the alert rules group them."""
+_NOT_THROTTLED = frozenset({"gpu_idle"}).union(*(reasons for _title, reasons in _THROTTLE_REASONS.values()))
+
+
+def _throttled(name: str, title: str, holds: Callable[[tuple[str, ...]], bool]) -> Metric:
+    def read(gpu: Gpu) -> float | None:
+        reasons = gpu.clock_event_reasons
+        if reasons is None:
+            return None
+        return 100.0 if reasons and holds(reasons) else 0.0
+
+    return Metric(f"throttled_{name}_percent", title, "%", 10, read)
+
+
+def _throttle_metrics() -> tuple[Metric, ...]:
+    """The share of time in which a reason held: 100 or 0 in one reading."""
+    known = [
+        _throttled(name, title, lambda found, wanted=wanted: not wanted.isdisjoint(found))  # type: ignore[misc]
+        for name, (title, wanted) in _THROTTLE_REASONS.items()
+    ]
+    other = _throttled("other", "Lower clocks, other reasons", lambda found: not _NOT_THROTTLED.issuperset(found))
+    return (*known, other)
+
+
+MEMORY_METRICS = (
+    _field("memory_used_bytes", "Memory", "bytes", 1 / _MIB),
+    _field("memory_used_percent", "Memory used", "%", 10),
+)
+"""Of a GPU and of the host: both structs have these fields."""
+
+GPU_METRICS = (
+    _field("utilization_percent", "Utilization", "%", 10),
+    _field("memory_utilization_percent", "Memory controller", "%", 10),
+    *MEMORY_METRICS,
+    _field("temperature_celsius", "Temperature", "°C", 10),
+    _field("memory_temperature_celsius", "Memory temperature", "°C", 10),
+    _field("hotspot_temperature_celsius", "Hot spot", "°C", 10),
+    _field("power_watts", "Power", "W", 10),
+    Metric("energy_joules", "Energy", "J", 1, attrgetter("energy_joules"), is_sum=True),
+    _field("sm_clock_mhz", "SM clock", "MHz", 1),
+    _field("memory_clock_mhz", "Memory clock", "MHz", 1),
+    Metric("fan_percent", "Fan", "%", 10, fastest_fan),
+    _field("pcie_rx_bytes_per_second", "PCIe received", "bytes/s", 1e-6),
+    _field("pcie_tx_bytes_per_second", "PCIe sent", "bytes/s", 1e-6),
+    _field("nvlink_rx_bytes_per_second", "NVLink received", "bytes/s", 1e-7),
+    _field("nvlink_tx_bytes_per_second", "NVLink sent", "bytes/s", 1e-7),
+    _field("encoder_utilization_percent", "Encoder", "%", 10),
+    _field("decoder_utilization_percent", "Decoder", "%", 10),
+    _field("jpeg_utilization_percent", "JPEG", "%", 10),
+    _field("ofa_utilization_percent", "Optical flow", "%", 10),
+    *_throttle_metrics(),
+)
+"""Of a GPU. The schema's `energy_joules` is a counter; stored is what was used since the reading before (energy.py)."""
+
+HOST_METRICS = (
+    _field("cpu_percent", "CPU", "%", 10),
+    *MEMORY_METRICS,
+    _field("swap_used_bytes", "Swap", "bytes", 1 / _MIB),
+    _field("load_1m", "Load of 1 min", "", 100),
+)
+"""Of the host."""
+
+_BY_NAME = {metric.name: metric for metric in (*GPU_METRICS, *HOST_METRICS)}
+SUMS = frozenset(name for name, metric in _BY_NAME.items() if metric.is_sum)
+"""The names of the amounts."""
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of this name. Raises KeyError if none is stored under it."""
+    return _BY_NAME[name]
