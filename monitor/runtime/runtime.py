@@ -22,6 +22,7 @@ from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
 from monitor.sanitize import plain
+from monitor.telemetry.free.free_time import FreeTime
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
@@ -55,11 +56,19 @@ class Runtime:
         self.alerts = AlertStage(
             startup, config=self._config_once_read, show=self.hub.set_alerts, clock=clock, monotonic=monotonic
         )
+        self.free_time = FreeTime()
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
         self.pipeline = Pipeline(
-            [settings, DataFolder(startup.data_dir, static_root=startup.static_dir), self.hub, self.alerts, *stages]
+            [
+                settings,
+                DataFolder(startup.data_dir, static_root=startup.static_dir),
+                self.hub,
+                self.free_time,
+                self.alerts,
+                *stages,
+            ]
         )
         self.supervisor = Supervisor(
             sampler_options(startup),

@@ -18,6 +18,11 @@ def has_driver_uuid(uuid: str) -> bool:
     return _DRIVER_UUID.fullmatch(uuid) is not None
 
 
+def is_own_uuid(uuid: str) -> bool:
+    """Whether the UUID is our substitute for that of an NVIDIA GPU, which CUDA can be told by its index only."""
+    return _OURS.fullmatch(uuid) is not None
+
+
 def visible_devices(gpus: Sequence[Gpu]) -> tuple[str, tuple[Gpu, ...]]:
     """The assignment for a shell that makes CUDA use these GPUs only, and the GPUs that it names; empty if CUDA knows none.
 
@@ -25,7 +30,7 @@ def visible_devices(gpus: Sequence[Gpu]) -> tuple[str, tuple[Gpu, ...]]:
     named by index, in the driver's order: a list must not mix both.
     """
     by_uuid = [(gpu, names) for gpu in gpus if (names := _uuids_of(gpu))]
-    by_index = [gpu for gpu in gpus if not gpu.mig_mode and (has_driver_uuid(gpu.uuid) or _OURS.fullmatch(gpu.uuid))]
+    by_index = [gpu for gpu in gpus if not gpu.mig_mode and (has_driver_uuid(gpu.uuid) or is_own_uuid(gpu.uuid))]
     if len(by_index) > len(by_uuid):
         indexes = ",".join(str(gpu.index) for gpu in by_index)
         return f"CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES={indexes}", tuple(by_index)

@@ -22,6 +22,7 @@ urlpatterns = [
     path("ws/<path:name>", plain_socket, name="plain-socket"),
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),
+    path("api/free", views.free, name="api-free"),
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),

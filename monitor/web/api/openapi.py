@@ -13,6 +13,7 @@ import msgspec
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from monitor.telemetry.free.wanted import DURATION, MOST_GPUS, SIZE
 from monitor.version import __version__
 from monitor.web.api.alerts import DEFAULT_LIMIT, MOST
 from monitor.web.api.json_schema import json_schema
@@ -42,10 +43,16 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     is_open: bool = False
     """Needs no login."""
+    is_text: bool = False
+    """Can also answer with plain text."""
 
 
 def _a(name: str) -> dict[str, Any]:
     return {"$ref": f"{_SCHEMAS}{name}"}
+
+
+def _matching(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^(?:{pattern})$", "default": "0"}
 
 
 _ERROR: dict[str, Any] = {
@@ -119,6 +126,22 @@ OPERATIONS = {
                       {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}),
         ),
     ),
+    "api-free": Operation(
+        {
+            200: ("Enough free GPUs.", _a("FreeGpus")),
+            409: ("Too few free GPUs; `reason` says why.", _a("FreeGpus")),
+            503: ("No reading yet, or the readings are stale.", _a("Error")),
+        },
+        (
+            Parameter("count", "How many GPUs.", {"type": "integer", "minimum": 1, "maximum": MOST_GPUS, "default": 1}),
+            Parameter("memory", "Least free memory of each, with its unit: 20GiB.", _matching(SIZE)),
+            Parameter("idle_for", "How long each has been free at least: 60, 60s, 5min or 1h.", _matching(DURATION)),
+            Parameter("exclude", "Indexes and UUIDs of GPUs that are not wanted, separated by commas.", {"type": "string"}),
+            Parameter("format", "text: only the value of CUDA_VISIBLE_DEVICES. By default as the header Accept prefers.",
+                      {"enum": ["json", "text"]}),
+        ),
+        is_text=True,
+    ),
     "config": Operation({200: ("The settings.", _a("Settings"))}),
     "snapshot": Operation(
         {
@@ -180,7 +203,10 @@ def _operation(pattern: URLPattern) -> dict[str, Any]:
             "responses": {
                 str(status): {
                     "description": description,
-                    "content": {"application/json": {"schema": schema}},
+                    "content": {
+                        "application/json": {"schema": schema},
+                        **({"text/plain": {"schema": {"type": "string"}}} if operation.is_text else {}),
+                    },
                 }
                 for status, (description, schema) in sorted(answers.items())
             },

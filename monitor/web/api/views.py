@@ -21,6 +21,7 @@ from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.web.api import free as free_gpus
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
@@ -124,6 +125,14 @@ async def alerts(request: HttpRequest) -> HttpResponse:
     latest = runtime().hub.latest
     latest = latest and as_seen(latest, request)
     return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
+
+
+@never_cache
+@read_only
+async def free(request: HttpRequest) -> HttpResponse:
+    """GPUs that are free, with `?count=`, `&memory=` (each), `&idle_for=` and `&exclude=`; `&format=text` for a shell."""
+    running = runtime()
+    return free_gpus.answer(request, running.hub.latest, running.free_time.seconds)
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
