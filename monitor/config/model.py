@@ -98,6 +98,18 @@ class Config(BaseSettings):
         "How much of a GPU process's command line leaves the server, for users who may see all of it.",
         admin_label="Command lines",
     )
+    container_socket: AbsolutePath | None = readings(
+        None,
+        "The Unix socket of Docker or Podman, such as `/run/docker.sock`, that is asked for the names of containers.",
+        default_text="names are read from the files of Docker, Podman and kubelet, if these are readable",
+        is_internal=True,
+    )
+    job_mapping_dir: AbsolutePath | None = readings(
+        None,
+        "The folder in which a job scheduler writes a file for each GPU with its jobs, such as `/run/gpustat`.",
+        default_text="only Slurm jobs with a cgroup of their own are known",
+        is_internal=True,
+    )
     simulated_gpus: int = readings(8, "Number of GPUs that the provider `simulated` simulates.", ge=1, le=256)
     replay_file: AbsolutePath | None = readings(
         None, "The recording that the provider `replay` plays.", is_internal=True

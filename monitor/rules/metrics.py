@@ -29,7 +29,7 @@ _PLAIN = Form(lambda value: f"{value:.0f}" if float(value).is_integer() else f"{
 _YES_OR_NO = Form(lambda value: "yes" if value else "no", "")
 _NO_MEASURE = frozenset({"index", "pid", "mig_instance", "since", "read_at", "started_at", "booted_at"})
 _WORDS = {
-    **{word: word.upper() for word in ("sm", "ecc", "cpu", "bar1", "gpu", "jpeg", "ofa")},
+    **{word: word.upper() for word in ("sm", "ecc", "cpu", "bar1", "gpu", "jpeg", "ofa", "dram")},
     "pcie": "PCIe",
     "nvlink": "NVLink",
     "rx": "received",

@@ -171,6 +171,8 @@ def sampler_options(config: Config) -> Options:
         replay_speed=config.replay_speed,
         let_gpus_sleep=config.let_gpus_sleep,
         show_commands=config.show_commands,
+        container_socket=str(config.container_socket) if config.container_socket else None,
+        job_mapping_dir=str(config.job_mapping_dir) if config.job_mapping_dir else None,
         log_level=config.log_level,
         log_format=config.log_format,
     )

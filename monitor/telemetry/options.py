@@ -24,6 +24,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """auto, always or never: see sampler/gpu_sleep.py."""
     show_commands: str = "full"
     """full, name or none: how much of a command line leaves the sampler."""
+    container_socket: str | None = None
+    """The Unix socket of Docker or Podman that is asked for the names of containers."""
+    job_mapping_dir: str | None = None
+    """A folder with the batch jobs of each GPU: see host/job_files.py."""
     log_level: str = "INFO"
     """DEBUG to CRITICAL, for the sampler's own records on standard error."""
     log_format: LogFormat = "text"

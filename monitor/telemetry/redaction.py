@@ -10,8 +10,10 @@ from monitor.telemetry.schema import Alert, Gpu, GpuProcess, Snapshot
 
 NEEDS_PERMISSION = "shown to users with the permission to view command lines"
 REASON = "shown to people who are logged in"
-OF_PROCESSES = ("user", "name", "command", "container_id", "pod_id")
+OF_PROCESSES = ("user", "name", "command", "container_id", "container_name", "pod_id", "pod_name", "job_id")
 """Fields of GpuProcess that say who runs what, and where."""
+OF_GPUS = ("serial_number",)
+"""Fields of Gpu that a stranger could claim the board's warranty with."""
 OF_ALERTS = ("detail", "acknowledged_by", "note")
 """Fields of Alert that may name users and commands."""
 
@@ -40,6 +42,10 @@ def without_details(snapshot: Snapshot) -> Snapshot:
 def _without_names(gpu: Gpu) -> Gpu:
     """Without who holds the GPU: "Held at 0 % for 47 min"."""
     gpu = _each_process(gpu, _anonymous)
+    known = [name for name in OF_GPUS if getattr(gpu, name) is not None]
+    if known:
+        reasons = {**gpu.unavailable, **dict.fromkeys(known, REASON)}
+        gpu = msgspec.structs.replace(gpu, **dict.fromkeys(known), unavailable=reasons)
     bottleneck = gpu.bottleneck
     if bottleneck is None or bottleneck.code != "held":
         return gpu

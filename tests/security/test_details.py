@@ -11,6 +11,7 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
+from monitor.telemetry.redaction import OF_PROCESSES
 from tests.support.people import Made, cookie, log_in, make_people
 from tests.support.servers import Server, wait_for
 
@@ -46,8 +47,8 @@ def bearer(made: Made) -> dict[str, str]:
 
 def secrets_of(snapshot: dict[str, Any]) -> set[str]:
     running = [process for gpu in snapshot["gpus"] for process in gpu["processes"] or ()]
-    values = {process[name] for process in running for name in ("user", "command", "container_id", "pod_id")}
-    found = {value for value in values if value}
+    values = {process[name] for process in running for name in OF_PROCESSES if name != "name"}
+    found = {value for value in values if value} | {gpu["serial_number"] for gpu in snapshot["gpus"]}
     assert len(found) > 5
     return found
 

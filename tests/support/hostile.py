@@ -61,6 +61,7 @@ def _gpu(index: int, name: str) -> dict[str, Any]:
         "pci_bus_id": name,
         "architecture": name,
         "brand": name,
+        "serial_number": name,
         "vbios_version": name,
         "utilization_percent": 50.0,
         "memory_total_bytes": 1 << 34,
@@ -77,7 +78,10 @@ def _gpu(index: int, name: str) -> dict[str, Any]:
                 "name": name,
                 "command": name,
                 "container_id": name,
+                "container_name": name,
                 "pod_id": name,
+                "pod_name": name,
+                "job_id": name,
                 "memory_used_bytes": 1 << 30,
                 "unavailable": {"cpu_percent": name},
             }

@@ -7,13 +7,20 @@ import msgspec
 from monitor.telemetry.redaction import NEEDS_PERMISSION, OF_ALERTS, OF_PROCESSES, REASON, as_seen, without_details
 from tests.support.snapshots import alert, gpu, host, process
 
-SECRETS = ("ana", "train.py", "c0ffee", "p0d", "mira", "held by", "eva")
+SECRETS = ("ana", "train.py", "c0ffee", "vllm-2", "p0d", "team/serve", "8841", "S123", "mira", "held by", "eva")
 
 
 def whole() -> bytes:
-    running = process(7, container_id="c0ffee", pod_id="p0d", name="ana-python", unavailable={"user": "no permission"})
+    places = {
+        "container_id": "c0ffee",
+        "container_name": "vllm-2",
+        "pod_id": "p0d",
+        "pod_name": "team/serve",
+        "job_id": "8841",
+    }
+    running = process(7, **places, name="ana-python", unavailable={"user": "no permission"})
     told = alert(detail="held by ana", acknowledged_by="mira", acknowledged_at=950.0, note="ask eva")
-    return msgspec.json.encode(host(gpu(processes=(running,)), alerts=(told,)))
+    return msgspec.json.encode(host(gpu(processes=(running,), serial_number="S123"), alerts=(told,)))
 
 
 def test_users_and_commands_are_removed() -> None:
@@ -28,6 +35,7 @@ def test_hidden_values_are_unknown_with_the_reason_and_the_rest_stays() -> None:
     (running,) = shown.gpus[0].processes or ()
     assert {name: running.unavailable[name] for name in OF_PROCESSES} == dict.fromkeys(OF_PROCESSES, REASON)
     assert (running.pid, running.memory_used_bytes) == (7, 1 << 30)
+    assert shown.gpus[0].unavailable["serial_number"] == REASON
     assert [getattr(shown.alerts[0], name) for name in OF_ALERTS] == [None, None, None]
     assert (shown.alerts[0].summary, shown.alerts[0].acknowledged_at) == (alert().summary, 950.0)
 

@@ -18,6 +18,8 @@ from monitor.sanitize import plain
 from monitor.telemetry.host.background_lookups import BackgroundLookups
 from monitor.telemetry.host.command_secrets import hide_secrets
 from monitor.telemetry.host.container_ids import Membership
+from monitor.telemetry.host.placement import FIELDS as PLACEMENT_FIELDS
+from monitor.telemetry.host.placement import Placements
 from monitor.telemetry.host.process_facts import Facts, ProcessKey, holds_driver, read_facts
 from monitor.telemetry.host.user_names import UserNames
 from monitor.telemetry.schema import Gpu, GpuProcess, Notice
@@ -30,14 +32,12 @@ ZOMBIE = "the process has ended (a zombie), but the driver still counts its memo
 PENDING = "/proc/{pid} has not answered yet"
 FORBIDDEN = "no permission to read /proc/{pid}"
 UNSEEN = "/proc hides the processes of other users here (mounted with hidepid, or systemd's ProtectProc)"
-NOT_CONTAINED = "not in a container"
-NOT_IN_POD = "not in a Kubernetes pod"
 NEEDS_TWO_READINGS = "needs two readings"
 NO_BOOT_TIME = "the kernel does not report its boot time"
 BY_SETTING = "hidden by SHOW_COMMANDS"
 
 _HOST_FIELDS = (
-    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id", "pod_id",
+    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", *PLACEMENT_FIELDS
 )  # fmt: skip
 _COMMAND_SECONDS = 30.0
 """How often the command is read again: exec(2) changes it in a running process."""
@@ -88,7 +88,13 @@ class ProcessTable:
     """Adds the host's facts to the processes of readings. Used in one thread."""
 
     def __init__(
-        self, root: str = "/", show_commands: str = "full", *, is_anothers: Callable[[int], bool] | None = None
+        self,
+        root: str = "/",
+        show_commands: str = "full",
+        *,
+        container_socket: str | None = None,
+        job_mapping_dir: str | None = None,
+        is_anothers: Callable[[int], bool] | None = None,
     ) -> None:
         """`is_anothers` tests whether a PID that /proc does not show is a process of another user."""
         self._is_anothers = is_anothers or _is_anothers
@@ -102,6 +108,7 @@ class ProcessTable:
         self._is_initial = self._namespace() == INITIAL_PID_NAMESPACE
         self._has_hidden = False
         self._users = UserNames()
+        self._placements = Placements(root, container_socket, job_mapping_dir)
         self._facts: BackgroundLookups[ProcessKey, Facts] = BackgroundLookups(
             lambda key: read_facts(self._proc, key.pid),
             seconds_valid=lambda _: _COMMAND_SECONDS,
@@ -115,7 +122,7 @@ class ProcessTable:
 
     def describe(self, gpus: tuple[Gpu, ...], now: float) -> tuple[Gpu, ...]:
         """The GPUs with their processes completed, at `now` of a monotonic clock."""
-        for lookups in (self._users, self._facts, self._holders):
+        for lookups in (self._users, self._facts, self._holders, self._placements):
             lookups.begin(now)
         seen: set[int] = set()
         described = tuple([self._describe_gpu(gpu, now, seen) if gpu.processes else gpu for gpu in gpus])
@@ -124,6 +131,7 @@ class ProcessTable:
         keys = {ProcessKey(pid, known.start_ticks) for pid, known in self._known.items()}
         self._facts.keep_only(keys)
         self._holders.keep_only(keys)
+        self._placements.keep_only([known.contained for known in self._known.values()])
         return described
 
     def notices(self) -> tuple[Notice, ...]:
@@ -131,9 +139,9 @@ class ProcessTable:
         return (_NOTICE,) if self._has_hidden else ()
 
     def _describe_gpu(self, gpu: Gpu, now: float, seen: set[int]) -> Gpu:
-        return _with_processes(gpu, lambda process: self._describe(process, now, seen))
+        return _with_processes(gpu, lambda process: self._describe(gpu, process, now, seen))
 
-    def _describe(self, process: GpuProcess, now: float, seen: set[int]) -> GpuProcess:
+    def _describe(self, gpu: Gpu, process: GpuProcess, now: float, seen: set[int]) -> GpuProcess:
         pid = process.pid
         seen.add(pid)
         try:
@@ -159,9 +167,10 @@ class ProcessTable:
                 return self._hidden(process)
         self._take_facts(key, known, stat, now)
         self._count_cpu(known, stat, now)
-        return self._completed(process, known, stat)
+        return self._completed(gpu, process, known, stat)
 
-    def _completed(self, process: GpuProcess, known: _Known, stat: _Stat) -> GpuProcess:
+    def _completed(self, gpu: Gpu, process: GpuProcess, known: _Known, stat: _Stat) -> GpuProcess:
+        placement, why_unplaced = self._placements.of(known.contained, gpu, process)
         values: dict[str, Any] = {
             "user": known.user,
             "name": known.name,
@@ -169,16 +178,11 @@ class ProcessTable:
             "cpu_percent": known.cpu_percent,
             "resident_memory_bytes": stat.resident_pages * self._page,
             "started_at": self._booted_at + stat.start_ticks / self._ticks if self._booted_at else None,
-            "container_id": known.contained.container_id,
-            "pod_id": known.contained.pod_id,
+            **placement,
         }
-        reasons = dict(process.unavailable)
+        reasons = {**process.unavailable, **why_unplaced}
         if known.cpu_percent is None:
             reasons["cpu_percent"] = NEEDS_TWO_READINGS
-        if known.contained.container_id is None:
-            reasons["container_id"] = NOT_CONTAINED
-        if known.contained.pod_id is None:
-            reasons["pod_id"] = NOT_IN_POD
         for field in ("user", "name", "command"):
             if values[field] is None:
                 reasons[field] = (FORBIDDEN if known.is_read else PENDING).format(pid=process.pid)

@@ -28,6 +28,9 @@ _NOT_IN_MIG_MODE = (
     "memory_utilization_percent",
     "encoder_utilization_percent",
     "decoder_utilization_percent",
+    "sm_activity_percent",
+    "tensor_activity_percent",
+    "dram_activity_percent",
 )
 _REASONS = {
     "hotspot_temperature_celsius": "NVML has no call for it",
@@ -69,10 +72,12 @@ class Job(NamedTuple):
     memory_gib: float
     cpu_percent: float
     container: str | None = None
+    job_id: str | None = None
     is_mig: bool = False
 
 
-_TRAINING = Job(_train, "mira", "torchrun --nproc-per-node 4 train.py --config llama-70b.yaml", 70.9, 212, "job-8841")
+_COMMAND = "torchrun --nproc-per-node 4 train.py --config llama-70b.yaml"
+_TRAINING = Job(_train, "mira", _COMMAND, 70.9, 212, "llama-70b", "8841")
 _JOBS = (
     _TRAINING,
     _TRAINING,
@@ -105,6 +110,8 @@ class _Device:
             "pci_bus_id": f"0000:{0x1B + index:02x}:00.0",
             "architecture": "Hopper",
             "brand": "NVIDIA",
+            "serial_number": f"16535230{index:05}",
+            "compute_capability": "9.0",
             "vbios_version": "96.00.99.00.01",
             "memory_total_bytes": _TOTAL,
             "memory_reserved_bytes": _RESERVED,
@@ -181,6 +188,9 @@ class _Device:
             memory_utilization_percent=None if job.is_mig else round(load * 0.62),
             encoder_utilization_percent=None if job.is_mig else round(12 + 9 * _wave(now, 5, 0)) if job.load is _encode else 0,
             decoder_utilization_percent=None if job.is_mig else round(31 + 9 * _wave(now, 4, 0)) if job.load is _encode else 0,
+            sm_activity_percent=None if job.is_mig else round(0.87 * load, 1),
+            tensor_activity_percent=None if job.is_mig else round(0.46 * load, 1),
+            dram_activity_percent=None if job.is_mig else round(0.54 * load, 1),
             jpeg_utilization_percent=0,
             ofa_utilization_percent=0,
             memory_used_bytes=used,
@@ -236,6 +246,8 @@ class _Device:
                 resident_memory_bytes=int(job.memory_gib * GIB / 9),
                 started_at=1_790_000_000.0 + 1000 * self.index,
                 container_id=(job.container.encode().hex() + "0" * 64)[:64] if job.container else None,
+                container_name=job.container,
+                job_id=job.job_id,
                 unavailable=_process_reasons(job),
             )
             for place in places
@@ -243,9 +255,11 @@ class _Device:
 
 
 def _process_reasons(job: Job) -> dict[str, str]:
-    reasons = {"pod_id": "not in a Kubernetes pod"}
+    reasons = dict.fromkeys(("pod_id", "pod_name"), "not in a Kubernetes pod")
     if job.container is None:
-        reasons["container_id"] = "not in a container"
+        reasons |= dict.fromkeys(("container_id", "container_name"), "not in a container")
+    if job.job_id is None:
+        reasons["job_id"] = "not in a batch job"
     if job.is_mig:
         shares = ("sm", "memory", "encoder", "decoder")
         reasons |= {f"{share}_utilization_percent": IN_MIG_MODE for share in shares}

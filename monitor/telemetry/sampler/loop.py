@@ -77,7 +77,7 @@ class Sampler:
         self._show_commands = options.show_commands
         self._sleepers = sleepers
         is_real = provider is not None and not provider.is_simulated
-        self._processes = ProcessTable(options.root, options.show_commands) if is_real else None
+        self._processes = _process_table(options) if is_real else None
         self._idle = IdleWatch(sleepers.sleepable if is_real else ())
         self._added = AddedGpus(Path(options.root))
 
@@ -106,6 +106,15 @@ class Sampler:
         if self._added.are_missing(gpus, at):
             return wire.StartOver(unattached=alone)
         return msgspec.structs.replace(reading, gpus=gpus, notices=(*reading.notices, *notices))
+
+
+def _process_table(options: Options) -> ProcessTable:
+    return ProcessTable(
+        options.root,
+        options.show_commands,
+        container_socket=options.container_socket,
+        job_mapping_dir=options.job_mapping_dir,
+    )
 
 
 def start(options: Options, write: Callable[[wire.Message], None]) -> tuple[Provider | None, Sampler | None]:

@@ -18,7 +18,8 @@ FACTS = frozenset(
     name
     for name in GPU_METRICS
     if name.endswith(("_max", "_max_mhz", "_total_bytes", "_limit_watts"))
-    or name in ("pci_bus_id", "architecture", "brand", "vbios_version", "compute_mode", "persistence_mode", "mig_mode")
+    or name in ("pci_bus_id", "architecture", "brand", "serial_number", "compute_capability", "vbios_version")
+    or name in ("compute_mode", "persistence_mode", "mig_mode")
     or name in ("slowdown_temperature_celsius", "shutdown_temperature_celsius", "ecc_is_enabled")
 )
 """Metrics that stay true while a GPU is not read; all others are momentary."""

@@ -75,8 +75,14 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     container_id: str | None = None
     """From /proc/PID/cgroup: 64 hexadecimal digits (Docker, containerd, CRI-O, Podman)."""
+    container_name: str | None = None
+    """From the socket that CONTAINER_SOCKET names, else from files that Docker, Podman or kubelet write."""
     pod_id: str | None = None
     """The Kubernetes pod's UID, from /proc/PID/cgroup."""
+    pod_name: str | None = None
+    """The pod as namespace/name, from kubelet's /var/log/pods or the name that kubelet gave the container."""
+    job_id: str | None = None
+    """The batch job: Slurm's number in /proc/PID/cgroup, else the only job that the GPU's file in JOB_MAPPING_DIR lists."""
     unavailable: Reasons = {}
 
 
@@ -127,6 +133,10 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """Domain:bus:device.function in lower case, as in /sys/bus/pci/devices: 0000:3b:00.0."""
     architecture: str | None = None
     brand: str | None = None
+    serial_number: str | None = None
+    """Printed on the board, where it has one. NVML nvmlDeviceGetSerial; smi serial."""
+    compute_capability: str | None = None
+    """CUDA's version of the hardware: 9.0. NVML nvmlDeviceGetCudaComputeCapability."""
     vbios_version: str | None = None
     utilization_percent: Percent | None = None
     """Share of the driver's last window (1/6 to 1 s) in which a kernel ran. NVML nvmlDeviceGetUtilizationRates."""
@@ -136,6 +146,12 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     decoder_utilization_percent: Percent | None = None
     jpeg_utilization_percent: Percent | None = None
     ofa_utilization_percent: Percent | None = None
+    sm_activity_percent: Percent | None = None
+    """Share of the SMs that were busy, on average over about 10 s. NVML's GPM metric 2 (Hopper and newer), as the next two."""
+    tensor_activity_percent: Percent | None = None
+    """Share of time in which the tensor cores worked. GPM metric 5."""
+    dram_activity_percent: Percent | None = None
+    """Share of the memory's bandwidth that was used. GPM metric 10."""
     memory_is_unified: bool = False
     """The GPU shares the host's memory (GB10, Jetson, integrated): the memory figures are the host's."""
     memory_total_bytes: int | None = None
@@ -213,7 +229,9 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """Some rows will be remapped at the next reset of the GPU."""
     remapped_rows_failed: bool | None = None
     recovery_action: str | None = None
-    """What the driver recommends: none, reset, reboot, drain p2p, drain and reset. NVML field 230; smi gpu_recovery_action."""
+    """What the driver recommends. NVML field 230; smi gpu_recovery_action. NVML's numbers 0 to 4 are none; reset: the GPU needs a
+    reset; reboot: the host needs a reboot; drain p2p: programs with peer-to-peer memory on it must end; drain and reset: let the
+    programs on it end, then reset it."""
     xids: tuple[Xid, ...] | None = None
     """By code, the latest first. Empty: none since gpumon began to listen."""
     compute_mode: str | None = None

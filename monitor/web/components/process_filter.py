@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from monitor.telemetry.redaction import OF_PROCESSES
 from monitor.telemetry.schema import Gpu, GpuProcess
 
 _TERM = re.compile(r'(?:(gpu|user|pid):)?(?:"([^"]*)"?|(\S+))', re.IGNORECASE)
@@ -42,7 +43,7 @@ def _matches(term: Term, gpu: Gpu, process: GpuProcess) -> bool:
         return process.user is not None and process.user.casefold() == term.word
     if term.field == "pid":
         return term.word == f"{process.pid}"
-    texts = (str(process.pid), process.user, process.name, process.command, process.container_id, process.pod_id)
+    texts = (str(process.pid), *(getattr(process, name) for name in OF_PROCESSES))
     return term.word in " ".join(text for text in texts if text).casefold()
 
 

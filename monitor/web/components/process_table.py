@@ -102,11 +102,25 @@ def _command(_gpu: Gpu, process: GpuProcess) -> Value:
     return _dash(process, "command", "hidden by PID namespace" if process.status == "hidden" else "—")
 
 
+def _placement(process: GpuProcess) -> str | None:
+    """The container by name, else by the start of its id, and the job; None outside of both."""
+    container = process.container_name or (process.container_id or "")[:12]
+    job = process.job_id and f"job {process.job_id}"
+    return " · ".join(part for part in (container, job) if part) or None
+
+
 def _container(_gpu: Gpu, process: GpuProcess) -> Value:
-    if process.container_id is None:
+    shown = _placement(process)
+    if shown is None:
         return _dash(process, "container_id")
-    pod = f", pod {process.pod_id}" if process.pod_id else ""
-    return Value("", process.container_id[:12], (("title", f"{process.container_id}{pod}"),))
+    pod = process.pod_name or process.pod_id
+    known = (
+        process.container_name,
+        process.container_id,
+        pod and f"pod {pod}",
+        process.job_id and f"job {process.job_id}",
+    )
+    return Value("", shown, (("title", ", ".join(part for part in known if part)),))
 
 
 COLUMNS = (
@@ -123,7 +137,7 @@ COLUMNS = (
     reading("sm", "SM", "sm_utilization_percent", formats.PERCENT.text, has_meter=True, css="sm"),
     reading("cpu", "CPU", "cpu_percent", formats.PERCENT.text),
     reading("ram", "RAM", "resident_memory_bytes", formats.memory),
-    fact("container", "Container", _container, lambda _, p: p.container_id, is_left=True),
+    fact("container", "Container, job", _container, lambda _, p: _placement(p), is_left=True),
     fact("type", "Type", lambda _, p: Value("", _types(p) or "—"), lambda _, p: p.types, is_left=True),
     fact("pid", "PID", lambda _, p: Value("", f"{p.pid}"), lambda _, p: p.pid),
 )

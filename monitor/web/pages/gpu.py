@@ -230,7 +230,9 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     return [
         fact("Brand", "brand"),
         fact("PCI bus", "pci_bus_id"),
+        fact("Serial number", "serial_number"),
         fact("Architecture", "architecture"),
+        fact("Compute capability", "compute_capability"),
         fact("VBIOS", "vbios_version"),
         text("PCIe link", "pcie", link, "pcie_generation"),
         fact("PCIe replays", "pcie_replays"),
@@ -255,6 +257,9 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
         fact("Memory, unattributed", "memory_unattributed_bytes", formats.memory),
         fact("Encoder", "encoder_utilization_percent", formats.PERCENT),
         fact("Decoder", "decoder_utilization_percent", formats.PERCENT),
+        fact("SM activity", "sm_activity_percent", formats.PERCENT),
+        fact("Tensor activity", "tensor_activity_percent", formats.PERCENT),
+        fact("DRAM bandwidth used", "dram_activity_percent", formats.PERCENT),
         fact("Memory controller", "memory_utilization_percent", formats.PERCENT),
         fact("Memory clock", "memory_clock_mhz", formats.MHZ),
     ]

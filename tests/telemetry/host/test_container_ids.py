@@ -1,4 +1,4 @@
-"""The container and the pod of a process, read from the cgroup paths of each container runtime."""
+"""The container, pod and Slurm job of a process, read from the cgroup paths of each runtime."""
 
 from __future__ import annotations
 
@@ -76,6 +76,29 @@ def test_one_line_of_cgroup_v1_that_names_the_container_is_enough() -> None:
         f"12:pids:/user.slice\n11:devices:/docker/{ID}\n10:memory:/docker/{ID}\n0::/system.slice/containerd.service\n"
     )
     assert membership(text) == Membership(ID, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "job"),
+    [
+        ("/system.slice/slurmstepd.scope/job_8841/step_0/user/task_0", "8841"),
+        ("/system.slice/node3_slurmstepd.scope/job_8841/step_batch/user/task_0", "8841"),
+        ("/../../system.slice/slurmstepd.scope/job_7/step_extern", "7"),
+        ("/slurm/uid_1000/job_8841/step_0/task_1", "8841"),
+        ("/slurm_node3/uid_1000/job_8841", "8841"),
+        ("/user.slice/user-1000.slice/slurmstepd.scope/job_8841/step_0", None),
+        ("/slurm/uid_1000/job_", None),
+        ("/slurm/job_８８４１/step_0", None),
+        ("/slurm/job_" + "9" * 21, None),
+        ("/system.slice/slurmd.service", None),
+        ("/job_8841", None),
+    ],
+)
+@pytest.mark.parametrize("hierarchy", ["0::", "7:memory:"])
+def test_cgroup_path_of_slurm_gives_the_job(path: str, job: str | None, hierarchy: str) -> None:
+    """Not that of a group which a user made below their own slice."""
+    text = f"12:pids:/user.slice\n{hierarchy}{path}\n1:name=systemd:/system.slice/slurmd.service\n"
+    assert membership(text) == Membership(None, None, job)
 
 
 @given(st.text())

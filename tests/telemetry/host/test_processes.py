@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,8 @@ PID = 41207
 OTHER_NAMESPACE = "pid:[4026532871]"
 CONTAINER = "9f" * 32
 HOST_FIELDS = {
-    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id", "pod_id",
+    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id",
+    "container_name", "pod_id", "pod_name", "job_id",
 }  # fmt: skip
 
 
@@ -38,6 +40,13 @@ def row(table: ProcessTable, now: float = NOW, process: GpuProcess | None = None
     assert unknown == set(described.unavailable) & HOST_FIELDS
     assert all(described.unavailable.values())
     return described
+
+
+def until(is_it: Callable[[], bool]) -> None:
+    """What is looked up in threads comes with one of the next readings."""
+    give_up_at = time.monotonic() + 20
+    while not is_it():
+        assert time.monotonic() < give_up_at
 
 
 @pytest.fixture
@@ -65,7 +74,8 @@ def test_process_has_values_of_the_host_and_of_the_driver(table: ProcessTable) -
     assert process.resident_memory_bytes == 100 * os.sysconf("SC_PAGE_SIZE")
     assert (process.memory_used_bytes, process.types) == (5, ("compute",))
     assert process.unavailable["container_id"] == "not in a container"
-    assert process.unavailable["pod_id"] == "not in a Kubernetes pod"
+    assert process.unavailable["pod_name"] == "not in a Kubernetes pod"
+    assert process.unavailable["job_id"] == "not in a batch job"
     assert table.notices() == ()
 
 
@@ -97,6 +107,17 @@ def test_container_and_pod_come_from_the_cgroup(host: FakeHost, table: ProcessTa
     host.process(PID, cgroup=f"0::/kubepods/burstable/pod{pod}/{CONTAINER}\n")
     process = row(table)
     assert (process.container_id, process.pod_id) == (CONTAINER, pod)
+
+
+def test_names_of_container_and_job_come_from_the_files_of_other_programs(host: FakeHost) -> None:
+    host.process(PID, cgroup=f"0::/system.slice/docker-{CONTAINER}.scope\n")
+    host.write(f"var/lib/docker/containers/{CONTAINER}/config.v2.json", '{"Name": "/vllm-2"}')
+    host.write("run/gpustat/0", "8841 1000\n")
+    table = ProcessTable(str(host.root), job_mapping_dir=str(host.root / "run/gpustat"))
+    until(lambda: row(table).container_name == "vllm-2")
+    until(lambda: row(table).job_id == "8841")
+    host.process(PID, cgroup="0::/system.slice/slurmstepd.scope/job_7/step_0\n", started_at=BOOTED_AT + 2000)
+    until(lambda: row(table).job_id == "7")
 
 
 def test_command_changed_by_exec_is_read_within_half_a_minute(host: FakeHost, table: ProcessTable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.test import RequestFactory
@@ -141,8 +142,37 @@ def test_hidden_process_keeps_its_row_and_says_why() -> None:
     assert "start with `pid: host`" in html
 
 
+@pytest.mark.parametrize(
+    ("places", "shown", "title"),
+    [
+        ({"container_id": "ab" * 32, "container_name": "vllm-2"}, "vllm-2", f"vllm-2, {'ab' * 32}"),
+        ({"container_id": "ab" * 32}, "ab" * 6, "ab" * 32),
+        ({"job_id": "8841"}, "job 8841", "job 8841"),
+        (
+            {
+                "container_id": "ab" * 32,
+                "container_name": "main",
+                "pod_id": "p0d",
+                "pod_name": "team/llm",
+                "job_id": "8841",
+            },
+            "main · job 8841",
+            f"main, {'ab' * 32}, pod team/llm, job 8841",
+        ),
+    ],
+)
+def test_container_is_shown_by_name_with_its_job_and_found_by_any_of_them(
+    places: dict[str, str], shown: str, title: str
+) -> None:
+    placed = gpu(processes=(process(7, **places), process(8)))
+    html = ProcessTable([(0, placed)], LivePieces(), Sorting()).rows.draw()
+    assert f'title="{title}">{shown}</td>' in html
+    assert pids("sort=container", placed) == [7, 8]
+    assert all(pids(f"filter={place}", placed) == [7] for place in places.values())
+
+
 def test_markup_in_a_command_is_text() -> None:
-    bad = process(7, command="<img src=x onerror=alert(1)>", user="<b>", container_id='"><script>')
+    bad = process(7, command="<img src=x onerror=alert(1)>", user="<b>", container_name='"><script>')
     html = ProcessTable([(0, gpu(processes=(bad,)))], LivePieces(), Sorting()).rows.draw()
     assert "<img" not in html
     assert "<b>" not in html.replace('<b id="', "")

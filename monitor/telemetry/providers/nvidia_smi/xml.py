@@ -91,6 +91,7 @@ NUMBERS: tuple[Field, ...] = (
 TEXTS = (
     ("architecture", "product_architecture"),
     ("brand", "product_brand"),
+    ("serial_number", "serial"),
     ("vbios_version", "vbios_version"),
     ("performance_state", "performance_state"),
     ("compute_mode", "compute_mode"),
