@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
-from django.test import override_settings
+from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
@@ -38,11 +38,17 @@ def pytest_report_header() -> str | None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the test database in a file, as in production: in memory, threads and locks behave differently."""
-    given = connections["default"].settings_dict
-    given["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
-    given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    """Keep the test databases in files, as in production: in memory, threads and locks behave differently."""
+    folder = tmp_path_factory.mktemp("database")
+    for alias in ALIASES:
+        given = connections[alias].settings_dict
+        given["TEST"]["NAME"] = str(folder / f"{alias}.sqlite3")
+        given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
+
+ALIASES = frozenset(connections)
+TransactionTestCase.databases = ALIASES
+"""Each test with a database may use all of them: code finds its own through the router."""
 
 MADE_BY_MIGRATIONS = pytest.StashKey[str]()
 """The rows of the test database before the first test: groups, rules, permissions."""
@@ -64,7 +70,7 @@ def django_db_setup(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """Restore the rows made by the migrations: Django empties the database after a test with transactions.
+    """Restore the rows made by the migrations: Django empties the databases after a test with transactions.
 
     Django therefore runs such tests last; but when files are distributed among processes, any other test can follow.
     """

@@ -12,8 +12,7 @@ from pathlib import Path
 from django.core.management.base import CommandError
 from django.db import connection
 
-BESIDE = ("-wal", "-shm", "-journal")
-"""The endings of the files that SQLite keeps next to a database in use."""
+from monitor.sqlite.files import BESIDE
 
 
 class BadCopy(Exception):
@@ -82,20 +81,6 @@ def applied_migrations(path: Path) -> list[tuple[str, str]]:
     if not {("auth", "0001_initial"), ("sessions", "0001_initial")} <= set(rows):
         raise BadCopy(f"{path} is not a database of gpumon")
     return rows
-
-
-def set_aside(database: Path, name: str) -> Path | None:
-    """Rename an unused database and the files next to it, within their folder; None if it does not exist."""
-    if not database.exists():
-        return None
-    aside = database.with_name(name)
-    if aside.exists():
-        raise FileExistsError(17, "already exists", str(aside))
-    # The database last: it must never be there without its log.
-    for end in BESIDE:
-        with contextlib.suppress(FileNotFoundError):
-            database.with_name(database.name + end).rename(aside.with_name(aside.name + end))
-    return database.rename(aside)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.models.api_tokens import ApiToken
 from monitor.models.channels import Channel, Delivery
 from monitor.models.events import AlertEvent
+from monitor.models.history import HistoryChunk, HistoryGap, HistorySource
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
 from monitor.models.snoozes import Snooze
@@ -16,6 +17,9 @@ __all__ = [
     "ApiToken",
     "Channel",
     "Delivery",
+    "HistoryChunk",
+    "HistoryGap",
+    "HistorySource",
     "SeenGpu",
     "SiteSettings",
     "Snooze",

@@ -20,6 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.access.startup import at_start
+from monitor.history.database import history_connection, prepare
 from monitor.http.static_files import collect_if_outdated
 from monitor.private_file import reason_of
 from monitor.runtime.process import runtime
@@ -96,6 +97,7 @@ def _prepare(data_dir: Path) -> BinaryIO:
         raise CannotStart(f"the data folder {data_dir} is not writable: {reason_of(error, data_dir)}") from error
     try:
         bring_up_to_date()
+        _prepare_history()
     except (DatabaseError, sqlite3.Error, OSError) as error:
         lock.close()
         raise CannotStart(explain(error, file_of(connection))) from error
@@ -117,18 +119,31 @@ def bring_up_to_date() -> int:
     return len(missing)
 
 
+def _prepare_history() -> None:
+    """Without the history everything else works, and the recorder tries again."""
+    database = history_connection()
+    try:
+        prepare()
+    except (CannotStart, DatabaseError, sqlite3.Error, OSError) as error:
+        reason = error if isinstance(error, CannotStart) else explain(error, file_of(database))
+        log.error("no history can be stored now: %s", reason)
+    finally:
+        database.close()
+
+
 @contextlib.contextmanager
 def migrating(database: BaseDatabaseWrapper) -> Iterator[MigrationExecutor]:
     """Check and prepare a database for migrations, which the block applies. Raises CannotStart."""
     file = file_of(database)
-    if is_initialized(file) and not (file.exists() and MigrationRecorder(database).applied_migrations()):
+    must_exist = not database.settings_dict.get("IS_REPLACEABLE")
+    if must_exist and is_initialized(file) and not (file.exists() and MigrationRecorder(database).applied_migrations()):
         raise LostDatabase(lost(file))
     executor = MigrationExecutor(database)
     refuse_newer(executor.loader)
     database.close()
-    choose_journal(file)
+    choose_journal(file, shrinks=not must_exist)
     yield executor
-    if MigrationRecorder(database).applied_migrations():
+    if must_exist and MigrationRecorder(database).applied_migrations():
         set_initialized(file)
 
 

@@ -3,7 +3,8 @@
 A connection keeps the file that it opened, even if that file is deleted: what it writes then is lost without an error. This
 engine looks at the file's inode before each use outside a transaction and connects again if it is another file. It creates files
 readable by their owner only, because they contain password hashes and channel secrets: SQLite itself would use the umask. (SQLite
-gives the files next to a database the database's own mode.) It never creates a file where there was one before.
+gives the files next to a database the database's own mode.) It never creates a file where there was one before, unless settings
+say IS_REPLACEABLE, as for the history.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             if path.exists():
                 make_private(path)
-            elif is_initialized(path):
+            elif is_initialized(path) and not self.settings_dict.get("IS_REPLACEABLE"):
                 raise sqlite3.OperationalError(f"the database {path} is missing")
             else:
                 os.close(open_private(path))

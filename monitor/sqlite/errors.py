@@ -11,13 +11,13 @@ from monitor.private_file import is_full, owner_of, reason_of
 
 def explain(error: Exception, database: Path) -> str:
     """One sentence. `error`: from Django, sqlite3 or the operating system."""
-    cause = error.__cause__ if isinstance(error.__cause__, sqlite3.Error | OSError) else error
+    cause = _cause(error)
     if isinstance(cause, OSError):
         return f"the database {database} is unusable: {reason_of(cause, database)}"
     name = getattr(cause, "sqlite_errorname", "")
     if name == "SQLITE_FULL" or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and is_full(database.parent)):
         return f"the disk of {database.parent} is full; free some space on it"
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+    if is_damage(error):
         return f"the database {database} is damaged: {error}. Restore a backup (docs/upgrading.md)"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"another program keeps the database {database} locked; `fuser {database}` shows which one"
@@ -29,6 +29,16 @@ def explain(error: Exception, database: Path) -> str:
             "database itself can be intact"
         )
     return f"the database {database} is unusable: {error}"
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is not, or no longer, a database."""
+    return getattr(_cause(error), "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+
+
+def _cause(error: Exception) -> Exception:
+    """The error of SQLite or the operating system that Django has wrapped."""
+    return error.__cause__ if isinstance(error.__cause__, sqlite3.Error | OSError) else error
 
 
 def _obstacle(database: Path) -> str:

@@ -21,8 +21,8 @@ from monitor.management.sqlite_backup import (
     check_whole,
     copy,
     refuse_special,
-    set_aside,
 )
+from monitor.sqlite.files import set_aside
 from tests.support.servers import Server, wait_for
 from tests.upgrades.dump import DATABASE, SCHEMAS, count, load
 

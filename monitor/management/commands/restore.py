@@ -18,12 +18,12 @@ from monitor.management.sqlite_backup import (
     applied_migrations,
     check_whole,
     copy,
-    set_aside,
     sqlite_database,
 )
 from monitor.private_file import give_to_owner_of_folder, reason_of
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.startup import unknown_among
+from monitor.sqlite.files import set_aside
 from monitor.version import __version__
 
 
