@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from django.conf import settings
@@ -23,12 +24,11 @@ def file(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
     (tmp_path / "initialized").touch()
     own = connections[settings.HISTORY_DATABASE]
     own.close()
-    given = own.settings_dict["NAME"]
-    own.settings_dict["NAME"] = path = tmp_path / "history.sqlite3"
-    with django_db_blocker.unblock():
+    path = tmp_path / "history.sqlite3"
+    without_wal = {**own.settings_dict["OPTIONS"], "init_command": "PRAGMA synchronous=OFF;"}
+    with mock.patch.dict(own.settings_dict, NAME=path, OPTIONS=without_wal), django_db_blocker.unblock():
         yield path
         own.close()
-    own.settings_dict["NAME"] = given
 
 
 def tables(path: Path) -> set[str]:
