@@ -17,8 +17,8 @@ import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.options import Options
-from monitor.telemetry.providers.nvml import pcie
 from monitor.telemetry.providers.nvml.fields import METRICS
+from monitor.telemetry.providers.nvml.links import pcie
 from monitor.telemetry.providers.nvml.provider import Pynvml
 from monitor.telemetry.schema import Snapshot
 

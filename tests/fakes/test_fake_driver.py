@@ -26,7 +26,7 @@ def test_every_call_on_a_default_gpu_succeeds(ask: Child) -> None:
         "PowerManagementDefaultLimit PowerManagementLimitConstraints EnforcedPowerLimit TotalEnergyConsumption NumFans "
         "FanSpeed FanSpeedRPM PerformanceState CurrentClocksEventReasons CurrentClocksThrottleReasons "
         "CurrPcieLinkGeneration CurrPcieLinkWidth MaxPcieLinkGeneration MaxPcieLinkWidth PcieReplayCounter EccMode "
-        "RemappedRows ComputeMode PersistenceMode MigMode MaxMigDeviceCount SupportedEventTypes"
+        "RemappedRows ComputeMode PersistenceMode MigMode MaxMigDeviceCount SupportedEventTypes CudaComputeCapability"
     )
     failing = f"[it for it in {simple.split()} if code(getattr(n, 'nvmlDeviceGet' + it), gpu(0)) != 'no error']"
     assert ask(failing) == []

@@ -35,6 +35,7 @@ static void set_default_identity(struct Gpu *gpu, int number)
     gpu->brand = figure(14);
     gpu->arch = figure(9);
     gpu->minor = figure(number);
+    gpu->compute_capability = figure(90);
 }
 
 static void set_default_load(struct Gpu *gpu, int number)
@@ -45,6 +46,10 @@ static void set_default_load(struct Gpu *gpu, int number)
     gpu->decoder = figure(2);
     gpu->jpeg = figure(3);
     gpu->ofa = figure(4);
+    gpu->gpm = figure(1);
+    gpu->gpm_sm = figure(355);
+    gpu->gpm_tensor = figure(120);
+    gpu->gpm_dram = figure(208);
     gpu->memory_total = figure(81559);
     gpu->memory_used = figure(20480);
     gpu->memory_reserved = figure(600);

@@ -12,6 +12,7 @@
     X(nvmlDeviceGetName) X(nvmlDeviceGetUUID) X(nvmlDeviceGetPciInfo_v3) \
     X(nvmlDeviceGetIndex) X(nvmlDeviceGetMinorNumber) X(nvmlDeviceGetBrand) \
     X(nvmlDeviceGetArchitecture) X(nvmlDeviceGetVbiosVersion) X(nvmlDeviceGetSerial) \
+    X(nvmlDeviceGetCudaComputeCapability) \
     X(nvmlDeviceGetUtilizationRates) X(nvmlDeviceGetEncoderUtilization) X(nvmlDeviceGetDecoderUtilization) \
     X(nvmlDeviceGetJpgUtilization) X(nvmlDeviceGetOfaUtilization) \
     X(nvmlDeviceGetMemoryInfo) X(nvmlDeviceGetMemoryInfo_v2) X(nvmlDeviceGetBAR1MemoryInfo) \
@@ -38,7 +39,8 @@
     X(nvmlDeviceGetMPSComputeRunningProcesses_v2) X(nvmlDeviceGetMPSComputeRunningProcesses_v3) \
     X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) \
     X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) X(nvmlEventSetCreate) \
-    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetFree)
+    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetFree) \
+    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmMetricsGet)
 
 #define AS_INDEX(name) FN_##name,
 enum Function { EACH_FUNCTION(AS_INDEX) FUNCTION_COUNT };

@@ -21,6 +21,7 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("brand", brand),
     ANSWER_OF("arch", arch),
     ANSWER_OF("minor", minor),
+    ANSWER_OF("compute_capability", compute_capability),
     ANSWER_OF("utilization", utilization),
     ANSWER_OF("memory_utilization", memory_utilization),
     ANSWER_OF("encoder", encoder),
@@ -93,6 +94,10 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("persistence", persistence),
     ANSWER_OF("mig", mig),
     ANSWER_OF("mig_max", mig_max),
+    ANSWER_OF("gpm", gpm),
+    ANSWER_OF("gpm_sm", gpm_sm),
+    ANSWER_OF("gpm_tensor", gpm_tensor),
+    ANSWER_OF("gpm_dram", gpm_dram),
 };
 
 /* The function * means all functions. */

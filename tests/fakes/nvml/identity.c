@@ -140,6 +140,14 @@ API nvmlDeviceGetSerial(nvmlDevice_t handle, char *out, unsigned size)
     return give_text(gpu->serial, out, size);
 }
 
+API nvmlDeviceGetCudaComputeCapability(nvmlDevice_t handle, int *major, int *minor)
+{
+    ENTER_GPU(nvmlDeviceGetCudaComputeCapability, handle);
+    *major = (int)(gpu->compute_capability.value / 10);
+    *minor = (int)(gpu->compute_capability.value % 10);
+    return gpu->compute_capability.status;
+}
+
 static nvmlReturn_t give_pci(const struct Gpu *gpu, struct PciInfo *out)
 {
     struct Address address;

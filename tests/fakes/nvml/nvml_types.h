@@ -71,6 +71,16 @@ struct ProcessesUtilizationInfo {
     struct ProcessUtilizationInfo *samples;
 };
 
+#define GPM_VERSION 1u
+enum { GPM_SM = 2, GPM_TENSOR = 5, GPM_DRAM = 10, GPM_MOST_METRICS = 333 };
+struct GpmSupport { unsigned version, is_supported; };
+struct GpmMetric { unsigned id; int status; double value; const char *names[3]; };
+struct GpmMetricsGet {
+    unsigned version, count;
+    const struct GpmSample *first, *second;
+    struct GpmMetric metrics[GPM_MOST_METRICS];
+};
+
 enum { VALUE_UNSIGNED_INT = 1, VALUE_UNSIGNED_LONG_LONG = 3 };
 
 struct FieldValue {

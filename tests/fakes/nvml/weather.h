@@ -55,7 +55,7 @@ struct FieldOverride { unsigned id; unsigned long long value; };
 struct Gpu {
     char name[96], uuid[96], pci[32], vbios[32], serial[32];
     bool lost, unified_zero, mig_unprivileged;
-    struct Answer brand, arch, minor;
+    struct Answer brand, arch, minor, compute_capability;
     struct Answer utilization, memory_utilization, encoder, decoder, jpeg, ofa;
     struct Answer memory_total, memory_used, memory_reserved, bar1_total, bar1_used;
     struct Answer temperature, memory_temperature;
@@ -75,6 +75,7 @@ struct Gpu {
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */
     struct Answer recovery_action;
     struct Answer compute_mode, persistence, mig, mig_max;
+    struct Answer gpm, gpm_sm, gpm_tensor, gpm_dram; /* tenths of a percent */
     struct Counter energy_counter, pcie_rx_counter, pcie_tx_counter, nvlink_rx_counter, nvlink_tx_counter;
     int process_count, stray_count, xid_count, field_count;
     struct Process processes[MAX_PROCESSES];

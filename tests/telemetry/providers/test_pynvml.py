@@ -57,6 +57,52 @@ def test_every_gpu_has_its_identity_and_readings(fake_driver: FakeDriver, open_r
     assert gpu.memory_used_percent == pytest.approx(100 * 70000 / 81559)
 
 
+def test_serial_number_and_compute_capability_are_facts(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {"gpu.0.serial": "1650022012345", "gpu.0.compute_capability": 103, "gpu.1.fail.nvmlDeviceGetSerial": 3}
+    )
+    blackwell, other = open_reader("pynvml", fake_driver.env).read().gpus[:2]
+    assert (blackwell.serial_number, blackwell.compute_capability) == ("1650022012345", "10.3")
+    assert (other.serial_number, other.compute_capability) == (None, "9.0")
+    assert other.unavailable["serial_number"] == "not supported by this GPU"
+
+
+def test_activity_is_the_mean_between_two_samples(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.gpm_sm": 873, "gpu.0.gpm_tensor": 0, "gpu.0.gpm_dram": "!999"}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    before = first(reader)
+    assert before.sm_activity_percent is None
+    assert before.unavailable["sm_activity_percent"] == "needs two readings"
+    after = reader.read(after_seconds=10).gpus[0]
+    assert (after.sm_activity_percent, after.tensor_activity_percent, after.dram_activity_percent) == (87.3, 0, None)
+    assert after.unavailable["dram_activity_percent"] == "the driver returned an unknown error"
+    assert reader.read(after_seconds=10).gpus[0].sm_activity_percent == 87.3
+    fake_driver.set({"gpu.0.fail.nvmlGpmSampleGet": 999})
+    time.sleep(0.03)
+    assert reader.read(after_seconds=10).gpus[0].sm_activity_percent is None
+
+
+@pytest.mark.parametrize("scenario", [{"gpm": 0}, {"gpm": "na"}, {"fail.nvmlGpmQueryDeviceSupport": 13}])
+def test_activity_of_a_gpu_without_gpm_is_unknown_and_asked_for_seldom(
+    fake_driver: FakeDriver, open_reader: Open, scenario: dict[str, object]
+) -> None:
+    fake_driver.set({f"gpu.0.{key}": value for key, value in scenario.items()}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    gpu = first(reader)
+    assert gpu.sm_activity_percent is gpu.dram_activity_percent is None
+    assert "sm_activity_percent" in gpu.unavailable
+    fake_driver.reset_calls()
+    for _ in range(5):
+        reader.read()
+    assert [name for name in fake_driver.calls() if "Gpm" in name] == []
+
+
+def test_gpu_in_mig_mode_says_why_its_activity_is_unknown(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.mig": "on"}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert "MIG" in gpu.unavailable["sm_activity_percent"]
+
+
 @pytest.mark.parametrize("includes", [0, 1])
 def test_used_memory_excludes_the_drivers_reserve_with_either_memory_call(
     fake_driver: FakeDriver, open_reader: Open, includes: int
@@ -410,6 +456,10 @@ def test_tick_makes_at_most_22_calls_per_gpu_and_none_for_static_values(
         "Brand",
         "Architecture",
         "Vbios",
+        "Serial",
+        "ComputeCapability",
+        "GpmQuery",
+        "GpmSampleAlloc",
         "Threshold",
         "Max",
         "Constraints",

@@ -232,6 +232,8 @@ MEMORY_V1 = Call(("memory_total_bytes", "memory_used_bytes", "memory_free_bytes"
 STATIC: tuple[Call, ...] = (
     named("architecture", nvml.nvmlDeviceGetArchitecture, _ARCHITECTURES.get),
     named("brand", nvml.nvmlDeviceGetBrand, _BRANDS.get),
+    named("serial_number", nvml.nvmlDeviceGetSerial, str),
+    named("compute_capability", nvml.nvmlDeviceGetCudaComputeCapability, lambda version: "{}.{}".format(*version)),
     named("vbios_version", nvml.nvmlDeviceGetVbiosVersion, str),
     scalar("slowdown_temperature_celsius", nvml.nvmlDeviceGetTemperatureThreshold, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
     scalar("shutdown_temperature_celsius", nvml.nvmlDeviceGetTemperatureThreshold, nvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN),
@@ -260,7 +262,7 @@ FAST: tuple[Call, ...] = (
         instead=(named(_REASONS, Number("nvmlDeviceGetCurrentClocksThrottleReasons", bits=64), clock_event_names),)
     ),
 )  # fmt: skip
-"""And at each tick: memory (device.py), fields.py, fans, processes.py, pcie.py."""
+"""And at each tick: memory (device.py), fields.py, fans, processes.py, links/pcie.py."""
 
 
 def is_answered(handle: Handle) -> bool:
@@ -300,4 +302,5 @@ SLOW: tuple[Call, ...] = (
     named("compute_mode", nvml.nvmlDeviceGetComputeMode, _COMPUTE_MODES.get),
     named("persistence_mode", nvml.nvmlDeviceGetPersistenceMode, bool),
 )
-"""And: MIG mode and instances (mig.py), NVLink (nvlink.py), and PCIE_THROUGHPUT if the driver lacks the byte counters."""
+"""And: MIG mode and instances (mig.py), NVLink (links/nvlink.py), activity.py, and PCIE_THROUGHPUT if the driver lacks the byte
+counters."""

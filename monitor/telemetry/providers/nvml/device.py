@@ -12,11 +12,12 @@ import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.providers import base, gpu_notices
-from monitor.telemetry.providers.nvml import calls, errors, fields, nvlink, pcie
+from monitor.telemetry.providers.nvml import activity, calls, errors, fields
 from monitor.telemetry.providers.nvml.calls import Call, Values
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, address_of
 from monitor.telemetry.providers.nvml.fans import Fans
 from monitor.telemetry.providers.nvml.identity import Identity
+from monitor.telemetry.providers.nvml.links import nvlink, pcie
 from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
@@ -35,7 +36,8 @@ _JUMP_SECONDS = 5.0
 """By how much the wall clock and the monotonic one differ after the host was suspended, or the wall clock was set."""
 _WITHOUT_A_CALL = 2
 """Entries of the fast list that need not call the driver: fans of a GPU without any, PCIe of unified memory."""
-_CHECKS_AT_EACH_TICK = checks_without({metric for call in (*calls.STATIC, *calls.SLOW) for metric in call.metrics})
+_SELDOM = {metric for call in (*calls.STATIC, *calls.SLOW) for metric in call.metrics}
+_CHECKS_AT_EACH_TICK = checks_without(_SELDOM.union(activity.METRICS))
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
 
 
@@ -78,7 +80,7 @@ class Device:
         self._unavailable: dict[str, str] = {}
         self._missing: list[str] = []
         self._is_unified = self._has_own_memory = False
-        self._fields, self._links = fields.Fields(), nvlink.NvLinks()
+        self._fields, self._links, self._activity = fields.Fields(), nvlink.NvLinks(), activity.Activity()
         self._processes, self._mig, self._fans = Processes(bounds), Mig(bounds), Fans(bounds)
         self._pcie_rates, self._counts_pcie = pcie.PcieRates(), True
         self._now = self._at = 0.0
@@ -96,6 +98,7 @@ class Device:
             *calls.SLOW,
             Call(("mig_mode",), self._fill_mig_mode),
             Call(nvlink.METRICS, self._fill_nvlinks),
+            Call(activity.METRICS, self._fill_activity),
         ]
         self._slow_cursor = 0
         self._slow_due = 0.37 * identity.index % 1  # spreads the GPUs' slow calls over different ticks
@@ -317,6 +320,10 @@ class Device:
     def _fill_nvlinks(self, handle: Handle, values: Values) -> None:
         self._links.fill(handle, values, self._at)
         self._reasons.note(self._links.reasons)
+
+    def _fill_activity(self, handle: Handle, values: Values) -> None:
+        self._activity.fill(handle, values)
+        self._reasons.note(self._activity.reasons)
 
     def _fill_mig_mode(self, handle: Handle, values: Values) -> None:
         before = values["mig_mode"]
