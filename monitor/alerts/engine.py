@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import store
 from monitor.alerts.alert_rows import as_time
+from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, Enqueue, RuleRow
 from monitor.rules.choices import SEVERITIES
@@ -56,14 +57,17 @@ class Engine:
         show: Callable[[tuple[Alert, ...]], None],
         written: Callable[[], None] = lambda: None,
         keep: Callable[[Snapshot], None] = lambda _snapshot: None,
+        evidence: EvidenceRecorder | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts whenever they change.
         `written`: called when events are in the database. `keep`: receives each snapshot that was evaluated.
+        `evidence`: records what surrounds the alerts that fire.
         """
         self._limits, self._retention_days = limits, retention_days
         self._enqueue, self._show, self._written, self._keep = enqueue, show, written, keep
+        self._evidence = evidence
         self._clock, self._monotonic = clock, monotonic
         self._evaluation = Evaluation()
         self._rules: dict[int, RuleRow] = {}
@@ -129,6 +133,7 @@ class Engine:
             self.run_once()
         self._next_save = self._retry_at = 0.0
         self._write()
+        self._write_evidence(is_last=True)
         connection.close()
 
     def run_once(self) -> None:
@@ -156,6 +161,7 @@ class Engine:
             self._judge(*self._waiting.popleft())
             is_judged = True
         self._write()
+        self._write_evidence()
         if is_judged:
             self.problems.pop(NOT_JUDGED, None)
 
@@ -169,6 +175,8 @@ class Engine:
         if events or clearing != self._clearing:
             self._clearing = clearing
             self._show_open()
+        if self._evidence is not None:
+            self._evidence.take(snapshot, events)
         self._keep(snapshot)
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
         if identity != self._gpus and self._reaches_database(
@@ -183,6 +191,8 @@ class Engine:
             return
         log.warning("the clock was set by %+.0f s; the times of open alerts are moved with it", ahead - before)
         self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
+        if self._evidence is not None:
+            self._evidence.shift(ahead - before)
         moved = self._evaluation.shift(ahead - before)
         self._unwritten += moved
         if moved:
@@ -253,6 +263,11 @@ class Engine:
         self._next_save = now + SAVE_SECONDS
         if events:
             self._written()
+
+    def _write_evidence(self, *, is_last: bool = False) -> None:
+        """Write the evidence that is due, once its alerts are written and on their way."""
+        if self._evidence is not None and self._is_restored and not self._unwritten:
+            self._evidence.write(self._wait_little, is_last=is_last)
 
     def _changed_judges(self) -> list[Judge]:
         return [

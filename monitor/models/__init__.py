@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.models.api_tokens import ApiToken
 from monitor.models.channels import Channel, Delivery
 from monitor.models.events import AlertEvent
+from monitor.models.evidence import AlertEvidence
 from monitor.models.history import HistoryChunk, HistoryGap, HistorySource
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
@@ -12,6 +13,7 @@ from monitor.models.snoozes import Snooze
 
 __all__ = [
     "AlertEvent",
+    "AlertEvidence",
     "AlertRule",
     "AlertState",
     "ApiToken",

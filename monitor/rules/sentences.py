@@ -44,7 +44,12 @@ def repeated(times: int, span: str) -> str:
 
 def current_value(alert: Alert, snapshot: Snapshot) -> float | None:
     """The value of the alert's metric in a snapshot; None if it has none or it is unknown there."""
-    metric = metrics().get(alert.metric or "")
+    return value_of(alert.metric or "", alert, snapshot)
+
+
+def value_of(key: str, alert: Alert, snapshot: Snapshot) -> float | None:
+    """A metric of what the alert is about (GPU, process or host) in a snapshot; None if it is unknown there."""
+    metric = metrics().get(key)
     if metric is None or (snapshot.stale and metric.of in ("gpu", "process")):
         return None
     if metric.of == "health":

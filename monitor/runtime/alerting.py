@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from monitor.alerts.engine import Engine
+from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.config.model import Config
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
@@ -32,7 +33,8 @@ class AlertStage:
         """`config`: the effective settings. `show`: receives the open alerts whenever they change."""
 
         self.recent = Recent()
-        """The readings of the last 15 minutes, for rule previews."""
+        """The readings of the last 15 minutes, for rule previews and for the evidence of alerts."""
+        self.evidence = EvidenceRecorder(self.recent.snapshots, clock=clock, monotonic=monotonic)
         sending = Sending(public_url=startup.public_url, forbids_private=startup.forbid_private_webhooks)
         self.notifier = Notifier(sending.send, clock=lambda: datetime.fromtimestamp(clock(), UTC))
         self.engine = Engine(
@@ -41,6 +43,7 @@ class AlertStage:
             enqueue=outbox.enqueue,
             show=show,
             keep=self.recent.add,
+            evidence=self.evidence,
             written=self.notifier.wake,
             clock=clock,
             monotonic=monotonic,
@@ -60,7 +63,7 @@ class AlertStage:
 
     @property
     def problem(self) -> str | None:
-        return self.engine.problem
+        return "; ".join(filter(None, (self.engine.problem, self.evidence.problem))) or None
 
     def changed(self) -> None:
         """Load rules, limits and acknowledgements now. From any thread."""

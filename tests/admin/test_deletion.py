@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
-from monitor.models import AlertEvent, AlertRule, AlertState, Channel, Delivery
+from monitor.models import AlertEvent, AlertEvidence, AlertRule, AlertState, Channel, Delivery
 from tests.support.clients import holder_of, text
 from tests.support.outbox_rows import NOON, a_channel, a_rule, an_event, fire
 
@@ -76,6 +76,15 @@ def test_all_matching_alerts_are_deleted_after_a_small_page(root: Client) -> Non
     root.post(ALERTS, {**asked, "post": "yes"})
     assert not AlertEvent.objects.exists()
     assert LogEntry.objects.count() == 1
+
+
+def test_evidence_is_counted_and_deleted_with_its_alerts(root: Client) -> None:
+    many_alerts()
+    AlertEvidence.objects.bulk_create(AlertEvidence(event=event, data=b"") for event in AlertEvent.objects.all())
+    asked = {"action": "delete_selected", "_selected_action": "x", "select_across": "1"}
+    assert f"{MANY} alerts {MANY} pieces of evidence" in text(root.post(ALERTS, asked))
+    root.post(ALERTS, {**asked, "post": "yes"})
+    assert not AlertEvidence.objects.exists()
 
 
 def test_selected_alerts_only_are_deleted_and_logged_one_by_one(root: Client) -> None:

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from monitor.alerts.engine import Engine
+from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
 from monitor.telemetry.gpu_use import IdleLimits
+from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Gpu
 from tests.support.snapshots import gpu, host
 
@@ -30,11 +32,17 @@ class Scene:
 
     def restarted(self) -> Engine:
         """Replace the engine, as a restart of the process does."""
+        self.recent = Recent()
+        self.evidence = EvidenceRecorder(
+            self.recent.snapshots, clock=lambda: self.now + self.ahead, monotonic=lambda: self.now
+        )
         self.engine = Engine(
             limits=lambda: self.limits,
             retention_days=lambda: self.retention_days,
             enqueue=lambda event, *, now: self.enqueue(event, now=now),
             show=self.shown.append,
+            keep=self.recent.add,
+            evidence=self.evidence,
             clock=lambda: self.now + self.ahead,
             monotonic=lambda: self.now,
         )

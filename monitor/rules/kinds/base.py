@@ -17,6 +17,16 @@ from monitor.telemetry.schema import Alert, Gpu, GpuProcess
 
 CLEARED = "condition cleared"
 PROCESS_GONE = "process exited or freed memory"
+_BESIDE = {
+    "gpu.temperature_celsius": "gpu.sm_clock_mhz",
+    "gpu.memory_temperature_celsius": "gpu.memory_clock_mhz",
+    "gpu.power_watts": "gpu.sm_clock_mhz",
+    "gpu.sm_clock_mhz": "gpu.power_watts",
+    "gpu.utilization_percent": "gpu.power_watts",
+    "gpu.memory_used_percent": "gpu.utilization_percent",
+    "gpu.memory_used_bytes": "gpu.utilization_percent",
+}
+"""What a second chart shows beside an alert's own metric: its usual cause or effect."""
 
 
 class Words(NamedTuple):
@@ -113,6 +123,10 @@ class Kind(ABC):
     def why_gone(self, key: str) -> str | None:
         """Why the alert resolved with its subject; None if the subject is the GPU itself or something reported about it."""
         return PROCESS_GONE if "/" in key else None
+
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        """The metrics that are recorded around an alert and drawn on its page, the one that explains it best first."""
+        return (rule.metric, *([_BESIDE[rule.metric]] if rule.metric in _BESIDE else [])) if rule.metric else ()
 
     def subject_label(self, key: str, column: Column, place: int) -> str:
         """GPU 3, for the preview's legend."""

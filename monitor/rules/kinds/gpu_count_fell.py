@@ -31,5 +31,8 @@ class GpuCountFell(Kind):
             float(most),
         )
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("health.gpu_count",)
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "GPUs missing"

@@ -28,5 +28,8 @@ class GpuLost(Kind):
             f"{gpu.name}, {gpu.uuid}. Look for an Xid in the kernel log (`dmesg`); a reboot may bring the GPU back.",
         )
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("gpu.temperature_celsius", "gpu.power_watts")
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "lost"

@@ -66,5 +66,8 @@ class IdleHeld(Kind):
             "process.memory_used_bytes",
         )
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("process.memory_used_bytes", "gpu.utilization_percent")
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "idle memory"

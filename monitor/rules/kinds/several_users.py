@@ -44,6 +44,9 @@ class SeveralUsers(Kind):
     def summary_of_worst(self, alert: Alert, rule: Rule) -> str:
         return alert.summary if alert.worst_value is None else _sentence(alert.gpu_index, alert.worst_value)
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("gpu.memory_used_bytes", "gpu.utilization_percent")
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "users"
 

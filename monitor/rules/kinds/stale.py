@@ -51,6 +51,9 @@ class Stale(Kind):
         """Its value is a duration: the longest time without a reading."""
         return alert.summary if alert.worst_value is None else _sentence(alert.host, alert.worst_value)
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("health.age_seconds",)
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "time without a fresh reading"
 

@@ -39,5 +39,9 @@ class Throttled(Kind):
         what = _THROTTLED.get(change.rule.throttle, "was throttled for thermal or power reasons")
         return Words(f"GPU {gpu_of(change).index} {what}", f"Clock event reasons: {', '.join(detail_of(change))}.")
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        other = "gpu.power_watts" if rule.throttle == "power" else "gpu.temperature_celsius"
+        return ("gpu.sm_clock_mhz", other)
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "throttled"

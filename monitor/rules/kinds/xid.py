@@ -61,5 +61,8 @@ class XidError(Kind):
         label, code = super().subject_label(key, column, place), column.details[place]
         return label if code is None else f"Xid {code} on {label}"
 
+    def charted(self, rule: Rule) -> tuple[str, ...]:
+        return ("gpu.utilization_percent", "gpu.temperature_celsius")
+
     def chart_title(self, rule: Rule, *, is_offset: bool) -> str:
         return "new Xids"

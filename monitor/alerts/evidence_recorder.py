@@ -1,0 +1,139 @@
+"""Records the evidence of alerts as they fire, in the alert engine's thread. Its failures never reach the engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from monitor.alerts import evidence_store
+from monitor.alerts.evidence_case import Case
+from monitor.rules.evaluation import Event
+from monitor.telemetry.schema import Snapshot
+
+log = logging.getLogger(__name__)
+
+WRITE_SECONDS = 60.0
+"""Interval between writes while evidence is recorded; an alert that fires writes it too."""
+MOST_CASES = 100
+"""Alerts whose evidence is recorded at once; with more, the oldest end early."""
+_MOST_WAITING = 5 * MOST_CASES
+"""The same while the database does not respond."""
+NOT_SAVED = "the evidence of alerts cannot be saved"
+NOT_RECORDED = "the evidence of alerts cannot be recorded"
+
+
+class EvidenceRecorder:
+    """The engine hands it each snapshot, and calls `write` when its alerts are in the database."""
+
+    def __init__(
+        self,
+        recent: Callable[[], Iterable[Snapshot]],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`recent`: the readings of the last 15 minutes, the oldest first."""
+        self._recent, self._clock, self._monotonic = recent, clock, monotonic
+        self._cases: list[Case] = []
+        self._is_resumed = False
+        self._is_new = False
+        self._next_write = 0.0
+        self._problems: dict[str, str] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Why evidence is missing; None while all is well. From any thread."""
+        return "; ".join(f"{what} ({why})" for what, why in [*self._problems.items()]) or None
+
+    def take(self, snapshot: Snapshot, events: Iterable[Event]) -> None:
+        """Add a snapshot to what is recorded, and begin with the alerts that fired with it."""
+        try:
+            for case in self._cases:
+                case.take(snapshot)
+            for event in events:
+                if event.resolved_at is None:
+                    self._begin(event, snapshot)
+                    self._recover(NOT_RECORDED)
+        except Exception as error:
+            if self._is_news(NOT_RECORDED, error):
+                log.exception(NOT_RECORDED)
+
+    def shift(self, seconds: float) -> None:
+        """The clock was moved by this many seconds."""
+        for case in self._cases:
+            case.shift(seconds)
+
+    def write(self, prepare: Callable[[], None], *, is_last: bool = False) -> None:
+        """Write what is due. `prepare` readies the database's connection. `is_last`: the server stops, so all is due."""
+        now = self._monotonic()
+        if not (self._is_new or is_last) and now < self._next_write:
+            return
+        if self._is_resumed and not self._cases:
+            return
+        self._next_write, self._is_new = now + WRITE_SECONDS, False
+        try:
+            prepare()
+            self._resume()
+            self._save()
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            if self._is_news(NOT_SAVED, error):
+                log.warning("%s (%s)", NOT_SAVED, error)
+        except Exception as error:
+            if self._is_news(NOT_RECORDED, error):
+                log.exception(NOT_RECORDED)
+            self._cases.clear()  # what cannot be recorded now never can
+        else:
+            self._recover(NOT_SAVED)
+
+    def _begin(self, event: Event, snapshot: Snapshot) -> None:
+        key, now = Case(event).key, event.fired_at
+        others = [
+            other
+            for other in self._cases
+            if other.key == key and not other.is_recorded_with_another and not other.is_over(now)
+        ]
+        with_ = others[-1].event.id if others else ""
+        self._cases.append(Case.begun(event, snapshot, recorded_with=with_))
+        del self._cases[:-_MOST_WAITING]
+        self._is_new = True
+
+    def _resume(self) -> None:
+        """Continue what a previous run could not finish. Alerts that fired since the start come after it."""
+        if self._is_resumed:
+            return
+        now = self._clock()
+        begun = {case.event.id for case in self._cases}
+        before = [
+            Case.resumed(event, evidence, now=now)
+            for event, evidence in evidence_store.load_unfinished(now)
+            if event.id not in begun and not evidence.recorded_with
+        ]
+        self._cases = [*before, *self._cases]
+        self._is_resumed = True
+
+    def _save(self) -> None:
+        now = self._clock()
+        new = [case for case in self._cases[-MOST_CASES:] if case.lacks_before]
+        if new:
+            recent = [*self._recent()]
+            for case in new:
+                case.add_before(recent)
+        changed = [case for case in self._cases if case.is_changed]
+        if changed:
+            evidence_store.save({case.event.id: case.evidence() for case in changed})
+        for case in changed:
+            case.is_changed = False
+        self._cases = [case for case in self._cases if not case.is_over(now)][-MOST_CASES:]
+
+    def _is_news(self, what: str, error: Exception) -> bool:
+        """Note a problem, and say whether it is another one than before."""
+        before, self._problems[what] = self._problems.get(what), str(error)
+        return before != str(error)
+
+    def _recover(self, what: str) -> None:
+        if self._problems.pop(what, None) is not None:
+            log.info("recovered: %s", what)
