@@ -1,4 +1,4 @@
-"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, and all Django commands."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, and all Django commands."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         ("admin", _admin, "create an admin account, in the data of the demo if only that is running"),
         ("doctor", _doctor, "list what was found, what was skipped and why, and how to fix it"),
         ("snapshot", _snapshot, "print a reading as JSON, or one per line with --stream; record readings"),
+        ("free", _free, "print free GPUs as the value of CUDA_VISIBLE_DEVICES"),
+        ("wait", _wait, "start a command when GPUs are free: gpumon wait --count 2 -- python train.py"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
     ):  # fmt: skip
         # Without its own -h, because the subcommand has one.
@@ -104,6 +106,18 @@ def _snapshot(rest: list[str]) -> int:
     from monitor.telemetry import __main__ as telemetry
 
     return telemetry.main(rest, program="gpumon snapshot")
+
+
+def _free(rest: list[str]) -> int:
+    from monitor.management.free_commands import free
+
+    return interpreter.run(lambda: free(rest))
+
+
+def _wait(rest: list[str]) -> int:
+    from monitor.management.free_commands import wait
+
+    return wait(rest)
 
 
 def _manage(rest: list[str]) -> int:
