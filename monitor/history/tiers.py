@@ -25,7 +25,7 @@ class Tier(NamedTuple):
 
 
 SECONDS = Tier(1, "seconds", 1, 600)
-MINUTES = Tier(2, "minutes", 60, 6 * 3600)
+MINUTES = Tier(2, "minutes", 60, 12 * 3600)
 QUARTERS = Tier(3, "quarter-hours", 900, 4 * 86400)
 TIERS = (SECONDS, MINUTES, QUARTERS)
 """From fine to coarse."""
