@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 DATABASE = "gpumon.sqlite3"
+HISTORY = "history.sqlite3"
+"""The recorder begins a new one if it is lost."""
 CONSEQUENCES = {
     "server.lock": "another server could start with this folder; restart gpumon",
     "secret_key": "the next start makes a new one, and everyone has to log in again",  # nosec  # pragma: allowlist secret
@@ -66,7 +68,7 @@ class DataFolder:
 
     def note_files(self) -> None:
         """Remember the files that are there now."""
-        for name in (DATABASE, *CONSEQUENCES):
+        for name in (DATABASE, HISTORY, *CONSEQUENCES):
             if (identity := _identity(self._folder / name)) is not None:
                 self._known[name] = identity
         self._has_static_files = self._static_stamp.exists()
@@ -99,12 +101,15 @@ class DataFolder:
             wrong.append(
                 f"the static files in {self._static_stamp.parent} were deleted; restart gpumon to collect them again"
             )
-        for name, identity in self._known.items():
+        for name, identity in [*self._known.items()]:
             path = self._folder / name
             now = _identity(path)
             if now == identity:
                 continue
-            if name != DATABASE:
+            if name == HISTORY:
+                log.warning("the stored history %s was %s", path, "deleted" if now is None else "replaced")
+                self._known.pop(name) if now is None else self._known.update({name: now})
+            elif name != DATABASE:
                 state = "was deleted" if now is None else "was replaced"
                 wrong.append(f"{path} {state}: {CONSEQUENCES[name]}")
             elif now is None:

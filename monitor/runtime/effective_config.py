@@ -12,6 +12,8 @@ from django.db import DatabaseError, InterfaceError
 from monitor.config.declarations import PREFIX
 from monitor.config.model import Config
 from monitor.config.overrides import layered
+from monitor.history.pruning import Retention
+from monitor.history.recorder import HistorySettings
 from monitor.models import SiteSettings
 from monitor.telemetry.gpu_use import IdleLimits
 
@@ -90,3 +92,9 @@ def idle_limits_of(config: Config) -> IdleLimits:
         float(config.idle_held_utilization_percent),
         float(config.idle_held_minutes),
     )
+
+
+def history_settings_of(config: Config) -> HistorySettings:
+    """Whether readings are stored, and for how long."""
+    days = config.history_seconds_days, config.history_minutes_days, config.history_quarters_days
+    return HistorySettings(config.history, Retention(tuple(map(float, days)), config.history_max_mib * _BYTES_PER_MIB))

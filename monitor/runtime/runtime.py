@@ -11,13 +11,14 @@ from typing import Any
 
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
+from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
 from monitor.runtime.data_folder import DataFolder
-from monitor.runtime.effective_config import EffectiveConfig, idle_limits_of
+from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
@@ -57,6 +58,7 @@ class Runtime:
             startup, config=self._config_once_read, show=self.hub.set_alerts, clock=clock, monotonic=monotonic
         )
         self.free_time = FreeTime()
+        self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
@@ -66,6 +68,7 @@ class Runtime:
                 DataFolder(startup.data_dir, static_root=startup.static_dir),
                 self.hub,
                 self.free_time,
+                self.history,
                 self.alerts,
                 *stages,
             ]

@@ -5,30 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from django.conf import settings
 from django.db import DatabaseError, connections
-from pytest_django import DjangoDbBlocker
 
 from monitor.history.database import history_connection, prepare
 from monitor.models import AlertRule, HistorySource
-
-
-@pytest.fixture
-def file(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
-    """A history of the test's own in a data folder that already has a main database."""
-    (tmp_path / "initialized").touch()
-    own = connections[settings.HISTORY_DATABASE]
-    own.close()
-    path = tmp_path / "history.sqlite3"
-    without_wal = {**own.settings_dict["OPTIONS"], "init_command": "PRAGMA synchronous=OFF;"}
-    with mock.patch.dict(own.settings_dict, NAME=path, OPTIONS=without_wal), django_db_blocker.unblock():
-        yield path
-        own.close()
 
 
 def tables(path: Path) -> set[str]:

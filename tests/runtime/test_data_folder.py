@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from monitor.http.static_files import STAMP
-from monitor.runtime.data_folder import CONSEQUENCES, DATABASE, DataFolder
+from monitor.runtime.data_folder import CONSEQUENCES, DATABASE, HISTORY, DataFolder
 
 
 @pytest.fixture
@@ -53,6 +53,17 @@ def test_replaced_database_is_logged_and_used(
     for _ in range(2):
         stage.look()
     assert caplog.text.count("was replaced; it is used from now on") == 1
+    assert stage.problem is None
+
+
+def test_deleted_history_is_logged_and_no_problem(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / HISTORY).touch()
+    stage = DataFolder(tmp_path)
+    stage.note_files()
+    (tmp_path / HISTORY).unlink()
+    for _ in range(2):
+        stage.look()
+    assert caplog.text.count(f"the stored history {tmp_path / HISTORY} was deleted") == 1
     assert stage.problem is None
 
 

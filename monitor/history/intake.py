@@ -1,0 +1,212 @@
+"""What the recorder has not written yet: the newest buckets of each source, and why a source has none. Any thread may use it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from monitor.history.buckets import Buckets, empty
+from monitor.history.gaps import NOT_RECORDED, Absence, Gap, reason_of
+from monitor.history.metrics import GPU_METRICS, HOST_METRICS
+from monitor.history.rollup import merged
+from monitor.history.second_buckets import SecondBuckets
+from monitor.history.store import HOST
+from monitor.telemetry.schema import Gpu, Snapshot, System
+
+MOST_WAITING = 600
+"""Snapshots that may wait to be read; beyond that, the oldest are dropped."""
+MOST_ROWS = 20_000
+"""Seconds of all sources together that are kept while the database cannot be written: about 16 MB, 37 min of 8 GPUs."""
+_LIMITS_OF_GPU = (
+    "memory_total_bytes", "power_limit_watts", "slowdown_temperature_celsius", "shutdown_temperature_celsius", "sm_clock_max_mhz",
+    "memory_clock_max_mhz",
+)  # fmt: skip
+_LIMITS_OF_HOST = ("memory_total_bytes", "swap_total_bytes")
+
+
+class Facts(NamedTuple):
+    """What a HistorySource says about a GPU or the host."""
+
+    name: str
+    gpu_index: int | None
+    limits: dict[str, float]
+
+
+class Unwritten(NamedTuple):
+    """What is to be written of one source."""
+
+    key: str
+    facts: Facts
+    parts: list[Buckets]
+
+
+class _Source:
+    def __init__(self, seconds: SecondBuckets) -> None:
+        self.facts = Facts("", None, {})
+        self.seconds = seconds
+        self.parts: list[Buckets] = []
+        self.absence = Absence()
+        self.read_until: float | None = None
+        """When the last reading was made."""
+
+    def add(self, at: float, source: Gpu | System, interval: float) -> None:
+        if not self.seconds.add(at, source, interval):  # the clock was set back
+            self.parts.append(self.seconds.take_before(float("inf")))
+            self.seconds.add(at, source, interval)
+        self.read_until = at
+
+    def collect(self, *, is_last: bool = False) -> None:
+        """Move the seconds that are over to the parts; with `is_last` the current one too."""
+        newest = self.seconds.newest
+        if newest is not None and (part := self.seconds.take_before(newest + is_last)).starts:
+            self.parts.append(part)
+
+
+class Intake:
+    """Snapshots go in at once; what is to be written comes out about once a minute."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
+        self._lock = threading.Lock()
+        self._sources: dict[str, _Source] = {}
+        self._gaps: dict[tuple[str | None, int, str], Gap] = {}
+        """By source (None: all), start and reason: a gap that goes on replaces itself."""
+        self._sampled_at: float | None = None
+        self._seq: tuple[str | None, int] | None = None
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Keep it until someone needs its readings: this is the thread that all stages share."""
+        self._waiting.append(snapshot)
+
+    def open_buckets(self, key: str, names: Collection[str]) -> Buckets:
+        """The buckets of a source that are not written yet, with these metrics."""
+        with self._lock:
+            self._read_waiting()
+            source = self._sources.get(key)
+            if source is None:
+                return empty()
+            return merged([*source.parts, source.seconds.buckets()], 1).only(names)
+
+    def add_gap(self, key: str | None, gap: Gap) -> None:
+        """A gap that no snapshot shows; without a key, of all sources."""
+        with self._lock:
+            self._add_gap(key, gap)
+
+    def read_waiting(self) -> None:
+        """Add the snapshots that have come to the buckets."""
+        with self._lock:
+            self._read_waiting()
+
+    def unwritten(self, *, is_last: bool = False) -> tuple[list[Unwritten], list[tuple[str | None, Gap]]]:
+        """All that is to be written, and remains here until it is `forgotten`. The current second waits, unless it is the last."""
+        with self._lock:
+            self._read_waiting()
+            found = []
+            for key, source in self._sources.items():
+                source.collect(is_last=is_last)
+                found.append(Unwritten(key, source.facts, [*source.parts]))
+            return found, [(key, gap) for (key, _start, _reason), gap in self._gaps.items()]
+
+    def forget(self, written: list[Unwritten], gaps: list[tuple[str | None, Gap]]) -> None:
+        """These have been written."""
+        with self._lock:
+            for key, _facts, parts in written:
+                del self._sources[key].parts[: len(parts)]
+            for of_source, gap in gaps:
+                place = (of_source, gap.start, gap.reason)
+                if self._gaps.get(place) == gap:
+                    del self._gaps[place]
+
+    def drop_excess(self) -> None:
+        """Nothing could be written for long: drop the oldest readings beyond MOST_ROWS, and note the gap."""
+        with self._lock:
+            most = MOST_ROWS // max(1, len(self._sources))
+            for key, source in self._sources.items():
+                source.collect()
+                excess = sum(len(part.starts) for part in source.parts) - most
+                if excess <= 0:
+                    continue
+                parts = [*_after(source.parts, excess)]
+                start, end = source.parts[0].starts[0], parts[0].starts[0]
+                before = next((each for each in self._gaps if each[0] == key and each[2] == NOT_RECORDED), None)
+                if before is not None:
+                    start = self._gaps.pop(before).start
+                self._add_gap(key, Gap(start, end, NOT_RECORDED))
+                source.parts = parts
+
+    def clear(self) -> None:
+        """Forget everything: the history was switched off."""
+        with self._lock:
+            self._waiting.clear()
+            self._sources.clear()
+            self._gaps.clear()
+
+    # ── Under the lock ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_waiting(self) -> None:
+        while self._waiting:
+            self._read(self._waiting.popleft())
+
+    def _read(self, snapshot: Snapshot) -> None:
+        seq = snapshot.boot_id, snapshot.seq
+        if seq == self._seq:
+            return
+        self._seq = seq
+        interval = snapshot.poll_interval_seconds or 1.0
+        if snapshot.system is not None:
+            host = self._source(HOST)
+            host.facts = Facts(snapshot.host, None, _limits(snapshot.system, _LIMITS_OF_HOST))
+            host.add(snapshot.time, snapshot.system, interval)
+        if snapshot.sampled_at is None:
+            return
+        is_fresh = not snapshot.stale and snapshot.sampled_at != self._sampled_at
+        if is_fresh:
+            self._sampled_at = snapshot.sampled_at
+        for gpu in snapshot.gpus:
+            why = reason_of(snapshot, gpu)
+            if why is not None:
+                self._note_absence(gpu, *why, at=snapshot.time)
+            elif is_fresh:
+                self._add_reading(gpu, snapshot.sampled_at, interval)
+
+    def _note_absence(self, gpu: Gpu, reason: str, text: str, *, at: float) -> None:
+        source = self._source(gpu.uuid)
+        if not source.facts.name:
+            source.facts = _facts(gpu)
+        start = source.read_until if source.read_until is not None else gpu.since or at
+        self._add_gap(gpu.uuid, source.absence.begin(reason, start, at, text))
+
+    def _add_reading(self, gpu: Gpu, at: float, interval: float) -> None:
+        source = self._source(gpu.uuid)
+        source.facts = _facts(gpu)
+        self._add_gap(gpu.uuid, source.absence.end(at - interval))
+        source.add(at, gpu, interval)
+
+    def _source(self, key: str) -> _Source:
+        if key not in self._sources:
+            self._sources[key] = _Source(SecondBuckets(HOST_METRICS if key == HOST else GPU_METRICS))
+        return self._sources[key]
+
+    def _add_gap(self, key: str | None, gap: Gap | None) -> None:
+        if gap is not None:
+            self._gaps[key, gap.start, gap.reason] = gap
+
+
+def _facts(gpu: Gpu) -> Facts:
+    return Facts(gpu.name, gpu.index, _limits(gpu, _LIMITS_OF_GPU))
+
+
+def _limits(source: Any, names: tuple[str, ...]) -> dict[str, float]:
+    found = {name: getattr(source, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _after(parts: list[Buckets], count: int) -> Iterator[Buckets]:
+    """The parts without their first `count` buckets."""
+    for part in parts:
+        size = len(part.starts)
+        if count < size:
+            yield part.slice(count, size) if count > 0 else part
+        count -= size

@@ -1,0 +1,265 @@
+"""The recorder stores every reading once, whatever ends or holds up the server, the database or the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.history import store
+from monitor.history.recorder import HistorySettings
+from monitor.history.store import HOST
+from monitor.history.tiers import MINUTES, QUARTERS, SECONDS, TIERS, Tier
+from monitor.models import HistoryChunk, HistoryGap, HistorySource
+from tests.history.machines import BEGIN, Machine
+
+GPU = "GPU-0"
+UTILIZATION = "utilization_percent"
+
+
+@pytest.fixture
+def machine(history: Path) -> Machine:
+    return Machine()
+
+
+def stored(tier: Tier = SECONDS, key: str = GPU) -> dict[int, float | None]:
+    """The utilization of each stored bucket, or the host's CPU."""
+    source = store.find_source(key)
+    assert source is not None
+    found = store.read(source.pk, tier, 0, 1 << 40)
+    return dict(zip(found.starts, found.columns[UTILIZATION if key == GPU else "cpu_percent"].mean, strict=True))
+
+
+def expected(start: float, count: int) -> dict[int, float | None]:
+    """The utilization of these seconds."""
+    return {int(start) + each: (start + each) % 101 for each in range(count)}
+
+
+def gaps() -> list[tuple[str, str | None, int, int]]:
+    rows = HistoryGap.objects.order_by("start").select_related("source")
+    return [(row.reason, row.source and row.source.key, row.start - int(BEGIN), row.end - int(BEGIN)) for row in rows]
+
+
+def test_readings_are_stored_once_a_minute_and_seen_in_memory_before_that(machine: Machine) -> None:
+    machine.run(59)
+    assert not HistorySource.objects.exists()
+    assert len(machine.recorder.open_buckets(GPU, [UTILIZATION]).starts) == 59
+    machine.run(2)
+    assert stored() == expected(BEGIN + 1, 59)
+    assert machine.recorder.open_buckets(GPU, [UTILIZATION]).starts == [int(BEGIN) + 60, int(BEGIN) + 61]
+    assert len(stored(key=HOST)) == 59
+
+
+def test_an_orderly_end_loses_nothing(machine: Machine) -> None:
+    machine.run(75)
+    machine.recorder.close()
+    assert stored() == expected(BEGIN + 1, 75)
+
+
+def test_a_killed_server_loses_the_last_minute_at_most_and_the_rest_is_rolled_up(machine: Machine) -> None:
+    machine.run(590)
+    machine.pass_time(30)
+    machine.new_recorder()
+    machine.run(90)
+    assert stored() == {**expected(BEGIN + 1, 539), **expected(BEGIN + 621, 59)}
+    assert [*stored(MINUTES)] == [int(BEGIN) + 60 * each for each in range(9)]
+    assert gaps() == [("not_running", None, 540, 621)]
+
+
+def test_chunks_are_closed_and_every_tier_has_every_reading(machine: Machine) -> None:
+    machine.run(7 * 3600, every=10)
+    machine.recorder.close()
+    rows = HistoryChunk.objects.filter(source__key=GPU, is_open=False)
+    assert [rows.filter(tier=tier.number).count() for tier in TIERS] == [41, 1, 0]
+    source = HistorySource.objects.get(key=GPU)
+    for tier, start, end in ((SECONDS, 10, 25_201), (MINUTES, 0, 24_600), (QUARTERS, 0, 14_400)):
+        found = store.read(source.pk, tier, 0, 1 << 40)
+        assert sum(found.seconds) == pytest.approx(end, abs=10)
+        low, _mean, high, _seconds = found.columns[UTILIZATION]
+        assert (min(low), max(high)) == (0, 100)
+        assert store.extent(source.pk, tier) == (BEGIN + start, BEGIN + end)
+
+
+def test_a_locked_database_loses_nothing(machine: Machine, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.history.recorder.BUSY_TIMEOUT_MS", 1)
+    machine.run(30)
+    with contextlib.closing(sqlite3.connect(history, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        machine.run(90)
+        assert "locked" in (machine.recorder.problem or "")
+    machine.run(5)
+    assert machine.recorder.problem is None
+    machine.recorder.close()
+    assert stored() == expected(BEGIN + 1, 125)
+
+
+def test_readings_in_memory_are_bounded_and_the_lost_ones_are_a_gap(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.history.intake.MOST_ROWS", 200)
+    monkeypatch.setattr("monitor.history.recorder.HistoryRecorder._write", _no_database)
+    machine.run(300)
+    assert len(machine.recorder.open_buckets(GPU, [UTILIZATION]).starts) <= 110
+    monkeypatch.undo()
+    machine.run(10)
+    first = min(stored()) - int(BEGIN)
+    assert 190 <= first <= 210
+    assert ("not_recorded", GPU, 1, first) in gaps()
+
+
+def _no_database(*_given: object, **_options: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_clock_set_back_adds_to_the_seconds_that_are_there(machine: Machine) -> None:
+    machine.run(1300)
+    machine.now -= 900
+    machine.run(1300)
+    machine.recorder.close()
+    assert [*stored()] == [int(BEGIN) + each for each in range(1, 1701)]
+    minutes = stored(MINUTES)
+    assert [*minutes] == [int(BEGIN) + 60 * each for each in range(20)]
+    source = HistorySource.objects.get(key=GPU)
+    assert store.read(source.pk, SECONDS, BEGIN + 500, BEGIN + 502).seconds == [2, 2]
+
+
+def test_a_clock_set_forward_leaves_a_gap_and_no_reading_twice(machine: Machine) -> None:
+    machine.run(100)
+    machine.now += 5000
+    machine.run(100)
+    machine.recorder.close()
+    assert stored() == {**expected(BEGIN + 1, 100), **expected(BEGIN + 5101, 100)}
+
+
+def test_a_hanging_driver_is_a_gap_of_its_gpus_with_the_reason_and_the_host_goes_on(machine: Machine) -> None:
+    machine.run(70)
+    hung_at = machine.now
+    machine.run(30, stale=True, stale_reason="The driver has not answered for 30 s.", sampled_at=hung_at)
+    machine.run(30)
+    machine.recorder.close()
+    (gap,) = HistoryGap.objects.all()
+    assert (gap.reason, gap.text) == ("driver_hung", "The driver has not answered for 30 s.")
+    assert (gap.start, gap.end) == (int(hung_at), int(hung_at) + 30)
+    assert [*stored()] == [
+        *map(int, range(int(BEGIN) + 1, int(hung_at) + 1)),
+        *range(int(hung_at) + 31, int(hung_at) + 61),
+    ]
+    assert len(stored(key=HOST)) == 130
+
+
+def test_a_gap_that_goes_on_is_one_row(machine: Machine) -> None:
+    machine.run(10)
+    machine.run(400, gpus=(msgspec.structs.replace(machine.gpu(0, 0), state="lost", since=BEGIN + 10),))
+    machine.recorder.close()
+    assert gaps() == [("lost", GPU, 10, 410)]
+
+
+def test_a_gpu_asleep_from_the_start_has_a_gap_from_when_it_fell_asleep(machine: Machine) -> None:
+    machine.run(100, gpus=(msgspec.structs.replace(machine.gpu(0, 0), state="asleep", since=BEGIN - 50),))
+    machine.recorder.close()
+    assert gaps() == [("asleep", GPU, -50, 100)]
+
+
+def test_a_host_that_was_off_is_told_from_a_server_that_was_not_running(machine: Machine) -> None:
+    machine.run(10)
+    machine.recorder.close()
+    machine.pass_time(3600)
+    machine.booted_at = machine.now - 100
+    machine.new_recorder()
+    machine.run(61)
+    assert gaps() == [("host_off", None, 11, 3510), ("not_running", None, 3510, 3611)]
+
+
+def test_a_switched_off_history_stores_nothing_and_the_time_is_not_recorded(machine: Machine) -> None:
+    machine.run(10)
+    machine.options = HistorySettings(is_on=False)
+    machine.run(100)
+    assert stored() == expected(BEGIN + 1, 10)
+    machine.options = HistorySettings()
+    machine.run(61)
+    assert gaps() == [("not_recorded", None, 11, 111)]
+
+
+def test_a_damaged_file_is_set_aside_and_nothing_in_memory_is_lost(machine: Machine, history: Path) -> None:
+    machine.run(70)
+    for path in history.parent.glob("history.sqlite3*"):
+        path.unlink()
+    history.write_bytes(b"no database" * 1000)
+    machine.run(70)
+    assert [path.read_bytes()[:11] for path in history.parent.glob("*.damaged-*")] == [b"no database"]
+    assert machine.recorder.problem is None
+    machine.recorder.close()
+    assert stored() == expected(BEGIN + 60, 81)
+
+
+def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> None:
+    machine.run(70)
+    for path in history.parent.glob("history.sqlite3*"):
+        path.unlink()
+    machine.run(70)
+    assert machine.recorder.problem is None
+    machine.recorder.close()
+    assert stored() == expected(BEGIN + 60, 81)
+
+
+def test_a_full_disk_is_a_problem_that_passes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.run(30)
+    monkeypatch.setattr("monitor.history.recorder.store.write", _no_database)
+    machine.run(60)
+    assert "is full; free some space on it" in (machine.recorder.problem or "")
+    monkeypatch.undo()
+    machine.run(6)
+    assert machine.recorder.problem is None
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["run", "kill", "end", "stale", "back", "forward"]), st.integers(1, 900)), max_size=6
+)
+
+
+@given(scene=EVENTS)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_every_tier_has_what_was_read(scene: list[tuple[str, int]], history: Path) -> None:
+    """Killed and restarted servers, hanging drivers, a clock set back and forward: lowest and highest value of every bucket are
+    those of the readings that were not lost with a killed server.
+    """
+    HistoryGap.objects.all().delete()
+    HistoryChunk.objects.all().delete()
+    HistorySource.objects.all().delete()
+    machine = Machine()
+    machine.utilization = lambda _at: machine.uptime * 7 % 101  # another value when a second comes again
+    readings: list[tuple[int, float]] = []
+    for kind, seconds in [*scene, ("run", 61), ("end", 1)]:
+        if kind in ("run", "stale"):
+            for _each in range(seconds if kind == "run" else min(seconds, 60)):
+                machine.run(1, **({"stale": True} if kind == "stale" else {}))
+                if kind == "run":
+                    readings.append((int(machine.now), machine.uptime * 7 % 101))
+        elif kind in ("back", "forward"):
+            machine.now += seconds if kind == "forward" else -seconds
+        else:
+            if kind == "kill":
+                lost = sum(machine.recorder.open_buckets(GPU, [UTILIZATION]).seconds)
+                assert lost <= 60
+                readings = readings[: len(readings) - int(lost)]
+            else:
+                machine.recorder.close()
+            machine.pass_time(seconds)
+            machine.new_recorder()
+    store.close_chunks(BEGIN + 10_000_000)
+    source = HistorySource.objects.get(key=GPU)
+    for tier in TIERS:
+        found = store.read(source.pk, tier, 0, 1 << 40)
+        low, _mean, high, _seconds = found.columns[UTILIZATION]
+        reference: dict[int, list[float]] = {}
+        for at, value in readings:
+            reference.setdefault(tier.bucket_of(at), []).append(value)
+        assert dict(zip(found.starts, zip(low, high, strict=True), strict=True)) == {
+            start: (min(values), max(values)) for start, values in reference.items()
+        }
+    assert not HistoryChunk.objects.filter(is_open=True).exists()
