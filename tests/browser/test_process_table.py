@@ -18,8 +18,8 @@ from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-COLUMNS = ("User", "GPU", "Command", "GPU memory", "SM", "CPU", "RAM", "Container", "Type", "PID")
-TEXTS = ("User", "Type", "Command", "Container")
+COLUMNS = ("User", "GPU", "Command", "GPU memory", "SM", "CPU", "RAM", "Container, job", "Type", "PID")
+TEXTS = ("User", "Type", "Command", "Container, job")
 SCALES = {"MiB": 2**-10, "GiB": 1.0, "TiB": 2**10}
 
 
