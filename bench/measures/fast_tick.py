@@ -17,6 +17,7 @@ _LISTENING = "nvmlEventSetWait_v2"
 STATIC_CALLS = {
     "nvmlDeviceGetArchitecture",
     "nvmlDeviceGetBrand",
+    "nvmlDeviceGetCudaComputeCapability",
     "nvmlDeviceGetHandleByIndex_v2",
     "nvmlDeviceGetMaxClockInfo",
     "nvmlDeviceGetMaxPcieLinkGeneration",
@@ -26,9 +27,12 @@ STATIC_CALLS = {
     "nvmlDeviceGetPciInfo_v3",
     "nvmlDeviceGetPowerManagementDefaultLimit",
     "nvmlDeviceGetPowerManagementLimitConstraints",
+    "nvmlDeviceGetSerial",
     "nvmlDeviceGetTemperatureThreshold",
     "nvmlDeviceGetUUID",
     "nvmlDeviceGetVbiosVersion",
+    "nvmlGpmQueryDeviceSupport",
+    "nvmlGpmSampleAlloc",
     "nvmlSystemGetCudaDriverVersion_v2",
     "nvmlSystemGetDriverVersion",
 }
