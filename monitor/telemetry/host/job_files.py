@@ -32,6 +32,9 @@ class Job(NamedTuple):
     reason: str = ""
 
 
+_NONE = Job(None, NO_JOB)
+
+
 class JobFiles:
     """Used in one thread."""
 
@@ -48,7 +51,7 @@ class JobFiles:
     def of(self, gpu: Gpu, process: GpuProcess) -> Job:
         """The job of a process, if its GPU or MIG instance is given to one job."""
         if self._folder is None:
-            return Job(None, NO_JOB)
+            return _NONE
         instance = next((each.uuid for each in gpu.mig_instances if each.index == process.mig_instance), None)
         return self._jobs.get((*((instance,) if instance else ()), gpu.uuid, str(gpu.index))) or Job(None, NOT_ANSWERED)
 
