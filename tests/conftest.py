@@ -50,6 +50,23 @@ ALIASES = frozenset(connections)
 TransactionTestCase.databases = ALIASES
 """Each test with a database may use all of them: code finds its own through the router."""
 
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a marker that names them, pytest-django makes a test database for the default alias only, and a test would use the
+    real file of the other one.
+    """
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if marker is None and not fixtures & {"db", "transactional_db", "live_server"}:
+            continue
+        given = {} if marker is None else marker.kwargs
+        is_transactional = bool(fixtures & {"transactional_db", "live_server"})
+        options = {"transaction": is_transactional, "databases": sorted(ALIASES), **given}
+        item.add_marker(pytest.mark.django_db(**options), append=False)
+
+
 MADE_BY_MIGRATIONS = pytest.StashKey[str]()
 """The rows of the test database before the first test: groups, rules, permissions."""
 

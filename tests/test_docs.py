@@ -46,7 +46,7 @@ def test_every_setting_has_a_heading_and_every_heading_a_setting() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_document_names_only_settings_that_exist(document: Path) -> None:
-    assert set(re.findall(r"\bGPU_MONITOR_[A-Z_]*[A-Z]", document.read_text())) <= VARIABLES
+    assert set(re.findall(r"\bGPU_MONITOR_[A-Z0-9_]*[A-Z0-9]", document.read_text())) <= VARIABLES
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, Field
 
 PREFIX = "GPU_MONITOR_"
+GROUPS = ("Readings", "Idle-held GPUs", "Alerts", "History", "Usage", "Live feed", "Server", "Access")
+"""In the order in which they are listed; others follow."""
 
 
 def setting(
@@ -93,9 +95,11 @@ class Declaration(NamedTuple):
 
 @functools.cache
 def declarations(model: type[BaseModel]) -> dict[str, Declaration]:
-    """Every setting of this model by name, in its order."""
+    """Every setting of this model by name, by groups and in its order."""
     schemas: dict[str, Any] = model.model_json_schema()["properties"]
-    return {name: _declaration(name, schemas[name], field.default) for name, field in model.model_fields.items()}
+    declared = [_declaration(name, schemas[name], field.default) for name, field in model.model_fields.items()]
+    places = {group: place for place, group in enumerate(GROUPS)}
+    return {each.name: each for each in sorted(declared, key=lambda each: places.get(each.group, len(GROUPS)))}
 
 
 def _declaration(name: str, schema: dict[str, Any], default: Any) -> Declaration:

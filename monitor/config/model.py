@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from monitor.config.declarations import PREFIX, declarations, setting
 from monitor.config.paths import LAYOUT
+from monitor.config.records import RecordSettings
 from monitor.config.values import (
     AbsolutePath,
     AnonymousDetails,
@@ -53,7 +54,6 @@ _NO_USER_HEADERS = frozenset(
 readings = partial(setting, group="Readings")
 idle_held = partial(setting, group="Idle-held GPUs")
 alerts = partial(setting, group="Alerts")
-stored_history = partial(setting, group="History")
 live_feed = partial(setting, group="Live feed")
 server = partial(setting, group="Server")
 access = partial(setting, group="Access")
@@ -68,8 +68,8 @@ class Setting(NamedTuple):
     is_secret: bool
 
 
-class Config(BaseSettings):
-    """Documentation, form and .env.example keep the order of the fields. A validator sees only the values before its own field."""
+class Config(RecordSettings):
+    """Documentation, form and .env.example have the groups in order. A validator sees only the values before its own field."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILES, env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
@@ -148,26 +148,6 @@ class Config(BaseSettings):
         False,
         "Whether to send notifications to public addresses only, and never to this host, the local network or a cloud's "
         "metadata service. If false, only channels whose URL a superuser entered reach such addresses.",
-    )
-
-    history: bool = stored_history(
-        True, "Whether to store readings, for charts of any span.", admin_label="Store history"
-    )
-    history_seconds_days: int = stored_history(
-        7, "How long each second is stored, in days.", ge=1, le=3650, admin_label="Days of seconds"
-    )
-    history_minutes_days: int = stored_history(
-        90, "How long each minute is stored, in days.", ge=1, le=3650, admin_label="Days of minutes"
-    )
-    history_quarters_days: int = stored_history(
-        1095, "How long each quarter-hour is stored, in days.", ge=1, le=36_500, admin_label="Days of quarter-hours"
-    )
-    history_max_mib: int = stored_history(
-        512,
-        "Maximum size of the stored history, in MiB. Beyond it, all three are kept for fewer days.",
-        ge=16,
-        le=500_000,
-        admin_label="Size of the history",
     )
 
     ws_max_rate_hz: int = live_feed(

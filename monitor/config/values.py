@@ -119,6 +119,12 @@ def _checked_user_name(value: str) -> str:
     return value
 
 
+def _checked_currency(value: str) -> str:
+    if not 1 <= len(value) <= 8 or not value.isprintable():
+        raise ValueError("1 to 8 characters, such as EUR or $")
+    return value
+
+
 def _checked_secret_key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 32:
         raise ValueError("at least 32 characters long")
@@ -152,5 +158,6 @@ Host = Annotated[str, AfterValidator(_checked_host)]
 PublicUrl = Annotated[str, AfterValidator(_checked_public_url)]
 BasePath = Annotated[str, AfterValidator(_checked_base_path)]
 UserName = Annotated[str, AfterValidator(_checked_user_name)]
+Currency = Annotated[str, AfterValidator(_checked_currency)]
 SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

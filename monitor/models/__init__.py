@@ -10,6 +10,17 @@ from monitor.models.history import HistoryChunk, HistoryGap, HistorySource
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
 from monitor.models.snoozes import Snooze
+from monitor.models.usage import (
+    UsageGpu,
+    UsageHolder,
+    UsageJournal,
+    UsagePeriod,
+    UsageProcess,
+    UsageShare,
+    UsageSlice,
+    UsageSpan,
+    UsageUser,
+)
 
 __all__ = [
     "AlertEvent",
@@ -25,4 +36,13 @@ __all__ = [
     "SeenGpu",
     "SiteSettings",
     "Snooze",
+    "UsageGpu",
+    "UsageHolder",
+    "UsageJournal",
+    "UsagePeriod",
+    "UsageProcess",
+    "UsageShare",
+    "UsageSlice",
+    "UsageSpan",
+    "UsageUser",
 ]

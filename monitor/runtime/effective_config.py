@@ -16,6 +16,7 @@ from monitor.history.pruning import Retention
 from monitor.history.recorder import HistorySettings
 from monitor.models import SiteSettings
 from monitor.telemetry.gpu_use import IdleLimits
+from monitor.usage.ledger import LedgerSettings
 
 log = logging.getLogger(__name__)
 _BYTES_PER_MIB = 1 << 20
@@ -98,3 +99,13 @@ def history_settings_of(config: Config) -> HistorySettings:
     """Whether readings are stored, and for how long."""
     days = config.history_seconds_days, config.history_minutes_days, config.history_quarters_days
     return HistorySettings(config.history, Retention(tuple(map(float, days)), config.history_max_mib * _BYTES_PER_MIB))
+
+
+def ledger_settings_of(config: Config) -> LedgerSettings:
+    """What the usage ledger needs to know."""
+    return LedgerSettings(
+        is_on=config.record_usage,
+        idle_percent=float(config.idle_held_utilization_percent),
+        days=float(config.usage_days),
+        process_days=float(config.usage_process_days),
+    )

@@ -18,7 +18,7 @@ from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
 from monitor.runtime.data_folder import DataFolder
-from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of
+from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of, ledger_settings_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
@@ -29,6 +29,7 @@ from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.supervisor import LOOK_AGAIN_SECONDS, Supervisor
+from monitor.usage.ledger import UsageLedger
 from monitor.version import __version__
 
 
@@ -59,6 +60,7 @@ class Runtime:
         )
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
+        self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
@@ -69,6 +71,7 @@ class Runtime:
                 self.hub,
                 self.free_time,
                 self.history,
+                self.usage,
                 self.alerts,
                 *stages,
             ]

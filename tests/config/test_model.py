@@ -103,7 +103,7 @@ def test_settings_have_the_source_of_each_value(env_file: Path, monkeypatch: pyt
     assert listed["GPU_MONITOR_PORT"] == Setting("GPU_MONITOR_PORT", 7000, "environment", is_secret=False)
     assert listed["GPU_MONITOR_LOG_LEVEL"] == Setting("GPU_MONITOR_LOG_LEVEL", "DEBUG", ".env", is_secret=False)
     assert listed["GPU_MONITOR_HOST"] == Setting("GPU_MONITOR_HOST", "127.0.0.1", "default", is_secret=False)
-    assert list(listed) == [PREFIX + name.upper() for name in Config.model_fields]
+    assert sorted(listed) == sorted(PREFIX + name.upper() for name in Config.model_fields)
 
 
 def test_a_secret_is_listed_without_its_value(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,181 @@
+"""What the ledger keeps open in memory, and in the journal: each GPU's current slice, minute, span and processes."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+import msgspec
+
+from monitor.usage.holders import Holder
+
+State = Literal["busy", "held", "free", "unknown", "lost"]
+JOURNAL_VERSION = 1
+"""A journal of another version is not continued: what was open is lost, what was closed is not."""
+_LARGEST_BYTES = 16 << 20
+
+
+class BadJournal(ValueError):
+    """The journal is damaged or from another version."""
+
+
+class HolderAccount(msgspec.Struct):
+    """One holder's part of one GPU in one slice, in seconds; models.UsageShare says what each means."""
+
+    share: float = 0.0
+    user: float = 0.0
+    container: float = 0.0
+    program: float = 0.0
+    command: float = 0.0
+    job: float = 0.0
+    held: float = 0.0
+    zero: float = 0.0
+    sm_known: float = 0.0
+    sm_percent_seconds: float = 0.0
+    memory_byte_seconds: float = 0.0
+    energy_joules: float = 0.0
+
+    def add(self, other: HolderAccount) -> None:
+        """Take over another account of the same slice."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def times(self, factor: float) -> HolderAccount:
+        """This part of it."""
+        return HolderAccount(*[getattr(self, name) * factor for name in self.__struct_fields__])
+
+
+class GpuAccount(msgspec.Struct):
+    """One GPU in one slice, in seconds; models.UsageSlice says what each means."""
+
+    start: int
+    busy: float = 0.0
+    held: float = 0.0
+    nobody: float = 0.0
+    free: float = 0.0
+    lost: float = 0.0
+    unread: float = 0.0
+    energy_joules: float = 0.0
+    energy_known: float = 0.0
+    is_recorded_elsewhere: bool = False
+    """The slice was recorded before the clock was set back: it is not counted again."""
+    holders: dict[Holder, HolderAccount] = {}
+
+    @property
+    def known(self) -> float:
+        """How much of the slice is accounted for."""
+        return self.busy + self.held + self.free + self.lost + self.unread
+
+
+class Span(msgspec.Struct):
+    """A span of whole minutes in one state, for the ribbon."""
+
+    start: int
+    end: int
+    state: State
+    user: str
+
+
+class OpenProcess(msgspec.Struct):
+    """A process seen on a GPU; models.UsageProcess says what each means."""
+
+    pid: int
+    holder: Holder
+    command_line: str
+    started_at: float | None
+    first_at: float
+    last_at: float
+    container_id: str = ""
+    pod: str = ""
+    seconds: float = 0.0
+    memory_byte_seconds: float = 0.0
+    memory_seconds: float = 0.0
+    memory_peak_bytes: int | None = None
+    sm_percent_seconds: float = 0.0
+    sm_seconds: float = 0.0
+    zero_seconds: float = 0.0
+
+
+class OpenGpu(msgspec.Struct):
+    """Everything open about one GPU."""
+
+    uuid: str
+    index: int
+    name: str
+    host: str
+    since: float
+    """Start of its period."""
+    account: GpuAccount
+    energy_counter: float | None = None
+    """At the last reading, in joules."""
+    minute: int = 0
+    """Start of the minute that `tally` counts."""
+    tally: dict[tuple[State, str], float] = {}
+    """Seconds of the current minute by state and user."""
+    span: Span | None = None
+    processes: dict[tuple[int, int], OpenProcess] = {}
+    """By PID and MIG instance (-1 without)."""
+
+
+class Journal(msgspec.Struct):
+    """All that is open."""
+
+    until: float
+    """Time of the last reading, or of the last snapshot without one: up to here all is accounted for."""
+    recorded_until: float
+    """The latest `until` there ever was. It is later than `until` after the clock was set back."""
+    gpus: dict[str, OpenGpu] = {}
+    """By UUID."""
+    version: int = JOURNAL_VERSION
+
+
+class ClosedProcess(msgspec.Struct, frozen=True):
+    """A process that has ended, for the database."""
+
+    uuid: str
+    process: OpenProcess
+
+
+class ClosedSpan(msgspec.Struct, frozen=True):
+    """A span that is over, for the database."""
+
+    uuid: str
+    span: Span
+
+
+class ClosedSlice(msgspec.Struct, frozen=True):
+    """A slice that is over, for the database."""
+
+    uuid: str
+    account: GpuAccount
+
+
+class Period(msgspec.Struct, frozen=True):
+    """The host has a GPU from `start`; with an `end`, it had."""
+
+    uuid: str
+    start: float
+    end: float | None
+
+
+Closed = ClosedProcess | ClosedSpan | ClosedSlice | Period
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Journal)
+
+
+def pack(journal: Journal) -> bytes:
+    """For the database."""
+    return zlib.compress(_encoder.encode(journal), 6)
+
+
+def unpack(data: bytes) -> Journal:
+    """From the database. Raises BadJournal."""
+    inflater = zlib.decompressobj()
+    try:
+        journal = _decoder.decode(inflater.decompress(data, _LARGEST_BYTES))
+    except (zlib.error, msgspec.DecodeError) as error:
+        raise BadJournal(str(error)) from error
+    if journal.version != JOURNAL_VERSION:
+        raise BadJournal(f"its version is {journal.version}")
+    return journal

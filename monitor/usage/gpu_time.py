@@ -1,0 +1,90 @@
+"""Counts one stretch of a GPU's time, at most a minute, to whom and what it belongs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from monitor.telemetry.schema import Gpu
+from monitor.usage import spans
+from monitor.usage.accounts import GpuAccount, HolderAccount, OpenGpu
+from monitor.usage.holders import Holder
+from monitor.usage.shares import Portion
+
+MOST_HOLDERS = 64
+"""Of one GPU in one slice; further ones are counted to their user alone."""
+_SURPLUS = 2.0
+"""Times the power limit: an energy counter that runs faster is not this GPU's alone."""
+
+
+def count(known: OpenGpu, gpu: Gpu, portions: Sequence[Portion], seconds: float, watts: float | None) -> None:
+    """Count these seconds. `portions`: of the holders, if the GPU is in use. `watts`: mean power, None if unknown."""
+    account = known.account
+    if watts is not None:
+        account.energy_joules += watts * seconds
+        account.energy_known += seconds
+    use = gpu.use
+    if gpu.state == "lost":
+        account.lost += seconds
+        spans.add(known, "lost", "", seconds)
+    elif use == "unknown":
+        account.unread += seconds
+        spans.add(known, "unknown", "", seconds)
+    elif use == "free":
+        account.free += seconds
+        spans.add(known, "free", "", seconds)
+    else:
+        if use == "held":
+            account.held += seconds
+        else:
+            account.busy += seconds
+        if not portions:
+            account.nobody += seconds
+            spans.add(known, use, "", seconds)
+        for portion in portions:
+            of_holder = _holder_account(account, portion.holder)
+            _add(of_holder, portion, seconds, (watts or 0.0) * seconds, is_held=use == "held")
+            if portion.share:
+                spans.add(known, use, portion.holder.user, portion.share * seconds)
+
+
+def power_of(known: OpenGpu, gpu: Gpu, seconds: float, *, is_continuous: bool) -> float | None:
+    """Mean power over the seconds that a reading stands for, in watts: by the energy counter, else the power now.
+
+    `is_continuous`: the previous reading was that long ago. The counter is of no use otherwise, nor when it has started anew (the
+    driver was loaded again) or counts more than this GPU (a whole Grace Hopper module).
+    """
+    before, known.energy_counter = known.energy_counter, gpu.energy_joules
+    if not is_continuous or before is None or gpu.energy_joules is None or gpu.energy_joules < before:
+        return gpu.power_watts
+    watts = (gpu.energy_joules - before) / seconds
+    return gpu.power_watts if watts > _SURPLUS * (gpu.power_limit_watts or math.inf) else watts
+
+
+def _holder_account(account: GpuAccount, holder: Holder) -> HolderAccount:
+    found = account.holders.get(holder)
+    if found is None:
+        if len(account.holders) >= MOST_HOLDERS:
+            return account.holders.setdefault(Holder(user=holder.user), HolderAccount())
+        found = account.holders[holder] = HolderAccount()
+    return found
+
+
+def _add(account: HolderAccount, portion: Portion, seconds: float, joules: float, *, is_held: bool) -> None:
+    share = portion.share * seconds
+    user, container, program, command, job = portion.occupied
+    account.share += share
+    account.user += user * seconds
+    account.container += container * seconds
+    account.program += program * seconds
+    account.command += command * seconds
+    account.job += job * seconds
+    account.memory_byte_seconds += portion.memory_bytes * seconds
+    account.energy_joules += portion.energy * joules
+    if is_held:
+        account.held += share
+    if portion.sm_percent is not None:
+        account.sm_known += user * seconds
+        account.sm_percent_seconds += portion.sm_percent * seconds
+        if portion.sm_percent == 0.0:
+            account.zero += share

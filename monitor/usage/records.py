@@ -1,0 +1,170 @@
+"""Reads what the ledger has for a span: the closed slices with two queries, the open ones from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from django.db.models import Sum
+
+from monitor.models.usage import UsageGpu, UsageHolder, UsageJournal, UsagePeriod, UsageShare, UsageSlice
+from monitor.usage.accounts import BadJournal, GpuAccount, HolderAccount, Journal, unpack
+from monitor.usage.existence import Lifetime, lifetimes
+from monitor.usage.holders import Holder
+from monitor.usage.slices import SLICE_SECONDS, slice_start
+
+RECENT_SECONDS = 150.0
+"""The journal is written once a minute: a span that ends later by no more than this ends with the journal."""
+
+_OF_GPU = ("busy_ms", "held_ms", "nobody_ms", "free_ms", "lost_ms", "unread_ms", "energy_joules", "energy_ms")
+_OF_HOLDER = (
+    "share_ms", "user_ms", "container_ms", "program_ms", "command_ms", "job_ms", "held_ms", "zero_ms", "sm_known_ms",
+    "sm_percent_seconds", "memory_mib_seconds", "energy_joules",
+)  # fmt: skip
+_MIB = float(1 << 20)
+
+
+class GpuSums(NamedTuple):
+    """What a span has of one GPU. All in seconds but the energy."""
+
+    existing: float
+    """How long the host had it."""
+    busy: float = 0.0
+    held: float = 0.0
+    nobody: float = 0.0
+    free: float = 0.0
+    lost: float = 0.0
+    unread: float = 0.0
+    energy_joules: float = 0.0
+    energy_known: float = 0.0
+
+    @property
+    def read(self) -> float:
+        """How long readings showed its use."""
+        return self.busy + self.held + self.free
+
+    @property
+    def unknown(self) -> float:
+        """How long nothing is known: GPU lost, no readings, server not running."""
+        return max(0.0, self.existing - self.read)
+
+
+class Span(NamedTuple):
+    """Everything that a report needs."""
+
+    start: float
+    end: float
+    recorded_from: float | None
+    """Since when there are records; None without any."""
+    gpus: Mapping[int, UsageGpu]
+    """Those that the host had in the span, by the database's id."""
+    sums: Mapping[int, GpuSums]
+    shares: Mapping[tuple[int, Holder], HolderAccount]
+    """By GPU and holder."""
+
+
+def load_journal() -> Journal | None:
+    """What is open; None without a journal, or with one that cannot be continued."""
+    data = UsageJournal.objects.filter(pk=1).values_list("data", flat=True).first()
+    if data is None:
+        return None
+    try:
+        return unpack(bytes(data))
+    except BadJournal:
+        return None
+
+
+def read_span(start: float, end: float, now: float) -> Span:
+    """Read the records of a span. Its end moves to now, and to the end of the journal if that is at most just before."""
+    journal = load_journal()
+    until = _recorded_until(journal)
+    end = min(end, now)
+    if start < until < end <= until + RECENT_SECONDS:
+        end = until
+    lives = lifetimes(UsagePeriod.objects.values_list("gpu_id", "start", "end"), max(end, until))
+    known = {gpu.pk: gpu for gpu in UsageGpu.objects.all()}
+    existing = {gpu: life.within(start, end) for gpu, life in lives.items()}
+    gpus = {gpu: known[gpu] for gpu, seconds in existing.items() if seconds > 0}
+    reader = _Reader(start, end, lives)
+    if gpus and start < end:
+        reader.read(journal, {gpu.uuid: gpu.pk for gpu in gpus.values()})
+    recorded_from = min((life.spans[0][0] for life in lives.values()), default=None)
+    sums = {gpu: GpuSums(existing[gpu], *reader.gpus.get(gpu, ())) for gpu in gpus}
+    return Span(start, end, recorded_from, gpus, sums, reader.shares)
+
+
+def _recorded_until(journal: Journal | None) -> float:
+    if journal is not None:
+        return journal.until
+    last = UsageSlice.objects.order_by("-start").values_list("start", flat=True).first()
+    return 0.0 if last is None else float(last + SLICE_SECONDS)
+
+
+class _Reader:
+    """Adds up whole slices, and of those at the edges the part that lies in the span."""
+
+    def __init__(self, start: float, end: float, lives: Mapping[int, Lifetime]) -> None:
+        self._start, self._end, self._lives = start, end, lives
+        self.gpus: dict[int, list[float]] = {}
+        self.shares: dict[tuple[int, Holder], HolderAccount] = {}
+
+    def read(self, journal: Journal | None, ids: Mapping[str, int]) -> None:
+        first, last = slice_start(self._start), slice_start(self._end)
+        edges = {first, last}
+        after = first + SLICE_SECONDS
+        holders = {
+            id_: Holder(*names)
+            for id_, *names in UsageHolder.objects.filter(last_at__gte=first).values_list("id", *Holder._fields)
+        }
+        whole = {"start__gte": after, "start__lt": last}
+        for gpu, *sums in UsageSlice.objects.filter(**whole).values_list("gpu_id").annotate(*map(Sum, _OF_GPU)):
+            self._add_gpu(gpu, _gpu_seconds(sums), 1.0)
+        for gpu, holder, *sums in (
+            UsageShare.objects.filter(**whole).values_list("gpu_id", "holder_id").annotate(*map(Sum, _OF_HOLDER))
+        ):
+            self._add_share(gpu, holders[holder], _holder_account(sums), 1.0)
+        for start, gpu, *values in UsageSlice.objects.filter(start__in=edges).values_list("start", "gpu_id", *_OF_GPU):
+            self._add_gpu(gpu, _gpu_seconds(values), self._part(gpu, start))
+        for start, gpu, holder, *values in UsageShare.objects.filter(start__in=edges).values_list(
+            "start", "gpu_id", "holder_id", *_OF_HOLDER
+        ):
+            self._add_share(gpu, holders[holder], _holder_account(values), self._part(gpu, start))
+        for known in journal.gpus.values() if journal else ():
+            if known.uuid in ids and not known.account.is_recorded_elsewhere:
+                self._add_open(ids[known.uuid], known.account)
+
+    def _add_open(self, gpu: int, account: GpuAccount) -> None:
+        part = self._part(gpu, account.start)
+        values = [
+            account.busy, account.held, account.nobody, account.free, account.lost, account.unread,
+            account.energy_joules, account.energy_known,
+        ]  # fmt: skip
+        self._add_gpu(gpu, values, part)
+        for holder, of_holder in account.holders.items():
+            self._add_share(gpu, holder, of_holder, part)
+
+    def _part(self, gpu: int, start: int) -> float:
+        """How much of this slice of the GPU lies in the span, 0 to 1."""
+        end = start + SLICE_SECONDS
+        life = self._lives.get(gpu)
+        existing = life.within(start, end) if life else 0.0
+        return life.within(max(start, self._start), min(end, self._end)) / existing if life and existing else 0.0
+
+    def _add_gpu(self, gpu: int, values: list[float], part: float) -> None:
+        sums = self.gpus.setdefault(gpu, [0.0] * len(_OF_GPU))
+        self.gpus[gpu] = [total + value * part for total, value in zip(sums, values, strict=True)]
+
+    def _add_share(self, gpu: int, holder: Holder, account: HolderAccount, part: float) -> None:
+        if part:
+            self.shares.setdefault((gpu, holder), HolderAccount()).add(account.times(part))
+
+
+def _gpu_seconds(values: list[float]) -> list[float]:
+    *states, joules, energy_ms = map(float, values)
+    return [*[ms / 1000 for ms in states], joules, energy_ms / 1000]
+
+
+def _holder_account(values: list[float]) -> HolderAccount:
+    """The columns of UsageShare are in the order of the account's fields."""
+    *times, sm_percent_seconds, mib_seconds, joules = map(float, values)
+    return HolderAccount(*[*[ms / 1000 for ms in times], sm_percent_seconds, mib_seconds * _MIB, joules])

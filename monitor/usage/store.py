@@ -1,0 +1,217 @@
+"""Writes what the ledger has closed, and the journal, in one transaction; reads the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from monitor.models.usage import (
+    UsageGpu,
+    UsageHolder,
+    UsageJournal,
+    UsagePeriod,
+    UsageProcess,
+    UsageShare,
+    UsageSlice,
+    UsageSpan,
+    UsageUser,
+)
+from monitor.usage.accounts import (
+    Closed,
+    ClosedProcess,
+    ClosedSlice,
+    ClosedSpan,
+    GpuAccount,
+    HolderAccount,
+    Journal,
+    OpenProcess,
+    Period,
+    pack,
+)
+from monitor.usage.holders import Holder
+from monitor.usage.slices import SLICE_SECONDS
+
+HUES = 8
+_LARGEST = (1 << 31) - 1
+_MIB = 1 << 20
+
+
+def is_recorded(uuid: str, start: int) -> bool:
+    """Whether the slice of this GPU that starts then is in the database."""
+    return UsageSlice.objects.filter(gpu__uuid=uuid, start=start).exists()
+
+
+def save(journal: Journal, closed: Sequence[Closed]) -> None:
+    """Write all of it or nothing. Raises DatabaseError."""
+    with transaction.atomic(using=settings.HISTORY_DATABASE):
+        _Writer(journal, closed).write()
+        UsageJournal.objects.update_or_create(pk=1, defaults={"until": journal.until, "data": pack(journal)})
+
+
+class _Writer:
+    """One transaction. Ids are looked up each time: the file can have been replaced since the last one."""
+
+    def __init__(self, journal: Journal, closed: Sequence[Closed]) -> None:
+        self._journal = journal
+        self._closed = closed
+        self._gpus: dict[str, int] = {}
+        self._holders: dict[Holder, int] = {}
+
+    def write(self) -> None:
+        if not self._closed and UsageGpu.objects.exists():
+            return
+        self._write_gpus()
+        self._write_periods([each for each in self._closed if isinstance(each, Period)])
+        slices = [each for each in self._closed if isinstance(each, ClosedSlice)]
+        processes = [each for each in self._closed if isinstance(each, ClosedProcess)]
+        self._write_holders(slices, processes)
+        self._write_slices(slices)
+        UsageProcess.objects.bulk_create(
+            [self._process(each.uuid, each.process) for each in processes if each.uuid in self._gpus]
+        )
+        UsageSpan.objects.bulk_create(
+            UsageSpan(gpu_id=self._gpus[each.uuid], start=each.span.start, end=each.span.end, state=each.span.state,
+                      user=each.span.user)
+            for each in self._closed
+            if isinstance(each, ClosedSpan) and each.uuid in self._gpus
+        )  # fmt: skip
+
+    def _write_gpus(self) -> None:
+        for gpu in self._journal.gpus.values():
+            facts = {"index": gpu.index, "name": gpu.name[:200], "host": gpu.host[:255]}
+            UsageGpu.objects.update_or_create(uuid=gpu.uuid, defaults=facts)
+        self._gpus = dict(UsageGpu.objects.values_list("uuid", "pk"))
+
+    def _write_periods(self, periods: Iterable[Period]) -> None:
+        for period in periods:
+            if period.uuid in self._gpus:  # else it came and went between two writes
+                self._write_period(self._gpus[period.uuid], period)
+        open_ones = UsagePeriod.objects.filter(end=None)
+        for gpu in self._journal.gpus.values():
+            self._write_period(self._gpus[gpu.uuid], Period(gpu.uuid, gpu.since, None))
+        here = [self._gpus[gpu.uuid] for gpu in self._journal.gpus.values()]
+        for left in open_ones.exclude(gpu_id__in=here):  # the journal that knew them is lost
+            last = UsageSlice.objects.filter(gpu_id=left.gpu_id).aggregate(last=Max("start"))["last"]
+            left.end = max(left.start, 0.0 if last is None else float(last + SLICE_SECONDS))
+            left.save()
+
+    def _write_period(self, gpu: int, period: Period) -> None:
+        """A GPU that is there before and after a loss of the journal was there in between."""
+        known = UsagePeriod.objects.filter(gpu_id=gpu, end=None).first()
+        if known is None:
+            UsagePeriod.objects.create(gpu_id=gpu, start=period.start, end=period.end)
+        elif period.end is not None or period.start < known.start:
+            known.start, known.end = min(period.start, known.start), period.end
+            known.save()
+
+    def _write_holders(self, slices: list[ClosedSlice], processes: list[ClosedProcess]) -> None:
+        last: dict[Holder, int] = {each.process.holder: int(each.process.last_at) for each in processes}
+        for each in slices:
+            last.update(dict.fromkeys(each.account.holders, each.account.start))
+        known = {
+            Holder(*names): (id_, at) for id_, at, *names in UsageHolder.objects.filter(
+                user__in={holder.user for holder in last}
+            ).values_list("pk", "last_at", *Holder._fields)
+        }  # fmt: skip
+        UsageHolder.objects.bulk_create(
+            UsageHolder(last_at=at, **holder._asdict()) for holder, at in last.items() if holder not in known
+        )
+        later = [(known[holder][0], at) for holder, at in last.items() if holder in known and known[holder][1] < at]
+        UsageHolder.objects.bulk_update([UsageHolder(pk=id_, last_at=at) for id_, at in later], ["last_at"])
+        users = {holder.user for holder in last}
+        self._holders = {
+            Holder(*names): id_
+            for id_, *names in UsageHolder.objects.filter(user__in=users).values_list("pk", *Holder._fields)
+        }
+        _write_users(users)
+
+    def _write_slices(self, slices: list[ClosedSlice]) -> None:
+        """A slice that is there already stays as it is."""
+        starts = {each.account.start for each in slices}
+        there = set(UsageSlice.objects.filter(start__in=starts).values_list("gpu__uuid", "start"))
+        new = {
+            (each.uuid, each.account.start): each
+            for each in slices
+            if each.uuid in self._gpus and (each.uuid, each.account.start) not in there
+        }
+        UsageSlice.objects.bulk_create(_slice(self._gpus[each.uuid], each.account) for each in new.values())
+        UsageShare.objects.bulk_create(
+            _share(self._gpus[each.uuid], each.account.start, self._holders[holder], account)
+            for each in new.values()
+            for holder, account in each.account.holders.items()
+        )
+
+    def _process(self, uuid: str, process: OpenProcess) -> UsageProcess:
+        memory_seconds, sm_seconds = process.memory_seconds, process.sm_seconds
+        return UsageProcess(
+            gpu_id=self._gpus[uuid],
+            holder_id=self._holders[process.holder],
+            pid=process.pid,
+            started_at=process.started_at,
+            command_line=process.command_line,
+            container_id=process.container_id[:64],
+            pod=process.pod[:150],
+            first_at=process.first_at,
+            last_at=process.last_at,
+            seconds=process.seconds,
+            memory_mean_bytes=round(process.memory_byte_seconds / memory_seconds) if memory_seconds else None,
+            memory_peak_bytes=process.memory_peak_bytes,
+            sm_percent=process.sm_percent_seconds / sm_seconds if sm_seconds else None,
+            zero_seconds=process.zero_seconds,
+        )
+
+
+def _write_users(names: set[str]) -> None:
+    """The next free hue to each new user, in the order of their names where several are new."""
+    known = dict(UsageUser.objects.values_list("name", "hue"))
+    taken = set(known.values())
+    for name in sorted(names - known.keys() - {""}):
+        hue = next((hue for hue in range(1, HUES + 1) if hue not in taken), 0)
+        taken.add(hue)
+        UsageUser.objects.create(name=name, hue=hue)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _whole(value: float) -> int:
+    return min(_LARGEST, round(value))
+
+
+def _slice(gpu: int, account: GpuAccount) -> UsageSlice:
+    return UsageSlice(
+        gpu_id=gpu,
+        start=account.start,
+        busy_ms=_ms(account.busy),
+        held_ms=_ms(account.held),
+        nobody_ms=_ms(account.nobody),
+        free_ms=_ms(account.free),
+        lost_ms=_ms(account.lost),
+        unread_ms=_ms(account.unread),
+        energy_joules=_whole(account.energy_joules),
+        energy_ms=_ms(account.energy_known),
+    )
+
+
+def _share(gpu: int, start: int, holder: int, account: HolderAccount) -> UsageShare:
+    return UsageShare(
+        gpu_id=gpu,
+        start=start,
+        holder_id=holder,
+        share_ms=_ms(account.share),
+        user_ms=_ms(account.user),
+        container_ms=_ms(account.container),
+        program_ms=_ms(account.program),
+        command_ms=_ms(account.command),
+        job_ms=_ms(account.job),
+        held_ms=_ms(account.held),
+        zero_ms=_ms(account.zero),
+        sm_known_ms=_ms(account.sm_known),
+        sm_percent_seconds=_whole(account.sm_percent_seconds),
+        memory_mib_seconds=round(account.memory_byte_seconds / _MIB),
+        energy_joules=_whole(account.energy_joules),
+    )
