@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, dashboard, gpu, snooze
+from monitor.web.pages import account, alerts, dashboard, free, gpu, snooze
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
+    path("free", free.free, name="free"),
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),

@@ -1,5 +1,5 @@
-// Copies to the clipboard: [data-copy] its value, [data-copy-free] the free GPUs for CUDA, unless the readings are old. The
-// button and, for screen readers, its label confirm it. Hears clicks on document; sends nothing.
+// Copies the value of [data-copy] to the clipboard. The button and, for screen readers, its label confirm it.
+// Hears clicks on document; sends nothing.
 
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
@@ -14,34 +14,32 @@ async function copy(text) {
   return undefined;
 }
 
-async function clicked(button, text, isOld = false) {
+async function clicked(button, text) {
   if (button.dataset.done === "") return;
-  const isIcon = button.hasAttribute("aria-label");
+  const label = button.getAttribute("aria-label");
+  const shown = button.textContent;
+  const isIcon = !shown.trim();
   const said = () => (isIcon ? button.getAttribute("aria-label") : button.textContent);
-  const say = (words) => {
-    if (isIcon) button.setAttribute("aria-label", words);
+  const say = (words, name) => {
+    if (label !== null) button.setAttribute("aria-label", name);
+    if (isIcon) button.title = name;
     else button.textContent = words;
-    if (isIcon) button.title = words;
   };
-  const before = said();
   let words = "Copied";
   try {
-    if (isOld) throw new Error("the readings are old");
     await copy(text);
   } catch (error) {
     words = `Not copied: ${error.message}`;
   }
-  say(words);
+  say(words, words);
   button.dataset.done = "";
   setTimeout(() => {
-    if (said() === words) say(before); // else a reading has changed it meanwhile
+    if (said() === words) say(shown, label); // else a reading has changed it meanwhile
     delete button.dataset.done;
   }, 1500);
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-copy], [data-copy-free]");
-  if (!button) return;
-  if (button.dataset.copy) clicked(button, button.dataset.copy);
-  else if (button.dataset.free) clicked(button, button.dataset.free, button.closest("[data-page]").dataset.state !== "live");
+  const button = event.target.closest?.("[data-copy]");
+  if (button) clicked(button, button.dataset.copy);
 });

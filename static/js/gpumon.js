@@ -8,6 +8,7 @@ import "./times.js";
 import "./processes.js";
 import "./keys.js";
 import "./copy.js";
+import "./picker.js";
 import "./requests.js";
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;

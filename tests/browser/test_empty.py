@@ -52,7 +52,7 @@ def test_empty_page_says_what_was_tried_and_fills_without_a_reload(
     expect(page).not_to_have_title(re.compile("No GPU"))
     until(page, "plots.length >= 4 && plots[0].data[0].length > 1")
     assert page.evaluate("window.marker") == "the same page"
-    page.locator("[data-copy-free]").wait_for()
+    page.locator("[data-picker] summary").wait_for()
 
 
 def test_page_opened_before_the_first_reading_fills_without_a_reload(

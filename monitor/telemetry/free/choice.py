@@ -10,7 +10,7 @@ import msgspec
 from monitor.telemetry.cuda_devices import has_driver_uuid, is_own_uuid
 from monitor.telemetry.free.topology import Nearness, Place, nearness, place_of
 from monitor.telemetry.free.wanted import Wanted
-from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.telemetry.schema import Gpu, GpuUse, Snapshot
 
 _MOST_STARTS = 16
 """Groups are built around this many of the least loaded GPUs, so that a choice among 256 costs little."""
@@ -78,9 +78,9 @@ def choose(
     )
 
 
-def is_offered(gpu: Gpu) -> bool:
+def is_offered(gpu: Gpu, use: GpuUse) -> bool:
     """Free by its readings, and CUDA can run on it as it is."""
-    return gpu.use == "free" and gpu.compute_mode != "prohibited" and gpu.recovery_action in (None, "none")
+    return use == "free" and gpu.compute_mode != "prohibited" and gpu.recovery_action in (None, "none")
 
 
 def _fitting(
@@ -93,7 +93,7 @@ def _fitting(
     free = [
         gpu
         for gpu in gpus
-        if is_offered(gpu)
+        if is_offered(gpu, gpu.use)
         and not wanted.exclude & {gpu.uuid, str(gpu.index)}
         and free_seconds.get(gpu.uuid, 0.0) >= wanted.idle_seconds
     ]
@@ -180,7 +180,7 @@ def _shown(each: _Candidate, chosen: Sequence[_Candidate], free_seconds: Mapping
 
 
 def _too_few(gpus: Sequence[Gpu], fitting: int, wanted: Wanted) -> str:
-    free = [gpu for gpu in gpus if is_offered(gpu)]
+    free = [gpu for gpu in gpus if is_offered(gpu, gpu.use)]
     if not free:
         return "No GPU is free."
     if all(gpu.mig_mode for gpu in free) and wanted.gpu_count > 1:

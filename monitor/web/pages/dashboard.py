@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -10,12 +10,12 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from monitor.live.pieces import LivePage, Pieces, Value
+from monitor.live.pieces import LivePage, Pieces
 from monitor.runtime.process import runtime
-from monitor.telemetry.cuda_devices import visible_devices
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
-from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
+from monitor.web.components.free_gpus import FreeForm, free_button
 from monitor.web.components.gpu_cards import Card
 from monitor.web.components.gpu_tiles import LEGEND, Tile
 from monitor.web.components.live_pieces import LivePieces
@@ -67,8 +67,8 @@ class Dashboard:
             else Tile(place, gpu, live, use, alerts.get(gpu.uuid, ()), time=snapshot.time)
             for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
         ]
-        free = [gpu for gpu, use in zip(snapshot.gpus, uses, strict=True) if use == "free"]
-        self.free = _free_gpus(snapshot, free, live)
+        self.free = free_button(snapshot, uses, live)
+        self.free_form = FreeForm({})
         key = (
             layout,
             snapshot.host,
@@ -81,23 +81,6 @@ class Dashboard:
         self.system = system_part(snapshot, live)
         self.title, self.level = title_of(snapshot)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
-
-
-def _free_gpus(snapshot: Snapshot, free: Sequence[Gpu], live: LivePieces) -> Value:
-    """The button that copies the free GPUs for CUDA. An empty CUDA_VISIBLE_DEVICES would hide every GPU, so it is disabled then."""
-    assignment, named = visible_devices(free)
-    if snapshot.stale:
-        assignment, why = "", "The readings are stale: whether a GPU is free is not known now."
-    elif not free:
-        why = "No GPU is free."
-    elif not assignment:
-        why = "CUDA knows these GPUs by no name."
-    else:
-        why = "Copies CUDA_VISIBLE_DEVICES with their " + ("indexes" if "CUDA_DEVICE_ORDER" in assignment else "UUIDs")
-    count = len(named) or len(free)
-    label = f"{count} free GPU{'' if count == 1 else 's'}" if count else "No free GPU"
-    is_disabled = "false" if assignment else "true"
-    return live.text("free-gpus", label, ("data-free", assignment), ("aria-disabled", is_disabled), ("title", why))
 
 
 def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage:

@@ -1,0 +1,25 @@
+"""The page of free GPUs. Its content is also that of the dashboard's picker."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from monitor.runtime.process import runtime
+from monitor.web.components.free_gpus import FreeChoice, FreeForm
+from monitor.web.pages.base_context import StillPage, base_context
+from monitor.web.snapshots import first_seen
+
+
+@never_cache
+@require_safe
+async def free(request: HttpRequest) -> HttpResponse:
+    """`?count=2&memory=20GiB&idle_for=5min`; for htmx only the GPUs and the lines to copy."""
+    snapshot = await first_seen(request)
+    choice = FreeChoice(snapshot, FreeForm(request.GET.dict()), runtime().free_time.seconds)
+    if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+        return render(request, "monitor/fragments/free/choice.html", {"choice": choice})
+    page = StillPage(snapshot, "Free GPUs")
+    return render(request, "monitor/free.html", {"page": page, "choice": choice, **await base_context(request, None)})
