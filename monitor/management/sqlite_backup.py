@@ -30,8 +30,8 @@ def sqlite_database() -> Path:
     """The file of the database. Raises CommandError for other databases, which have backup programs of their own."""
     if connection.vendor != "sqlite":
         raise CommandError(
-            f"this works with SQLite only, and the database is {connection.display_name}; use its own programs, such as "
-            "pg_dump and pg_restore for PostgreSQL"
+            f"this works with SQLite only, and the database is {connection.display_name}; use pg_dump and pg_restore "
+            "(docs/postgresql.md)"
         )
     return Path(connection.settings_dict["NAME"])
 
