@@ -83,9 +83,10 @@ def begin_anew(database: BaseDatabaseWrapper) -> Path | None:
 
 
 def _is_behind(database: BaseDatabaseWrapper) -> bool:
-    """Whether migrations are missing. Raises DatabaseError."""
+    """Whether migrations are missing, or those of a later version are there, which `migrate` refuses. Raises DatabaseError."""
     executor = MigrationExecutor(database)
     try:
-        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        unknown = executor.loader.applied_migrations.keys() - (executor.loader.disk_migrations or {}).keys()
+        return bool(unknown or executor.migration_plan(executor.loader.graph.leaf_nodes()))
     finally:
         database.close()
