@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.urls import path
 
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, dashboard, free, gpu, snooze
+from monitor.web.pages import account, alerts, dashboard, free, gpu, history, snooze
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
     path("free", free.free, name="free"),
+    path("history", history.history_page, name="history"),
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),
     path("alerts/<uuid:event_id>/acknowledge", alerts.acknowledge, name="acknowledge"),
@@ -24,6 +25,7 @@ urlpatterns = [
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),
     path("api/free", views.free, name="api-free"),
+    path("api/history", views.history, name="api-history"),
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),

@@ -17,6 +17,7 @@ PATHS = {
     "cards": "/",
     "tiles": "/?layout=tiles",
     "GPU page": "/gpu/{uuid}",
+    "history": "/history",
     "alerts": "/alerts",
     "not found": "/gpu/GPU-nowhere",
 }

@@ -131,7 +131,9 @@ def test_chip_that_comes_and_goes_stays_for_ten_seconds(
 
 
 @pytest.mark.parametrize("width", PHONES)
-@pytest.mark.parametrize("path", ["/", "/?layout=cards", "/alerts", "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"])
+@pytest.mark.parametrize(
+    "path", ["/", "/?layout=cards", "/alerts", "/history", "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"]
+)
 def test_phone_shows_everything_when_logged_in_below_a_header_of_two_rows(
     farm: Server, open_page: OpenPage, width: int, path: str
 ) -> None:
@@ -241,12 +243,13 @@ def test_sizes_of_the_wall_screen_grow_with_the_screen(demo: Server, open_page: 
 
 def test_tooltip_is_beside_the_curve(demo: Server, open_page: OpenPage) -> None:
     """It once hid what it described."""
-    for path, name in (("/", "Memory used of GPU 0"), ("/gpu/GPU-51e0cade-0002-4000-8000-000000000002", "Temperature")):
+    gpu = "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"
+    for path, name, words in (("/", "Memory used of GPU 0", ".tooltip"), (gpu, "Temperature", ".pill")):
         page = live(open_page(demo.url + path))
         until(page, "plots.length > 1 && plots[0].data[0].length > 1")
         chart = page.get_by_role("img", name=name)
         chart.focus()
-        tooltip, curve = box_of(chart.locator(".tooltip")), box_of(chart.locator(".u-over"))
+        tooltip, curve = box_of(chart.locator(words)), box_of(chart.locator(".u-over"))
         assert tooltip["y"] + tooltip["height"] <= curve["y"] or tooltip["y"] >= curve["y"] + curve["height"]
 
 

@@ -10,7 +10,6 @@ PACKAGES = {
     "chromium": "chromium",
     "nginx": "nginx-light",
     "openssl": "openssl",
-    "psql": "postgresql",
     "strace": "strace",
     "systemd-analyze": "systemd",
 }

@@ -16,7 +16,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from monitor.telemetry.free.wanted import DURATION, MOST_GPUS, SIZE
 from monitor.version import __version__
 from monitor.web.api.alerts import DEFAULT_LIMIT, MOST
+from monitor.web.api.history import DEFAULT_POINTS, FEWEST_POINTS, FORMATS, MOST_POINTS
 from monitor.web.api.json_schema import json_schema
+from monitor.web.span import NAMES
 
 _SCHEMAS = "#/components/schemas/"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -34,6 +36,7 @@ class Parameter(NamedTuple):
     name: str
     description: str
     schema: dict[str, Any]
+    is_required: bool = False
 
 
 class Operation(NamedTuple):
@@ -43,8 +46,8 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     is_open: bool = False
     """Needs no login."""
-    is_text: bool = False
-    """Can also answer with plain text."""
+    also: str = ""
+    """A media type in which it also answers, as the parameter `format` says."""
 
 
 def _a(name: str) -> dict[str, Any]:
@@ -140,7 +143,26 @@ OPERATIONS = {
             Parameter("format", "text: only the value of CUDA_VISIBLE_DEVICES. By default as the header Accept prefers.",
                       {"enum": ["json", "text"]}),
         ),
-        is_text=True,
+        also="text/plain",
+    ),
+    "api-history": Operation(
+        {
+            200: ("The series.", _a("HistoryAnswer")),
+            404: ("No such GPU.", _a("Error")),
+            503: ("No reading yet, or the history is unavailable.", _a("Error")),
+        },
+        (
+            Parameter("gpu", "Indexes or UUIDs of GPUs, host, or all, separated by commas.", {"type": "string", "default": "all"}),
+            Parameter("metric", "Names of metrics, separated by commas; an unknown one is answered with the known ones.",
+                      {"type": "string"}, is_required=True),
+            Parameter("range", "A span that ends now. Not with from and to.", {"enum": list(NAMES), "default": "1h"}),
+            Parameter("from", "Start: Unix seconds or ISO 8601.", {"type": "string"}),
+            Parameter("to", "End: Unix seconds or ISO 8601; now if absent.", {"type": "string"}),
+            Parameter("points", "Maximum number of points of a series.",
+                      {"type": "integer", "minimum": FEWEST_POINTS, "maximum": MOST_POINTS, "default": DEFAULT_POINTS}),
+            Parameter("format", "json, or csv for a file.", {"enum": list(FORMATS), "default": "json"}),
+        ),
+        also="text/csv",
     ),
     "config": Operation({200: ("The settings.", _a("Settings"))}),
     "snapshot": Operation(
@@ -197,7 +219,13 @@ def _operation(pattern: URLPattern) -> dict[str, Any]:
             "summary": (inspect.getdoc(pattern.callback) or "").partition("\n")[0],
             "security": [*({name: []} for name in _LOGINS), *([{}] if operation.is_open else [])],
             "parameters": [
-                {"name": each.name, "in": "query", "description": each.description, "schema": each.schema}
+                {
+                    "name": each.name,
+                    "in": "query",
+                    "description": each.description,
+                    "schema": each.schema,
+                    **({"required": True} if each.is_required else {}),
+                }
                 for each in operation.parameters
             ],
             "responses": {
@@ -205,7 +233,7 @@ def _operation(pattern: URLPattern) -> dict[str, Any]:
                     "description": description,
                     "content": {
                         "application/json": {"schema": schema},
-                        **({"text/plain": {"schema": {"type": "string"}}} if operation.is_text else {}),
+                        **({operation.also: {"schema": {"type": "string"}}} if operation.also else {}),
                     },
                 }
                 for status, (description, schema) in sorted(answers.items())

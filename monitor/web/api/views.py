@@ -22,6 +22,7 @@ from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.api import free as free_gpus
+from monitor.web.api import history as stored_history
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
@@ -133,6 +134,13 @@ async def free(request: HttpRequest) -> HttpResponse:
     """GPUs that are free, with `?count=`, `&memory=` (each), `&idle_for=` and `&exclude=`; `&format=text` for a shell."""
     running = runtime()
     return free_gpus.answer(request, running.hub.latest, running.free_time.seconds)
+
+
+@never_cache
+@read_only
+async def history(request: HttpRequest) -> HttpResponse:
+    """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows."""
+    return await sync_to_async(stored_history.answer)(request, runtime().hub.latest)
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -10,27 +11,27 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-import msgspec
-from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
+from django.urls import reverse
 from django.utils import timezone
 
 from monitor import formats
 from monitor.alerts.alert_rows import alert_of
+from monitor.history.metrics import HOST_METRICS
 from monitor.models import AlertEvent
 from monitor.rules.metrics import text_of
 from monitor.rules.sentences import lasted, repeated
 from monitor.web.components.open_alerts import WORST_FIRST
+from monitor.web.span import utc_text
 
 PAGE_SIZE = 50
-OF_A_GPU = 5
-"""Number of recently resolved alerts on a GPU's page."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 FLAPPING = timedelta(hours=1)
 """Alerts of the same rule and subject that fired within this time stand in one place."""
-_CHART_SPAN = timedelta(minutes=15)
+_AROUND = timedelta(minutes=15)
+_HOST_METRICS = frozenset(metric.name for metric in HOST_METRICS)
 _STATES = ("firing", "resolved")
 _YES_OR_NO = ("yes", "no")
 log = logging.getLogger(__name__)
@@ -123,12 +124,28 @@ class PastAlert:
         return repeated(1 + len(self.earlier), f"within {formats.duration(max(1.0, seconds))}")
 
     @property
+    def chart(self) -> str:
+        """The address of its metric around its time, with some minutes before and after; empty if no chart shows it."""
+        event = self.event
+        end = None if event.resolved_at is None else (event.resolved_at + _AROUND).timestamp()
+        span = urlencode({"from": utc_text(int((event.started_at - _AROUND).timestamp())), **_until(end)})
+        if event.gpu_uuid:
+            return f"{reverse('gpu', args=[event.gpu_uuid])}?{span}"
+        metric = event.metric.removeprefix("system.")
+        return f"{reverse('history')}?metric={metric}&{span}" if metric in _HOST_METRICS else ""
+
+    @property
     def acknowledged_by(self) -> str:
         """The name of the account, if it may be shown and still exists."""
         if not self._has_details:
             return "a user"
         user = self.event.acknowledged_by
         return "a deleted account" if user is None else user.get_username()
+
+
+def _until(end: float | None) -> dict[str, str]:
+    """Without an end in the past, the span ends now."""
+    return {} if end is None or end > time.time() else {"to": utc_text(int(end))}
 
 
 def _text(metric: str, value: float | None) -> str:
@@ -274,36 +291,3 @@ def _gpus() -> list[Choice]:
         Choice(uuid, " · ".join([f"GPU {index}" if index is not None else uuid, *([name] if name else [])]))
         for uuid, (index, name) in seen.items()
     ]
-
-
-class PastOfGpu(NamedTuple):
-    """Past alerts for a GPU's page."""
-
-    alerts: list[PastAlert]
-    """Recently resolved ones."""
-    periods: str
-    """JSON for the charts: id, start, end (Unix seconds), severity and metric of the alerts in the last 15 minutes."""
-
-
-async def history_of_gpu(uuid: str, *, has_details: bool) -> PastOfGpu | None:
-    """Recently resolved alerts of a GPU, or None if the database does not respond, which is logged."""
-    return await sync_to_async(_history_of_gpu)(uuid, datetime.now(UTC), has_details=has_details)
-
-
-def _history_of_gpu(uuid: str, now: datetime, *, has_details: bool) -> PastOfGpu | None:
-    over = AlertEvent.objects.filter(gpu_uuid=uuid, state="resolved", resolved_at__isnull=False)
-    try:
-        last = list(over.select_related("acknowledged_by").order_by("-fired_at")[: 20 * OF_A_GPU])
-        rows = list(over.filter(resolved_at__gt=now - _CHART_SPAN).order_by("started_at")[:100])
-    except DatabaseError as error:
-        log.warning("cannot read the past alerts of GPU %s: %s", uuid, error)
-        return None
-    periods = [
-        (str(event.id), event.started_at.timestamp(), event.resolved_at.timestamp(), event.severity, event.metric)
-        for event in rows
-        if event.resolved_at is not None
-    ]
-    return PastOfGpu(
-        without_repetitions(PastAlert(event, has_details=has_details) for event in last)[:OF_A_GPU],
-        msgspec.json.encode(periods).decode() if periods else "",
-    )

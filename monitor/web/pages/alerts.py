@@ -17,7 +17,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
-from django_htmx.middleware import HtmxDetails
 
 from monitor.access.middleware import takes_token
 from monitor.access.responses import json_error, json_response
@@ -34,18 +33,12 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, open_alerts_part
 from monitor.web.components.overview import notices_part, source_of, trouble
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
-from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, StillPage, base_context
+from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, HtmxRequest, StillPage, base_context
 from monitor.web.pages.snooze import form_for
 from monitor.web.snapshots import first_seen
 
 LONGEST_NOTE = 1000
 """Characters, as the form says too."""
-
-
-class HtmxRequest(HttpRequest):
-    """A request as HtmxMiddleware passes it on."""
-
-    htmx: HtmxDetails
 
 
 class Refusal(NamedTuple):

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
+from django_htmx.middleware import HtmxDetails
 
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
@@ -23,6 +24,12 @@ MAY_ACKNOWLEDGE = "monitor.acknowledge_alertevent"
 MAY_MUTE = ("monitor.mute_alertrule", "monitor.change_alertrule")
 """Each of these permissions is enough."""
 log = logging.getLogger(__name__)
+
+
+class HtmxRequest(HttpRequest):
+    """A request as HtmxMiddleware passes it on."""
+
+    htmx: HtmxDetails
 
 
 async def base_context(request: HttpRequest, live_page: str | None) -> dict[str, Any]:

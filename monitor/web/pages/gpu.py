@@ -1,14 +1,18 @@
-"""The page of one GPU, with its view: charts of the last 15 minutes, facts, MIG instances, NVLink, processes."""
+"""The page of one GPU, with its view: charts of any span, processes, alerts, MIG instances, NVLink, facts."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from monitor import formats
 from monitor.access.visitor import visitor_of
@@ -19,6 +23,7 @@ from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.chips import chips
 from monitor.web.components.gpu_cards import bottleneck_value, fans_text, fans_unit, short_name
+from monitor.web.components.gpu_charts import charts_of
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import (
     Level,
@@ -30,28 +35,13 @@ from monitor.web.components.open_alerts import (
 )
 from monitor.web.components.overview import notices_part, source_of
 from monitor.web.components.process_table import ProcessTable, Sorting
-from monitor.web.pages.alert_history import history_of_gpu
-from monitor.web.pages.base_context import base_context
+from monitor.web.components.range_bar import RangeBar
+from monitor.web.pages.base_context import HtmxRequest, base_context
+from monitor.web.pages.in_span import in_span
 from monitor.web.snapshots import first_seen
 
 PREFIX = "gpu:"
-
-
-class Chart(NamedTuple):
-    title: str
-    series: tuple[str, ...]
-    """Metrics of the schema, one line each."""
-    colour: str
-    unit: str
-    scale: float
-    """Divisor from the metric's unit to `unit`."""
-    top: float | None
-    """The end of the axis; None follows the values."""
-    limit: float | None
-    note: str
-    value: Value
-    lines: tuple[str, ...] = ()
-    """The names of the lines where there are several."""
+DEFAULT_RANGE = "15min"
 
 
 class Fact(NamedTuple):
@@ -110,15 +100,20 @@ class GpuPage:
             self.previous = snapshot.gpus[place - 1] if place else None
             self.next = next(iter(snapshot.gpus[(place or 0) + 1 :]), None)
             key = (
-                self.gpu.index, self.gpu.name, *[(c.title, c.unit, c.top, c.limit, c.note) for c in self.charts],
+                self.gpu.index,
+                self.gpu.name,
                 *[(gpu.index, gpu.uuid) for gpu in (self.previous, self.next) if gpu],
-            )  # fmt: skip
+            )
             facts = (
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
                 *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
             )
             self.facts = live.part("facts", facts, "monitor/fragments/gpus/facts.html", {"page": self}, is_around=True)
-        self.content = live.part("gpu", key, "monitor/fragments/gpus/gpu.html", {"page": self}, is_around=True)
+            charts = tuple((c.title, c.unit, c.top, c.limit, c.note) for c in self.charts)
+            self.chart_grid = live.part(
+                "chart-grid", charts, "monitor/fragments/gpus/charts.html", {"page": self}, is_around=True
+            )
+        self.head = live.part("gpu-head", key, "monitor/fragments/gpus/head.html", {"page": self}, is_around=True)
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
     def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
@@ -127,7 +122,7 @@ class GpuPage:
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.bottleneck = bottleneck_value(live, "gpu-bottleneck", gpu)
-        self.charts = _charts(gpu, live)
+        self.charts = charts_of(gpu, live)
         self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
         self.properties = _facts(gpu, live)
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
@@ -162,39 +157,6 @@ def _sum(rates: Iterable[float | None]) -> float | None:
 def _links_up(links: Iterable[NvLink]) -> str:
     states = [link.is_active for link in links]
     return f"{sum(states)} of {len(states)} up"
-
-
-def _charts(gpu: Gpu, live: LivePieces) -> list[Chart]:
-    memory, power = formats.memory_form(gpu.memory_total_bytes), formats.power_form(gpu.power_limit_watts)
-    of_memory = "" if gpu.memory_total_bytes is None else f" / {memory.text(gpu.memory_total_bytes)}"
-    slowdown, limit, clock_max = gpu.slowdown_temperature_celsius, gpu.power_limit_watts, gpu.sm_clock_max_mhz
-    power_scale = 1000.0 if power is formats.KILOWATTS else 1.0
-    used = live.reading("c-m", gpu, "memory_used_bytes", lambda value: memory.number(value) + of_memory)
-    return [
-        Chart("Utilization", ("utilization_percent",), "utilization", "%", 1, 100, None, "0–100\u2009%",
-              live.reading("c-u", gpu, "utilization_percent", formats.PERCENT.text)),
-        Chart("Memory", ("memory_used_percent",), "memory", "%", 1, 100, None, "0–100\u2009%", used),
-        Chart("Temperature", ("temperature_celsius",), "temperature", "°C", 1, max(100.0, gpu.shutdown_temperature_celsius or 0),
-              slowdown, "" if slowdown is None else f"slowdown at {formats.CELSIUS.text(slowdown)}",
-              live.reading("c-t", gpu, "temperature_celsius", formats.CELSIUS.text)),
-        Chart("Power", ("power_watts",), "power", power.unit, power_scale, None if limit is None else 1.08 * limit / power_scale,
-              None if limit is None else limit / power_scale, "" if limit is None else f"limit {power.text(limit)}",
-              live.reading("c-p", gpu, "power_watts", power.text)),
-        Chart("SM clock", ("sm_clock_mhz",), "utilization", "MHz", 1, clock_max, None,
-              "" if clock_max is None else f"max {formats.MHZ.text(clock_max)}",
-              live.reading("c-c", gpu, "sm_clock_mhz", formats.MHZ.text)),
-        Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", "GB/s", 1e9, None, None,
-              "", _pcie(gpu, live), ("received", "sent")),
-    ]  # fmt: skip
-
-
-def _pcie(gpu: Gpu, live: LivePieces) -> Value:
-    """Received and sent: ↓ 11.8 ↑ 4.9 GB/s."""
-    received, sent = gpu.pcie_rx_bytes_per_second, gpu.pcie_tx_bytes_per_second
-    if received is None or sent is None:
-        return live.reading("c-r", gpu, "pcie_tx_bytes_per_second" if sent is None else "pcie_rx_bytes_per_second", str)
-    number = formats.GIGABYTES_PER_SECOND.number
-    return live.text("c-r", f"↓ {number(received)} ↑ {formats.bytes_per_second(sent)}")
 
 
 def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
@@ -270,16 +232,32 @@ def live_page(uuid: str, idle_limits: Callable[[], IdleLimits]) -> LivePage:
     return LivePage(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)
 
 
+def _csv_query(page: GpuPage) -> str:
+    """The query of /api/history for what the charts show, without the span."""
+    return urlencode({"gpu": page.uuid, "metric": ",".join(name for chart in page.charts for name in chart.series)})
+
+
+@vary_on_headers("HX-Request")
 @never_cache
 @require_safe
-async def gpu(request: HttpRequest, uuid: str) -> HttpResponse:
-    """One GPU by its UUID; 404 with a way back where there is none."""
+async def gpu(request: HtmxRequest, uuid: str) -> HttpResponse:
+    """One GPU by its UUID; 404 with a way back where there is none. htmx gets what happened in the span of the address."""
     snapshot = await first_seen(request)
     page = GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits())
     if page.gpu is None:
         return render(
             request, "monitor/no_such_gpu.html", {"page": page, **await base_context(request, None)}, status=404
         )
-    past = await history_of_gpu(uuid, has_details=visitor_of(request).sees_details)
-    context = {"page": page, "past": past, **await base_context(request, PREFIX + uuid)}
+    bar = RangeBar(request.GET.dict(), time.time(), DEFAULT_RANGE)
+    shown = await sync_to_async(in_span)(
+        bar.span,
+        {uuid: f"GPU {page.gpu.index}"},
+        has_details=visitor_of(request).sees_details,
+        gpu=uuid,
+        has_recent=True,
+    )
+    context: dict[str, Any] = {"bar": bar, "shown": shown}
+    if request.htmx:
+        return render(request, "monitor/fragments/history/in_span.html", context)
+    context |= {"page": page, "csv": _csv_query(page), **await base_context(request, PREFIX + uuid)}
     return render(request, "monitor/gpu.html", context)

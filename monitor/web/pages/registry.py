@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.live.pieces import LivePage
 from monitor.runtime.process import runtime
-from monitor.web.pages import alerts, dashboard, gpu
+from monitor.web.pages import alerts, dashboard, gpu, history
 
 _LONGEST_UUID = 96
 
@@ -15,5 +15,7 @@ def live_page_named(name: str) -> LivePage | None:
         return dashboard.live_page(layout, runtime().idle_limits)
     if name == alerts.LIVE_PAGE.name:
         return alerts.LIVE_PAGE
+    if name == history.LIVE_PAGE.name:
+        return history.LIVE_PAGE
     uuid = name.removeprefix(gpu.PREFIX)
     return gpu.live_page(uuid, runtime().idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None

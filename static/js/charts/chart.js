@@ -4,7 +4,7 @@
 
 const { uPlot } = window;
 const THIN = "\u2009";
-// Seconds by which a key moves the cursor.
+// Steps by which a key moves the cursor: seconds, or buckets.
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -Infinity, End: Infinity };
 
 // Screen readers read what a key moved the cursor to. The tooltip itself changes with each reading, which would never end.
@@ -17,7 +17,6 @@ export const font = (pixels) => `${scaled(pixels)}px system-ui`;
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
-  if (seconds >= 7200) return `${(seconds / 3600).toFixed(1)}${THIN}h before the end`;
   const minutes = Math.floor(seconds / 60);
   return `${minutes}${THIN}min ${Math.round(seconds - 60 * minutes)}${THIN}s ago`;
 }
@@ -47,11 +46,16 @@ export class Chart {
     element.addEventListener("focus", () => this.#point(Infinity));
     element.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
     element.addEventListener("keydown", (event) => {
-      const seconds = STEPS[event.key];
-      if (!seconds || event.ctrlKey || event.altKey || event.metaKey) return;
+      const steps = STEPS[event.key];
+      if (!steps || event.ctrlKey || event.altKey || event.metaKey) return;
       event.preventDefault();
-      this.#point(seconds);
+      this.#point(steps * this.stepSeconds());
     });
+  }
+
+  // Of an arrow key.
+  stepSeconds() {
+    return 1;
   }
 
   // Computed styles of the element resolve the theme's custom properties.
@@ -91,7 +95,7 @@ export class Chart {
         legend: { show: false },
         // Each chart that follows the pointer of another measures its place on the page: only those in view do.
         cursor: { ...options.cursor, sync: { ...options.cursor.sync, filters: { sub: () => this.isVisible } } },
-        hooks: { ...options.hooks, setCursor: [(plot) => this.#tell(plot)] },
+        hooks: { ...options.hooks, setCursor: [(plot) => this.tell(plot)] },
       },
       this.data(),
       this.element,
@@ -115,7 +119,8 @@ export class Chart {
     this.plot?.destroy();
   }
 
-  #tell(plot) {
+  // At the cursor, beside the curve.
+  tell(plot) {
     const { idx, left } = plot.cursor;
     const isOurs = idx != null && left >= 0 && this.element.matches(":hover, :focus");
     this.tooltip.hidden = !isOurs;
@@ -123,6 +128,11 @@ export class Chart {
     this.tooltip.textContent = `${this.describe(plot, idx)} · ${ago(Math.max(0, this.now() - plot.data[0][idx]))}`;
     const room = this.element.clientWidth - this.tooltip.offsetWidth;
     this.tooltip.style.left = `${Math.max(0, Math.min(room, plot.over.offsetLeft + left - this.tooltip.offsetWidth / 2))}px`;
+  }
+
+  // To screen readers, once a key has moved the cursor.
+  said() {
+    return this.tooltip.textContent;
   }
 
   #point(seconds) {
@@ -135,6 +145,6 @@ export class Chart {
     const index = at >= 0 ? at : seconds < 0 ? 0 : last;
     this.plot.setCursor({ left: this.plot.valToPos(times[index], "x"), top: 1 });
     if (!spoken.isConnected) document.body.append(spoken);
-    spoken.textContent = this.tooltip.textContent;
+    spoken.textContent = this.said();
   }
 }

@@ -7,6 +7,7 @@ export class Points {
     this.shortestStep = shortestStep;
     this.times = [];
     this.columns = new Map();
+    this.step = shortestStep; // seconds between readings
     this.now = null; // the right edge, by the server's clock
   }
 
@@ -24,6 +25,7 @@ export class Points {
     }
     if (points.time.length) this.#forgetFrom(points.time[0]);
     const step = Math.max(poll ?? 1, this.shortestStep);
+    this.step = step;
     points.time.forEach((at, index) => {
       const last = this.times.at(-1);
       if (last !== undefined && at - last > 2.5 * step) this.#append(last + step, points, -1);

@@ -94,16 +94,17 @@ def test_gpu_page_lists_its_own_alerts_and_shades_their_time(
     expect(page.get_by_text("No open alerts for this GPU.")).to_be_visible()
     page.reload()
     live(page)
-    expect(page.get_by_role("heading", name="Recently resolved")).to_be_visible()
+    expect(page.get_by_role("heading", name="In this span")).to_be_visible()
     fired = re.compile(r"fired\s+\d+ \w{3} \d{4}, \d\d:\d\d:\d\d")
     expect(page.get_by_role("region", name="Alerts").get_by_role("article").first).to_contain_text(fired)
-    assert page.locator("[data-alerts-past]").count() == 1
+    periods = page.evaluate("JSON.parse(document.getElementById('in-span').dataset.periods)")
+    assert {(period[3], period[4]) for period in periods} == {("critical", "gpu.temperature_celsius")}
 
 
 def test_chart_shades_the_time_of_an_alert(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     uuid = calm.json("/api/snapshot")["gpus"][1]["uuid"]
     page = live(open_page(f"{calm.url}/gpu/{uuid}"))
-    page.get_by_role("button", name="1 min").click()
+    page.get_by_role("link", name="1\u2009min").click()
     heat(driver, 1)
     # At the right edge of a chart, above its line: only the shade is there.
     reddish = """((place) => {

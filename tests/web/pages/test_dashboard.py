@@ -21,7 +21,7 @@ from tests.support.snapshots import GIB, gpu, host, process
 SYSTEM = System(cpu_percent=23.0, cpu_core_percents=(0.0, 46.0), load_1m=14.2, memory_used_percent=31.0)
 
 
-IN_THE_FRAME = '<i id="process-count"><i id="source"><i id="alerts-link"><i id="alerts-count">'
+IN_THE_FRAME = '<i id="process-count"><i id="source"><i id="alerts-link"><i id="alerts-count"><i id="charts">'
 """Values outside the parts, in the page's own frame."""
 
 

@@ -1,1 +1,0 @@
-"""Tests alert rules on the stored history."""

@@ -1,0 +1,152 @@
+"""`GET /api/history`: stored metrics of GPUs and the host over a span, as columns or as CSV."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+
+from monitor.access.responses import json_error, json_response
+from monitor.history.metrics import GPU_METRICS, HOST_METRICS
+from monitor.history.queries import Answer
+from monitor.history.store import HOST, sources
+from monitor.telemetry.schema import Snapshot
+from monitor.web.csv_files import Cell, csv_response
+from monitor.web.span import PARAMETERS, Span, span_of
+from monitor.web.stored_history import stored
+
+ALL = "all"
+FEWEST_POINTS, DEFAULT_POINTS, MOST_POINTS = 10, 600, 5000
+MOST_SERIES = 512
+FORMATS = ("json", "csv")
+_PARAMETERS = ("gpu", "metric", *PARAMETERS, "points", "format")
+CSV_HEADER = ("time", "source", "metric", "unit", "min", "mean", "max", "seconds")
+
+
+def answer(request: HttpRequest, latest: Snapshot | None) -> HttpResponse:
+    """The response, or an error with its reason. Blocks."""
+    if latest is None:
+        return json_error(503, "No reading yet. Retry in a second.")
+    try:
+        wanted = wanted_of(request.GET.dict(), latest, [row.key for row in sources()], time.time())
+        found = read(wanted)
+    except UnknownGpu as error:
+        return json_error(404, str(error))
+    except ValueError as error:
+        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+    except DatabaseError as error:
+        return json_error(503, f"The history is unavailable: {error}.")
+    if not wanted.is_csv:
+        return json_response(found)
+    labels = {gpu.uuid: f"GPU {gpu.index} ({gpu.uuid})" for gpu in latest.gpus}
+    return csv_response("gpumon-history", CSV_HEADER, csv_rows(found, labels))
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of /api/history."""
+
+    start: float
+    """Unix seconds, as requested."""
+    end: float
+    """Unix seconds, as requested."""
+    series: tuple[Answer, ...]
+    """One for each GPU (or host) and metric, in the order of the request."""
+
+
+class Wanted(NamedTuple):
+    """What a request asks for."""
+
+    sources: tuple[str, ...]
+    """UUIDs of GPUs, and "host"."""
+    metrics: tuple[str, ...]
+    span: Span
+    points: int
+    """At most, per series."""
+    is_csv: bool = False
+
+
+class UnknownGpu(LookupError):
+    """No GPU has this index or UUID."""
+
+
+def wanted_of(query: Mapping[str, str], snapshot: Snapshot, recorded: Collection[str], now: float) -> Wanted:
+    """From the query. `recorded`: keys of the stored sources, also of GPUs that are gone.
+
+    Raises ValueError with the problem and the valid values, UnknownGpu with the known GPUs.
+    """
+    if unknown := sorted(set(query) - set(_PARAMETERS)):
+        raise ValueError(f"unknown parameter {unknown[0]!r}; known are {', '.join(_PARAMETERS)}")
+    sources = tuple(dict.fromkeys(_sources(query.get("gpu", ALL), snapshot, recorded)))
+    metrics = tuple(dict.fromkeys(_names(query.get("metric", ""))))
+    known = _known_metrics(sources)
+    if not metrics or not set(metrics) <= set(known):
+        given = next((name for name in metrics if name not in known), "")
+        raise ValueError(f"metric is {given!r}; it must be one or several of {', '.join(known)}")
+    if len(sources) * len(metrics) > MOST_SERIES:
+        raise ValueError(f"{len(sources)} sources times {len(metrics)} metrics exceed {MOST_SERIES} series: name fewer")
+    form = query.get("format", "json")
+    if form not in FORMATS:
+        raise ValueError(f"format is {form!r}; it must be json or csv")
+    return Wanted(sources, metrics, span_of(query, now), _points(query.get("points")), form == "csv")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+def _sources(text: str, snapshot: Snapshot, recorded: Collection[str]) -> Iterator[str]:
+    for name in _names(text) or [ALL]:
+        if name == ALL:
+            yield from (gpu.uuid for gpu in snapshot.gpus)
+        elif name == HOST or name in recorded:
+            yield name
+        else:
+            found = [gpu for gpu in snapshot.gpus if name in (gpu.uuid, str(gpu.index))]
+            if not found:
+                known = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in snapshot.gpus) or "none"
+                raise UnknownGpu(f"No GPU {name!r}. Known GPUs, by index and UUID: {known}; host is the host.")
+            yield min(found, key=lambda gpu: gpu.state != "ok").uuid
+
+
+def _known_metrics(sources: Collection[str]) -> list[str]:
+    """Names that at least one of the sources has."""
+    of_gpus = [metric.name for metric in GPU_METRICS] if set(sources) - {HOST} or not sources else []
+    of_host = [metric.name for metric in HOST_METRICS] if HOST in sources else []
+    return list(dict.fromkeys(of_gpus + of_host))
+
+
+def _points(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_POINTS
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and FEWEST_POINTS <= int(text) <= MOST_POINTS):
+        raise ValueError(f"points is {text!r}; it must be {FEWEST_POINTS} to {MOST_POINTS}")
+    return int(text)
+
+
+def read(wanted: Wanted) -> HistoryAnswer:
+    """Read the series from the history. Blocks: call it in a thread."""
+    start, end = math.floor(wanted.span.start), math.ceil(wanted.span.end)
+    series: list[Answer] = []
+    for source in wanted.sources:
+        known = _known_metrics((source,))
+        metrics = [name for name in wanted.metrics if name in known]
+        if metrics:
+            series += stored(source, metrics, start, end, wanted.points)
+    return HistoryAnswer(start=wanted.span.start, end=wanted.span.end, series=tuple(series))
+
+
+def csv_rows(answer: HistoryAnswer, labels: Mapping[str, str]) -> Iterator[Sequence[Cell]]:
+    """Rows below CSV_HEADER, one for each bucket and series. `labels`: the name of each source in its rows."""
+    for each in answer.series:
+        label = labels.get(each.source, each.source)
+        for place, at in enumerate(each.time):
+            figures = (each.low[place], each.mean[place], each.high[place])
+            if figures != (None, None, None):
+                time = datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+                yield (time, label, each.metric, each.unit, *figures, each.seconds[place])

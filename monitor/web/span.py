@@ -1,0 +1,124 @@
+"""The span of time that a page or a request shows, from its address: `?range=24h`, or `?from=…&to=…`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.utils import timezone
+
+from monitor.formats import THIN
+
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 10 * 366 * 86400.0
+PARAMETERS = ("range", "from", "to")
+
+
+class Range(NamedTuple):
+    """A span that ends now and moves on with the clock."""
+
+    name: str
+    """In addresses: 24h."""
+    label: str
+    """On pages: 24 h."""
+    seconds: float
+
+
+def _range(number: int, letters: str, unit: str, seconds: float) -> Range:
+    return Range(f"{number}{letters}", f"{number}{THIN}{unit}", seconds)
+
+
+RANGES = (
+    _range(1, "min", "min", 60),
+    _range(15, "min", "min", 900),
+    _range(1, "h", "h", 3600),
+    _range(6, "h", "h", 6 * 3600),
+    _range(24, "h", "h", 86400),
+    _range(7, "d", "d", 7 * 86400),
+    _range(30, "d", "d", 30 * 86400),
+    _range(1, "y", "y", 365 * 86400),
+)
+_BY_NAME = {each.name: each for each in RANGES}
+NAMES = tuple(_BY_NAME)
+
+
+class Span(NamedTuple):
+    """From start to end, in Unix seconds."""
+
+    start: float
+    end: float
+    range: Range | None
+    """The range, if the span ends now and moves on; None for a fixed span."""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    @property
+    def query(self) -> str:
+        """The query of an address that shows this span again."""
+        if self.range is not None:
+            return urlencode({"range": self.range.name})
+        return urlencode({"from": utc_text(self.start), "to": utc_text(self.end)})
+
+    def moved(self, parts: float) -> Span:
+        """The span before (-1) or after (1) this one."""
+        by = parts * self.seconds
+        return Span(self.start + by, self.end + by, None)
+
+
+def utc_text(at: float) -> str:
+    """2026-11-26T13:45:00Z, with milliseconds where there are any."""
+    form = "seconds" if float(at).is_integer() else "milliseconds"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=form).replace("+00:00", "Z")
+
+
+def span_of(query: Mapping[str, str], now: float, default: str = "1h") -> Span:
+    """The span of the query, or the range `default` if it names none. Raises ValueError with the problem and the valid values."""
+    name, start_text, end_text = (query.get(parameter, "") for parameter in PARAMETERS)
+    if not start_text and not end_text:
+        wanted = _BY_NAME.get(name or default)
+        if wanted is None:
+            raise ValueError(f"range is {name!r}; it must be one of {', '.join(NAMES)}")
+        return Span(now - wanted.seconds, now, wanted)
+    if name:
+        raise ValueError("range excludes from and to: give one of them")
+    if not start_text:
+        raise ValueError("to needs from")
+    start, end = _time_of("from", start_text), _time_of("to", end_text) if end_text else now
+    if start >= now:
+        raise ValueError(f"from is {start_text!r}; it must be in the past")
+    if end - start < SHORTEST_SECONDS:
+        raise ValueError(f"to is {end_text or 'now'!r}; it must be at least {SHORTEST_SECONDS:g} s after from")
+    if end - start > LONGEST_SECONDS:
+        raise ValueError(
+            f"from and to are {(end - start) / 86400:.0f} days apart; at most {LONGEST_SECONDS / 86400:.0f} are shown"
+        )
+    return Span(start, end, None)
+
+
+def _time_of(name: str, text: str) -> float:
+    """Unix seconds or ISO 8601; without an offset, in the current zone, as the date fields of a page send it."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = _iso(text)
+    try:
+        if math.isfinite(seconds) and seconds >= 0:
+            datetime.fromtimestamp(seconds, UTC)
+            return seconds
+    except (ValueError, OverflowError, OSError):
+        pass  # the same error as for a value that is no time
+    raise ValueError(f"{name} is {text!r}; it must be a time, such as 1790000000 or 2026-11-26T13:45:00Z")
+
+
+def _iso(text: str) -> float:
+    """NaN if the text is no time."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else timezone.make_aware(at)).timestamp()
+    except (ValueError, OverflowError):
+        return math.nan

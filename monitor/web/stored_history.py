@@ -1,0 +1,13 @@
+"""The stored history with its newest readings, which the recorder has not written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.history.queries import Answer, history
+from monitor.runtime.process import runtime
+
+
+def stored(source: str, metrics: Sequence[str], start: float, end: float, points: int) -> list[Answer]:
+    """An answer for each metric of a GPU (by UUID) or the host. Blocks. Raises Django's database errors."""
+    return history(source, metrics, start, end, points, newest=runtime().history.open_buckets)

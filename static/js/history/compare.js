@@ -1,0 +1,144 @@
+// The chart of /history: one metric of several GPUs, a line each. The table beside it is the legend: it switches lines, brings one
+// forward, and reads them at the cursor. Hears gpumon:span, gpumon:past and events of the table; sends nothing.
+
+import { Charts } from "../charts/charts.js";
+import { commonGaps, joined } from "./columns.js";
+import { Past, sayBucket } from "./past.js";
+import { periodsOf } from "./periods.js";
+import { savePng } from "./png.js";
+import { edges, isLive, seconds, withSpan } from "./span.js";
+import { SpanChart } from "./span_chart.js";
+import { listAgain } from "./span_list.js";
+import { told } from "./ticks.js";
+
+const element = document.querySelector("[data-plot]");
+const rows = [...document.querySelectorAll(".series-table tbody tr")];
+const time = document.querySelector("[data-read-time]");
+const { unit, scale, digits, limit, plot: metric } = element.dataset;
+const count = () => (seconds() <= 900 ? 905 : Math.round(Math.max(200, Math.min(1200, element.clientWidth / 1.5))));
+const past = new Past(`${element.dataset.history}?${element.dataset.query}`, count);
+const EMPTY = { time: [], mean: [], low: [], high: [], seconds: [], gaps: [] };
+const answerOf = (row) => past.get(row.dataset.metric, row.dataset.source) ?? EMPTY;
+const buttonOf = (row) => row.querySelector("button");
+const isOn = (row) => buttonOf(row).getAttribute("aria-pressed") === "true";
+const text = (value) => (value == null ? "—" : (value / Number(scale)).toFixed(Number(digits)));
+let columns = [[]];
+
+// From 0 for what can be 0; a temperature from a round value below the lowest, with room for the limit.
+function top(min, max) {
+  const divisor = Number(scale);
+  if (unit === "%") return [0, 100];
+  if (unit !== "°C") return null;
+  const low = 10 * Math.floor(((min ?? 0) - 2) / 10);
+  return [Math.max(0, low) * divisor, Math.max(10 * Math.ceil(((max ?? 0) + 2) / 10), limit ? Number(limit) + 5 : 0) * divisor];
+}
+
+class CompareChart extends SpanChart {
+  // The table reads all lines.
+  tell(plot) {
+    super.tell(plot);
+    const { idx, left } = plot.cursor;
+    const isShown = idx != null && left >= 0;
+    time.textContent = isShown ? told(plot.data[0][idx], seconds(), past.bucket) : "Last";
+    rows.forEach((row, place) => {
+      const mean = columns[1 + 3 * place];
+      const at = isShown ? idx : mean?.findLastIndex((value) => value != null);
+      row.querySelector("[data-read=last]").textContent = text(mean?.[at]);
+    });
+  }
+
+  said() {
+    return `${this.pill.textContent}: ${rows.filter(isOn).map((row) => `${buttonOf(row).textContent} ${row.querySelector("[data-read=last]").textContent}`).join(", ")} ${unit}`;
+  }
+}
+
+function make() {
+  return new CompareChart(element, {
+    lines: rows.map((row) => ({ colour: () => getComputedStyle(buttonOf(row)).getPropertyValue("--line-colour") })),
+    band: 0,
+    data: () => {
+      columns = joined(rows.map(answerOf), past.bucket);
+      return columns;
+    },
+    range: () => (isLive() && past.end ? [past.start, past.end] : edges()),
+    bucket: () => past.bucket,
+    gaps: () => commonGaps(rows.filter(isOn).map(answerOf)),
+    periods: () => periodsOf([metric]),
+    unit,
+    scale: Number(scale),
+    top: unit === "%" ? 100 : unit === "°C" ? top : null,
+    limit: limit ? Number(limit) / Number(scale) : null,
+  });
+}
+
+const charts = new Charts("[data-plot]", make);
+const chart = () => charts.charts.get(element);
+
+function switchLines() {
+  const { plot } = chart();
+  rows.forEach((row, place) => plot?.setSeries(1 + 3 * place, { show: isOn(row) }));
+  plot?.redraw(false);
+  const url = new URL(location.href);
+  url.searchParams.set("gpu", rows.filter(isOn).map((row) => row.dataset.source).join(","));
+  history.replaceState(history.state, "", url);
+}
+
+function forward(row) {
+  const { plot } = chart();
+  rows.forEach((each, place) => {
+    if (!plot) return;
+    plot.series[1 + 3 * place].alpha = !row || row === each ? 1 : 0.25;
+    plot.series[1 + 3 * place].width = row === each ? 2.4 * devicePixelRatio : 1.5 * devicePixelRatio;
+  });
+  plot?.redraw(false);
+}
+
+function tabulate() {
+  for (const row of rows) {
+    const { mean, low, high, seconds: covered } = answerOf(row);
+    const known = mean.map((value, index) => [value, covered[index]]).filter(([value]) => value !== null);
+    const sum = known.reduce((all, [, each]) => all + each, 0);
+    const figures = {
+      mean: sum ? known.reduce((all, [value, each]) => all + value * each, 0) / sum : null,
+      low: known.length ? Math.min(...low.filter((value) => value !== null)) : null,
+      high: known.length ? Math.max(...high.filter((value) => value !== null)) : null,
+    };
+    for (const [name, value] of Object.entries(figures)) row.querySelector(`[data-read=${name}]`).textContent = text(value);
+    row.querySelector("[data-read=high]").toggleAttribute("data-over", Boolean(limit) && figures.high >= Number(limit));
+  }
+}
+
+document.addEventListener("gpumon:past", () => {
+  charts.draw();
+  sayBucket(past.bucket, false);
+  tabulate();
+  switchLines();
+  chart().plot?.setCursor({ left: -10, top: -10 });
+});
+document.addEventListener("gpumon:span", listAgain);
+for (const row of rows) {
+  const button = buttonOf(row);
+  button.addEventListener("click", (event) => {
+    const isOnly = event.shiftKey;
+    for (const each of rows) {
+      const wanted = isOnly ? each === row : each === row ? !isOn(row) : isOn(each);
+      buttonOf(each).setAttribute("aria-pressed", String(wanted));
+    }
+    switchLines();
+  });
+  for (const [name, of] of [["pointerenter", row], ["pointerleave", null], ["focus", row], ["blur", null]]) {
+    (name.startsWith("pointer") ? row : button).addEventListener(name, () => forward(of));
+  }
+}
+document.getElementById("metric").addEventListener("change", ({ target }) => {
+  const url = new URL(withSpan(location.href));
+  url.searchParams.set("metric", target.value);
+  location.assign(url);
+});
+document.querySelector("[data-metric-form] [type=submit]").hidden = true;
+document.addEventListener("click", ({ target }) => {
+  if (target.closest?.("[data-png-of]")) savePng(document.getElementById("compare"));
+  const link = target.closest?.("[data-copy-link]");
+  if (link) link.dataset.copy = location.href; // copy.js does the rest
+}, { capture: true });
+past.load();
