@@ -3,14 +3,15 @@
 # Everything that needs pip stays in this stage. Only wheels are installed, so no stage needs a compiler.
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /opt/gpumon
-COPY requirements.lock ./
+# With PostgreSQL's driver (13 MB), so that GPU_MONITOR_DATABASE_URL is all it takes.
+COPY requirements-postgresql.lock ./
 RUN python -m venv .venv \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary :all: \
-        --require-hashes --requirement requirements.lock \
+        --require-hashes --requirement requirements-postgresql.lock \
     && .venv/bin/python -m pip uninstall --yes pip setuptools
 
 
-# Python 3.11, because requirements.lock is generated and tested with it.
+# Python 3.11, because the lock files are generated and tested with it.
 FROM python:3.11-slim-bookworm
 
 # /data contains the database and the secret key and is closed to other users. Static files are separate, so nginx can read them.

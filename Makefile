@@ -124,7 +124,9 @@ lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
 	  $$compile --output-file requirements.lock requirements.txt; \
 	  $$compile --constraint requirements.lock --output-file requirements-gunicorn.lock requirements-gunicorn.txt; \
-	  $$compile --constraint requirements-gunicorn.lock --output-file requirements-dev.lock requirements-dev.txt
+	  $$compile --constraint requirements.lock --output-file requirements-postgresql.lock requirements-postgresql.txt; \
+	  $$compile --constraint requirements-gunicorn.lock --constraint requirements-postgresql.lock \
+	    --output-file requirements-dev.lock requirements-dev.txt
 
 .venv/made:
 	@python=$$( ($(FIND_PYTHON)) 2>/dev/null || true); \

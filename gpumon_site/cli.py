@@ -78,6 +78,7 @@ def _demo(rest: list[str]) -> int:
     from monitor.config.loading import load_config
 
     os.environ[f"{PREFIX}DATA_DIR"] = str(load_config().data_dir / DEMO_FOLDER)
+    os.environ[f"{PREFIX}DATABASE_URL"] = "sqlite"
     os.environ[f"{PREFIX}TELEMETRY_PROVIDER"] = "simulated"
     os.environ[f"{PREFIX}POLL_INTERVAL_MS"] = DEMO_POLL_INTERVAL_MS
     return _django("gpumon", "demo", *rest)
@@ -94,6 +95,7 @@ def _admin(rest: list[str]) -> int:
     if is_served(demo) and not is_served(data_dir):
         print("For the demo that is running:")  # noqa: T201
         os.environ[f"{PREFIX}DATA_DIR"] = str(demo)
+        os.environ[f"{PREFIX}DATABASE_URL"] = "sqlite"
     _django("gpumon", "migrate", "--verbosity", "0")
     return _django("gpumon", "createsuperuser", *rest)
 

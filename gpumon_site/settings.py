@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.crypto import salted_hmac
 
 from monitor.access.policy import access_of, is_behind_tls
+from monitor.config.databases import databases
 from monitor.config.hosts import ServedHosts
 from monitor.config.loading import load_config
 from monitor.config.paths import LAYOUT, static_root
@@ -117,29 +118,8 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-_SQLITE_OPTIONS: dict[str, Any] = {
-    # Writers queue at their first statement instead of failing at their first write.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    # With a write-ahead log (monitor/sqlite/journal.py), NORMAL can lose only the last transactions, and only if power
-    # fails (https://www.sqlite.org/pragma.html#pragma_synchronous).
-    "init_command": "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;",
-}
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "monitor.sqlite",
-        "NAME": GPU_MONITOR.data_dir / "gpumon.sqlite3",
-        "OPTIONS": {**_SQLITE_OPTIONS},
-    },
-    # Stored history and usage. If it is lost, a new one begins.
-    "history": {
-        "ENGINE": "monitor.sqlite",
-        "NAME": GPU_MONITOR.data_dir / "history.sqlite3",
-        "OPTIONS": {**_SQLITE_OPTIONS},
-        "IS_REPLACEABLE": True,
-    },
-}
-HISTORY_DATABASE = "history"
+DATABASES = databases(GPU_MONITOR)
+HISTORY_DATABASE = "history" if "history" in DATABASES else "default"
 DATABASE_ROUTERS = ["monitor.history.database.HistoryRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

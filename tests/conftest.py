@@ -41,6 +41,8 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     """Keep the test databases in files, as in production: in memory, threads and locks behave differently."""
     folder = tmp_path_factory.mktemp("database")
     for alias in ALIASES:
+        if connections[alias].vendor != "sqlite":  # tests/postgresql
+            continue
         given = connections[alias].settings_dict
         given["TEST"]["NAME"] = str(folder / f"{alias}.sqlite3")
         given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"

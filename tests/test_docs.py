@@ -75,7 +75,9 @@ def test_every_make_target_without_a_file_is_phony() -> None:
     assert set(re.findall(r"^\.PHONY: (\S+)$", text("Makefile"), re.MULTILINE)) == targets()
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-gunicorn", "requirements-dev"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-gunicorn", "requirements-postgresql", "requirements-dev"]
+)
 def test_lock_pins_every_requirement_within_its_range_and_by_hash(name: str) -> None:
     pins = locked(f"{name}.lock")
     for requirement in requirements(f"{name}.txt"):
@@ -88,10 +90,12 @@ def test_lock_pins_every_requirement_within_its_range_and_by_hash(name: str) -> 
 
 def test_each_lock_agrees_with_the_larger_ones() -> None:
     assert locked("requirements.lock").items() <= locked("requirements-gunicorn.lock").items()
-    assert locked("requirements-gunicorn.lock").items() <= locked("requirements-dev.lock").items()
+    assert locked("requirements.lock").items() <= locked("requirements-postgresql.lock").items()
+    for name in ("gunicorn", "postgresql"):
+        assert locked(f"requirements-{name}.lock").items() <= locked("requirements-dev.lock").items()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gunicorn.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", [path.name for path in BASE_DIR.glob("requirements*.lock")])
 def test_lock_names_no_package_index(name: str) -> None:
     assert not re.search(r"://|index-url|find-links|trusted-host", text(name))
 

@@ -18,6 +18,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 
+from monitor.database.engine import engine_of
 from monitor.models import ApiToken
 
 TOKEN_EVERY = timedelta(minutes=1)
@@ -26,6 +27,8 @@ SESSION_EVERY = timedelta(days=1)
 GATHER_SECONDS = 1.0
 """From the first use until it is written, together with those that follow it."""
 RETRY_SECONDS = 10.0
+LOCK_SECONDS = 0.0
+"""How long to wait for another program's lock."""
 log = logging.getLogger(__name__)
 
 Uses = Mapping[int, datetime]
@@ -126,8 +129,7 @@ def _is_recent(at: datetime, used: Renewals) -> bool:
 def write_uses(tokens: Uses, sessions: Renewals) -> None:
     """Write all in one transaction. Raises DatabaseError at once if another process has the lock."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA busy_timeout = 0")
+        engine_of(connection).limit_waits(LOCK_SECONDS)
         with transaction.atomic():
             for token_id, at in tokens.items():
                 older = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)

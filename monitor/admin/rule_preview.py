@@ -1,17 +1,24 @@
-"""Test an unsaved alert rule against the readings of the last 15 minutes."""
+"""Test an unsaved alert rule: on the readings of the last 15 minutes, or on any span of the stored history."""
 
 from __future__ import annotations
 
+import logging
+import socket
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 from django import forms
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from monitor import formats
+from monitor.admin.preview_span import Asked, BadSpan, asked_span
+from monitor.history.tiers import SECONDS
+from monitor.history.trial.rule_trial import CannotTry, try_on_history
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
 from monitor.rules.evaluation import Event
@@ -22,7 +29,11 @@ from monitor.rules.sentences import lasted
 from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.runtime.process import runtime
+from monitor.sanitize import plain
 
+log = logging.getLogger(__name__)
+
+_COMPARED = {"mean": "mean", "high": "highest value", "low": "lowest value"}
 MOST_EVENTS = 200
 """Listed on the page; all are counted."""
 
@@ -60,7 +71,13 @@ def preview(admin: Any, request: HttpRequest) -> HttpResponse:
         "problems": _problems(form),
     }
     if form.rule is not None:
-        context |= _tried(form.rule)
+        try:
+            context |= _tried(form.rule, asked_span(request.POST.dict(), timezone.now()))
+        except (BadSpan, CannotTry) as problem:
+            context["problems"] = [("", str(problem))]
+        except DatabaseError as error:
+            log.warning("cannot test a rule on the stored history: %s", error)
+            context["problems"] = [("", f"The stored history cannot be read now ({error}).")]
     name = "trial" if request.htmx else "preview"  # type: ignore[attr-defined]  # set by HtmxMiddleware
     return TemplateResponse(request, f"admin/monitor/alertrule/{name}.html", context)
 
@@ -76,9 +93,16 @@ def _problems(form: forms.ModelForm) -> list[tuple[str, str]]:  # type: ignore[t
     ]
 
 
-def _tried(rule: Rule) -> dict[str, Any]:
-    recent = runtime().alerts.recent
-    tried = try_rule(rule, recent.snapshots())
+def _tried(rule: Rule, asked: Asked | None) -> dict[str, Any]:
+    """The context of a result. Raises CannotTry and DatabaseError."""
+    if asked is None:
+        recent = runtime().alerts.recent
+        tried = try_rule(rule, recent.snapshots())
+        basis = {"step": formats.duration(recent.step_seconds)}
+    else:
+        found = try_on_history(rule, asked.start, asked.end, host=_host())
+        tried = found.tried
+        basis = {"tier": found.tier.name, "compared": _COMPARED[found.pick] if found.tier is not SECONDS else ""}
     firing = tried.firing
     chart = chart_of(tried)
     return {
@@ -86,7 +110,8 @@ def _tried(rule: Rule) -> dict[str, Any]:
         "condition": condition_of(rule),
         "from": _time(tried.began_at),
         "until": _time(tried.ended_at),
-        "step": formats.duration(recent.step_seconds),
+        "is_stored": asked is not None,
+        **basis,
         "firing": [event.summary for event in firing[:MOST_EVENTS]],
         "unlisted_firing": max(0, len(firing) - MOST_EVENTS),
         "firing_for": formats.duration(tried.firing_seconds),
@@ -94,14 +119,22 @@ def _tried(rule: Rule) -> dict[str, Any]:
         "unlisted": max(0, len(tried.events) - MOST_EVENTS),
         "chart": chart,
         "chart_json": None if chart is None else msgspec.json.encode(chart).decode(),
-        "lacking": _lacking(tried),
+        "lacking": _lacking(tried, is_stored=asked is not None),
     }
 
 
-def _lacking(tried: Tried) -> str:
+def _host() -> str:
+    """The name of this host, as rules select it."""
+    latest = runtime().hub.latest
+    return plain(socket.gethostname()) if latest is None else latest.host
+
+
+def _lacking(tried: Tried, *, is_stored: bool) -> str:
     """Why the rule could not be evaluated; empty if it could."""
     if tried.has_values:
         return ""
+    if not tried.readings and is_stored:
+        return "No readings are stored of this span."
     if not tried.readings:
         return "No readings yet: try again in a few seconds."
     if kind_of(tried.rule).has_subjects_only_while_bad and not tried.tracks:

@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from monitor.admin.bounded import BoundedAdmin, delete_selected
 from monitor.admin.filters import YesNoFilter
 from monitor.admin.key_safe import valid_keys
+from monitor.admin.preview_span import CHOICES
 from monitor.admin.rule_actions import ACTIONS
 from monitor.admin.rule_form import AlertRuleForm, what_kinds_need
 from monitor.admin.rule_preview import preview
@@ -107,6 +108,9 @@ class AlertRuleAdmin(BoundedAdmin):
             super().get_queryset(request).prefetch_related("gpus", "snoozes").annotate(firing_count=firing)
         )
         return found
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return super().render_change_form(request, {**context, "preview_choices": CHOICES}, *args, **kwargs)
 
     def get_urls(self) -> list[Any]:
         trying = path("preview/", self.admin_site.admin_view(self.preview_view), name="monitor_alertrule_preview")

@@ -19,6 +19,7 @@ from monitor.alerts.alert_rows import as_time
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, Enqueue, RuleRow
+from monitor.database.engine import engine_of
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Judge
@@ -34,8 +35,8 @@ SAVE_SECONDS = 5.0
 """Interval between writes of the states while timers run; each event writes them too. A crash sets a timer back by no more."""
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
-BUSY_TIMEOUT_MS = 500
-"""How long this thread waits for SQLite's lock at a time: meanwhile it evaluates nothing."""
+DATABASE_WAIT_SECONDS = 0.5
+"""How long this thread waits for the database at a time: meanwhile it evaluates nothing."""
 NOT_JUDGED = "a snapshot could not be evaluated"
 JUMP_SECONDS = 5.0
 """The least difference between the wall clock and the monotonic clock that counts as a jump of the former: on a busy host some
@@ -80,7 +81,6 @@ class Engine:
         self._memories: dict[int, dict[str, object]] = {}
         self._gpus: object = None
         self._is_restored = False
-        self._prepared: object = None
         self.problems: dict[str, str] = {}
         """What cannot be done now, and why. Written by this thread, read by any."""
         self._dropped: list[int] = []
@@ -295,12 +295,8 @@ class Engine:
         return True
 
     def _wait_little(self) -> None:
-        """Set a short wait for SQLite's lock. Django's own setting is for requests, which have nothing else to do."""
-        connection.ensure_connection()
-        if connection.vendor == "sqlite" and connection.connection is not self._prepared:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            self._prepared = connection.connection
+        """Wait a short time for the database. Django's own setting is for requests, which have nothing else to do."""
+        engine_of(connection).limit_waits(DATABASE_WAIT_SECONDS)
 
     # ── For pages and feeds ───────────────────────────────────────────────────────────────────────────────────────────
 

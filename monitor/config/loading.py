@@ -15,6 +15,7 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
+from monitor.config.database_url import masked
 from monitor.config.declarations import PREFIX, Declaration, declarations
 from monitor.config.model import ENV_FILES, Config, Source
 from monitor.logs.config import logging_before_setup
@@ -83,7 +84,7 @@ def refusal(declared: Declaration, value: Any, problem: Any) -> str:
     if value is None:
         wrong = " is not set"
     else:
-        shown = "(not shown)" if declared.is_secret else _on_one_line(str(value))
+        shown = _on_one_line(masked(str(value)) if declared.is_secret else str(value))
         wrong = f"={shown} is invalid"
     return f"{declared.variable}{wrong}: must be {_allowed(declared, problem)}"
 

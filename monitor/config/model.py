@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from monitor.config.database_url import DatabaseAddress, parse
 from monitor.config.declarations import PREFIX, declarations, setting
 from monitor.config.paths import LAYOUT
 from monitor.config.records import RecordSettings
@@ -24,6 +25,7 @@ from monitor.config.values import (
     Auth,
     BasePath,
     CommandDetail,
+    DatabaseUrl,
     Format,
     Host,
     HostNames,
@@ -196,6 +198,11 @@ class Config(RecordSettings):
         "`XDG_DATA_HOME`)",
         is_internal=True,
     )
+    database_url: DatabaseUrl = server(
+        None,
+        "The PostgreSQL database that holds everything, such as `postgresql://gpumon:password@db.example.com/gpumon`; or `sqlite`.",
+        default_text="SQLite, in `GPU_MONITOR_DATA_DIR`",
+    )
     secret_key: SecretKey | None = server(
         None,
         "The key that signs sessions and forms, at least 32 characters.",
@@ -300,6 +307,11 @@ class Config(RecordSettings):
         return value
 
     @property
+    def database_address(self) -> DatabaseAddress | None:
+        """Where the PostgreSQL database is; None for SQLite."""
+        return None if self.database_url is None else parse(self.database_url.get_secret_value())
+
+    @property
     def public_host(self) -> str | None:
         """The host of the public URL, as in a Host header but without the port."""
         origin = origin_of(self._public_origin)
@@ -336,7 +348,10 @@ class Config(RecordSettings):
     def secret_values(self) -> tuple[str, ...]:
         """Every secret among the settings, to keep them out of the log."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        if (address := self.database_address) is not None and address.password:
+            secrets.append(address.password)
+        return tuple(secrets)
 
     def settings_in_force(self, *, shows_internal: bool) -> list[Setting]:
         """Every setting with its value and source, for /api/config. An internal one can be hidden like a secret."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from monitor.config.database_url import parse
 from monitor.http.authority import origin_of
 from monitor.http.proxies import UNIX, network
 from monitor.logs.lines import LogFormat
@@ -131,6 +132,16 @@ def _checked_secret_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _without_sqlite(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() == "sqlite" else value
+
+
+def _checked_database_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        parse(value.get_secret_value())
+    return value
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
@@ -160,4 +171,5 @@ BasePath = Annotated[str, AfterValidator(_checked_base_path)]
 UserName = Annotated[str, AfterValidator(_checked_user_name)]
 Currency = Annotated[str, AfterValidator(_checked_currency)]
 SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
+DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_without_sqlite), AfterValidator(_checked_database_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

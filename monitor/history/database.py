@@ -17,10 +17,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
+from monitor.database.engine import engine_of
 from monitor.sqlite.base import file_of
 from monitor.sqlite.errors import is_damage
 from monitor.sqlite.files import set_aside
-from monitor.sqlite.journal import choose_journal
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,7 @@ def prepare() -> None:
     if is_behind:
         call_command("migrate", database=database.alias, interactive=False, verbosity=0)
     else:
-        database.close()
-        choose_journal(file_of(database), shrinks=True)
+        engine_of(database).prepare()
 
 
 def begin_anew(database: BaseDatabaseWrapper) -> Path | None:
@@ -84,9 +83,10 @@ def begin_anew(database: BaseDatabaseWrapper) -> Path | None:
 
 
 def _is_behind(database: BaseDatabaseWrapper) -> bool:
-    """Whether migrations are missing. Raises DatabaseError."""
+    """Whether migrations are missing, or those of a later version are there, which `migrate` refuses. Raises DatabaseError."""
     executor = MigrationExecutor(database)
     try:
-        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        unknown = executor.loader.applied_migrations.keys() - (executor.loader.disk_migrations or {}).keys()
+        return bool(unknown or executor.migration_plan(executor.loader.graph.leaf_nodes()))
     finally:
         database.close()

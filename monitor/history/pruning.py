@@ -16,7 +16,7 @@ ROWS = 64
 """Deleted in one transaction: about 0.5 MB."""
 PAGES = 128
 """Given back to the disk in one step."""
-_LEAST_FREE_PAGES = 1024
+_LEAST_FREE_PAGES = 256
 """Free pages that a file keeps in any case: the next writes use them."""
 _MOST_FREE = 0.1
 """Share of the file's pages that may be free."""

@@ -30,6 +30,8 @@ from monitor.telemetry.schema import Snapshot
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 60.0
+SAVE_SECONDS = 600
+"""Interval at which the end of a source's last bucket is written down."""
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 """Interval at which the waiting snapshots are read. Pages that ask for buckets have them read at once."""
@@ -70,6 +72,8 @@ class HistoryRecorder:
         self._intake = Intake()
         self._rows: dict[str, HistorySource] | None = None
         """None: not yet read."""
+        self._saved: dict[str, tuple[object, ...]] = {}
+        """What was last saved of each row."""
         self._gap_rows: dict[str | None, HistoryGap] = {}
         """The last row of each source: a gap that goes on changes its end."""
         self._was_off = False
@@ -184,10 +188,22 @@ class HistoryRecorder:
             return
         if self._rows is None:
             self._rows = self._opened(self._first_at)
+            self._saved.clear()
+            self._gap_rows.clear()
         unwritten, new_gaps = self._intake.unwritten(is_last=is_last)
-        rows = [Written(self._row(self._rows, each), each.parts) for each in unwritten]
+        rows = [self._row(self._rows, each) for each in unwritten]
+        saved: dict[str, tuple[object, ...]] = {
+            row.key: (row.name, row.index, row.limits, row.last_at // SAVE_SECONDS) for row in rows
+        }
         changed = [self._gap_row(self._rows, key, gap) for key, gap in new_gaps]
-        store.write(rows, changed)
+        store.write(
+            [
+                Written(row, parts, is_last or saved[key] != self._saved.get(key))
+                for row, (key, _facts, parts) in zip(rows, unwritten, strict=True)
+            ],
+            changed,
+        )
+        self._saved = saved
         self._gap_rows.update({key: row for (key, _gap), row in zip(new_gaps, changed, strict=True)})
         self._intake.forget(unwritten, new_gaps)
         store.close_chunks(self._clock() - _CLOSE_AFTER_SECONDS)
@@ -218,9 +234,10 @@ class HistoryRecorder:
 
     def _gap_row(self, rows: dict[str, HistorySource], key: str | None, gap: Gap) -> HistoryGap:
         row = self._gap_rows.get(key)
+        source = None if key is None else rows.get(key)
         if row is None or (row.start, row.reason) != (gap.start, gap.reason):
-            row = HistoryGap(start=gap.start, reason=gap.reason)
-        row.source = None if key is None else rows.get(key)
+            row = store.find_gap(source, gap.start, gap.reason) or HistoryGap(start=gap.start, reason=gap.reason)
+        row.source = source
         row.end, row.text = gap.end, gap.text
         return row
 
@@ -250,8 +267,6 @@ class HistoryRecorder:
         try:
             if is_damage(error):
                 begin_anew(database)
-                self._rows = None
-                self._gap_rows.clear()
             if is_damage(error) or "no such table" in str(error):
                 prepare()
         except (DatabaseError, sqlite3.Error, OSError) as another:
@@ -264,12 +279,14 @@ class HistoryRecorder:
         self._lasting.noticed(problem)
 
     def _wait_little(self) -> None:
-        """Set a short wait for SQLite's lock."""
+        """After connecting: set a short wait for SQLite's lock, and read the sources again, for it may be another database."""
         database = history_connection()
         database.ensure_connection()
-        if database.vendor == "sqlite" and database.connection is not self._prepared:
-            with database.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if database.connection is not self._prepared:
+            if database.vendor == "sqlite":
+                with database.cursor() as cursor:
+                    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            self._rows = None
             self._prepared = database.connection
 
 

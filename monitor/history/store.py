@@ -72,7 +72,9 @@ def gaps(source_id: int | None, start: float, end: float) -> list[HistoryGap]:
 
 def last_moment() -> int | None:
     """When the newest row ended, of a reading or a gap; None in a new history."""
+    pieces = HistoryChunk.objects.filter(is_open=True, tier=TIERS[0].number)
     ends = [
+        pieces.aggregate(last=Max("end"))["last"],
         HistorySource.objects.aggregate(last=Max("last_at"))["last"],
         HistoryGap.objects.aggregate(last=Max("end"))["last"],
     ]
@@ -82,20 +84,33 @@ def last_moment() -> int | None:
 # ── For the recorder ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def find_gap(source: HistorySource | None, start: int, reason: str) -> HistoryGap | None:
+    """A gap that is already written, of a source or of all."""
+    if source is not None and source.pk is None:
+        return None
+    return HistoryGap.objects.filter(source=source, start=start, reason=reason).first()
+
+
 class Written(NamedTuple):
     """The newest buckets of one source."""
 
     source: HistorySource
-    """Saved with them, new or changed."""
     parts: Sequence[Buckets]
+    is_changed: bool
+    """Whether the source is saved too. A new one always is."""
 
 
 def write(written: Iterable[Written], gaps: Iterable[HistoryGap]) -> None:
-    """Write new buckets, their sources and these gaps, new or changed, in one transaction."""
+    """Write new buckets, their sources and these gaps, new or changed, in one transaction of few pages: each counts twice on the
+    disk, in the write-ahead log and in the file.
+    """
     rows: list[HistoryChunk] = []
     with transaction.atomic(using=settings.HISTORY_DATABASE):
-        for source, parts in written:
-            source.save()
+        for source, parts, is_changed in written:
+            if source.pk is None:
+                source.save()
+            elif is_changed:
+                source.save(update_fields=("index", "name", "last_at", "limits"))
             for part in parts:
                 rows += _pieces(source.pk, source.kind, TIERS[0], part)
         HistoryChunk.objects.bulk_create(rows)

@@ -6,11 +6,12 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from monitor.sqlite.files import BESIDE
 
@@ -30,14 +31,27 @@ def sqlite_database() -> Path:
     """The file of the database. Raises CommandError for other databases, which have backup programs of their own."""
     if connection.vendor != "sqlite":
         raise CommandError(
-            f"this works with SQLite only, and the database is {connection.display_name}; use its own programs, such as "
-            "pg_dump and pg_restore for PostgreSQL"
+            f"this works with SQLite only, and the database is {connection.display_name}; use pg_dump and pg_restore "
+            "(docs/postgresql.md)"
         )
     return Path(connection.settings_dict["NAME"])
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy the database as it is at one moment, without stopping its readers and writers.
+def history_file() -> Path | None:
+    """Where the history is, if it has a file of its own."""
+    name = settings.DATABASES[settings.HISTORY_DATABASE]["NAME"]
+    return None if settings.HISTORY_DATABASE == DEFAULT_DB_ALIAS else Path(name)
+
+
+def existing_history() -> Path | None:
+    """The file of the history, if it exists."""
+    file = history_file()
+    return file if file is not None and file.exists() else None
+
+
+def copy(source: Path, target: Path, *, change: Callable[[sqlite3.Connection], None] = lambda _made: None) -> None:
+    """Copy the database as it is at one moment, without stopping its readers and writers. `change`: is called with the copy before
+    it is checked.
 
     Uses SQLite's backup API (https://www.sqlite.org/backup.html). Only the owner can read the copy. It is complete on the disk
     before it appears under its name, and replaces an existing file in one step. Raises OSError and sqlite3.Error, and then
@@ -46,10 +60,11 @@ def copy(source: Path, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with _opened(source, "ro") as origin, _opened(unfinished, "rw") as made:
+        with opened(source, "ro") as origin, opened(unfinished, "rw") as made:
             origin.backup(made)
             # The original is in WAL mode. A copy must be one file that can be opened read-only.
             made.execute("PRAGMA journal_mode = DELETE")
+            change(made)
         check_whole(unfinished)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
@@ -62,7 +77,7 @@ def copy(source: Path, target: Path) -> None:
 def check_whole(path: Path) -> None:
     """Read the whole file; raise BadCopy if it is not a database, or is damaged."""
     try:
-        with _opened(path, "ro") as database:
+        with opened(path, "ro") as database:
             problems = [row[0] for row in database.execute("PRAGMA integrity_check(3)")]
     except sqlite3.DatabaseError as error:
         raise BadCopy(f"{path} is not a readable SQLite database: {error}") from None
@@ -72,7 +87,7 @@ def check_whole(path: Path) -> None:
 
 def applied_migrations(path: Path) -> list[tuple[str, str]]:
     """App and name of each migration in a database. Raises BadCopy for another program's database."""
-    with _opened(path, "ro") as database:
+    with opened(path, "ro") as database:
         try:
             rows: list[tuple[str, str]] = database.execute("SELECT app, name FROM django_migrations").fetchall()
         except sqlite3.OperationalError:
@@ -84,7 +99,7 @@ def applied_migrations(path: Path) -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """A connection. In read-only mode SQLite does not create a missing file."""
     with contextlib.closing(
         sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=20)

@@ -20,7 +20,7 @@ class HistorySource(models.Model):
     first_at = models.BigIntegerField()
     """Start of the first bucket."""
     last_at = models.BigIntegerField()
-    """End of the last bucket that was written."""
+    """End of the last bucket that was written, up to ten minutes late."""
     limits = models.JSONField(default=dict)
     """Totals and limits by the schema's names, such as `memory_total_bytes` and `power_limit_watts`; unknown ones are absent."""
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from monitor.rules.evaluation import LONGEST_STEP_SECONDS
 from monitor.rules.kinds.registry import kind_of
 from monitor.rules.trial import Track, Tried
 
@@ -68,7 +67,7 @@ def chart_of(tried: Tried) -> Chart | None:
     clear = threshold if rule.clear_threshold is None else rule.clear_threshold + offset
     drawn = [value for column in columns for value in column if not math.isnan(value)]
     low, high = kind.scale(rule, min(*drawn, threshold, clear), max(*drawn, threshold, clear))
-    times = _times(tracks)
+    times = _times(tracks, tried.gap_seconds)
 
     def level(value: float, label: str | None = None) -> Level:
         return Level(value, kind.value_text(rule, value) if label is None else label)
@@ -89,14 +88,10 @@ def chart_of(tried: Tried) -> Chart | None:
     )
 
 
-def _times(tracks: Iterable[Track]) -> list[float]:
+def _times(tracks: Iterable[Track], gap_seconds: float) -> list[float]:
     """Every time at which a series has a value, and one inside each gap between readings, where none has."""
     known = sorted({time for track in tracks for time in track.times})
-    gaps = [
-        before + LONGEST_STEP_SECONDS
-        for before, after in itertools.pairwise(known)
-        if after - before > LONGEST_STEP_SECONDS
-    ]
+    gaps = [before + gap_seconds for before, after in itertools.pairwise(known) if after - before > gap_seconds]
     return sorted([*known, *gaps])
 
 

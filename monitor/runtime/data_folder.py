@@ -22,10 +22,12 @@ POLL_SECONDS = 2.0
 DATABASE = "gpumon.sqlite3"
 HISTORY = "history.sqlite3"
 """The recorder begins a new one if it is lost."""
+DATABASES = (DATABASE, HISTORY)
 CONSEQUENCES = {
     "server.lock": "another server could start with this folder; restart gpumon",
     "secret_key": "the next start makes a new one, and everyone has to log in again",  # nosec  # pragma: allowlist secret
     "initialized": "the next start does not notice if the database is lost; restart gpumon",
+    "initialized-postgresql": "the next start does not notice if the tables in PostgreSQL are lost; restart gpumon",
 }
 """What follows if one of the other files is deleted or replaced, by name."""
 
@@ -38,9 +40,17 @@ class DataFolder:
 
     name = "data"
 
-    def __init__(self, folder: Path, *, static_root: Path | None = None, poll_seconds: float = POLL_SECONDS) -> None:
-        """`static_root`: the collected static files, in this folder or another."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        static_root: Path | None = None,
+        databases: tuple[str, ...] = DATABASES,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """`static_root`: the collected static files, in this folder or another. `databases`: the files of those in use."""
         self._folder = folder
+        self._databases = databases
         self._static_stamp = (static_root or folder / "static") / STAMP
         self._has_static_files = False
         self._poll_seconds = poll_seconds
@@ -68,7 +78,7 @@ class DataFolder:
 
     def note_files(self) -> None:
         """Remember the files that are there now."""
-        for name in (DATABASE, HISTORY, *CONSEQUENCES):
+        for name in (*self._databases, *CONSEQUENCES):
             if (identity := _identity(self._folder / name)) is not None:
                 self._known[name] = identity
         self._has_static_files = self._static_stamp.exists()

@@ -17,7 +17,8 @@ from monitor.logs.config import set_log_level
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
-from monitor.runtime.data_folder import DataFolder
+from monitor.runtime.data_folder import DATABASES, DataFolder
+from monitor.runtime.database_watch import DatabaseWatch
 from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of, ledger_settings_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.settings_watcher import SettingsWatcher
@@ -67,7 +68,7 @@ class Runtime:
         self.pipeline = Pipeline(
             [
                 settings,
-                DataFolder(startup.data_dir, static_root=startup.static_dir),
+                *_storage_stages(startup),
                 self.hub,
                 self.free_time,
                 self.history,
@@ -165,6 +166,14 @@ class Runtime:
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)
+
+
+def _storage_stages(config: Config) -> list[Stage]:
+    """They watch where data are kept."""
+    has_server = config.database_address is not None
+    databases = () if has_server else DATABASES
+    folder = DataFolder(config.data_dir, static_root=config.static_dir, databases=databases)
+    return [folder, DatabaseWatch()] if has_server else [folder]
 
 
 def sampler_options(config: Config) -> Options:

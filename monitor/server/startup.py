@@ -13,13 +13,14 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.access.startup import at_start
+from monitor.database.engine import DatabaseTaken, engine_of, server_lock
 from monitor.history.database import history_connection, prepare
 from monitor.http.static_files import collect_if_outdated
 from monitor.private_file import reason_of
@@ -29,10 +30,6 @@ from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.descriptors import raise_limit, warn_if_sockets_do_not_fit
 from monitor.server.garbage import spare_what_was_loaded
 from monitor.server.hangup import end_with_terminal
-from monitor.sqlite.base import file_of
-from monitor.sqlite.errors import explain
-from monitor.sqlite.initialized import is_initialized, lost, set_initialized
-from monitor.sqlite.journal import choose_journal
 from monitor.version import __version__
 
 log = logging.getLogger(__name__)
@@ -45,7 +42,7 @@ class CannotStart(Exception):
 
 
 class LostDatabase(CannotStart):
-    """There was a database in the data folder, and it is missing or empty now."""
+    """There was a database, and it is missing or empty now."""
 
 
 class NewerDatabase(CannotStart):
@@ -96,17 +93,31 @@ def _prepare(data_dir: Path) -> BinaryIO:
     except OSError as error:
         raise CannotStart(f"the data folder {data_dir} is not writable: {reason_of(error, data_dir)}") from error
     try:
+        _lock_database()
         bring_up_to_date()
         _prepare_history()
-    except (DatabaseError, sqlite3.Error, OSError) as error:
+    except (DatabaseError, InterfaceError, sqlite3.Error, OSError) as error:
         lock.close()
-        raise CannotStart(explain(error, file_of(connection))) from error
+        raise CannotStart(engine_of(connection).explain(error)) from error
     except CannotStart:
         lock.close()
         raise
     finally:
         connection.close()
     return lock
+
+
+def _lock_database() -> None:
+    """Until this process ends, also if it is a command that only prepares a server."""
+    lock = server_lock()
+    if lock is None:
+        return
+    try:
+        lock.acquire()
+    except DatabaseTaken as error:
+        raise CannotStart(
+            f"{error}. Stop it, or give each server a database of its own (GPU_MONITOR_DATABASE_URL)"
+        ) from None
 
 
 def bring_up_to_date() -> int:
@@ -125,7 +136,7 @@ def _prepare_history() -> None:
     try:
         prepare()
     except (CannotStart, DatabaseError, sqlite3.Error, OSError) as error:
-        reason = error if isinstance(error, CannotStart) else explain(error, file_of(database))
+        reason = error if isinstance(error, CannotStart) else engine_of(database).explain(error)
         log.error("no history can be stored now: %s", reason)
     finally:
         database.close()
@@ -134,17 +145,16 @@ def _prepare_history() -> None:
 @contextlib.contextmanager
 def migrating(database: BaseDatabaseWrapper) -> Iterator[MigrationExecutor]:
     """Check and prepare a database for migrations, which the block applies. Raises CannotStart."""
-    file = file_of(database)
-    must_exist = not database.settings_dict.get("IS_REPLACEABLE")
-    if must_exist and is_initialized(file) and not (file.exists() and MigrationRecorder(database).applied_migrations()):
-        raise LostDatabase(lost(file))
+    engine = engine_of(database)
+    if (loss := engine.lost()) is not None:
+        raise LostDatabase(loss)
     executor = MigrationExecutor(database)
     refuse_newer(executor.loader)
-    database.close()
-    choose_journal(file, shrinks=not must_exist)
-    yield executor
-    if must_exist and MigrationRecorder(database).applied_migrations():
-        set_initialized(file)
+    engine.prepare()
+    with engine.without_limits():
+        yield executor
+    if MigrationRecorder(database).applied_migrations():
+        engine.note_initialized()
 
 
 def refuse_newer(loader: MigrationLoader) -> None:

@@ -12,14 +12,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3 import base
+from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.private_file import make_private, open_private
-from monitor.sqlite.initialized import is_initialized
+from monitor.sqlite.errors import explain
+from monitor.sqlite.initialized import is_initialized, lost, set_initialized
+from monitor.sqlite.journal import choose_journal
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -27,6 +31,54 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     _identity: tuple[int, int] | None = None
     """Device and inode of the open file."""
+    _wait_seconds: float | None = None
+    """None: as in settings.DATABASES."""
+
+    def explain(self, error: Exception) -> str:
+        return explain(error, file_of(self))
+
+    def limit_waits(self, seconds: float) -> None:
+        """SQLite waits for locks only: there is no server."""
+        if seconds == self._wait_seconds:
+            return
+        self._wait_seconds = seconds
+        if self.connection is not None:
+            self._apply_wait(self.connection, seconds)
+
+    def close(self) -> None:
+        super().close()
+        self._wait_seconds = None
+
+    def without_limits(self) -> AbstractContextManager[None]:
+        """SQLite does not limit the time of a statement."""
+        return contextlib.nullcontext()
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a new database may begin where one was lost, as for stored history."""
+        return bool(self.settings_dict.get("IS_REPLACEABLE"))
+
+    def lost(self) -> str | None:
+        file = file_of(self)
+        if (
+            self.is_replaceable
+            or not is_initialized(file)
+            or (file.exists() and MigrationRecorder(self).applied_migrations())
+        ):
+            return None
+        return lost(file)
+
+    def note_initialized(self) -> None:
+        if not self.is_replaceable:
+            set_initialized(file_of(self))
+
+    def new_server_lock(self) -> None:
+        """The file is in the data folder, which one server locks."""
+
+    def prepare(self) -> None:
+        """Choose the journal, which is part of the file."""
+        self.close()
+        choose_journal(file_of(self), shrinks=self.is_replaceable)
 
     def ensure_connection(self) -> None:
         """Connect, again if the file has been replaced. A transaction is not interrupted."""
@@ -38,13 +90,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Raises sqlite3.OperationalError, which Django wraps, if the file is missing or cannot be created."""
         if not self.is_in_memory_db():
             self._prepare(Path(conn_params["database"]))
-        return super().get_new_connection(conn_params)
+        made = super().get_new_connection(conn_params)
+        if self._wait_seconds is not None:
+            self._apply_wait(made, self._wait_seconds)
+        return made
+
+    @staticmethod
+    def _apply_wait(connection: Any, seconds: float) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def _prepare(self, path: Path) -> None:
         try:
             if path.exists():
                 make_private(path)
-            elif is_initialized(path) and not self.settings_dict.get("IS_REPLACEABLE"):
+            elif is_initialized(path) and not self.is_replaceable:
                 raise sqlite3.OperationalError(f"the database {path} is missing")
             else:
                 os.close(open_private(path))

@@ -63,11 +63,11 @@ def _named(name: str, command: str) -> tuple[str, str]:
 
 def _script(words: list[str]) -> str:
     """The script or module among an interpreter's arguments; never another argument, which can be private."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for place, word in enumerate(words):
         if word == "-c":
             return "-c"
-        if word == "-m" and following:
-            return f"-m {following}"
+        if word == "-m":
+            return " ".join(words[place : place + 2])
         if word.endswith(_SCRIPT) and not word.startswith("-"):
             return posixpath.basename(word)
     return ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from monitor.usage.holders import DIMENSIONS, Holder
 
-K = TypeVar("K")
 MINOR_PART = 0.1
 """A holder with less than this part of the largest holder's memory, and no work to speak of, gets no share: a desktop's 4 MiB
 do not halve a training's time."""
@@ -51,69 +51,56 @@ def divide(listed: Sequence[Listed], *, utilization_percent: float | None, idle_
     `idle_percent`: the highest SM time that counts as no work.
     """
     uses: dict[Holder, _Use] = {}
-    for each in listed:
-        use = _Use(each.memory_bytes, each.sm_percent)
-        before = uses.get(each.holder)
-        uses[each.holder] = use if before is None else _together([before, use])
+    for holder, memory, time in listed:
+        before = uses.get(holder)
+        uses[holder] = _Use(memory, time) if before is None else _together(before, memory, time)
     if utilization_percent is not None and (len(uses) == 1 or utilization_percent == 0.0):
-        uses = {
-            holder: use if use.sm_percent is not None else use._replace(sm_percent=utilization_percent)
-            for holder, use in uses.items()
-        }
+        for holder, use in uses.items():
+            if use.sm_percent is None:
+                uses[holder] = _Use(use.memory_bytes, utilization_percent)
     if len(uses) == 1:
         ((holder, only),) = uses.items()
         return [Portion(holder, 1.0, _WHOLE, only.memory_bytes or 0, only.sm_percent, 1.0)]
-    shares = _shares(uses, idle_percent)
-    energies = _energies(uses, shares)
-    counts = [Counter(names) for names in zip(*uses, strict=True)]
+    least = max([use.memory_bytes or 0 for use in uses.values()]) * MINOR_PART
+    sharing = [
+        holder
+        for holder, (memory, time) in uses.items()
+        if memory is None or memory >= least or (time is not None and time > idle_percent)
+    ]
+    shares, occupied = _shares(tuple(sharing)), _occupied(tuple(uses))
+    times = [use.sm_percent for use in uses.values()]
+    total = 0.0 if None in times else sum([time or 0.0 for time in times])
     return [
         Portion(
             holder,
-            shares[holder],
-            tuple([1.0 / count[name] for count, name in zip(counts, holder, strict=True)]),
-            use.memory_bytes or 0,
-            use.sm_percent,
-            energies[holder],
+            shares.get(holder, 0.0),
+            occupied[holder],
+            memory or 0,
+            time,
+            shares.get(holder, 0.0) if not total else (time or 0.0) / total,
         )
-        for holder, use in uses.items()
+        for holder, (memory, time) in uses.items()
     ]
 
 
-def _shares(uses: dict[Holder, _Use], idle_percent: float) -> dict[Holder, float]:
-    of_user: dict[str, dict[Holder, _Use]] = {}
-    for holder, use in uses.items():
-        of_user.setdefault(holder.user, {})[holder] = use
-    users = _sharing({user: _together(list(theirs.values())) for user, theirs in of_user.items()}, idle_percent)
-    shares = dict.fromkeys(uses, 0.0)
-    for user in users:
-        sharing = _sharing(of_user[user], idle_percent)
-        shares.update(dict.fromkeys(sharing, 1.0 / len(users) / len(sharing)))
-    return shares
+@functools.lru_cache(maxsize=1024)
+def _shares(sharing: tuple[Holder, ...]) -> Mapping[Holder, float]:
+    """Of those that get a share."""
+    of_user = Counter(holder.user for holder in sharing)
+    return {holder: 1.0 / len(of_user) / of_user[holder.user] for holder in sharing}
 
 
-def _sharing(uses: dict[K, _Use], idle_percent: float) -> list[K]:
-    """Those that get a share: at least one."""
-    least = max(use.memory_bytes or 0 for use in uses.values()) * MINOR_PART
-    return [
-        key
-        for key, use in uses.items()
-        if use.memory_bytes is None or use.memory_bytes >= least or (use.sm_percent or 0.0) > idle_percent
-    ]
+@functools.lru_cache(maxsize=1024)
+def _occupied(holders: tuple[Holder, ...]) -> Mapping[Holder, tuple[float, ...]]:
+    counts = [Counter(names) for names in zip(*holders, strict=True)]
+    return {
+        holder: tuple([1.0 / count[name] for count, name in zip(counts, holder, strict=True)]) for holder in holders
+    }
 
 
-def _energies(uses: dict[Holder, _Use], shares: dict[Holder, float]) -> dict[Holder, float]:
-    times = {holder: use.sm_percent for holder, use in uses.items()}
-    total = sum(time or 0.0 for time in times.values())
-    if total <= 0.0 or None in times.values():
-        return shares
-    return {holder: (time or 0.0) / total for holder, time in times.items()}
-
-
-def _together(uses: Sequence[_Use]) -> _Use:
+def _together(use: _Use, memory: int | None, time: float | None) -> _Use:
     """The sums; unknown if one is unknown. The driver's percentages of several processes can exceed 100 together."""
-    memories = [use.memory_bytes for use in uses]
-    times = [use.sm_percent for use in uses]
     return _Use(
-        None if None in memories else sum(memory or 0 for memory in memories),
-        None if None in times else min(100.0, sum(time or 0.0 for time in times)),
+        None if memory is None or use.memory_bytes is None else use.memory_bytes + memory,
+        None if time is None or use.sm_percent is None else min(100.0, use.sm_percent + time),
     )

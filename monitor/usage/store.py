@@ -48,6 +48,7 @@ def save(journal: Journal, closed: Sequence[Closed]) -> None:
     """Write all of it or nothing. Raises DatabaseError."""
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         _Writer(journal, closed).write()
+        _write_users({holder.user for gpu in journal.gpus.values() for holder in gpu.account.holders})
         UsageJournal.objects.update_or_create(pk=1, defaults={"until": journal.until, "data": pack(journal)})
 
 

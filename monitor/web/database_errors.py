@@ -12,9 +12,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from monitor.access.responses import json_error
+from monitor.database.engine import engine_of
 from monitor.http.request_id import shown_path
-from monitor.sqlite.base import file_of
-from monitor.sqlite.errors import explain
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +40,8 @@ class DatabaseErrors:
 
 
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    """503, as JSON under /api/. Where the files are is only in the log."""
-    log.error("%s %s failed: %s", request.method, shown_path(request.path), explain(error, file_of(connection)))
+    """503, as JSON under /api/. Where the database is, is only in the log."""
+    log.error("%s %s failed: %s", request.method, shown_path(request.path), engine_of(connection).explain(error))
     if f"{request.path_info}/".startswith("/api/"):
         return json_error(503, f"The database is not responding: {error}")
     return render(request, "503.html", status=503)

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
 from monitor.admin import rule_preview
-from monitor.models import AlertRule
+from monitor.admin.preview_span import CHOICES
+from monitor.history import store
+from monitor.history.buckets import Buckets, Column
+from monitor.models import AlertRule, HistorySource
 from monitor.telemetry.recent import Recent
 from tests.support.clients import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
@@ -158,3 +162,67 @@ def test_preview_needs_a_post_with_a_csrf_token_and_a_login(root: Client) -> Non
     assert strict.post(PREVIEW, HOT).status_code == 403
     anonymous: HttpResponse = Client().post(PREVIEW, HOT)
     assert anonymous.status_code == 302
+
+
+# ── On the stored history ─────────────────────────────────────────────────────────────────────────────────────────────
+
+STORED_AT = 1_800_000_000
+
+
+def stored(*temperatures: float) -> None:
+    """A GPU's temperatures, a second each."""
+    values: list[float | None] = [*temperatures]
+    seconds = [1.0] * len(values)
+    buckets = Buckets(
+        [STORED_AT + place for place in range(len(values))],
+        seconds,
+        {"temperature_celsius": Column(values, values, values, seconds)},
+    )
+    source = HistorySource(
+        key="GPU-0", kind="gpu", index=0, name="H100", first_at=STORED_AT, last_at=STORED_AT + len(values)
+    )
+    store.write([store.Written(source, [buckets], is_changed=True)], [])
+
+
+CHOSEN = {"preview_span": "chosen", "preview_from": "2027-01-15T08:00", "preview_to": "2027-01-15T08:00:10"}
+
+
+def test_unsaved_rule_is_tested_on_a_span_of_the_stored_history(root: Client, recent: Recent) -> None:
+    stored(80, 95, 96, 80, 92, 80)
+    answer = ask(root, {**HOT, **CHOSEN})
+    said = text(answer)
+    assert "Evaluated on the stored seconds from 15 Jan 2027, 08:00:00 UTC to 15 Jan 2027, 08:00:05 UTC" in said
+    assert "It would not fire at the end. It would have fired 2 times, for 3 s in all." in said
+    assert chart_of(answer)["series"][0]["values"] == [80, 95, 96, 80, 92, 80]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"preview_span": "24h"}, "Nothing is stored yet."),
+        ({"preview_span": "chosen"}, "“From” is missing"),
+        ({**CHOSEN, "preview_to": "2027-01-15T07:00"}, "“From” must be before “To”."),
+        ({**CHOSEN, "preview_to": "2029-01-15T07:00"}, "The span must be a year at most."),
+        ({**CHOSEN, "preview_to": "noon"}, "“To” 'noon' is not a date and time"),
+        ({**CHOSEN, "preview_to": "2027-02-31T07:00"}, "is not a date and time"),
+        ({**CHOSEN, "preview_to": "0001-01-01T00:00"}, "must be before"),
+        ({"preview_span": "ever"}, "must be one of: memory, 1h, 24h, 7d, 30d, chosen."),
+        ({**CHOSEN, "kind": "xid", "metric": "", "threshold": ""}, "the history stores no Xid errors"),
+    ],
+)
+def test_span_that_cannot_be_tested_says_why(root: Client, recent: Recent, given: dict[str, str], said: str) -> None:
+    assert said in text(ask(root, {**HOT, **given}))
+
+
+def test_history_that_does_not_respond_is_said(root: Client, recent: Recent, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store, "sources", fail)
+    said = text(ask(root, {**HOT, "preview_span": "24h"}))
+    assert "The stored history cannot be read now (disk I/O error)." in said
+
+
+def test_form_offers_the_spans(root: Client) -> None:
+    said = root.get(f"{LIST}add/").content.decode()
+    assert all(f'<option value="{each.value}">' in said for each in CHOICES)

@@ -132,7 +132,11 @@ def test_a_description_is_a_sentence_and_its_paragraph_names_default_and_range(n
 def test_secrets_cannot_be_set_in_the_admin() -> None:
     declared = declarations(Config)
     assert [name for name in Config.set_in_admin() if declared[name].is_secret] == []
-    assert {name for name, each in declared.items() if each.is_secret} == {"secret_key", "admin_password"}
+    assert {name for name, each in declared.items() if each.is_secret} == {
+        "secret_key",
+        "admin_password",
+        "database_url",
+    }
 
 
 def test_a_new_setting_is_in_the_form_with_its_group_label_description_range_and_default(root: Client) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from monitor.config.database_url import parse
 from tests.deploy.checkers import checker
 from tests.support.servers import ROOT
 
@@ -60,6 +61,22 @@ def test_demo_needs_no_gpu_and_shares_nothing_with_the_host() -> None:
     assert "reservations" not in app["deploy"]["resources"]
     assert "pid" not in app
     assert app["environment"]["GPU_MONITOR_TELEMETRY_PROVIDER"] == "simulated"
+
+
+def test_postgresql_is_reached_by_the_app_alone_and_its_password_is_required() -> None:
+    files = ("docker-compose.yml", "docker-compose.postgresql.yml")
+    services = composed(*files, GPUMON_DATABASE_PASSWORD="between-the-two")["services"]
+    assert "ports" not in services["database"]
+    url = services["app"]["environment"]["GPU_MONITOR_DATABASE_URL"]
+    assert parse(url)[:5] == ("database", 5432, "gpumon", "gpumon", "between-the-two")
+    assert services["database"]["environment"]["POSTGRES_PASSWORD"] == "between-the-two"
+    assert services["app"]["depends_on"]["database"]["condition"] == "service_healthy"
+    ended = subprocess.run(
+        [checker("docker-compose"), *[f"-f{ROOT / file}" for file in files], "--env-file", "/dev/null", "config"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert "GPUMON_DATABASE_PASSWORD" in ended.stderr
 
 
 def test_demo_without_login_stores_its_data_separately() -> None:

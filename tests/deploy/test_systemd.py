@@ -51,6 +51,10 @@ def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
+def locks() -> bytes:
+    return b"".join((ROOT / f"requirements-{name}.lock").read_bytes() for name in ("gunicorn", "postgresql"))
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installation. It uses the packages of the tests; test_image_build.py installs from the lock file."""
@@ -59,8 +63,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     packages = next(environment.glob("lib/python*/site-packages"))
     (packages / "of_the_tests.pth").write_text("\n".join(site.getsitepackages()))
-    lock = (ROOT / "requirements-gunicorn.lock").read_bytes()
-    summed = subprocess.run(["sha256sum"], input=lock, capture_output=True, check=True).stdout
+    summed = subprocess.run(["sha256sum"], input=locks(), capture_output=True, check=True).stdout
     (environment / "installed.sha256").write_bytes(summed)
     install(destination)
     return destination
@@ -101,8 +104,7 @@ def test_packages_are_reinstalled_if_their_python_is_gone(tmp_path: Path) -> Non
     environment = tmp_path / PREFIX.lstrip("/") / ".venv"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin/python").symlink_to("/usr/bin/python3.0")
-    lock = (ROOT / "requirements-gunicorn.lock").read_bytes()
-    summed = subprocess.run(["sha256sum"], input=lock, capture_output=True, check=True).stdout
+    summed = subprocess.run(["sha256sum"], input=locks(), capture_output=True, check=True).stdout
     (environment / "installed.sha256").write_bytes(summed)
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho asked for "$@"; exit 9\n')

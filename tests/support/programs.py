@@ -10,6 +10,7 @@ PACKAGES = {
     "chromium": "chromium",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "psql": "postgresql",
     "strace": "strace",
     "systemd-analyze": "systemd",
 }

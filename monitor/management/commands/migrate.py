@@ -12,13 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
+from monitor.database.engine import engine_of
 from monitor.history.database import history_connection, prepare
 from monitor.private_file import open_private
 from monitor.server.startup import CannotStart, migrating
-from monitor.sqlite.base import file_of
-from monitor.sqlite.errors import explain
 
 LOCK_NAME = "migrate.lock"
 
@@ -43,12 +42,12 @@ class Command(migrate.Command):
                 database = history_connection()
                 prepare()
             return result
-        except (CannotStart, DatabaseError, sqlite3.Error, OSError) as error:
+        except (CannotStart, DatabaseError, InterfaceError, sqlite3.Error, OSError) as error:
             if not self._is_typed:
                 raise
             if isinstance(error, CannotStart):
                 raise CommandError(f"gpumon: {error}") from error
-            raise CommandError(f"gpumon: {explain(error, file_of(database))}") from error
+            raise CommandError(f"gpumon: {engine_of(database).explain(error)}") from error
 
     @property
     def _is_typed(self) -> bool:

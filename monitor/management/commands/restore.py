@@ -13,11 +13,13 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from monitor.management.history_copy import drop_history, has_history, restore_history
 from monitor.management.sqlite_backup import (
     BadCopy,
     applied_migrations,
     check_whole,
     copy,
+    history_file,
     sqlite_database,
 )
 from monitor.private_file import give_to_owner_of_folder, reason_of
@@ -30,7 +32,7 @@ from monitor.version import __version__
 class Command(BaseCommand):
     """The server must be stopped: it would keep writing to the old database."""
 
-    help = "Replace the SQLite database by a backup, and keep the old one next to it. Stop the server first."
+    help = "Replace the SQLite databases by a backup, and keep the old ones next to them. Stop the server first."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -67,15 +69,27 @@ class Command(BaseCommand):
             raise CommandError(f"cannot copy {file}: {error}") from error
         except OSError as error:
             raise CommandError(f"cannot write {error.filename or database}: {reason_of(error, database)}") from error
-        if aside:
-            self.stdout.write(f"the old database is now {aside}")
-        self.stdout.write(f"restored {file}; the next start migrates it")
+        for path in aside:
+            self.stdout.write(f"the old database is now {path}")
+        without = "" if has_history(file) else ", which contains no history: the present one stays"
+        self.stdout.write(f"restored {file}{without}; the next start migrates it")
 
-    def _put(self, file: Path, database: Path) -> Path | None:
+    def _put(self, file: Path, database: Path) -> list[Path]:
+        """Returns the old files."""
         connection.close()
-        made = database.with_name(f"{database.name}.restored")
-        copy(file, made)  # first, so that a full disk changes nothing
-        give_to_owner_of_folder(made)
-        aside = set_aside(database, f"{database.name}.{timezone.now():%Y%m%d-%H%M%S}")
-        made.rename(database)
-        return aside
+        history = history_file() if has_history(file) else None
+        made = [(database, database.with_name(f"{database.name}.restored"))]
+        copy(file, made[0][1], change=drop_history)  # first, so that a full disk changes nothing
+        if history is not None:
+            made.append((history, history.with_name(f"{history.name}.restored")))
+            try:
+                restore_history(file, made[1][1])
+            except (sqlite3.Error, BadCopy, OSError):
+                made[0][1].unlink()
+                raise
+        now, aside = timezone.now(), []
+        for given, restored in made:
+            give_to_owner_of_folder(restored)
+            aside.append(set_aside(given, f"{given.name}.{now:%Y%m%d-%H%M%S}"))
+            restored.rename(given)
+        return [path for path in aside if path is not None]

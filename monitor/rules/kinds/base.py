@@ -88,6 +88,13 @@ class Kind(ABC):
     has_subjects_only_while_bad: ClassVar[bool] = False
     """Its subjects appear when the condition is met and disappear with it."""
 
+    why_not_stored: ClassVar[str] = "the history stores no processes"
+    """Why rules of this kind cannot be tested on the stored history, where `stored` returns None."""
+
+    def stored(self, rule: Rule) -> tuple[str, ...] | None:
+        """The metrics that it reads, by struct and field, if the stored history can have all that it reads; else None."""
+        return None
+
     @abstractmethod
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
         """The values to compare with the rule's threshold."""

@@ -12,6 +12,7 @@ class GpuCountFell(Kind):
     name = "gpu_count_fell"
     label = "Fewer GPUs"
     help = "The host shows fewer GPUs than the most seen since this rule was last edited."
+    why_not_stored = "the history does not store how many GPUs the host showed"
 
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
         count = sum(gpu.state != "lost" for gpu in tick.selected(rule.which)[1])

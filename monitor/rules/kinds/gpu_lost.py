@@ -18,6 +18,10 @@ class GpuLost(Kind):
         keys, gpus = tick.selected(rule.which)
         return Column(keys, [1.0 if gpu.state == "lost" else 0.0 for gpu in gpus], gpus)
 
+    def stored(self, rule: Rule) -> tuple[str, ...] | None:
+        """The history says when a GPU was lost."""
+        return ()
+
     def condition(self, rule: Rule) -> str:
         return "a GPU is lost"
 

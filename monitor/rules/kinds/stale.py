@@ -19,6 +19,7 @@ class Stale(Kind):
     threshold_unit = "s"
     threshold_help = "seconds without a fresh reading"
     reports_worst = True
+    why_not_stored = "the history does not store how old readings were"
 
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
         """Unknown on a host that has never shown a GPU: there, nothing can become stale."""

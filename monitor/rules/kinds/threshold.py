@@ -21,6 +21,7 @@ class Threshold(MetricKind):
     needs = ("metric", "comparator", "threshold")
     takes = ("clear_threshold", "relative_to")
     reports_worst = True
+    why_not_stored = "the history stores readings of GPUs and of the host, neither processes nor how old readings were"
 
     def problems(self, given: Mapping[str, Any]) -> dict[str, str]:
         found = {}
@@ -50,6 +51,9 @@ class Threshold(MetricKind):
 
     def is_of_host(self, rule: Rule) -> bool:
         return metrics()[rule.metric].of in ("system", "health")
+
+    def stored(self, rule: Rule) -> tuple[str, ...] | None:
+        return (rule.metric,) if metrics()[rule.metric].of in ("gpu", "system") else None
 
     def condition(self, rule: Rule) -> str:
         metric = metrics()[rule.metric]

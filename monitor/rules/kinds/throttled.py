@@ -32,6 +32,11 @@ class Throttled(Kind):
             values.append(None if reasons is None or gpu.state != "ok" else float(bool(found)))
         return Column(keys, values, gpus, details=details)
 
+    def stored(self, rule: Rule) -> tuple[str, ...] | None:
+        """The history stores the shares of time in which these reasons held."""
+        names = THROTTLE_REASONS if rule.throttle not in THROTTLE_REASONS else (rule.throttle,)
+        return tuple(f"gpu.throttled_{name}_percent" for name in names)
+
     def condition(self, rule: Rule) -> str:
         return f"{'thermal or power' if rule.throttle == 'any' else rule.throttle} throttling"
 

@@ -20,6 +20,7 @@ class XidError(Kind):
     help = "The driver reports a new Xid. Ignore codes that a faulty program can cause."
     takes = ("ignored_xids",)
     is_instant = True
+    why_not_stored = "the history stores no Xid errors"
 
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
         """Each code on each GPU is a subject, so that an open alert for one error does not hide another error.

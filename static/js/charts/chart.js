@@ -17,6 +17,7 @@ export const font = (pixels) => `${scaled(pixels)}px system-ui`;
 
 function ago(seconds) {
   if (seconds < 60) return `${Math.round(seconds)}${THIN}s ago`;
+  if (seconds >= 7200) return `${(seconds / 3600).toFixed(1)}${THIN}h before the end`;
   const minutes = Math.floor(seconds / 60);
   return `${minutes}${THIN}min ${Math.round(seconds - 60 * minutes)}${THIN}s ago`;
 }

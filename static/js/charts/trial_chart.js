@@ -5,6 +5,15 @@ import { Chart } from "./chart.js";
 
 const THIN = "\u2009";
 const LABEL_HEIGHT = 16;
+const HOUR = 3600;
+const DAY = 86_400;
+const STEPS = [5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY, 10 * DAY, 30 * DAY, 60 * DAY];
+const MOST_TIMES = 6;
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const calendar = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+// Of the last minutes, distances from now; of a stored span, round times in the viewer's zone.
+const isDistance = (start, end) => end - start <= 900 && Date.now() / 1000 - end < 900;
 
 function timeLabel(back) {
   if (back < 1) return "now";
@@ -12,8 +21,21 @@ function timeLabel(back) {
 }
 
 function splitsBefore(end, min) {
-  const step = [5, 10, 15, 30, 60, 120, 180, 300].find((each) => (end - min) / each <= 6) ?? 300;
-  return Array.from({ length: Math.floor((end - min) / step) + 1 }, (_, place) => end - place * step).reverse();
+  const step = STEPS.find((each) => (end - min) / each <= MOST_TIMES) ?? STEPS.at(-1);
+  if (isDistance(min, end)) return Array.from({ length: Math.floor((end - min) / step) + 1 }, (_, place) => end - place * step).reverse();
+  const shift = -60 * new Date(end * 1000).getTimezoneOffset();
+  const first = step * Math.ceil((min + shift) / step) - shift;
+  return Array.from({ length: Math.floor((end - first) / step) + 1 }, (_, place) => first + place * step);
+}
+
+function momentLabel(at, step) {
+  const time = clock.format(at * 1000);
+  return step >= DAY || time === "00:00" ? calendar.format(at * 1000) : time;
+}
+
+function timeLabels(splits, start, end) {
+  if (isDistance(start, end)) return splits.map((at) => timeLabel(Math.round(end - at)));
+  return splits.map((at) => momentLabel(at, splits.length > 1 ? splits[1] - splits[0] : 0));
 }
 
 // A horizontal line; its name stands on the axis, off the curve.
@@ -76,7 +98,7 @@ class TrialChart extends HTMLElement {
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
         scales: { x: { time: false, range: [start, end] }, y: { range: [low.value, high.value] } },
         axes: [
-          { ...axis(styles), size: 24, splits: () => splitsBefore(end, start), values: (_plot, splits) => splits.map((at) => timeLabel(Math.round(end - at))) },
+          { ...axis(styles), size: 24, splits: () => splitsBefore(end, start), values: (_plot, splits) => timeLabels(splits, start, end) },
           { ...axis(styles), size: 110, splits: (plot) => apart(plot, levels), values: (_plot, splits) => splits.map((at) => labels.get(at)) },
         ],
         series: [{}, ...series.map((_, place) => ({ stroke: () => colour(place), width: 1.5, points: { show: times.length < 2 } }))],

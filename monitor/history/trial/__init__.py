@@ -1,0 +1,1 @@
+"""Tests alert rules on the stored history."""

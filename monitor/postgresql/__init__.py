@@ -1,0 +1,1 @@
+"""PostgreSQL as gpumon uses it: connections that cannot hang, what errors mean, and one server per database."""
