@@ -48,8 +48,9 @@ demo: install ## Run with simulated GPUs, sampled five times a second
 install: .venv/installed ## Create the virtualenv in .venv and install the dependencies
 	@:
 
-# Tests of one file share their servers, so a file runs in one process.
-IN_PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Tests of one file share their servers, so a file runs in one process. Much of the time they wait for a server or a browser, so
+# there are four processes even on two cores.
+IN_PARALLEL := --numprocesses 4 --dist loadfile
 
 .PHONY: test
 test: .venv/installed-dev ## Run every test, in parallel

@@ -13,6 +13,7 @@ from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
+from tests.support.prepared_folder import shared_folder
 from tests.support.programs import missing_programs
 
 # On a busy machine, Hypothesis' default limit of 200 ms per example fails correct tests.
@@ -29,6 +30,11 @@ pytest_plugins = ["tests.fakes.fake_driver", "tests.support.bare_host", "tests.s
 OUTSIDE_THE_CHECKOUT = "../shared/data"
 """Recordings of real machines, next to the checkout and not part of it. Tests that need them name the folder as the reason for
 skipping; no other reason is accepted in CI. A fresh clone has no such folder."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the test processes start: they inherit the name of the folder that they share."""
+    shared_folder()
 
 
 def pytest_report_header() -> str | None:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.prepared_folder import prepare
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +49,11 @@ class Server:
         environment: Mapping[str, str] | None = None,
         command: list[str] | None = None,
         folder: Path = ROOT,
+        is_first_start: bool = False,
         **settings: object,
     ) -> None:
-        """`folder`: the current folder of the server."""
+        """`folder`: the current folder of the server. `is_first_start`: an empty `data_dir` stays empty, and the server itself
+        migrates its database and collects its static files."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws = f"ws://127.0.0.1:{self.port}"
@@ -62,6 +66,8 @@ class Server:
             **{f"GPU_MONITOR_{name.upper()}": str(value) for name, value in given.items()},
             **(environment or {}),
         }
+        if not is_first_start:
+            prepare(data_dir)
         self._command = command or [sys.executable, "manage.py", "serve"]
         self._folder = folder
         self.process: subprocess.Popen[bytes] | None = None

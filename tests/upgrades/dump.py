@@ -34,7 +34,9 @@ def dump(name: str) -> Path:
     """Run a server with simulated GPUs on a fresh data folder until an alert is written, and save its database."""
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
-        server = Server(data_dir, telemetry_provider="simulated", simulated_gpus=2, poll_interval_ms=200)
+        server = Server(
+            data_dir, is_first_start=True, telemetry_provider="simulated", simulated_gpus=2, poll_interval_ms=200
+        )
         server.manage("migrate")
         server.make_superuser(ADMINISTRATOR, PASSWORD)
         rules = data_dir / "rules.yaml"

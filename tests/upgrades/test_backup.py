@@ -185,7 +185,7 @@ def test_backup_of_a_running_server_is_restored_after_it_stops_and_the_old_datab
 
 @pytest.mark.slow
 def test_backup_of_an_earlier_version_is_restored_and_one_of_a_later_version_refused(tmp_path: Path) -> None:
-    server, backup = Server(tmp_path), tmp_path / "backup"
+    server, backup = Server(tmp_path, is_first_start=True), tmp_path / "backup"
     load(SCHEMAS / "0.1.0.sql", backup)
     server.manage("restore", str(backup))
     server.manage("migrate")

@@ -23,7 +23,7 @@ KEPT = sorted(SCHEMAS.glob("*.sql"))
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The schema of a new database of this version."""
-    server = Server(tmp_path_factory.mktemp("fresh"))
+    server = Server(tmp_path_factory.mktemp("fresh"), is_first_start=True)
     server.manage("migrate")
     return schema(server.data_dir / DATABASE)
 
@@ -56,7 +56,7 @@ def test_startup_upgrades_the_database_and_its_administrator_can_still_log_in(
     database = tmp_path / DATABASE
     load(kept, database)
     events = count(database, "monitor_alertevent") if "monitor_alertevent" in kept.read_text() else 0
-    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=2).start()
+    server = Server(tmp_path, is_first_start=True, telemetry_provider="simulated", simulated_gpus=2).start()
     try:
         with requests.Session() as browser:
             form = browser.get(f"{server.url}/admin/login/", timeout=10).text

@@ -32,7 +32,7 @@ def row(database: Path) -> dict[str, Any]:
 
 
 def test_settings_of_the_admin_survive_an_upgrade_and_a_downgrade(tmp_path: Path) -> None:
-    database, server = tmp_path / DATABASE, Server(tmp_path)
+    database, server = tmp_path / DATABASE, Server(tmp_path, is_first_start=True)
     load(SCHEMAS / "next.sql", database)
     server.manage("migrate", "monitor", "0012")
     with contextlib.closing(sqlite3.connect(database)) as connection:
@@ -55,6 +55,6 @@ def test_settings_of_the_admin_survive_an_upgrade_and_a_downgrade(tmp_path: Path
 
 def test_database_without_settings_has_no_row_after_an_upgrade(tmp_path: Path) -> None:
     load(SCHEMAS / "next.sql", tmp_path / DATABASE)
-    Server(tmp_path).manage("migrate")
+    Server(tmp_path, is_first_start=True).manage("migrate")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
         assert connection.execute("SELECT count(*) FROM monitor_sitesettings").fetchone() == (0,)

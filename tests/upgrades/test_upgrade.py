@@ -92,7 +92,7 @@ def test_lock_ends_with_its_owner_and_is_not_inherited_by_child_processes(data_d
 def test_server_refuses_the_database_of_a_later_version_in_one_line_without_changing_it(
     tmp_path: Path, command: list[str]
 ) -> None:
-    server = Server(tmp_path, command=[sys.executable, *command])
+    server = Server(tmp_path, is_first_start=True, command=[sys.executable, *command])
     server.manage("migrate")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute(
@@ -113,7 +113,7 @@ def test_server_refuses_the_database_of_a_later_version_in_one_line_without_chan
 
 @pytest.mark.slow
 def test_migrate_refuses_the_database_of_a_later_version_too(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+    server = Server(tmp_path, is_first_start=True)
     server.manage("migrate")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('axes', '0001', '2036-01-01')")
@@ -125,7 +125,9 @@ def test_migrate_refuses_the_database_of_a_later_version_too(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_two_servers_started_together_serve_one_after_the_other(tmp_path: Path) -> None:
     """Neither finds a database: one creates it, and the other never sees it incomplete."""
-    servers = [Server(tmp_path, telemetry_provider="simulated", simulated_gpus=1) for _ in range(2)]
+    servers = [
+        Server(tmp_path, is_first_start=True, telemetry_provider="simulated", simulated_gpus=1) for _ in range(2)
+    ]
     for server in servers:
         server.launch()
     try:
@@ -160,7 +162,7 @@ def test_server_that_waited_too_long_for_the_folder_does_not_start(
 @pytest.mark.slow
 def test_file_that_is_no_database_aborts_startup_with_one_line(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"nothing of the kind" * 1000)
-    server = Server(tmp_path)
+    server = Server(tmp_path, is_first_start=True)
     with pytest.raises(AssertionError, match="ended at its start"):
         server.start()
     (line,) = server.log.splitlines()
@@ -171,7 +173,7 @@ def test_file_that_is_no_database_aborts_startup_with_one_line(tmp_path: Path) -
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
 def test_lost_database_does_not_become_a_new_installation(tmp_path: Path, how: str) -> None:
     """Regression: a file of zero bytes was migrated in silence, and the log showed a link to create an administrator."""
-    server = Server(tmp_path, auth="login")
+    server = Server(tmp_path, is_first_start=True, auth="login")
     server.manage("migrate")
     (tmp_path / DATABASE).unlink() if how == "deleted" else (tmp_path / DATABASE).write_bytes(b"")
     with pytest.raises(AssertionError, match="ended at its start"):
@@ -196,7 +198,7 @@ def test_failed_first_migration_does_not_count_as_a_lost_database(tmp_path: Path
 @pytest.mark.slow
 def test_commands_before_the_first_start_leave_nothing_that_others_can_read(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    server = Server(tmp_path)
+    server = Server(tmp_path, is_first_start=True)
     before = os.umask(0o022)
     try:
         server.manage("showmigrations")
