@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
+from monitor.database.engine import engine_of
 from monitor.history import gaps, store
 from monitor.history.buckets import Buckets
 from monitor.history.database import begin_anew, history_connection, prepare
@@ -23,8 +24,7 @@ from monitor.history.pruning import Retention, prune
 from monitor.history.store import HOST, Written
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import HistoryGap, HistorySource
-from monitor.sqlite.base import file_of
-from monitor.sqlite.errors import explain, is_damage
+from monitor.sqlite.errors import is_damage
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ PRUNE_SECONDS = 3600.0
 PRUNE_PAUSE_SECONDS = 0.05
 JUMP_SECONDS = 5.0
 """A difference between wall clock and monotonic clock that changes by less is no jump."""
-BUSY_TIMEOUT_MS = 1000
-"""How long this thread waits for SQLite's lock at a time."""
+WAIT_SECONDS = 1.0
+"""How long this thread waits for the database at a time."""
 LAST_ATTEMPTS = 3
 """At the end of the process."""
 _CLOSE_AFTER_SECONDS = 5.0
@@ -262,7 +262,7 @@ class HistoryRecorder:
     def _failed(self, error: Exception) -> None:
         """Say why. A damaged file makes room for a new one; one without tables gets them."""
         database = history_connection()
-        self._note(f"readings cannot be stored now, and wait: {_reason(error)}")
+        self._note(error)
         database.close()
         try:
             if is_damage(error):
@@ -270,26 +270,22 @@ class HistoryRecorder:
             if is_damage(error) or "no such table" in str(error):
                 prepare()
         except (DatabaseError, sqlite3.Error, OSError) as another:
-            self._note(f"readings cannot be stored now, and wait: {_reason(another)}")
+            self._note(another)
         finally:
             database.close()
 
-    def _note(self, problem: str) -> None:
-        self._problem = problem
-        self._lasting.noticed(problem)
+    def _note(self, error: Exception) -> None:
+        """Where the database is, is only in the log."""
+        self._problem = f"readings cannot be stored now, and wait ({error})"
+        self._lasting.noticed(
+            f"readings cannot be stored now, and wait: {engine_of(history_connection()).explain(error)}"
+        )
 
     def _wait_little(self) -> None:
-        """After connecting: set a short wait for SQLite's lock, and read the sources again, for it may be another database."""
+        """Wait little. After connecting, read the sources again, for it may be another database."""
         database = history_connection()
+        engine_of(database).limit_waits(WAIT_SECONDS)
         database.ensure_connection()
         if database.connection is not self._prepared:
-            if database.vendor == "sqlite":
-                with database.cursor() as cursor:
-                    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             self._rows = None
             self._prepared = database.connection
-
-
-def _reason(error: Exception) -> str:
-    database = history_connection()
-    return explain(error, file_of(database)) if database.vendor == "sqlite" else str(error)

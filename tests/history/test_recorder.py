@@ -86,7 +86,7 @@ def test_chunks_are_closed_and_every_tier_has_every_reading(machine: Machine) ->
 
 
 def test_a_locked_database_loses_nothing(machine: Machine, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.history.recorder.BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr("monitor.history.recorder.WAIT_SECONDS", 0.001)
     machine.run(30)
     with contextlib.closing(sqlite3.connect(history, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -207,11 +207,14 @@ def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> Non
     assert stored() == expected(BEGIN + 60, 81)
 
 
-def test_a_full_disk_is_a_problem_that_passes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_problem_that_passes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     machine.run(30)
     monkeypatch.setattr("monitor.history.recorder.store.write", _no_database)
     machine.run(60)
-    assert "is full; free some space on it" in (machine.recorder.problem or "")
+    assert machine.recorder.problem == "readings cannot be stored now, and wait ([Errno 28] No space left on device)"
+    assert "is full; free some space on it" in caplog.text
     monkeypatch.undo()
     machine.run(6)
     assert machine.recorder.problem is None
