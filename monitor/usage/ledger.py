@@ -152,7 +152,7 @@ class UsageLedger:
             except BadJournal as error:
                 log.warning("the usage journal cannot be continued (%s); a new one begins", error)
         self._books = Books(journal, idle_percent=lambda: self._options().idle_percent, is_recorded=self._is_recorded)
-        self._write_at = self._monotonic() + WRITE_SECONDS
+        self._write_at = self._monotonic() + (WRITE_SECONDS if self._problem is None else RETRY_SECONDS)
 
     def _is_recorded(self, uuid: str, start: int) -> bool:
         """If the database does not answer, yes: time that is counted twice would be worse than time that is not recorded."""
@@ -168,6 +168,7 @@ class UsageLedger:
         closed = [*books.closed]
         store.save(books.journal, closed)
         del books.closed[: len(closed)]
+        self._is_well()
 
     def _prune(self, options: LedgerSettings) -> None:
         """Once an hour, or once a minute while there is more to delete."""
@@ -198,7 +199,6 @@ class UsageLedger:
             self._retry_at = self._monotonic() + RETRY_SECONDS
             self._note(f"usage cannot be saved now; it is kept in memory ({error})")
             return False
-        self._is_well()
         return True
 
     def _note(self, problem: str) -> None:

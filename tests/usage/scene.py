@@ -29,7 +29,7 @@ def idle(index: int = 0, **changes: Any) -> Gpu:
     return seen(index, utilization_percent=0.0, **changes)
 
 
-def of(user: str, pid: int = 1, **changes: Any) -> GpuProcess:
+def of(user: str | None, pid: int = 1, **changes: Any) -> GpuProcess:
     """A training of this user."""
     return process(pid, **{"user": user, "command": "python train.py", "memory_used_bytes": 8 * GIB, **changes})
 
