@@ -81,7 +81,9 @@ def read_span(start: float, end: float, now: float) -> Span:
     end = min(end, now)
     if start < until < end <= until + RECENT_SECONDS:
         end = until
-    lives = lifetimes(UsagePeriod.objects.values_list("gpu_id", "start", "end"), max(end, until))
+    # Not to `until` only: slices that lie after it, because the clock was set back, are whole.
+    recorded_until = max(until, journal.recorded_until if journal else 0.0)
+    lives = lifetimes(UsagePeriod.objects.values_list("gpu_id", "start", "end"), max(end, recorded_until))
     known = {gpu.pk: gpu for gpu in UsageGpu.objects.all()}
     existing = {gpu: life.within(start, end) for gpu, life in lives.items()}
     gpus = {gpu: known[gpu] for gpu, seconds in existing.items() if seconds > 0}
@@ -124,17 +126,19 @@ class _Reader:
         ):
             self._add_share(gpu, holders[holder], _holder_account(sums), 1.0)
         for start, gpu, *values in UsageSlice.objects.filter(start__in=edges).values_list("start", "gpu_id", *_OF_GPU):
-            self._add_gpu(gpu, _gpu_seconds(values), self._part(gpu, start))
+            self._add_gpu(gpu, _gpu_seconds(values), self._part(gpu, start, start + SLICE_SECONDS))
         for start, gpu, holder, *values in UsageShare.objects.filter(start__in=edges).values_list(
             "start", "gpu_id", "holder_id", *_OF_HOLDER
         ):
-            self._add_share(gpu, holders[holder], _holder_account(values), self._part(gpu, start))
+            self._add_share(
+                gpu, holders[holder], _holder_account(values), self._part(gpu, start, start + SLICE_SECONDS)
+            )
         for known in journal.gpus.values() if journal else ():
             if known.uuid in ids and not known.account.is_recorded_elsewhere:
-                self._add_open(ids[known.uuid], known.account)
+                self._add_open(ids[known.uuid], known.account, journal.until if journal else 0.0)
 
-    def _add_open(self, gpu: int, account: GpuAccount) -> None:
-        part = self._part(gpu, account.start)
+    def _add_open(self, gpu: int, account: GpuAccount, until: float) -> None:
+        part = self._part(gpu, account.start, min(account.start + SLICE_SECONDS, until))
         values = [
             account.busy, account.held, account.nobody, account.free, account.lost, account.unread,
             account.energy_joules, account.energy_known,
@@ -143,9 +147,8 @@ class _Reader:
         for holder, of_holder in account.holders.items():
             self._add_share(gpu, holder, of_holder, part)
 
-    def _part(self, gpu: int, start: int) -> float:
-        """How much of this slice of the GPU lies in the span, 0 to 1."""
-        end = start + SLICE_SECONDS
+    def _part(self, gpu: int, start: float, end: float) -> float:
+        """How much of what was recorded from `start` to `end`, within a slice, lies in the span: 0 to 1."""
         life = self._lives.get(gpu)
         existing = life.within(start, end) if life else 0.0
         return life.within(max(start, self._start), min(end, self._end)) / existing if life and existing else 0.0

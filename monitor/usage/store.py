@@ -109,9 +109,12 @@ class _Writer:
             known.save()
 
     def _write_holders(self, slices: list[ClosedSlice], processes: list[ClosedProcess]) -> None:
-        last: dict[Holder, int] = {each.process.holder: int(each.process.last_at) for each in processes}
+        last: dict[Holder, int] = {}
+        for process in processes:
+            last[process.process.holder] = max(int(process.process.last_at), last.get(process.process.holder, 0))
         for each in slices:
-            last.update(dict.fromkeys(each.account.holders, each.account.start))
+            for holder in each.account.holders:
+                last[holder] = max(each.account.start, last.get(holder, 0))
         known = {
             Holder(*names): (id_, at) for id_, at, *names in UsageHolder.objects.filter(
                 user__in={holder.user for holder in last}
