@@ -22,13 +22,12 @@ const answerOf = (row) => past.get(row.dataset.metric, row.dataset.source) ?? EM
 const buttonOf = (row) => row.querySelector("button");
 const isOn = (row) => buttonOf(row).getAttribute("aria-pressed") === "true";
 const text = (value) => (value == null ? "—" : (value / Number(scale)).toFixed(Number(digits)));
+const isSum = element.dataset.isSum === ""; // amounts, such as energy
 let columns = [[]];
 
-// From 0 for what can be 0; a temperature from a round value below the lowest, with room for the limit.
-function top(min, max) {
+// The axis of temperatures begins at a round value below the lowest, and has room for the limit.
+function temperatures(min, max) {
   const divisor = Number(scale);
-  if (unit === "%") return [0, 100];
-  if (unit !== "°C") return null;
   const low = 10 * Math.floor(((min ?? 0) - 2) / 10);
   return [Math.max(0, low) * divisor, Math.max(10 * Math.ceil(((max ?? 0) + 2) / 10), limit ? Number(limit) + 5 : 0) * divisor];
 }
@@ -66,7 +65,7 @@ function make() {
     periods: () => periodsOf([metric]),
     unit,
     scale: Number(scale),
-    top: unit === "%" ? 100 : unit === "°C" ? top : null,
+    top: unit === "%" ? 100 : unit === "°C" ? temperatures : null,
     limit: limit ? Number(limit) / Number(scale) : null,
   });
 }
@@ -99,7 +98,7 @@ function tabulate() {
     const known = mean.map((value, index) => [value, covered[index]]).filter(([value]) => value !== null);
     const sum = known.reduce((all, [, each]) => all + each, 0);
     const figures = {
-      mean: sum ? known.reduce((all, [value, each]) => all + value * each, 0) / sum : null,
+      mean: sum ? known.reduce((all, [value, each]) => all + (isSum ? value : (value * each) / sum), 0) : null,
       low: known.length ? Math.min(...low.filter((value) => value !== null)) : null,
       high: known.length ? Math.max(...high.filter((value) => value !== null)) : null,
     };
