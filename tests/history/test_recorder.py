@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
+from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.history import store
+from monitor.history.database import history_connection
 from monitor.history.recorder import HistorySettings
 from monitor.history.store import HOST
 from monitor.history.tiers import MINUTES, QUARTERS, SECONDS, TIERS, Tier
@@ -207,17 +210,30 @@ def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> Non
     assert stored() == expected(BEGIN + 60, 81)
 
 
-def test_a_full_disk_is_a_problem_that_passes(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def fill_disk(source: HistorySource, size: int) -> None:
+    while True:
+        HistoryChunk.objects.create(source=source, tier=9, start=0, end=1, data=bytes(size))
+
+
+def test_a_full_disk_is_a_problem_that_passes_and_loses_nothing(
+    machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    machine.run(30)
-    monkeypatch.setattr("monitor.history.recorder.store.write", _no_database)
-    machine.run(60)
-    assert machine.recorder.problem == "readings cannot be stored now, and wait ([Errno 28] No space left on device)"
-    assert "is full; free some space on it" in caplog.text
-    monkeypatch.undo()
+    machine.run(70)
+    source = HistorySource.objects.get(key=GPU)
+    options = history_connection().settings_dict["OPTIONS"]
+    with mock.patch.dict(options, init_command="PRAGMA max_page_count=1;"):  # no more than there are now
+        history_connection().close()
+        for size in (2000, 10):
+            with pytest.raises(OperationalError, match="full"):
+                fill_disk(source, size)
+        machine.run(100)
+        assert machine.recorder.problem == "readings cannot be stored now, and wait (database or disk is full)"
+        assert "is full; free some space on it" in caplog.text
+        history_connection().close()
     machine.run(6)
     assert machine.recorder.problem is None
+    machine.recorder.close()
+    assert stored() == expected(BEGIN + 1, 176)
 
 
 EVENTS = st.lists(
