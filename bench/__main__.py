@@ -29,6 +29,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
+from bench.measures.records import recording
 
 
 def main() -> int:
@@ -37,6 +38,7 @@ def main() -> int:
     measures: dict[str, Callable[[], Iterable[Figure]]] = {
         "fast-tick": fast_tick.measure,
         "whole-tick": whole_tick.measure,
+        "recording": lambda: recording.measure(options.minutes or 4.0),
         "idle": idle.measure,
         "delivery": delivery.measure,
         "delay": delay.measure,

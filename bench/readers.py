@@ -14,6 +14,9 @@ import sys
 from collections.abc import Iterable
 
 _STDIN = 0
+_PING = b"\x89\x0c"
+"""The start of daphne's pings, of 12 bytes. It closes a connection without a pong after 50 s."""
+_PONG = b"\x8a\x8c\0\0\0\0"
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -56,6 +59,8 @@ def count(clients: Iterable[socket.socket]) -> None:
             if got == 0:
                 raise ConnectionError("the server closed a connection")
             total += got
+            if (ping := room.find(_PING, 0, got)) >= 0:
+                open_clients[descriptor].send(_PONG + room[ping + len(_PING) : ping + len(_PING) + 12])
 
 
 def main() -> None:

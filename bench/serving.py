@@ -46,9 +46,9 @@ def serving(environment: Mapping[str, str] | None = None, **settings: object) ->
 
 
 @contextmanager
-def serving_host(host: Host, *, hz: int) -> Iterator[Server]:
-    """Run the server on the fake driver's GPUs, as `make run` starts it."""
-    settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30}
+def serving_host(host: Host, *, hz: int, **more: object) -> Iterator[Server]:
+    """Run the server on the fake driver's GPUs, as `make run` starts it, with more settings."""
+    settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30, **more}
     with serving(host.environment, telemetry_provider="pynvml", **settings) as server:
         yield server
 

@@ -36,7 +36,7 @@ def measure(minutes: float) -> Iterator[Figure]:
         seconds, resident = _watch(host, pids, minutes * 60)
         count = readings.count(due=seconds[-1] * _HZ)
         proportional = sum(psutil.Process(pid).memory_full_info().pss for pid in pids)
-    yield Figure(max(resident), " MB", 150, "resident memory (RSS) in all processes together, the most seen")
+    yield Figure(max(resident), " MB", 160, "resident memory (RSS) in all processes together, the most seen")
     yield Figure(proportional / _MIB, " MB", None, "PSS at the end: pages shared with others counted by their share")
     a_reading = linear_regression(seconds, resident).slope * seconds[-1] / count
     half_hours = count / _HALF_HOUR_READINGS

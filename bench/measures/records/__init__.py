@@ -1,0 +1,1 @@
+"""What recording history and usage costs."""
