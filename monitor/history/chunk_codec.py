@@ -43,10 +43,9 @@ class DamagedChunk(Exception):
     """These bytes are not a chunk, or one of a newer gpumon."""
 
 
-class _Column(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """One metric. Where low or high is None it is the mean; where seconds is None they are those of the buckets."""
+class _How(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """How one metric was packed. Where low or high is None it is the mean; where seconds is None they are those of the buckets."""
 
-    name: str
     scale: int
     """Integers per unit or, if negative, units per integer."""
     unknown: list[int]
@@ -56,11 +55,13 @@ class _Column(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     high: Series | None
     seconds: Series | None
 
-    @property
-    def length(self) -> int:
-        """The length of all its planes."""
-        series = (self.mean, self.low, self.high, self.seconds)
-        return sum(self.unknown) + sum(sum(each.planes) for each in series if each is not None)
+
+class _Column(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    length: int
+    """Of all its planes."""
+    how: msgspec.Raw
+    """A _How, decoded only if the column is wanted."""
 
 
 class _Directory(msgspec.Struct, frozen=True, array_like=True):
@@ -72,30 +73,24 @@ class _Directory(msgspec.Struct, frozen=True, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Directory)
+_HOW_DECODER = msgspec.msgpack.Decoder(_How)
 
 
 def pack(buckets: Buckets, metrics: Iterable[Metric]) -> bytes:
     """The bytes of at least one bucket. The metrics give the scales; a column of none of them is rounded to thousandths."""
-    planes: list[bytes] = []
     scales = {metric.name: _whole(metric.scale) for metric in metrics}
     covered = _covered(buckets.seconds)
+    planes: list[bytes] = []
     starts, seconds = _packed(buckets.starts, planes), _packed(covered, planes)
     columns = []
     for name, column in buckets.columns.items():
-        is_known = [value is not None for value in column.mean]
-        if any(is_known):
-            scale = scales.get(name, _SCALE_OF_OTHERS)
-            columns.append(
-                _packed_column(
-                    name, column, scale, is_known, planes, None if column.seconds is buckets.seconds else covered
-                )
+        if any(value is not None for value in column.mean):
+            how, of_column = _packed_column(
+                column, scales.get(name, _SCALE_OF_OTHERS), None if column.seconds is buckets.seconds else covered
             )
-    packer = zlib.compressobj(
-        9, zlib.DEFLATED, -zlib.MAX_WBITS, integer_series.MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, _WORDS
-    )
-    directory = (
-        packer.compress(_ENCODER.encode(_Directory(len(buckets.starts), starts, seconds, columns))) + packer.flush()
-    )
+            columns.append(_Column(name, sum(map(len, of_column)), msgspec.Raw(_ENCODER.encode(how))))
+            planes += of_column
+    directory = _deflated(_ENCODER.encode(_Directory(len(buckets.starts), starts, seconds, columns)))
     rest = b"".join([_LENGTH.pack(len(directory)), directory, *planes])
     return _HEAD.pack(VERSION, zlib.crc32(rest)) + rest
 
@@ -125,13 +120,12 @@ def _packed(integers: Sequence[int], planes: list[bytes], reference: Sequence[in
     return series
 
 
-def _packed_column(
-    name: str, column: Column, scale: int, is_known: list[bool], planes: list[bytes], covered: list[int] | None
-) -> _Column:
+def _packed_column(column: Column, scale: int, covered: list[int] | None) -> tuple[_How, list[bytes]]:
     """`covered`: the seconds of the buckets, None if they are this column's too."""
+    is_known = [value is not None for value in column.mean]
     always = all(is_known)
     unknown = [] if always else [integer_series.pack_plane(bytes(is_known))]
-    planes += unknown
+    planes = [*unknown]
 
     def integers(values: Values) -> list[int]:
         known = cast("list[float]", values if always else [*compress(values, is_known)])
@@ -141,8 +135,7 @@ def _packed_column(
     low = mean if column.low is column.mean else integers(column.low)
     high = mean if column.high is column.mean else integers(column.high)
     seconds = None if covered is None else _covered(column.seconds)
-    return _Column(
-        name=name,
+    how = _How(
         scale=scale,
         unknown=[*map(len, unknown)],
         mean=_packed(mean, planes),
@@ -150,6 +143,7 @@ def _packed_column(
         high=None if high == mean else _packed(high, planes, mean),
         seconds=None if seconds is None or seconds == covered else _packed(seconds, planes),
     )
+    return how, planes
 
 
 def _covered(seconds: list[float]) -> list[int]:
@@ -166,52 +160,52 @@ class _Planes:
 
     def __init__(self, data: memoryview, place: int) -> None:
         self._data = data
-        self._place = place
-
-    def skip(self, length: int) -> None:
-        self._place += length
+        self.place = place
 
     def take(self, lengths: Iterable[int]) -> list[memoryview]:
         found = []
         for length in lengths:
-            found.append(self._data[self._place : self._place + length])
-            self._place += length
+            found.append(self._data[self.place : self.place + length])
+            self.place += length
         return found
 
     def integers(self, series: Series, count: int, reference: list[int] | None = None) -> list[int]:
         return integer_series.unpack(series, self.take(series.planes), count, reference)
 
+    def seconds(self, series: Series, count: int) -> list[float]:
+        if not series.step:
+            return [series.base / _SECONDS_SCALE] * count
+        return [tenths / _SECONDS_SCALE for tenths in self.integers(series, count)]
+
 
 def _unpacked(rest: memoryview, wanted: Collection[str] | None) -> Buckets:
     end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS, _WORDS)
-    directory = _DECODER.decode(unpacker.decompress(rest[_LENGTH.size : end]) + unpacker.flush())
+    directory = _DECODER.decode(_inflated(rest[_LENGTH.size : end]))
     count, planes = directory.count, _Planes(rest, end)
     starts = planes.integers(directory.starts, count)
-    seconds = _as_seconds(planes.integers(directory.seconds, count))
+    seconds = planes.seconds(directory.seconds, count)
     columns = {}
     for column in directory.columns:
         if wanted is None or column.name in wanted:
-            columns[column.name] = _unpacked_column(column, planes, count, seconds)
+            columns[column.name] = _unpacked_column(_HOW_DECODER.decode(column.how), planes, count, seconds)
         else:
-            planes.skip(column.length)
+            planes.place += column.length
     return Buckets(starts, seconds, columns)
 
 
-def _unpacked_column(column: _Column, planes: _Planes, count: int, covered: list[float]) -> Column:
+def _unpacked_column(how: _How, planes: _Planes, count: int, covered: list[float]) -> Column:
     is_known = None
     known_count = count
-    if column.unknown:
-        is_known = integer_series.unpack_plane(planes.take(column.unknown)[0], count)
+    if how.unknown:
+        is_known = integer_series.unpack_plane(planes.take(how.unknown)[0], count)
         known_count = sum(is_known)
-    integers = planes.integers(column.mean, known_count)
-    low = mean = high = _values(integers, column.scale, is_known)
-    if column.low is not None:
-        low = _values(planes.integers(column.low, known_count, integers), column.scale, is_known)
-    if column.high is not None:
-        high = _values(planes.integers(column.high, known_count, integers), column.scale, is_known)
-    seconds = covered if column.seconds is None else _as_seconds(planes.integers(column.seconds, count))
-    return Column(low, mean, high, seconds)
+    integers = planes.integers(how.mean, known_count)
+    low = mean = high = _values(integers, how.scale, is_known)
+    if how.low is not None:
+        low = _values(planes.integers(how.low, known_count, integers), how.scale, is_known)
+    if how.high is not None:
+        high = _values(planes.integers(how.high, known_count, integers), how.scale, is_known)
+    return Column(low, mean, high, covered if how.seconds is None else planes.seconds(how.seconds, count))
 
 
 def _values(integers: list[int], scale: int, is_known: bytes | None) -> Values:
@@ -222,5 +216,15 @@ def _values(integers: list[int], scale: int, is_known: bytes | None) -> Values:
     return [next(following) if each else None for each in is_known]
 
 
-def _as_seconds(tenths: list[int]) -> list[float]:
-    return [each / _SECONDS_SCALE for each in tenths]
+# ── The directory's bytes ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _deflated(data: bytes) -> bytes:
+    level, strategy = 9, zlib.Z_DEFAULT_STRATEGY
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, integer_series.MEMORY_LEVEL, strategy, _WORDS)
+    return packer.compress(data) + packer.flush()
+
+
+def _inflated(data: memoryview) -> bytes:
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS, _WORDS)
+    return unpacker.decompress(data) + unpacker.flush()

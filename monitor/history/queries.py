@@ -8,15 +8,15 @@ from itertools import chain, count
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from django.db.models import Q
 
 from monitor.history.buckets import Buckets, Column, Values, empty
+from monitor.history.chunk_codec import pack, unpack
+from monitor.history.database import history_connection
 from monitor.history.gaps import NOT_RECORDED, REASONS
 from monitor.history.metrics import Metric, metric_of
 from monitor.history.rollup import merged
 from monitor.history.stored_buckets import reaching_tier, stored_buckets
 from monitor.history.tiers import TIERS
-from monitor.models import HistoryGap
 
 Newest = Callable[[str, Collection[str]], Buckets]
 """The recorder's `open_buckets`: seconds of a source that are not in the database yet."""
@@ -30,6 +30,11 @@ _LEAST_HOLE_SECONDS = 3
 """What is shorter is none: a reading can fall into the next second or the one before."""
 _UNWRITTEN_SECONDS = 180
 """At the end of a span, what is missing can be not yet written for so long."""
+
+_GAPS = """
+    SELECT gap.start, gap."end", gap.reason, gap.text
+    FROM monitor_historygap AS gap LEFT JOIN monitor_historysource AS source ON source.id = gap.source_id
+    WHERE (gap.source_id IS NULL OR source.key = %s) AND gap.start < %s AND gap."end" > %s"""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -95,7 +100,7 @@ def history(
         raise ValueError("the span is empty")
     chosen = [metric_of(name) for name in metrics]
     # Asked for before the database is read: what is written in between is then in both, and not in neither.
-    waiting = empty() if newest is None else newest(source_key, metrics)
+    waiting = empty() if newest is None else _as_stored(newest(source_key, metrics))
     width = width_for(start, end, points)
     tier = next(tier for tier in reversed(TIERS) if tier.bucket_seconds <= width)
     first, last = _aligned(start, end, width)
@@ -158,10 +163,12 @@ def _edges(buckets: Buckets, width: int, first: int, last: int) -> Iterator[_Spa
 
 def _gaps(source_key: str, first: int, last: int, holes: list[_Span]) -> list[Gap]:
     """The gaps of the span with their reasons; a hole of which none is known was not recorded."""
-    rows = HistoryGap.objects.filter(Q(source=None) | Q(source__key=source_key), start__lt=last, end__gt=first)
+    with history_connection().cursor() as cursor:
+        cursor.execute(_GAPS, [source_key, last, first])
+        rows: list[tuple[int, int, str, str]] = cursor.fetchall()
     gaps = [
         Gap(max(start, first), min(end, last), reason, text or REASONS.get(reason, reason))
-        for start, end, reason, text in rows.values_list("start", "end", "reason", "text")
+        for start, end, reason, text in rows
     ]
     unknown = [
         Gap(start, end, NOT_RECORDED, REASONS[NOT_RECORDED])
@@ -179,7 +186,7 @@ def _answer(metric: Metric, buckets: Buckets, shape: _Shape) -> Answer:
     unknown: Values = [None] * count
     low, mean, high, seconds = buckets.columns.get(metric.name) or Column(unknown, unknown, unknown, [0.0] * count)
     nothing = [None] * len(shape.breaks)
-    middle = _with_breaks(_rounded(mean, metric), shape, nothing)
+    middle = _with_breaks(mean if low is mean else _rounded(mean, metric), shape, nothing)
     return Answer(
         source=shape.source,
         metric=metric.name,
@@ -189,13 +196,18 @@ def _answer(metric: Metric, buckets: Buckets, shape: _Shape) -> Answer:
         start=shape.start,
         end=shape.end,
         time=_with_breaks(buckets.starts, shape, [at for _place, at in shape.breaks]),
-        low=middle if low is mean else _with_breaks(_rounded(low, metric), shape, nothing),
+        low=middle if low is mean else _with_breaks(low, shape, nothing),
         mean=middle,
-        high=middle if high is mean else _with_breaks(_rounded(high, metric), shape, nothing),
+        high=middle if high is mean else _with_breaks(high, shape, nothing),
         seconds=_with_breaks([round(each, 1) for each in seconds], shape, [0.0] * len(nothing)),
         gaps=shape.gaps,
         is_thinned=shape.width > 1,
     )
+
+
+def _as_stored(buckets: Buckets) -> Buckets:
+    """Rounded as if they were stored."""
+    return unpack(pack(buckets, map(metric_of, buckets.columns))) if buckets.starts else buckets
 
 
 def _rounded(values: Values, metric: Metric) -> Values:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
-from operator import mul
+from itertools import groupby, pairwise
+from operator import mul, truediv
 from typing import cast
 
 from monitor.history.buckets import Buckets, Column, Values, joined
@@ -12,6 +12,7 @@ from monitor.history.metrics import SUMS
 
 Places = list[tuple[int, int]]
 """The first place of each wider bucket among the narrow ones, and the place after its last."""
+_UNKNOWN = Column([None], [None], [None], [0.0])
 
 
 def roll_up(buckets: Buckets, bucket_seconds: int) -> Buckets:
@@ -61,28 +62,59 @@ def _sorted(buckets: Buckets) -> Buckets:
 
 
 def _rolled_up(column: Column, places: Places, covered: list[float], *, is_sum: bool) -> Column:
+    """Wider buckets of equally many narrow ones, of which there are usually long runs, are made together."""
     low, mean, high, seconds = column
-    rows = [
-        _one(low[first:last], mean[first:last], high[first:last], seconds[first:last], is_sum=is_sum)
-        for first, last in places
-    ]
-    lowest, means, highest, known = ([*each] for each in zip(*rows, strict=True))
-    return Column(lowest, means, highest, covered if known == covered else known)
+    is_plain = low is mean is high
+    made = Column([], [], [], [])
+    for size, run in groupby(places, key=lambda place: place[1] - place[0]):
+        bounds = [*run]
+        first, last = bounds[0][0], bounds[-1][1]
+        part = Column(low[first:last], mean[first:last], high[first:last], seconds[first:last])
+        if is_plain:
+            part = Column(part.mean, part.mean, part.mean, part.seconds)
+        wider = _one_by_one if None in part.mean else _together
+        for whole, more in zip(made, wider(part, size, is_sum=is_sum), strict=True):
+            whole += more  # type: ignore[operator]
+    return Column(made.low, made.mean, made.high, covered if made.seconds == covered else made.seconds)
 
 
-def _one(
-    low: Values, mean: Values, high: Values, seconds: list[float], *, is_sum: bool
-) -> tuple[float | None, float | None, float | None, float]:
-    """One wider bucket, from the narrow ones whose value is known."""
-    if None in mean:
-        known = [row for row in zip(low, mean, high, seconds, strict=True) if row[1] is not None]
-        if not known:
-            return None, None, None, 0.0
-        low, mean, high, seconds = ([*each] for each in zip(*known, strict=True))
-    values, time = cast("list[float]", mean), sum(seconds)
+def _together(known: Column, size: int, *, is_sum: bool) -> Column:
+    """Each `size` buckets become one. All values are known, so that built-in functions can do it column by column."""
+    if size == 1:
+        return known
+    values = cast("list[float]", known.mean)
+    time = _sums(known.seconds, size)
     if is_sum:
-        total = sum(values)
-        return total, total, total, time
-    lowest, highest = min(cast("list[float]", low)), max(cast("list[float]", high))
+        total = cast("Values", _sums(values, size))
+        return Column(total, total, total, time)
+    lowest = [*map(min, *_strides(cast("list[float]", known.low), size))]
+    highest = [*map(max, *_strides(cast("list[float]", known.high), size))]
+    means = map(truediv, _sums([*map(mul, values, known.seconds)], size), time)
     # Rounding must not take the mean beyond the values.
-    return lowest, min(max(sum(map(mul, values, seconds)) / time, lowest), highest), highest, time
+    between = [*map(min, map(max, means, lowest), highest)]
+    return Column(cast("Values", lowest), cast("Values", between), cast("Values", highest), time)
+
+
+def _sums(values: list[float], size: int) -> list[float]:
+    return [*map(sum, zip(*_strides(values, size), strict=True))]
+
+
+def _strides(values: list[float], size: int) -> list[list[float]]:
+    """The first of each `size` values, the second of each, and so on."""
+    return [values[place::size] for place in range(size)]
+
+
+def _one_by_one(column: Column, size: int, *, is_sum: bool) -> Column:
+    """The same where values are unknown: from those that are known."""
+    made = Column([], [], [], [])
+    for place in range(0, len(column.mean), size):
+        rows = zip(*(values[place : place + size] for values in column), strict=True)
+        known = [row for row in rows if row[1] is not None]
+        one = (
+            _together(Column(*([*each] for each in zip(*known, strict=True))), len(known), is_sum=is_sum)
+            if known
+            else _UNKNOWN
+        )
+        for whole, more in zip(made, one, strict=True):
+            whole += more  # type: ignore[operator]
+    return made

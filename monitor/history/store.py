@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 HOST = "host"
 """The key of the host's source. The others are UUIDs of GPUs."""
+PARTS = 12
+"""Of a chunk: an hour of minutes."""
 _EITHER = (True, False)
 """For `is_open`, so that the index is used."""
 
@@ -128,17 +130,26 @@ def close_chunks(before: float) -> None:
         if not due:
             continue
         kinds = dict(HistorySource.objects.values_list("id", "kind"))
-        closings = [_closing(source_id, kinds[source_id], tier, chunk) for source_id, chunk in due]
-        with transaction.atomic(using=settings.HISTORY_DATABASE):
-            HistoryChunk.objects.filter(id__in=[id_ for closing in closings for id_ in closing.replaced]).delete()
-            HistoryChunk.objects.bulk_create([row for closing in closings for row in closing.rows])
+        _replace([_closing(source_id, kinds[source_id], tier, chunk) for source_id, chunk in due])
+        if tier is not TIERS[-1]:
+            _replace(_joined_pieces(kinds, _next(tier), before))
 
 
 class _Closing(NamedTuple):
     replaced: list[int]
     """Ids of rows."""
     rows: list[HistoryChunk]
-    """The whole chunk, and the pieces of the next tier."""
+    """What takes their place, and the pieces of the next tier."""
+
+
+def _replace(closings: Sequence[_Closing]) -> None:
+    with transaction.atomic(using=settings.HISTORY_DATABASE):
+        HistoryChunk.objects.filter(id__in=[id_ for closing in closings for id_ in closing.replaced]).delete()
+        HistoryChunk.objects.bulk_create([row for closing in closings for row in closing.rows])
+
+
+def _next(tier: Tier) -> Tier:
+    return TIERS[TIERS.index(tier) + 1]
 
 
 def _due(tier: Tier, before: float) -> list[tuple[int, int]]:
@@ -161,9 +172,25 @@ def _closing(source_id: int, kind: str, tier: Tier, chunk: int) -> _Closing:
     old = _unpacked((id_, data) for id_, is_open, data in found if not is_open)
     made = [*_pieces(source_id, kind, tier, merged([*old, new], tier.bucket_seconds), is_open=False)]
     if tier is not TIERS[-1]:
-        wider = TIERS[TIERS.index(tier) + 1]
+        wider = _next(tier)
         made += _pieces(source_id, kind, wider, roll_up(new, wider.bucket_seconds))
     return _Closing([id_ for id_, _, _ in found], made)
+
+
+def _joined_pieces(kinds: dict[int, str], tier: Tier, before: float) -> list[_Closing]:
+    """The pieces of each part of a chunk that is over become one: a query would read dozens of small ones."""
+    span = tier.chunk_seconds // PARTS
+    rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=before // span * span)
+    together: dict[tuple[int, int], list[int]] = {}
+    for id_, source_id, start in rows.values_list("id", "source_id", "start"):
+        together.setdefault((source_id, start // span), []).append(id_)
+    joined = []
+    for (source_id, _part), ids in together.items():
+        if len(ids) > 1:
+            found = HistoryChunk.objects.filter(id__in=ids).values_list("id", "data")
+            whole = merged(_unpacked(found), tier.bucket_seconds)
+            joined.append(_Closing(ids, [*_pieces(source_id, kinds[source_id], tier, whole)]))
+    return joined
 
 
 def _pieces(source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open: bool = True) -> Iterator[HistoryChunk]:
