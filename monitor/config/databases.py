@@ -20,7 +20,7 @@ def databases(config: Config) -> dict[str, dict[str, Any]]:
     """By alias. Exits if PostgreSQL is wanted and its driver is not installed."""
     address = config.database_address
     if address is not None:
-        return {"default": _postgresql(address)}
+        return {"default": postgresql(address)}
     return {
         "default": _sqlite(config.data_dir / "gpumon.sqlite3"),
         # Stored history and usage. If it is lost, a new one begins.
@@ -43,7 +43,8 @@ def _sqlite(file: Path) -> dict[str, Any]:
     }
 
 
-def _postgresql(address: DatabaseAddress) -> dict[str, Any]:
+def postgresql(address: DatabaseAddress) -> dict[str, Any]:
+    """Django's settings of the database at this address. Exits if the driver is not installed."""
     if importlib.util.find_spec("psycopg") is None:
         raise SystemExit(
             f"gpumon: GPU_MONITOR_DATABASE_URL needs the package psycopg, which is not installed: {INSTALL}"

@@ -17,6 +17,7 @@ from django.db.backends.postgresql import base
 from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.config.database_url import place
+from monitor.postgresql.breaker import breaker_of
 from monitor.postgresql.connection import TimedConnection
 from monitor.postgresql.errors import brief, explain
 from monitor.postgresql.initialized import is_initialized, lost, set_initialized
@@ -103,10 +104,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Raises psycopg.OperationalError, which Django wraps, in one line that names no host."""
         self.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        breaker = breaker_of(self.place)
+        if not breaker.may_try():
+            raise psycopg.OperationalError("PostgreSQL does not answer")
         try:
-            return TimedConnection.connect(**conn_params)
+            made = TimedConnection.connect(**conn_params)
         except psycopg.OperationalError as error:
+            if isinstance(error, psycopg.errors.ConnectionTimeout):
+                breaker.hangs()
+            else:
+                breaker.answers()
             raise psycopg.OperationalError(brief(error)) from error
+        breaker.answers()
+        made.breaker = breaker
+        return made
 
     def init_connection_state(self) -> None:
         self._apply_limits()

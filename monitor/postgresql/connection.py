@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from monitor.postgresql.breaker import Breaker
 from monitor.postgresql.errors import brief
 
 Result = TypeVar("Result")
@@ -22,6 +23,7 @@ class TimedConnection(psycopg.Connection[Any]):
 
     answer_seconds: float | None = None
     """None: without a limit."""
+    breaker: Breaker | None = None
 
     def wait(self, gen: Generator[Any, Any, Result], *args: Any, **options: Any) -> Result:
         """Raises psycopg.OperationalError, in one line that names no host, if the connection is lost."""
@@ -29,6 +31,8 @@ class TimedConnection(psycopg.Connection[Any]):
         try:
             return super().wait(limited, *args, **options)
         except _NoAnswer as error:
+            if self.breaker is not None:
+                self.breaker.hangs()
             self.close()
             raise psycopg.OperationalError(f"PostgreSQL did not answer within {error.seconds:g} s") from None
         except psycopg.OperationalError as error:

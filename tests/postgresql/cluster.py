@@ -74,6 +74,12 @@ class Cluster:
             self._process.wait(20)
             self._process = None
 
+    def revive(self) -> None:
+        """Run, and answer."""
+        if self._process is None:
+            self.start()
+        self.freeze(is_frozen=False)
+
     def freeze(self, *, is_frozen: bool = True) -> None:
         """SIGSTOP to all its processes: it holds connections and answers nothing."""
         assert self._process is not None

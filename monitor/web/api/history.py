@@ -23,7 +23,8 @@ from monitor.web.stored_history import stored
 
 ALL = "all"
 FEWEST_POINTS, DEFAULT_POINTS, MOST_POINTS = 10, 600, 5000
-MOST_SERIES = 512
+MOST_VALUES = 250_000
+"""Points of all series together: what one answer may cost."""
 FORMATS = ("json", "csv")
 _PARAMETERS = ("gpu", "metric", *PARAMETERS, "points", "format")
 CSV_HEADER = ("time", "source", "metric", "unit", "min", "mean", "max", "seconds")
@@ -88,12 +89,14 @@ def wanted_of(query: Mapping[str, str], snapshot: Snapshot, recorded: Collection
     if not metrics or not set(metrics) <= set(known):
         given = next((name for name in metrics if name not in known), "")
         raise ValueError(f"metric is {given!r}; it must be one or several of {', '.join(known)}")
-    if len(sources) * len(metrics) > MOST_SERIES:
-        raise ValueError(f"{len(sources)} sources times {len(metrics)} metrics exceed {MOST_SERIES} series: name fewer")
+    points = _points(query.get("points"))
+    if len(sources) * len(metrics) * points > MOST_VALUES:
+        wish = f"{len(sources)} sources with {len(metrics)} metrics of {points} points"
+        raise ValueError(f"{wish} exceed {MOST_VALUES} points: name fewer, or lower `points`")
     form = query.get("format", "json")
     if form not in FORMATS:
         raise ValueError(f"format is {form!r}; it must be json or csv")
-    return Wanted(sources, metrics, span_of(query, now), _points(query.get("points")), form == "csv")
+    return Wanted(sources, metrics, span_of(query, now), points, form == "csv")
 
 
 def _names(text: str) -> list[str]:

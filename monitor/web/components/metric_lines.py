@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from monitor.formats import GIB
-from monitor.history.metrics import GPU_METRICS, HOST_METRICS, Metric
+from monitor.history.metrics import GPU_METRICS, HOST_METRICS, SUMS, Metric
 from monitor.history.queries import Answer
 from monitor.history.store import HOST
 
@@ -51,6 +51,11 @@ class Choice(NamedTuple):
     """The GPUs' metric; empty if only the host has one."""
     of_host: str
     """The host's metric beside it; empty if only GPUs have one."""
+
+    @property
+    def is_sum(self) -> bool:
+        """An amount of each bucket, such as its energy."""
+        return self.name in SUMS
 
 
 def _choices() -> tuple[Choice, ...]:
@@ -112,10 +117,15 @@ def _line(source: Source, place: int, is_shown: bool, answer: Answer | None) -> 
 
 
 def summary(answer: Answer) -> tuple[float | None, float | None, float | None]:
-    """Mean (weighted by the time each bucket covers), lowest and highest value; None if no value is known."""
+    """Mean (weighted by the time each bucket covers; of amounts such as energy the sum), lowest and highest value of a bucket.
+
+    None if no value is known.
+    """
     known = [(mean, seconds) for mean, seconds in zip(answer.mean, answer.seconds, strict=True) if mean is not None]
     covered = sum(seconds for _, seconds in known)
     mean = sum(mean * seconds for mean, seconds in known) / covered if covered else None
+    if answer.metric in SUMS and known:
+        mean = sum(value for value, _ in known)
     lows = [low for low in answer.low if low is not None]
     highs = [high for high in answer.high if high is not None]
     return mean, min(lows, default=None), max(highs, default=None)

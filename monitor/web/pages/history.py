@@ -85,7 +85,8 @@ def compared(choice: Choice, gpus: Sequence[Gpu], span: Span, wanted: Sequence[s
     field, word = _LIMITS.get(choice.name, ("", ""))
     limits = {getattr(gpu, field) for gpu in gpus} if field else set()
     limit = limits.pop() if len(limits) == 1 else None
-    note = shown.unit if limit is None else f"{shown.unit} · dashed: {word} {shown.text(limit)}\u2009{shown.unit}"
+    unit = f"{shown.unit} in each bucket" if choice.is_sum else shown.unit
+    note = unit if limit is None else f"{shown.unit} · dashed: {word} {shown.text(limit)}\u2009{shown.unit}"
     csv = {"gpu": ",".join(each.key for each in of), "metric": ",".join(dict.fromkeys(each.metric for each in of))}
     return Compared(choice, shown, limit, note, lines_of(of, answers, wanted), urlencode(csv))
 

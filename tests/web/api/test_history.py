@@ -74,10 +74,10 @@ def test_invalid_parameter_is_named_with_its_valid_values(query: dict[str, str],
     assert told in str(error.value)
 
 
-def test_request_for_too_many_series_is_refused() -> None:
+def test_request_for_too_many_points_is_refused() -> None:
     farm = host(*[gpu(index) for index in range(64)])
     every = ",".join(metric.name for metric in GPU_METRICS)
-    with pytest.raises(ValueError, match=r"64 sources times .* exceed 512 series: name fewer"):
+    with pytest.raises(ValueError, match=r"64 sources with \d+ metrics of 600 points exceed 250000 points: name fewer"):
         wanted_of({"metric": every}, farm, (), NOW)
 
 

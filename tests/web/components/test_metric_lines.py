@@ -25,6 +25,10 @@ def test_mean_is_weighted_by_the_time_that_each_bucket_covers() -> None:
     assert summary(answer("GPU-0", "power_watts", [None])) == (None, None, None)
 
 
+def test_energy_is_summed() -> None:
+    assert summary(answer("GPU-0", "energy_joules", [(5, 5, 5), None, (7, 7, 7)], seconds=[60, 60, 20])) == (12, 5, 7)
+
+
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0.1, 60)), min_size=1))
 def test_mean_lies_between_the_lowest_and_the_highest_value(values: list[tuple[float, float]]) -> None:
     found = answer("x", "power_watts", [(v, v, v) for v, _ in values], seconds=[seconds for _, seconds in values])
