@@ -30,6 +30,7 @@ from bench.measures import (
     whole_tick,
 )
 from bench.measures.records import recording
+from bench.measures.usage import query as usage_query
 
 
 def main() -> int:
@@ -52,6 +53,7 @@ def main() -> int:
         "many-gpus": many_gpus.measure,
         "scrolling": scrolling.measure,
         "alerts": alerts.measure,
+        "usage-query": usage_query.measure,
         "heap": lambda: heap.measure(options.minutes or 1.5),
     }
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)} (default: all)")
