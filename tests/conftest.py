@@ -7,7 +7,9 @@ from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+from django.apps import apps
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import connection, connections
 from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
@@ -107,6 +109,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         # Permissions that Django creates after emptying would collide with the restored ones, which have their first ids.
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         connection.creation.deserialize_db_from_string(item.config.stash[MADE_BY_MIGRATIONS])
+        # On PostgreSQL the next row would get the first ID again.
+        reset = connection.ops.sequence_reset_sql(no_style(), apps.get_models())
+        with connection.cursor() as cursor:
+            for statement in reset:
+                cursor.execute(statement)
 
 
 @pytest.hookimpl(wrapper=True)

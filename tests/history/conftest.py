@@ -14,6 +14,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from monitor.history.database import prepare
+from monitor.models import HistoryChunk, HistoryGap, HistorySource
 
 
 @contextmanager
@@ -45,7 +46,16 @@ def empty_history(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: D
 
 
 @pytest.fixture
-def history(empty_history: Path, file: Path) -> Path:
-    """An empty history with its tables."""
-    shutil.copy(empty_history, file)
-    return file
+def history(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[Path | None]:
+    """An empty history with its tables. None if it is in PostgreSQL (tests/postgresql)."""
+    if connections[settings.HISTORY_DATABASE].vendor == "sqlite":
+        file: Path = request.getfixturevalue("file")
+        shutil.copy(request.getfixturevalue("empty_history"), file)
+        yield file
+        return
+    request.getfixturevalue("django_db_setup")
+    with django_db_blocker.unblock():
+        yield None
+        for model in (HistoryChunk, HistoryGap, HistorySource):
+            model.objects.all().delete()
+        connections[settings.HISTORY_DATABASE].close()
