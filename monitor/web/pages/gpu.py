@@ -254,7 +254,6 @@ async def gpu(request: HtmxRequest, uuid: str) -> HttpResponse:
         {uuid: f"GPU {page.gpu.index}"},
         has_details=visitor_of(request).sees_details,
         gpu=uuid,
-        has_recent=True,
     )
     context: dict[str, Any] = {"bar": bar, "shown": shown}
     if request.htmx:

@@ -57,7 +57,7 @@ class InSpan(NamedTuple):
 
     alerts: list[PastAlert]
     recent: list[PastAlert]
-    """The last resolved ones, where the span has none and they are wanted."""
+    """The last resolved ones, of a GPU where the span has none."""
     is_cut: bool
     """There are more alerts than MOST_ALERTS; the newest are shown."""
     gaps: list[GapRow] | None
@@ -66,32 +66,30 @@ class InSpan(NamedTuple):
     """JSON: a list of Period."""
 
 
-def in_span(
-    span: Span, names: dict[str, str], *, has_details: bool, gpu: str = "", has_recent: bool = False
-) -> InSpan | None:
+def in_span(span: Span, names: dict[str, str], *, has_details: bool, gpu: str = "") -> InSpan | None:
     """The alerts and gaps, or None if the database does not respond, which is logged. Blocks.
 
-    `names`: of the sources, by key. `gpu`: UUID, to show only its alerts. `has_recent`: without alerts in the span, show the
-    last resolved ones.
+    `names`: of the sources, by key. `gpu`: UUID, for the page of a GPU, which lists its open alerts itself: only its resolved
+    ones are listed, and if the span has none, the last ones.
     """
     events = AlertEvent.objects.select_related("acknowledged_by")
     if gpu:
         events = events.filter(gpu_uuid=gpu)
     try:
         rows = list(_overlapping(events, span).order_by("-started_at")[: MOST_ALERTS + 1])
-        recent = (
-            [] if rows or not has_recent else list(events.filter(state="resolved").order_by("-fired_at")[:_LOOKED_AT])
-        )
+        shaded = rows[:MOST_ALERTS]
+        listed = [event for event in shaded if not gpu or event.state == "resolved"]
+        resolved = events.filter(state="resolved").order_by("-fired_at")
+        recent = list(resolved[:_LOOKED_AT]) if gpu and not listed else []
     except DatabaseError as error:
         log.warning("cannot read the alerts of a span: %s", error)
         return None
-    shown = rows[:MOST_ALERTS]
     return InSpan(
-        without_repetitions(PastAlert(event, has_details=has_details) for event in shown),
+        without_repetitions(PastAlert(event, has_details=has_details) for event in listed),
         without_repetitions(PastAlert(event, has_details=has_details) for event in recent)[:RECENT],
         len(rows) > MOST_ALERTS,
         _gaps(span, names),
-        msgspec.json.encode([period_of(event) for event in shown]).decode(),
+        msgspec.json.encode([period_of(event) for event in shaded]).decode(),
     )
 
 

@@ -8,7 +8,7 @@ import { periodsOf } from "./periods.js";
 import { savePng } from "./png.js";
 import { edges, isLive, seconds, withSpan } from "./span.js";
 import { SpanChart } from "./span_chart.js";
-import { listAgain } from "./span_list.js";
+import "./span_list.js";
 import { told } from "./ticks.js";
 
 const element = document.querySelector("[data-plot]");
@@ -114,7 +114,6 @@ document.addEventListener("gpumon:past", () => {
   switchLines();
   chart().plot?.setCursor({ left: -10, top: -10 });
 });
-document.addEventListener("gpumon:span", listAgain);
 for (const row of rows) {
   const button = buttonOf(row);
   button.addEventListener("click", (event) => {

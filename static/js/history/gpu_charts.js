@@ -10,7 +10,7 @@ import { Past, sayBucket } from "./past.js";
 import { periodsOf } from "./periods.js";
 import { savePng } from "./png.js";
 import { edges, isLive, seconds } from "./span.js";
-import { listAgain } from "./span_list.js";
+import "./span_list.js";
 import { SpanChart } from "./span_chart.js";
 
 const THIN = "\u2009";
@@ -105,7 +105,6 @@ roll(points, { drawLater: () => (isRolling() ? charts.drawLater() : undefined) }
 document.addEventListener("gpumon:past", draw);
 document.addEventListener("gpumon:span", () => {
   if (covers()) draw();
-  listAgain();
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-png]");

@@ -47,12 +47,9 @@ export class SpanChart extends Chart {
 
   // "mean 75 · 68–82 %", "75 %", "↓ 8.5 ↑ 3.1 GB/s", or why there is none: [bold, rest].
   read(plot, index) {
-    const at = plot.data[0][index];
+    const gap = this.#gapAt(plot.posToVal(plot.cursor.left, "x"));
     const values = this.lines.map((_, place) => plot.data[1 + 3 * place][index]);
-    if (values.every((value) => value == null)) {
-      const gap = this.gaps().find(({ start, end }) => at >= start && at <= end);
-      return ["no data", gap ? ` · ${gap.text}` : ""];
-    }
+    if (gap || values.every((value) => value == null)) return ["no data", gap ? ` · ${gap.text}` : ""];
     if (values.length > 1) return [`↓ ${this.number(values[0])} ↑ ${this.number(values[1])}${THIN}${this.unit}`, ""];
     const [mean, low, high] = [1, 2, 3].map((column) => this.number(plot.data[column][index]));
     if (low === "—" || low === high) return [`${mean}${THIN}${this.unit}`, ""];
@@ -67,7 +64,8 @@ export class SpanChart extends Chart {
       this.reading?.replaceChildren();
       return;
     }
-    const at = plot.data[0][idx];
+    const pointed = plot.posToVal(left, "x");
+    const at = this.#gapAt(pointed) ? pointed : plot.data[0][idx];
     const [from, to] = this.range();
     this.pill.textContent = told(at, to - from, this.bucket());
     const half = this.pill.offsetWidth / 2;
@@ -82,6 +80,10 @@ export class SpanChart extends Chart {
     return `${this.pill.textContent}: ${this.reading?.textContent ?? ""}`;
   }
 
+  #gapAt(at) {
+    return this.gaps().find(({ start, end }) => at >= start && at < end);
+  }
+
   #options(styles) {
     const columns = this.lines.flatMap((line, place) => {
       const stroke = () => line.colour(styles());
@@ -92,6 +94,7 @@ export class SpanChart extends Chart {
       padding: [6, 0, 0, 0],
       cursor: {
         y: false,
+        dataIdx: (_plot, _series, index, at) => (this.#gapAt(at) ? null : index), // no dot in a gap
         points: { size: (_plot, series) => (series % 3 === 1 ? 7 : 0) },
         drag: { x: true, y: false, setScale: false },
         sync: { key: "spans", scales: ["x", null] },

@@ -16,6 +16,7 @@ from monitor.history.queries import Answer
 from monitor.telemetry.schema import Snapshot
 from monitor.web.api import history as stored_history
 from monitor.web.api.history import DEFAULT_POINTS, UnknownGpu, Wanted, wanted_of
+from tests.support.servers import Server, wait_for
 from tests.support.snapshots import gpu, host
 from tests.web.answers import answer
 
@@ -159,3 +160,19 @@ def test_without_a_reading_or_a_database_the_answer_is_503(asked: Asked, monkeyp
 
 def test_host_has_the_metrics_that_the_page_compares() -> None:
     assert {"cpu_percent", "memory_used_percent"} <= {metric.name for metric in HOST_METRICS}
+
+
+@pytest.mark.slow
+def test_server_answers_with_what_it_has_just_recorded(gpu_server: Server) -> None:
+    address = "/api/history?gpu=1,host&metric=power_watts,cpu_percent&range=1min"
+    of_gpu, of_host = wait_for(
+        lambda: [each for each in gpu_server.json(address)["series"] if each["time"]][:2] or None, "readings"
+    )
+    assert (of_gpu["metric"], of_host["source"], of_gpu["tier"], of_gpu["bucket_seconds"]) == (
+        "power_watts", "host", "seconds", 1,
+    )  # fmt: skip
+    assert of_gpu["low"] == of_gpu["mean"] == of_gpu["high"]
+    assert 50 < of_gpu["mean"][-1] < 800
+    status, body = gpu_server.get(f"{address}&format=csv")
+    assert status == 200
+    assert body.startswith("time,source,metric,unit,min,mean,max,seconds\r\n20")

@@ -45,16 +45,24 @@ def test_only_the_alerts_of_the_gpu_are_listed() -> None:
     assert len(shown().alerts) == 2
 
 
+def test_page_of_a_gpu_lists_its_open_alerts_itself_but_shades_them() -> None:
+    firing = event(10, state="firing")
+    found = shown(gpu="GPU-5")
+    assert (found.alerts, found.recent) == ([], [])
+    assert [period[0] for period in json.loads(found.periods)] == [str(firing.id)]
+    assert [past.event for past in shown().alerts] == [firing]
+
+
 def test_without_alerts_in_the_span_the_last_resolved_ones_are_listed() -> None:
     for number in range(8):
         event(600 + number, pid=number)
     event(600, gpu_uuid="GPU-1")
-    found = shown(gpu="GPU-5", has_recent=True)
+    found = shown(gpu="GPU-5")
     assert (found.alerts, found.periods) == ([], "[]")
     assert [past.event.pid for past in found.recent] == list(range(RECENT))
-    assert shown(gpu="GPU-5").recent == []
+    assert shown().recent == []
     inside = event(30)
-    found = shown(gpu="GPU-5", has_recent=True)
+    found = shown(gpu="GPU-5")
     assert ([past.event for past in found.alerts], found.recent) == ([inside], [])
 
 
