@@ -14,11 +14,13 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from monitor.telemetry.free.wanted import DURATION, MOST_GPUS, SIZE
+from monitor.usage.reports import GROUPINGS
 from monitor.version import __version__
 from monitor.web.api.alerts import DEFAULT_LIMIT, MOST
 from monitor.web.api.history import DEFAULT_POINTS, FEWEST_POINTS, FORMATS, MOST_POINTS
 from monitor.web.api.json_schema import json_schema
 from monitor.web.span import NAMES
+from monitor.web.usage.span import DEFAULT, RANGES
 
 _SCHEMAS = "#/components/schemas/"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -161,6 +163,22 @@ OPERATIONS = {
             Parameter("points", "Maximum number of points of a series.",
                       {"type": "integer", "minimum": FEWEST_POINTS, "maximum": MOST_POINTS, "default": DEFAULT_POINTS}),
             Parameter("format", "json, or csv for a file.", {"enum": list(FORMATS), "default": "json"}),
+        ),
+        also="text/csv",
+    ),
+    "api-usage": Operation(
+        {
+            200: ("The usage of the span.", _a("UsageReport")),
+            503: ("The usage ledger cannot be read.", _a("Error")),
+        },
+        (
+            Parameter("range", "A span that ends now, or a calendar month of the time zone. Not with from and to.",
+                      {"enum": list(RANGES), "default": DEFAULT}),
+            Parameter("from", "Begin of the span: a day (2026-11-26), ISO 8601, or Unix seconds.", {"type": "string"}),
+            Parameter("to", "End of the span; a day counts as a whole. By default now.", {"type": "string"}),
+            Parameter("by", "What the rows stand for.", {"enum": list(GROUPINGS), "default": "user"}),
+            Parameter("format", "csv: a table for spreadsheets, in hours and kilowatt-hours.",
+                      {"enum": list(FORMATS), "default": "json"}),
         ),
         also="text/csv",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -21,8 +22,10 @@ from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.usage.reports import prices_of
 from monitor.web.api import free as free_gpus
 from monitor.web.api import history as stored_history
+from monitor.web.api import usage as usage_reports
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
@@ -141,6 +144,24 @@ async def free(request: HttpRequest) -> HttpResponse:
 async def history(request: HttpRequest) -> HttpResponse:
     """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows."""
     return await sync_to_async(stored_history.answer)(request, runtime().hub.latest)
+
+
+@never_cache
+@read_only
+async def usage(request: HttpRequest) -> HttpResponse:
+    """Who used the GPUs, with `?range=` or `&from=&to=`, and `&by=`; `&format=csv` for a spreadsheet."""
+    try:
+        wanted = usage_reports.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
+    except ValueError as error:
+        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+    has_details = visitor_of(request).sees_details
+    try:
+        report = await sync_to_async(usage_reports.report_of)(
+            wanted, prices_of(runtime().config), has_details=has_details
+        )
+    except DatabaseError as error:
+        return json_error(503, f"The usage ledger cannot be read: {error}")
+    return usage_reports.answer(wanted, report)
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:

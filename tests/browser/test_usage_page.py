@@ -1,0 +1,58 @@
+"""The usage page in a browser: its widths, themes, contrast, links and the CSV, without a script of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import serious
+from tests.browser.serving import start
+from tests.support.pages import WIDTHS, OpenPage, too_wide
+from tests.support.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+FILL = "import time\nfrom tests.web.usage.ledger_rows import fill\nfill(time.time(), days=9)"
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Nine days of use by ten users. Nothing is recorded beside it."""
+    server = start(
+        tmp_path_factory.mktemp("ledger"), telemetry_provider="simulated", record_usage="false", cost_per_kwh="0.3"
+    )
+    server.manage("shell", "-c", FILL)
+    yield server
+    server.stop()
+
+
+def test_page_fits_every_width_in_both_themes_and_works_without_a_script(ledger: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{ledger.url}/usage?range=7d", java_script_enabled=False)
+    assert too_wide(page, WIDTHS) == []
+    expect(page.get_by_role("link", name="Usage")).to_have_attribute("aria-current", "page")
+    expect(page.locator(".sum")).to_contain_text("GPU-hours")
+    page.get_by_role("link", name="Idle-held").first.click()
+    expect(page.locator("th[aria-sort]")).to_have_text("Idle-held")
+    page.get_by_role("navigation", name="Group by").get_by_role("link", name="GPU").click()
+    expect(page.get_by_role("heading", name="By GPU")).to_be_visible()
+    expect(page.locator(".segmented [aria-current]").first).to_have_text("7\u2009d")
+    page.get_by_role("navigation", name="Show").get_by_role("link", name="Free").click()
+    expect(page.get_by_role("heading", name="Free GPUs by hour")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_page_is_accessible_and_its_csv_is_the_table(
+    ledger: Server, open_page: OpenPage, theme: str, tmp_path: Path
+) -> None:
+    page = open_page(f"{ledger.url}/usage?range=7d", color_scheme=theme)
+    assert serious(page) == []
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="CSV").click()
+    assert waiting.value.suggested_filename == "usage-by-user.csv"
+    waiting.value.save_as(tmp_path / "usage.csv")
+    names = [line.split(",")[1] for line in (tmp_path / "usage.csv").read_text().splitlines()[1:]]
+    shown = page.locator("tbody th .person").all_inner_texts()
+    assert [name.removeprefix("'") for name in names] == [text.strip() for text in shown]
