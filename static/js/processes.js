@@ -3,7 +3,7 @@
 // Hears clicks and input in [data-processes], clicks on [data-layout] and on links with a filter, gpumon:replaced from the rows and gpumon:message on
 // document; sends nothing.
 
-const panel = document.querySelector("[data-processes]");
+const panel = document.getElementById("processes"); // an alert's page has a table that stays as it is
 const body = panel?.querySelector("tbody");
 const filter = panel?.querySelector("[data-filter]");
 const query = new URLSearchParams(location.search);

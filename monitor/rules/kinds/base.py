@@ -88,6 +88,8 @@ class Kind(ABC):
     has_subjects_only_while_bad: ClassVar[bool] = False
     """Its subjects appear when the condition is met and disappear with it."""
 
+    has_limit_on_chart: ClassVar[bool] = True
+    """The threshold in its alerts is a value of their metric."""
     why_not_stored: ClassVar[str] = "the history stores no processes"
     """Why rules of this kind cannot be tested on the stored history, where `stored` returns None."""
 

@@ -17,6 +17,7 @@ class Rise(MetricKind):
     help = "An error counter rises by at least the threshold between two readings."
     needs = ("metric", "threshold")
     is_instant = True
+    has_limit_on_chart = False
     why_not_stored = "the history stores no error counters"
 
     def metric_keys(self) -> Collection[str]:

@@ -32,6 +32,7 @@ from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, open_alerts_part
 from monitor.web.components.overview import notices_part, source_of, trouble
+from monitor.web.pages.alert_evidence import alert_page
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
 from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, HtmxRequest, StillPage, base_context
 from monitor.web.pages.snooze import form_for
@@ -100,11 +101,17 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         return await _refuse(request, _UNKNOWN)
     snapshot = await first_seen(request)
     live = next((alert for alert in snapshot.alerts if alert.id == str(event_id)), None)
+    visitor = visitor_of(request)
+    try:
+        shown = await sync_to_async(alert_page)(event, visitor, show_commands=runtime().config.show_commands)
+    except DatabaseError as error:
+        return await _refuse(request, _no_answer(error))
     context = {
         "happening": "" if live is None else happening(live, snapshot),
         "snooze": snooze,
         "page": StillPage(snapshot, event.summary),
-        "past": PastAlert(event, has_details=visitor_of(request).sees_details),
+        "past": PastAlert(event, has_details=visitor.sees_details),
+        **shown,
         "rule_then": lines_of(event.rule_then),
         **await base_context(request, None),
     }

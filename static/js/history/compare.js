@@ -6,7 +6,7 @@ import { commonGaps, joined } from "./columns.js";
 import { Past, sayBucket } from "./past.js";
 import { periodsOf } from "./periods.js";
 import { savePng } from "./png.js";
-import { edges, isLive, seconds, withSpan } from "./span.js";
+import { edges, isLive, seconds, withSpan, zoom } from "./span.js";
 import { SpanChart } from "./span_chart.js";
 import "./span_list.js";
 import { told } from "./ticks.js";
@@ -67,6 +67,7 @@ function make() {
     scale: Number(scale),
     top: unit === "%" ? 100 : unit === "°C" ? temperatures : null,
     limit: limit ? Number(limit) / Number(scale) : null,
+    zoom,
   });
 }
 
@@ -135,7 +136,7 @@ document.getElementById("metric").addEventListener("change", ({ target }) => {
 });
 document.querySelector("[data-metric-form] [type=submit]").hidden = true;
 document.addEventListener("click", ({ target }) => {
-  if (target.closest?.("[data-png-of]")) savePng(document.getElementById("compare"));
+  if (target.closest?.("[data-png-of]")) savePng(document.getElementById("compare"), edges());
   const link = target.closest?.("[data-copy-link]");
   if (link) link.dataset.copy = location.href; // copy.js does the rest
 }, { capture: true });

@@ -9,7 +9,7 @@ import { continued, gapsOf, joined } from "./columns.js";
 import { Past, sayBucket } from "./past.js";
 import { periodsOf } from "./periods.js";
 import { savePng } from "./png.js";
-import { edges, isLive, seconds } from "./span.js";
+import { edges, isLive, seconds, zoom } from "./span.js";
 import "./span_list.js";
 import { SpanChart } from "./span_chart.js";
 
@@ -90,6 +90,7 @@ function make(element) {
     scale: number("scale"),
     top: number("top"),
     limit: number("limit"),
+    zoom,
     ticks: distances,
   });
 }
@@ -108,6 +109,6 @@ document.addEventListener("gpumon:span", () => {
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-png]");
-  if (button) savePng(button.closest(".chart"));
+  if (button) savePng(button.closest(".chart"), edges());
 });
 past.load();

@@ -1,6 +1,5 @@
 // Saves a chart as a PNG file: its title, its span, the words of its lane and the plot, as on the screen. Hears and sends nothing.
 
-import { edges } from "./span.js";
 import { told } from "./ticks.js";
 
 const EDGE = 14;
@@ -14,7 +13,7 @@ function write(pen, text, x, y, { size = 12, weight = 400, colour, align = "left
   pen.fillText(text, x, y);
 }
 
-export function savePng(panel) {
+export function savePng(panel, [start, end]) {
   const plot = panel.querySelector("canvas");
   if (!plot) return;
   const ratio = plot.width / plot.clientWidth;
@@ -28,7 +27,6 @@ export function savePng(panel) {
   pen.fillRect(0, 0, width, height);
   const title = `${document.querySelector("h1").textContent.trim()} · ${panel.querySelector("h2").textContent}`;
   write(pen, title, EDGE, EDGE + 12, { size: 13, weight: 600, colour: colours.color });
-  const [start, end] = edges();
   write(pen, `${told(start, Infinity, 60)} – ${told(end, Infinity, 60)}`, width - EDGE, EDGE + 12, { colour: quiet, align: "right" });
   for (const each of panel.querySelectorAll("[data-lane] > *")) {
     write(pen, each.textContent, EDGE + each.offsetLeft, EDGE + HEAD + 10, { size: 10.5, colour: getComputedStyle(each).color });

@@ -5,7 +5,6 @@ import { Chart } from "../charts/chart.js";
 import { timeAxis, valueAxis } from "./axes.js";
 import { dashed, hatch, roundUp, shade } from "./grammar.js";
 import { fillLane } from "./lane.js";
-import { zoom } from "./span.js";
 import { told } from "./ticks.js";
 
 const THIN = "\u2009";
@@ -14,10 +13,11 @@ const SHORTEST_DRAG = 4; // pixels
 export const faded = (colour, alpha) => `rgb(${colour.match(/[\d.]+/g)?.slice(0, 3).join(" ") ?? "128 128 128"} / ${alpha})`;
 
 export class SpanChart extends Chart {
-  // `lines`: [{ colour(styles) }]; `band`: opacity; data(), range(), bucket(), gaps(), periods() are read at each drawing.
-  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, top, limit, ticks }) {
+  // `lines`: [{ colour(styles) }]; `band`: opacity; data(), range(), bucket(), gaps(), periods() are read at each drawing;
+  // zoom(start, end) is called when a span was dragged.
+  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, top, limit, ticks, zoom }) {
     super(element, { data, now: () => range()[1], options: (styles) => this.#options(styles) });
-    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, top, limit, ticks });
+    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, top, limit, ticks, zoom });
     const panel = element.closest(".chart");
     this.lane = panel.querySelector("[data-lane]");
     this.reading = panel.querySelector("[data-at]");
@@ -121,6 +121,6 @@ export class SpanChart extends Chart {
     if (width < SHORTEST_DRAG) return;
     const [start, end] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    zoom(start, end);
+    this.zoom(start, end);
   }
 }

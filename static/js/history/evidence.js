@@ -1,0 +1,100 @@
+// The charts on an alert's page, one for each [data-evidence]: the readings around it, its limit, and the time that it fired. The
+// data are a Drawn of monitor/web/components/evidence_charts.py. Hears clicks on [data-png]; sends nothing.
+
+import { Charts } from "../charts/charts.js";
+import { font } from "../charts/chart.js";
+import { savePng } from "./png.js";
+import { SpanChart } from "./span_chart.js";
+import { told } from "./ticks.js";
+
+const ROOM = 15; // pixels between the names of two limits
+const NAME_EDGE = 4;
+
+// A dashed line across the plot, with its name at the left edge.
+function level(plot, { value, label }, { colour, isBelow, hasName }) {
+  const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
+  const { ctx, bbox: { left, width, top, height } } = plot;
+  if (y < top || y > top + height) return;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(left, y);
+  ctx.lineTo(left + width, y);
+  ctx.stroke();
+  if (hasName) {
+    ctx.font = font(10 * devicePixelRatio);
+    ctx.textBaseline = isBelow ? "top" : "bottom";
+    ctx.fillText(label, left + NAME_EDGE * devicePixelRatio, y + (isBelow ? 3 : -3) * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+function drawLevels({ limit, clear }, styles) {
+  return (plot) => {
+    if (!limit) return;
+    const isLower = clear && clear.value < limit.value;
+    const hasRoom = clear && (plot.height > 150 || Math.abs(plot.valToPos(clear.value, "y") - plot.valToPos(limit.value, "y")) > ROOM);
+    level(plot, limit, { colour: styles().limit, isBelow: clear && !isLower, hasName: true });
+    if (clear) level(plot, clear, { colour: styles().text, isBelow: isLower, hasName: hasRoom });
+  };
+}
+
+class EvidenceChart extends SpanChart {
+  constructor(element) {
+    const drawn = JSON.parse(element.dataset.evidence);
+    const { times, values, start, end, low, high, step, unit, fired, over, severity, recorded_until: until } = drawn;
+    const gaps = drawn.gaps.map(([from, to, text]) => ({ start: from, end: to, text }));
+    const period = { start: fired, end: Math.min(over ?? until ?? end, end), severity, label: `fired ${told(fired, 0, 1)}` };
+    super(element, {
+      lines: [{ colour: (styles) => styles.line }],
+      band: 0,
+      data: () => [times, values, values, values],
+      range: () => [start, end],
+      bucket: () => step,
+      gaps: () => gaps,
+      periods: () => (drawn.is_own ? [period] : []),
+      unit,
+      scale: 1,
+      top: () => [low, high],
+      limit: null,
+    });
+    this.drawn = drawn;
+    const { options } = this;
+    this.options = (styles) => {
+      const found = options(styles);
+      const [time, value] = found.axes;
+      return {
+        ...found,
+        axes: [time, { ...value, splits: () => [low, (low + high) / 2, high] }],
+        hooks: { ...found.hooks, draw: [drawLevels(drawn, styles)] },
+        cursor: { ...found.cursor, drag: { x: false, y: false } }, // all that is kept is in view
+      };
+    };
+  }
+
+  // The plot has its scales a moment after it is made: the lane and the times on the axis need them.
+  show(isVisible) {
+    const isFirst = isVisible && !this.plot;
+    super.show(isVisible);
+    if (isFirst) {
+      requestAnimationFrame(() => {
+        this.plot?.redraw(false, true);
+        this.draw();
+      });
+    }
+  }
+
+  number(value) {
+    return value == null ? "—" : value.toFixed(this.drawn.digits);
+  }
+}
+
+const charts = new Charts("[data-evidence]", (element) => new EvidenceChart(element));
+document.addEventListener("click", ({ target }) => {
+  const panel = target.closest?.("[data-png]")?.closest(".chart");
+  if (!panel) return;
+  const { start, end } = charts.charts.get(panel.querySelector("[data-evidence]")).drawn;
+  savePng(panel, [start, end]);
+});
