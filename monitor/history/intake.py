@@ -44,14 +44,22 @@ class Unwritten(NamedTuple):
 
 class _Source:
     def __init__(self, seconds: SecondBuckets) -> None:
-        self.facts = Facts("", None, {})
+        self.name = ""
+        self.latest: Gpu | System | None = None
         self.seconds = seconds
         self.parts: list[Buckets] = []
         self.absence = Absence()
         self.read_until: float | None = None
         """When the last reading was made."""
 
+    @property
+    def facts(self) -> Facts:
+        if isinstance(self.latest, Gpu):
+            return Facts(self.latest.name, self.latest.index, _limits(self.latest, _LIMITS_OF_GPU))
+        return Facts(self.name, None, _limits(self.latest, _LIMITS_OF_HOST) if self.latest else {})
+
     def add(self, at: float, source: Gpu | System, interval: float) -> None:
+        self.latest = source
         if not self.seconds.add(at, source, interval):  # the clock was set back
             self.parts.append(self.seconds.take_before(float("inf")))
             self.seconds.add(at, source, interval)
@@ -157,7 +165,7 @@ class Intake:
         interval = snapshot.poll_interval_seconds or 1.0
         if snapshot.system is not None:
             host = self._source(HOST)
-            host.facts = Facts(snapshot.host, None, _limits(snapshot.system, _LIMITS_OF_HOST))
+            host.name = snapshot.host
             host.add(snapshot.time, snapshot.system, interval)
         if snapshot.sampled_at is None:
             return
@@ -173,14 +181,13 @@ class Intake:
 
     def _note_absence(self, gpu: Gpu, reason: str, text: str, *, at: float) -> None:
         source = self._source(gpu.uuid)
-        if not source.facts.name:
-            source.facts = _facts(gpu)
+        if source.latest is None:
+            source.latest = gpu
         start = source.read_until if source.read_until is not None else gpu.since or at
         self._add_gap(gpu.uuid, source.absence.begin(reason, start, at, text))
 
     def _add_reading(self, gpu: Gpu, at: float, interval: float) -> None:
         source = self._source(gpu.uuid)
-        source.facts = _facts(gpu)
         self._add_gap(gpu.uuid, source.absence.end(at - interval))
         source.add(at, gpu, interval)
 
@@ -192,10 +199,6 @@ class Intake:
     def _add_gap(self, key: str | None, gap: Gap | None) -> None:
         if gap is not None:
             self._gaps[key, gap.start, gap.reason] = gap
-
-
-def _facts(gpu: Gpu) -> Facts:
-    return Facts(gpu.name, gpu.index, _limits(gpu, _LIMITS_OF_GPU))
 
 
 def _limits(source: Any, names: tuple[str, ...]) -> dict[str, float]:

@@ -77,6 +77,7 @@ class HistoryRecorder:
         self._gap_rows: dict[str | None, HistoryGap] = {}
         """The last row of each source: a gap that goes on changes its end."""
         self._was_off = False
+        self._is_suspect = False
         self._first_at: float | None = None
         """When the first snapshot was made."""
         self._booted_at: float | None = None
@@ -123,6 +124,10 @@ class HistoryRecorder:
         """
         return self._intake.open_buckets(source_key, names)
 
+    def look_for_damage(self) -> None:
+        """A reader found the database damaged: check it soon, and begin a new one if it is. Writes may not notice."""
+        self._is_suspect = True
+
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
@@ -156,6 +161,9 @@ class HistoryRecorder:
             self._turn_off()
             return
         self._follow_clock()
+        if self._is_suspect:
+            self._is_suspect = False
+            self._attempt(self._check)
         self._intake.read_waiting()
         if self._monotonic() < self._write_at:
             return
@@ -240,6 +248,17 @@ class HistoryRecorder:
         row.source = source
         row.end, row.text = gap.end, gap.text
         return row
+
+    def _check(self) -> None:
+        database = history_connection()
+        if database.vendor != "sqlite":
+            return
+        with database.cursor() as cursor:
+            cursor.execute("PRAGMA quick_check(1)")
+            is_whole = cursor.fetchone() == ("ok",)
+        if not is_whole:
+            begin_anew(database)
+            prepare()
 
     def _prune(self) -> None:
         for _step in prune(self._clock(), self._options().retention):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import DatabaseError
+
 from monitor.history.queries import Answer, history
 from monitor.runtime.process import runtime
+from monitor.sqlite.errors import is_damage
 
 
 def stored(source: str, metrics: Sequence[str], start: float, end: float, points: int) -> list[Answer]:
     """An answer for each metric of a GPU (by UUID) or the host. Blocks. Raises Django's database errors."""
-    return history(source, metrics, start, end, points, newest=runtime().history.open_buckets)
+    recorder = runtime().history
+    try:
+        return history(source, metrics, start, end, points, newest=recorder.open_buckets)
+    except DatabaseError as error:
+        if is_damage(error):
+            recorder.look_for_damage()
+        raise

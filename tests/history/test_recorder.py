@@ -9,7 +9,7 @@ from unittest import mock
 
 import msgspec
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -198,6 +198,27 @@ def test_a_damaged_file_is_set_aside_and_nothing_in_memory_is_lost(machine: Mach
     assert machine.recorder.problem is None
     machine.recorder.close()
     assert stored() == expected(BEGIN + 60, 81)
+
+
+def test_damage_that_only_a_reader_meets_is_found_and_whole_files_stay(machine: Machine, history: Path) -> None:
+    machine.run(1300, every=5)
+    machine.recorder.look_for_damage()
+    machine.run(2)
+    assert not list(history.parent.glob("*.damaged-*"))
+    machine.recorder.close()
+    with contextlib.closing(sqlite3.connect(history)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'monitor_historychunk'").fetchone()
+    with history.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    with pytest.raises(DatabaseError, match="malformed"):
+        stored()
+    machine.recorder.look_for_damage()
+    machine.run(70)
+    assert len(list(history.parent.glob("*.damaged-*"))) == 1
+    assert machine.recorder.problem is None
+    assert stored()
 
 
 def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> None:
