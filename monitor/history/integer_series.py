@@ -115,10 +115,13 @@ def _codes(planes: Sequence[bytes | memoryview], count: int, *, is_signed: bool)
     if is_signed:
         inflated[1:] = [_without_sign(plane, inflated[0]) for plane in inflated[1:]]
     width = len(inflated)
+    codes = array((_SIGNED if is_signed else _UNSIGNED)[width])
+    if width == 1:
+        codes.frombytes(inflated[0])
+        return codes
     together = bytearray(width * count)
     for place, plane in enumerate(inflated):
         together[place::width] = plane
-    codes = array((_SIGNED if is_signed else _UNSIGNED)[width])
     codes.frombytes(together)
     return codes
 

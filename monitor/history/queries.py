@@ -84,6 +84,8 @@ class _Shape(NamedTuple):
     gaps: list[Gap]
     breaks: list[tuple[int, int]]
     """Where a line is interrupted: the place of the next bucket, and the time."""
+    seconds: list[float]
+    """Of the buckets, rounded: those of most metrics."""
 
 
 def history(
@@ -116,7 +118,8 @@ def history(
     holes = _holes(buckets, width)
     since = first if stored.first_at is None else max(first, stored.first_at)
     gaps = _gaps(source_key, first, last, [*_edges(buckets, width, since, last), *holes.values()])
-    shape = _Shape(source_key, tier.name, width, first, last, gaps, [(place, hole[0]) for place, hole in holes.items()])
+    breaks = [(place, hole[0]) for place, hole in holes.items()]
+    shape = _Shape(source_key, tier.name, width, first, last, gaps, breaks, _tenths(buckets.seconds))
     return [_answer(metric, buckets, shape) for metric in chosen]
 
 
@@ -199,10 +202,16 @@ def _answer(metric: Metric, buckets: Buckets, shape: _Shape) -> Answer:
         low=middle if low is mean else _with_breaks(low, shape, nothing),
         mean=middle,
         high=middle if high is mean else _with_breaks(high, shape, nothing),
-        seconds=_with_breaks([round(each, 1) for each in seconds], shape, [0.0] * len(nothing)),
+        seconds=_with_breaks(
+            shape.seconds if seconds is buckets.seconds else _tenths(seconds), shape, [0.0] * len(nothing)
+        ),
         gaps=shape.gaps,
         is_thinned=shape.width > 1,
     )
+
+
+def _tenths(seconds: list[float]) -> list[float]:
+    return [round(each, 1) for each in seconds]
 
 
 def _as_stored(buckets: Buckets) -> Buckets:

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby, pairwise
 from operator import mul, truediv
-from typing import cast
+from typing import NamedTuple, cast
 
 from monitor.history.buckets import Buckets, Column, Values, joined
 from monitor.history.metrics import SUMS
 
-Places = list[tuple[int, int]]
-"""The first place of each wider bucket among the narrow ones, and the place after its last."""
+
+class _Run(NamedTuple):
+    """Wider buckets in a row of equally many narrow ones: usually nearly all."""
+
+    first: int
+    """Place of the first narrow bucket, and after the last one."""
+    last: int
+    size: int
+    """Narrow buckets in each."""
+    seconds: list[float]
+    """What each wider bucket covers."""
+    is_even: bool
+    """All narrow buckets cover the same time."""
+
+
 _UNKNOWN = Column([None], [None], [None], [0.0])
 
 
@@ -22,14 +35,22 @@ def roll_up(buckets: Buckets, bucket_seconds: int) -> Buckets:
     again when `merged`.
     """
     keys = [start // bucket_seconds for start in buckets.starts]
-    places = _places(keys)
-    if len(places) == len(keys):
+    edges = [0, *[place for place, (before, after) in enumerate(pairwise(keys), 1) if before != after], len(keys)]
+    if len(edges) > len(keys):
         return Buckets([key * bucket_seconds for key in keys], buckets.seconds, buckets.columns)
-    seconds = [sum(buckets.seconds[first:last]) for first, last in places]
+    runs = []
+    for size, run in groupby(pairwise(edges), key=lambda edge: edge[1] - edge[0]):
+        bounds = [*run]
+        runs.append(_run(buckets.seconds, bounds[0][0], bounds[-1][1], size))
     columns = {
-        name: _rolled_up(column, places, seconds, is_sum=name in SUMS) for name, column in buckets.columns.items()
+        name: _rolled_up(column, buckets.seconds, runs, is_sum=name in SUMS) for name, column in buckets.columns.items()
     }
-    return Buckets([keys[first] * bucket_seconds for first, _last in places], seconds, columns)
+    seconds = [each for run in runs for each in run.seconds]
+    columns = {
+        name: column._replace(seconds=seconds) if column.seconds == seconds else column
+        for name, column in columns.items()
+    }
+    return Buckets([keys[place] * bucket_seconds for place in edges[:-1]], seconds, columns)
 
 
 def merged(parts: Iterable[Buckets], bucket_seconds: int) -> Buckets:
@@ -39,11 +60,6 @@ def merged(parts: Iterable[Buckets], bucket_seconds: int) -> Buckets:
     if any(later.starts[0] < earlier.starts[-1] for earlier, later in pairwise(filled)):
         together = _sorted(together)
     return roll_up(together, bucket_seconds)
-
-
-def _places(keys: list[int]) -> Places:
-    changes = [place for place, (before, after) in enumerate(pairwise(keys), 1) if before != after]
-    return list(pairwise([0, *changes, len(keys)])) if keys else []
 
 
 def _sorted(buckets: Buckets) -> Buckets:
@@ -61,42 +77,50 @@ def _sorted(buckets: Buckets) -> Buckets:
     return Buckets([buckets.starts[place] for place in order], seconds, columns)
 
 
-def _rolled_up(column: Column, places: Places, covered: list[float], *, is_sum: bool) -> Column:
-    """Wider buckets of equally many narrow ones, of which there are usually long runs, are made together."""
+def _run(seconds: list[float], first: int, last: int, size: int) -> _Run:
+    part = seconds[first:last]
+    return _Run(first, last, size, _sums(part, size), min(part) == max(part))
+
+
+def _rolled_up(column: Column, of_all: list[float], runs: list[_Run], *, is_sum: bool) -> Column:
+    """`of_all`: the seconds of the buckets. Where they are the column's too, they have been added up already."""
     low, mean, high, seconds = column
-    is_plain = low is mean is high
     made = Column([], [], [], [])
-    for size, run in groupby(places, key=lambda place: place[1] - place[0]):
-        bounds = [*run]
-        first, last = bounds[0][0], bounds[-1][1]
-        part = Column(low[first:last], mean[first:last], high[first:last], seconds[first:last])
-        if is_plain:
-            part = Column(part.mean, part.mean, part.mean, part.seconds)
-        wider = _one_by_one if None in part.mean else _together
-        for whole, more in zip(made, wider(part, size, is_sum=is_sum), strict=True):
+    for run in runs:
+        first, last, size = run[:3]
+        middle, known = mean[first:last], seconds[first:last]
+        least, most = (middle if each is mean else each[first:last] for each in (low, high))
+        part = Column(least, middle, most, known)
+        if None in middle:
+            wider = _one_by_one(part, size, is_sum=is_sum)
+        else:
+            wider = _together(part, run if seconds is of_all else _run(known, 0, last - first, size), is_sum=is_sum)
+        for whole, more in zip(made, wider, strict=True):
             whole += more  # type: ignore[operator]
-    return Column(made.low, made.mean, made.high, covered if made.seconds == covered else made.seconds)
+    return made
 
 
-def _together(known: Column, size: int, *, is_sum: bool) -> Column:
-    """Each `size` buckets become one. All values are known, so that built-in functions can do it column by column."""
-    if size == 1:
+def _together(known: Column, run: _Run, *, is_sum: bool) -> Column:
+    """All values are known, so that built-in functions can do it column by column."""
+    if run.size == 1:
         return known
-    values = cast("list[float]", known.mean)
-    time = _sums(known.seconds, size)
+    values, size = cast("list[float]", known.mean), run.size
     if is_sum:
         total = cast("Values", _sums(values, size))
-        return Column(total, total, total, time)
+        return Column(total, total, total, run.seconds)
     lowest = [*map(min, *_strides(cast("list[float]", known.low), size))]
     highest = [*map(max, *_strides(cast("list[float]", known.high), size))]
-    means = map(truediv, _sums([*map(mul, values, known.seconds)], size), time)
+    if run.is_even:
+        means = [total / size for total in _sums(values, size)]
+    else:
+        means = [*map(truediv, _sums([*map(mul, values, known.seconds)], size), run.seconds)]
     # Rounding must not take the mean beyond the values.
     between = [*map(min, map(max, means, lowest), highest)]
-    return Column(cast("Values", lowest), cast("Values", between), cast("Values", highest), time)
+    return Column(cast("Values", lowest), cast("Values", between), cast("Values", highest), run.seconds)
 
 
 def _sums(values: list[float], size: int) -> list[float]:
-    return [*map(sum, zip(*_strides(values, size), strict=True))]
+    return values if size == 1 else [*map(sum, zip(*_strides(values, size), strict=True))]
 
 
 def _strides(values: list[float], size: int) -> list[list[float]]:
@@ -105,16 +129,15 @@ def _strides(values: list[float], size: int) -> list[list[float]]:
 
 
 def _one_by_one(column: Column, size: int, *, is_sum: bool) -> Column:
-    """The same where values are unknown: from those that are known."""
+    """Where values are unknown: each wider bucket from those that are known."""
     made = Column([], [], [], [])
     for place in range(0, len(column.mean), size):
         rows = zip(*(values[place : place + size] for values in column), strict=True)
         known = [row for row in rows if row[1] is not None]
-        one = (
-            _together(Column(*([*each] for each in zip(*known, strict=True))), len(known), is_sum=is_sum)
-            if known
-            else _UNKNOWN
-        )
+        one = _UNKNOWN
+        if known:
+            part = Column(*([*each] for each in zip(*known, strict=True)))
+            one = _together(part, _run(part.seconds, 0, len(known), len(known)), is_sum=is_sum)
         for whole, more in zip(made, one, strict=True):
             whole += more  # type: ignore[operator]
     return made
