@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import msgspec
+from django.db.models import CharField
 
 from monitor.alerts.silence import is_silent
 from monitor.models import AlertEvent
@@ -60,7 +61,7 @@ def event_of(row: AlertEvent) -> Event:
 
 def columns_of(event: Event) -> dict[str, Any]:
     """The columns that the engine writes with each change: not the acknowledgement, and not the rule."""
-    return {
+    columns = {
         "rule_name": event.rule,
         "severity": event.severity,
         "state": event.state,
@@ -70,7 +71,7 @@ def columns_of(event: Event) -> dict[str, Any]:
         "gpu_index": event.gpu_index,
         "gpu_name": event.gpu_name or "",
         "pid": event.pid,
-        "summary": event.summary[:500],
+        "summary": event.summary,
         "detail": event.detail or "",
         "metric": event.metric or "",
         "threshold": event.threshold,
@@ -79,8 +80,17 @@ def columns_of(event: Event) -> dict[str, Any]:
         "started_at": as_time(event.started_at),
         "fired_at": as_time(event.fired_at),
         "resolved_at": None if event.resolved_at is None else as_time(event.resolved_at),
-        "resolved_because": (event.resolved_because or "")[:300],
+        "resolved_because": event.resolved_because or "",
     }
+    return {name: _fitting(value, _LONGEST.get(name)) for name, value in columns.items()}
+
+
+_LONGEST = {field.name: field.max_length for field in AlertEvent._meta.fields if isinstance(field, CharField)}
+
+
+def _fitting(value: Any, longest: int | None) -> Any:
+    """A text as every database stores it: PostgreSQL refuses longer ones, and NUL."""
+    return value.replace("\0", "")[:longest] if isinstance(value, str) else value
 
 
 def stored_rule(kept: Any) -> Rule | None:

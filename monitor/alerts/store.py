@@ -143,8 +143,8 @@ def remember_gpus(snapshot: Snapshot) -> None:
         SeenGpu.objects.update_or_create(
             uuid=gpu.uuid,
             defaults={
-                "name": gpu.name,
-                "host": snapshot.host,
+                "name": gpu.name[:200],
+                "host": snapshot.host[:255],
                 "index": gpu.index,
                 "last_seen_at": as_time(snapshot.time),
             },

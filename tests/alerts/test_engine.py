@@ -260,3 +260,13 @@ def test_resolved_events_are_deleted_after_the_retention_and_open_ones_never(sce
     )
     scene.goes(0, COOL)
     assert AlertEvent.objects.count() == 1
+
+
+def test_texts_longer_than_their_columns_are_cut(scene: Scene) -> None:
+    """PostgreSQL refuses them, and what cannot be saved would wait for ever."""
+    rule(for_seconds=0)
+    scene.goes(0, gpu(temperature_celsius=91.0, name="n" * 4000))
+    (stored,) = AlertEvent.objects.all()
+    assert len(stored.gpu_name) == 200
+    assert len(SeenGpu.objects.get().name) == 200
+    assert scene.engine.problem is None

@@ -24,6 +24,7 @@ TESTS = (
     "tests/history/test_recorder.py",
     "tests/history/test_queries.py",
     "tests/usage/test_ledger.py",
+    "tests/web/pages/test_alert_history.py",
 )
 ABOUT_SQLITE = (
     "digest_holds_any_number",

@@ -101,6 +101,7 @@ def test_commands_say_what_is_for_postgresql(site: Server, tmp_path: Path) -> No
         site.manage("backup", str(tmp_path / "backup"))
     assert not (tmp_path / "backup").exists()
     site.manage("makemigrations", "--check", "--dry-run")
+    assert "✓ The database answers: PostgreSQL " in site.manage("doctor")
 
 
 def test_lost_tables_do_not_become_a_new_installation(site: Server, cluster: Cluster, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError, connection
 
+from monitor.database.engine import engine_of
 from monitor.runtime.effective_config import EffectiveConfig
 from monitor.runtime.runtime import sampler_options
 from monitor.sanitize import visible
@@ -26,6 +28,19 @@ _FIRST_ANSWER_TIMEOUTS = 6
 MARKS = {"good": "✓", "note": "·", "bad": "✗"}
 
 
+def _database() -> Finding:
+    """Whether PostgreSQL answers. SQLite's files need no check: the start creates them."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT version()")
+            (version,) = cursor.fetchone()
+    except (DatabaseError, InterfaceError) as error:
+        return Finding("bad", f"{engine_of(connection).explain(error)}.", "docs/postgresql.md says how to set it up.")
+    finally:
+        connection.close()
+    return Finding("good", f"The database answers: {version.partition(' on ')[0]}.")
+
+
 class Command(BaseCommand):
     """Examines files first, then tries every provider through the same child process as the server."""
 
@@ -37,6 +52,8 @@ class Command(BaseCommand):
         self.stdout.write(f"gpumon doctor on {socket.gethostname()}\n\nThis host")
         for finding in examine():
             self._print(finding)
+        if settings.GPU_MONITOR.database_address is not None:
+            self._print(_database())
         self.stdout.write("\nProviders, in the order in which they are tried")
         snapshot, problem = self._snapshot()
         for report in snapshot.providers if snapshot else ():

@@ -61,14 +61,17 @@ class Wanted(NamedTuple):
             given = query.get(name, "")
             return given if given in known else ""
 
+        def text_of(name: str, longest: int) -> str:
+            return query.get(name, "").replace("\0", "")[:longest]  # PostgreSQL refuses NUL
+
         return cls(
             one_of("severity", WORST_FIRST),
             one_of("state", _STATES),
-            query.get("rule", "")[:100],
-            query.get("gpu", "")[:96],
+            text_of("rule", 100),
+            text_of("gpu", 96),
             one_of("acknowledged", _YES_OR_NO),
             _day_of(query.get("day", "")),
-            query.get("q", "").replace("\0", "")[:200],
+            text_of("q", 200),
             _cursor_of(query.get("before", "")),
         )
 

@@ -54,6 +54,7 @@ def test_history_is_grouped_by_day_newest_first_with_counts() -> None:
         ({"q": "NIGHTLY"}, ["stale"]),
         ({"q": "ana holds"}, ["full"]),
         ({"q": "ana hot"}, []),
+        ({"rule": "\0", "gpu": "\0", "q": "\0"}, ["full", "hot", "stale"]),
         ({"severity": "terrible", "state": "odd", "acknowledged": "?", "day": "soon"}, ["full", "hot", "stale"]),
         ({"day": "0001-01-01"}, []),
         ({"day": "9999-12-31"}, ["full", "hot", "stale"]),
