@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from monitor.history.buckets import Buckets, empty
-from monitor.history.gaps import NOT_RECORDED, Absence, Gap, reason_of
+from monitor.history.gaps import DRIVER_HUNG, NOT_RECORDED, Absence, Gap, reason_of
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged
 from monitor.history.second_buckets import SecondBuckets
@@ -81,6 +81,9 @@ class Intake:
         self._sources: dict[str, _Source] = {}
         self._gaps: dict[tuple[str | None, int, str], Gap] = {}
         """By source (None: all), start and reason: a gap that goes on replaces itself."""
+        self._expected: tuple[str, ...] = ()
+        self._first_at: float | None = None
+        """When the first snapshot was made."""
         self._sampled_at: float | None = None
         self._seq: tuple[str | None, int] | None = None
 
@@ -96,6 +99,11 @@ class Intake:
             if source is None:
                 return empty()
             return merged([*source.parts, source.seconds.buckets()], 1).only(names)
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """The GPUs of the last run: until there is a reading of any GPU, they are missing."""
+        with self._lock:
+            self._expected = tuple(keys)
 
     def add_gap(self, key: str | None, gap: Gap) -> None:
         """A gap that no snapshot shows; without a key, of all sources."""
@@ -167,7 +175,14 @@ class Intake:
             host = self._source(HOST)
             host.name = snapshot.host
             host.add(snapshot.time, snapshot.system, interval)
+        if self._first_at is None:
+            self._first_at = snapshot.time
         if snapshot.sampled_at is None:
+            for key in self._expected:
+                absence = self._source(key).absence
+                self._add_gap(
+                    key, absence.begin(DRIVER_HUNG, self._first_at, snapshot.time, snapshot.stale_reason or "")
+                )
             return
         is_fresh = not snapshot.stale and snapshot.sampled_at != self._sampled_at
         if is_fresh:

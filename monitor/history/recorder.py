@@ -225,7 +225,12 @@ class HistoryRecorder:
             for gap in gaps.since_the_last_run(last, first_at, self._booted_at):
                 self._intake.add_gap(None, gap)
         self._was_off = False
-        return {row.key: row for row in store.sources()}
+        rows = {row.key: row for row in store.sources()}
+        newest = max((row.last_at for row in rows.values()), default=0)
+        self._intake.expect(
+            row.key for row in rows.values() if row.kind != HOST and row.last_at >= newest - 2 * SAVE_SECONDS
+        )
+        return rows
 
     def _row(self, rows: dict[str, HistorySource], unwritten: Unwritten) -> HistorySource:
         key, facts, parts = unwritten

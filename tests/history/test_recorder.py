@@ -155,6 +155,17 @@ def test_a_hanging_driver_is_a_gap_of_its_gpus_with_the_reason_and_the_host_goes
     assert len(stored(key=HOST)) == 130
 
 
+def test_a_driver_that_never_answers_after_a_restart_is_a_gap_of_the_gpus_of_the_last_run(machine: Machine) -> None:
+    machine.run(70)
+    machine.recorder.close()
+    machine.new_recorder()
+    machine.run(300, gpus=(), sampled_at=None, stale=True, stale_reason="no provider works")
+    machine.run(70)
+    (gap,) = HistoryGap.objects.filter(reason="driver_hung")
+    assert (gap.source and gap.source.key, gap.text) == (GPU, "no provider works")
+    assert (gap.start, gap.end) == (int(BEGIN) + 71, int(BEGIN) + 370)
+
+
 def test_a_gap_that_goes_on_is_one_row(machine: Machine) -> None:
     machine.run(10)
     machine.run(400, gpus=(msgspec.structs.replace(machine.gpu(0, 0), state="lost", since=BEGIN + 10),))
