@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 _SHOWN = {
     "_bytes_per_second": Shown("GB/s", 1e9, 1),
     "_bytes": Shown("GiB", GIB, 1),
-    "_joules": Shown("kWh", 3.6e6, 2),
+    "_joules": Shown("kWh", 3.6e6, 3),
     "_celsius": Shown("°C", 1, 0),
     "_percent": Shown("%", 1, 0),
     "_watts": Shown("W", 1, 0),

@@ -4,6 +4,7 @@ import { font, scaled } from "../charts/chart.js";
 import { label, splits } from "./ticks.js";
 
 const TICK = 90; // pixels between times
+const STEPS = [-3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power)); // in the unit shown
 // A label that would leave the plot at its left edge.
 const isCut = (plot, at) => plot.valToPos(at, "x") < scaled(16);
 
@@ -32,6 +33,7 @@ export function valueAxis(styles, scale, isPercent) {
     size: scaled(44),
     gap: 4,
     font: font(9.5),
+    incrs: STEPS.map((each) => each * scale),
     values: (_plot, shown) => shown.map((each) => String(Number((each / scale).toPrecision(4)))),
     ...(isPercent ? { splits: () => [0, 50, 100] } : {}),
   };

@@ -66,6 +66,7 @@ function make() {
     unit,
     scale: Number(scale),
     top: unit === "%" ? 100 : unit === "°C" ? temperatures : null,
+    leastTop: isSum ? 0.01 : 1,
     limit: limit ? Number(limit) / Number(scale) : null,
     zoom,
   });
@@ -110,7 +111,7 @@ function tabulate() {
 
 document.addEventListener("gpumon:past", () => {
   charts.draw();
-  sayBucket(past.bucket, false);
+  sayBucket(past.bucket, `line = ${isSum ? "sum" : "mean"}`);
   tabulate();
   switchLines();
   chart().plot?.setCursor({ left: -10, top: -10 });

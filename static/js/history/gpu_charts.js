@@ -99,7 +99,7 @@ const charts = new Charts("[data-plot]", make);
 
 function draw() {
   charts.draw();
-  if (past.end) sayBucket(bucket(), true);
+  if (past.end) sayBucket(bucket(), "line = mean, band = min–max");
 }
 
 roll(points, { drawLater: () => (isRolling() ? charts.drawLater() : undefined) });

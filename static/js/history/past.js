@@ -74,7 +74,7 @@ export class Past {
 }
 
 // "4 min buckets: line = mean, band = min–max", said once beside the range.
-export function sayBucket(bucket, hasBand) {
+export function sayBucket(bucket, what) {
   const [size, unit] = [[86_400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([each]) => bucket % each === 0);
-  words.textContent = bucket <= 1 ? "Every reading" : `${bucket / size}\u2009${unit} buckets: line = mean${hasBand ? ", band = min–max" : ""}`;
+  words.textContent = bucket <= 1 ? "Every reading" : `${bucket / size}\u2009${unit} buckets: ${what}`;
 }

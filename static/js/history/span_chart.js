@@ -14,10 +14,11 @@ export const faded = (colour, alpha) => `rgb(${colour.match(/[\d.]+/g)?.slice(0,
 
 export class SpanChart extends Chart {
   // `lines`: [{ colour(styles) }]; `band`: opacity; data(), range(), bucket(), gaps(), periods() are read at each drawing;
-  // zoom(start, end) is called when a span was dragged.
-  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, top, limit, ticks, zoom }) {
+  // zoom(start, end) is called when a span was dragged. `top`: the end of the axis, in the unit shown, or a function; without it, a
+  // round value, at least `leastTop`.
+  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, top, leastTop = 1, limit, ticks, zoom }) {
     super(element, { data, now: () => range()[1], options: (styles) => this.#options(styles) });
-    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, top, limit, ticks, zoom });
+    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, top, leastTop, limit, ticks, zoom });
     const panel = element.closest(".chart");
     this.lane = panel.querySelector("[data-lane]");
     this.reading = panel.querySelector("[data-at]");
@@ -113,7 +114,7 @@ export class SpanChart extends Chart {
 
   #yRange(min, max) {
     if (typeof this.top === "function") return this.top(min, max);
-    return [0, this.top == null ? this.scale * roundUp(Math.max(1, (max ?? 0) / this.scale)) : this.top * this.scale];
+    return [0, this.top == null ? this.scale * roundUp(Math.max(this.leastTop, (max ?? 0) / this.scale)) : this.top * this.scale];
   }
 
   #zoom(plot) {

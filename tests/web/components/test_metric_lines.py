@@ -61,7 +61,7 @@ def test_metric_of_the_host_alone_is_one_line_that_is_shown() -> None:
     [
         ("memory_used_bytes", 85899345920, "80.0 GiB"),
         ("pcie_rx_bytes_per_second", 1.26e10, "12.6 GB/s"),
-        ("energy_joules", 3.6e6, "1.00 kWh"),
+        ("energy_joules", 3.6e6, "1.000 kWh"),
         ("temperature_celsius", 61.6, "62 °C"),
     ],
 )

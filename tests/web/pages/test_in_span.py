@@ -16,7 +16,7 @@ from monitor.web.pages.in_span import MOST_ALERTS, RECENT, InSpan, in_span
 from monitor.web.span import Span
 from tests.web.alert_rows import NOON, event
 
-pytestmark = pytest.mark.django_db(databases=["default", "history"])
+pytestmark = pytest.mark.django_db
 
 HOUR = Span(NOON.timestamp() - 3600, NOON.timestamp(), None)
 NAMES = {"GPU-5": "GPU 5", "host": "Host"}
