@@ -66,7 +66,7 @@ function make() {
     unit,
     scale: Number(scale),
     top: unit === "%" ? 100 : unit === "°C" ? temperatures : null,
-    leastTop: isSum ? 0.01 : 1,
+    leastTop: isSum ? 0.001 : 1,
     limit: limit ? Number(limit) / Number(scale) : null,
     zoom,
   });

@@ -14,7 +14,7 @@ from django.db.models.query import QuerySet
 
 from monitor.models import AlertEvent
 from monitor.web.pages import alert_history
-from monitor.web.pages.alert_history import PAGE_SIZE, History, Wanted, history
+from monitor.web.pages.alert_history import PAGE_SIZE, History, PastAlert, Wanted, history
 from tests.web.alert_rows import NOON, event
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +181,14 @@ def test_unreachable_database_shows_no_history_and_logs_why(
     monkeypatch.setattr(QuerySet, "_fetch_all", locked)
     assert history(Wanted.of({}), has_details=True, open_now=()) is None
     assert "database is locked" in caplog.text
+
+
+def test_alert_leads_to_its_metric_around_its_time() -> None:
+    """15 minutes before and after, in UTC: the link shows everyone the same."""
+    of_gpu = PastAlert(event(0), has_details=False)
+    assert of_gpu.chart == "/gpu/GPU-5?from=2026-03-14T11%3A44%3A30Z&to=2026-03-14T12%3A17%3A00Z"
+    firing = PastAlert(event(0, state="firing"), has_details=False)
+    assert firing.chart == "/gpu/GPU-5?from=2026-03-14T11%3A44%3A30Z"
+    of_host = PastAlert(event(0, gpu_uuid="", metric="system.memory_used_percent"), has_details=False)
+    assert of_host.chart.startswith("/history?metric=memory_used_percent&from=2026-03-14T11")
+    assert PastAlert(event(0, gpu_uuid="", metric="system.disk_free_bytes"), has_details=False).chart == ""
