@@ -45,7 +45,7 @@ def main() -> int:
         "delay": delay.measure,
         "load": load.measure,
         "start": start.measure,
-        "memory": lambda: memory.measure(options.minutes or 1.0),
+        "memory": lambda: memory.measure(options.minutes or 4.0),
         "delta": delta.measure,
         "first-response": first_response.measure,
         "first-load": first_load.measure,
@@ -57,7 +57,9 @@ def main() -> int:
         "heap": lambda: heap.measure(options.minutes or 1.5),
     }
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)} (default: all)")
-    parser.add_argument("--minutes", type=float, help="how long to watch memory and heap (default: 1 and 1.5)")
+    parser.add_argument(
+        "--minutes", type=float, help="how long to watch recording, memory and heap (default: 4, 4 and 1.5)"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - measures.keys():
         parser.error(f"no such figure: {', '.join(sorted(unknown))}; choose from {', '.join(measures)}")

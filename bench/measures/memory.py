@@ -14,8 +14,10 @@ from bench.serving import Readings, processes, serving_host, watched
 
 _MIB = 1 << 20
 _HZ = 10
-_SETTLE_SECONDS = 70.0
-"""The charts hold 60 s of readings, and memory rises until they are full."""
+_SETTLE_SECONDS = 130.0
+"""The charts hold 60 s of readings, history and usage are first written after 60 s, and memory rises until then."""
+_WRITE_SECONDS = 60.0
+"""What history and usage hold rises until they are written down, so only the least of each such span is compared."""
 _HALF_HOUR_READINGS = 1800
 """At one reading a second."""
 
@@ -38,10 +40,20 @@ def measure(minutes: float) -> Iterator[Figure]:
         proportional = sum(psutil.Process(pid).memory_full_info().pss for pid in pids)
     yield Figure(max(resident), " MB", 160, "resident memory (RSS) in all processes together, the most seen")
     yield Figure(proportional / _MIB, " MB", None, "PSS at the end: pages shared with others counted by their share")
-    a_reading = linear_regression(seconds, resident).slope * seconds[-1] / count
+    troughs = _troughs(seconds, resident)
+    a_reading = linear_regression(range(len(troughs)), troughs).slope / _WRITE_SECONDS * seconds[-1] / count
     half_hours = count / _HALF_HOUR_READINGS
     measured = f"rise in 30 minutes at 1 Hz, from {minutes:g} min at {_HZ} Hz ({half_hours:.2g} times as many readings)"
     yield Figure(max(0.0, a_reading * _HALF_HOUR_READINGS), " MB", 1, measured)
+
+
+def _troughs(seconds: Sequence[float], resident: Sequence[float]) -> list[float]:
+    """The least memory of each whole span between two writes."""
+    spans: dict[int, float] = {}
+    for at, memory in zip(seconds, resident, strict=True):
+        span = int(at // _WRITE_SECONDS)
+        spans[span] = min(memory, spans.get(span, memory))
+    return [spans[span] for span in range(int(seconds[-1] // _WRITE_SECONDS))]
 
 
 def _watch(host: Host, pids: Sequence[int], seconds: float) -> tuple[list[float], list[float]]:

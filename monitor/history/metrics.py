@@ -92,6 +92,9 @@ GPU_METRICS = (
     _field("decoder_utilization_percent", "Decoder", "%", 10),
     _field("jpeg_utilization_percent", "JPEG", "%", 10),
     _field("ofa_utilization_percent", "Optical flow", "%", 10),
+    _field("sm_activity_percent", "SM activity", "%", 10),
+    _field("tensor_activity_percent", "Tensor activity", "%", 10),
+    _field("dram_activity_percent", "DRAM bandwidth used", "%", 10),
     *_throttle_metrics(),
 )
 """Of a GPU. The schema's `energy_joules` is a counter; stored is what was used since the reading before (energy.py)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from monitor.telemetry.host import container_names
 from monitor.telemetry.host.container_ids import Membership
 from monitor.telemetry.host.container_names import NO_POD_FILE, NO_SOCKET, ContainerNames, Names
 from monitor.telemetry.host.container_socket import Described, SocketProblem
+from monitor.telemetry.host.processes import ProcessTable
+from monitor.telemetry.schema import Gpu, GpuProcess
 from tests.support.linux_host import FakeHost
 
 ID = "4f2c" * 16
@@ -105,6 +109,34 @@ def test_socket_is_asked_first_and_its_trouble_is_the_reason(
     assert "/run/docker.sock" in caplog.text
     host.write(DOCKER, '{"Name": "/by-file"}')
     assert named(host, socket_path="/run/docker.sock").container_name == "by-file"
+
+
+def test_reading_goes_on_without_the_name_while_the_socket_hangs(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_back = threading.Event()
+
+    def engine(_path: str, _container_id: str) -> Described:
+        is_back.wait(60)
+        return Described("vllm-2", None)
+
+    monkeypatch.setattr(container_names, "describe", engine)
+    host.process(7, cgroup=f"0::/system.slice/docker-{ID}.scope\n")
+    table = ProcessTable(str(host.root), container_socket="/run/docker.sock")
+    gpus = (Gpu(index=0, uuid="GPU-0", name="H100", processes=(GpuProcess(pid=7),)),)
+
+    def row(now: float) -> GpuProcess:
+        (process,) = table.describe(gpus, now)[0].processes or ()
+        return process
+
+    give_up_at = time.monotonic() + 20
+    while (before := row(time.monotonic())).container_id is None:
+        assert time.monotonic() < give_up_at
+    assert (before.command, before.container_name) == ("python3 train.py", None)
+    assert before.unavailable["container_name"] == container_names.NOT_ANSWERED
+    is_back.set()
+    while row(time.monotonic()).container_name != "vllm-2":
+        assert time.monotonic() < give_up_at
 
 
 def test_name_is_kept_for_minutes_and_looked_up_again_then(host: FakeHost) -> None:
