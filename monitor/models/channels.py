@@ -22,6 +22,9 @@ class Channel(models.Model):
     """Whether it may connect to addresses that are not public: not if its URL was entered by somebody who is no superuser."""
     is_enabled = models.BooleanField("enabled", default=True)
     is_for_all_rules = models.BooleanField("default channel", default=True)
+    is_for_weekly_report = models.BooleanField("weekly report", default=False)
+    reported_until = models.DateTimeField(null=True, editable=False)
+    """End of the week of its last report."""
     minimum_severity = models.CharField(max_length=10, choices=SEVERITY_CHOICES, default="info")
     messages_per_hour = models.PositiveIntegerField("messages per hour", default=60)
     last_sent_at = models.DateTimeField(null=True, editable=False)
@@ -38,7 +41,7 @@ class Channel(models.Model):
 
 
 class Delivery(models.Model):
-    """One message to one channel, about one or more events of a rule."""
+    """One message to one channel: about one or more events of a rule, or the weekly report."""
 
     message_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     """The same in every attempt, so that receivers can recognize a repeated message."""
@@ -50,6 +53,7 @@ class Delivery(models.Model):
             ("resolved", "Resolved"),
             ("reminder", "Reminder"),
             ("digest", "Digest"),
+            ("report", "Weekly report"),
             ("test", "Test"),
         ],
     )

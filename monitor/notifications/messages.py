@@ -13,6 +13,7 @@ from django.utils import timezone
 from monitor.alerts import snooze_link
 from monitor.alerts.alert_rows import alert_of, as_time
 from monitor.models import AlertEvent, Delivery
+from monitor.notifications.weekly_report import title_and_text
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.metrics import label_of, metrics, text_of
 from monitor.rules.sentences import lasted
@@ -43,7 +44,11 @@ def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = No
     Without control characters: users name rules and channels, and the title becomes the subject of a mail.
     """
     title, text, event = _worded(delivery, now)
-    links = "" if public_url is None else "\n".join([link_to(event, public_url), *_snooze_link(delivery, public_url)])
+    links = (
+        ""
+        if public_url is None
+        else "\n".join([_link(delivery, event, public_url), *_snooze_link(delivery, public_url)])
+    )
     return Message(plain(title), "\n".join(plain(line) for line in text.split("\n")), links)
 
 
@@ -63,6 +68,8 @@ def _worded(delivery: Delivery, now: datetime) -> _Worded:
         return _Worded(title, "gpumon can send messages to this channel. Alerts arrive the same way.")
     if delivery.kind == "digest":
         return _digest(delivery)
+    if delivery.kind == "report":
+        return _Worded(*title_and_text(delivery.created_at))
     rows = delivery.events.select_related("acknowledged_by").order_by("fired_at", "gpu_index")
     events = [alert_of(row) for row in rows]
     if not events:
@@ -206,6 +213,10 @@ def _snooze_link(delivery: Delivery, public_url: str) -> list[str]:
     scope: snooze_link.Scope = "gpu" if uuid and len({each for _, each in firing}) == 1 else "rule"
     key = quote(snooze_link.made(str(event_id), scope), safe="")
     return [f"Snooze: {public_url.rstrip('/')}/alerts/{event_id}/snooze?key={key}"]
+
+
+def _link(delivery: Delivery, event: Alert | None, public_url: str) -> str:
+    return f"{public_url.rstrip('/')}/usage" if delivery.kind == "report" else link_to(event, public_url)
 
 
 def link_to(event: Alert | None, public_url: str) -> str:

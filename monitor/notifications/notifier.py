@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from monitor.models import Delivery
-from monitor.notifications import delivery_queue
+from monitor.notifications import delivery_queue, weekly_report
 from monitor.notifications.masking import without_secrets
 from monitor.notifications.reminders import review
 
@@ -124,6 +124,7 @@ class Notifier:
             self._reviewed_at = now  # even if it fails: waiting messages are sent before the next review
             self._is_reviewed = False
             review(now=now)
+            weekly_report.enqueue_due(now=now)
             self._is_reviewed = True
         wait = self._poll_seconds
         with self._senders_lock:

@@ -31,7 +31,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """The envelope of Standard Webhooks."""
 
     type: str
-    """alert.fired, alert.resolved, alert.reminder, alert.digest or alert.test."""
+    """alert.fired, alert.resolved, alert.reminder, alert.digest, alert.test or usage.report."""
     timestamp: datetime
     """When the message was created: the same for every attempt."""
     data: Data
@@ -42,7 +42,8 @@ def body_of(delivery: Delivery, message: Message, *, public_url: str | None) -> 
     events = [event_of(alert, public_url=public_url) for alert in events_of(delivery)]
     data = Data(title=message.title, text=message.whole, channel=delivery.channel.name, events=events)
     timestamp = delivery.created_at.astimezone(UTC)
-    return msgspec.json.encode(Body(type=f"alert.{delivery.kind}", timestamp=timestamp, data=data))
+    type_ = "usage.report" if delivery.kind == "report" else f"alert.{delivery.kind}"
+    return msgspec.json.encode(Body(type=type_, timestamp=timestamp, data=data))
 
 
 def event_of(alert: Alert, *, public_url: str | None) -> dict[str, Any]:
