@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, dashboard, free, gpu, history, snooze, usage
+from monitor.web.pages import account, alerts, dashboard, free, gpu, history, ribbons, snooze, usage
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
     path("free", free.free, name="free"),
     path("history", history.history_page, name="history"),
+    path("ribbons", ribbons.ribbons, name="ribbons"),
     path("usage", usage.usage_page, name="usage"),
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import serious
 from tests.browser.serving import start
-from tests.support.pages import WIDTHS, OpenPage, too_wide
+from tests.support.pages import WIDTHS, OpenPage, box_of, too_wide
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -41,6 +42,17 @@ def test_page_fits_every_width_in_both_themes_and_works_without_a_script(ledger:
     expect(page.locator(".segmented [aria-current]").first).to_have_text("7\u2009d")
     page.get_by_role("navigation", name="Show").get_by_role("link", name="Free").click()
     expect(page.get_by_role("heading", name="Free GPUs by hour")).to_be_visible()
+
+
+def test_cards_have_the_last_day_as_a_ribbon_that_moves_nothing(ledger: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{ledger.url}/?layout=cards", java_script_enabled=False)
+    height = box_of(page.get_by_role("article").first)["height"]
+    page = open_page(f"{ledger.url}/?layout=cards")
+    ribbon = page.locator("#g0-ribbon")
+    expect(ribbon.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^Last 24 hours of GPU 0: \w+"))
+    assert ribbon.locator("rect title").first.text_content()
+    assert box_of(page.get_by_role("article").first)["height"] == height
+    expect(page.locator("#ribbon-legend")).to_contain_text("half height: idle-held")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -1,0 +1,146 @@
+"""The last 24 hours of each GPU as a thin strip on its card: busy, idle-held, free or no data, in the color of its user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from monitor.formats import THIN
+from monitor.telemetry.schema import Snapshot
+from monitor.usage.ribbons import Ribbon, RibbonSpan, RibbonUser
+
+HOURS = 24
+WIDTH, HEIGHT = 288.0, 10.0
+STEP_SECONDS = 300
+"""The strip begins at a whole step, so that it stays the same until the next one."""
+_HELD_HEIGHT = 4.0
+_LEAST_SECONDS = 900.0
+"""Shorter times are not named in the caption."""
+_NAMED = 2
+
+
+class Part(NamedTuple):
+    """A span of the strip."""
+
+    kind: str
+    """A hue (1 to 8, others), used (a user whom the viewer may not see) or nobody."""
+    x: str
+    y: str
+    width: str
+    height: str
+    title: str
+
+    @property
+    def is_hue(self) -> bool:
+        return self.kind not in ("used", "nobody")
+
+
+class Hatch(NamedTuple):
+    """A span without data."""
+
+    path: str
+    title: str
+
+
+class RibbonStrip(NamedTuple):
+    """One card's strip."""
+
+    place: int
+    """Of the card on the page."""
+    label: str
+    caption: str
+    parts: tuple[Part, ...]
+    hatches: tuple[Hatch, ...]
+
+
+class Ribbons(NamedTuple):
+    """The strips of a page, and the users in them."""
+
+    strips: tuple[RibbonStrip, ...]
+    users: tuple[RibbonUser, ...]
+    """With a hue of their own, by hue."""
+
+
+def start_of(now: float) -> float:
+    """When the strip begins."""
+    return now // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS - HOURS * 3600
+
+
+def strips_of(
+    snapshot: Snapshot, ribbons: Sequence[Ribbon], start: float, zone: tzinfo, *, has_details: bool
+) -> Ribbons:
+    """For each GPU of the snapshot that the ledger knows. Without details: what it did, but not who used it."""
+    known: Mapping[str, Ribbon] = {ribbon.uuid: ribbon for ribbon in ribbons}
+    strips = [
+        _strip(place, gpu.index, known[gpu.uuid], start, zone, has_details=has_details)
+        for place, gpu in enumerate(snapshot.gpus)
+        if gpu.uuid in known
+    ]
+    users = {user.user: user for ribbon in ribbons for user in ribbon.users if user.hue} if has_details else {}
+    return Ribbons(tuple(strips), tuple(sorted(users.values(), key=lambda user: user.hue)))
+
+
+def _strip(place: int, index: int, ribbon: Ribbon, start: float, zone: tzinfo, *, has_details: bool) -> RibbonStrip:
+    scale = WIDTH / (HOURS * 3600)
+    parts: list[Part] = []
+    hatches: list[Hatch] = []
+    for span in ribbon.spans:
+        left, right = max(0.0, (span.start - start) * scale), min(WIDTH, (span.end - start) * scale)
+        title = _title(span, zone, has_details=has_details)
+        if span.state in ("unknown", "lost"):
+            hatches.append(Hatch(_hatch(left, right), title))
+        elif span.state != "free":
+            height = _HELD_HEIGHT if span.state == "held" else HEIGHT
+            width = max(0.3, right - left)
+            parts.append(
+                Part(_kind(span, has_details=has_details), f"{left:.1f}", f"{HEIGHT - height:.0f}", f"{width:.1f}",
+                     f"{height:.0f}", title)
+            )  # fmt: skip
+    caption = " · ".join(_captions(ribbon, has_details=has_details)) or "free"
+    return RibbonStrip(place, f"Last 24 hours of GPU {index}: {caption}", caption, tuple(parts), tuple(hatches))
+
+
+def _kind(span: RibbonSpan, *, has_details: bool) -> str:
+    if not has_details:
+        return "used"
+    if not span.user:
+        return "nobody"
+    return str(span.hue) if span.hue else "others"
+
+
+def _title(span: RibbonSpan, zone: tzinfo, *, has_details: bool) -> str:
+    """mira, idle-held, 20:35–01:35."""
+    words = {"busy": [], "held": ["idle-held"], "lost": ["lost"], "unknown": ["no data"], "free": ["free"]}[span.state]
+    if span.state in ("busy", "held"):
+        who = span.user if has_details else ""
+        words = [who, *words] if who else words or ["busy"]
+    since, until = (datetime.fromtimestamp(at, zone).strftime("%H:%M") for at in (span.start, span.end))
+    return ", ".join([*words, f"{since}–{until}"])
+
+
+def _captions(ribbon: Ribbon, *, has_details: bool) -> Iterator[str]:
+    """Who had it longest, or what it did; then for how long there is no data."""
+    seconds: dict[str, float] = {}
+    for span in ribbon.spans:
+        seconds[span.state] = seconds.get(span.state, 0.0) + span.end - span.start
+    if has_details:
+        named = [(user.user, user.seconds) for user in ribbon.users[:_NAMED]]
+        if len(ribbon.users) > _NAMED:
+            named.append((f"{len(ribbon.users) - _NAMED} more", sum(user.seconds for user in ribbon.users[_NAMED:])))
+    else:
+        named = [("busy", seconds.get("busy", 0.0)), ("idle-held", seconds.get("held", 0.0))]
+    unknown = ("no data", seconds.get("unknown", 0.0) + seconds.get("lost", 0.0))
+    for words, length in (*named, unknown):
+        if length >= _LEAST_SECONDS:
+            yield f"{words} {length / 3600:.1f}{THIN}h"
+
+
+def _hatch(left: float, right: float) -> str:
+    """Slanted lines, three units apart."""
+    lines = []
+    x = left
+    while x < right:
+        lines.append(f"M{x:.1f} {HEIGHT:.0f}L{min(right, x + 2):.1f} 0")
+        x += 3
+    return "".join(lines)
