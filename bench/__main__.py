@@ -29,7 +29,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.records import recording
+from bench.measures.records import history_writes, recording
 from bench.measures.usage import query as usage_query
 
 
@@ -39,6 +39,7 @@ def main() -> int:
     measures: dict[str, Callable[[], Iterable[Figure]]] = {
         "fast-tick": fast_tick.measure,
         "whole-tick": whole_tick.measure,
+        "history-writes": history_writes.measure,
         "recording": lambda: recording.measure(options.minutes or 4.0),
         "idle": idle.measure,
         "delivery": delivery.measure,

@@ -1,0 +1,1 @@
+"""Stored history in a process of its own, for the measures of what is recorded."""
