@@ -16,13 +16,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 INTERNAL = {
     "ADMIN_PASSWORD_FILE",
     "ADMIN_USER",
+    "CONTAINER_SOCKET",
     "DATA_DIR",
+    "JOB_MAPPING_DIR",
     "REMOTE_USER_HEADER",
     "REPLAY_FILE",
     "STATIC_DIR",
     "TRUSTED_PROXIES",
 }
-SECRET = {"ADMIN_PASSWORD", "SECRET_KEY"}
+SECRET = {"ADMIN_PASSWORD", "DATABASE_URL", "SECRET_KEY"}
 
 
 @pytest.fixture(autouse=True)
