@@ -74,6 +74,9 @@ MEMORY_METRICS = (
 
 GPU_METRICS = (
     _field("utilization_percent", "Utilization", "%", 10),
+    _field("sm_activity_percent", "SM activity", "%", 2),
+    _field("tensor_activity_percent", "Tensor activity", "%", 2),
+    _field("dram_activity_percent", "DRAM bandwidth", "%", 2),
     _field("memory_utilization_percent", "Memory controller", "%", 10),
     *MEMORY_METRICS,
     _field("temperature_celsius", "Temperature", "°C", 10),
@@ -86,8 +89,8 @@ GPU_METRICS = (
     Metric("fan_percent", "Fan", "%", 10, fastest_fan),
     _field("pcie_rx_bytes_per_second", "PCIe received", "bytes/s", 1e-7),
     _field("pcie_tx_bytes_per_second", "PCIe sent", "bytes/s", 1e-7),
-    _field("nvlink_rx_bytes_per_second", "NVLink received", "bytes/s", 1e-7),
-    _field("nvlink_tx_bytes_per_second", "NVLink sent", "bytes/s", 1e-7),
+    _field("nvlink_rx_bytes_per_second", "NVLink received", "bytes/s", 1e-8),
+    _field("nvlink_tx_bytes_per_second", "NVLink sent", "bytes/s", 1e-8),
     _field("encoder_utilization_percent", "Encoder", "%", 10),
     _field("decoder_utilization_percent", "Decoder", "%", 10),
     _field("jpeg_utilization_percent", "JPEG", "%", 10),

@@ -113,7 +113,7 @@ def history(
             tier, width = reaching, max(width, reaching.bucket_seconds)
             first, last = _aligned(start, end, width)
             stored = stored_buckets(source_key, tier, first, last, metrics)
-    parts = [*stored.parts, waiting.between(stored.last_at, math.inf)]
+    parts = [*stored.parts, waiting.between(stored.until, math.inf)]
     buckets = merged(parts, width).between(first, last)
     holes = _holes(buckets, width)
     since = first if stored.first_at is None else max(first, stored.first_at)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from monitor.history.buckets import Buckets
 from monitor.history.chunk_codec import DamagedChunk, unpack
 from monitor.history.database import history_connection
-from monitor.history.tiers import TIERS, Tier
+from monitor.history.tiers import SECONDS, TIERS, Tier
 from monitor.models import HistoryChunk
 
 log = logging.getLogger(__name__)
 
 # In SQL: Django takes as long to make this statement as SQLite to answer it.
 _SELECT = """
-    SELECT chunk.id, chunk.start, chunk.data, source.first_at, source.last_at
+    SELECT chunk.id, chunk.tier, chunk.start, chunk."end", chunk.data, source.first_at
     FROM monitor_historychunk AS chunk JOIN monitor_historysource AS source ON source.id = chunk.source_id
     WHERE source.key = %s AND chunk.tier = %s AND chunk.start > %s AND chunk.start < %s AND chunk."end" > %s"""
 _OPEN = " AND chunk.is_open"
@@ -31,8 +31,8 @@ class Stored(NamedTuple):
     """The start of the first row; None if there is no row."""
     first_at: int | None
     """When the source was first seen; None if there is no row."""
-    last_at: int
-    """The end of the newest bucket that was written of the source, of whatever span; 0 if there is no row."""
+    until: int
+    """The end of the last reading among them, or a time before it until which nothing waits to be written."""
 
 
 def stored_buckets(source_key: str, tier: Tier, start: float, end: float, names: Collection[str]) -> Stored:
@@ -48,17 +48,32 @@ def stored_buckets(source_key: str, tier: Tier, start: float, end: float, names:
         values += [source_key, each.number, start - each.chunk_seconds, end, start]
     with history_connection().cursor() as cursor:
         cursor.execute(" UNION ALL ".join(selects), values)
-        rows: list[tuple[int, int, bytes | memoryview, int, int]] = cursor.fetchall()
+        rows = [*map(_Row._make, cursor.fetchall())]
     parts = []
-    for id_, _start, data, _first_at, _last_at in rows:
+    for row in rows:
         try:
-            parts.append(unpack(bytes(data), names))
+            parts.append(unpack(bytes(row.data), names))
         except DamagedChunk as error:
-            log.error("a chunk of the history is left out (row %d): %s", id_, error)
+            log.error("a chunk of the history is left out (row %d): %s", row.id, error)
     if not rows:
         return Stored(parts, None, None, 0)
-    *_row, first_at, last_at = rows[0]
-    return Stored(parts, min(first for _id, first, *_rest in rows), first_at, last_at)
+    return Stored(parts, min(row.start for row in rows), rows[0].first_at, max(map(_until, rows)))
+
+
+class _Row(NamedTuple):
+    """A row of _SELECT."""
+
+    id: int
+    tier: int
+    start: int
+    end: int
+    data: bytes | memoryview
+    first_at: int
+
+
+def _until(row: _Row) -> int:
+    """A chunk of seconds is rolled up when all of it is written; where its last bucket ends in the row, it need not be over."""
+    return row.end if row.tier == SECONDS.number else SECONDS.chunk_of(row.end)
 
 
 def reaching_tier(wanted: Tier, start: float) -> Tier:

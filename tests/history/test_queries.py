@@ -58,7 +58,7 @@ def stored(seconds: Buckets, *, closed: Sequence[int], written: float, pieces: i
     if not written_seconds.starts:
         return
     source = HistorySource.objects.create(
-        key=KEY, kind="gpu", index=0, name="H100", first_at=seconds.starts[0], last_at=written_seconds.starts[-1] + 1
+        key=KEY, kind="gpu", index=0, name="H100", first_at=seconds.starts[0], last_at=0
     )
     to_minutes, to_quarters = SECONDS.chunk_of(closed[0]), MINUTES.chunk_of(min(closed))
     file(source, SECONDS, written_seconds.between(0, to_minutes))
