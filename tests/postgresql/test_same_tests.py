@@ -12,35 +12,32 @@ import pytest
 from tests.postgresql.cluster import Cluster
 from tests.support.servers import ROOT
 
+_RECORDER = "tests/history/test_recorder.py::test"
 TESTS = (
     "tests/alerts/test_default_rule_names.py",
     "tests/alerts/test_engine.py",
-    "tests/alerts/test_evidence_recorder.py",
     "tests/alerts/test_rule_rows.py",
     "tests/notifications/test_outbox.py",
     "tests/notifications/test_notifier.py::test_failing_message_delays_its_own_channel_only",
     "tests/access/test_backends.py",
     "tests/access/test_tokens.py",
-    "tests/history/test_recorder.py",
+    f"{_RECORDER}_readings_are_stored_once_a_minute_and_seen_in_memory_before_that",
+    f"{_RECORDER}_an_orderly_end_loses_nothing",
+    f"{_RECORDER}_a_killed_server_loses_the_last_minute_at_most_and_the_rest_is_rolled_up",
+    f"{_RECORDER}_a_clock_set_back_adds_to_the_seconds_that_are_there",
+    f"{_RECORDER}_a_gap_that_goes_on_is_one_row",
+    f"{_RECORDER}_a_switched_off_history_stores_nothing_and_the_time_is_not_recorded",
     "tests/history/test_queries.py",
     "tests/usage/test_ledger.py",
     "tests/web/pages/test_alert_history.py",
 )
-ABOUT_SQLITE = (
-    "digest_holds_any_number",
-    "locked_database",
-    "damaged_file",
-    "deleted_file",
-    "full_disk",
-    "whatever_happens",
-    "any_span_at_any_width",
-)
-"""Tests about files, or with thousands of random cases: the latter are about arithmetic."""
+NOT_HERE = ("digest_holds_any_number", "any_span_at_any_width")
+"""One sets a limit of SQLite, one is about arithmetic, with many random cases."""
 
 
 @pytest.mark.slow
 def test_what_is_stored_behaves_the_same_on_postgresql(cluster: Cluster, tmp_path: Path) -> None:
-    without = " and ".join(f"not {name}" for name in ABOUT_SQLITE)
+    without = " and ".join(f"not {name}" for name in NOT_HERE)
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", without, *TESTS],
         cwd=ROOT,

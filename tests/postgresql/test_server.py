@@ -60,7 +60,7 @@ def test_everything_is_in_postgresql_and_the_history_too(site: Server, cluster: 
     assert {"auth_user", "django_session", "monitor_alertrule", "monitor_historychunk"} <= tables
     assert [*site.data_dir.glob("*.sqlite3*")] == []
     assert (site.data_dir / "initialized-postgresql").exists()
-    assert site.health()["problems"] == {}
+    wait_for(lambda: site.health()["problems"] == {}, "everything to be well", seconds=90)
 
 
 def test_live_pages_go_on_while_postgresql_hangs(site: Server, cluster: Cluster) -> None:
