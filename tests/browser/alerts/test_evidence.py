@@ -43,6 +43,24 @@ def test_charts_show_the_limit_and_the_time_and_are_saved(
     expect(page.get_by_role("heading", name="Processes when it fired")).to_be_visible()
 
 
+def test_charts_go_on_while_the_alert_is_recorded(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
+    url = recorded(calm, driver)
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(url)
+    plot = page.locator("[data-evidence]").first
+    reading = page.locator("[data-at]").first
+    plot.focus()
+    plot.press("End")
+    expect(reading).to_have_text(re.compile(r"85.°C"))
+    body = page.request.get(url).text().replace("85.0", "91.0")
+    page.route(url, lambda route: route.fulfill(body=body, content_type="text/html"))
+    page.clock.fast_forward(61_000)
+    plot.press("End")
+    expect(reading).to_have_text(re.compile(r"91.°C"))
+    expect(plot).to_be_focused()
+
+
 def test_curve_is_told_in_words_without_javascript(calm: Server, driver: FakeDriver, open_page: OpenPage) -> None:
     page = open_page(recorded(calm, driver), java_script_enabled=False)
     expect(page.locator(".in-words").first).to_contain_text(re.compile(r"at first, between .* and 85.°C"))
