@@ -29,5 +29,5 @@ function read() {
 // Of these metrics, and of one GPU if it is named.
 export function periodsOf(metrics, gpu = null) {
   read();
-  return [...known.values()].filter((each) => metrics.includes(each.metric.replace(/^(gpu|system)\./, "")) && (gpu === null || !each.gpu || each.gpu === gpu));
+  return [...known.values()].filter((each) => metrics.includes(each.metric?.replace(/^(gpu|system)\./, "")) && (gpu === null || !each.gpu || each.gpu === gpu));
 }
