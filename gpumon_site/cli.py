@@ -1,4 +1,4 @@
-"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, and all Django commands."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, usage, and all Django commands."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         ("snapshot", _snapshot, "print a reading as JSON, or one per line with --stream; record readings"),
         ("free", _free, "print free GPUs as the value of CUDA_VISIBLE_DEVICES"),
         ("wait", _wait, "start a command when GPUs are free: gpumon wait --count 2 -- python train.py"),
+        ("usage", _usage, "print who used the GPUs: gpumon usage --last 7d"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
     ):  # fmt: skip
         # Without its own -h, because the subcommand has one.
@@ -120,6 +121,10 @@ def _wait(rest: list[str]) -> int:
     from monitor.management.free_commands import wait
 
     return wait(rest)
+
+
+def _usage(rest: list[str]) -> int:
+    return _django("gpumon", "usage", *rest)
 
 
 def _manage(rest: list[str]) -> int:

@@ -17,7 +17,7 @@ from monitor.web.usage.span import UsageSpan, span_of
 PARAMETERS = ("range", "from", "to", "by", "format")
 FORMATS = ("json", "csv")
 HIDDEN = "Who used the GPUs is shown to viewers who may see who runs what: log in, or ask by=gpu."
-_HEADER = (
+CSV_HEADER = (
     "kind", "name", "occupied_hours", "share_hours", "gib_hours", "mean_sm_percent", "zero_hours", "idle_held_hours",
     "energy_kwh", "cost", "currency", "co2_kg", "coverage_percent",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def answer(wanted: Wanted, report: UsageReport) -> HttpResponse:
     """In the format that was asked for."""
     if wanted.format == "json":
         return json_response(report)
-    return csv_response(f"usage-by-{wanted.by}", _HEADER, csv_rows(report))
+    return csv_response(f"usage-by-{wanted.by}", CSV_HEADER, csv_rows(report))
 
 
 def csv_rows(report: Report) -> Iterator[list[Cell]]:
@@ -75,7 +75,7 @@ def csv_rows(report: Report) -> Iterator[list[Cell]]:
         ("free", report.free_seconds),
         ("unknown", report.unknown_seconds),
     ):
-        yield ["state", name, None, _hours(seconds), *[None] * (len(_HEADER) - 4)]
+        yield ["state", name, None, _hours(seconds), *[None] * (len(CSV_HEADER) - 4)]
     whole = msgspec.structs.replace(
         report.total, share_seconds=report.gpu_seconds, energy_joules=report.energy_joules, cost=report.cost,
         co2_grams=report.co2_grams,
