@@ -95,6 +95,16 @@ class OpenProcess(msgspec.Struct):
     sm_seconds: float = 0.0
     zero_seconds: float = 0.0
 
+    @property
+    def memory_mean_bytes(self) -> int | None:
+        """None: never known."""
+        return round(self.memory_byte_seconds / self.memory_seconds) if self.memory_seconds else None
+
+    @property
+    def sm_percent(self) -> float | None:
+        """Mean SM time, 0 to 100; None: never known."""
+        return self.sm_percent_seconds / self.sm_seconds if self.sm_seconds else None
+
 
 class OpenGpu(msgspec.Struct):
     """Everything open about one GPU."""

@@ -149,7 +149,6 @@ class _Writer:
         )
 
     def _process(self, uuid: str, process: OpenProcess) -> UsageProcess:
-        memory_seconds, sm_seconds = process.memory_seconds, process.sm_seconds
         return UsageProcess(
             gpu_id=self._gpus[uuid],
             holder_id=self._holders[process.holder],
@@ -161,9 +160,9 @@ class _Writer:
             first_at=process.first_at,
             last_at=process.last_at,
             seconds=process.seconds,
-            memory_mean_bytes=round(process.memory_byte_seconds / memory_seconds) if memory_seconds else None,
+            memory_mean_bytes=process.memory_mean_bytes,
             memory_peak_bytes=process.memory_peak_bytes,
-            sm_percent=process.sm_percent_seconds / sm_seconds if sm_seconds else None,
+            sm_percent=process.sm_percent,
             zero_seconds=process.zero_seconds,
         )
 

@@ -29,6 +29,7 @@ urlpatterns = [
     path("api/free", views.free, name="api-free"),
     path("api/history", views.history, name="api-history"),
     path("api/usage", views.usage, name="api-usage"),
+    path("api/usage/processes", views.usage_processes, name="api-usage-processes"),
     path("api/config", views.config, name="config"),
     path("api/snapshot", views.snapshot, name="snapshot"),
     path("api/schema", views.schema, name="schema"),

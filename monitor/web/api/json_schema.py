@@ -16,12 +16,13 @@ from monitor.live.frames import PageMessage
 from monitor.telemetry.free import choice
 from monitor.telemetry.free.choice import FreeGpus
 from monitor.telemetry.schema import Snapshot, alert, gpu, host, snapshot
-from monitor.usage import reports
-from monitor.web.api import alerts, health, history, usage
+from monitor.usage import processes, reports
+from monitor.web.api import alerts, health, history, usage, usage_processes
 from monitor.web.api.alerts import Alerts
 from monitor.web.api.health import Health
 from monitor.web.api.history import HistoryAnswer
 from monitor.web.api.usage import UsageReport
+from monitor.web.api.usage_processes import UsageProcesses
 
 
 def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
@@ -46,10 +47,14 @@ def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12: `$defs` holds every struct; the root is the Snapshot, which `/ws/gpu` sends."""
     (root, *_), components = msgspec.json.schema_components(
-        (Snapshot, PageMessage, Health, Alerts, FreeGpus, HistoryAnswer, UsageReport), ref_template="#/$defs/{name}"
+        (Snapshot, PageMessage, Health, Alerts, FreeGpus, HistoryAnswer, UsageReport, UsageProcesses),
+        ref_template="#/$defs/{name}",
     )
     docs: dict[str, dict[str, str]] = {}
-    modules = (gpu, host, alert, snapshot, series, frames, health, alerts, choice, history, queries, reports, usage)
+    modules = (
+        gpu, host, alert, snapshot, series, frames, health, alerts, choice, history, queries, reports, usage, processes,
+        usage_processes,
+    )  # fmt: skip
     for module in modules:
         docs |= _field_docstrings(module)
     for name, component in components.items():

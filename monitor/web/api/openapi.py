@@ -19,6 +19,7 @@ from monitor.version import __version__
 from monitor.web.api.alerts import DEFAULT_LIMIT, MOST
 from monitor.web.api.history import DEFAULT_POINTS, FEWEST_POINTS, FORMATS, MOST_POINTS
 from monitor.web.api.json_schema import json_schema
+from monitor.web.api.usage_processes import DEFAULT_PROCESSES, MOST_PROCESSES
 from monitor.web.span import NAMES
 from monitor.web.usage.span import DEFAULT, RANGES
 
@@ -181,6 +182,21 @@ OPERATIONS = {
                       {"enum": list(FORMATS), "default": "json"}),
         ),
         also="text/csv",
+    ),
+    "api-usage-processes": Operation(
+        {
+            200: ("The processes, the last seen first.", _a("UsageProcesses")),
+            503: ("The usage ledger cannot be read.", _a("Error")),
+        },
+        (
+            Parameter("range", "A span that ends now, or a calendar month of the time zone. Not with from and to.",
+                      {"enum": list(RANGES), "default": DEFAULT}),
+            Parameter("from", "Begin of the span: a day (2026-11-26), ISO 8601, or Unix seconds.", {"type": "string"}),
+            Parameter("to", "End of the span; a day counts as a whole. By default now.", {"type": "string"}),
+            Parameter("gpu", "UUID of a GPU, also of one that the host no longer has.", {"type": "string"}),
+            Parameter("limit", "Maximum number of processes.",
+                      {"type": "integer", "minimum": 1, "maximum": MOST_PROCESSES, "default": DEFAULT_PROCESSES}),
+        ),
     ),
     "config": Operation({200: ("The settings.", _a("Settings"))}),
     "snapshot": Operation(

@@ -26,6 +26,7 @@ from monitor.usage.reports import prices_of
 from monitor.web.api import free as free_gpus
 from monitor.web.api import history as stored_history
 from monitor.web.api import usage as usage_reports
+from monitor.web.api import usage_processes as process_records
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
@@ -162,6 +163,20 @@ async def usage(request: HttpRequest) -> HttpResponse:
     except DatabaseError as error:
         return json_error(503, f"The usage ledger cannot be read: {error}")
     return usage_reports.answer(wanted, report)
+
+
+@never_cache
+@read_only
+async def usage_processes(request: HttpRequest) -> HttpResponse:
+    """The processes of a span, with `?range=` or `&from=&to=`; `&gpu=` for one GPU."""
+    try:
+        asked = process_records.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
+    except ValueError as error:
+        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+    try:
+        return json_response(await sync_to_async(process_records.answer_of)(asked, visitor_of(request)))
+    except DatabaseError as error:
+        return json_error(503, f"The usage ledger cannot be read: {error}")
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:

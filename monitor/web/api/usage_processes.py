@@ -1,0 +1,66 @@
+"""`GET /api/usage/processes`: the processes of a span, for viewers who may see who runs what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.access.visitor import Visitor
+from monitor.usage.processes import ProcessRecord, processes
+from monitor.web.usage.span import UsageSpan, span_of
+
+PARAMETERS = ("range", "from", "to", "gpu", "limit")
+DEFAULT_PROCESSES, MOST_PROCESSES = 500, 5000
+HIDDEN = "Processes are shown to viewers who may see who runs what: log in."
+
+
+class UsageProcesses(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of /api/usage/processes."""
+
+    start: float
+    end: float
+    processes: list[ProcessRecord]
+    """The last seen first."""
+    is_cut: bool
+    """There are as many as `limit` allows, so there may be more."""
+    processes_hidden: str | None
+    """Why `processes` is empty for this viewer; null if it is not."""
+
+
+class Wanted(NamedTuple):
+    """A request for processes."""
+
+    span: UsageSpan
+    gpu: str | None
+    limit: int
+
+
+def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
+    """From the query. Raises ValueError with the problem and the valid values."""
+    if unknown := sorted(set(query) - set(PARAMETERS)):
+        raise ValueError(f"unknown parameter {unknown[0]!r}; known are {', '.join(PARAMETERS)}")
+    text = query.get("limit", str(DEFAULT_PROCESSES))
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= len(str(MOST_PROCESSES)) and 1 <= int(text) <= MOST_PROCESSES
+    ):
+        raise ValueError(f"limit is {text!r}; it must be a whole number from 1 to {MOST_PROCESSES}")
+    return Wanted(span_of(query, now, zone), query.get("gpu") or None, int(text))
+
+
+def answer_of(wanted: Wanted, visitor: Visitor) -> UsageProcesses:
+    """Read the ledger. Not in an event loop."""
+    span, found = wanted.span, []
+    if visitor.sees_details:
+        found = processes(span.start, span.end, uuid=wanted.gpu, most=wanted.limit)
+    if not visitor.sees_commands:
+        found = [msgspec.structs.replace(each, command=None, command_line=None) for each in found]
+    return UsageProcesses(
+        start=span.start,
+        end=span.end,
+        processes=found,
+        is_cut=len(found) >= wanted.limit,
+        processes_hidden=None if visitor.sees_details else HIDDEN,
+    )
