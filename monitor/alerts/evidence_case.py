@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from monitor.alerts.evidence import AFTER_SECONDS, BEFORE_SECONDS, Evidence, Gap, GpuThen, Line, SeenXid
@@ -53,6 +53,7 @@ class Case:
         self._unlisted = 0
         self._xids: dict[tuple[int, int, int], SeenXid] = {}
         self._recorded_with = ""
+        self._first, self._last = -BEFORE_SECONDS, AFTER_SECONDS
 
     @classmethod
     def begun(cls, event: Event, snapshot: Snapshot, *, recorded_with: str = "") -> Case:
@@ -101,28 +102,26 @@ class Case:
     def take(self, snapshot: Snapshot) -> None:
         """Add the next reading, unless the case is over."""
         at = _time_of(snapshot) - self.fired_at
-        if at > AFTER_SECONDS or (self._times and at - self._times[-1] < _SHORTEST_STEP_SECONDS):
+        if not self._first <= at <= self._last or (self._times and at - self._times[-1] < _SHORTEST_STEP_SECONDS):
             return
         before = self._times[-1] if self._times else at
-        self._add(len(self._times), at, snapshot)
+        self._add(at, snapshot)
         self._note_gap(before, at, snapshot)
         self.is_changed = True
 
-    def add_before(self, snapshots: Iterable[Snapshot]) -> None:
-        """Add what was read before it fired, from the oldest to the newest reading; later ones are skipped."""
-        first = self._times[0] if self._times else 0.0
-        later, self._gaps = self._gaps, []
-        place, before = 0, None
-        for snapshot in snapshots:
-            at = _time_of(snapshot) - self.fired_at
-            if at < -BEFORE_SECONDS or (before is not None and at - before < _SHORTEST_STEP_SECONDS):
-                continue
-            if at > first - _SHORTEST_STEP_SECONDS:
-                break
-            self._add(place, at, snapshot)
-            self._note_gap(at if before is None else before, at, snapshot)
-            place, before = place + 1, at
-        self._gaps += later
+    def earlier(self) -> Case:
+        """A case that takes what was read before this one began. Give it to `prepend`."""
+        case = Case(self.event)
+        case.fired_at = self.fired_at
+        case._last = (self._times[0] if self._times else 0.0) - _SHORTEST_STEP_SECONDS
+        return case
+
+    def prepend(self, earlier: Case) -> None:
+        """Add what was read before it fired."""
+        self._times = earlier._times + self._times
+        self._columns = [before + after for before, after in zip(earlier._columns, self._columns, strict=True)]
+        self._gaps = [*earlier._gaps, *self._gaps]
+        self._xids = {**earlier._xids, **self._xids}
         self.lacks_before, self.is_changed = False, True
 
     def evidence(self) -> Evidence:
@@ -140,11 +139,11 @@ class Case:
             xids=tuple(sorted(self._xids.values(), key=lambda xid: xid.at)),
         )
 
-    def _add(self, place: int, at: float, snapshot: Snapshot) -> None:
-        self._times.insert(place, at)
+    def _add(self, at: float, snapshot: Snapshot) -> None:
+        self._times.append(at)
         for line, metric in enumerate(self.metrics):
             value = value_of(metric, self.event, snapshot)
-            self._columns[line].insert(place, math.nan if value is None else float(value))
+            self._columns[line].append(math.nan if value is None else float(value))
             if (top := _top(metric, self.event, snapshot)) is not None:
                 self._tops[line] = top
         for gpu in _gpus_of(self.event, snapshot):
@@ -179,6 +178,16 @@ class Case:
         if gpu is None:
             return "GPU not on the host"
         return {"lost": "GPU lost", "asleep": "GPU asleep"}.get(gpu.state, "not reported")
+
+
+def add_before(cases: Sequence[Case], snapshots: Iterable[Snapshot]) -> None:
+    """Add what was read before these alerts fired. Of the snapshots, from oldest to newest, one is in memory at a time."""
+    found = [case.earlier() for case in cases]
+    for snapshot in snapshots:
+        for each in found:
+            each.take(snapshot)
+    for case, each in zip(cases, found, strict=True):
+        case.prepend(each)
 
 
 def charted(rule: Rule) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import evidence_store
-from monitor.alerts.evidence_case import Case
+from monitor.alerts.evidence_case import Case, add_before
 from monitor.rules.evaluation import Event
 from monitor.telemetry.schema import Snapshot
 
@@ -119,9 +119,7 @@ class EvidenceRecorder:
         now = self._clock()
         new = [case for case in self._cases[-MOST_CASES:] if case.lacks_before]
         if new:
-            recent = [*self._recent()]
-            for case in new:
-                case.add_before(recent)
+            add_before(new, self._recent())
         changed = [case for case in self._cases if case.is_changed]
         if changed:
             evidence_store.save({case.event.id: case.evidence() for case in changed})
