@@ -18,6 +18,15 @@ from monitor.usage.records import GpuSums, Span, read_span
 
 By = Literal["user", "container", "program", "command", "job", "gpu"]
 GROUPINGS: tuple[By, ...] = ("user", "container", "program", "command", "job", "gpu")
+
+
+def groupings_for(*, has_details: bool, has_commands: bool) -> tuple[By, ...]:
+    """What a viewer may see usage by. A command is a part of a command line: its program and script."""
+    if not has_details:
+        return ("gpu",)
+    return tuple(by for by in GROUPINGS if has_commands or by != "command")
+
+
 _JOULES_PER_KWH = 3_600_000.0
 _GIB = float(1 << 30)
 

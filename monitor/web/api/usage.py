@@ -10,13 +10,14 @@ import msgspec
 from django.http import HttpResponse
 
 from monitor.access.responses import json_response
-from monitor.usage.reports import GROUPINGS, By, Prices, Report, Use, usage
+from monitor.usage.reports import GROUPINGS, By, Prices, Report, Use, groupings_for, usage
 from monitor.web.csv_files import Cell, csv_response
 from monitor.web.usage.span import UsageSpan, span_of
 
 PARAMETERS = ("range", "from", "to", "by", "format")
 FORMATS = ("json", "csv")
 HIDDEN = "Who used the GPUs is shown to viewers who may see who runs what: log in, or ask by=gpu."
+HIDDEN_COMMANDS = "Commands are shown to viewers who may see command lines: ask by=program."
 CSV_HEADER = (
     "kind", "name", "occupied_hours", "share_hours", "gib_hours", "mean_sm_percent", "zero_hours", "idle_held_hours",
     "energy_kwh", "cost", "currency", "co2_kg", "coverage_percent",
@@ -50,10 +51,14 @@ def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
     return Wanted(span_of(query, now, zone), by, form)
 
 
-def report_of(wanted: Wanted, prices: Prices, *, has_details: bool, now: float | None = None) -> UsageReport:
+def report_of(
+    wanted: Wanted, prices: Prices, *, has_details: bool, has_commands: bool = True, now: float | None = None
+) -> UsageReport:
     """Read the ledger. Not in an event loop. `now`: to test."""
     report = usage(wanted.span.start, wanted.span.end, wanted.by, prices=prices, now=now)
-    hidden = None if has_details or wanted.by == "gpu" else HIDDEN
+    hidden = None
+    if wanted.by not in groupings_for(has_details=has_details, has_commands=has_commands):
+        hidden = HIDDEN_COMMANDS if has_details else HIDDEN
     given = {name: getattr(report, name) for name in report.__struct_fields__}
     return UsageReport(**{**given, "rows": () if hidden else report.rows}, rows_hidden=hidden)
 

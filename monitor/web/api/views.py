@@ -155,10 +155,13 @@ async def usage(request: HttpRequest) -> HttpResponse:
         wanted = usage_reports.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
     except ValueError as error:
         return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
-    has_details = visitor_of(request).sees_details
+    visitor = visitor_of(request)
     try:
         report = await sync_to_async(usage_reports.report_of)(
-            wanted, prices_of(runtime().config), has_details=has_details
+            wanted,
+            prices_of(runtime().config),
+            has_details=visitor.sees_details,
+            has_commands=visitor.sees_commands,
         )
     except DatabaseError as error:
         return json_error(503, f"The usage ledger cannot be read: {error}")

@@ -21,7 +21,7 @@ from monitor.formats import THIN
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
 from monitor.usage.heat import Heat, heat
-from monitor.usage.reports import GROUPINGS, Prices, Report, prices_of, usage
+from monitor.usage.reports import GROUPINGS, Prices, Report, groupings_for, prices_of, usage
 from monitor.web.api.usage import Wanted, wanted_of
 from monitor.web.pages.base_context import StillPage, base_context
 from monitor.web.snapshots import first_seen
@@ -58,15 +58,23 @@ class UsageRead(NamedTuple):
 
 class UsagePage(StillPage):
     def __init__(
-        self, snapshot: Snapshot, query: Mapping[str, str], now: float, zone: tzinfo, *, has_details: bool
+        self,
+        snapshot: Snapshot,
+        query: Mapping[str, str],
+        now: float,
+        zone: tzinfo,
+        *,
+        has_details: bool,
+        has_commands: bool = True,
     ) -> None:
         super().__init__(snapshot, "Usage")
         self.problem = ""
         self.has_details = has_details
         kept = {name: value for name, value in query.items() if name in ("range", "from", "to", "by") and value}
+        known = groupings_for(has_details=has_details, has_commands=has_commands)
         kept.setdefault("by", "user")
-        if not has_details:
-            kept["by"] = "gpu"
+        if kept["by"] in GROUPINGS and kept["by"] not in known:
+            kept["by"] = "program" if has_details else "gpu"
         try:
             self.wanted = wanted_of(kept, now, zone)
         except ValueError as error:
@@ -74,7 +82,6 @@ class UsagePage(StillPage):
             self.wanted = wanted_of({"by": "user" if has_details else "gpu"}, now, zone)
         span, by = self.wanted.span, self.wanted.by
         self.ranges = [Link(label, _query(f"range={name}", by), name == span.range) for name, label in RANGES.items()]
-        known = GROUPINGS if has_details else ("gpu",)
         self.groupings = [Link(NOUNS[each][0], _query(span.query, each), each == by) for each in known]
         self.first_day, self.last_day = day_of(span.start, zone), day_of(max(span.start, span.end - 1), zone)
         self.by = by
@@ -171,10 +178,11 @@ def read_usage(wanted: Wanted, prices: Prices, zone: tzinfo, now: float) -> Usag
 async def usage_page(request: HttpRequest) -> HttpResponse:
     """`?range=30d` or `?from=&to=`, `&by=user`, `&sort=idle`, `&heat=free`."""
     snapshot = await first_seen(request)
-    has_details = visitor_of(request).sees_details
+    visitor = visitor_of(request)
     zone = timezone.get_current_timezone()
     now = time.time()
-    page = UsagePage(snapshot, request.GET.dict(), now, zone, has_details=has_details)
+    seen = {"has_details": visitor.sees_details, "has_commands": visitor.sees_commands}
+    page = UsagePage(snapshot, request.GET.dict(), now, zone, **seen)
     status = 200
     try:
         page.fill(await sync_to_async(read_usage)(page.wanted, prices_of(runtime().config), zone, now))

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 
 from monitor.usage.heat import heat
 from monitor.usage.reports import Prices
-from monitor.web.api.usage import answer, report_of, wanted_of
+from monitor.web.api.usage import HIDDEN_COMMANDS, answer, report_of, wanted_of
 from monitor.web.pages.usage import UsagePage, read_usage
 from tests.support.snapshots import gpu, host
 from tests.web.usage.ledger_rows import PEOPLE, SLICE, fill
@@ -147,6 +147,16 @@ def test_api_shows_totals_only_to_viewers_without_details(by: str) -> None:
     assert "by=gpu" in report["rows_hidden"]
     assert not any(name.encode() in response.content for name in ("mira", "trainer", "python"))
     assert len(json.loads(api(has_details=False, by="gpu").content)["rows"]) == 8
+
+
+def test_commands_are_for_viewers_who_may_see_command_lines() -> None:
+    wanted = wanted_of({"range": "7d", "by": "command"}, NOW, UTC)
+    report = report_of(wanted, PRICES, has_details=True, has_commands=False, now=NOW)
+    assert (report.rows, report.rows_hidden) == ((), HIDDEN_COMMANDS)
+    made = UsagePage(host(gpu()), {"by": "command"}, NOW, UTC, has_details=True, has_commands=False)
+    assert made.by == "program"
+    assert "by=command" not in "".join(link.query for link in made.groupings)
+    assert made.problem == ""
 
 
 def test_csv_has_the_same_numbers_and_is_safe_in_a_spreadsheet() -> None:
