@@ -14,6 +14,7 @@ urlpatterns = [
     path("free", free.free, name="free"),
     path("history", history.history_page, name="history"),
     path("ribbons", ribbons.ribbons, name="ribbons"),
+    path("ribbons/<path:uuid>", ribbons.who, name="who"),
     path("usage", usage.usage_page, name="usage"),
     path("alerts", alerts.alerts, name="alerts"),
     path("alerts/<uuid:event_id>", alerts.alert, name="alert"),

@@ -55,6 +55,17 @@ def test_cards_have_the_last_day_as_a_ribbon_that_moves_nothing(ledger: Server, 
     expect(page.locator("#ribbon-legend")).to_contain_text("half height: idle-held")
 
 
+def test_page_of_a_gpu_has_who_used_it_over_the_span_of_its_charts(ledger: Server, open_page: OpenPage) -> None:
+    uuid = ledger.json("/api/snapshot")["gpus"][0]["uuid"]
+    page = open_page(f"{ledger.url}/gpu/{uuid}?range=24h")
+    strip = page.locator("#who").get_by_role("img")
+    expect(strip).to_have_attribute("aria-label", re.compile(r"^GPU 0: \w+"))
+    day = strip.get_attribute("aria-label")
+    page.get_by_role("link", name="7 d").click()
+    expect(strip).not_to_have_attribute("aria-label", str(day))
+    assert serious(page) == []
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_page_is_accessible_and_its_csv_is_the_table(
     ledger: Server, open_page: OpenPage, theme: str, tmp_path: Path

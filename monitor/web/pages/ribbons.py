@@ -1,4 +1,7 @@
-"""The ribbons of the dashboard's cards. Asked for by the page after it has loaded: a slow or broken ledger must not hold it up."""
+"""Who had the GPUs: the ribbons of the dashboard's cards, and the strip above a GPU's charts.
+
+Pages ask for them after they have loaded: a slow or broken ledger must not hold them up.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -16,8 +19,10 @@ from django.views.decorators.http import require_safe
 from monitor.access.visitor import visitor_of
 from monitor.usage.ribbons import ribbons as read_ribbons
 from monitor.web.snapshots import first_seen
-from monitor.web.usage.ribbon import start_of, strips_of
+from monitor.web.span import span_of
+from monitor.web.usage.ribbon import start_of, strips_of, who_of
 
+WHO_POINTS = 576
 log = logging.getLogger(__name__)
 
 
@@ -35,3 +40,23 @@ async def ribbons(request: HttpRequest) -> HttpResponse:
     has_details = visitor_of(request).sees_details
     made = strips_of(snapshot, found, start, timezone.get_current_timezone(), has_details=has_details)
     return render(request, "monitor/fragments/usage/ribbons.html", {"ribbons": made})
+
+
+@never_cache
+@require_safe
+async def who(request: HttpRequest, uuid: str) -> HttpResponse:
+    """Who had this GPU in the span of the address, as that of its page."""
+    try:
+        span = span_of(request.GET.dict(), time.time())
+    except ValueError as error:
+        return HttpResponseBadRequest(f"{error}.", content_type="text/plain; charset=utf-8")
+    reason = "Nothing is recorded of its use in this span."
+    found = []
+    try:
+        found = await sync_to_async(read_ribbons)(span.start, span.end, points=WHO_POINTS, uuid=uuid)
+    except DatabaseError as error:
+        log.warning("the usage ledger cannot be read: %s", error)
+        reason = "Who used it is unavailable: the usage ledger cannot be read."
+    zone, has_details = timezone.get_current_timezone(), visitor_of(request).sees_details
+    made = who_of(found[0], span.start, span.end, zone, has_details=has_details) if found and found[0].spans else None
+    return render(request, "monitor/fragments/usage/who.html", {"who": made, "reason": reason})

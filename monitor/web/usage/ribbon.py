@@ -1,4 +1,4 @@
-"""The last 24 hours of each GPU as a thin strip on its card: busy, idle-held, free or no data, in the color of its user."""
+"""What a GPU did over a span as a thin strip: busy, idle-held, free or no data, in the color of its user."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _HELD_HEIGHT = 4.0
 _LEAST_SECONDS = 900.0
 """Shorter times are not named in the caption."""
 _NAMED = 2
+_MOST_SHARES = 12
 
 
 class Part(NamedTuple):
@@ -44,20 +45,46 @@ class Hatch(NamedTuple):
 
 
 class RibbonStrip(NamedTuple):
-    """One card's strip."""
+    """One GPU's strip."""
 
-    place: int
-    """Of the card on the page."""
     label: str
     caption: str
     parts: tuple[Part, ...]
     hatches: tuple[Hatch, ...]
 
 
+class CardRibbon(NamedTuple):
+    """The strip of a card on the dashboard."""
+
+    place: int
+    """Of the card on the page."""
+    strip: RibbonStrip
+
+
+class Share(NamedTuple):
+    """A line of the legend: a user or a state, and for how long."""
+
+    label: str
+    kind: str
+    """A hue (1 to 8, others), used, held, nobody, free or unknown."""
+    text: str
+
+    @property
+    def is_hue(self) -> bool:
+        return self.kind == "others" or self.kind.isdigit()
+
+
+class Who(NamedTuple):
+    """The strip above the charts of a GPU, and its legend."""
+
+    strip: RibbonStrip
+    shares: tuple[Share, ...]
+
+
 class Ribbons(NamedTuple):
     """The strips of a page, and the users in them."""
 
-    strips: tuple[RibbonStrip, ...]
+    cards: tuple[CardRibbon, ...]
     users: tuple[RibbonUser, ...]
     """With a hue of their own, by hue."""
 
@@ -72,22 +99,30 @@ def strips_of(
 ) -> Ribbons:
     """For each GPU of the snapshot that the ledger knows. Without details: what it did, but not who used it."""
     known: Mapping[str, Ribbon] = {ribbon.uuid: ribbon for ribbon in ribbons}
-    strips = [
-        _strip(place, gpu.index, known[gpu.uuid], start, zone, has_details=has_details)
+    end = start + HOURS * 3600
+    cards = [
+        CardRibbon(place, _strip(f"Last 24 hours of GPU {gpu.index}", known[gpu.uuid], start, end, zone, has_details))
         for place, gpu in enumerate(snapshot.gpus)
         if gpu.uuid in known
     ]
     users = {user.user: user for ribbon in ribbons for user in ribbon.users if user.hue} if has_details else {}
-    return Ribbons(tuple(strips), tuple(sorted(users.values(), key=lambda user: user.hue)))
+    return Ribbons(tuple(cards), tuple(sorted(users.values(), key=lambda user: user.hue)))
 
 
-def _strip(place: int, index: int, ribbon: Ribbon, start: float, zone: tzinfo, *, has_details: bool) -> RibbonStrip:
-    scale = WIDTH / (HOURS * 3600)
+def who_of(ribbon: Ribbon, start: float, end: float, zone: tzinfo, *, has_details: bool) -> Who:
+    """The strip of one GPU over a span."""
+    strip = _strip(f"GPU {ribbon.index}", ribbon, start, end, zone, has_details)
+    return Who(strip, tuple(_shares(ribbon, has_details=has_details)))
+
+
+def _strip(label: str, ribbon: Ribbon, start: float, end: float, zone: tzinfo, has_details: bool) -> RibbonStrip:
+    scale = WIDTH / (end - start)
+    form = "%H:%M" if end - start <= HOURS * 3600 else "%d %b %H:%M"
     parts: list[Part] = []
     hatches: list[Hatch] = []
     for span in ribbon.spans:
         left, right = max(0.0, (span.start - start) * scale), min(WIDTH, (span.end - start) * scale)
-        title = _title(span, zone, has_details=has_details)
+        title = _title(span, zone, form, has_details=has_details)
         if span.state in ("unknown", "lost"):
             hatches.append(Hatch(_hatch(left, right), title))
         elif span.state != "free":
@@ -98,7 +133,40 @@ def _strip(place: int, index: int, ribbon: Ribbon, start: float, zone: tzinfo, *
                      f"{height:.0f}", title)
             )  # fmt: skip
     caption = " · ".join(_captions(ribbon, has_details=has_details)) or "free"
-    return RibbonStrip(place, f"Last 24 hours of GPU {index}: {caption}", caption, tuple(parts), tuple(hatches))
+    return RibbonStrip(f"{label}: {caption}", caption, tuple(parts), tuple(hatches))
+
+
+def _shares(ribbon: Ribbon, *, has_details: bool) -> Iterator[Share]:
+    seconds = _by_state(ribbon)
+    if has_details:
+        held: dict[str, float] = {}
+        for span in ribbon.spans:
+            if span.state == "held" and span.user:
+                held[span.user] = held.get(span.user, 0.0) + span.end - span.start
+        for user in ribbon.users[:_MOST_SHARES]:
+            idle = held.get(user.user, 0.0)
+            more = f", idle-held {_hours(idle)}" if idle >= 60 else ""
+            yield Share(user.user, str(user.hue) if user.hue else "others", f"{_hours(user.seconds)}{more}")
+    else:
+        yield Share("busy", "used", _hours(seconds.get("busy", 0.0)))
+        if seconds.get("held"):
+            yield Share("idle-held", "held", f"{_hours(seconds['held'])}, half height")
+    unknown = seconds.get("unknown", 0.0) + seconds.get("lost", 0.0)
+    for label, kind, length in (("free", "free", seconds.get("free", 0.0)), ("no data", "unknown", unknown)):
+        if length >= 60:
+            yield Share(label, kind, _hours(length))
+
+
+def _hours(seconds: float) -> str:
+    """1.3 h; minutes below an hour."""
+    return f"{seconds / 3600:.1f}{THIN}h" if seconds >= 3600 else f"{seconds / 60:.0f}{THIN}min"
+
+
+def _by_state(ribbon: Ribbon) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for span in ribbon.spans:
+        seconds[span.state] = seconds.get(span.state, 0.0) + span.end - span.start
+    return seconds
 
 
 def _kind(span: RibbonSpan, *, has_details: bool) -> str:
@@ -109,21 +177,19 @@ def _kind(span: RibbonSpan, *, has_details: bool) -> str:
     return str(span.hue) if span.hue else "others"
 
 
-def _title(span: RibbonSpan, zone: tzinfo, *, has_details: bool) -> str:
+def _title(span: RibbonSpan, zone: tzinfo, form: str, *, has_details: bool) -> str:
     """mira, idle-held, 20:35–01:35."""
     words = {"busy": [], "held": ["idle-held"], "lost": ["lost"], "unknown": ["no data"], "free": ["free"]}[span.state]
     if span.state in ("busy", "held"):
         who = span.user if has_details else ""
         words = [who, *words] if who else words or ["busy"]
-    since, until = (datetime.fromtimestamp(at, zone).strftime("%H:%M") for at in (span.start, span.end))
+    since, until = (datetime.fromtimestamp(at, zone).strftime(form) for at in (span.start, span.end))
     return ", ".join([*words, f"{since}–{until}"])
 
 
 def _captions(ribbon: Ribbon, *, has_details: bool) -> Iterator[str]:
     """Who had it longest, or what it did; then for how long there is no data."""
-    seconds: dict[str, float] = {}
-    for span in ribbon.spans:
-        seconds[span.state] = seconds.get(span.state, 0.0) + span.end - span.start
+    seconds = _by_state(ribbon)
     if has_details:
         named = [(user.user, user.seconds) for user in ribbon.users[:_NAMED]]
         if len(ribbon.users) > _NAMED:

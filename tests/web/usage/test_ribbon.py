@@ -7,7 +7,7 @@ from datetime import UTC
 from django.template.loader import render_to_string
 
 from monitor.usage.ribbons import Ribbon, RibbonSpan, RibbonUser
-from monitor.web.usage.ribbon import HOURS, Ribbons, start_of, strips_of
+from monitor.web.usage.ribbon import HOURS, Ribbons, start_of, strips_of, who_of
 from tests.support.snapshots import gpu, host
 
 START = 1_800_000_000.0 // 86400 * 86400
@@ -43,8 +43,9 @@ def made(*, has_details: bool = True) -> Ribbons:
 
 
 def test_state_is_a_shape_and_the_user_a_color() -> None:
-    (strip,) = made().strips
-    assert strip.place == 1, "the second card"
+    (card,) = made().cards
+    assert card.place == 1, "the second card"
+    strip = card.strip
     assert [(part.kind, part.x, part.y, part.width, part.height) for part in strip.parts] == [
         ("1", "0.0", "0", "144.0", "10"),
         ("4", "168.0", "6", "48.0", "4"),
@@ -67,7 +68,7 @@ def test_legend_has_the_users_with_a_color_of_their_own() -> None:
 
 
 def test_viewer_without_details_sees_the_same_shapes_without_names() -> None:
-    (strip,), (with_names,) = made(has_details=False).strips, made().strips
+    strip, with_names = made(has_details=False).cards[0].strip, made().cards[0].strip
     assert [part[1:5] for part in strip.parts] == [part[1:5] for part in with_names.parts]
     assert {part.kind for part in strip.parts} == {"used"}
     assert strip.caption.replace("\u2009", " ") == "busy 16.0 h · idle-held 4.0 h · no data 2.0 h"
@@ -83,10 +84,30 @@ def test_names_are_escaped() -> None:
 
 def test_gpu_that_nobody_used_is_free_and_an_unknown_gpu_has_no_ribbon() -> None:
     free = Ribbon(uuid="GPU-5", index=5, name="H100", spans=(span(0, 24, "free"),), users=())
-    (strip,) = strips_of(host(gpu(5), gpu(6)), [free], START, UTC, has_details=True).strips
+    ((_, strip),) = strips_of(host(gpu(5), gpu(6)), [free], START, UTC, has_details=True).cards
     assert (strip.caption, strip.parts, strip.hatches) == ("free", (), ())
 
 
 def test_ribbon_ends_at_the_next_five_minutes() -> None:
     assert start_of(START + 1) == START + 300 - HOURS * HOUR
     assert start_of(START + 299.9) == START + 300 - HOURS * HOUR
+
+
+def test_strip_of_a_gpu_covers_any_span_and_its_legend_says_for_how_long() -> None:
+    who = who_of(RIBBON, START, START + 48 * HOUR, UTC, has_details=True)
+    assert [(part.x, part.width) for part in who.strip.parts][:2] == [("0.0", "72.0"), ("84.0", "24.0")]
+    assert who.strip.parts[0].title == "mira, 15 Jan 00:00–15 Jan 12:00", "with the day where there are several"
+    assert [(share.label, share.kind, share.text.replace("\u2009", " ")) for share in who.shares] == [
+        ("mira", "1", "12.0 h"),
+        ("<b>jo", "4", "4.0 h, idle-held 4.0 h"),
+        ("ninth", "others", "3.0 h"),
+        ("free", "free", "2.0 h"),
+        ("no data", "unknown", "2.0 h"),
+    ]
+
+
+def test_legend_without_details_names_states_only() -> None:
+    who = who_of(RIBBON, START, START + 24 * HOUR, UTC, has_details=False)
+    assert [share.label for share in who.shares] == ["busy", "idle-held", "free", "no data"]
+    html = render_to_string("monitor/fragments/usage/who.html", {"who": who})
+    assert not any(name in html for name in ("mira", "jo", "ninth"))
