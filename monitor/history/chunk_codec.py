@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from itertools import compress
+from itertools import compress, repeat
+from operator import mul, truediv
 from typing import cast
 
 import msgspec
@@ -209,7 +210,9 @@ def _unpacked_column(how: _How, planes: _Planes, count: int, covered: list[float
 
 
 def _values(integers: list[int], scale: int, is_known: bytes | None) -> Values:
-    values: Values = [each / scale for each in integers] if scale > 0 else [each * -float(scale) for each in integers]
+    values: Values = (
+        [*map(truediv, integers, repeat(scale))] if scale > 0 else [*map(mul, integers, repeat(-float(scale)))]
+    )
     if is_known is None:
         return values
     following = iter(values)

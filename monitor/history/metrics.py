@@ -74,9 +74,6 @@ MEMORY_METRICS = (
 
 GPU_METRICS = (
     _field("utilization_percent", "Utilization", "%", 10),
-    _field("sm_activity_percent", "SM activity", "%", 2),
-    _field("tensor_activity_percent", "Tensor activity", "%", 2),
-    _field("dram_activity_percent", "DRAM bandwidth", "%", 2),
     _field("memory_utilization_percent", "Memory controller", "%", 10),
     *MEMORY_METRICS,
     _field("temperature_celsius", "Temperature", "°C", 10),
@@ -95,9 +92,9 @@ GPU_METRICS = (
     _field("decoder_utilization_percent", "Decoder", "%", 10),
     _field("jpeg_utilization_percent", "JPEG", "%", 10),
     _field("ofa_utilization_percent", "Optical flow", "%", 10),
-    _field("sm_activity_percent", "SM activity", "%", 10),
-    _field("tensor_activity_percent", "Tensor activity", "%", 10),
-    _field("dram_activity_percent", "DRAM bandwidth used", "%", 10),
+    _field("sm_activity_percent", "SM activity", "%", 2),
+    _field("tensor_activity_percent", "Tensor activity", "%", 2),
+    _field("dram_activity_percent", "DRAM bandwidth used", "%", 2),
     *_throttle_metrics(),
 )
 """Of a GPU. The schema's `energy_joules` is a counter; stored is what was used since the reading before (energy.py)."""

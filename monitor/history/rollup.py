@@ -32,7 +32,7 @@ def roll_up(buckets: Buckets, bucket_seconds: int) -> Buckets:
     """The lowest, the mean weighted by time, and the highest value of each wider bucket, with the time that it covers.
 
     What begins or ends within a bucket is kept as a bucket that covers less. Buckets that were rolled up in parts become one
-    again when `merged`.
+    again when `merged`. The last bits of a mean can be beyond the extremes: whoever stores or shows it rounds it.
     """
     keys = [start // bucket_seconds for start in buckets.starts]
     edges = [0, *[place for place, (before, after) in enumerate(pairwise(keys), 1) if before != after], len(keys)]
@@ -114,9 +114,7 @@ def _together(known: Column, run: _Run, *, is_sum: bool) -> Column:
         means = [total / size for total in _sums(values, size)]
     else:
         means = [*map(truediv, _sums([*map(mul, values, known.seconds)], size), run.seconds)]
-    # Rounding must not take the mean beyond the values.
-    between = [*map(min, map(max, means, lowest), highest)]
-    return Column(cast("Values", lowest), cast("Values", between), cast("Values", highest), run.seconds)
+    return Column(cast("Values", lowest), cast("Values", means), cast("Values", highest), run.seconds)
 
 
 def _sums(values: list[float], size: int) -> list[float]:

@@ -15,6 +15,12 @@ def test_every_metric_of_the_live_charts_is_stored() -> None:
     assert set(QUARTER_METRICS) <= {metric.name for metric in GPU_METRICS}
 
 
+def test_every_metric_is_stored_once() -> None:
+    for metrics in (GPU_METRICS, HOST_METRICS):
+        names = [metric.name for metric in metrics]
+        assert sorted(names) == sorted(set(names))
+
+
 def test_every_metric_of_a_gpu_or_a_host_without_values_is_unknown() -> None:
     bare = Gpu(index=0, uuid="GPU-0", name="bare")
     assert [metric.read(bare) for metric in GPU_METRICS] == [None] * len(GPU_METRICS)
