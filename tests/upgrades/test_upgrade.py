@@ -206,5 +206,5 @@ def test_commands_before_the_first_start_leave_nothing_that_others_can_read(tmp_
     finally:
         os.umask(before)
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir() if path.is_file()} == (
-        dict.fromkeys((DATABASE, "initialized", "migrate.lock", "secret_key"), "0o600")
+        dict.fromkeys((DATABASE, "history.sqlite3", "initialized", "migrate.lock", "secret_key"), "0o600")
     )
