@@ -173,6 +173,22 @@ def test_alert_is_shaded_and_linked_in_the_chart_of_its_metric(opened: Page) -> 
     assert opened.evaluate(f"({colour})(plots[0], 0.83)") == before[0]
 
 
+HURRY = """
+const wait = window.setTimeout;
+window.setTimeout = (then, ms, ...rest) => wait(then, ms >= 2000 ? 100 : ms, ...rest);
+"""
+"""Runs in the page before its scripts: what waits for seconds waits for a tenth of one."""
+
+
+def test_range_that_ends_now_moves_on(demo: Server, gpu: dict[str, Any], open_page: OpenPage) -> None:
+    page = open_page("about:blank", init=HURRY)
+    stand_in(page, [gpu["uuid"]])
+    page.goto(f"{demo.url}/gpu/{gpu['uuid']}?range=1h")
+    until(page, "plots.length === 6")
+    end = page.evaluate("plots[0].scales.x.max")
+    until(page, f"plots[0].scales.x.max > {end}")
+
+
 def test_chart_is_saved_as_png(opened: Page) -> None:
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Power: save as PNG").click()

@@ -47,6 +47,9 @@ _LIMITS = {
 class HistoryPage:
     """Everything live on the page. The chart fetches its own data."""
 
+    is_history = True
+    """For the header."""
+
     def __init__(self, snapshot: Snapshot) -> None:
         live = LivePieces()
         self.snapshot = snapshot

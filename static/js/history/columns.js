@@ -22,7 +22,7 @@ export function joined(parts, bucket) {
 export function continued(past, live) {
   if (!past?.time.length) return live;
   const first = live.time[0] ?? Infinity;
-  const count = past.time.findIndex((at) => at >= first);
+  const count = past.time.findIndex((at) => at > first - 1); // its second has begun before
   const kept = (column) => (count < 0 ? column : column.slice(0, count));
   const [time, mean, low, high] = ["time", "mean", "low", "high"].map((name) => kept(past[name]).concat(live[name]));
   return { time, mean, low, high };

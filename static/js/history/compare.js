@@ -116,6 +116,9 @@ document.addEventListener("gpumon:past", () => {
   switchLines();
   chart().plot?.setCursor({ left: -10, top: -10 });
 });
+document.addEventListener("gpumon:replaced", ({ target }) => {
+  if (target.id === "in-span") charts.draw(); // with the alerts of the new list
+});
 for (const row of rows) {
   const button = buttonOf(row);
   button.addEventListener("click", (event) => {

@@ -1,7 +1,7 @@
 // Stored columns of a span, from /api/history: fetched for a new span, and again while a range moves on.
 // Hears gpumon:span and gpumon:connection on document; sends gpumon:past on document when columns have arrived.
 
-import { edges, isLive, withSpan, writeFields } from "./span.js";
+import { edges, isLive, withSpan } from "./span.js";
 
 const SHORTEST_MS = 2000;
 const LONGEST_MS = 60_000;
@@ -9,10 +9,12 @@ const BUSY_MS = 300; // what is fetched faster needs no sign of it
 const words = document.querySelector("[data-bucket]");
 
 export class Past {
-  // `address` of the API with the metrics and GPUs; points() is the number of points that the charts can show.
-  constructor(address, points) {
+  // `address` of the API with the metrics and GPUs; points() is the number of points that the charts can show; needsMore() is
+  // whether columns of a range that moves on are fetched again.
+  constructor(address, points, needsMore = () => true) {
     this.address = address;
     this.points = points;
+    this.needsMore = needsMore;
     this.series = new Map(); // by "metric source": an Answer of the API
     this.start = 0;
     this.end = 0;
@@ -59,13 +61,12 @@ export class Past {
     this.series = new Map(series.map((each) => [`${each.metric} ${each.source}`, each]));
     [this.start, this.end] = [start, end];
     this.bucket = Math.max(1, ...series.map((each) => each.bucket_seconds));
-    if (isLive()) writeFields();
     document.dispatchEvent(new CustomEvent("gpumon:past"));
   }
 
   // A range that ends now moves on by buckets.
   #again() {
-    if (!isLive()) return;
+    if (!isLive() || !this.needsMore()) return;
     this.timer = setTimeout(() => {
       if (document.hidden || this.isPaused) this.#again();
       else this.load();

@@ -8,6 +8,7 @@ const bar = document.querySelector("[data-range-bar]");
 const links = [...bar.querySelectorAll("[data-range]")];
 const [from, to] = bar.querySelectorAll("input[type=datetime-local]");
 const TYPING_MS = 700;
+const FIELDS_MS = 5000;
 const NOW = 0.02; // part of a span that may be missing at its end when it counts as ending now
 const zoomedFrom = []; // the spans to which double clicks lead back
 let typed = null;
@@ -41,7 +42,7 @@ export function withSpan(address) {
 }
 
 // The date fields of a range that moves on.
-export function writeFields() {
+function writeFields() {
   const [start, end] = edges();
   for (const [field, at] of [[from, start], [to, end]]) if (field !== document.activeElement) field.value = local(at);
 }
@@ -123,5 +124,8 @@ addEventListener("popstate", (event) => {
   if (event.state?.seconds) show(event.state, false);
 });
 history.replaceState(span, "");
+setInterval(() => {
+  if (span.range) writeFields();
+}, FIELDS_MS);
 bar.querySelector("[type=submit]").hidden = true; // a changed date is shown at once
 write();
