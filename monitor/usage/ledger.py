@@ -17,7 +17,7 @@ from monitor.models.usage import UsageJournal
 from monitor.telemetry.schema import Snapshot
 from monitor.usage import store
 from monitor.usage.accounts import BadJournal, Journal, unpack
-from monitor.usage.books import Books
+from monitor.usage.books import LEAST_SECONDS, Books
 from monitor.usage.pruning import prune
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ JUMP_SECONDS = 5.0
 """A difference between wall clock and monotonic clock that changes by less is no jump."""
 BUSY_TIMEOUT_MS = 500
 """How long this thread waits for SQLite's lock at a time."""
-MOST_WAITING = 600
-"""Snapshots that may wait; beyond that, the oldest are dropped."""
+MOST_WAITING = 180
+"""Snapshots that may wait, a second apart at least; beyond that (no database at the start), the oldest are dropped."""
 
 
 class LedgerSettings(NamedTuple):
@@ -60,6 +60,8 @@ class UsageLedger:
         self._clock, self._monotonic = clock, monotonic
         self._books: Books | None = None
         self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
+        self._read_at: float | None = None
+        """Of the last reading that was queued."""
         self._write_at = self._retry_at = 0.0
         self._prune_at: float | None = None
         self._ahead: float | None = None
@@ -77,7 +79,11 @@ class UsageLedger:
         self._thread.start()
 
     def take(self, snapshot: Snapshot) -> None:
-        """Queue the next snapshot."""
+        """Queue the next snapshot. The books would skip a reading that follows too fast, so it need not wake the thread."""
+        read_at = None if snapshot.stale else snapshot.sampled_at
+        if read_at is not None and self._read_at is not None and 0.0 <= read_at - self._read_at < LEAST_SECONDS:
+            return
+        self._read_at = read_at
         self._waiting.append(snapshot)
         self._woken.set()
 

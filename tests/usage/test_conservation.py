@@ -123,7 +123,7 @@ def clear() -> None:
     happenings=[Step(40.0, "read", 0.0, BUSY), Step(40.0, "clock", -5000.0, BUSY), Step(17.0, "read", 0.0, BUSY)],
     edges=(0.0, 9000.0),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_every_second_of_a_gpu_is_counted_once(happenings: list[Step], edges: tuple[float, float]) -> None:
     clear()
     scene = Scene()
@@ -150,7 +150,7 @@ def test_every_second_of_a_gpu_is_counted_once(happenings: list[Step], edges: tu
 
 @pytest.mark.django_db
 @given(st.lists(st.tuples(st.integers(1, 100), st.tuples(gpus(0), gpus(1))), min_size=1, max_size=5))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_totals_are_those_of_a_plain_sum_over_the_readings(happenings: list[tuple[int, tuple[Gpu, ...]]]) -> None:
     clear()
     scene = Scene()

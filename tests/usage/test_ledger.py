@@ -132,6 +132,11 @@ def test_killed_server_loses_a_minute_at_most(scene: Scene) -> None:
     assert report.users_seconds >= 399 - 61
 
 
+def test_fast_readings_count_as_slow_ones(scene: Scene) -> None:
+    scene.goes(60, seen(0, of("ana")), step=0.1, poll_interval_seconds=0.1)
+    assert scene.report().users_seconds == pytest.approx(59.5, abs=1)
+
+
 def test_pid_that_returns_with_another_start_is_another_process(scene: Scene) -> None:
     scene.goes(30, seen(0, of("ana", 7, started_at=START)))
     scene.goes(30, seen(0, of("bo", 7, started_at=START + 30)))
