@@ -50,7 +50,7 @@ def read(source_id: int, tier: Tier, start: float, end: float, names: Collection
         end__gt=start,
         source_id=source_id,
     )
-    parts = _unpacked(rows.order_by("start").values_list("id", "data"), names)
+    parts = _unpacked(rows.order_by("start").values_list("id", "data"), names).values()
     return merged(parts, tier.bucket_seconds).between(start, end)
 
 
@@ -140,12 +140,16 @@ class _Closing(NamedTuple):
     """Ids of rows."""
     rows: list[HistoryChunk]
     """What takes their place, and the pieces of the next tier."""
+    unreadable: Sequence[int] = ()
+    """Ids of pieces, damaged or of a later version, which stay as they are."""
 
 
 def _replace(closings: Sequence[_Closing]) -> None:
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         HistoryChunk.objects.filter(id__in=[id_ for closing in closings for id_ in closing.replaced]).delete()
         HistoryChunk.objects.bulk_create([row for closing in closings for row in closing.rows])
+        unreadable = [id_ for closing in closings for id_ in closing.unreadable]
+        HistoryChunk.objects.filter(id__in=unreadable).update(is_open=False)
 
 
 def _next(tier: Tier) -> Tier:
@@ -168,13 +172,14 @@ def _closing(source_id: int, kind: str, tier: Tier, chunk: int) -> _Closing:
         source_id=source_id,
     )
     found = list(rows.values_list("id", "is_open", "data"))
-    new = merged(_unpacked((id_, data) for id_, is_open, data in found if is_open), tier.bucket_seconds)
+    pieces = _unpacked((id_, data) for id_, is_open, data in found if is_open)
     old = _unpacked((id_, data) for id_, is_open, data in found if not is_open)
-    made = [*_pieces(source_id, kind, tier, merged([*old, new], tier.bucket_seconds), is_open=False)]
+    new = merged(pieces.values(), tier.bucket_seconds)
+    made = [*_pieces(source_id, kind, tier, merged([*old.values(), new], tier.bucket_seconds), is_open=False)]
     if tier is not TIERS[-1]:
         wider = _next(tier)
         made += _pieces(source_id, kind, wider, roll_up(new, wider.bucket_seconds))
-    return _Closing([id_ for id_, _, _ in found], made)
+    return _Closing([*pieces, *old], made, [id_ for id_, is_open, _ in found if is_open and id_ not in pieces])
 
 
 def _joined_pieces(kinds: dict[int, str], tier: Tier, before: float) -> list[_Closing]:
@@ -187,9 +192,9 @@ def _joined_pieces(kinds: dict[int, str], tier: Tier, before: float) -> list[_Cl
     joined = []
     for (source_id, _part), ids in together.items():
         if len(ids) > 1:
-            found = HistoryChunk.objects.filter(id__in=ids).values_list("id", "data")
-            whole = merged(_unpacked(found), tier.bucket_seconds)
-            joined.append(_Closing(ids, [*_pieces(source_id, kinds[source_id], tier, whole)]))
+            found = _unpacked(HistoryChunk.objects.filter(id__in=ids).values_list("id", "data"))
+            whole = merged(found.values(), tier.bucket_seconds)
+            joined.append(_Closing([*found], [*_pieces(source_id, kinds[source_id], tier, whole)]))
     return joined
 
 
@@ -213,12 +218,12 @@ def _pieces(source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open:
 
 def _unpacked(
     rows: Iterable[tuple[int, bytes | memoryview[int]]], names: Collection[str] | None = None
-) -> list[Buckets]:
-    """Without those that are damaged."""
-    found = []
+) -> dict[int, Buckets]:
+    """By id, without those that are damaged or of a later version."""
+    found = {}
     for id_, data in rows:
         try:
-            found.append(unpack(bytes(data), names))
+            found[id_] = unpack(bytes(data), names)
         except DamagedChunk as error:
             log.error("a chunk of the history is left out (row %d): %s", id_, error)
     return found

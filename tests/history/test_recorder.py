@@ -232,6 +232,19 @@ def test_damage_that_only_a_reader_meets_is_found_and_whole_files_stay(machine: 
     assert stored()
 
 
+def test_a_chunk_that_cannot_be_read_stays_and_is_tried_once(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be of a later version, which was tried for a while."""
+    machine.run(130)
+    damaged = HistoryChunk.objects.filter(source__key=GPU).order_by("start")[0]
+    HistoryChunk.objects.filter(id=damaged.pk).update(data=b"\xffof a later version")
+    machine.run(670)
+    assert bytes(HistoryChunk.objects.get(id=damaged.pk).data) == b"\xffof a later version"
+    assert caplog.text.count(f"left out (row {damaged.pk})") == 1
+    assert min(stored()) == BEGIN + 60
+
+
 def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> None:
     machine.run(70)
     for path in history.parent.glob("history.sqlite3*"):
