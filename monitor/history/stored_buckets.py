@@ -93,6 +93,7 @@ def reaching_tier(wanted: Tier, start: float) -> Tier:
             firsts[tier] = first
     if not firsts:
         return wanted
-    reached = max(start, min(firsts.values()))
+    # The first row starts with its bucket, and its first reading may come later.
+    reached = max(start, min(first + tier.bucket_seconds for tier, first in firsts.items()))
     order = [*TIERS[TIERS.index(wanted) :], *reversed(TIERS[: TIERS.index(wanted)])]
     return next(tier for tier in order if tier in firsts and firsts[tier] < reached + tier.bucket_seconds)

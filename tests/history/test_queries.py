@@ -142,6 +142,13 @@ def test_coarser_tier_answers_where_the_finer_one_is_no_longer_kept() -> None:
     assert (new.tier, new.bucket_seconds, len(new.time)) == ("seconds", 1, 600)
 
 
+def test_span_that_begins_before_a_young_history_keeps_its_tier() -> None:
+    """Rolled up, the first reading's minute begins before it: minutes seemed to reach back further, on the first day."""
+    stored(every_second(NOON + 590, NOON + 700), closed=[NOON + 600, NOON], written=NOON + 700)
+    answer = of(NOON + 500, NOON + 700, 600)
+    assert (answer.tier, answer.bucket_seconds, len(answer.time)) == ("seconds", 1, 110)
+
+
 def test_span_without_readings_keeps_the_tier_of_its_neighbors() -> None:
     stored(every_second(NOON, NOON + 600), closed=[NOON, NOON], written=NOON + 600)
     answer = of(NOON + 7200, NOON + 7260, 600)

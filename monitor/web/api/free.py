@@ -32,7 +32,7 @@ def answer(request: HttpRequest, latest: Snapshot | None, free_seconds: Mapping[
         return _unknown(f"The readings are stale: {latest.stale_reason}", is_text=is_text)
     found = choose(latest, wanted, free_seconds)
     status = 200 if found.is_enough else 409
-    return _text(as_text(found), status) if is_text else json_response(found, status=status)
+    return _unlogged(_text(as_text(found), status) if is_text else json_response(found, status=status))
 
 
 def as_text(found: FreeGpus) -> str:
@@ -41,7 +41,13 @@ def as_text(found: FreeGpus) -> str:
 
 
 def _unknown(reason: str, *, is_text: bool) -> HttpResponse:
-    return _text(reason, 503) if is_text else json_error(503, reason)
+    return _unlogged(_text(reason, 503) if is_text else json_error(503, reason))
+
+
+def _unlogged(response: HttpResponse) -> HttpResponse:
+    """A program that waits for GPUs asks every other second. Django would log a warning or an error each time."""
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own mark
+    return response
 
 
 def _text(text: str, status: int) -> HttpResponse:

@@ -90,3 +90,5 @@ def test_server_answers_as_its_snapshot_says(bare_server: Server, gpu_server: Se
     assert found["is_simulated"]
     assert [uses[each["uuid"]] for each in found["gpus"]] == ["free"] * len(found["gpus"])
     assert bare_server.get("/api/free?format=text")[0] == 503
+    assert gpu_server.get("/api/free?count=64")[0] == 409
+    assert "/api/free" not in bare_server.log + gpu_server.log  # a program that waits for GPUs asks again and again
