@@ -56,6 +56,8 @@ class InSpan(NamedTuple):
     """What happened, newest first; alerts that repeated are in one place."""
 
     alerts: list[PastAlert]
+    has_only_resolved: bool
+    """Open alerts are listed elsewhere on the page."""
     recent: list[PastAlert]
     """The last resolved ones, of a GPU where the span has none."""
     is_cut: bool
@@ -86,6 +88,7 @@ def in_span(span: Span, names: dict[str, str], *, has_details: bool, gpu: str = 
         return None
     return InSpan(
         without_repetitions(PastAlert(event, has_details=has_details) for event in listed),
+        bool(gpu),
         without_repetitions(PastAlert(event, has_details=has_details) for event in recent)[:RECENT],
         len(rows) > MOST_ALERTS,
         _gaps(span, names),
