@@ -45,7 +45,8 @@ function shown() {
   if (!isRolling()) return isLive() && past.end ? [past.start, past.end] : edges();
   const stored = past.get(metrics[0], plots[0]?.dataset.gpu);
   const gap = stored?.gaps.find(({ reason }) => reason !== "not_recorded");
-  const first = Math.min(points.times[0] ?? edge(), stored?.time[0] ?? Infinity, gap?.start ?? Infinity);
+  const live = points.times[0] ?? edge();
+  const first = Math.min(live, gap?.start ?? live, stored?.time[0] < live - 1 ? stored.time[0] : live);
   return [Math.max(edge() - seconds(), Math.min(first, edge() - SHORTEST)), edge()];
 }
 
