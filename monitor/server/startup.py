@@ -95,7 +95,7 @@ def _prepare(data_dir: Path) -> BinaryIO:
     try:
         _lock_database()
         bring_up_to_date()
-        _prepare_history()
+        prepare_history()
     except (DatabaseError, InterfaceError, sqlite3.Error, OSError) as error:
         lock.close()
         raise CannotStart(engine_of(connection).explain(error)) from error
@@ -130,7 +130,7 @@ def bring_up_to_date() -> int:
     return len(missing)
 
 
-def _prepare_history() -> None:
+def prepare_history() -> None:
     """Without the history everything else works, and the recorder tries again."""
     database = history_connection()
     try:

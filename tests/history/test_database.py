@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 
 from monitor.history.database import history_connection, prepare
 from monitor.models import AlertRule, HistorySource
+from monitor.server.startup import prepare_history
 
 
 def tables(path: Path) -> set[str]:
@@ -63,3 +64,9 @@ def test_a_deleted_history_is_created_again_though_the_main_database_must_not_be
         HistorySource.objects.count()
     prepare()
     assert HistorySource.objects.count() == 0
+
+
+def test_an_unusable_history_does_not_stop_the_start(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file.mkdir()
+    prepare_history()
+    assert f"no history can be stored now: the database {file} is unusable" in caplog.text
