@@ -63,7 +63,8 @@ def test_another_range_is_shown_without_loading_the_page_and_put_into_the_addres
     assert opened.url.endswith("?range=7d")
     csv = opened.get_by_role("link", name="CSV").get_attribute("href")
     assert csv is not None
-    assert "range=7d" in csv
+    assert "range=7d&points=" in csv
+    assert csv.endswith("&format=csv")
     assert "metric=utilization_percent%2C" in csv
     opened.go_back()
     until(opened, f"{SPAN} < {1.1 * DAY}")

@@ -41,6 +41,7 @@ export class Past {
     const [start, end] = edges();
     const address = new URL(withSpan(this.address));
     address.searchParams.set("points", String(this.points()));
+    for (const link of document.querySelectorAll("[data-span-link]")) link.href = `${address}&format=csv`; // the same columns
     const busy = setTimeout(() => words.parentElement.setAttribute("aria-busy", "true"), BUSY_MS);
     try {
       const response = await fetch(address, { signal });

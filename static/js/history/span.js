@@ -62,7 +62,6 @@ function write() {
     later.href = "#later";
     later.removeAttribute("aria-disabled");
   }
-  for (const link of document.querySelectorAll("[data-span-link]")) link.href = withSpan(link.href);
 }
 
 function show(next, isNew = true) {
