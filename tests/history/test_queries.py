@@ -155,6 +155,24 @@ def test_span_without_readings_keeps_the_tier_of_its_neighbors() -> None:
     assert (answer.tier, answer.bucket_seconds, answer.time, answer.mean) == ("seconds", 1, [], [])
 
 
+def test_peak_of_one_quarter_is_seen_in_three_years() -> None:
+    starts = [*range(NOON - 3 * 365 * 86_400, NOON, 900)]
+    watts: Values = [300.0 + place % 5 for place in range(len(starts))]
+    peaks, whole = watts.copy(), [900.0] * len(starts)
+    peaks[40_000] = 699.9
+    years = Buckets(starts, whole, {POWER: Column(watts, watts, peaks, whole)})
+    HistoryChunk.objects.all().delete()
+    source = HistorySource.objects.create(key=KEY, kind="gpu", index=0, name="H100", first_at=starts[0], last_at=NOON)
+    file(source, QUARTERS, years)
+    for points in (50, 600, 5000):
+        answer = of(starts[0], NOON, points)
+        assert (answer.tier, answer.gaps, sum(answer.seconds)) == ("quarter-hours", [], 3 * 365 * 86_400.0)
+        assert len(answer.time) <= points
+        assert [value for value in answer.high if value is not None and value > 304] == [699.9]
+    exact = of(starts[39_999], starts[40_002], 3)
+    assert (exact.bucket_seconds, exact.high, exact.mean) == (900, [304.0, 699.9, 301.0], [304.0, 300.0, 301.0])
+
+
 def test_gap_interrupts_the_line_and_says_why() -> None:
     stored(every_second(NOON, NOON + 100), closed=[NOON, NOON], written=NOON + 300)
     source = HistorySource.objects.get()
