@@ -29,7 +29,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.records import history_writes, recording
+from bench.measures.records import history_query, history_size, history_writes, recording
 from bench.measures.usage import query as usage_query
 
 
@@ -41,6 +41,8 @@ def main() -> int:
         "whole-tick": whole_tick.measure,
         "history-writes": history_writes.measure,
         "recording": lambda: recording.measure(options.minutes or 4.0),
+        "history-size": history_size.measure,
+        "history-query": history_query.measure,
         "idle": idle.measure,
         "delivery": delivery.measure,
         "delay": delay.measure,
