@@ -173,3 +173,32 @@ def test_dash_says_that_a_login_shows_more(site: Site) -> None:
     with connect(f"{site.server.ws}/ws/dashboard", origin=site.server.url) as unknown:  # type: ignore[arg-type]
         content = json.loads(unknown.recv(timeout=10))["content"]
     assert 'title="shown to people who are logged in"' in content
+
+
+FILL = "import time\nfrom tests.web.usage.ledger_rows import fill\nfill(time.time(), days=2)"
+HOLDERS = ("oskar", "render", "trainer", "oska.py")
+"""Users, a container and a command of those rows."""
+
+
+def test_usage_names_nobody_to_anonymous_viewers_and_commands_only_with_the_permission(site: Site) -> None:
+    site.server.manage("shell", "-c", FILL)
+    viewer, manager = (log_in(site.server, name) for name in ("viewer", "manager"))
+    groupings = ("user", "container", "program", "command", "job", "gpu")
+    asked = [
+        "/ribbons",
+        f"/ribbons/{site.uuid}?range=24h",
+        *(f"/usage?by={by}" for by in groupings),
+        *(f"/api/usage?by={by}&format={form}" for by in groupings for form in ("json", "csv")),
+    ]
+
+    def named(text: str) -> set[str]:
+        return {name for name in HOLDERS if name in text}
+
+    for path in asked:
+        status, text = site.server.get(path)
+        assert (status, named(text)) == (200, set()), path
+    seen = [
+        set().union(*(named(browser.get(site.server.url + path, timeout=20).text) for path in asked))
+        for browser in (viewer, manager)
+    ]
+    assert seen == [set(HOLDERS) - {"oska.py"}, set(HOLDERS)]

@@ -30,8 +30,20 @@ OPEN = {
     "health": "container engines and load balancers ask it; they are told a word",
 }
 """The names, or routes, of the views that need no login, each with the reason."""
-PAGES = {"dashboard", "free", "gpu", "history", "alerts", "alert", "password", "logout"}
-API = {"api-alerts", "api-free", "config", "api-history", "snapshot", "schema", "openapi"}
+PAGES = {
+    "dashboard", "free", "gpu", "history", "usage", "ribbons", "who", "alerts", "alert", "password", "logout",
+}  # fmt: skip
+API = {
+    "api-alerts",
+    "api-free",
+    "config",
+    "api-history",
+    "api-usage",
+    "api-usage-processes",
+    "snapshot",
+    "schema",
+    "openapi",
+}
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
 """The admin's pages for all staff."""
 NOBODY_MAY = {

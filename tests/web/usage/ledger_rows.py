@@ -1,4 +1,7 @@
-"""A ledger with weeks of use of eight GPUs, written as rows: mira and oskar work, jo mostly holds, the nights are free."""
+"""A ledger with weeks of use of eight GPUs, written as rows: mira and oskar work, jo mostly holds, the nights are free.
+
+A running server may have written rows of its own.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (
     end = int(now // SLICE) * SLICE
     start = end - int(days * 86400)
     users = {
-        name: UsageUser.objects.create(name=name, hue=hue if hue <= 8 else 0) for hue, name in enumerate(PEOPLE, 1)
+        name: UsageUser.objects.get_or_create(name=name, defaults={"hue": hue if hue <= 8 else 0})[0]
+        for hue, name in enumerate(PEOPLE, 1)
     }
     holders = {
         name: UsageHolder.objects.create(
@@ -38,7 +42,8 @@ def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (
     slices, shares, spans = [], [], []
     for index in range(gpus):
         uuid = uuids[index] if uuids else f"GPU-51e0cade-{index:04}-4000-8000-{index:012}"
-        gpu = UsageGpu.objects.create(uuid=uuid, index=index, name="NVIDIA H100 80GB HBM3", host="dgx")
+        known = {"index": index, "name": "NVIDIA H100 80GB HBM3", "host": "dgx"}
+        gpu, _ = UsageGpu.objects.get_or_create(uuid=uuid, defaults=known)
         UsagePeriod.objects.create(gpu=gpu, start=start, end=end)
         at = start
         while at < end:
