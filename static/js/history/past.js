@@ -48,14 +48,15 @@ export class Past {
       const answer = await response.json();
       if (!response.ok) throw new Error(answer.error);
       this.#take(answer, start, end);
+      this.#again(Math.min(LONGEST_MS, Math.max(SHORTEST_MS, 500 * this.bucket)));
     } catch (error) {
       if (signal.aborted) return;
       words.textContent = `No history: ${error.message}`;
+      this.#again(LONGEST_MS);
     } finally {
       clearTimeout(busy);
       if (!signal.aborted) words.parentElement.removeAttribute("aria-busy");
     }
-    this.#again();
   }
 
   #take({ series }, start, end) {
@@ -66,12 +67,12 @@ export class Past {
   }
 
   // A range that ends now moves on by buckets.
-  #again() {
+  #again(ms) {
     if (!isLive() || !this.needsMore()) return;
     this.timer = setTimeout(() => {
-      if (document.hidden || this.isPaused) this.#again();
+      if (document.hidden || this.isPaused) this.#again(ms);
       else this.load();
-    }, Math.min(LONGEST_MS, Math.max(SHORTEST_MS, 500 * this.bucket)));
+    }, ms);
   }
 }
 
