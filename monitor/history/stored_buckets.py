@@ -72,8 +72,11 @@ class _Row(NamedTuple):
 
 
 def _until(row: _Row) -> int:
-    """A chunk of seconds is rolled up when all of it is written; where its last bucket ends in the row, it need not be over."""
-    return row.end if row.tier == SECONDS.number else SECONDS.chunk_of(row.end)
+    """Of a coarser tier: the end of the finer chunk that its last bucket was made of, which was written as a whole."""
+    if row.tier == SECONDS.number:
+        return row.end
+    finer = next(tier for tier in reversed(TIERS) if tier.number < row.tier)
+    return finer.chunk_of(row.end - 1) + finer.chunk_seconds
 
 
 def reaching_tier(wanted: Tier, start: float) -> Tier:
