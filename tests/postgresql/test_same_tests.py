@@ -17,6 +17,7 @@ TESTS = (
     "tests/alerts/test_default_rule_names.py",
     "tests/alerts/test_engine.py",
     "tests/alerts/test_rule_rows.py",
+    "tests/notifications/test_claims.py",
     "tests/notifications/test_outbox.py",
     "tests/notifications/test_notifier.py::test_failing_message_delays_its_own_channel_only",
     "tests/access/test_backends.py",
