@@ -44,7 +44,7 @@ class DamagedChunk(Exception):
     """These bytes are not a chunk, or one of a newer gpumon."""
 
 
-class _How(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class _How(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """How one metric was packed. Where low or high is None it is the mean; where seconds is None they are those of the buckets."""
 
     scale: int
@@ -57,7 +57,7 @@ class _How(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     seconds: Series | None
 
 
-class _Column(msgspec.Struct, frozen=True, array_like=True):
+class _Column(msgspec.Struct, frozen=True, array_like=True, gc=False):
     name: str
     length: int
     """Of all its planes."""
@@ -65,7 +65,7 @@ class _Column(msgspec.Struct, frozen=True, array_like=True):
     """A _How, decoded only if the column is wanted."""
 
 
-class _Directory(msgspec.Struct, frozen=True, array_like=True):
+class _Directory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     count: int
     starts: Series
     seconds: Series
@@ -170,7 +170,7 @@ class _Planes:
             self.place += length
         return found
 
-    def integers(self, series: Series, count: int, reference: list[int] | None = None) -> list[int]:
+    def integers(self, series: Series, count: int, reference: Sequence[int] | None = None) -> Iterable[int]:
         return integer_series.unpack(series, self.take(series.planes), count, reference)
 
     def seconds(self, series: Series, count: int) -> list[float]:
@@ -183,7 +183,7 @@ def _unpacked(rest: memoryview, wanted: Collection[str] | None) -> Buckets:
     end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
     directory = _DECODER.decode(_inflated(rest[_LENGTH.size : end]))
     count, planes = directory.count, _Planes(rest, end)
-    starts = planes.integers(directory.starts, count)
+    starts = [*planes.integers(directory.starts, count)]
     seconds = planes.seconds(directory.seconds, count)
     columns = {}
     for column in directory.columns:
@@ -200,7 +200,7 @@ def _unpacked_column(how: _How, planes: _Planes, count: int, covered: list[float
     if how.unknown:
         is_known = integer_series.unpack_plane(planes.take(how.unknown)[0], count)
         known_count = sum(is_known)
-    integers = planes.integers(how.mean, known_count)
+    integers = [*planes.integers(how.mean, known_count)]
     low = mean = high = _values(integers, how.scale, is_known)
     if how.low is not None:
         low = _values(planes.integers(how.low, known_count, integers), how.scale, is_known)
@@ -209,7 +209,7 @@ def _unpacked_column(how: _How, planes: _Planes, count: int, covered: list[float
     return Column(low, mean, high, covered if how.seconds is None else planes.seconds(how.seconds, count))
 
 
-def _values(integers: list[int], scale: int, is_known: bytes | None) -> Values:
+def _values(integers: Iterable[int], scale: int, is_known: bytes | None) -> Values:
     values: Values = (
         [*map(truediv, integers, repeat(scale))] if scale > 0 else [*map(mul, integers, repeat(-float(scale)))]
     )

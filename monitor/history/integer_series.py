@@ -24,7 +24,7 @@ _SAMPLE = 128
 """Codes that an estimate looks at."""
 
 
-class Series(msgspec.Struct, frozen=True, array_like=True):
+class Series(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How the integers were made into planes."""
 
     kind: int
@@ -54,8 +54,8 @@ def pack(integers: Sequence[int], reference: Sequence[int] | None = None) -> tup
 
 def unpack(
     series: Series, planes: Sequence[bytes | memoryview], count: int, reference: Sequence[int] | None = None
-) -> list[int]:
-    """The integers. Raises ValueError or zlib.error for planes that do not fit."""
+) -> Iterable[int]:
+    """The integers, made one by one as they are asked for. Raises ValueError or zlib.error for planes that do not fit."""
     codes: Iterable[int]
     if not series.step:
         codes = repeat(series.base, count)
@@ -67,8 +67,8 @@ def unpack(
         if series.base:
             codes = map(add, codes, repeat(series.base))
     if series.kind == FROM_REFERENCE:
-        codes = map(add, codes, reference or ())
-    return [*codes]
+        return map(add, codes, reference or ())
+    return codes
 
 
 class _Codes(NamedTuple):
