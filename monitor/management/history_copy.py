@@ -77,7 +77,7 @@ def _attached(database: sqlite3.Connection, other: Path) -> Iterator[None]:
 
 
 def _tables(database: sqlite3.Connection, schema: str) -> list[str]:
-    rows = database.execute(f"SELECT name FROM {schema}.sqlite_schema WHERE type = 'table' ORDER BY rowid")  # noqa: S608
+    rows = database.execute(f"SELECT name FROM {schema}.sqlite_schema WHERE type = 'table' ORDER BY rowid")  # noqa: S608  # nosec
     return [name for (name,) in rows if name.startswith(_PREFIXES)]
 
 
@@ -88,6 +88,6 @@ def _copy_tables(database: sqlite3.Connection, names: list[str]) -> None:
         )
         table, *indexes = [sql for (sql,) in found]
         database.execute(table)
-        database.execute(f'INSERT INTO main."{name}" SELECT * FROM other."{name}"')  # noqa: S608
+        database.execute(f'INSERT INTO main."{name}" SELECT * FROM other."{name}"')  # noqa: S608  # nosec
         for index in indexes:
             database.execute(index)
