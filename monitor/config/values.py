@@ -20,7 +20,24 @@ _HOST_PATTERN = re.compile(r"\*|\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\
 _NOT_IN_A_HOST = re.compile(r"[\s/]")
 _URL_PATTERN = re.compile(r"(?P<origin>https?://[^\s/?#@]+)(?P<path>/[^\s?#]*)?", re.IGNORECASE)
 _USER_NAME_PATTERN = re.compile(r"[\w.@+-]{1,150}")
-ADDRESSES = frozenset({"account", "admin", "alerts", "api", "gpu", "login", "logout", "setup", "static", "ws"})
+ADDRESSES = frozenset(
+    {
+        "account",
+        "admin",
+        "alerts",
+        "api",
+        "free",
+        "gpu",
+        "history",
+        "login",
+        "logout",
+        "ribbons",
+        "setup",
+        "static",
+        "usage",
+        "ws",
+    }
+)
 """The first parts of the server's own paths."""
 _SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
