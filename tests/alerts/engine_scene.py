@@ -58,6 +58,11 @@ class Scene:
         self.engine.offer(host(*gpus, **{"time": wall, "sampled_at": wall, **changes}))
         self.engine.work()
 
+    def goes_on(self, seconds: float, *gpus: Gpu) -> None:
+        """The same, with a reading every second."""
+        for _second in range(int(seconds)):
+            self.goes(1, *gpus)
+
     @property
     def open(self) -> list[str]:
         """Summaries of the alerts shown last."""

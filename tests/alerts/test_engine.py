@@ -54,9 +54,9 @@ def test_snapshot_without_changes_shows_nothing(scene: Scene) -> None:
 
 
 def test_timer_continues_after_a_restart(scene: Scene) -> None:
-    rule()
+    rule(for_seconds=SAVE_SECONDS + 4)
     scene.goes(0, HOT)
-    scene.goes(6, HOT)
+    scene.goes_on(SAVE_SECONDS, HOT)
     assert AlertState.objects.exclude(subject="#").get().state["phase"] == "pending"
     scene.restarted()
     scene.goes(1, HOT)  # the first reading after a start does not count for the time before it
@@ -95,10 +95,10 @@ def test_no_stored_state_stops_the_evaluation_after_a_restart(scene: Scene) -> N
 
 
 def test_clear_timer_continues_after_a_restart(scene: Scene) -> None:
-    rule(for_seconds=0, clear_for_seconds=20)
+    rule(for_seconds=0, clear_for_seconds=SAVE_SECONDS + 9)
     scene.goes(0, HOT)
     scene.goes(1, COOL)
-    scene.goes(SAVE_SECONDS + 5, COOL)
+    scene.goes_on(SAVE_SECONDS - 1, COOL)
     scene.restarted()
     scene.goes(0, COOL)
     scene.goes(9, COOL)
@@ -165,9 +165,9 @@ def test_edit_applies_at_once_when_signalled_and_otherwise_at_the_next_poll(scen
 
 
 def test_rule_disabled_and_enabled_starts_over_even_across_a_restart(scene: Scene) -> None:
-    row = rule()
+    row = rule(for_seconds=SAVE_SECONDS + 5)
     scene.goes(0, HOT)
-    scene.goes(SAVE_SECONDS, HOT)
+    scene.goes_on(SAVE_SECONDS, HOT)
     AlertRule.objects.update(is_enabled=False)
     row.refresh_from_db()
     row.save()
