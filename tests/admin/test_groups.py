@@ -44,7 +44,7 @@ def test_first_start_creates_three_groups_and_later_ones_keep_changes(tmp_path: 
 
 
 def test_existing_group_of_the_same_name_stays_unchanged(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+    server = Server(tmp_path, is_first_start=True)
     server.manage("migrate", "--verbosity", "0", "auth")
     server.manage("shell", "-c", "from django.contrib.auth.models import Group; Group.objects.create(name='viewers')")
     server.manage("migrate", "--verbosity", "0")

@@ -47,8 +47,8 @@ def test_filters_with_impossible_values_are_ignored_or_refused(rows: Client, add
 @pytest.mark.parametrize("page", ["", "add/", "1/change/", "1/delete/", "1/history/"])
 def test_garbage_in_preserved_filters_is_no_error(rows: Client, address: str, page: str) -> None:
     for key in (*KEYS, "http://[", "//[x", "a=b&c", "%ff"):
-        for ask in (rows.get, rows.head):
-            assert ask(address + page, {"_changelist_filters": key}).status_code < 500, key
+        assert rows.get(address + page, {"_changelist_filters": key}).status_code < 500, key
+    assert rows.head(address + page, {"_changelist_filters": "http://["}).status_code < 500
 
 
 @pytest.mark.parametrize(

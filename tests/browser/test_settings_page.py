@@ -151,7 +151,7 @@ def test_admin_log_records_a_change_with_both_values(untouched: Server, form: Pa
     form.get_by_label("Idle-held minutes").fill("45")
     save(form)
     expect(form.get_by_text("Saved. Changes apply immediately.")).to_be_visible()
-    form.get_by_role("link", name="History").click()
+    form.locator("main, #content").get_by_role("link", name="History").first.click()
     expect(form.locator("#change-history")).to_contain_text("Changed Idle-held minutes: default → 45.")
     expect(form.locator("#change-history")).to_contain_text("root")
 

@@ -18,6 +18,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         simulated_gpus=8,
         poll_interval_ms=100,
         ws_max_rate_hz=30,
+        history="false",  # what it keeps in memory would count as a leak
+        record_usage="false",
     ).start()
     wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
     yield server

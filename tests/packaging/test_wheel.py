@@ -63,7 +63,7 @@ def demo(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     (folder / "elsewhere" / "monitor").mkdir(parents=True)
     (folder / "elsewhere" / "monitor" / "__init__.py").write_text("raise ImportError('not this one')")
     (folder / "elsewhere" / "logging.py").write_text("raise ImportError('nor this one')")
-    server = Server(folder, command=[str(command), "demo"], folder=folder / "elsewhere").start()
+    server = Server(folder, is_first_start=True, command=[str(command), "demo"], folder=folder / "elsewhere").start()
     yield server
     assert server.stop() == 0
 

@@ -16,6 +16,8 @@ from tests.support.site_addresses import PLACEHOLDER, UUID_PLACEHOLDER, addresse
 pytestmark = pytest.mark.slow
 
 ADMIN = (b"/admin/", b"/admin/login/", b"/admin/logout/", b"/admin/auth/user/1/change/")
+OF_EACH_KIND = (b"/login", b"/admin/login/", b"/gpu/", b"/alerts", b"/api/health", b"/api/history", b"/api/snapshot",
+                b"/static/js/", b"/ws/gpu", b"/nothing")  # fmt: skip
 METHODS = [b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT", b"BREW", b"get", b"G" * 3000,
            b"G\xc3T", b"G\x00T", b"G(T", b""]  # fmt: skip
 QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu=" + b"9" * 5000, b"gpu[]=1", b"gpu=0&gpu=%c3",
@@ -95,7 +97,7 @@ def test_every_address_is_included() -> None:
 
 
 def test_no_method_breaks_an_address(gpu_server: Server) -> None:
-    paths = known_paths(gpu_server)
+    paths = different_paths(gpu_server)
     found = answers(gpu_server, (request(path, method=method) for path in paths for method in METHODS))
     assert broken(found) == []
 
@@ -113,7 +115,9 @@ def test_no_query_breaks_an_address(gpu_server: Server) -> None:
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_no_header_breaks_an_address(gpu_server: Server, method: bytes) -> None:
-    paths = different_paths(gpu_server)
+    # What reads a header stands before all addresses of a kind, and does not know them.
+    paths = [path for path in different_paths(gpu_server) if path.startswith(OF_EACH_KIND) or path == b"/"]
+    assert len(paths) >= len(OF_EACH_KIND)
     found = answers(gpu_server, (request(path, method=method, header=odd) for path in paths for odd in HEADERS))
     assert broken(found) == []
 

@@ -101,7 +101,7 @@ def test_schemathesis_finds_only_responses_that_the_document_describes(closed_se
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
