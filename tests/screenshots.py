@@ -42,7 +42,10 @@ def main() -> None:
             "none": {"telemetry_provider": "nvtop"},
         }.items():
             (folder / name).mkdir()
-            servers[name] = Server(folder / name, {"PATH": "/nonexistent"}, **settings).start()
+            servers[name] = Server(folder / name, {"PATH": "/nonexistent"}, **settings)
+            if name == "eight":
+                servers[name].manage("shell", "-c", "from tests.support.past_day import fill; fill()")
+            servers[name].start()
             stack.callback(servers[name].stop)
         wait_for(lambda: servers["eight"].get("/api/health")[0] == 200, "readings")
         browser = stack.enter_context(chromium())
@@ -50,7 +53,9 @@ def main() -> None:
         shoot(browser, "dashboard", eight, seconds=FILL_SECONDS)
         shoot(browser, "dashboard-light", eight, theme="light")
         shoot(browser, "dashboard-phone", eight, width=500)
-        shoot(browser, "gpu", eight + _GPU)
+        shoot(browser, "gpu", f"{eight}{_GPU}?range=24h")
+        shoot(browser, "history", f"{eight}/history?metric=temperature_celsius&range=24h")
+        shoot(browser, "usage", f"{eight}/usage?range=24h")
         shoot(browser, "tiles", servers["many"].url)
         shoot(browser, "empty", servers["none"].url)
 

@@ -99,10 +99,12 @@ class Case:
         """The clock was moved by this many seconds."""
         self.fired_at += seconds
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Add the next reading, unless the case is over."""
+    def take(self, snapshot: Snapshot, *, has_fired: bool = False) -> None:
+        """Add the next reading, unless the case is over. `has_fired`: another alert of the case fired with it, so it is kept even
+        if it follows soon."""
         at = _time_of(snapshot) - self.fired_at
-        if not self._first <= at <= self._last or (self._times and at - self._times[-1] < _SHORTEST_STEP_SECONDS):
+        least = 1e-3 if has_fired else _SHORTEST_STEP_SECONDS
+        if not self._first <= at <= self._last or (self._times and at - self._times[-1] < least):
             return
         before = self._times[-1] if self._times else at
         self._add(at, snapshot)

@@ -97,6 +97,8 @@ class EvidenceRecorder:
             if other.key == key and not other.is_recorded_with_another and not other.is_over(now)
         ]
         with_ = others[-1].event.id if others else ""
+        if others:
+            others[-1].take(snapshot, has_fired=True)
         self._cases.append(Case.begun(event, snapshot, recorded_with=with_))
         del self._cases[:-_MOST_WAITING]
         self._is_new = True

@@ -159,6 +159,16 @@ def test_alert_that_flaps_records_its_readings_once(scene: Scene) -> None:
     assert evidence(fired_at__gt=second.fired_at).recorded_with == ""
 
 
+def test_reading_that_fires_again_is_kept_even_if_it_follows_soon(scene: Scene) -> None:
+    """At ten readings a second the hot one was left out, and the chart of the alert ended with a cool GPU."""
+    rule(for_seconds=0)
+    for reading in (HOT, COOL, COOL, HOT):
+        scene.goes(0.5, reading)
+    first = AlertEvent.objects.order_by("fired_at")[0]
+    assert evidence(pk=first.pk).times == (0, 1, 1.5)
+    assert values(evidence(pk=first.pk))[-1] == values(evidence(pk=first.pk))[0]
+
+
 def test_times_stay_true_when_the_clock_is_set(scene: Scene) -> None:
     rule(for_seconds=0)
     scene.goes(1, COOL)

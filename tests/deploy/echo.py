@@ -27,7 +27,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": text})
-        await send({"type": "websocket.close"})
+        await receive()  # until the client has read it and leaves
         return
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(text)).encode())]}

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -83,13 +84,16 @@ def test_every_record_of_a_server_is_json_and_request_records_have_the_request_i
         assert re.fullmatch("[0-9a-f]{16}", made.headers["X-Request-ID"])
         with connect(f"{server.ws}/ws/gpu") as feed:
             feed.recv(timeout=10)
-        of_access = wait_for(
-            lambda: {each["request_id"]: each for each in records(server) if each["logger"] == "gpumon.access"},
-            "records",
-        )
+        made_id = made.headers["X-Request-ID"]
+
+        def recorded() -> dict[str, Any] | None:
+            found = {each["request_id"]: each for each in records(server) if each["logger"] == "gpumon.access"}
+            return found if found.keys() >= {"from-proxy.1", made_id} else None
+
+        of_access = wait_for(recorded, "both records")
         assert of_access["from-proxy.1"]["path"] == "/nothing\r\nforged"
         assert of_access["from-proxy.1"]["status"] == 404
-        assert of_access[made.headers["X-Request-ID"]]["method"] == "GET"
+        assert of_access[made_id]["method"] == "GET"
     finally:
         server.stop()
     by_logger = {(each["logger"], each.get("request_id")) for each in records(server)}
