@@ -28,7 +28,7 @@ class RecordSettings(BaseSettings):
     )
     history_max_mib: int = stored(
         512,
-        "Maximum size of the stored history, in MiB. Beyond it, all three are kept for fewer days.",
+        "Maximum size of the stored readings, in MiB. Beyond it, all three are kept for fewer days.",
         ge=16,
         le=500_000,
         admin_label="Size of the history",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.functions import Length
 
 from monitor.history.database import history_connection
@@ -41,27 +41,31 @@ def prune(now: float, retention: Retention) -> Iterator[None]:
     HistoryGap.objects.filter(end__lt=horizon).delete()
     HistorySource.objects.filter(last_at__lt=horizon, historychunk=None).delete()
     yield
-    while used_bytes() > retention.most_bytes and (tier_to_cut := _fullest(now, retention.days)) is not None:
-        _delete_chunks(tier_to_cut, now, (False,))
+    used = used_bytes()
+    while used > retention.most_bytes and (tier_to_cut := _fullest(now, retention.days)) is not None:
+        used -= _delete_chunks(tier_to_cut, now, (False,))
         yield
     while _shrink():
         yield
 
 
 def used_bytes() -> int:
-    """What the history takes on the disk, without free pages. With PostgreSQL, which shares its files: the chunks alone."""
-    database = history_connection()
-    if database.vendor != "sqlite":
-        return HistoryChunk.objects.aggregate(total=Sum(Length("data")))["total"] or 0
-    return (_pragma("page_count") - _pragma("freelist_count")) * _pragma("page_size")
+    """What the chunks take. The file can be larger: the usage ledger is in it too, and must not cost the history its place."""
+    return _bytes_of(HistoryChunk.objects.all())
+
+
+def _bytes_of(rows: QuerySet[HistoryChunk]) -> int:
+    return rows.aggregate(total=Sum(Length("data")))["total"] or 0
 
 
 def _delete_chunks(tier: Tier, before: float, is_open: Sequence[bool]) -> int:
-    """Delete the oldest chunks whose span ended before this time; the number of rows."""
+    """Delete the oldest chunks whose span ended before this time; their size in bytes, 0 if there is none."""
     rows = HistoryChunk.objects.filter(is_open__in=is_open, tier=tier.number, start__lt=before - tier.chunk_seconds)
     ids = list(rows.order_by("start").values_list("id", flat=True)[:ROWS])
-    HistoryChunk.objects.filter(id__in=ids).delete()
-    return len(ids)
+    oldest = HistoryChunk.objects.filter(id__in=ids)
+    size = _bytes_of(oldest)
+    oldest.delete()
+    return size
 
 
 def _fullest(now: float, days: Sequence[float]) -> Tier | None:

@@ -25,6 +25,7 @@ from monitor.history.store import HOST, Written
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import HistoryGap, HistorySource
 from monitor.sqlite.errors import is_damage
+from monitor.steady_clock import SteadyClock
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ LOOK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the history."""
 PRUNE_PAUSE_SECONDS = 0.05
-JUMP_SECONDS = 5.0
-"""A difference between wall clock and monotonic clock that changes by less is no jump."""
 WAIT_SECONDS = 1.0
 """How long this thread waits for the database at a time."""
 LAST_ATTEMPTS = 3
@@ -82,9 +81,8 @@ class HistoryRecorder:
         """When the first snapshot was made."""
         self._booted_at: float | None = None
         self._write_at = monotonic() + WRITE_SECONDS
-        self._prune_at = monotonic() + PRUNE_SECONDS
-        self._ahead = clock() - monotonic()
-        """How far the wall clock is ahead of the monotonic one, as of the last look."""
+        self._prune_at = 0.0
+        self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
         self._lasting = LastingProblem(log, monotonic=monotonic)
         self._prepared: object = None
@@ -160,7 +158,7 @@ class HistoryRecorder:
         if not self._options().is_on:
             self._turn_off()
             return
-        self._follow_clock()
+        steady_seconds = self._steady.steady_seconds()
         if self._is_suspect:
             self._is_suspect = False
             self._attempt(self._check)
@@ -169,7 +167,7 @@ class HistoryRecorder:
             return
         if self._attempt(self._write):
             self._write_at = self._monotonic() + WRITE_SECONDS
-            if self._monotonic() >= self._prune_at:
+            if steady_seconds >= PRUNE_SECONDS and self._monotonic() >= self._prune_at:
                 self._attempt(self._prune)
                 self._prune_at = self._monotonic() + PRUNE_SECONDS
         else:
@@ -182,12 +180,6 @@ class HistoryRecorder:
         self._intake.clear()
         self._was_off, self._first_at, self._rows = True, None, None
         self._problem = None
-
-    def _follow_clock(self) -> None:
-        ahead = self._clock() - self._monotonic()
-        if abs(ahead - self._ahead) >= JUMP_SECONDS:
-            self._prune_at = self._monotonic() + PRUNE_SECONDS
-        self._ahead = ahead
 
     # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
 

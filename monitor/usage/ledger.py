@@ -12,8 +12,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 
+from monitor.database.engine import engine_of
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models.usage import UsageJournal
+from monitor.steady_clock import SteadyClock
 from monitor.telemetry.schema import Snapshot
 from monitor.usage import store
 from monitor.usage.accounts import BadJournal, Journal, unpack
@@ -26,10 +28,8 @@ WRITE_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the ledger."""
-JUMP_SECONDS = 5.0
-"""A difference between wall clock and monotonic clock that changes by less is no jump."""
-BUSY_TIMEOUT_MS = 500
-"""How long this thread waits for SQLite's lock at a time."""
+WAIT_SECONDS = 0.5
+"""How long this thread waits for the database at a time."""
 MOST_WAITING = 180
 """Snapshots that may wait, a second apart at least; beyond that (no database at the start), the oldest are dropped."""
 
@@ -63,12 +63,10 @@ class UsageLedger:
         self._read_at: float | None = None
         """Of the last reading that was queued."""
         self._write_at = self._retry_at = 0.0
-        self._prune_at: float | None = None
-        self._ahead: float | None = None
-        """How far the wall clock is ahead of the monotonic one, as of the last write."""
+        self._prune_at = 0.0
+        self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
         self._lasting = LastingProblem(log, monotonic=monotonic)
-        self._prepared: object = None
         self._woken = threading.Event()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
@@ -178,11 +176,7 @@ class UsageLedger:
 
     def _prune(self, options: LedgerSettings) -> None:
         """Once an hour, or once a minute while there is more to delete."""
-        ahead, before = self._clock() - self._monotonic(), self._ahead
-        self._ahead = ahead
-        if self._prune_at is None or before is None or abs(ahead - before) >= JUMP_SECONDS:
-            self._prune_at = self._monotonic() + PRUNE_SECONDS
-        if self._monotonic() < self._prune_at:
+        if self._steady.steady_seconds() < PRUNE_SECONDS or self._monotonic() < self._prune_at:
             return
 
         def delete() -> None:
@@ -198,7 +192,7 @@ class UsageLedger:
         if self._monotonic() < self._retry_at:
             return False
         try:
-            self._wait_little()
+            engine_of(connections[settings.HISTORY_DATABASE]).limit_waits(WAIT_SECONDS)
             do()
         except (DatabaseError, InterfaceError) as error:
             connections[settings.HISTORY_DATABASE].close()
@@ -214,12 +208,3 @@ class UsageLedger:
     def _is_well(self) -> None:
         self._problem = None
         self._lasting.is_over("recovered: usage is saved")
-
-    def _wait_little(self) -> None:
-        """Set a short wait for SQLite's lock. Django's own setting is for requests, which have nothing else to do."""
-        database = connections[settings.HISTORY_DATABASE]
-        database.ensure_connection()
-        if database.vendor == "sqlite" and database.connection is not self._prepared:
-            with database.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            self._prepared = database.connection

@@ -11,9 +11,11 @@ from monitor.history.database import history_connection
 from monitor.history.pruning import ROWS, Retention, prune, used_bytes
 from monitor.history.tiers import MINUTES, QUARTERS, SECONDS, TIERS, Tier
 from monitor.models import HistoryChunk, HistoryGap, HistorySource
+from monitor.models.usage import UsageGpu
 
 NOW = 1_800_000_000
 DAY = 86_400
+PAGES = ("page_count", "freelist_count", "page_size")
 ALL = Retention((7, 90, 1095), 1 << 40)
 
 
@@ -60,6 +62,18 @@ def test_beyond_the_size_every_tier_gives_way_alike(source: HistorySource) -> No
     assert oldest_days(SECONDS) / 7 == pytest.approx(oldest_days(MINUTES) / 90, abs=0.2)
 
 
+def test_usage_in_the_same_file_costs_the_history_nothing(source: HistorySource) -> None:
+    fill(source, SECONDS, 7, size=4000)
+    most = used_bytes() + 1000
+    UsageGpu.objects.bulk_create(
+        UsageGpu(uuid=f"GPU-{number}", name="x" * 90, index=0, host="h") for number in range(2000)
+    )
+    before = HistoryChunk.objects.count()
+    list(prune(NOW, Retention((8, 90, 1095), most)))
+    assert HistoryChunk.objects.count() == before
+    UsageGpu.objects.all().delete()
+
+
 def test_open_chunks_are_never_deleted_for_their_size(source: HistorySource) -> None:
     HistoryChunk.objects.create(
         source=source, tier=1, start=NOW - 5000, end=NOW - 4000, is_open=True, data=b"x" * 50_000
@@ -73,7 +87,8 @@ def test_the_file_shrinks_to_little_more_than_what_is_left(source: HistorySource
     list(prune(NOW, ALL))
     with history_connection().cursor() as cursor:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert history.stat().st_size <= 1.3 * used_bytes()
+        pages, free, page_size = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in PAGES)
+    assert history.stat().st_size <= 1.3 * (pages - free) * page_size
 
 
 def test_a_gpu_that_is_gone_is_forgotten_with_its_history(source: HistorySource) -> None:

@@ -26,7 +26,7 @@ def scene() -> Scene:
 
 @pytest.mark.django_db(transaction=True)
 def test_locked_database_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(ledger_module, "WAIT_SECONDS", 0.001)
     scene.goes(100, seen(0, of("ana")))
     other = sqlite3.connect(str(connections["history"].settings_dict["NAME"]))
     other.execute("BEGIN IMMEDIATE")
