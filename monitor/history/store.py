@@ -35,11 +35,6 @@ def sources() -> list[HistorySource]:
     return sorted(HistorySource.objects.all(), key=lambda row: (row.kind != HOST, row.index or 0, -row.last_at))
 
 
-def find_source(key: str) -> HistorySource | None:
-    """The source with this key, a GPU's UUID or HOST; None if nothing was stored of it."""
-    return HistorySource.objects.filter(key=key).first()
-
-
 def read(source_id: int, tier: Tier, start: float, end: float, names: Collection[str] | None = None) -> Buckets:
     """The stored buckets of one source that start in [start, end), with these metrics or all."""
     rows = HistoryChunk.objects.filter(

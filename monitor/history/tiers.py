@@ -15,10 +15,6 @@ class Tier(NamedTuple):
     chunk_seconds: int
     """The span of one chunk, aligned to Unix time. A multiple of the next tier's bucket."""
 
-    def bucket_of(self, at: float) -> int:
-        """The start of the bucket that holds this time."""
-        return int(at // self.bucket_seconds) * self.bucket_seconds
-
     def chunk_of(self, at: float) -> int:
         """The start of the chunk that holds this time."""
         return int(at // self.chunk_seconds) * self.chunk_seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,10 +10,12 @@ from urllib.parse import urlencode
 from django.utils import timezone
 
 from monitor.formats import THIN
+from monitor.web.address_times import time_of
 
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 10 * 366 * 86400.0
 PARAMETERS = ("range", "from", "to")
+_VALID = "a time, such as 1790000000 or 2026-11-26T13:45:00Z"
 
 
 class Range(NamedTuple):
@@ -88,7 +89,9 @@ def span_of(query: Mapping[str, str], now: float, default: str = "1h") -> Span:
         raise ValueError("range excludes from and to: give one of them")
     if not start_text:
         raise ValueError("to needs from")
-    start, end = _time_of("from", start_text), _time_of("to", end_text) if end_text else now
+    zone = timezone.get_current_timezone()  # without an offset, as the date fields of a page send it
+    start = time_of("from", start_text, zone, valid=_VALID)
+    end = time_of("to", end_text, zone, valid=_VALID) if end_text else now
     if start >= now:
         raise ValueError(f"from is {start_text!r}; it must be in the past")
     if end - start < SHORTEST_SECONDS:
@@ -98,27 +101,3 @@ def span_of(query: Mapping[str, str], now: float, default: str = "1h") -> Span:
             f"from and to are {(end - start) / 86400:.0f} days apart; at most {LONGEST_SECONDS / 86400:.0f} are shown"
         )
     return Span(start, end, None)
-
-
-def _time_of(name: str, text: str) -> float:
-    """Unix seconds or ISO 8601; without an offset, in the current zone, as the date fields of a page send it."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _iso(text)
-    try:
-        if math.isfinite(seconds) and seconds >= 0:
-            datetime.fromtimestamp(seconds, UTC)
-            return seconds
-    except (ValueError, OverflowError, OSError):
-        pass  # the same error as for a value that is no time
-    raise ValueError(f"{name} is {text!r}; it must be a time, such as 1790000000 or 2026-11-26T13:45:00Z")
-
-
-def _iso(text: str) -> float:
-    """NaN if the text is no time."""
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else timezone.make_aware(at)).timestamp()
-    except (ValueError, OverflowError):
-        return math.nan

@@ -15,7 +15,7 @@ import pytest
 
 from monitor.history import store
 from monitor.history.tiers import MINUTES, SECONDS
-from monitor.models import HistoryChunk
+from monitor.models import HistoryChunk, HistorySource
 from tests.history.machines import BEGIN
 from tests.support.servers import ROOT
 
@@ -42,7 +42,7 @@ def test_killed_in_the_middle_of_writing(minutes: int, history: Path, tmp_path: 
     store.close_chunks(BEGIN + 1_000_000)
     assert not HistoryChunk.objects.filter(is_open=True).exists()
     for key in ("host", "GPU-0", "GPU-1"):
-        source = store.find_source(key)
+        source = HistorySource.objects.filter(key=key).first()
         assert source is not None
         seconds = store.read(source.pk, SECONDS, 0, 1 << 40)
         assert seconds.starts == [*range(int(BEGIN) + 2, seconds.starts[-1] + 1, 2)]

@@ -32,7 +32,7 @@ def machine(history: Path) -> Machine:
 
 def stored(tier: Tier = SECONDS, key: str = GPU) -> dict[int, float | None]:
     """The utilization of each stored bucket, or the host's CPU."""
-    source = store.find_source(key)
+    source = HistorySource.objects.filter(key=key).first()
     assert source is not None
     found = store.read(source.pk, tier, 0, 1 << 40)
     return dict(zip(found.starts, found.columns[UTILIZATION if key == GPU else "cpu_percent"].mean, strict=True))
@@ -322,7 +322,7 @@ def test_whatever_happens_every_tier_has_what_was_read(scene: list[tuple[str, in
         low, _mean, high, _seconds = found.columns[UTILIZATION]
         reference: dict[int, list[float]] = {}
         for at, value in readings:
-            reference.setdefault(tier.bucket_of(at), []).append(value)
+            reference.setdefault(int(at // tier.bucket_seconds) * tier.bucket_seconds, []).append(value)
         assert dict(zip(found.starts, zip(low, high, strict=True), strict=True)) == {
             start: (min(values), max(values)) for start, values in reference.items()
         }

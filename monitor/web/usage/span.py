@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from monitor.formats import THIN
+from monitor.web.address_times import time_of
 
 DEFAULT = "30d"
 LONGEST_DAYS = 3660
+_VALID = "a day or a time, such as 2026-11-26 or 1790000000"
 RANGES = {
     "24h": f"24{THIN}h",
     "7d": f"7{THIN}d",
@@ -44,7 +45,8 @@ def span_of(query: Mapping[str, str], now: float, zone: tzinfo) -> UsageSpan:
         raise ValueError("range excludes from and to: give one of them")
     if not since:
         raise ValueError("to needs from")
-    start, end = _time("from", since, zone), _time("to", until, zone, is_end=True) if until else now
+    start = time_of("from", since, zone, valid=_VALID)
+    end = time_of("to", until, zone, valid=_VALID, ends_day=True) if until else now
     if start >= now:
         raise ValueError(f"from is {since!r}; it must be in the past")
     if not 0 < end - start <= LONGEST_DAYS * 86400:
@@ -67,33 +69,6 @@ def _named(name: str, now: float, zone: tzinfo) -> UsageSpan:
 
 def _midnight(day: datetime, zone: tzinfo) -> float:
     return datetime.combine(day.date(), time.min, zone).timestamp()
-
-
-def _time(name: str, text: str, zone: tzinfo, *, is_end: bool = False) -> float:
-    """Unix seconds, a day, or ISO 8601. A day as the end is a whole day."""
-    seconds = math.nan
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _iso(text, zone, is_end=is_end)
-    try:
-        if seconds >= 0 and math.isfinite(seconds):
-            datetime.fromtimestamp(seconds, UTC)
-            return seconds
-    except (ValueError, OverflowError, OSError):
-        pass  # the same error as for a text that is no time
-    raise ValueError(f"{name} is {text!r}; it must be a day or a time, such as 2026-11-26 or 1790000000")
-
-
-def _iso(text: str, zone: tzinfo, *, is_end: bool) -> float:
-    """NaN if the text is no time."""
-    try:
-        at = datetime.fromisoformat(text)
-        if is_end and len(text) <= len("2026-11-26"):
-            at += timedelta(days=1)
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def day_of(at: float, zone: tzinfo) -> str:

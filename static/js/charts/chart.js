@@ -22,13 +22,14 @@ function ago(seconds) {
   return `${minutes}${THIN}min ${Math.round(seconds - 60 * minutes)}${THIN}s ago`;
 }
 
+export const faded = (colour, alpha) => `rgb(${colour.match(/[\d.]+/g)?.slice(0, 3).join(" ") ?? "128 128 128"} / ${alpha})`;
+
 export function fillOf(colour) {
   return (plot) => {
     const { top, height } = plot.bbox;
     const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-    const rgb = colour().match(/[\d.]+/g)?.slice(0, 3).join(" ") ?? "128 128 128";
-    gradient.addColorStop(0, `rgb(${rgb} / .33)`);
-    gradient.addColorStop(1, `rgb(${rgb} / .02)`);
+    gradient.addColorStop(0, faded(colour(), 0.33));
+    gradient.addColorStop(1, faded(colour(), 0.02));
     return gradient;
   };
 }

@@ -1,7 +1,7 @@
 // One chart of a span: for each line the mean and a band from minimum to maximum, gaps, alerts and limits, a cursor shared by all
 // charts of the page with its time on the axis and the reading in the chart's header, and drag to zoom. See charts/chart.js.
 
-import { Chart } from "../charts/chart.js";
+import { Chart, faded } from "../charts/chart.js";
 import { timeAxis, valueAxis } from "./axes.js";
 import { dashed, hatch, roundUp, shade } from "./grammar.js";
 import { fillLane } from "./lane.js";
@@ -9,8 +9,6 @@ import { told } from "./ticks.js";
 
 const THIN = "\u2009";
 const SHORTEST_DRAG = 4; // pixels
-
-export const faded = (colour, alpha) => `rgb(${colour.match(/[\d.]+/g)?.slice(0, 3).join(" ") ?? "128 128 128"} / ${alpha})`;
 
 export class SpanChart extends Chart {
   // `lines`: [{ colour(styles) }]; `band`: opacity; data(), range(), bucket(), gaps(), periods() are read at each drawing;
