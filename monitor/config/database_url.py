@@ -22,7 +22,7 @@ KEEP_ALIVE: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""How soon a connection is given up whose server is gone without a word: within a minute, instead of hours."""
+"""How soon a connection to a server that has vanished is closed: within a minute, not after hours."""
 FORM = "postgresql://user:password@host:5432/name?sslmode=require"
 SOCKET_FORM = "postgresql://user@/name?host=/var/run/postgresql"
 HIDDEN = "***"

@@ -1,4 +1,4 @@
-"""The database of the stored history and the usage ledger: which one it is, and how it is created, migrated and begun anew.
+"""The database of the stored history and the usage ledger: its alias, its migrations, and what happens if it is damaged.
 
 With SQLite it is a file of its own next to the main one, so that a damaged or full history never affects alerts and logins.
 """
@@ -53,7 +53,7 @@ def history_connection() -> BaseDatabaseWrapper:
 
 
 def prepare() -> None:
-    """Create or migrate the history's own database; set a damaged one aside and begin anew.
+    """Create or migrate the history's own database; rename a damaged one and create a new one.
 
     Does nothing if the default database holds the history. Raises the errors of the migration, Django, SQLite and the system.
     """

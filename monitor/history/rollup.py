@@ -32,7 +32,7 @@ def roll_up(buckets: Buckets, bucket_seconds: int) -> Buckets:
     """The lowest, the mean weighted by time, and the highest value of each wider bucket, with the time that it covers.
 
     What begins or ends within a bucket is kept as a bucket that covers less. Buckets that were rolled up in parts become one
-    again when `merged`. The last bits of a mean can be beyond the extremes: whoever stores or shows it rounds it.
+    again when `merged`. The last bits of a mean can be beyond the extremes: round it to store or show it.
     """
     keys = [start // bucket_seconds for start in buckets.starts]
     edges = [0, *[place for place, (before, after) in enumerate(pairwise(keys), 1) if before != after], len(keys)]

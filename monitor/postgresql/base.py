@@ -31,7 +31,7 @@ ANSWER_SECONDS = 10.0
 LEAST_STATEMENT_SECONDS = 2
 """For threads that wait less for locks: a server under load is not one that hangs."""
 GRACE_SECONDS = 1.0
-"""The server ends a slow statement itself, and this much later the connection is given up: the server hangs."""
+"""The server ends a slow statement itself, and this much later the client closes the connection, because the server hangs."""
 LOCK_ANSWER_SECONDS = 5.0
 IDLE_TRANSACTION_SECONDS = 60
 """After that the server ends a transaction whose client has gone silent, and releases its locks."""

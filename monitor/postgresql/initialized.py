@@ -1,4 +1,4 @@
-"""Remembers, in the data folder, that there is a database in PostgreSQL, so that an emptied one is not filled anew in silence.
+"""Remembers, in the data folder, that there is a database in PostgreSQL, so that an emptied one is not silently filled again.
 
 A new installation has no accounts, and its log shows a link to create the first administrator. A database that was dropped and
 created again, or restored without its tables, must not become one.

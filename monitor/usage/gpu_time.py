@@ -51,7 +51,7 @@ def count(known: OpenGpu, gpu: Gpu, portions: Sequence[Portion], seconds: float,
 def power_of(known: OpenGpu, gpu: Gpu, seconds: float, *, is_continuous: bool) -> float | None:
     """Mean power over the seconds that a reading stands for, in watts: by the energy counter, else the power now.
 
-    `is_continuous`: the previous reading was that long ago. The counter is of no use otherwise, nor when it has started anew (the
+    `is_continuous`: the previous reading was that long ago. The counter is of no use otherwise, nor when it was reset (the
     driver was loaded again) or counts more than this GPU (a whole Grace Hopper module).
     """
     before, known.energy_counter = known.energy_counter, gpu.energy_joules
