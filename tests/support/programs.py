@@ -11,6 +11,8 @@ PACKAGES = {
     "nginx": "nginx-light",
     "openssl": "openssl",
     "psql": "postgresql",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "strace": "strace",
     "systemd-analyze": "systemd",
 }
