@@ -36,6 +36,14 @@ def test_each_nvlink_has_a_state_and_counters(fake_driver: FakeDriver, ask: Chil
     assert ask("n.nvmlDeviceGetNvLinkVersion(gpu(0), 0)") == 4
 
 
+def test_each_nvlink_has_another_end(fake_driver: FakeDriver, ask: Child) -> None:
+    fake_driver.set({"gpu.0.nvlinks": 3, "gpu.0.nvlink_peers": "1, switch"})
+    eventually(ask, "[n.nvmlDeviceGetNvLinkRemoteDeviceType(gpu(0), link) for link in range(3)]", [0, 2, 2])
+    assert ask("n.nvmlDeviceGetNvLinkRemotePciInfo(gpu(0), 0).busId") == "00000000:11:00.0"
+    assert ask("n.nvmlDeviceGetNvLinkRemotePciInfo(gpu(0), 1).busId") == "00000000:C5:00.0"
+    assert ask("code(n.nvmlDeviceGetNvLinkRemotePciInfo, gpu(0), 3)") == 3
+
+
 def test_memory_errors_retired_pages_and_remapped_rows_are_counted(fake_driver: FakeDriver, ask: Child) -> None:
     fake_driver.set({"gpu.0.ecc_uncorrected_aggregate": 3, "gpu.0.retired_double_bit": 2, "gpu.1.ecc": "off"})
     fake_driver.set({"gpu.0.remapped_pending": 1})

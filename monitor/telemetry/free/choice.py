@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from monitor.telemetry.cuda_devices import has_driver_uuid, is_own_uuid
-from monitor.telemetry.free.topology import Nearness, Place, nearness, place_of
+from monitor.telemetry.free.topology import Place, are_linked, nearness, place_of, share_pcie_switch
 from monitor.telemetry.free.wanted import Wanted
 from monitor.telemetry.schema import Gpu, GpuUse, Snapshot
 
 _MOST_STARTS = 16
 """Groups are built around this many of the least loaded GPUs, so that a choice among 256 costs little."""
-PlaceOf = Callable[[str | None], Place]
+PlaceOf = Callable[[Gpu], Place]
 
 
 class FreeGpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,8 @@ class FreeGpu(msgspec.Struct, frozen=True, kw_only=True):
     memory_free_bytes: int | None
     free_seconds: float
     """How long it has been free, at least: the server knows nothing of the time before its start."""
+    nvlink_with: tuple[int, ...] = ()
+    """Indexes of the other chosen GPUs that NVLink connects it with, directly or over NVSwitches."""
     switch_with: tuple[int, ...] = ()
     """Indexes of the other chosen GPUs behind the same PCIe switch."""
 
@@ -103,7 +105,7 @@ def _fitting(
     by_index = [gpu for gpu in whole if has_driver_uuid(gpu.uuid) or is_own_uuid(gpu.uuid)]
     names_indexes = len(by_index) > len(by_uuid) and len(by_uuid) < wanted.gpu_count
     found = [
-        _Candidate(gpu, str(gpu.index) if names_indexes else gpu.uuid, memory_free_of(gpu), place(gpu.pci_bus_id))
+        _Candidate(gpu, str(gpu.index) if names_indexes else gpu.uuid, memory_free_of(gpu), place(gpu))
         for gpu in (by_index if names_indexes else by_uuid)
     ]
     return found or (list(_instances(free, wanted)) if wanted.gpu_count == 1 else [])
@@ -163,11 +165,7 @@ def _group_around(fitting: list[_Candidate], start: int, count: int) -> tuple[in
 
 def _shown(each: _Candidate, chosen: Sequence[_Candidate], free_seconds: Mapping[str, float]) -> FreeGpu:
     gpu = each.gpu
-    near = [
-        other.gpu.index
-        for other in chosen
-        if other.gpu.uuid != gpu.uuid and nearness(each.place, other.place) is Nearness.SWITCH
-    ]
+    others = [other for other in chosen if other.gpu.uuid != gpu.uuid]
     return FreeGpu(
         index=gpu.index,
         uuid=gpu.uuid,
@@ -175,8 +173,13 @@ def _shown(each: _Candidate, chosen: Sequence[_Candidate], free_seconds: Mapping
         device=each.device,
         memory_free_bytes=each.memory_free_bytes,
         free_seconds=free_seconds.get(gpu.uuid, 0.0),
-        switch_with=tuple(sorted(near)),
+        nvlink_with=_indexes(other for other in others if are_linked(each.place, other.place)),
+        switch_with=_indexes(other for other in others if share_pcie_switch(each.place, other.place)),
     )
+
+
+def _indexes(candidates: Iterable[_Candidate]) -> tuple[int, ...]:
+    return tuple(sorted(each.gpu.index for each in candidates))
 
 
 def _too_few(gpus: Sequence[Gpu], fitting: int, wanted: Wanted) -> str:

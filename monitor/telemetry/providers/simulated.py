@@ -277,7 +277,14 @@ def _reasons(load: float, watts: float, *, is_hot: bool) -> tuple[str, ...]:
 def _links(load: float) -> tuple[NvLink, ...]:
     rate = load * 2e8
     return tuple(
-        NvLink(link=link, is_active=True, version=4.0, rx_bytes_per_second=rate, tx_bytes_per_second=rate)
+        NvLink(
+            link=link,
+            is_active=True,
+            version=4.0,
+            rx_bytes_per_second=rate,
+            tx_bytes_per_second=rate,
+            peer_type="switch",
+        )
         for link in range(_LINKS)
     )
 

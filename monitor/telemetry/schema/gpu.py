@@ -10,6 +10,7 @@ import msgspec
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
+NvLinkPeerType = Literal["gpu", "switch", "npu"]
 GpuUse = Literal["busy", "held", "free", "unknown"]
 BottleneckCode = Literal[
     "thermal", "power_brake", "hardware_slowdown", "held", "power_limit", "pcie", "waiting_for_data", "clocks_setting",
@@ -28,7 +29,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NvLink(msgspec.Struct, frozen=True, kw_only=True):
-    """One NVLink. NVML nvmlDeviceGetNvLinkState, nvmlDeviceGetNvLinkVersion, fields 138 and 139."""
+    """One NVLink of a GPU. NVML nvmlDeviceGetNvLinkState, nvmlDeviceGetNvLinkVersion, fields 138 and 139."""
 
     link: int
     is_active: bool
@@ -36,6 +37,12 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
     """As NVIDIA numbers them: 1.0, 2.0, 2.2, 3.0, 3.1, 4.0, 5.0, 6.0. NVML's number is an enumeration (6 is 4.0)."""
     rx_bytes_per_second: float | None = None
     tx_bytes_per_second: float | None = None
+    peer_type: NvLinkPeerType | None = None
+    """What is at the other end: a GPU, an NVSwitch, or an IBM processor (npu). NVML nvmlDeviceGetNvLinkRemoteDeviceType, asked once
+    the link is active. Null: not known."""
+    peer_pci_bus_id: str | None = None
+    """Its PCI address, as a GPU's `pci_bus_id`. NVML nvmlDeviceGetNvLinkRemotePciInfo_v2. Null: not known, as of a switch that a
+    virtual machine does not see."""
 
 
 class Xid(msgspec.Struct, frozen=True, kw_only=True):

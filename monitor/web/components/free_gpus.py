@@ -109,10 +109,11 @@ def _in_words(gpu: FreeGpu) -> str:
 
 
 def _beside(gpu: FreeGpu) -> str:
-    """The chosen GPUs behind the same PCIe switch."""
+    """The chosen GPUs that are connected with it: NVLink with 1 · PCIe switch with 1, 2."""
     if gpu.device.startswith("MIG-"):
         return "MIG instance"
-    return f"PCIe switch with {', '.join(map(str, gpu.switch_with))}" if gpu.switch_with else ""
+    connected = (("NVLink", gpu.nvlink_with), ("PCIe switch", gpu.switch_with))
+    return " · ".join(f"{by} with {', '.join(map(str, indexes))}" for by, indexes in connected if indexes)
 
 
 def _lines(found: FreeGpus) -> list[Line]:

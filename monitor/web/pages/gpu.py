@@ -62,11 +62,19 @@ class Instance:
 
 
 class Link:
-    def __init__(self, link: NvLink, live: LivePieces) -> None:
+    def __init__(self, link: NvLink, peer: str, live: LivePieces) -> None:
         at = f"l{link.link}"
         self.link = link
+        self.peer = peer
         self.received = _rate(live, f"{at}-r", link.rx_bytes_per_second)
         self.sent = _rate(live, f"{at}-s", link.tx_bytes_per_second)
+
+
+def _peer(link: NvLink, gpus: Iterable[Gpu]) -> str:
+    """What is at the other end of a link: GPU 3, NVSwitch; empty if it is not known."""
+    if link.peer_type == "gpu":
+        return next((f"GPU {gpu.index}" for gpu in gpus if gpu.pci_bus_id == link.peer_pci_bus_id), "another GPU")
+    return "NVSwitch" if link.peer_type == "switch" else "processor" if link.peer_type == "npu" else ""
 
 
 def _rate(live: LivePieces, name: str, rate: float | None) -> Value:
@@ -106,7 +114,7 @@ class GpuPage:
             )
             facts = (
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
-                *[(link.link, link.is_active, link.version) for link in self.gpu.nvlinks or ()],
+                *[(each.link.link, each.link.is_active, each.link.version, each.peer) for each in self.links],
             )
             self.facts = live.part("facts", facts, "monitor/fragments/gpus/facts.html", {"page": self}, is_around=True)
             charts = tuple((c.title, c.unit, c.top, c.limit, c.note) for c in self.charts)
@@ -126,7 +134,7 @@ class GpuPage:
         self.periods = live.state("charts", data_alerts_open=periods_of(alerts))
         self.properties = _facts(gpu, live)
         self.instances = [Instance(instance, live) for instance in gpu.mig_instances]
-        self.links = [Link(link, live) for link in gpu.nvlinks or ()]
+        self.links = [Link(link, _peer(link, self.snapshot.gpus), live) for link in gpu.nvlinks or ()]
         self.links_up = _links_up(gpu.nvlinks or ())
         if self.links:
             self.links_received = _rate(live, "links-r", _sum([each.link.rx_bytes_per_second for each in self.links]))

@@ -26,6 +26,9 @@ nvmlReturn_t enter_gpu(enum Function function, nvmlDevice_t handle, const struct
 nvmlReturn_t enter_device(
     enum Function function, nvmlDevice_t handle, const struct Gpu **gpu, const struct MigInstance **instance);
 
+/* The place of a GPU on the bus. */
+nvmlReturn_t give_pci(const struct Gpu *gpu, struct PciInfo *out);
+
 #define ENTER(name) \
     do { \
         nvmlReturn_t trouble_ = enter(FN_##name); \

@@ -94,6 +94,8 @@ static void set_default_links(struct Gpu *gpu)
     gpu->nvlink_version = figure(4);
     gpu->nvlink_rx_rate = figure(1048576); /* KiB per second: 1 GiB/s on each link */
     gpu->nvlink_tx_rate = figure(524288);
+    for (int i = 0; i < MAX_LINKS; i++)
+        gpu->nvlink_peers[i] = ON_SWITCH;
 }
 
 static void set_default_health(struct Gpu *gpu)

@@ -26,7 +26,8 @@
     X(nvmlDeviceGetCurrPcieLinkGeneration) X(nvmlDeviceGetCurrPcieLinkWidth) \
     X(nvmlDeviceGetMaxPcieLinkGeneration) X(nvmlDeviceGetMaxPcieLinkWidth) \
     X(nvmlDeviceGetPcieThroughput) X(nvmlDeviceGetPcieReplayCounter) \
-    X(nvmlDeviceGetNvLinkState) X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetFieldValues) \
+    X(nvmlDeviceGetNvLinkState) X(nvmlDeviceGetNvLinkVersion) \
+    X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetFieldValues) \
     X(nvmlDeviceGetEccMode) X(nvmlDeviceGetTotalEccErrors) X(nvmlDeviceGetRetiredPages) \
     X(nvmlDeviceGetRetiredPagesPendingStatus) X(nvmlDeviceGetRemappedRows) \
     X(nvmlDeviceGetComputeMode) X(nvmlDeviceGetPersistenceMode) \

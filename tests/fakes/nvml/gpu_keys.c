@@ -192,6 +192,8 @@ bool read_gpu_key(struct Gpu *gpu, int number, char *key, char *value)
         return read_mig_instances(value, gpu, number);
     if (strcmp(key, "xid") == 0)
         return read_xids(value, gpu);
+    if (strcmp(key, "nvlink_peers") == 0)
+        return read_nvlink_peers(value, gpu);
     if (strcmp(key, "unified") == 0)
         return read_unified(value, gpu);
     if (strcmp(key, "fan_speeds") == 0)

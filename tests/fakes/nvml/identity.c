@@ -148,7 +148,7 @@ API nvmlDeviceGetCudaComputeCapability(nvmlDevice_t handle, int *major, int *min
     return gpu->compute_capability.status;
 }
 
-static nvmlReturn_t give_pci(const struct Gpu *gpu, struct PciInfo *out)
+nvmlReturn_t give_pci(const struct Gpu *gpu, struct PciInfo *out)
 {
     struct Address address;
     if (!parse_address(gpu->pci, &address))

@@ -77,6 +77,29 @@ API nvmlDeviceGetNvLinkVersion(nvmlDevice_t handle, unsigned link, unsigned *out
     return trouble != SUCCESS ? trouble : give(gpu->nvlink_version, out);
 }
 
+enum { DEVICE_GPU = 0, DEVICE_SWITCH = 2 };
+
+API nvmlDeviceGetNvLinkRemoteDeviceType(nvmlDevice_t handle, unsigned link, unsigned *out)
+{
+    ENTER_GPU(nvmlDeviceGetNvLinkRemoteDeviceType, handle);
+    nvmlReturn_t trouble = find_link(gpu, link);
+    if (trouble == SUCCESS)
+        *out = gpu->nvlink_peers[link] == ON_SWITCH ? DEVICE_SWITCH : DEVICE_GPU;
+    return trouble;
+}
+
+API nvmlDeviceGetNvLinkRemotePciInfo_v2(nvmlDevice_t handle, unsigned link, struct PciInfo *out)
+{
+    ENTER_GPU(nvmlDeviceGetNvLinkRemotePciInfo_v2, handle);
+    nvmlReturn_t trouble = find_link(gpu, link);
+    if (trouble != SUCCESS)
+        return trouble;
+    if (gpu->nvlink_peers[link] != ON_SWITCH)
+        return give_pci(&weather()->gpus[gpu->nvlink_peers[link]], out);
+    *out = (struct PciInfo){.bus = 0xC5, .bus_id_legacy = "0000:C5:00.0", .bus_id = "00000000:C5:00.0"};
+    return SUCCESS;
+}
+
 static void give_small(struct FieldValue *field, struct Answer answer)
 {
     field->value_type = VALUE_UNSIGNED_INT;

@@ -23,6 +23,7 @@ bool read_processes(char *text, struct Gpu *gpu, int number);
 bool read_strays(char *text, struct Gpu *gpu);
 bool read_mig_instances(char *text, struct Gpu *gpu, int number);
 bool read_xids(char *text, struct Gpu *gpu);
+bool read_nvlink_peers(char *text, struct Gpu *gpu);
 
 /* The next part of `*rest` up to `separator`, stripped of blanks; NULL after the last. */
 char *next_part(char **rest, const char *separator);

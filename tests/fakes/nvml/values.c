@@ -229,3 +229,19 @@ bool read_xids(char *text, struct Gpu *gpu)
     }
     return true;
 }
+
+/* GPU numbers by link, or switch; links that are not listed lead to a switch. */
+bool read_nvlink_peers(char *text, struct Gpu *gpu)
+{
+    for (int link = 0; link < MAX_LINKS; link++) {
+        char *part = next_part(&text, ",");
+        unsigned long long number;
+        if (part == NULL || strcmp(part, "switch") == 0)
+            gpu->nvlink_peers[link] = ON_SWITCH;
+        else if (read_number(part, &number) && number < MAX_GPUS)
+            gpu->nvlink_peers[link] = (int)number;
+        else
+            return false;
+    }
+    return text == NULL;
+}

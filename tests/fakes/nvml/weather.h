@@ -24,6 +24,9 @@ enum {
 struct Answer { long long value; int status; };
 enum { UNSET = -1 };
 
+/* The other end of an NVLink is a switch, not a GPU. */
+enum { ON_SWITCH = -1 };
+
 struct Fault { unsigned delay_ms; short code; unsigned char hangs, crashes; };
 
 /* A value that grows with real time. */
@@ -70,6 +73,7 @@ struct Gpu {
     struct Answer pcie_rx, pcie_rx_rate, pcie_tx, pcie_tx_rate;
     struct Answer nvlinks, nvlink_version, nvlink_rx, nvlink_rx_rate, nvlink_tx, nvlink_tx_rate;
     struct Answer nvlinks_down, nvlinks_unused; /* one bit per link */
+    int nvlink_peers[MAX_LINKS]; /* GPU numbers, or ON_SWITCH */
     struct Answer ecc, ecc_errors[4]; /* corrected and uncorrected: volatile, then aggregate */
     struct Answer retired_single_bit, retired_double_bit, retired_pending;
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */

@@ -12,7 +12,7 @@ from monitor.telemetry.cuda_devices import has_driver_uuid
 from monitor.telemetry.free.choice import FreeGpus, choose
 from monitor.telemetry.free.topology import Place
 from monitor.telemetry.free.wanted import Wanted
-from monitor.telemetry.schema import Gpu, MigInstance
+from monitor.telemetry.schema import Gpu, MigInstance, NvLink
 from tests.support.snapshots import GIB, host
 from tests.support.snapshots import gpu as busy_gpu
 
@@ -28,9 +28,13 @@ def free(index: int, **changes: Any) -> Gpu:
     return busy_gpu(index, **{**values, **changes})
 
 
+def placed(gpu: Gpu) -> Place:
+    return AT_SWITCH.get(gpu.pci_bus_id or "", Place())._replace(is_on_nvswitch=bool(gpu.nvlinks))
+
+
 def chosen(*gpus: Gpu, free_seconds: dict[str, float] | None = None, **wanted: Any) -> FreeGpus:
     """The choice; the PCI address of a test's GPU is the letter of its switch."""
-    return choose(host(*gpus), Wanted(**wanted), free_seconds or {}, place=lambda at: AT_SWITCH.get(at or "", Place()))
+    return choose(host(*gpus), Wanted(**wanted), free_seconds or {}, place=placed)
 
 
 def test_only_free_gpus_are_offered() -> None:
@@ -59,6 +63,18 @@ def test_neighbours_are_preferred() -> None:
     assert [(each.index, each.switch_with) for each in found.gpus] == [(1, (2,)), (2, (1,))]
     alone = chosen(free(0, pci_bus_id="a"), free(1, pci_bus_id="b"), free(2), gpu_count=2)
     assert [(each.index, each.switch_with) for each in alone.gpus] == [(0, ()), (1, ())]
+
+
+def test_gpus_linked_by_nvlink_are_preferred_to_those_at_a_switch() -> None:
+    links = (NvLink(link=0, is_active=True, peer_type="switch"),)
+    found = chosen(
+        free(0, pci_bus_id="a"),
+        free(1, pci_bus_id="a"),
+        free(2, pci_bus_id="a", nvlinks=links, memory_used_bytes=GIB),
+        free(3, pci_bus_id="b", nvlinks=links, memory_used_bytes=GIB),
+        gpu_count=2,
+    )
+    assert [(each.index, each.nvlink_with, each.switch_with) for each in found.gpus] == [(2, (3,), ()), (3, (2,), ())]
 
 
 def test_each_needs_the_memory_and_the_idle_time() -> None:

@@ -1,4 +1,4 @@
-"""Which GPUs share a switch, a host bridge or a NUMA node, on a PCI tree as the kernel shows it."""
+"""Which GPUs are linked by NVLink, or share a switch, a host bridge or a NUMA node on a PCI tree as the kernel shows it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.telemetry.free.topology import Nearness, Place, nearness, place_of
+from monitor.telemetry.schema import Gpu, NvLink
+from tests.support.snapshots import gpu
 
 TREE = {
     "0000:1b:00.0": ("pci0000:17/0000:17:02.0/0000:18:00.0/0000:19:00.0", 0),
@@ -34,7 +36,7 @@ def sysfs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("other", "near"),
     [
-        ("0000:1c:00.0", Nearness.SWITCH),
+        ("0000:1c:00.0", Nearness.PCIE_SWITCH),
         ("0000:1f:00.0", Nearness.HOST_BRIDGE),
         ("0000:3b:00.0", Nearness.NUMA_NODE),
         ("0000:86:00.0", Nearness.UNKNOWN),
@@ -42,10 +44,40 @@ def sysfs(tmp_path: Path) -> Path:
     ],
 )
 def test_nearness_follows_the_tree(sysfs: Path, other: str, near: Nearness) -> None:
-    assert nearness(place_of("0000:1b:00.0", sysfs), place_of(other, sysfs)) is near
+    assert nearness(place_of(at("0000:1b:00.0"), sysfs), place_of(at(other), sysfs)) is near
 
 
 @pytest.mark.parametrize("address", [None, "0000:ff:00.0", "../../../etc", ""])
 def test_device_that_the_kernel_does_not_show_is_near_nothing(sysfs: Path, address: str | None) -> None:
-    assert place_of(address, sysfs) == Place()
-    assert nearness(Place(), Place()) is Nearness.UNKNOWN
+    here = place_of(at(address), sysfs)
+    assert (here.bridges, here.numa_node) == ((), None)
+    assert nearness(here, Place()) is Nearness.UNKNOWN
+
+
+def to_gpu(address: str | None, *, is_active: bool = True) -> NvLink:
+    return NvLink(link=0, is_active=is_active, peer_type="gpu", peer_pci_bus_id=address)
+
+
+TO_SWITCH = NvLink(link=1, is_active=True, peer_type="switch")
+
+
+@pytest.mark.parametrize(
+    ("links", "other_links", "near"),
+    [
+        pytest.param([to_gpu("0000:86:00.0")], [], Nearness.NVLINK, id="direct, told by one of them"),
+        pytest.param([], [to_gpu("0000:1b:00.0")], Nearness.NVLINK, id="direct, told by the other"),
+        pytest.param([TO_SWITCH], [TO_SWITCH], Nearness.NVLINK, id="both on a switch"),
+        pytest.param([TO_SWITCH], [to_gpu("0000:af:00.0")], Nearness.UNKNOWN, id="one on a switch"),
+        pytest.param([to_gpu("0000:86:00.0", is_active=False)], [], Nearness.UNKNOWN, id="a link that is down"),
+        pytest.param([to_gpu(None)], [to_gpu(None)], Nearness.UNKNOWN, id="other ends without an address"),
+    ],
+)
+def test_nvlink_is_nearer_than_any_bus(
+    sysfs: Path, links: list[NvLink], other_links: list[NvLink], near: Nearness
+) -> None:
+    one, other = at("0000:1b:00.0", *links), at("0000:86:00.0", *other_links)
+    assert nearness(place_of(one, sysfs), place_of(other, sysfs)) is near
+
+
+def at(address: str | None, *links: NvLink) -> Gpu:
+    return gpu(pci_bus_id=address, nvlinks=links)

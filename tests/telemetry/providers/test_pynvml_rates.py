@@ -140,6 +140,40 @@ def test_nvlinks_are_listed_individually(fake_driver: FakeDriver, open_reader: O
     assert [link.version for link in links] == [3.0, 3.0, None]  # in NVML's enumeration 4
 
 
+def test_other_end_of_each_link_is_asked_once(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.*.nvlinks": 4, "gpu.0.nvlink_peers": "1,1,switch", "gpu.0.nvlinks_down": 0b1000}, gpus=2)
+    reader = open_reader("pynvml", fake_driver.env)
+    links = first(reader).nvlinks or ()
+    assert [(link.peer_type, link.peer_pci_bus_id) for link in links] == [
+        ("gpu", "0000:11:00.0"),
+        ("gpu", "0000:11:00.0"),
+        ("switch", "0000:c5:00.0"),
+        (None, None),
+    ]
+    asked = fake_driver.calls()["nvmlDeviceGetNvLinkRemotePciInfo_v2"]
+    assert asked == 7
+    for _ in range(3):
+        reader.read(11)
+    assert fake_driver.calls()["nvmlDeviceGetNvLinkRemotePciInfo_v2"] == asked
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"fail.nvmlDeviceGetNvLinkRemotePciInfo_v2": 3},
+        {"gpu.1.pci": "FFFFFFFF:FF:FF.0"},
+        {"gpu.1.pci": "00000000:00:00.0"},
+    ],
+)
+def test_other_end_without_an_address_is_unknown(
+    fake_driver: FakeDriver, open_reader: Open, refusal: dict[str, object]
+) -> None:
+    """In a virtual machine the driver reports such addresses for what it does not see."""
+    fake_driver.set({"gpu.0.nvlinks": 1, "gpu.0.nvlink_peers": "1", **refusal}, gpus=2)
+    (link,) = first(open_reader("pynvml", fake_driver.env)).nvlinks or ()
+    assert (link.is_active, link.peer_type, link.peer_pci_bus_id) == (True, "gpu", None)
+
+
 @pytest.mark.parametrize(
     ("enumerated", "version"),
     [

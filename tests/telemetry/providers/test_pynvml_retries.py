@@ -43,7 +43,8 @@ def settle() -> None:
 
 def missing(gpu: Gpu) -> set[str]:
     """The metrics without a value, and with 18 links those of a link."""
-    of_links = {name for link in gpu.nvlinks or () for name in ("version",) if getattr(link, name) is None}
+    facts = ("version", "peer_type", "peer_pci_bus_id")
+    of_links = {name for link in gpu.nvlinks or () for name in facts if getattr(link, name) is None}
     return {name for name in GPU_METRICS if getattr(gpu, name) is None} | of_links
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.telemetry.schema import Gpu, NvLink, Snapshot
 from monitor.web.components.free_gpus import FreeChoice, FreeForm
 from tests.support.snapshots import GIB, gpu, host
 
@@ -30,6 +30,12 @@ def test_lines_start_a_program_on_the_chosen_gpus() -> None:
         "Wait": "gpumon wait --count 2 --memory 40GiB -- python train.py",
     }
     assert [pick.text for pick in made.picks] == ["80.0\u2009GiB, free for 41\u2009min 0\u2009s", "80.0\u2009GiB, free"]
+
+
+def test_neighbours_by_nvlink_are_named() -> None:
+    links = (NvLink(link=0, is_active=True, peer_type="switch"),)
+    made = choice(host(free(0, nvlinks=links), free(1, nvlinks=links), free(2)), count="2")
+    assert [(pick.gpu.index, pick.beside) for pick in made.picks] == [(0, "NVLink with 1"), (1, "NVLink with 0")]
 
 
 def test_indexes_are_given_with_the_order_in_which_cuda_must_count() -> None:

@@ -52,6 +52,17 @@ def test_every_live_value_has_its_place_on_the_page_of_a_gpu() -> None:
     assert {value.name for value in pieces.values} <= places
 
 
+def test_page_of_a_gpu_names_the_other_end_of_each_nvlink() -> None:
+    links = (
+        NvLink(link=0, is_active=True, peer_type="gpu", peer_pci_bus_id="0000:1c:00.0"),
+        NvLink(link=1, is_active=True, peer_type="gpu", peer_pci_bus_id="0000:ff:00.0"),
+        NvLink(link=2, is_active=True, peer_type="switch"),
+        NvLink(link=3, is_active=True),
+    )
+    page = GpuPage(host(gpu(0, nvlinks=links), gpu(1, pci_bus_id="0000:1c:00.0")), "GPU-0")
+    assert [link.peer for link in page.links] == ["GPU 1", "another GPU", "NVSwitch", ""]
+
+
 def test_new_numbers_change_no_part() -> None:
     before = host(gpu(processes=(process(5),)), system=SYSTEM)
     after = host(

@@ -119,7 +119,7 @@ class Device:
         """Make the static and the slow calls. Raises GpuLost and ProviderFailed."""
         self._now, self._at = now, at
         self._make_static_calls()
-        self._missing_links = self._links.find(self.handle)
+        self._links.find(self.handle)
         for call in tuple(self._slow):
             self._make(call, self._facts, self._slow)
         self._check_facts()
@@ -228,15 +228,15 @@ class Device:
                 among.append(call)
         self._fields.retry()
         self._processes.retry()
-        self._missing_links = self._links.find(self.handle)
+        self._links.find(self.handle)
         self._make_static_calls()
         for call, among in refused.items():
             if among is self._slow and call in self._slow:
                 self._make(call, self._facts, self._slow)
 
     def _count_refused(self) -> int:
-        facts = self._unknown_fact_count + self._missing_links
-        return len(self._refused) + facts + self._fields.refused_count + self._processes.refused_count
+        parts = (self._links, self._fields, self._processes)
+        return len(self._refused) + self._unknown_fact_count + sum(part.refused_count for part in parts)
 
     def _make(self, call: Call, values: Values, among: list[Call]) -> None:
         try:

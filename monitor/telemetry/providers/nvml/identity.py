@@ -33,9 +33,10 @@ class Identity(msgspec.Struct, frozen=True):
 
 def identify(handle: Handle, index: int) -> Identity:
     """Ask the driver about a GPU."""
-    pci_bus_id, why_no_pci = _asked(lambda: short_pci_bus_id(nvml.nvmlDeviceGetPciInfo(handle).busId))
-    if pci_bus_id is not None and not _PCI_BUS_ID.fullmatch(pci_bus_id):
-        pci_bus_id, why_no_pci = None, f"the driver reports {pci_bus_id!r}"
+    reported, why_no_pci = _asked(lambda: short_pci_bus_id(nvml.nvmlDeviceGetPciInfo(handle).busId))
+    pci_bus_id = None if reported is None else valid_pci_bus_id(reported)
+    if reported is not None and pci_bus_id is None:
+        why_no_pci = f"the driver reports {reported!r}"
     uuid, why_no_uuid = _asked(lambda: nvml.nvmlDeviceGetUUID(handle))
     name, why_no_name = _asked(lambda: _name(handle))
     return Identity(
@@ -52,6 +53,12 @@ def short_pci_bus_id(bus_id: str | bytes) -> str:
     """NVML's 00000000:3B:00.0 in the form of sysfs, 0000:3b:00.0."""
     text = bus_id.decode("ascii", errors="replace") if isinstance(bus_id, bytes) else bus_id
     return LONG_PCI_DOMAIN.sub("", text.strip("\x00 ").lower())
+
+
+def valid_pci_bus_id(bus_id: str | bytes) -> str | None:
+    """An address in that form; None if it is not one."""
+    address = short_pci_bus_id(bus_id)
+    return address if _PCI_BUS_ID.fullmatch(address) else None
 
 
 def _asked(ask: Callable[[], Any]) -> tuple[str | None, str | None]:

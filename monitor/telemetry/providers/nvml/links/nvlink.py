@@ -1,14 +1,18 @@
-"""NVLink of one GPU: which links are active, and their traffic. Read on the slow cadence."""
+"""NVLink of one GPU: which links are active, what is at their other end, and their traffic. Read on the slow cadence."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pynvml as nvml
 
 from monitor.telemetry.providers.nvml.calls import Values
 from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, counter_bits, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, code_of, field_reason
+from monitor.telemetry.providers.nvml.identity import valid_pci_bus_id
 from monitor.telemetry.providers.nvml.rates import NEEDS_TWO_READINGS, Counter
-from monitor.telemetry.schema import NvLink
+from monitor.telemetry.schema import NvLink, NvLinkPeerType
 
 TX, RX = nvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, nvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX
 METRICS = ("nvlinks", "nvlink_rx_bytes_per_second", "nvlink_tx_bytes_per_second")
@@ -27,20 +31,43 @@ _VERSIONS = {
     nvml.NVML_NVLINK_VERSION_6_0: 6.0,
 }
 """nvmlDeviceGetNvLinkVersion returns an enumeration; 0 is invalid, as for a link that is down."""
+_PEER_TYPES: dict[int, NvLinkPeerType] = {
+    nvml.NVML_NVLINK_DEVICE_TYPE_GPU: "gpu",
+    nvml.NVML_NVLINK_DEVICE_TYPE_IBMNPU: "npu",
+    nvml.NVML_NVLINK_DEVICE_TYPE_SWITCH: "switch",
+}
+_NO_DEVICE = ("0000:00:00.0", "ffffffff:ff:ff.0")
+"""Addresses that the driver reports for a switch it does not see, as in a virtual machine."""
+
+
+class _Facts(NamedTuple):
+    """What does not change while a link is active."""
+
+    version: float | None = None
+    peer_type: NvLinkPeerType | None = None
+    peer_pci_bus_id: str | None = None
 
 
 class NvLinks:
     """Finds the links of a GPU, then reads their state and counters. Links need not be numbered without gaps."""
 
     def __init__(self) -> None:
-        self._versions: dict[int, float | None] = {}
+        self._links: set[int] = set()
+        self._facts: dict[int, _Facts] = {}
         self._counters: dict[tuple[int, int], Counter] = {}
         self._why_none = NO_NVLINK
         self.reasons: dict[str, str] = {}
 
-    def find(self, handle: Handle) -> int:
-        """Look for every link that a GPU can have, keep those found before, and return how many are missing."""
+    @property
+    def refused_count(self) -> int:
+        """How many links were not found, or lack a fact."""
+        incomplete = [facts for facts in self._facts.values() if None in facts]
+        return int(nvml.NVML_NVLINK_MAX_LINKS) - len(self._links) + len(incomplete)
+
+    def find(self, handle: Handle) -> None:
+        """Look for every link that a GPU can have, and keep those found before. Facts that are unknown will be asked again."""
         self._why_none = NO_NVLINK
+        self._facts = {link: facts for link, facts in self._facts.items() if None not in facts}
         for link in range(nvml.NVML_NVLINK_MAX_LINKS):
             try:
                 nvml.nvmlDeviceGetNvLinkState(handle, link)
@@ -48,12 +75,11 @@ class NvLinks:
                 if code_of(error) not in _NO_SUCH_LINK:
                     self._why_none = field_reason(error)
             else:
-                self._versions.setdefault(link, None)
-        return int(nvml.NVML_NVLINK_MAX_LINKS) - len(self._versions)
+                self._links.add(link)
 
     def fill(self, handle: Handle, values: Values, at: float) -> None:
         """Fill METRICS; `at` is monotonic seconds. Raises NVMLError if no link's state can be read."""
-        if not self._versions:
+        if not self._links:
             self.reasons = dict.fromkeys(METRICS, self._why_none)
             return
         active = self._states(handle)
@@ -62,9 +88,9 @@ class NvLinks:
             NvLink(
                 link=link,
                 is_active=is_active,
-                version=self._version(handle, link, is_active=is_active),
                 rx_bytes_per_second=rates.get((link, RX)),
                 tx_bytes_per_second=rates.get((link, TX)),
+                **self._facts_of(handle, link, is_active=is_active)._asdict(),
             )
             for link, is_active in active.items()
         )
@@ -76,7 +102,7 @@ class NvLinks:
         """Whether each link is active, in order; a link that is refused now is left out."""
         active: dict[int, bool] = {}
         refusal: Exception | None = None
-        for link in sorted(self._versions):
+        for link in sorted(self._links):
             try:
                 active[link] = bool(nvml.nvmlDeviceGetNvLinkState(handle, link))
             except FIELD_ERRORS as error:
@@ -85,14 +111,15 @@ class NvLinks:
             raise refusal
         return active
 
-    def _version(self, handle: Handle, link: int, *, is_active: bool) -> float | None:
-        """The version of the link, which does not change; an inactive link has none."""
-        if self._versions[link] is None and is_active:
-            try:
-                self._versions[link] = _VERSIONS.get(nvml.nvmlDeviceGetNvLinkVersion(handle, link))
-            except FIELD_ERRORS:
-                return None
-        return self._versions[link]
+    def _facts_of(self, handle: Handle, link: int, *, is_active: bool) -> _Facts:
+        """The facts of a link, asked once while it is active; an inactive one has none."""
+        if link not in self._facts and is_active:
+            self._facts[link] = _Facts(
+                version=_VERSIONS.get(_asked(nvml.nvmlDeviceGetNvLinkVersion, handle, link)),
+                peer_type=_PEER_TYPES.get(_asked(nvml.nvmlDeviceGetNvLinkRemoteDeviceType, handle, link)),
+                peer_pci_bus_id=_asked(_peer_pci_bus_id, handle, link),
+            )
+        return self._facts.get(link, _Facts())
 
     def _rates(self, handle: Handle, links: list[int], at: float) -> dict[tuple[int, int], float]:
         """Bytes per second by link and direction; unknown ones are absent, with the reason in `reasons`."""
@@ -113,3 +140,16 @@ class NvLinks:
                 rates[key] = rate * _UNIT_BYTES
         self.reasons = dict.fromkeys(METRICS[1:], why)
         return rates
+
+
+def _asked(ask: Callable[[Handle, int], Any], handle: Handle, link: int) -> Any:
+    """The answer, or None where the driver has none."""
+    try:
+        return ask(handle, link)
+    except FIELD_ERRORS:
+        return None
+
+
+def _peer_pci_bus_id(handle: Handle, link: int) -> str | None:
+    address = valid_pci_bus_id(nvml.nvmlDeviceGetNvLinkRemotePciInfo(handle, link).busId)
+    return None if address in _NO_DEVICE else address
