@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from monitor.config.alerts import AlertSettings
 from monitor.config.database_url import DatabaseAddress, parse
 from monitor.config.declarations import PREFIX, declarations, setting
 from monitor.config.paths import LAYOUT
@@ -55,7 +56,6 @@ _NO_USER_HEADERS = frozenset(
 
 readings = partial(setting, group="Readings")
 idle_held = partial(setting, group="Idle-held GPUs")
-alerts = partial(setting, group="Alerts")
 live_feed = partial(setting, group="Live feed")
 server = partial(setting, group="Server")
 access = partial(setting, group="Access")
@@ -70,7 +70,7 @@ class Setting(NamedTuple):
     is_secret: bool
 
 
-class Config(RecordSettings):
+class Config(AlertSettings, RecordSettings):
     """Documentation, form and .env.example have the groups in order. A validator sees only the values before its own field."""
 
     model_config = SettingsConfigDict(
@@ -141,15 +141,6 @@ class Config(RecordSettings):
         ge=1,
         le=1440,
         admin_label="Idle-held minutes",
-    )
-
-    alert_retention_days: int = alerts(
-        90, "How long resolved alerts stay in the alert history, in days.", ge=1, le=3650, admin_label="Alert retention"
-    )
-    forbid_private_webhooks: bool = alerts(
-        False,
-        "Whether to send notifications to public addresses only, and never to this host, the local network or a cloud's "
-        "metadata service. If false, only channels whose URL a superuser entered reach such addresses.",
     )
 
     ws_max_rate_hz: int = live_feed(

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -119,6 +120,18 @@ def _checked_public_url(value: str) -> str:
     return f"{origin}{parts['path'] or '/'}"
 
 
+def _checked_heartbeat_url(value: SecretStr) -> SecretStr:
+    allowed = "an http or https URL, such as https://hc-ping.com/your-uuid"
+    try:
+        parts = urlsplit(value.get_secret_value())
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bad port or address, in words that contain a part of the URL
+        raise ValueError(allowed) from None
+    if parts.scheme not in ("http", "https") or not has_host or re.search(r"\s", value.get_secret_value()):
+        raise ValueError(allowed)
+    return value
+
+
 def _checked_base_path(value: str) -> str:
     path = value.strip("/")
     if path and not all(_SEGMENT_PATTERN.fullmatch(segment) for segment in path.split("/")):
@@ -187,6 +200,7 @@ PublicUrl = Annotated[str, AfterValidator(_checked_public_url)]
 BasePath = Annotated[str, AfterValidator(_checked_base_path)]
 UserName = Annotated[str, AfterValidator(_checked_user_name)]
 Currency = Annotated[str, AfterValidator(_checked_currency)]
+HeartbeatUrl = Annotated[SecretStr, AfterValidator(_checked_heartbeat_url)]
 SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
 DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_without_sqlite), AfterValidator(_checked_database_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

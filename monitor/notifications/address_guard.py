@@ -7,10 +7,12 @@ import os
 import sys
 from typing import Any
 
+NOT_PUBLIC = "The address is not public, such as one of this host or of the local network."
 FORBIDDEN = (
-    "The address is not public, such as one of this host or of the local network. Only a superuser can allow that, by saving "
-    "the channel's URL, and nobody while GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS is true."
+    f"{NOT_PUBLIC} Only a superuser can allow that, by saving the channel's URL, and nobody while "
+    "GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS is true."
 )
+FORBIDDEN_HEARTBEAT = f"{NOT_PUBLIC} GPU_MONITOR_FORBID_PRIVATE_WEBHOOKS is true, which also forbids heartbeats to it."
 _CONNECTING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 """Audit events of Python whose second argument is the remote address."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

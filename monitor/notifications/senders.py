@@ -12,7 +12,7 @@ import msgspec
 from monitor.models import Channel, Delivery
 from monitor.notifications.masking import without_secrets
 from monitor.notifications.messages import Message, events_of, message_of
-from monitor.notifications.sending_child import Answer, NotifyType, ServiceOrder, WebhookOrder
+from monitor.notifications.sending_child import Answer, AnyOrder, NotifyType, ServiceOrder, WebhookOrder
 from monitor.notifications.webhook_payload import body_of
 from monitor.notifications.webhook_signature import signed_headers
 from monitor.rules.choices import SEVERITIES
@@ -85,7 +85,7 @@ def is_webhook(channel: Channel) -> bool:
     return bool(channel.signing_secret) and channel.url.lower().startswith(("http://", "https://"))
 
 
-def run_child(order: ServiceOrder | WebhookOrder) -> Answer:
+def run_child(order: AnyOrder) -> Answer:
     """The answer of a sending process to an order."""
     late = f"The server did not answer within {order.limit_seconds:g} s."
     try:

@@ -1,4 +1,4 @@
-"""A process that sends one message and exits: `python -m monitor.notifications.sending_child`, with an order on stdin.
+"""A process that sends one message or heartbeat and exits: `python -m monitor.notifications.sending_child`, with an order on stdin.
 
 Each message has a process of its own. It can be killed whatever the receiver does. The address guard covers every connection it
 makes. Apprise and its 190 services, which take 42 MB and stay loaded, end with it, and nothing they log reaches our log. Orders
@@ -53,6 +53,13 @@ class WebhookOrder(Order, frozen=True, kw_only=True, tag="webhook"):
     body: bytes
 
 
+class HeartbeatOrder(Order, frozen=True, kw_only=True, tag="heartbeat"):
+    """A request that says that gpumon is well."""
+
+
+AnyOrder = ServiceOrder | WebhookOrder | HeartbeatOrder
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an order. The error can contain secrets; mask them before showing it."""
 
@@ -69,21 +76,26 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """How long the receiver asked to wait before the next attempt (RFC 9110, 10.2.3)."""
 
 
-def obey(order: ServiceOrder | WebhookOrder) -> Answer:
+def obey(order: AnyOrder) -> Answer:
     """Carry out an order. Runs in the child: the address guard and the time limit last until the process ends."""
     refused = address_guard.install() if order.forbids_private else []
-    answer = _post(order) if isinstance(order, WebhookOrder) else _notify(order)
+    answer = _notify(order) if isinstance(order, ServiceOrder) else _request(order)
     if answer.error is not None and refused:
-        return msgspec.structs.replace(answer, error=address_guard.FORBIDDEN)
+        is_heartbeat = isinstance(order, HeartbeatOrder)
+        error = address_guard.FORBIDDEN_HEARTBEAT if is_heartbeat else address_guard.FORBIDDEN
+        return msgspec.structs.replace(answer, error=error)
     return answer
 
 
-def _post(order: WebhookOrder) -> Answer:
+def _request(order: WebhookOrder | HeartbeatOrder) -> Answer:
     from monitor.notifications import webhook_client  # here, so that importing the orders does not load requests
 
     _limit(order)
-    posted = webhook_client.post(order.url, order.body, order.headers)
-    return Answer(error=posted.error, retry_after_seconds=posted.retry_after_seconds)
+    if isinstance(order, HeartbeatOrder):
+        answered = webhook_client.get(order.url)
+    else:
+        answered = webhook_client.post(order.url, order.body, order.headers)
+    return Answer(error=answered.error, retry_after_seconds=answered.retry_after_seconds)
 
 
 def _notify(order: ServiceOrder) -> Answer:
@@ -138,7 +150,7 @@ def _limit(order: Order) -> None:
 def main() -> None:
     answer_to = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a service that prints must not write into the answer
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=ServiceOrder | WebhookOrder)
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=AnyOrder)
     answer_to.write(msgspec.json.encode(obey(order)))
     answer_to.flush()
     os._exit(0)  # do not wait for threads that a service left behind

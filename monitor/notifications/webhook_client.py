@@ -1,4 +1,4 @@
-"""The POST of a webhook, within the sending process, which limits its time and its addresses."""
+"""The requests of webhooks and heartbeats, within the sending process, which limits its time and its addresses."""
 
 from __future__ import annotations
 
@@ -15,21 +15,29 @@ LONGEST_RETRY_AFTER_SECONDS = 3600
 """A receiver can delay a message, and those behind it, by no more than this for each attempt."""
 
 
-class Posted(NamedTuple):
-    """The result of a POST."""
+class Answered(NamedTuple):
+    """The result of a request."""
 
     error: str | None
     """None if the receiver answered with a 2xx status, else what went wrong, without the URL."""
     retry_after_seconds: int | None = None
 
 
-def post(url: str, body: bytes, headers: dict[str, str]) -> Posted:
-    """Deliver a body.
+def post(url: str, body: bytes, headers: dict[str, str]) -> Answered:
+    """Deliver a webhook's body."""
+    return _request("POST", url, headers, body)
 
-    Redirects are not followed: the next address would receive what was meant for this one. The answer's body is not read.
-    """
+
+def get(url: str) -> Answered:
+    """Send a heartbeat: every service of this kind accepts GET, and Uptime Kuma nothing else."""
+    return _request("GET", url, {"User-Agent": "gpumon"}, None)
+
+
+def _request(method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answered:
+    """Redirects are not followed: the next address would receive what was meant for this one. The answer's body is not read."""
     try:
-        answer = requests.post(  # the process has a limit for everything after the connection  # nosec B113
+        answer = requests.request(  # the process has a limit for everything after the connection  # nosec B113
+            method,
             url,
             data=body,
             headers=headers,
@@ -38,13 +46,15 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Posted:
             stream=True,
         )
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        return Posted(_reason(error))
+        return Answered(_reason(error))
     if 200 <= answer.status_code < 300:
-        return Posted(None)
+        return Answered(None)
     status = f"{answer.status_code} {answer.reason or ''}".strip()
     if 300 <= answer.status_code < 400:
-        return Posted(f"The server answered {status}. Redirects are not followed: enter the address that it points to.")
-    return Posted(f"The server answered {status}.", retry_after_seconds(answer.headers, now=time.time()))
+        return Answered(
+            f"The server answered {status}. Redirects are not followed: enter the address that it points to."
+        )
+    return Answered(f"The server answered {status}.", retry_after_seconds(answer.headers, now=time.time()))
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> int | None:

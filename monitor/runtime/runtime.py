@@ -14,6 +14,7 @@ from monitor.config.model import Config
 from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
+from monitor.notifications.heartbeat import Heartbeat
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
@@ -74,6 +75,7 @@ class Runtime:
                 self.history,
                 self.usage,
                 self.alerts,
+                *_heartbeat(startup, problems=lambda: self.problems, monotonic=monotonic),
                 *stages,
             ]
         )
@@ -174,6 +176,16 @@ def _storage_stages(config: Config) -> list[Stage]:
     databases = () if has_server else DATABASES
     folder = DataFolder(config.data_dir, static_root=config.static_dir, databases=databases)
     return [folder, DatabaseWatch()] if has_server else [folder]
+
+
+def _heartbeat(
+    config: Config, *, problems: Callable[[], Mapping[str, str]], monotonic: Callable[[], float]
+) -> list[Stage]:
+    """The stage that sends heartbeats, if there is an address for them."""
+    if config.heartbeat_url is None:
+        return []
+    url, forbids_private = config.heartbeat_url.get_secret_value(), config.forbid_private_webhooks
+    return [Heartbeat(url, problems=problems, forbids_private=forbids_private, monotonic=monotonic)]
 
 
 def sampler_options(config: Config) -> Options:

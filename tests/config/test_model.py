@@ -61,6 +61,7 @@ def test_defaults_are_the_documented_ones(env_file: Path) -> None:
         "base_path": "",
         "public_url": None,
         "forbid_private_webhooks": False,
+        "heartbeat_url": None,
         "auth": "auto",
         "anonymous_details": "auto",
         "admin_user": "admin",
@@ -270,6 +271,17 @@ def test_invalid_secret_is_refused_without_being_shown(env_file: Path, monkeypat
     assert "GPU_MONITOR_SECRET_KEY" in line
     assert "at least 32 characters" in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "url", ["hc-ping.com/S3CRET", "ftp://example.com/S3CRET", "http:///S3CRET", "http://h:x/S3CRET", "http://h/S3 CRET"]
+)
+def test_heartbeat_needs_a_web_address_and_shows_none(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    line = refusal(env_file, monkeypatch, HEARTBEAT_URL=url)
+    assert "GPU_MONITOR_HEARTBEAT_URL=(not shown) is invalid: must be an http or https URL" in line
+    assert "S3" not in line
 
 
 def test_replay_without_a_recording_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,7 @@ def test_secrets_cannot_be_set_in_the_admin() -> None:
         "secret_key",
         "admin_password",
         "database_url",
+        "heartbeat_url",
     }
 
 

@@ -1,4 +1,4 @@
-"""Real webhook receivers on loopback: one that answers as the test sets, and one that misbehaves on the wire."""
+"""Real receivers of webhooks and heartbeats on loopback: one that answers as the test sets, and one that misbehaves on the wire."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 class Received(NamedTuple):
     """A received request."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -37,10 +38,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 with receiver._arrived:
                     headers = {name.lower(): value for name, value in self.headers.items()}
-                    receiver.requests.append(Received(self.path, headers, body))
+                    receiver.requests.append(Received(self.command, self.path, headers, body))
                     number = len(receiver.requests)
                     receiver._arrived.notify_all()
                 assert receiver.go_on.wait(20)
@@ -48,6 +49,8 @@ class Receiver:
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            do_GET = do_POST  # noqa: N815  # the name that http.server looks for
 
             def log_message(self, *_args: object) -> None:
                 return

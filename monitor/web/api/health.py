@@ -37,7 +37,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     alerts: dict[Severity, int]
     """Open alerts by severity, acknowledged ones too."""
     problems: dict[str, str]
-    """What is wrong with each stage that has a problem, by its name: "settings", "data", "hub", "alerts"."""
+    """What is wrong with each stage that has a problem, by its name: such as "settings", "data" or "alerts"."""
     alerts_problem: str | None
     """`problems["alerts"]`: why alerts cannot be evaluated or written now."""
 
