@@ -57,6 +57,14 @@ class SeenXid(msgspec.Struct, frozen=True, array_like=True):
     """How often the driver had reported the code until then, since gpumon began to listen."""
 
 
+class KernelLine(msgspec.Struct, frozen=True, array_like=True):
+    """What the kernel's log says about an Xid within the span. It may name a process."""
+
+    at: float
+    gpu_index: int
+    text: str
+
+
 class GpuThen(msgspec.Struct, frozen=True):
     """A GPU at the moment when the alert fired."""
 
@@ -80,6 +88,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The alert's GPU; every GPU, if the alert is about the host."""
     unlisted_processes: int = 0
     xids: tuple[SeenXid, ...] = ()
+    kernel_lines: tuple[KernelLine, ...] = ()
+    """Of the GPUs that reported an Xid or were lost."""
+    kernel_log_note: str = ""
+    """Why lines are missing; empty if none are, or none was looked for."""
 
 
 class _PackedLine(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +112,8 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
     gpus: list[tuple[int, str, list[dict[str, Any]] | None]]
     unlisted_processes: int
     xids: list[SeenXid]
+    kernel_lines: list[KernelLine] = []
+    kernel_log_note: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -118,6 +132,8 @@ def pack(evidence: Evidence) -> bytes:
         [(gpu.index, gpu.uuid, _packed_processes(gpu.processes)) for gpu in evidence.gpus],
         evidence.unlisted_processes,
         list(evidence.xids),
+        list(evidence.kernel_lines),
+        evidence.kernel_log_note,
     )
     return zlib.compress(_encoder.encode(packed), 9)
 
@@ -142,6 +158,8 @@ def unpack(data: bytes) -> Evidence:
         gpus=gpus,
         unlisted_processes=packed.unlisted_processes,
         xids=tuple(packed.xids),
+        kernel_lines=tuple(packed.kernel_lines),
+        kernel_log_note=packed.kernel_log_note,
     )
 
 

@@ -7,16 +7,21 @@ from array import array
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from monitor.alerts.evidence import AFTER_SECONDS, BEFORE_SECONDS, Evidence, Gap, GpuThen, Line, SeenXid
+from monitor.alerts.evidence import AFTER_SECONDS, BEFORE_SECONDS, Evidence, Gap, GpuThen, KernelLine, Line, SeenXid
 from monitor.rules.evaluation import Event
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.metrics import metrics
 from monitor.rules.rule import Rule
 from monitor.rules.sentences import value_of
+from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
 MOST_PROCESSES = 60
 """Kept of the alert's GPUs together: those with the most memory."""
+MOST_KERNEL_LINES = 20
+"""Kept of the kernel's log: the earliest, which are nearest to the cause."""
+_MORE_KERNEL_LINES = f"only the first {MOST_KERNEL_LINES} lines of the kernel log are kept"
+_LONGEST_KERNEL_LINE = 300
 _SHORTEST_STEP_SECONDS = 0.9
 """Readings closer together are skipped: they are kept once a second, and ticks are a little early or late."""
 _TOPS = {
@@ -52,6 +57,12 @@ class Case:
         self._gpus: tuple[GpuThen, ...] = ()
         self._unlisted = 0
         self._xids: dict[tuple[int, int, int], SeenXid] = {}
+        self._kernel_lines: tuple[KernelLine, ...] = ()
+        self._kernel_log_note = ""
+        self._in_kernel_log: dict[str, int] = {}
+        """Indexes of the GPUs about which the kernel's log may say something, by PCI address."""
+        self.wants_kernel_log = False
+        """Something has happened that the kernel's log may explain: give it to `take_kernel_log`."""
         self._recorded_with = ""
         self._first, self._last = -BEFORE_SECONDS, AFTER_SECONDS
 
@@ -65,6 +76,9 @@ class Case:
             case.lacks_before = False
         else:
             case.take(snapshot)
+            for gpu in _gpus_of(event, snapshot):
+                if gpu.state == "lost":
+                    case._look_in_kernel_log(gpu, snapshot)
         return case
 
     @classmethod
@@ -84,6 +98,7 @@ class Case:
         case._gaps = [*evidence.gaps, Gap(last, max(last, now - event.fired_at), NOT_RUNNING)]
         for xid in evidence.xids:
             case._remember(xid)
+        case._kernel_lines, case._kernel_log_note = evidence.kernel_lines, evidence.kernel_log_note
         return case
 
     @property
@@ -124,7 +139,25 @@ class Case:
         self._columns = [before + after for before, after in zip(earlier._columns, self._columns, strict=True)]
         self._gaps = [*earlier._gaps, *self._gaps]
         self._xids = {**earlier._xids, **self._xids}
+        self._in_kernel_log |= earlier._in_kernel_log
+        self.wants_kernel_log |= earlier.wants_kernel_log
         self.lacks_before, self.is_changed = False, True
+
+    def take_kernel_log(self, messages: Iterable[XidMessage], why_unreadable: str = "") -> None:
+        """Add what the kernel's log says about the GPUs that reported an Xid or were lost; or note why nothing is known."""
+        self.wants_kernel_log, self.is_changed = False, True
+        found = [
+            KernelLine(round(each.at - self.fired_at, 1), gpu_index, each.text[:_LONGEST_KERNEL_LINE])
+            for each in messages
+            if (gpu_index := self._in_kernel_log.get(each.pci_bus_id)) is not None
+            and -BEFORE_SECONDS <= each.at - self.fired_at <= AFTER_SECONDS
+        ]
+        known = {(line.gpu_index, line.text) for line in found}
+        # The kernel may have overwritten lines that are kept already.
+        kept = [line for line in self._kernel_lines if (line.gpu_index, line.text) not in known]
+        lines = sorted([*kept, *found], key=lambda line: line.at)
+        self._kernel_lines = tuple(lines[:MOST_KERNEL_LINES])
+        self._kernel_log_note = _MORE_KERNEL_LINES if len(lines) > MOST_KERNEL_LINES else why_unreadable
 
     def evidence(self) -> Evidence:
         """As recorded so far."""
@@ -139,6 +172,8 @@ class Case:
             gpus=self._gpus,
             unlisted_processes=self._unlisted,
             xids=tuple(sorted(self._xids.values(), key=lambda xid: xid.at)),
+            kernel_lines=self._kernel_lines,
+            kernel_log_note=self._kernel_log_note,
         )
 
     def _add(self, at: float, snapshot: Snapshot) -> None:
@@ -150,11 +185,22 @@ class Case:
                 self._tops[line] = top
         for gpu in _gpus_of(self.event, snapshot):
             for xid in gpu.xids or ():
-                self._remember(SeenXid(round(xid.last_at - self.fired_at, 1), gpu.index, xid.code, xid.count))
+                seen = SeenXid(round(xid.last_at - self.fired_at, 1), gpu.index, xid.code, xid.count)
+                if self._remember(seen):
+                    self._look_in_kernel_log(gpu, snapshot)
 
-    def _remember(self, xid: SeenXid) -> None:
-        if -BEFORE_SECONDS <= xid.at <= AFTER_SECONDS:
-            self._xids.setdefault((xid.gpu_index, xid.code, xid.count), xid)
+    def _remember(self, xid: SeenXid) -> bool:
+        """Whether it is within the span, and new."""
+        key = xid.gpu_index, xid.code, xid.count
+        if key in self._xids or not -BEFORE_SECONDS <= xid.at <= AFTER_SECONDS:
+            return False
+        self._xids[key] = xid
+        return True
+
+    def _look_in_kernel_log(self, gpu: Gpu, snapshot: Snapshot) -> None:
+        if gpu.pci_bus_id is not None and not snapshot.is_simulated:
+            self._in_kernel_log[gpu.pci_bus_id.rpartition(".")[0]] = gpu.index
+            self.wants_kernel_log = True
 
     def _note_gap(self, before: float, at: float, snapshot: Snapshot) -> None:
         """Note why nothing is known at `at`, if nothing is; from `before` on, if that was the case then too."""

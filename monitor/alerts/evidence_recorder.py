@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import evidence_store
 from monitor.alerts.evidence_case import Case, add_before
 from monitor.rules.evaluation import Event
+from monitor.telemetry.host.kernel_log import XidMessage, why_unreadable, xid_messages
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,12 @@ class EvidenceRecorder:
         self,
         recent: Callable[[], Iterable[Snapshot]],
         *,
+        kernel_log: Callable[[], Sequence[XidMessage]] = xid_messages,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`recent`: the readings of the last 15 minutes, the oldest first."""
-        self._recent, self._clock, self._monotonic = recent, clock, monotonic
+        self._recent, self._kernel_log, self._clock, self._monotonic = recent, kernel_log, clock, monotonic
         self._cases: list[Case] = []
         self._is_resumed = False
         self._is_new = False
@@ -122,12 +124,24 @@ class EvidenceRecorder:
         new = [case for case in self._cases[-MOST_CASES:] if case.lacks_before]
         if new:
             add_before(new, self._recent())
+        self._add_kernel_lines([case for case in self._cases[-MOST_CASES:] if case.wants_kernel_log])
         changed = [case for case in self._cases if case.is_changed]
         if changed:
             evidence_store.save({case.event.id: case.evidence() for case in changed})
         for case in changed:
             case.is_changed = False
         self._cases = [case for case in self._cases if not case.is_over(now)][-MOST_CASES:]
+
+    def _add_kernel_lines(self, cases: Sequence[Case]) -> None:
+        if not cases:
+            return
+        messages, why_none = list[XidMessage](), ""
+        try:
+            messages = [*self._kernel_log()]
+        except OSError as error:
+            why_none = why_unreadable(error)
+        for case in cases:
+            case.take_kernel_log(messages, why_none)
 
     def _is_news(self, what: str, error: Exception) -> bool:
         """Note a problem, and say whether it is another one than before."""

@@ -10,6 +10,7 @@ from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
 from monitor.telemetry.gpu_use import IdleLimits
+from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Gpu
 from tests.support.snapshots import gpu, host
@@ -26,6 +27,8 @@ class Scene:
         self.told: list[tuple[str, str]] = []
         self.enqueue: Enqueue = self.record
         """What the engine calls for each event; a test can replace it by one that fails."""
+        self.kernel_log: list[XidMessage] | OSError = []
+        self.kernel_log_reads = 0
         self.limits = IdleLimits()
         self.retention_days = 90.0
         self.engine = self.restarted()
@@ -34,7 +37,10 @@ class Scene:
         """Replace the engine, as a restart of the process does."""
         self.recent = Recent()
         self.evidence = EvidenceRecorder(
-            self.recent.snapshots, clock=lambda: self.now + self.ahead, monotonic=lambda: self.now
+            self.recent.snapshots,
+            kernel_log=self.read_kernel_log,
+            clock=lambda: self.now + self.ahead,
+            monotonic=lambda: self.now,
         )
         self.engine = Engine(
             limits=lambda: self.limits,
@@ -47,6 +53,12 @@ class Scene:
             monotonic=lambda: self.now,
         )
         return self.engine
+
+    def read_kernel_log(self) -> list[XidMessage]:
+        self.kernel_log_reads += 1
+        if isinstance(self.kernel_log, OSError):
+            raise self.kernel_log
+        return self.kernel_log
 
     def record(self, event: AlertEvent, *, now: datetime) -> None:
         self.told.append((event.state, event.summary))

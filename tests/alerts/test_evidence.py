@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.evidence import Evidence, Gap, GpuThen, Line, SeenXid, UnreadableEvidence, pack, unpack
+from monitor.alerts.evidence import Evidence, Gap, GpuThen, KernelLine, Line, SeenXid, UnreadableEvidence, pack, unpack
 from tests.support.snapshots import process
 
 
@@ -27,6 +27,8 @@ def test_everything_comes_back() -> None:
         ),
         unlisted_processes=3,
         xids=(SeenXid(-0.5, 5, 62, 2),),
+        kernel_lines=(KernelLine(-0.4, 5, "NVRM: Xid (PCI:0000:3b:00): 62"),),
+        kernel_log_note="only the first 20 lines of the kernel log are kept",
     )
     assert unpack(pack(evidence)) == evidence
 
@@ -59,8 +61,12 @@ def test_half_an_hour_of_noisy_readings_takes_few_bytes() -> None:
             Line("gpu.power_watts", tuple(round(650 + noise.gauss(0, 15), 3) for _ in seconds)),
         ),
         gpus=(GpuThen(0, "GPU-0", tuple(process(each) for each in range(8))),),
+        kernel_lines=tuple(
+            KernelLine(at, 0, f"NVRM: Xid (PCI:0000:3b:00): 31, pid={at}, name=python, MMU Fault @ {noise.random()}")
+            for at in range(20)
+        ),
     )
-    assert len(pack(evidence)) < 6000
+    assert len(pack(evidence)) < 7000
 
 
 @pytest.mark.parametrize("data", [b"", b"text", pack(Evidence())[:-4], pack(Evidence())[::-1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from django.db import DatabaseError
 
 from monitor.alerts import evidence_store
 from monitor.alerts.evidence import AFTER_SECONDS, Evidence, Gap
+from monitor.alerts.evidence_case import MOST_KERNEL_LINES
 from monitor.alerts.evidence_recorder import MOST_CASES, NOT_RECORDED, NOT_SAVED, WRITE_SECONDS
 from monitor.models import AlertEvent, AlertEvidence, AlertRule
+from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.schema import Xid
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
 from tests.support.snapshots import gpu, process
@@ -107,6 +110,68 @@ def test_xid_errors_before_and_after_are_kept_once_each(scene: Scene) -> None:
     scene.goes(1, gpu(temperature_celsius=95, xids=(first,)))
     scene.goes(WRITE_SECONDS, gpu(temperature_celsius=95, xids=(again,)))
     assert [(xid.at, xid.code, xid.count) for xid in evidence().xids] == [(-2.0, 62, 2), (37.0, 62, 3)]
+
+
+NVRM = "NVRM: Xid (PCI:0000:3b:00): "
+
+
+def test_kernel_log_explains_the_xids_of_the_gpu(scene: Scene) -> None:
+    rule(for_seconds=0)
+    start = scene.now
+    first, second = (Xid(code=code, count=1, last_at=start + at) for code, at in ((31, 2), (79, 30)))
+    scene.kernel_log = [
+        XidMessage(start - 2000, "0000:3b:00", f"{NVRM}13, too old"),
+        XidMessage(start + 1.9, "0000:3b:00", f"{NVRM}31, pid=7, name=python"),
+        XidMessage(start + 2, "0000:af:00", "NVRM: Xid (PCI:0000:af:00): 31, of another GPU"),
+    ]
+    scene.goes(2, gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=(first,)))
+    assert [(line.at, line.gpu_index, line.text) for line in evidence().kernel_lines] == [
+        (-0.1, 0, f"{NVRM}31, pid=7, name=python")
+    ]
+    scene.goes(WRITE_SECONDS, gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=(first,)))
+    assert scene.kernel_log_reads == 1  # nothing new has happened
+    scene.kernel_log = [XidMessage(start + 30, "0000:3b:00", f"{NVRM}79, it has lost the older lines")]
+    scene.goes(WRITE_SECONDS, gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=(second, first)))
+    found = evidence()
+    assert [line.text.removeprefix(NVRM)[:2] for line in found.kernel_lines] == ["31", "79"]
+    assert found.kernel_log_note == ""
+
+
+def test_unreadable_kernel_log_says_why_and_costs_nothing_else(scene: Scene) -> None:
+    rule(for_seconds=0)
+    scene.kernel_log = PermissionError(errno.EPERM, "Operation not permitted")
+    xid = Xid(code=31, count=1, last_at=scene.now)
+    scene.goes(1, gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=(xid,)))
+    found = evidence()
+    assert (found.kernel_lines, found.kernel_log_note) == ((), "kernel log not readable: no permission")
+    assert [seen.code for seen in found.xids] == [31]
+    assert scene.evidence.problem is None
+
+
+def test_lost_gpu_is_looked_for_in_the_kernel_log_and_only_the_first_lines_are_kept(scene: Scene) -> None:
+    rule(kind="gpu_lost", metric="", comparator="", threshold=None, for_seconds=0)
+    scene.kernel_log = [
+        XidMessage(scene.now + number / 100, "0000:3b:00", f"{NVRM}79, line {number}")
+        for number in range(MOST_KERNEL_LINES + 1)
+    ]
+    scene.goes(1, gpu(pci_bus_id="0000:3b:00.0"))
+    scene.goes(1, gpu(pci_bus_id="0000:3b:00.0", state="lost", xids=None))
+    found = evidence()
+    assert [line.text for line in found.kernel_lines[:: MOST_KERNEL_LINES - 1]] == [
+        f"{NVRM}79, line 0",
+        f"{NVRM}79, line 19",
+    ]
+    assert found.kernel_log_note == "only the first 20 lines of the kernel log are kept"
+
+
+@pytest.mark.parametrize("is_simulated", [True, False])
+def test_kernel_log_is_not_read_for_simulated_gpus_nor_without_an_xid(scene: Scene, is_simulated: bool) -> None:
+    rule(for_seconds=0)
+    xids = (Xid(code=31, count=1, last_at=scene.now),) if is_simulated else ()
+    hot = gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=xids)
+    scene.goes(1, hot, is_simulated=is_simulated)
+    assert evidence().times == (0.0,)
+    assert scene.kernel_log_reads == 0
 
 
 def test_gaps_say_why_nothing_is_known(scene: Scene) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _EARLIER = 3
 """Alerts of the same rule about the same, in the list of those before."""
+_HIDDEN_LINES = "lines of the kernel log are shown to those who may see who runs what"
 _WITHOUT_TYPE = tuple(column for column in COLUMNS if column.name != "type")
 
 
@@ -40,6 +41,13 @@ class XidLine(NamedTuple):
     gpu_index: int
     code: int
     what: str
+
+
+class KernelLogLine(NamedTuple):
+    """A line of the kernel's log."""
+
+    at: datetime
+    text: str
 
 
 class Evident(NamedTuple):
@@ -60,6 +68,10 @@ class Evident(NamedTuple):
     gpus: str
     """GPU 5; 8 GPUs."""
     xids: list[XidLine]
+    kernel_lines: list[KernelLogLine]
+    """They may name processes: only for who may see who runs what."""
+    kernel_log_note: str
+    """Why lines are missing."""
 
 
 class Moment(NamedTuple):
@@ -117,6 +129,8 @@ def evident(event: AlertEvent, visitor: Visitor, *, show_commands: str, now: dat
         clears_at = event.threshold + rule.clear_threshold - rule.threshold
     placed = Recorded(recorded, offset, alert, has_limit and event.threshold is not None, clears_at, now.timestamp())
     gpus = _as_seen(evidence, visitor, show_commands)
+    fired_at = event.fired_at - timedelta(seconds=offset)
+    lines = [KernelLogLine(fired_at + timedelta(seconds=line.at), line.text) for line in recorded.kernel_lines]
     live = LivePieces()
     return Evident(
         why_none=why_none,
@@ -133,7 +147,9 @@ def evident(event: AlertEvent, visitor: Visitor, *, show_commands: str, now: dat
         unlisted=evidence.unlisted_processes,
         has_processes=any(gpu.processes is not None for gpu in gpus),
         gpus=f"GPU {gpus[0].index}" if len(gpus) == 1 else f"{len(gpus)} GPUs",
-        xids=[_line(xid, event.fired_at - timedelta(seconds=offset)) for xid in recorded.xids],
+        xids=[_line(xid, fired_at) for xid in recorded.xids],
+        kernel_lines=lines if visitor.sees_details else [],
+        kernel_log_note=recorded.kernel_log_note if visitor.sees_details or not lines else _HIDDEN_LINES,
     )
 
 

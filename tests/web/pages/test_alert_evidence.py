@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from monitor.access.policy import Access
-from monitor.alerts.evidence import Evidence, Gap, GpuThen, Line, SeenXid, pack
+from monitor.alerts.evidence import Evidence, Gap, GpuThen, KernelLine, Line, SeenXid, pack
 from monitor.models import AlertEvent, AlertEvidence
 from monitor.runtime.runtime import Runtime
 from tests.support.clients import text
@@ -90,6 +90,22 @@ def test_page_lists_processes_and_xid_errors_of_the_moment() -> None:
     assert "1 on GPU 5 · kept with this alert" in said
     assert "ana 5 python train.py --rank 7 1.0 GiB" in said
     assert "GPU 5: Xid 62, the GPU's microcontroller halted" in said
+
+
+@pytest.mark.parametrize("shows_details", [True, False])
+def test_kernel_log_is_shown_to_those_who_see_who_runs_what(settings: Settings, shows_details: bool) -> None:
+    settings.ACCESS = Access("nobody", is_exposed=True, shows_details=shows_details)
+    line = KernelLine(-9.9, 5, "NVRM: Xid (PCI:0000:3b:00): 31, name=<b>ana</b>")
+    answer = page(kept(hot(), evidence(kernel_lines=(line,))))
+    assert ("name=&lt;b&gt;ana&lt;/b&gt;" in answer.content.decode()) == shows_details
+    hidden = "Lines of the kernel log are shown to those who may see who runs what."
+    assert (hidden in text(answer)) != shows_details
+    assert "<b>ana" not in answer.content.decode()
+
+
+def test_unreadable_kernel_log_is_said() -> None:
+    answer = page(kept(hot(), evidence(kernel_log_note="kernel log not readable: no permission")))
+    assert "Kernel log not readable: no permission." in text(answer)
 
 
 def test_what_happened_is_in_order_with_the_worst_value() -> None:
