@@ -20,6 +20,7 @@ from monitor.access import tokens
 from monitor.access.last_use import last_use
 from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
+from monitor.http.program_paths import is_for_programs
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 _BEARER = "bearer "
@@ -63,7 +64,7 @@ class AccessMiddleware:
             return json_error(503, f"The database is not responding, so logins cannot be checked: {error}")
         if visitor_of(request).may_look or not getattr(view, "login_required", True):
             return None
-        is_program = request.path_info.startswith("/api/") or request.headers.get("Accept") == "application/json"
+        is_program = is_for_programs(request.path_info) or request.headers.get("Accept") == "application/json"
         if scope is not None and is_program:
             return json_error(401, LOG_IN, UNAUTHORIZED)
         if request.htmx and request.method == "GET":  # type: ignore[attr-defined]  # set by HtmxMiddleware

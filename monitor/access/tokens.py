@@ -16,6 +16,7 @@ from monitor.models import ApiToken
 SCOPES = {
     "read": "Read snapshots, alerts, current settings, the schema and the live feed",
     "commands": "Read full command lines as well, if the owner can",
+    "metrics": "Scrape /metrics",
     "acknowledge": "Acknowledge alerts, if the owner can",
 }
 PREFIX = "gpumon_"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, Field
 
 PREFIX = "GPU_MONITOR_"
-GROUPS = ("Readings", "Idle-held GPUs", "Alerts", "History", "Usage", "Live feed", "Server", "Access")
+GROUPS = ("Readings", "Idle-held GPUs", "Alerts", "History", "Usage", "Live feed", "Prometheus", "Server", "Access")
 """In the order in which they are listed; others follow."""
 
 
@@ -90,6 +90,8 @@ class Declaration(NamedTuple):
             return ""
         if isinstance(self.default, bool):
             return str(self.default).lower()
+        if isinstance(self.default, tuple):
+            return ",".join(self.default)
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
 

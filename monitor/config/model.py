@@ -18,6 +18,7 @@ from pydantic_settings import SettingsConfigDict
 from monitor.config.alerts import AlertSettings
 from monitor.config.database_url import DatabaseAddress, parse
 from monitor.config.declarations import PREFIX, declarations, setting
+from monitor.config.integrations import IntegrationSettings
 from monitor.config.paths import LAYOUT
 from monitor.config.records import RecordSettings
 from monitor.config.values import (
@@ -70,7 +71,7 @@ class Setting(NamedTuple):
     is_secret: bool
 
 
-class Config(AlertSettings, RecordSettings):
+class Config(AlertSettings, RecordSettings, IntegrationSettings):
     """Documentation, form and .env.example have the groups in order. A validator sees only the values before its own field."""
 
     model_config = SettingsConfigDict(
@@ -231,7 +232,7 @@ class Config(AlertSettings, RecordSettings):
         False, "Whether the proxy's header is refused if it names a superuser, who then has to log in here."
     )
     api_requests_per_minute: int = access(
-        1200, "Rate limit for `/api/` per client address, in requests per minute.", ge=10, le=100_000
+        1200, "Rate limit for `/api/` and `/metrics` per client address, in requests per minute.", ge=10, le=100_000
     )
     max_sockets: int = access(2000, "Maximum number of open WebSockets.", ge=1, le=100_000)
     max_sockets_per_address: int = access(

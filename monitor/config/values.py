@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from monitor.config.database_url import parse
+from monitor.config.metrics_names import checked_metrics_names
 from monitor.http.authority import origin_of
 from monitor.http.proxies import UNIX, network
 from monitor.logs.lines import LogFormat
@@ -32,6 +33,7 @@ ADDRESSES = frozenset(
         "history",
         "login",
         "logout",
+        "metrics",
         "ribbons",
         "setup",
         "static",
@@ -192,6 +194,7 @@ Auth = Annotated[Literal["auto", "login", "none"], BeforeValidator(_lower)]
 AnonymousDetails = Annotated[Literal["auto", "show", "hide"], BeforeValidator(_lower)]
 Tls = Annotated[Literal["auto", "on", "off"], BeforeValidator(_lower)]
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma)]
+MetricsNames = Annotated[CommaList, AfterValidator(checked_metrics_names)]
 HostNames = Annotated[CommaList, AfterValidator(_checked_host_names)]
 Origins = Annotated[CommaList, AfterValidator(_checked_origins)]
 Proxies = Annotated[CommaList, AfterValidator(_checked_proxies)]

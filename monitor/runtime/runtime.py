@@ -15,6 +15,7 @@ from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
 from monitor.notifications.heartbeat import Heartbeat
+from monitor.prometheus.stage import MetricsStage
 from monitor.rules import validation
 from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
@@ -63,6 +64,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
+        self.metrics = MetricsStage(monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
@@ -71,6 +73,7 @@ class Runtime:
                 settings,
                 *_storage_stages(startup),
                 self.hub,
+                self.metrics,
                 self.free_time,
                 self.history,
                 self.usage,

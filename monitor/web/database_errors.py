@@ -13,6 +13,7 @@ from django.shortcuts import render
 
 from monitor.access.responses import json_error
 from monitor.database.engine import engine_of
+from monitor.http.program_paths import is_for_programs
 from monitor.http.request_id import shown_path
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class DatabaseErrors:
 
 
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    """503, as JSON under /api/. Where the database is, is only in the log."""
+    """503, as JSON for programs. Where the database is, is only in the log."""
     log.error("%s %s failed: %s", request.method, shown_path(request.path), engine_of(connection).explain(error))
-    if f"{request.path_info}/".startswith("/api/"):
+    if is_for_programs(request.path_info):
         return json_error(503, f"The database is not responding: {error}")
     return render(request, "503.html", status=503)

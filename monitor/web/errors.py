@@ -1,4 +1,4 @@
-"""Handlers for errors outside of views: JSON under /api/, pages elsewhere."""
+"""Handlers for errors outside of views: JSON for programs, pages elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from django.views import defaults
 from monitor.access.responses import json_error
 from monitor.http.csrf import answer_to_expired_form, is_of_foreign_origin
 from monitor.http.hosts import HEALTH, HOST, SENT_HOST
+from monitor.http.program_paths import is_for_programs
 from monitor.web.database_errors import UNAVAILABLE, unavailable
 
 Respond = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
-
-
-def _is_api(request: HttpRequest) -> bool:
-    return f"{request.path_info}/".startswith("/api/")
 
 
 @async_only_middleware
@@ -32,7 +29,7 @@ def unknown_hosts(get_response: Respond) -> Respond:
         scope = getattr(request, "scope", {})
         if SENT_HOST not in scope or HOST in scope or request.path_info == HEALTH:
             return await get_response(request)
-        if _is_api(request):
+        if is_for_programs(request.path_info):
             return logged_already(json_error(400, "Unknown host name; see GPU_MONITOR_ALLOWED_HOSTS."))
         context = {"host": scope[SENT_HOST], "is_unknown_host": True}
         return logged_already(render(request, "400.html", context, status=400))
@@ -45,7 +42,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     is_too_large = isinstance(exception, RequestDataTooBig)
     status = 413 if is_too_large else 400
     reason = "The request is too large." if is_too_large else f"Bad request: {exception}"
-    if _is_api(request):
+    if is_for_programs(request.path_info):
         return json_error(status, reason)
     return render(request, "400.html", {"reason": reason}, status=status)
 
@@ -67,7 +64,7 @@ def logged_already(response: HttpResponse) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if not _is_api(request):
+    if not is_for_programs(request.path_info):
         return defaults.page_not_found(request, exception)
     return json_error(404, f"Unknown endpoint {request.path} (see docs/api.md).")
 
@@ -76,6 +73,6 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """500; 503 if a middleware could not use the database, for example to save a session."""
     if isinstance(error := sys.exception(), UNAVAILABLE):
         return unavailable(request, error)
-    if not _is_api(request):
+    if not is_for_programs(request.path_info):
         return defaults.server_error(request)
     return json_error(500, "Internal server error; see the server log.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from monitor.web import metrics
 from monitor.web.api import views
 from monitor.web.pages import account, alerts, dashboard, free, gpu, history, ribbons, snooze, usage
 from monitor.web.plain_sockets import plain_socket
@@ -24,6 +25,7 @@ urlpatterns = [
     path("logout", account.Logout.as_view(), name="logout"),
     path("account/password", account.PasswordChange.as_view(), name="password"),
     path("setup/<str:token>", account.setup, name="setup"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("ws/<path:name>", plain_socket, name="plain-socket"),
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),

@@ -124,9 +124,10 @@ def expected(address: Address, who: str, *, needs_login: bool) -> str:
         if is_token:
             return {"acknowledge": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
         return {"viewer": "403"}.get(who, "allowed") if is_known else "login"
-    if name in API:
+    if name in API | {"metrics"}:
         if is_token:
-            return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
+            scope = "metrics" if name == "metrics" else "read"
+            return {scope: "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
         return "allowed" if is_known or not needs_login else "401"
     assert name in PAGES, f"{address}: write here who may open it"
     # A token opens no page: a client with a token is as anonymous there as one without.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from monitor.access.policy import is_loopback
 from monitor.access.rate_limits.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
+from monitor.http.program_paths import is_for_programs
 
 FORMS_PER_MINUTE = 30
 """Forms with passwords per address, right or wrong: each costs a slow hash."""
@@ -45,7 +46,7 @@ class Throttle:
         """Count a request. Returns 0, or the seconds it has to wait. The host itself has no limit, so it is never locked out."""
         if is_loopback(address):
             return 0
-        if path.startswith("/api/"):
+        if is_for_programs(path):
             return self._api.take(client_of(address))
         if method == "POST" and path.startswith(_WITH_PASSWORDS):
             return self._forms.take(client_of(address))

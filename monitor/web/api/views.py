@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -14,9 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 
-from monitor.access.middleware import takes_token
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
@@ -32,34 +27,15 @@ from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
+from monitor.web.api.read_only import read_only
 from monitor.web.snapshots import as_seen
 
 MAY_CHANGE_SETTINGS = "monitor.change_sitesettings"
-View = TypeVar("View", bound=Callable[..., Coroutine[Any, Any, HttpResponse]])
-
-
-def read_only(view: View) -> View:
-    """Allow GET and HEAD, also with a token of the scope `read`; answer any other method with 405 in JSON.
-
-    The view is exempt from the CSRF check, which would answer 403 first, with a page.
-    """
-
-    @takes_token("read")
-    @csrf_exempt
-    @functools.wraps(view)
-    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.method in ("GET", "HEAD"):
-            return await view(request, *args, **kwargs)
-        refusal = json_error(405, f"{request.path} is read-only: use GET.")
-        refusal.headers["Allow"] = "GET, HEAD"
-        return refusal
-
-    return cast("View", guarded)
 
 
 @login_not_required  # for container engines and load balancers
 @never_cache
-@read_only
+@read_only("read")
 async def health(request: HttpRequest) -> HttpResponse:
     """200 while readings are fresh, 503 when they are stale or no data source responds.
 
@@ -78,7 +54,7 @@ async def health(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def config(request: HttpRequest) -> HttpResponse:
     """The effective settings and the source of each; a secret's value is null. For viewers who may see process details.
 
@@ -97,7 +73,7 @@ async def config(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or only one of its GPUs with `?gpu=` (index or UUID)."""
     latest = runtime().hub.latest
@@ -115,7 +91,7 @@ async def snapshot(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def alerts(request: HttpRequest) -> HttpResponse:
     """The open alerts; with `?state=resolved` or `all` also the history, limited by `&since=` and `&limit=`."""
     try:
@@ -133,7 +109,7 @@ async def alerts(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def free(request: HttpRequest) -> HttpResponse:
     """GPUs that are free, with `?count=`, `&memory=` (each), `&idle_for=` and `&exclude=`; `&format=text` for a shell."""
     running = runtime()
@@ -141,14 +117,14 @@ async def free(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def history(request: HttpRequest) -> HttpResponse:
     """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows."""
     return await sync_to_async(stored_history.answer)(request, runtime().hub.latest)
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def usage(request: HttpRequest) -> HttpResponse:
     """Who used the GPUs, with `?range=` or `&from=&to=`, and `&by=`; `&format=csv` for a spreadsheet."""
     try:
@@ -169,7 +145,7 @@ async def usage(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@read_only
+@read_only("read")
 async def usage_processes(request: HttpRequest) -> HttpResponse:
     """The processes of a span, with `?range=` or `&from=&to=`; `&gpu=` for one GPU."""
     try:
@@ -188,13 +164,13 @@ def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:
     return min(found, key=lambda gpu: gpu.state != "ok", default=None)
 
 
-@read_only
+@read_only("read")
 async def schema(request: HttpRequest) -> HttpResponse:
     """JSON Schema of everything the sockets and the API send."""
     return json_response(json_schema())
 
 
-@read_only
+@read_only("read")
 async def openapi_document(request: HttpRequest) -> HttpResponse:
     """This API as an OpenAPI document."""
     return json_response(openapi(get_script_prefix().rstrip("/") or "/"))

@@ -1,0 +1,104 @@
+"""The stage behind /metrics: keeps the newest snapshot, and makes bytes of it only when somebody scrapes."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_1_0_0
+from prometheus_client.registry import Collector
+
+from monitor.prometheus.vocabularies import VOCABULARIES
+from monitor.telemetry import redaction
+from monitor.telemetry.freshness import as_of_now
+from monitor.telemetry.schema import Snapshot
+
+_OPENMETRICS = "application/openmetrics-text"
+
+
+class Body(NamedTuple):
+    """What a scraper receives."""
+
+    content_type: str
+    plain: bytes
+    gzipped: bytes
+
+
+class _Wanted(NamedTuple):
+    names: Sequence[str]
+    is_openmetrics: bool
+    has_details: bool
+
+
+class MetricsStage:
+    """A stage. Any thread may ask for a body: of several scrapers at once, the first one makes it for all."""
+
+    name = "metrics"
+    problem: str | None = None
+
+    def __init__(
+        self, program: Callable[[], Iterable[Metric]] = tuple, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`program`: the metrics of gpumon itself, a part of the vocabulary `own`."""
+        self._program = program
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._taken_at = 0.0
+        self._bodies: dict[_Wanted, Body] = {}
+
+    def start(self) -> None:
+        """Nothing to do: bodies are made by those who ask for one."""
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Replace the newest snapshot, and drop what was made of the previous one."""
+        self._snapshot, self._taken_at, self._bodies = snapshot, self._monotonic(), {}
+
+    def stop(self) -> None:
+        """Nothing to save."""
+
+    def body(self, names: Sequence[str], accept: str, *, has_details: bool) -> Body:
+        """The newest snapshot in these vocabularies; before the first, only what is known of gpumon itself.
+
+        `names`: of VOCABULARIES. `accept`: the request's header; OpenMetrics if it names that, else the text format.
+        """
+        wanted = _Wanted(tuple(names), _OPENMETRICS in accept, has_details)
+        with self._lock:
+            snapshot, bodies = self._snapshot, self._bodies
+            now = snapshot and as_of_now(snapshot, self._monotonic() - self._taken_at)
+            if now is not snapshot:  # no reading follows, so its age has to be told anew each time
+                return self._made(now, wanted)
+            if wanted not in bodies:
+                bodies[wanted] = self._made(snapshot, wanted)
+            return bodies[wanted]
+
+    def _made(self, snapshot: Snapshot | None, wanted: _Wanted) -> Body:
+        encode, _ = choose_encoder(
+            f"{_OPENMETRICS};version=1.0.0;escaping=allow-utf-8" if wanted.is_openmetrics else ""
+        )
+        plain = encode(_Families(self._families(snapshot, wanted)))
+        content_type = OPENMETRICS_1_0_0 if wanted.is_openmetrics else CONTENT_TYPE_PLAIN_0_0_4
+        return Body(content_type, plain, gzip.compress(plain, compresslevel=1, mtime=0))
+
+    def _families(self, snapshot: Snapshot | None, wanted: _Wanted) -> Iterator[Metric]:
+        if snapshot is not None:
+            seen = redaction.as_seen(snapshot, has_details=wanted.has_details, has_commands=True)
+            for name in wanted.names:
+                yield from VOCABULARIES[name](seen)
+        if "own" in wanted.names:
+            yield from self._program()
+
+
+class _Families(Collector):
+    """What the encoders take for a registry."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

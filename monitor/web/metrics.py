@@ -1,0 +1,40 @@
+"""The view of /metrics, for Prometheus and what else reads its formats."""
+
+from __future__ import annotations
+
+import asyncio
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.vary import vary_on_headers
+from prometheus_client.exposition import gzip_accepted
+
+from monitor.access.responses import json_error
+from monitor.access.visitor import visitor_of
+from monitor.config.metrics_names import checked_metrics_names
+from monitor.runtime.process import runtime
+from monitor.web.api.read_only import read_only
+
+
+@never_cache
+@vary_on_headers("Accept", "Accept-Encoding", "Authorization")
+@read_only("metrics")
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """The newest snapshot; `?names=own,dcgm,nvidia_smi` chooses the vocabularies in place of the setting."""
+    running = runtime()
+    names = running.config.metrics_names
+    if (given := request.GET.get("names")) is not None:
+        try:
+            names = checked_metrics_names(given.split(","))
+        except ValueError as error:
+            return json_error(400, f"`names` is {given!r}: it must be {error}.")
+    # In a thread: a scrape of 64 GPUs takes long enough to delay the messages of the sockets.
+    body = await asyncio.to_thread(
+        running.metrics.body,
+        names,
+        request.headers.get("Accept", ""),
+        has_details=visitor_of(request).sees_details,
+    )
+    if not gzip_accepted(request.headers.get("Accept-Encoding", "")):
+        return HttpResponse(body.plain, content_type=body.content_type)
+    return HttpResponse(body.gzipped, content_type=body.content_type, headers={"Content-Encoding": "gzip"})
