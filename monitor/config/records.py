@@ -62,7 +62,7 @@ class RecordSettings(BaseSettings):
     currency: Currency = usage("EUR", "The currency of these costs, as it is shown.", admin_label="Currency")
     co2_grams_per_kwh: float | None = usage(
         None,
-        "How much CO₂ a kilowatt-hour stands for, in grams.",
+        "CO₂ emitted per kilowatt-hour, in grams.",
         default_text="no CO₂ is shown",
         ge=0,
         le=10_000,

@@ -76,20 +76,26 @@ def wait(given: Sequence[str]) -> int:
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"gpumon {name}", description=description, epilog=_EPILOG)
     parser.add_argument("--count", type=_of(count_of), default=1, metavar="N", help="how many GPUs (default 1)")
-    parser.add_argument("--memory", type=_of(memory_of), default=0, metavar="SIZE", help="free memory of each: 20GiB")
     parser.add_argument(
-        "--idle-for", type=_of(seconds_of), default=0.0, metavar="TIME", help="how long each has been free: 60s, 5min"
+        "--memory", type=_of(memory_of), default=0, metavar="SIZE", help="minimum free memory of each: 20GiB"
     )
     parser.add_argument(
-        "--exclude", default="", metavar="GPUS", help="not these: indexes or UUIDs, with commas between"
+        "--idle-for",
+        type=_of(seconds_of),
+        default=0.0,
+        metavar="TIME",
+        help="minimum time each has been free: 60s, 5min",
+    )
+    parser.add_argument(
+        "--exclude", default="", metavar="GPUS", help="GPUs to leave out: indexes or UUIDs, separated by commas"
     )
     parser.add_argument("--server", metavar="URL", help=f"the gpumon to ask (or {SERVER_VARIABLE})")
     return parser
 
 
 _EPILOG = (
-    "The gpumon that runs on this host is asked, by the address in its settings; where none answers, the driver is read. "
-    f"{TOKEN_VARIABLE} is an API token of the scope `read`, for a server that asks for a login."
+    "Asks the gpumon server on this host, at the address in its settings; reads the driver if no server answers. "
+    f"{TOKEN_VARIABLE} is an API token of the scope `read`, for a server that requires a login."
 )
 
 

@@ -74,7 +74,7 @@ class Server:
             try:
                 return _decoder.decode(body)
             except msgspec.MsgspecError as error:
-                raise NoAnswer(f"what answers at {self.url} is not gpumon, or another version of it") from error
+                raise NoAnswer(f"the server at {self.url} is not gpumon, or a different version of it") from error
         reason = _error_of(body)
         if status == 503 and reason:
             raise Unknown(reason)

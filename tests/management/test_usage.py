@@ -48,7 +48,7 @@ def test_empty_ledger_says_so() -> None:
     ("arguments", "problem"),
     [
         (["--last", "5x"], "'5x' is not a span such as 24h"),
-        (["--last", "7d", "--from", "2026-11-02"], "--last excludes --from and --to"),
+        (["--last", "7d", "--from", "2026-11-02"], "--last cannot be combined with --from or --to"),
         (["--to", "2026-11-02"], "to needs from"),
         (["--from", "yesterday"], "such as 2026-11-26"),
     ],

@@ -71,7 +71,7 @@ class Command(BaseCommand):
             raise CommandError(f"cannot write {error.filename or database}: {reason_of(error, database)}") from error
         for path in aside:
             self.stdout.write(f"the old database is now {path}")
-        without = "" if has_history(file) else ", which contains no history: the present one stays"
+        without = "" if has_history(file) else ", which contains no history: the current one stays"
         self.stdout.write(f"restored {file}{without}; the next start migrates it")
 
     def _put(self, file: Path, database: Path) -> list[Path]:

@@ -43,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--to", dest="until", metavar="DAY", help="to the end of this day, or to a time (default now)"
         )
-        parser.add_argument("--by", choices=GROUPINGS, default="user", help="what a row stands for (default user)")
+        parser.add_argument("--by", choices=GROUPINGS, default="user", help="what each row is about (default user)")
         parser.add_argument("--csv", action="store_true", help="numbers for a spreadsheet instead of the table")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -77,7 +77,7 @@ def _span(options: dict[str, Any]) -> tuple[float, float]:
     if options["since"] is None and options["until"] is None:
         return now - (options["last"] or _SECONDS["w"]), now
     if options["last"] is not None:
-        raise CommandError("--last excludes --from and --to", returncode=COULD_NOT)
+        raise CommandError("--last cannot be combined with --from or --to", returncode=COULD_NOT)
     given = {name: options[key] for name, key in (("from", "since"), ("to", "until")) if options[key]}
     try:
         span = span_of(given, now, timezone.get_default_timezone())
@@ -94,7 +94,7 @@ def table_of(report: Report) -> list[str]:
     widths = [max(len(row[place]) for row in rows) for place in range(len(heads) + 1)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     if table.hidden_count:
-        lines.insert(-4, f"and {table.hidden_count} more: --csv")
+        lines.insert(-4, f"and {table.hidden_count} more: use --csv")
     since, until = (
         datetime.fromtimestamp(at, UTC).astimezone(timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M")
         for at in (report.start, report.end)

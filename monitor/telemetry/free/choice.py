@@ -189,7 +189,7 @@ def _too_few(gpus: Sequence[Gpu], fitting: int, wanted: Wanted) -> str:
     if all(gpu.mig_mode for gpu in free) and wanted.gpu_count > 1:
         return "The free GPUs are in MIG mode: a process can use only one instance."
     if not any(has_driver_uuid(gpu.uuid) or is_own_uuid(gpu.uuid) for gpu in free):
-        return "CUDA knows the free GPUs by no name."
+        return "The free GPUs have no name that CUDA knows."
     if wanted.gpu_count == 1:
         return "The free GPU does not fit." if len(free) == 1 else f"None of the {len(free)} free GPUs fits."
     if fitting == len(free):

@@ -16,8 +16,8 @@ from monitor.web.usage.span import UsageSpan, span_of
 
 PARAMETERS = ("range", "from", "to", "by", "format")
 FORMATS = ("json", "csv")
-HIDDEN = "Who used the GPUs is shown to viewers who may see who runs what: log in, or ask by=gpu."
-HIDDEN_COMMANDS = "Commands are shown to viewers who may see command lines: ask by=program."
+HIDDEN = "Only viewers who may see who runs what see who used the GPUs: log in, or use by=gpu."
+HIDDEN_COMMANDS = "Only viewers who may see command lines see commands: use by=program."
 CSV_HEADER = (
     "kind", "name", "occupied_hours", "share_hours", "gib_hours", "mean_sm_percent", "zero_hours", "idle_held_hours",
     "energy_kwh", "cost", "currency", "co2_kg", "coverage_percent",

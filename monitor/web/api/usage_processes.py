@@ -14,7 +14,7 @@ from monitor.web.usage.span import UsageSpan, span_of
 
 PARAMETERS = ("range", "from", "to", "gpu", "limit")
 DEFAULT_PROCESSES, MOST_PROCESSES = 500, 5000
-HIDDEN = "Processes are shown to viewers who may see who runs what: log in."
+HIDDEN = "Only viewers who may see who runs what see processes: log in."
 
 
 class UsageProcesses(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ class RangeBar:
         try:
             self.span = span_of(query, now, default)
         except ValueError as error:
-            self.problem = f"The address asks for a span that cannot be shown: {error}."
+            self.problem = f"This span cannot be shown: {error}."
             self.span = span_of({}, now, default)
         self.kept = [(name, value) for name, value in query.items() if name not in PARAMETERS]
         """Other parameters of the address, which links and form keep."""

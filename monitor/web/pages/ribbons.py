@@ -50,13 +50,13 @@ async def who(request: HttpRequest, uuid: str) -> HttpResponse:
         span = span_of(request.GET.dict(), time.time())
     except ValueError as error:
         return HttpResponseBadRequest(f"{error}.", content_type="text/plain; charset=utf-8")
-    reason = "Nothing is recorded of its use in this span."
+    reason = "No use of this GPU is recorded in this span."
     found = []
     try:
         found = await sync_to_async(read_ribbons)(span.start, span.end, points=WHO_POINTS, uuid=uuid)
     except DatabaseError as error:
         log.warning("the usage ledger cannot be read: %s", error)
-        reason = "Who used it is unavailable: the usage ledger cannot be read."
+        reason = "The usage ledger cannot be read, so its users are unknown."
     zone, has_details = timezone.get_current_timezone(), visitor_of(request).sees_details
     made = who_of(found[0], span.start, span.end, zone, has_details=has_details) if found and found[0].spans else None
     return render(request, "monitor/fragments/usage/who.html", {"who": made, "reason": reason})

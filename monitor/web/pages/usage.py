@@ -78,7 +78,7 @@ class UsagePage(StillPage):
         try:
             self.wanted = wanted_of(kept, now, zone)
         except ValueError as error:
-            self.problem = f"The address asks for something that cannot be shown: {error}."
+            self.problem = f"This report cannot be shown: {error}."
             self.wanted = wanted_of({"by": "user" if has_details else "gpu"}, now, zone)
         span, by = self.wanted.span, self.wanted.by
         self.ranges = [Link(label, _query(f"range={name}", by), name == span.range) for name, label in RANGES.items()]
@@ -134,7 +134,7 @@ def _figures(report: Report, by_user: Report, *, has_details: bool) -> list[Figu
     if report.cost is not None:
         figures.append(Figure("Cost", numbers.money(report.cost, prices.currency), "", _prices_in_words(prices)))
     elif report.co2_grams is not None:
-        figures.append(Figure("CO₂", numbers.co2(report.co2_grams), "", f"{prices.co2_grams_per_kwh:g} g a kWh"))
+        figures.append(Figure("CO₂", numbers.co2(report.co2_grams), "", f"{prices.co2_grams_per_kwh:g} g per kWh"))
     else:
         figures.append(Figure("Cost", numbers.DASH, "", "no price is set"))
     coverage = numbers.share(known, report.gpu_seconds)
@@ -153,12 +153,12 @@ def _energy_in_words(report: Report) -> str:
     words = "at least" if report.unknown_seconds > 60 else "of all GPUs"
     if report.co2_grams is not None and report.cost is not None:
         return f"{words} · {numbers.co2(report.co2_grams)} CO₂"
-    return f"{words}, by their counters"
+    return f"{words}, from their counters"
 
 
 def _prices_in_words(prices: Prices) -> str:
     words = [
-        f"{numbers.money(price, prices.currency)} a {unit}"
+        f"{numbers.money(price, prices.currency)} per {unit}"
         for price, unit in ((prices.per_gpu_hour, "GPU-hour"), (prices.per_kwh, "kWh"))
         if price is not None
     ]

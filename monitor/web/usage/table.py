@@ -52,7 +52,7 @@ COLUMNS = (
            lambda use, _: numbers.kilowatt_hours(use.energy_joules), lambda use: use.energy_joules, "kWh"),
     Column("cost", "Cost", "By the prices in the settings", lambda use, currency: numbers.money(use.cost, currency),
            lambda use: use.cost or 0.0, is_on_phones=True),
-    Column("co2", "CO₂", "By the settings", lambda use, _: numbers.co2(use.co2_grams), lambda use: use.co2_grams or 0.0),
+    Column("co2", "CO₂", "By the setting for a kWh", lambda use, _: numbers.co2(use.co2_grams), lambda use: use.co2_grams or 0.0),
     Column("coverage", "Coverage", "Time for which readings show the use of its GPUs",
            lambda use, _: numbers.percent(None if use.coverage is None else 100 * use.coverage, 1),
            lambda use: use.coverage or 0.0, has_sum=False),
@@ -145,7 +145,7 @@ class UsageTable:
             Line(label, title, state, "", self._only_share(seconds))
             for seconds, label, title, state in (
                 *users,
-                (report.nobody_seconds, "held by nobody", "In use, and no process that the driver lists", "nobody"),
+                (report.nobody_seconds, "held by nobody", "In use, but the driver lists no process", "nobody"),
                 (report.free_seconds, "free", "No work, no memory held", "free"),
                 (report.unknown_seconds, "unknown", f"No readings: {unread}" if unread else "", "unknown"),
             )

@@ -92,7 +92,7 @@ def test_each_needs_the_memory_and_the_idle_time() -> None:
         ([free(0), free(1)], {"gpu_count": 2, "memory_bytes": 90 * GIB}, "None of the 2 free GPUs fits; 2 are wanted."),
         ([free(0)], {"memory_bytes": 90 * GIB}, "The free GPU does not fit."),
         ([free(0), free(1)], {"idle_seconds": 60}, "None of the 2 free GPUs fits."),
-        ([free(0, uuid="nvtop-0-amd")], {}, "CUDA knows the free GPUs by no name."),
+        ([free(0, uuid="nvtop-0-amd")], {}, "The free GPUs have no name that CUDA knows."),
         (
             [free(0, mig_mode=True)],
             {"gpu_count": 2},

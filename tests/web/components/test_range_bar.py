@@ -40,5 +40,5 @@ def test_date_fields_are_in_the_viewers_zone() -> None:
 
 def test_span_that_cannot_be_shown_is_named_and_replaced_by_the_default() -> None:
     bar = RangeBar({"range": "2h"}, NOW, "15min")
-    assert bar.problem.startswith("The address asks for a span that cannot be shown: range is '2h'; it must be")
+    assert bar.problem.startswith("This span cannot be shown: range is '2h'; it must be")
     assert bar.span.seconds == 900
