@@ -1,21 +1,122 @@
-"""The names, labels and units of NVIDIA's DCGM exporter."""
+"""The names, labels and units of NVIDIA's dcgm-exporter: the metrics of its etc/default-counters.csv that NVML has too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Sequence
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
-from monitor.telemetry.schema import Snapshot
+from monitor.prometheus.fields import (
+    Field,
+    Labelled,
+    mebibytes,
+    metric_with,
+    metrics_of,
+    millijoules,
+    nvml_bus_id,
+    ratio,
+)
+from monitor.rules.xids import MEANINGS
+from monitor.telemetry.schema import Gpu, Snapshot, Xid
+
+XID = "DCGM_FI_DEV_XID_ERRORS"
+GPU_FIELDS = (
+    Field("DCGM_FI_DEV_SM_CLOCK", "sm_clock_mhz", "SM clock, MHz."),
+    Field("DCGM_FI_DEV_MEM_CLOCK", "memory_clock_mhz", "Memory clock, MHz."),
+    Field("DCGM_FI_DEV_MEMORY_TEMP", "memory_temperature_celsius", "Memory temperature, °C."),
+    Field("DCGM_FI_DEV_GPU_TEMP", "temperature_celsius", "GPU temperature, °C."),
+    Field("DCGM_FI_DEV_POWER_USAGE", "power_watts", "Power draw, W."),
+    Field(
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "energy_joules", "Energy since the driver was loaded, mJ.",
+        millijoules, "unknown",
+    ),
+    Field("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "pcie_replays", "PCIe retries.", kind="unknown"),
+    Field("DCGM_FI_DEV_GPU_UTIL", "utilization_percent", "GPU utilization, percent."),
+    Field("DCGM_FI_DEV_MEM_COPY_UTIL", "memory_utilization_percent", "Memory controller utilization, percent."),
+    Field("DCGM_FI_DEV_ENC_UTIL", "encoder_utilization_percent", "Encoder utilization, percent."),
+    Field("DCGM_FI_DEV_DEC_UTIL", "decoder_utilization_percent", "Decoder utilization, percent."),
+    Field("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "ecc_corrected_volatile", "Corrected ECC errors, volatile.", kind="unknown"),
+    Field("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "ecc_uncorrected_volatile", "Uncorrected ECC errors, volatile.", kind="unknown"),
+    Field("DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", "ecc_corrected_aggregate", "Corrected ECC errors, aggregate.", kind="unknown"),
+    Field("DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", "ecc_uncorrected_aggregate", "Uncorrected ECC errors, aggregate.", kind="unknown"),
+    Field(
+        "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", "remapped_rows_uncorrected", "Rows remapped for uncorrectable errors.",
+        kind="unknown",
+    ),
+    Field(
+        "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", "remapped_rows_corrected", "Rows remapped for correctable errors.",
+        kind="unknown",
+    ),
+    Field("DCGM_FI_DEV_ROW_REMAP_FAILURE", "remapped_rows_failed", "1 if remapping a row has failed."),
+    Field("DCGM_FI_PROF_SM_ACTIVE", "sm_activity_percent", "Share of the SMs that were busy, 0 to 1.", ratio),
+    Field("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "tensor_activity_percent", "Share of time the tensor cores worked, 0 to 1.", ratio),
+    Field("DCGM_FI_PROF_DRAM_ACTIVE", "dram_activity_percent", "Share of the memory's bandwidth in use, 0 to 1.", ratio),
+    Field("DCGM_FI_PROF_PCIE_TX_BYTES", "pcie_tx_bytes_per_second", "Sent over PCIe, bytes per second."),
+    Field("DCGM_FI_PROF_PCIE_RX_BYTES", "pcie_rx_bytes_per_second", "Received over PCIe, bytes per second."),
+)  # fmt: skip
+MEMORY_FIELDS = (
+    Field("DCGM_FI_DEV_FB_FREE", "memory_free_bytes", "Free memory, MiB.", mebibytes),
+    Field("DCGM_FI_DEV_FB_USED", "memory_used_bytes", "Used memory, MiB.", mebibytes),
+    Field(
+        "DCGM_FI_DEV_FB_RESERVED", "memory_reserved_bytes", "Memory reserved by driver and firmware, MiB.", mebibytes
+    ),
+)
+"""Of each GPU instance in MIG mode, where those are known, else of the GPU."""
+
+NOT_EXPORTED = {
+    "DCGM_FI_PROF_GR_ENGINE_ACTIVE": "needs DCGM's profiling module; DCGM_FI_DEV_GPU_UTIL is NVML's utilization",
+    "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL": "DCGM's own sum; gpumon's names have NVLink rates in bytes per second",
+    "DCGM_FI_DEV_VGPU_LICENSE_STATUS": "gpumon does not read vGPU licences",
+}
+"""What dcgm-exporter exports by default and these names do not include, and why."""
+
+_COMPUTE_SLICES = re.compile(r"^\d+c\.")
 
 
-def dcgm(snapshot: Snapshot) -> Iterable[Metric]:
-    """The GPUs of this snapshot."""
-    family = GaugeMetricFamily(
-        "DCGM_FI_DEV_GPU_UTIL", "GPU utilization (in %).", labels=("gpu", "UUID", "modelName", "Hostname")
-    )
-    for gpu in snapshot.gpus:
-        if gpu.utilization_percent is not None and not snapshot.stale:
-            family.add_metric((str(gpu.index), gpu.uuid, gpu.name, snapshot.host), gpu.utilization_percent)
-    if family.samples:
-        yield family
+def dcgm(snapshot: Snapshot) -> Iterator[Metric]:
+    """The snapshot as dcgm-exporter would show it. Stale: no metric, as when dcgm-exporter cannot reach DCGM."""
+    if snapshot.stale:
+        return
+    gpus = [(gpu, _labels(gpu, snapshot)) for gpu in snapshot.gpus]
+    yield from metrics_of(GPU_FIELDS, gpus)
+    yield from metrics_of(MEMORY_FIELDS, [memory for gpu, labels in gpus for memory in _memories(gpu, labels)])
+    xids = [_last_xid(gpu.xids, labels) for gpu, labels in gpus if gpu.xids is not None]
+    if xids:
+        yield metric_with(XID, "The latest Xid error since gpumon began to listen; 0 if there was none.", xids)
+
+
+def _labels(gpu: Gpu, snapshot: Snapshot) -> dict[str, str]:
+    return {
+        "gpu": str(gpu.index),
+        "UUID": gpu.uuid,
+        "pci_bus_id": nvml_bus_id(gpu.pci_bus_id),
+        "device": f"nvidia{gpu.index}",
+        "modelName": gpu.name,
+        # dcgm-exporter renamed it in May 2026; dashboards use either.
+        "Hostname": snapshot.host,
+        "hostname": snapshot.host,
+        "DCGM_FI_DRIVER_VERSION": snapshot.driver_version or "",
+    }
+
+
+def _memories(gpu: Gpu, labels: dict[str, str]) -> Labelled:
+    """Each GPU instance with memory readings, once for all its compute instances; without such instances the GPU itself."""
+    instances = {
+        mig.gpu_instance_id: mig
+        for mig in gpu.mig_instances
+        if mig.gpu_instance_id is not None and mig.memory_used_bytes is not None
+    }
+    if not instances:
+        return [(gpu, labels)]
+    return [
+        (mig, {**labels, "GPU_I_ID": str(number), "GPU_I_PROFILE": _COMPUTE_SLICES.sub("", mig.profile or "")})
+        for number, mig in instances.items()
+    ]
+
+
+def _last_xid(xids: Sequence[Xid], labels: dict[str, str]) -> Sample:
+    code = xids[0].code if xids else 0
+    meaning = "no error" if code == 0 else MEANINGS[code].what if code in MEANINGS else ""
+    return Sample(XID, {**labels, "err_code": str(code), "err_msg": meaning}, float(code))

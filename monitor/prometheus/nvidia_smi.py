@@ -1,19 +1,221 @@
-"""The names, labels and units of nvidia_gpu_exporter, which asks `nvidia-smi`."""
+"""The names, labels and units of nvidia_gpu_exporter (utkuozdemir/nvidia_gpu_exporter, docs/METRICS.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
-from monitor.telemetry.schema import Snapshot
+from monitor.prometheus.fields import Field, Labelled, hertz, metric_with, metrics_of, nvml_bus_id, ratio
+from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, Snapshot
 
 
-def nvidia_smi(snapshot: Snapshot) -> Iterable[Metric]:
-    """The GPUs of this snapshot."""
-    family = GaugeMetricFamily("nvidia_smi_utilization_gpu_ratio", "utilization.gpu [%]", labels=("uuid",))
-    for gpu in snapshot.gpus:
-        if gpu.utilization_percent is not None and not snapshot.stale:
-            family.add_metric((gpu.uuid.removeprefix("GPU-"),), gpu.utilization_percent / 100)
-    if family.samples:
-        yield family
+def _fastest_fan(fans: Sequence[Fan]) -> float | None:
+    """0 to 1."""
+    speeds = [fan.speed_percent for fan in fans if fan.speed_percent is not None]
+    return ratio(max(speeds)) if speeds else None
+
+
+def _performance_state(state: str) -> float | None:
+    """P0 to P15 as 0 to 15."""
+    number = state.removeprefix("P")
+    return float(number) if number.isdecimal() else None
+
+
+def _has(reason: str) -> Callable[[Sequence[str]], float]:
+    def has_it(reasons: Sequence[str]) -> float:
+        return float(reason in reasons)
+
+    return has_it
+
+
+def _compute_processes(processes: Sequence[GpuProcess]) -> float:
+    return float(sum("compute" in process.types for process in processes))
+
+
+_COMPUTE_MODES = {"default": 0.0, "exclusive thread": 1.0, "prohibited": 2.0, "exclusive process": 3.0}
+_RECOVERY_ACTIONS = {"none": 0.0, "reset": 1.0, "reboot": 2.0, "drain p2p": 3.0, "drain and reset": 4.0}
+_REASONS = (
+    "gpu_idle", "applications_clocks_setting", "sw_power_cap", "hw_slowdown", "hw_thermal_slowdown",
+    "hw_power_brake_slowdown", "sw_thermal_slowdown", "sync_boost",
+)  # fmt: skip
+
+GPU_FIELDS = (
+    Field("nvidia_smi_index", "index", "Index of the GPU."),
+    Field("nvidia_smi_utilization_gpu_ratio", "utilization_percent", "GPU utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_utilization_memory_ratio", "memory_utilization_percent", "Memory controller utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_utilization_encoder_ratio", "encoder_utilization_percent", "Encoder utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_utilization_decoder_ratio", "decoder_utilization_percent", "Decoder utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_utilization_jpeg_ratio", "jpeg_utilization_percent", "JPEG engine utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_utilization_ofa_ratio", "ofa_utilization_percent", "Optical flow engine utilization, 0 to 1.", ratio),
+    Field("nvidia_smi_memory_total_bytes", "memory_total_bytes", "Memory of the GPU."),
+    Field("nvidia_smi_memory_used_bytes", "memory_used_bytes", "Used memory."),
+    Field("nvidia_smi_memory_free_bytes", "memory_free_bytes", "Free memory."),
+    Field("nvidia_smi_memory_reserved_bytes", "memory_reserved_bytes", "Memory reserved by driver and firmware."),
+    Field("nvidia_smi_temperature_gpu", "temperature_celsius", "GPU temperature, °C."),
+    Field("nvidia_smi_temperature_memory", "memory_temperature_celsius", "Memory temperature, °C."),
+    Field("nvidia_smi_power_draw_watts", "power_watts", "Power draw now."),
+    Field("nvidia_smi_power_draw_instant_watts", "power_watts", "Power draw now."),
+    Field("nvidia_smi_power_draw_average_watts", "power_average_watts", "Power draw, mean over a second or a reading."),
+    Field("nvidia_smi_enforced_power_limit_watts", "power_limit_watts", "Power limit in force."),
+    Field("nvidia_smi_power_limit_watts", "power_limit_watts", "Power limit in force."),
+    Field("nvidia_smi_power_default_limit_watts", "power_default_limit_watts", "Default power limit."),
+    Field("nvidia_smi_power_min_limit_watts", "power_min_limit_watts", "Lowest power limit that can be set."),
+    Field("nvidia_smi_power_max_limit_watts", "power_max_limit_watts", "Highest power limit that can be set."),
+    Field("nvidia_smi_energy_joules_total", "energy_joules", "Energy since the driver was loaded.", kind="counter"),
+    Field("nvidia_smi_clocks_current_graphics_clock_hz", "graphics_clock_mhz", "Graphics clock.", hertz),
+    Field("nvidia_smi_clocks_current_sm_clock_hz", "sm_clock_mhz", "SM clock.", hertz),
+    Field("nvidia_smi_clocks_current_memory_clock_hz", "memory_clock_mhz", "Memory clock.", hertz),
+    Field("nvidia_smi_clocks_current_video_clock_hz", "video_clock_mhz", "Video clock.", hertz),
+    Field("nvidia_smi_clocks_max_graphics_clock_hz", "graphics_clock_max_mhz", "Highest graphics clock.", hertz),
+    Field("nvidia_smi_clocks_max_sm_clock_hz", "sm_clock_max_mhz", "Highest SM clock.", hertz),
+    Field("nvidia_smi_clocks_max_memory_clock_hz", "memory_clock_max_mhz", "Highest memory clock.", hertz),
+    Field("nvidia_smi_fan_speed_ratio", "fans", "Intended speed of the fastest fan, 0 to 1.", _fastest_fan),
+    Field("nvidia_smi_pstate", "performance_state", "Performance state: 0 (fastest) to 15.", _performance_state),
+    *(
+        Field(
+            f"nvidia_smi_clocks_event_reasons_{reason}", "clock_event_reasons", f"1 if {reason} holds the clocks down.",
+            _has(reason),
+        )
+        for reason in _REASONS
+    ),
+    Field("nvidia_smi_pcie_link_gen_current", "pcie_generation", "PCIe generation now."),
+    Field("nvidia_smi_pcie_link_gen_max", "pcie_generation_max", "Highest PCIe generation."),
+    Field("nvidia_smi_pcie_link_width_current", "pcie_width", "PCIe lanes now."),
+    Field("nvidia_smi_pcie_link_width_max", "pcie_width_max", "Most PCIe lanes."),
+    Field("nvidia_smi_pcie_throughput_tx_bytes_per_second", "pcie_tx_bytes_per_second", "Sent over PCIe."),
+    Field("nvidia_smi_pcie_throughput_rx_bytes_per_second", "pcie_rx_bytes_per_second", "Received over PCIe."),
+    Field("nvidia_smi_ecc_mode_current", "ecc_is_enabled", "1 if ECC is enabled."),
+    *(
+        Field(
+            f"nvidia_smi_ecc_errors_{kind}_{counter}_total", f"ecc_{kind}_{counter}", f"ECC errors: {kind}, {counter}.",
+            kind="counter",
+        )
+        for kind in ("corrected", "uncorrected")
+        for counter in ("volatile", "aggregate")
+    ),
+    Field("nvidia_smi_remapped_rows_correctable", "remapped_rows_corrected", "Rows remapped for correctable errors."),
+    Field("nvidia_smi_remapped_rows_uncorrectable", "remapped_rows_uncorrected", "Rows remapped for uncorrectable errors."),
+    Field("nvidia_smi_remapped_rows_pending", "remapped_rows_are_pending", "1 if rows will be remapped at the next reset."),
+    Field("nvidia_smi_remapped_rows_failure", "remapped_rows_failed", "1 if remapping a row has failed."),
+    Field(
+        "nvidia_smi_gpu_recovery_action", "recovery_action",
+        "0 none, 1 reset the GPU, 2 reboot the host, 3 drain P2P, 4 drain and reset.", _RECOVERY_ACTIONS.get,
+    ),
+    Field(
+        "nvidia_smi_compute_mode", "compute_mode",
+        "0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process.", _COMPUTE_MODES.get,
+    ),
+    Field("nvidia_smi_persistence_mode", "persistence_mode", "1 if persistence mode is on."),
+    Field("nvidia_smi_mig_mode_current", "mig_mode", "1 if MIG mode is on."),
+    Field("nvidia_smi_compute_apps", "processes", "Processes with a compute context.", _compute_processes),
+)  # fmt: skip
+MIG_FIELDS = (
+    Field("nvidia_smi_mig_memory_total_bytes", "memory_total_bytes", "Memory of the GPU instance."),
+    Field("nvidia_smi_mig_memory_used_bytes", "memory_used_bytes", "Used memory of the GPU instance."),
+    Field("nvidia_smi_mig_memory_free_bytes", "memory_free_bytes", "Free memory of the GPU instance."),
+    Field("nvidia_smi_mig_memory_reserved_bytes", "memory_reserved_bytes", "Reserved memory of the GPU instance."),
+)
+
+_PROCESSES = "names processes, which gpumon's /metrics does only under its own names and if asked to"
+_MIG_ACTIVITY = "gpumon does not sample the activity of single MIG instances"
+NOT_EXPORTED = {
+    "nvidia_smi_compute_app_info": _PROCESSES,
+    "nvidia_smi_compute_app_used_memory_bytes": _PROCESSES,
+    "nvidia_smi_fabric_state": "gpumon does not read the state of the NVLink fabric",
+    "nvidia_smi_mig_sm_activity_ratio": _MIG_ACTIVITY,
+    "nvidia_smi_mig_tensor_activity_ratio": _MIG_ACTIVITY,
+    **{
+        f"nvidia_smi_clocks_throttle_reasons_{reason}": "the name before driver 535; now clocks_event_reasons"
+        for reason in _REASONS
+    },
+}
+"""Metrics that nvidia_gpu_exporter or its dashboards know and these names do not include, and why."""
+
+
+def nvidia_smi(snapshot: Snapshot) -> Iterator[Metric]:
+    """The snapshot as nvidia_gpu_exporter would show it.
+
+    While it is stale, only facts, Xids and `nvidia_smi_last_collect_success 0`: the exporter's dashboards show gaps then.
+    """
+    yield from _collection(snapshot)
+    gpus = [(gpu, {"uuid": _uuid(gpu)}) for gpu in snapshot.gpus]
+    if gpus:
+        info = [Sample("nvidia_smi_gpu_info", labels | _facts(gpu, snapshot), 1.0) for gpu, labels in gpus]
+        yield metric_with("nvidia_smi_gpu_info", "Facts of each GPU; always 1.", info)
+    yield from _xids(snapshot)
+    yield from _mig_info(snapshot)
+    if snapshot.stale:
+        return
+    yield from metrics_of(GPU_FIELDS, gpus)
+    yield from metrics_of(MIG_FIELDS, [memory for gpu in snapshot.gpus for memory in _gpu_instances(gpu)])
+
+
+def _collection(snapshot: Snapshot) -> Iterator[Metric]:
+    success = float(not snapshot.stale and snapshot.sampled_at is not None)
+    yield _single("nvidia_smi_last_collect_success", "1 if the latest reading succeeded.", success)
+    if snapshot.sampled_at is not None:
+        name = "nvidia_smi_last_collect_success_timestamp_seconds"
+        yield _single(name, "When the GPUs were last read, Unix seconds.", snapshot.sampled_at)
+    lists_are_known = success and all(gpu.processes is not None for gpu in snapshot.gpus if gpu.state == "ok")
+    name = "nvidia_smi_compute_apps_last_collect_success"
+    yield _single(name, "1 if the latest reading had the processes of every GPU.", float(lists_are_known))
+
+
+def _single(name: str, text: str, value: float) -> Metric:
+    return metric_with(name, text, [Sample(name, {}, value)])
+
+
+def _facts(gpu: Gpu, snapshot: Snapshot) -> dict[str, str]:
+    return {
+        "index": str(gpu.index),
+        "name": gpu.name,
+        "driver_version": snapshot.driver_version or "",
+        "cuda_version": snapshot.cuda_version or "",
+        "vbios_version": gpu.vbios_version or "",
+        "pci_bus_id": nvml_bus_id(gpu.pci_bus_id),
+        "serial": gpu.serial_number or "",
+        "compute_cap": gpu.compute_capability or "",
+    }
+
+
+def _xids(snapshot: Snapshot) -> Iterator[Metric]:
+    xids = [(xid, {"uuid": _uuid(gpu), "xid": str(xid.code)}) for gpu in snapshot.gpus for xid in gpu.xids or ()]
+    if not xids:
+        return
+    name = "nvidia_smi_xid_errors_total"
+    counts = [Sample(name, labels, float(xid.count)) for xid, labels in xids]
+    yield metric_with(name, "Xid errors since gpumon began to listen.", counts, "counter")
+    name = "nvidia_smi_xid_last_timestamp_seconds"
+    times = [Sample(name, labels, xid.last_at) for xid, labels in xids]
+    yield metric_with(name, "When the Xid was last reported, Unix seconds.", times)
+
+
+def _mig_info(snapshot: Snapshot) -> Iterator[Metric]:
+    name = "nvidia_smi_mig_info"
+    instances = [
+        Sample(name, {"uuid": _uuid(gpu), **_mig_facts(mig)}, 1.0) for gpu in snapshot.gpus for mig in gpu.mig_instances
+    ]
+    if instances:
+        yield metric_with(name, "Facts of each MIG instance; always 1.", instances)
+
+
+def _mig_facts(mig: MigInstance) -> dict[str, str]:
+    return {
+        "mig_uuid": (mig.uuid or "").lower().removeprefix("mig-"),
+        "gpu_instance_id": "" if mig.gpu_instance_id is None else str(mig.gpu_instance_id),
+        "compute_instance_id": "" if mig.compute_instance_id is None else str(mig.compute_instance_id),
+        "profile": mig.profile or "",
+    }
+
+
+def _gpu_instances(gpu: Gpu) -> Labelled:
+    """The memory belongs to the GPU instance: once for all its compute instances."""
+    instances = {mig.gpu_instance_id: mig for mig in gpu.mig_instances if mig.gpu_instance_id is not None}
+    return [(mig, {"uuid": _uuid(gpu), "gpu_instance_id": str(number)}) for number, mig in instances.items()]
+
+
+def _uuid(gpu: Gpu) -> str:
+    """In lower case and without `GPU-`."""
+    return gpu.uuid.lower().removeprefix("gpu-")

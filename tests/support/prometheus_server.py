@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import urllib.error
 import urllib.parse
@@ -26,8 +27,10 @@ class Prometheus:
 
     def start(self) -> Prometheus:
         """Start it and wait until it answers queries."""
+        program = shutil.which("prometheus")
+        assert program, "prometheus is not in PATH (Debian, Ubuntu: apt install prometheus)"
         command = [
-            "prometheus",
+            program,
             f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}",
             f"--web.listen-address={self.url.removeprefix('http://')}",
