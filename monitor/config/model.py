@@ -232,7 +232,10 @@ class Config(AlertSettings, RecordSettings, IntegrationSettings):
         False, "Whether the proxy's header is refused if it names a superuser, who then has to log in here."
     )
     api_requests_per_minute: int = access(
-        1200, "Rate limit for `/api/` and `/metrics` per client address, in requests per minute.", ge=10, le=100_000
+        1200,
+        "Rate limit for `/api/`, `/badge/` and `/metrics` per client address, in requests per minute.",
+        ge=10,
+        le=100_000,
     )
     max_sockets: int = access(2000, "Maximum number of open WebSockets.", ge=1, le=100_000)
     max_sockets_per_address: int = access(

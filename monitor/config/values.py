@@ -28,6 +28,7 @@ ADDRESSES = frozenset(
         "admin",
         "alerts",
         "api",
+        "badge",
         "free",
         "gpu",
         "history",

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether this path, without the base path, is the API's or that of the metrics."""
-    return f"{path}/".startswith(("/api/", "/metrics/"))
+    """Whether this path, without the base path, is the API's, a badge's or that of the metrics."""
+    return f"{path}/".startswith(("/api/", "/badge/", "/metrics/"))

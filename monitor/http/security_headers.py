@@ -58,8 +58,13 @@ def security_headers(get_response: Respond | RespondLater) -> Respond | RespondL
     return respond
 
 
+def allow_as_image(response: HttpResponseBase) -> None:
+    """Let pages of every site show this response as an image. They cannot read it."""
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+
+
 def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", NOT_KEPT)
     return response

@@ -28,6 +28,7 @@ OPEN = {
     "snooze": "the key in the link of a message is enough for little; without it, a login with the permission is needed",
     "plain-socket": "plain HTTP for a socket's address is always 426, with the reason",
     "health": "container engines and load balancers ask it; they are told a word",
+    "badge": "an image cannot show a login page: without a login it says that one is required",
 }
 """The names, or routes, of the views that need no login, each with the reason."""
 PAGES = {
@@ -112,10 +113,10 @@ def expected(address: Address, who: str, *, needs_login: bool) -> str:
     name = address.name
     if address.is_admin:
         return _of_admin(address, who, needs_login=needs_login)
-    if name == "health":
+    if name in ("health", "badge"):
         if is_token:
             return {"read": "allowed", "revoked": "401", "expired": "401"}.get(who, "403")
-        return "allowed" if is_known or not needs_login else "status"
+        return "allowed" if is_known or not needs_login else {"health": "status", "badge": "401"}[name]
     if name == "snooze":
         return {"viewer": "403"}.get(who, "allowed") if is_known else "login"
     if name in OPEN or address.route in OPEN:

@@ -31,8 +31,8 @@ class Tile:
         """`time`: of the snapshot."""
         at = f"g{place}"
         load = gpu.utilization_percent
-        state = _state(gpu, use)
-        word, level, why = _in_words(gpu, state, alerts, time)
+        state = state_of(gpu, use)
+        word, level, why = state_in_words(gpu, state, alerts, time)
         memory_form = formats.memory_form(gpu.memory_total_bytes)
         self.gpu = gpu
         self.name = short_name(gpu.name)
@@ -51,14 +51,15 @@ class Tile:
         return (gpu.index, gpu.uuid, gpu.name, gpu.memory_total_bytes)
 
 
-def _state(gpu: Gpu, use: GpuUse) -> str:
+def state_of(gpu: Gpu, use: GpuUse) -> str:
+    """One of STATES."""
     if gpu.state != "ok":
         return gpu.state
     return "mig" if gpu.mig_mode else use
 
 
-def _in_words(gpu: Gpu, state: str, alerts: Sequence[Alert], time: float) -> tuple[str, str, str]:
-    """The word, its level and its tooltip."""
+def state_in_words(gpu: Gpu, state: str, alerts: Sequence[Alert], time: float) -> tuple[str, str, str]:
+    """The word, its level and its tooltip. `alerts`: of the GPU, worst first. `time`: of the snapshot."""
     if state == "lost":
         seconds = 0.0 if gpu.since is None else time - gpu.since
         # Not by the second: its word would change at every reading.
