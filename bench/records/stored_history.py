@@ -1,5 +1,6 @@
 """A history database as the recorder leaves it, in its own process: `python -m bench.records.stored_history`, in the folder of
-GPU_MONITOR_DATA_DIR. It stores a day of noisy readings, fills the database up to three years, and prints the sizes.
+GPU_MONITOR_DATA_DIR. It stores a day of noisy readings, fills the database up to three years, prunes it to a third, and prints the
+sizes.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import django
 
@@ -19,6 +21,7 @@ from monitor.history.buckets import Buckets  # noqa: E402
 from monitor.history.chunk_codec import pack  # noqa: E402
 from monitor.history.database import history_connection, prepare  # noqa: E402
 from monitor.history.metrics import GPU_METRICS  # noqa: E402
+from monitor.history.pruning import Retention, prune, used_bytes  # noqa: E402
 from monitor.history.rollup import merged, roll_up  # noqa: E402
 from monitor.history.second_buckets import SecondBuckets  # noqa: E402
 from monitor.history.store import Written  # noqa: E402
@@ -32,6 +35,7 @@ DAY = 86_400
 NOW = 1_800_014_400 + 9 * 3600
 """9 hours after a chunk of minutes has ended, so that the next one is still in pieces."""
 _KEPT_DAYS = {SECONDS: 7, MINUTES: 90, QUARTERS: 3 * 365}
+_CUT = Retention((2, 30, 365), 1 << 40)
 
 
 def store_day() -> dict[str, Buckets]:
@@ -117,9 +121,20 @@ def sizes(minutes: dict[str, Buckets]) -> dict[str, float]:
     return found
 
 
+def after_cut() -> float:
+    """Bytes of the file for each byte of its chunks, after the settings keep a third of the days and pruning has ended."""
+    for _step in prune(NOW, _CUT):
+        pass
+    database = history_connection()
+    with database.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(database.settings_dict["NAME"]).stat().st_size / used_bytes()
+
+
 def main() -> None:
     prepare()
-    print(json.dumps(sizes(store_day())), flush=True)
+    found = sizes(store_day())
+    print(json.dumps({**found, "after_cut": after_cut()}), flush=True)
 
 
 if __name__ == "__main__":

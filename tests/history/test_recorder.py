@@ -263,6 +263,7 @@ def fill_disk(source: HistorySource, size: int) -> None:
 def test_a_full_disk_is_a_problem_that_passes_and_loses_nothing(
     machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """SQLite gives the same error when it may not enlarge the file: a full disk takes a mount, which few containers may make."""
     machine.run(70)
     source = HistorySource.objects.get(key=GPU)
     options = history_connection().settings_dict["OPTIONS"]
