@@ -135,7 +135,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 frame = await hub.next_or_newest(seconds=schedule.interval_seconds)
             if outlet.is_paused:
                 await outlet.resumed()
-                continue  # there is a newer frame now
+                hub.dropped_frames += (await hub.newer(seen)).number - frame.number
+                continue  # there can be a newer frame now
             if seen:
                 schedule.count(now())
             else:

@@ -51,6 +51,8 @@ class Hub:
         self._silence: asyncio.TimerHandle | None = None
         self.clients: dict[str, int] = {}
         """Open sockets by kind."""
+        self.dropped_frames = 0
+        """Frames that were not sent because a client had not read the previous message, of all clients since the start."""
 
     # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -57,6 +57,11 @@ def heads(*, now: datetime, without: Collection[int] = ()) -> list[Head]:
     ]
 
 
+def waiting_count() -> int:
+    """How many messages wait to be sent, or are being sent, on enabled channels."""
+    return Delivery.objects.filter(status__in=("waiting", "sending"), channel__is_enabled=True).count()
+
+
 def take(head: Head, *, now: datetime) -> Delivery | None:
     """Claim a delivery; None if it is no longer waiting.
 

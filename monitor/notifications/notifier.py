@@ -55,6 +55,10 @@ class Notifier:
         """Whether the last review succeeded."""
         self._has_recovered = False
         self._trouble: str | None = None
+        self.waiting: int | None = None
+        """Messages that wait to be sent or are being sent, as of the last look at the outbox; None before the first."""
+        self.results = {"sent": 0, "failed": 0}
+        """Attempts since the start, by result."""
         self._woken = threading.Event()
         self._is_stopping = threading.Event()
         self._senders: dict[int, threading.Thread] = {}
@@ -129,7 +133,9 @@ class Notifier:
         wait = self._poll_seconds
         with self._senders_lock:
             busy = set(self._senders)
-        for head in delivery_queue.heads(now=now, without=busy):
+        heads = delivery_queue.heads(now=now, without=busy)
+        self.waiting = delivery_queue.waiting_count() if heads or busy else 0
+        for head in heads:
             if self._is_stopping.is_set():
                 break
             if head.ready_at is None or len(busy) >= MOST_AT_ONCE:
@@ -157,7 +163,10 @@ class Notifier:
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
-            self._record(delivery, self._attempt(delivery))
+            error = self._attempt(delivery)
+            with self._senders_lock:
+                self.results["sent" if error is None else "failed"] += 1
+            self._record(delivery, error)
         finally:
             connection.close()
             with self._senders_lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -17,6 +18,10 @@ class Pipeline:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._places = [_Place(stage) for stage in stages]
+        self.tick_count = 0
+        """Snapshots handed to the stages since the start."""
+        self.tick_seconds = 0.0
+        """How long that took, together."""
 
     def start(self) -> None:
         """Start every stage. One that cannot start receives nothing, and its problem stays until the process restarts."""
@@ -25,13 +30,21 @@ class Pipeline:
 
     def take(self, snapshot: Snapshot) -> None:
         """Hand the snapshot to every running stage."""
+        began = time.perf_counter()
         for place in self._places:
             place.take(snapshot)
+        self.tick_seconds += time.perf_counter() - began
+        self.tick_count += 1
 
     def stop(self) -> None:
         """Stop every stage that was started. Snapshots that arrive later are dropped."""
         for place in reversed(self._places):
             place.stop()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all stages, in order."""
+        return tuple(place.stage.name for place in self._places)
 
     @property
     def problems(self) -> dict[str, str]:

@@ -9,6 +9,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """State of the sampler, for health and doctor."""
 
     sampler_pid: int | None = None
+    readings: int = 0
+    """Received since the start of the server."""
     restarts: int = 0
     abandoned: int = 0
     """Samplers in uninterruptible sleep that could not be killed."""

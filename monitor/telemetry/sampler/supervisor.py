@@ -225,7 +225,7 @@ class Supervisor:
             self._builder.take_reading(message, gpus, self._heard_at)
             self._problem = self._skipped = None
             self._lasting.is_over("the sampler sends readings again")
-            self._note(problem=None, clamped_count=message.clamped_count)
+            self._note(problem=None, clamped_count=message.clamped_count, readings=self.status.readings + 1)
             self._emit()
         elif isinstance(message, wire.Selected):
             if message.provider is None and self._problem != _NO_SOURCE:  # it looks again every 30 s

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pynvml as nvml
 
+from monitor.telemetry.clock_events import CLOCK_EVENT_REASONS
 from monitor.telemetry.providers import gpu_notices
 from monitor.telemetry.providers.nvml.ctypes_calls import FieldValues, Handle, Number, Record, number
 from monitor.telemetry.providers.nvml.errors import FIELD_ERRORS, OF_MORE_THAN_A_CALL, UNKNOWN, code_of
@@ -85,21 +86,6 @@ _COMPUTE_MODES = {
     nvml.NVML_COMPUTEMODE_PROHIBITED: "prohibited",
     nvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS: "exclusive process",
 }
-_CLOCK_EVENT_REASONS = {
-    0x1: "gpu_idle",
-    0x2: "applications_clocks_setting",
-    0x4: "sw_power_cap",
-    0x8: "hw_slowdown",
-    0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown",
-    0x40: "hw_thermal_slowdown",
-    0x80: "hw_power_brake_slowdown",
-    0x100: "display_clocks_setting",
-    0x200: "board_limit",
-    0x400: "reliability",
-}
-
-
 _RECOVERY_ACTIONS = {
     0: gpu_notices.NONE,
     1: gpu_notices.RESET,
@@ -116,7 +102,7 @@ _RECOVERY_ACTIONS = {
 def clock_event_names(mask: int) -> tuple[str, ...]:
     """The reasons in a mask of nvmlDeviceGetCurrentClocksEventReasons; bits without a name in hexadecimal."""
     return tuple(
-        _CLOCK_EVENT_REASONS.get(bit, hex(bit))
+        CLOCK_EVENT_REASONS.get(bit, hex(bit))
         for bit in (1 << place for place in range(mask.bit_length()))
         if mask & bit
     )
