@@ -20,3 +20,11 @@ class IntegrationSettings(BaseSettings):
         "Whose names for metrics `/metrics` uses, separated by commas: `own`, `dcgm` (DCGM exporter's) and `nvidia_smi` "
         "(nvidia_gpu_exporter's).",
     )
+    metrics_processes: int = prometheus(
+        0,
+        "How many processes of each GPU `/metrics` shows, those with the most GPU memory, with PID, user, name, container, pod and "
+        "job as labels.",
+        default_text="none: each process adds up to eight series, and new ones when it starts again",
+        ge=0,
+        le=100,
+    )

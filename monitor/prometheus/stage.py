@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_1_0_0
 from prometheus_client.registry import Collector
 
+from monitor.prometheus.own_processes import processes
 from monitor.prometheus.vocabularies import VOCABULARIES
 from monitor.telemetry import redaction
 from monitor.telemetry.freshness import as_of_now
@@ -33,6 +35,7 @@ class _Wanted(NamedTuple):
     names: Sequence[str]
     is_openmetrics: bool
     has_details: bool
+    most_processes: int
 
 
 class MetricsStage:
@@ -62,17 +65,19 @@ class MetricsStage:
     def stop(self) -> None:
         """Nothing to save."""
 
-    def body(self, names: Sequence[str], accept: str, *, has_details: bool) -> Body:
+    def body(self, names: Sequence[str], accept: str, *, has_details: bool, most_processes: int = 0) -> Body:
         """The newest snapshot in these vocabularies; before the first, only what is known of gpumon itself.
 
         `names`: of VOCABULARIES. `accept`: the request's header; OpenMetrics if it names that, else the text format.
+        `has_details`: whether the scraper may see who runs what. Without it, no processes are shown, of which there are at most
+        `most_processes` for each GPU.
         """
-        wanted = _Wanted(tuple(names), _OPENMETRICS in accept, has_details)
+        wanted = _Wanted(tuple(names), _OPENMETRICS in accept, has_details, most_processes if has_details else 0)
         with self._lock:
             snapshot, bodies = self._snapshot, self._bodies
             now = snapshot and as_of_now(snapshot, self._monotonic() - self._taken_at)
-            if now is not snapshot:  # no reading follows, so its age has to be told anew each time
-                return self._made(now, wanted)
+            if now is not snapshot:  # nothing follows: the age grows, and the host's metrics are as old as the GPUs'
+                return self._made(now and msgspec.structs.replace(now, system=None), wanted)
             if wanted not in bodies:
                 bodies[wanted] = self._made(snapshot, wanted)
             return bodies[wanted]
@@ -90,6 +95,8 @@ class MetricsStage:
             seen = redaction.as_seen(snapshot, has_details=wanted.has_details, has_commands=True)
             for name in wanted.names:
                 yield from VOCABULARIES[name](seen)
+            if "own" in wanted.names and wanted.most_processes:
+                yield from processes(seen, wanted.most_processes)
         if "own" in wanted.names:
             yield from self._program()
 

@@ -15,6 +15,7 @@ from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
 from monitor.notifications.heartbeat import Heartbeat
+from monitor.prometheus.program import Program, program
 from monitor.prometheus.stage import MetricsStage
 from monitor.rules import validation
 from monitor.rules.rule import Rule
@@ -23,6 +24,7 @@ from monitor.runtime.data_folder import DATABASES, DataFolder
 from monitor.runtime.database_watch import DatabaseWatch
 from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of, ledger_settings_of
 from monitor.runtime.pipeline import Pipeline
+from monitor.runtime.program import program_of
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
 from monitor.sanitize import plain
@@ -64,7 +66,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        self.metrics = MetricsStage(monotonic=monotonic)
+        self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
@@ -168,6 +170,11 @@ class Runtime:
     def problems(self) -> dict[str, str]:
         """What is wrong with the stages, by name."""
         return self.pipeline.problems
+
+    def _program(self) -> Program:
+        startup = self.settings.startup
+        folder = startup.data_dir if startup.database_address is None else None
+        return program_of(self.pipeline, self.supervisor, self.hub, self.alerts.notifier, sqlite_folder=folder)
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

@@ -34,6 +34,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         names,
         request.headers.get("Accept", ""),
         has_details=visitor_of(request).sees_details,
+        most_processes=running.config.metrics_processes,
     )
     if not gzip_accepted(request.headers.get("Accept-Encoding", "")):
         return HttpResponse(body.plain, content_type=body.content_type)
