@@ -80,6 +80,12 @@ def energy(joules: float) -> str:
     return f"{hours:.0f}{THIN}Wh"
 
 
+def sentence(text: object) -> str:
+    """A message, such as an error's, with a capital letter and a full stop."""
+    words = str(text)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def duration(value: float) -> str:
     """The two largest units: 41 d 6 h, 1 min 12 s. A negative duration (the clock was set back) is —."""
     if value < 0:

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from monitor import formats
 from monitor.rules import quiet_hours
 from monitor.rules.choices import COMPARE, SEVERITIES
 from monitor.rules.kinds.registry import KINDS
@@ -170,7 +171,7 @@ class AlertRule(models.Model):
             errors = error.update_error_dict(errors)
         if not (excluded | errors.keys()).intersection(CONDITION_FIELDS):
             problems = problems_of({name: getattr(self, name) for name in CONDITION_FIELDS})
-            errors |= {name: [f"{problem[0].upper()}{problem[1:]}."] for name, problem in problems.items()}
+            errors |= {name: [formats.sentence(problem)] for name, problem in problems.items()}
         if errors:
             raise ValidationError(errors)
 

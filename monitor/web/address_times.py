@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 
 _DAY_LENGTH = len("2026-11-26")
+
+
+def ends_of(
+    query: Mapping[str, str], now: float, zone: tzinfo, *, valid: str, to_ends_day: bool = False
+) -> tuple[float, float] | None:
+    """The times of `from` and `to` (now if absent); None if the query has neither, and may have a `range`.
+
+    Raises ValueError with the problem and with what is `valid`. `to_ends_day`: a day as `to` counts as a whole.
+    """
+    start_text, end_text = query.get("from", ""), query.get("to", "")
+    if not start_text and not end_text:
+        return None
+    if query.get("range"):
+        raise ValueError("range cannot be combined with from and to")
+    if not start_text:
+        raise ValueError("to needs from")
+    start = time_of("from", start_text, zone, valid=valid)
+    end = time_of("to", end_text, zone, valid=valid, ends_day=to_ends_day) if end_text else now
+    if start >= now:
+        raise ValueError(f"from is {start_text!r}; it must be in the past")
+    return start, end
 
 
 def time_of(name: str, text: str, zone: tzinfo, *, valid: str, ends_day: bool = False) -> float:

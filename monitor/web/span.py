@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.utils import timezone
 
 from monitor.formats import THIN
-from monitor.web.address_times import time_of
+from monitor.web.address_times import ends_of
 
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 10 * 366 * 86400.0
@@ -79,23 +79,17 @@ def utc_text(at: float) -> str:
 
 def span_of(query: Mapping[str, str], now: float, default: str = "1h") -> Span:
     """The span of the query, or the range `default` if it names none. Raises ValueError with the problem and the valid values."""
-    name, start_text, end_text = (query.get(parameter, "") for parameter in PARAMETERS)
-    if not start_text and not end_text:
-        wanted = _BY_NAME.get(name or default)
-        if wanted is None:
+    zone = timezone.get_current_timezone()  # without an offset, as the date fields of a page send it
+    ends = ends_of(query, now, zone, valid=_VALID)
+    if ends is None:
+        name = query.get("range") or default
+        if (wanted := _BY_NAME.get(name)) is None:
             raise ValueError(f"range is {name!r}; it must be one of {', '.join(NAMES)}")
         return Span(now - wanted.seconds, now, wanted)
-    if name:
-        raise ValueError("range excludes from and to: give one of them")
-    if not start_text:
-        raise ValueError("to needs from")
-    zone = timezone.get_current_timezone()  # without an offset, as the date fields of a page send it
-    start = time_of("from", start_text, zone, valid=_VALID)
-    end = time_of("to", end_text, zone, valid=_VALID) if end_text else now
-    if start >= now:
-        raise ValueError(f"from is {start_text!r}; it must be in the past")
+    start, end = ends
     if end - start < SHORTEST_SECONDS:
-        raise ValueError(f"to is {end_text or 'now'!r}; it must be at least {SHORTEST_SECONDS:g} s after from")
+        until = query.get("to") or "now"
+        raise ValueError(f"to is {until!r}; it must be at least {SHORTEST_SECONDS:g} s after from")
     if end - start > LONGEST_SECONDS:
         raise ValueError(
             f"from and to are {(end - start) / 86400:.0f} days apart; at most {LONGEST_SECONDS / 86400:.0f} are shown"

@@ -13,7 +13,9 @@ from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
 from monitor.telemetry.redaction import alert_without_details
 from monitor.telemetry.schema import Alert
+from monitor.web.api.parameters import refuse_unknown, whole_number
 
+PARAMETERS = ("state", "since", "limit")
 MOST = 1000
 DEFAULT_LIMIT = 100
 
@@ -38,8 +40,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 def past_wanted(query: Mapping[str, str]) -> Past | None:
     """From the query; None for only the open alerts. Raises ValueError with the problem and the valid values."""
-    if unknown := sorted(set(query) - {"state", "since", "limit"}):
-        raise ValueError(f"unknown parameter {unknown[0]!r}; known are state, since and limit")
+    refuse_unknown(query, PARAMETERS)
     state = query.get("state", "open")
     if state not in ("open", "resolved", "all"):
         raise ValueError(f"state is {state!r}; it must be open, resolved or all")
@@ -48,7 +49,9 @@ def past_wanted(query: Mapping[str, str]) -> Past | None:
             raise ValueError(f"{given[0]} applies to the history: add state=resolved or state=all")
         return None
     return Past(
-        is_resolved_only=state == "resolved", since=_since(query.get("since")), limit=_limit(query.get("limit"))
+        is_resolved_only=state == "resolved",
+        since=_since(query.get("since")),
+        limit=whole_number("limit", query.get("limit", str(DEFAULT_LIMIT)), 1, MOST),
     )
 
 
@@ -62,14 +65,6 @@ def _since(text: str | None) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass  # the same error as for a value that is no number
     raise ValueError(f"since is {text!r}; it must be a time in Unix seconds, such as 1790000000")
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST):
-        raise ValueError(f"limit is {text!r}; it must be 1 to {MOST}")
-    return int(text)
 
 
 def records(past: Past, *, has_details: bool) -> tuple[Alert, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.http import HttpRequest, HttpResponse
 
+from monitor import formats
 from monitor.access.responses import json_error, json_response
 from monitor.telemetry.free.choice import FreeGpus, choose
 from monitor.telemetry.free.wanted import wanted_of
@@ -24,7 +25,7 @@ def answer(request: HttpRequest, latest: Snapshot | None, free_seconds: Mapping[
             raise ValueError(f"format is {form!r}; it must be {' or '.join(_FORMATS)}")
         wanted = wanted_of(query)
     except ValueError as error:
-        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+        return json_error(400, formats.sentence(error))
     is_text = form == "text" or (form is None and request.get_preferred_type(["application/json", TEXT]) == TEXT)
     if latest is None or latest.sampled_at is None:
         return _unknown("No reading yet. Retry in a second.", is_text=is_text)

@@ -12,11 +12,13 @@ import msgspec
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
+from monitor import formats
 from monitor.access.responses import json_error, json_response
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.queries import Answer
 from monitor.history.store import HOST, sources
 from monitor.telemetry.schema import Snapshot
+from monitor.web.api.parameters import refuse_unknown, whole_number
 from monitor.web.csv_files import Cell, csv_response
 from monitor.web.span import PARAMETERS, Span, span_of
 from monitor.web.stored_history import stored
@@ -40,7 +42,7 @@ def answer(request: HttpRequest, latest: Snapshot | None) -> HttpResponse:
     except UnknownGpu as error:
         return json_error(404, str(error))
     except ValueError as error:
-        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+        return json_error(400, formats.sentence(error))
     except DatabaseError as error:
         return json_error(503, f"The history is unavailable: {error}.")
     if not wanted.is_csv:
@@ -81,15 +83,14 @@ def wanted_of(query: Mapping[str, str], snapshot: Snapshot, recorded: Collection
 
     Raises ValueError with the problem and the valid values, UnknownGpu with the known GPUs.
     """
-    if unknown := sorted(set(query) - set(_PARAMETERS)):
-        raise ValueError(f"unknown parameter {unknown[0]!r}; known are {', '.join(_PARAMETERS)}")
+    refuse_unknown(query, _PARAMETERS)
     sources = tuple(dict.fromkeys(_sources(query.get("gpu", ALL), snapshot, recorded)))
     metrics = tuple(dict.fromkeys(_names(query.get("metric", ""))))
     known = _known_metrics(sources)
     if not metrics or not set(metrics) <= set(known):
         given = next((name for name in metrics if name not in known), "")
         raise ValueError(f"metric is {given!r}; it must be one or several of {', '.join(known)}")
-    points = _points(query.get("points"))
+    points = whole_number("points", query.get("points", str(DEFAULT_POINTS)), FEWEST_POINTS, MOST_POINTS)
     if len(sources) * len(metrics) * points > MOST_VALUES:
         wish = f"{len(sources)} sources with {len(metrics)} metrics of {points} points"
         raise ValueError(f"{wish} exceed {MOST_VALUES} points: name fewer, or lower `points`")
@@ -122,14 +123,6 @@ def _known_metrics(sources: Collection[str]) -> list[str]:
     of_gpus = [metric.name for metric in GPU_METRICS] if set(sources) - {HOST} or not sources else []
     of_host = [metric.name for metric in HOST_METRICS] if HOST in sources else []
     return list(dict.fromkeys(of_gpus + of_host))
-
-
-def _points(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_POINTS
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and FEWEST_POINTS <= int(text) <= MOST_POINTS):
-        raise ValueError(f"points is {text!r}; it must be {FEWEST_POINTS} to {MOST_POINTS}")
-    return int(text)
 
 
 def read(wanted: Wanted) -> HistoryAnswer:

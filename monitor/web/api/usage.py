@@ -11,6 +11,7 @@ from django.http import HttpResponse
 
 from monitor.access.responses import json_response
 from monitor.usage.reports import GROUPINGS, By, Prices, Report, Use, groupings_for, usage
+from monitor.web.api.parameters import refuse_unknown
 from monitor.web.csv_files import Cell, csv_response
 from monitor.web.usage.span import UsageSpan, span_of
 
@@ -41,8 +42,7 @@ class Wanted(NamedTuple):
 
 def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
     """From the query. Raises ValueError with the problem and the valid values."""
-    if unknown := sorted(set(query) - set(PARAMETERS)):
-        raise ValueError(f"unknown parameter {unknown[0]!r}; known are {', '.join(PARAMETERS)}")
+    refuse_unknown(query, PARAMETERS)
     by, form = query.get("by", "user"), query.get("format", "json")
     if by not in GROUPINGS:
         raise ValueError(f"by is {by!r}; it must be one of {', '.join(GROUPINGS)}")

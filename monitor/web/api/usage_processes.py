@@ -10,6 +10,7 @@ import msgspec
 
 from monitor.access.visitor import Visitor
 from monitor.usage.processes import ProcessRecord, processes
+from monitor.web.api.parameters import refuse_unknown, whole_number
 from monitor.web.usage.span import UsageSpan, span_of
 
 PARAMETERS = ("range", "from", "to", "gpu", "limit")
@@ -40,14 +41,9 @@ class Wanted(NamedTuple):
 
 def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
     """From the query. Raises ValueError with the problem and the valid values."""
-    if unknown := sorted(set(query) - set(PARAMETERS)):
-        raise ValueError(f"unknown parameter {unknown[0]!r}; known are {', '.join(PARAMETERS)}")
-    text = query.get("limit", str(DEFAULT_PROCESSES))
-    if not (
-        text.isascii() and text.isdigit() and len(text) <= len(str(MOST_PROCESSES)) and 1 <= int(text) <= MOST_PROCESSES
-    ):
-        raise ValueError(f"limit is {text!r}; it must be a whole number from 1 to {MOST_PROCESSES}")
-    return Wanted(span_of(query, now, zone), query.get("gpu") or None, int(text))
+    refuse_unknown(query, PARAMETERS)
+    limit = whole_number("limit", query.get("limit", str(DEFAULT_PROCESSES)), 1, MOST_PROCESSES)
+    return Wanted(span_of(query, now, zone), query.get("gpu") or None, limit)
 
 
 def answer_of(wanted: Wanted, visitor: Visitor) -> UsageProcesses:

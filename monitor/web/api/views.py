@@ -12,6 +12,7 @@ from django.urls import get_script_prefix
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from monitor import formats
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
@@ -97,7 +98,7 @@ async def alerts(request: HttpRequest) -> HttpResponse:
     try:
         past = past_wanted(request.GET.dict())
     except ValueError as error:
-        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+        return json_error(400, formats.sentence(error))
     try:
         has_details = visitor_of(request).sees_details
         history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
@@ -130,7 +131,7 @@ async def usage(request: HttpRequest) -> HttpResponse:
     try:
         wanted = usage_reports.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
     except ValueError as error:
-        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+        return json_error(400, formats.sentence(error))
     visitor = visitor_of(request)
     try:
         report = await sync_to_async(usage_reports.report_of)(
@@ -151,7 +152,7 @@ async def usage_processes(request: HttpRequest) -> HttpResponse:
     try:
         asked = process_records.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
     except ValueError as error:
-        return json_error(400, f"{str(error)[0].upper()}{str(error)[1:]}.")
+        return json_error(400, formats.sentence(error))
     try:
         return json_response(await sync_to_async(process_records.answer_of)(asked, visitor_of(request)))
     except DatabaseError as error:

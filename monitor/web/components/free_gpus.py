@@ -69,7 +69,7 @@ class FreeForm:
         try:
             self.wanted = wanted_of({name: query[name] for name in ("count", "memory", "idle_for") if query.get(name)})
         except ValueError as error:
-            self.problem, self.wanted = f"{str(error)[0].upper()}{str(error)[1:]}.", Wanted()
+            self.problem, self.wanted = formats.sentence(error), Wanted()
         given = {"memory": "0", "idle_for": "0", **({} if self.problem else query)}
         self.most = MOST_GPUS
         self.memories = _options(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from monitor.formats import THIN
-from monitor.web.address_times import time_of
+from monitor.web.address_times import ends_of
 
 DEFAULT = "30d"
 LONGEST_DAYS = 3660
@@ -38,20 +38,15 @@ class UsageSpan(NamedTuple):
 
 def span_of(query: Mapping[str, str], now: float, zone: tzinfo) -> UsageSpan:
     """The span of the query. Raises ValueError with the problem and the valid values."""
-    name, since, until = (query.get(parameter, "") for parameter in ("range", "from", "to"))
-    if not since and not until:
-        return _named(name or DEFAULT, now, zone)
-    if name:
-        raise ValueError("range excludes from and to: give one of them")
-    if not since:
-        raise ValueError("to needs from")
-    start = time_of("from", since, zone, valid=_VALID)
-    end = time_of("to", until, zone, valid=_VALID, ends_day=True) if until else now
-    if start >= now:
-        raise ValueError(f"from is {since!r}; it must be in the past")
+    ends = ends_of(query, now, zone, valid=_VALID, to_ends_day=True)
+    if ends is None:
+        return _named(query.get("range") or DEFAULT, now, zone)
+    start, end = ends
+    given = {name: query[name] for name in ("from", "to") if query.get(name)}
     if not 0 < end - start <= LONGEST_DAYS * 86400:
-        raise ValueError(f"to is {until or 'now'!r}; it must be after from, by at most {LONGEST_DAYS} days")
-    return UsageSpan(start, end, "", urlencode({"from": since, **({"to": until} if until else {})}))
+        until = given.get("to", "now")
+        raise ValueError(f"to is {until!r}; it must be after from, by at most {LONGEST_DAYS} days")
+    return UsageSpan(start, end, "", urlencode(given))
 
 
 def _named(name: str, now: float, zone: tzinfo) -> UsageSpan:

@@ -4,6 +4,7 @@
 
 import { Charts } from "../charts/charts.js";
 import { font } from "../charts/chart.js";
+import { dashedLine } from "./grammar.js";
 import { savePng } from "./png.js";
 import { SpanChart } from "./span_chart.js";
 import { told } from "./ticks.js";
@@ -14,22 +15,14 @@ const FOLLOW_MS = 60_000; // as often as the server writes it down
 
 // A dashed line across the plot, with its name at the left edge.
 function level(plot, { value, label }, { colour, isBelow, hasName }) {
-  const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
-  const { ctx, bbox: { left, width, top, height } } = plot;
-  if (y < top || y > top + height) return;
+  const y = dashedLine(plot, value, colour);
+  if (y === undefined || !hasName) return;
+  const { ctx } = plot;
   ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = colour;
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-  ctx.beginPath();
-  ctx.moveTo(left, y);
-  ctx.lineTo(left + width, y);
-  ctx.stroke();
-  if (hasName) {
-    ctx.font = font(10 * devicePixelRatio);
-    ctx.textBaseline = isBelow ? "top" : "bottom";
-    ctx.fillText(label, left + NAME_EDGE * devicePixelRatio, y + (isBelow ? 3 : -3) * devicePixelRatio);
-  }
+  ctx.fillStyle = colour;
+  ctx.font = font(10 * devicePixelRatio);
+  ctx.textBaseline = isBelow ? "top" : "bottom";
+  ctx.fillText(label, plot.bbox.left + NAME_EDGE * devicePixelRatio, y + (isBelow ? 3 : -3) * devicePixelRatio);
   ctx.restore();
 }
 

@@ -55,20 +55,24 @@ export function shade(periods, element) {
 }
 
 export function dashed(value, styles) {
-  return (plot) => {
-    const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
-    const { ctx, bbox: { left, width, top, height } } = plot;
-    if (y < top || y > top + height) return;
-    ctx.save();
-    ctx.strokeStyle = styles().limit;
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(left, y);
-    ctx.lineTo(left + width, y);
-    ctx.stroke();
-    ctx.restore();
-  };
+  return (plot) => dashedLine(plot, value, styles().limit);
+}
+
+// A dashed line across the plot. Returns its y in device pixels; undefined if it is outside and not drawn.
+export function dashedLine(plot, value, colour) {
+  const y = Math.round(plot.valToPos(value, "y", true)) + 0.5;
+  const { ctx, bbox: { left, width, top, height } } = plot;
+  if (y < top || y > top + height) return undefined;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(left, y);
+  ctx.lineTo(left + width, y);
+  ctx.stroke();
+  ctx.restore();
+  return y;
 }
 
 // The end of an axis that no limit sets: a round value.

@@ -29,12 +29,12 @@ def test_history_is_requested_by_state_time_and_limit() -> None:
         ({"state": "all", "since": "yesterday"}, "since is 'yesterday'; it must be a time in Unix seconds"),
         ({"state": "all", "since": "nan"}, "since is 'nan'"),
         ({"state": "all", "since": "1e300"}, "since is '1e300'"),
-        ({"state": "all", "limit": "0"}, "limit is '0'; it must be 1 to 1000"),
+        ({"state": "all", "limit": "0"}, "limit is '0'; it must be a whole number from 1 to 1000"),
         ({"state": "all", "limit": "1001"}, "limit is '1001'"),
         ({"state": "all", "limit": "0000010009999"}, "limit is '0000010009999'"),
         ({"state": "all", "limit": "٣"}, "limit is '٣'"),
         ({"limit": "5"}, "limit applies to the history: add state=resolved or state=all"),
-        ({"stat": "all"}, "unknown parameter 'stat'; known are state, since and limit"),
+        ({"stat": "all"}, "unknown parameter 'stat'; known are state, since, limit"),
     ],
 )
 def test_invalid_parameter_is_named_with_its_allowed_values(query: dict[str, str], told: str) -> None:

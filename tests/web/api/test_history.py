@@ -63,7 +63,7 @@ def test_unknown_gpu_is_named_with_the_known_ones() -> None:
         ({"metric": "power_watts,colour"}, "metric is 'colour'; it must be"),
         ({"gpu": "host"}, "metric is 'power_watts'; it must be one or several of cpu_percent"),
         ({"colour": "red"}, "unknown parameter 'colour'; known are gpu, metric, range, from, to, points, format"),
-        ({"points": "9"}, "points is '9'; it must be 10 to 5000"),
+        ({"points": "9"}, "points is '9'; it must be a whole number from 10 to 5000"),
         ({"points": "٣٣"}, "points is '٣٣'"),
         ({"format": "arrow"}, "format is 'arrow'; it must be json or csv"),
         ({"from_": "1789999999", "to": "1789990000"}, "to is '1789990000'; it must be at least 1 s after from"),
