@@ -50,6 +50,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "monitor.http.security_headers.security_headers",
+    "monitor.http.cors.cors",
     "monitor.access.rate_limits.middleware.rate_limits",
     "monitor.web.errors.unknown_hosts",
     "monitor.http.static_files.StaticFiles",

@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, Field
 
 PREFIX = "GPU_MONITOR_"
-GROUPS = ("Readings", "Idle-held GPUs", "Alerts", "History", "Usage", "Live feed", "Prometheus", "Server", "Access")
+GROUPS = (
+    "Readings",
+    "Idle-held GPUs",
+    "Alerts",
+    "History",
+    "Usage",
+    "Live feed",
+    "Prometheus",
+    "Other pages",
+    "Server",
+    "Access",
+)
 """In the order in which they are listed; others follow."""
 
 

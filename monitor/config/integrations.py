@@ -7,9 +7,10 @@ from functools import partial
 from pydantic_settings import BaseSettings
 
 from monitor.config.declarations import setting
-from monitor.config.values import MetricsNames
+from monitor.config.values import MetricsNames, Origins
 
 prometheus = partial(setting, group="Prometheus")
+other_pages = partial(setting, group="Other pages")
 
 
 class IntegrationSettings(BaseSettings):
@@ -27,4 +28,9 @@ class IntegrationSettings(BaseSettings):
         default_text="none: each process adds up to eight series, and new ones when it starts again",
         ge=0,
         le=100,
+    )
+
+    cors_origins: Origins = other_pages(
+        (),
+        "Origins whose pages can read `/api/` from the viewer's browser (CORS), separated by commas, with scheme.",
     )

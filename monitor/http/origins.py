@@ -15,6 +15,24 @@ from monitor.http.request_id import shown_path
 log = logging.getLogger(__name__)
 
 
+class NamedOrigins:
+    """Origins as settings name them, also by wildcards like `https://*.example.com`."""
+
+    def __init__(self, named: Iterable[str]) -> None:
+        named = list(named)
+        self._named = {origin for text in named if (origin := origin_of(text)) is not None}
+        self._below = {origin for text in named if "://*." in text and (origin := origin_of(text.replace("*.", "", 1)))}
+
+    def __contains__(self, origin: Origin) -> bool:
+        """A wildcard matches as in Django: any name below, and the name itself."""
+        name = origin.authority.name
+        return origin in self._named or any(
+            (origin.scheme, origin.authority.port) == (below.scheme, below.authority.port)
+            and (name == below.authority.name or name.endswith(f".{below.authority.name}"))
+            for below in self._below
+        )
+
+
 class Origins:
     """Compares the Origin header with the address of the request and with the trusted origins.
 
@@ -22,12 +40,8 @@ class Origins:
     """
 
     def __init__(self, trusted: Iterable[str]) -> None:
-        """`trusted`: as in GPU_MONITOR_CSRF_TRUSTED_ORIGINS, also wildcards like `https://*.example.com`."""
-        trusted = list(trusted)
-        self._trusted = {origin for text in trusted if (origin := origin_of(text)) is not None}
-        self._below = {
-            origin for text in trusted if "://*." in text and (origin := origin_of(text.replace("*.", "", 1)))
-        }
+        """`trusted`: as in GPU_MONITOR_CSRF_TRUSTED_ORIGINS."""
+        self._trusted = NamedOrigins(trusted)
         self._refusals = LogOnce(log)
 
     def allow(self, scope: Scope, *, without_origin: bool) -> bool:
@@ -42,7 +56,7 @@ class Origins:
         if origin is None:
             is_allowed = sent == "null" and header(scope, b"sec-fetch-site") == "same-origin"
         else:
-            is_allowed = origin in own or origin in self._trusted or self._is_below_trusted(origin)
+            is_allowed = origin in own or origin in self._trusted
         if not is_allowed:
             what = "socket" if scope["type"] == "websocket" else "form"
             self._refusals.warning(
@@ -51,15 +65,6 @@ class Origins:
                 *(what, shown_path(scope["path"]), shown(sent), " or ".join(map(str, own))),
             )
         return is_allowed
-
-    def _is_below_trusted(self, origin: Origin) -> bool:
-        """Whether a wildcard matches, as in Django: any name below, and the name itself."""
-        name = origin.authority.name
-        return any(
-            (origin.scheme, origin.authority.port) == (trusted.scheme, trusted.authority.port)
-            and (name == trusted.authority.name or name.endswith(f".{trusted.authority.name}"))
-            for trusted in self._below
-        )
 
 
 def own_origins(scope: Scope) -> list[Origin]:
