@@ -7,7 +7,7 @@ from functools import partial
 from pydantic_settings import BaseSettings
 
 from monitor.config.declarations import setting
-from monitor.config.values import MetricsNames, Origins
+from monitor.config.values import FrameAncestors, MetricsNames, Origins
 
 prometheus = partial(setting, group="Prometheus")
 other_pages = partial(setting, group="Other pages")
@@ -33,4 +33,8 @@ class IntegrationSettings(BaseSettings):
     cors_origins: Origins = other_pages(
         (),
         "Origins whose pages can read `/api/` from the viewer's browser (CORS), separated by commas, with scheme.",
+    )
+    frame_ancestors: FrameAncestors = other_pages(
+        (),
+        "Origins whose pages can embed the wall screen `/?kiosk=1` in a frame, separated by commas, with scheme.",
     )

@@ -95,6 +95,15 @@ def _checked_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(origin for origin in origins if origin is not None)
 
 
+def _checked_frame_ancestors(value: tuple[str, ...]) -> tuple[str, ...]:
+    if any("[" in origin for origin in value):
+        raise ValueError(
+            "origins separated by commas, with scheme and a host name or IPv4 address, such as https://home.example.com: a content "
+            "security policy cannot name an IPv6 address"
+        )
+    return value
+
+
 def _canonical_origin(text: str) -> str | None:
     """As browsers send it: in lower case, without the scheme's own port."""
     scheme, _, host = text.removesuffix("/").partition("://")
@@ -198,6 +207,7 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_by_comma
 MetricsNames = Annotated[CommaList, AfterValidator(checked_metrics_names)]
 HostNames = Annotated[CommaList, AfterValidator(_checked_host_names)]
 Origins = Annotated[CommaList, AfterValidator(_checked_origins)]
+FrameAncestors = Annotated[Origins, AfterValidator(_checked_frame_ancestors)]
 Proxies = Annotated[CommaList, AfterValidator(_checked_proxies)]
 Host = Annotated[str, AfterValidator(_checked_host)]
 PublicUrl = Annotated[str, AfterValidator(_checked_public_url)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import cast
 
@@ -11,9 +11,10 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 # connect-src 'self' covers ws: and wss: to the same host and port (CSP level 3, "scheme-part match").
+_NO_FRAMES = "frame-ancestors 'none'"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    f"base-uri 'none'; form-action 'self'; {_NO_FRAMES}"
 )
 PERMISSIONS_POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 HEADERS = {
@@ -63,8 +64,17 @@ def allow_as_image(response: HttpResponseBase) -> None:
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
 
+def allow_frames(response: HttpResponseBase, origins: Sequence[str]) -> None:
+    """Let pages of these origins embed this response in a frame. `origins`: as in GPU_MONITOR_FRAME_ANCESTORS."""
+    if origins:
+        allowed = CONTENT_SECURITY_POLICY.replace(_NO_FRAMES, f"frame-ancestors {' '.join(origins)}")
+        response.headers["Content-Security-Policy"] = allowed
+
+
 def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if _NO_FRAMES not in response.headers["Content-Security-Policy"]:
+        del response.headers["X-Frame-Options"]  # it cannot name origins; browsers ignore it beside frame-ancestors
     response.headers.setdefault("Cache-Control", NOT_KEPT)
     return response

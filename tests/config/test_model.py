@@ -210,6 +210,19 @@ def test_origins_are_kept_as_browsers_send_them(
     assert load(env_file, monkeypatch, CSRF_TRUSTED_ORIGINS=written).csrf_trusted_origins == (meant,)
 
 
+def test_frame_ancestors_are_origins_that_a_content_security_policy_can_name(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = load(
+        env_file, monkeypatch, FRAME_ANCESTORS="https://Home.example.com/, http://10.0.0.7:3000"
+    ).frame_ancestors
+    assert named == ("https://home.example.com", "http://10.0.0.7:3000")
+    for written in ("http://[fd00::7]:3000", "home.example.com", "*", "https://a;script-src *", "https://a/path"):
+        assert "is invalid: must be origins separated by commas, with scheme" in refusal(
+            env_file, monkeypatch, FRAME_ANCESTORS=written
+        )
+
+
 def test_ipv6_address_among_the_hosts_needs_no_brackets(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(env_file, monkeypatch, ALLOWED_HOSTS="fd00::7").allowed_hosts == ("[fd00::7]",)
 

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitor.http.security_headers import allow_frames
 from monitor.live.pieces import LivePage, Pieces
 from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
@@ -95,4 +96,7 @@ async def dashboard(request: HttpRequest) -> HttpResponse:
     snapshot = await first_seen(request)
     layout = layout_of(snapshot, request.GET.get("layout", ""), is_kiosk=is_kiosk(request))
     page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
-    return render(request, "monitor/dashboard.html", {"page": page, **await base_context(request, layout)})
+    response = render(request, "monitor/dashboard.html", {"page": page, **await base_context(request, layout)})
+    if is_kiosk(request):  # which has no controls that another page could make someone click
+        allow_frames(response, runtime().config.frame_ancestors)
+    return response
