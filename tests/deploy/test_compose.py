@@ -1,4 +1,4 @@
-"""docker-compose.yml, with and without the overrides of the demo, as Docker Compose reads it."""
+"""docker-compose.yml, with and without its overrides, as Docker Compose reads it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from monitor.config.database_url import parse
 from tests.deploy.checkers import checker
@@ -18,19 +19,31 @@ from tests.support.servers import ROOT
 pytestmark = pytest.mark.slow
 
 
-def composed(*files: str, **variables: str) -> Any:
-    """The effective configuration, from `docker compose config`."""
+def config(*files: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`docker compose config`, which has ended."""
     given = [part for file in files for part in ("-f", str(ROOT / file))]
-    ended = subprocess.run(
+    return subprocess.run(
         [checker("docker-compose"), *given, "--env-file", "/dev/null", "config", "--format", "json"],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def composed(*files: str, **variables: str) -> Any:
+    """The effective configuration."""
+    ended = config(*files, **variables)
     assert ended.returncode == 0, ended.stderr
     assert "level=warning" not in ended.stderr
     return json.loads(ended.stdout)
+
+
+def refusal(*files: str) -> str:
+    """Why there is none without further variables."""
+    ended = config(*files)
+    assert ended.returncode != 0
+    return ended.stderr
 
 
 def ports(service: Any) -> list[tuple[str, str, int]]:
@@ -71,12 +84,33 @@ def test_postgresql_is_reached_by_the_app_alone_and_its_password_is_required() -
     assert parse(url)[:5] == ("database", 5432, "gpumon", "gpumon", "between-the-two")
     assert services["database"]["environment"]["POSTGRES_PASSWORD"] == "between-the-two"
     assert services["app"]["depends_on"]["database"]["condition"] == "service_healthy"
-    ended = subprocess.run(
-        [checker("docker-compose"), *[f"-f{ROOT / file}" for file in files], "--env-file", "/dev/null", "config"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode != 0
-    assert "GPUMON_DATABASE_PASSWORD" in ended.stderr
+    assert "GPUMON_DATABASE_PASSWORD" in refusal(*files)
+
+
+MONITORING = ("docker-compose.yml", "docker-compose.monitoring.yml")
+
+
+def test_prometheus_reaches_gpumon_by_the_name_in_its_configuration() -> None:
+    whole = composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana", GPU_MONITOR_ALLOWED_HOSTS="gpu01")
+    services = whole["services"]
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    ((target,),) = (config["targets"] for config in job["static_configs"])
+    name, port = target.split(":")
+    assert name in services["app"]["networks"]["metrics"]["aliases"]
+    assert port == services["app"]["environment"]["GPU_MONITOR_PORT"]
+    assert services["app"]["environment"]["GPU_MONITOR_ALLOWED_HOSTS"].split(",") == ["gpu01", name]
+    assert "metrics" in services["prometheus"]["networks"]
+    assert "metrics" not in services["nginx"]["networks"]
+    (secret,) = services["prometheus"]["secrets"]
+    assert secret["target"] == f"/etc/prometheus/{job['authorization']['credentials_file']}"
+
+
+def test_prometheus_and_grafana_are_open_to_this_host_only_and_grafana_needs_a_password() -> None:
+    services = composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana", GPUMON_PUBLISH="0.0.0.0")["services"]
+    assert ports(services["prometheus"]) == [("127.0.0.1", "9090", 9090)]
+    assert ports(services["grafana"]) == [("127.0.0.1", "3001", 3000)]
+    assert services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "for-grafana"
+    assert "GPUMON_GRAFANA_PASSWORD" in refusal(*MONITORING)
 
 
 def test_demo_without_login_stores_its_data_separately() -> None:
@@ -108,15 +142,15 @@ def test_nginx_is_trusted_by_its_fixed_address() -> None:
     assert f"server {networks['app']['aliases'][0]}:5000;" in upstream
 
 
-@pytest.mark.parametrize("name", ["app", "nginx"])
+@pytest.mark.parametrize("name", ["app", "nginx", "prometheus", "grafana"])
 def test_containers_write_only_to_their_volumes_and_gain_no_privileges(name: str) -> None:
-    service = composed("docker-compose.yml")["services"][name]
+    service = composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana")["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_each_mounted_file_exists() -> None:
-    for service in composed("docker-compose.yml")["services"].values():
+    for service in composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana")["services"].values():
         for volume in service["volumes"]:
             assert volume["type"] != "bind" or Path(volume["source"]).exists()
