@@ -21,32 +21,63 @@ class Form(NamedTuple):
 
     number: Callable[[Any], str]
     unit: str
+    scale: float = 1.0
+    """One of the unit in the unit of the values: 1e9 for GB/s."""
+    digits: int = 0
+    """After the point."""
 
     def text(self, value: Any) -> str:
         return f"{self.number(value)}{THIN}{self.unit}" if self.unit else self.number(value)
 
 
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
+def _form(unit: str, scale: float = 1.0, digits: int = 0) -> Form:
+    precision = f".{digits}f"
+    return Form(lambda value: format(value / scale, precision), unit, scale, digits)
 
 
-def _one_decimal_of(scale: float) -> Callable[[float], str]:
-    return lambda value: f"{value / scale:.1f}"
-
-
-PERCENT = Form(_whole, "%")
-WATTS = Form(_whole, "W")
-KILOWATTS = Form(lambda value: f"{value / 1000:.2f}", "kW")
-CELSIUS = Form(_whole, "°C")
-MHZ = Form(_whole, "MHz")
-TEBIBYTES = Form(lambda value: f"{value / TIB:.2f}", "TiB")
-GIBIBYTES = Form(_one_decimal_of(GIB), "GiB")
-MEBIBYTES = Form(lambda value: f"{value / MIB:.0f}", "MiB")
-GIGABYTES_PER_SECOND = Form(_one_decimal_of(1e9), "GB/s")
-LOAD = Form(lambda value: f"{value:.2f}", "")
-COUNT = Form(lambda value: f"{value:d}", "")
+PERCENT = _form("%")
+WATTS = _form("W")
+KILOWATTS = _form("kW", 1000, 2)
+CELSIUS = _form("°C")
+MHZ = _form("MHz")
+TEBIBYTES = _form("TiB", TIB, 2)
+GIBIBYTES = _form("GiB", GIB, 1)
+MEBIBYTES = _form("MiB", MIB)
+GIGABYTES_PER_SECOND = _form("GB/s", 1e9, 1)
+JOULES = _form("J")
+KILOWATT_HOURS = _form("kWh", 3.6e6, 3)
+SECONDS = _form("s")
+LOAD = _form("", digits=2)
+COUNT = _form("")
 PLAIN = Form(str, "")
 ON_OFF = Form(lambda value: "on" if value else "off", "")
+
+
+class Measure(NamedTuple):
+    """What the end of a metric's name says about its values."""
+
+    unit: str
+    """Of the values themselves: bytes/s."""
+    form: Form
+    """As pages show them: GB/s."""
+
+
+MEASURES = {
+    "_percent": Measure("%", PERCENT),
+    "_celsius": Measure("°C", CELSIUS),
+    "_watts": Measure("W", WATTS),
+    "_mhz": Measure("MHz", MHZ),
+    "_joules": Measure("J", KILOWATT_HOURS),
+    "_bytes_per_second": Measure("bytes/s", GIGABYTES_PER_SECOND),
+    "_bytes": Measure("bytes", GIBIBYTES),
+    "_seconds": Measure("s", SECONDS),
+}
+"""By the end of the name, the longer of two that fit first."""
+
+
+def ending_of(metric: str) -> str:
+    """The key of MEASURES at the end of a metric's name; empty for a count or a load."""
+    return next((ending for ending in MEASURES if metric.endswith(ending)), "")
 
 
 def memory_form(total: float | None) -> Form:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from monitor.formats import LOAD, MEASURES, MIB, Form, ending_of
 from monitor.telemetry.schema import Gpu
-
-_MIB = 1 << 20
 
 
 class Metric(NamedTuple):
@@ -18,8 +17,6 @@ class Metric(NamedTuple):
     """The schema's field, where there is one: utilization_percent."""
     title: str
     """Of its chart: Utilization."""
-    unit: str
-    """Of its values: %, °C, W, J, MHz, bytes, bytes/s; empty for a load. The page chooses the unit that it shows, such as GiB."""
     scale: float
     """A value is stored as the integer round(value × scale)."""
     read: Callable[[Any], float | None]
@@ -27,9 +24,19 @@ class Metric(NamedTuple):
     is_sum: bool = False
     """An amount of each bucket, such as its energy: buckets are added. Of all others the mean is weighted by time."""
 
+    @property
+    def form(self) -> Form:
+        """As pages show its values."""
+        return MEASURES[ending].form if (ending := ending_of(self.name)) else LOAD
 
-def _field(name: str, title: str, unit: str, scale: float) -> Metric:
-    return Metric(name, title, unit, scale, attrgetter(name))
+    @property
+    def unit(self) -> str:
+        """Of its values themselves: %, °C, W, J, MHz, bytes, bytes/s; empty for a load."""
+        return MEASURES[ending].unit if (ending := ending_of(self.name)) else ""
+
+
+def _field(name: str, title: str, scale: float) -> Metric:
+    return Metric(name, title, scale, attrgetter(name))
 
 
 def fastest_fan(gpu: Gpu) -> float | None:
@@ -53,7 +60,7 @@ def _throttled(name: str, title: str, holds: Callable[[tuple[str, ...]], bool]) 
             return None
         return 100.0 if reasons and holds(reasons) else 0.0
 
-    return Metric(f"throttled_{name}_percent", title, "%", 10, read)
+    return Metric(f"throttled_{name}_percent", title, 10, read)
 
 
 def _throttle_metrics() -> tuple[Metric, ...]:
@@ -67,43 +74,43 @@ def _throttle_metrics() -> tuple[Metric, ...]:
 
 
 MEMORY_METRICS = (
-    _field("memory_used_bytes", "Memory", "bytes", 1 / _MIB),
-    _field("memory_used_percent", "Memory used", "%", 10),
+    _field("memory_used_bytes", "Memory", 1 / MIB),
+    _field("memory_used_percent", "Memory used", 10),
 )
 """Of a GPU and of the host: both structs have these fields."""
 
 GPU_METRICS = (
-    _field("utilization_percent", "Utilization", "%", 10),
-    _field("memory_utilization_percent", "Memory controller", "%", 10),
+    _field("utilization_percent", "Utilization", 10),
+    _field("memory_utilization_percent", "Memory controller", 10),
     *MEMORY_METRICS,
-    _field("temperature_celsius", "Temperature", "°C", 10),
-    _field("memory_temperature_celsius", "Memory temperature", "°C", 10),
-    _field("hotspot_temperature_celsius", "Hot spot", "°C", 10),
-    _field("power_watts", "Power", "W", 10),
-    Metric("energy_joules", "Energy", "J", 1, attrgetter("energy_joules"), is_sum=True),
-    _field("sm_clock_mhz", "SM clock", "MHz", 1),
-    _field("memory_clock_mhz", "Memory clock", "MHz", 1),
-    Metric("fan_percent", "Fan", "%", 10, fastest_fan),
-    _field("pcie_rx_bytes_per_second", "PCIe received", "bytes/s", 1e-7),
-    _field("pcie_tx_bytes_per_second", "PCIe sent", "bytes/s", 1e-7),
-    _field("nvlink_rx_bytes_per_second", "NVLink received", "bytes/s", 1e-8),
-    _field("nvlink_tx_bytes_per_second", "NVLink sent", "bytes/s", 1e-8),
-    _field("encoder_utilization_percent", "Encoder", "%", 10),
-    _field("decoder_utilization_percent", "Decoder", "%", 10),
-    _field("jpeg_utilization_percent", "JPEG", "%", 10),
-    _field("ofa_utilization_percent", "Optical flow", "%", 10),
-    _field("sm_activity_percent", "SM activity", "%", 2),
-    _field("tensor_activity_percent", "Tensor activity", "%", 2),
-    _field("dram_activity_percent", "DRAM bandwidth used", "%", 2),
+    _field("temperature_celsius", "Temperature", 10),
+    _field("memory_temperature_celsius", "Memory temperature", 10),
+    _field("hotspot_temperature_celsius", "Hot spot", 10),
+    _field("power_watts", "Power", 10),
+    Metric("energy_joules", "Energy", 1, attrgetter("energy_joules"), is_sum=True),
+    _field("sm_clock_mhz", "SM clock", 1),
+    _field("memory_clock_mhz", "Memory clock", 1),
+    Metric("fan_percent", "Fan", 10, fastest_fan),
+    _field("pcie_rx_bytes_per_second", "PCIe received", 1e-7),
+    _field("pcie_tx_bytes_per_second", "PCIe sent", 1e-7),
+    _field("nvlink_rx_bytes_per_second", "NVLink received", 1e-8),
+    _field("nvlink_tx_bytes_per_second", "NVLink sent", 1e-8),
+    _field("encoder_utilization_percent", "Encoder", 10),
+    _field("decoder_utilization_percent", "Decoder", 10),
+    _field("jpeg_utilization_percent", "JPEG", 10),
+    _field("ofa_utilization_percent", "Optical flow", 10),
+    _field("sm_activity_percent", "SM activity", 2),
+    _field("tensor_activity_percent", "Tensor activity", 2),
+    _field("dram_activity_percent", "DRAM bandwidth used", 2),
     *_throttle_metrics(),
 )
 """Of a GPU. The schema's `energy_joules` is a counter; stored is what was used since the reading before (energy.py)."""
 
 HOST_METRICS = (
-    _field("cpu_percent", "CPU", "%", 10),
+    _field("cpu_percent", "CPU", 10),
     *MEMORY_METRICS,
-    _field("swap_used_bytes", "Swap", "bytes", 1 / _MIB),
-    _field("load_1m", "Load of 1 min", "", 100),
+    _field("swap_used_bytes", "Swap", 1 / MIB),
+    _field("load_1m", "Load of 1 min", 100),
 )
 """Of the host."""
 

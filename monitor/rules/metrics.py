@@ -14,19 +14,21 @@ from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot, System
 
 Of = Literal["gpu", "process", "system", "health"]
 
-_FORMS: tuple[tuple[str, str, Form], ...] = (
-    ("_percent", "%", formats.PERCENT),
-    ("_celsius", "°C", formats.CELSIUS),
-    ("_watts", "W", formats.WATTS),
-    ("_mhz", "MHz", formats.MHZ),
-    ("_joules", "J", Form(lambda value: f"{value:.0f}", "J")),
-    ("_bytes_per_second", "bytes/s", Form(lambda value: formats.bytes_per_second(value), "")),
-    ("_bytes", "bytes", Form(lambda value: formats.memory(value), "")),
-    ("_seconds", "s", Form(lambda value: formats.duration(value), "")),
-)
-_PLAIN = Form(lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:g}", "")
-"""Counts in full: every replay of 1234567 counts."""
-_YES_OR_NO = Form(lambda value: "yes" if value else "no", "")
+_FORMS = {"J": formats.JOULES}
+"""Of units in which pages do not show values: thresholds are given in these."""
+_TEXTS: dict[str, Callable[[float], str]] = {"bytes": formats.memory, "s": formats.duration}
+"""Of units that follow from the size of the value."""
+
+
+def _plain(value: float) -> str:
+    """Counts in full: every replay of 1234567 counts."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
+
+
+def _yes_or_no(value: float) -> str:
+    return "yes" if value else "no"
+
+
 _NO_MEASURE = frozenset({"index", "pid", "mig_instance", "since", "read_at", "started_at", "booted_at"})
 _WORDS = {
     **{word: word.upper() for word in ("sm", "ecc", "cpu", "bar1", "gpu", "jpeg", "ofa", "dram")},
@@ -80,25 +82,25 @@ class Metric(NamedTuple):
     unit: str
     """The unit of its thresholds; empty for counts."""
     form: Form
+    """Of its values on a chart."""
+    text: Callable[[float], str]
+    """A value as people read it: 88 °C."""
 
     @property
     def is_yes_or_no(self) -> bool:
         """Whether its values are 1 and 0 for yes and no."""
-        return self.form is _YES_OR_NO
-
-    def text(self, value: float) -> str:
-        """A value as people read it: 88 °C."""
-        return self.form.text(value)
+        return self.text is _yes_or_no
 
 
 def _metric(of: Of, field: str, *, is_yes_or_no: bool = False) -> Metric:
-    name, unit, form = field, "", _YES_OR_NO if is_yes_or_no else _PLAIN
-    for ending, each_unit, each_form in _FORMS:
-        if field.endswith(ending):
-            name, unit, form = field.removesuffix(ending), each_unit, each_form
-            break
-    words = " ".join(_WORDS.get(word, word) for word in name.split("_"))
-    return Metric(f"{of}.{field}", of, field, words, unit, form)
+    ending = formats.ending_of(field)
+    words = " ".join(_WORDS.get(word, word) for word in field.removesuffix(ending).split("_"))
+    if not ending:
+        text = _yes_or_no if is_yes_or_no else _plain
+        return Metric(f"{of}.{field}", of, field, words, "", formats.COUNT, text)
+    unit, form = formats.MEASURES[ending]
+    form = _FORMS.get(unit, form)
+    return Metric(f"{of}.{field}", of, field, words, unit, form, _TEXTS.get(unit, form.text))
 
 
 def _types(hint: Any) -> set[Any]:
@@ -136,4 +138,4 @@ def label_of(key: str) -> str:
 def text_of(key: str, value: float) -> str:
     """A value with its unit: 88 °C. For an unknown key, the plain number."""
     metric = metrics().get(key)
-    return _PLAIN.text(value) if metric is None else metric.text(value)
+    return _plain(value) if metric is None else metric.text(value)

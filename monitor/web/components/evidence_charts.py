@@ -85,12 +85,6 @@ class EvidenceChart(NamedTuple):
         return msgspec.json.encode(self.drawn).decode()
 
 
-class _Form(NamedTuple):
-    scale: float
-    unit: str
-    digits: int
-
-
 class Recorded(NamedTuple):
     """The evidence of an alert with what is needed to place it in time."""
 
@@ -204,19 +198,15 @@ def _colour(metric: Metric) -> str:
     return next((colour for name, colour in _COLOURS if metric.field.startswith(name)), "utilization")
 
 
-def _form(metric: Metric, largest: float) -> _Form:
+def _form(metric: Metric, largest: float) -> formats.Form:
     """The unit of the axis, and the digits of a reading at the cursor."""
     if metric.unit == "bytes":
-        form = formats.memory_form(abs(largest))
-        scale = {"MiB": formats.MIB, "GiB": formats.GIB, "TiB": formats.TIB}[form.unit]
-        return _Form(float(scale), form.unit, 0 if form.unit == "MiB" else 1)
-    if metric.unit == "bytes/s":
-        return _Form(1e9, "GB/s", 1)
-    return _Form(1.0, "" if metric.is_yes_or_no else metric.unit, 0 if metric.unit or abs(largest) >= 10 else 1)
+        return formats.memory_form(abs(largest))
+    return metric.form if metric.unit or abs(largest) >= 10 else metric.form._replace(digits=1)
 
 
 def _axis(
-    metric: Metric, values: Sequence[float], levels: Sequence[float], top: float | None, form: _Form
+    metric: Metric, values: Sequence[float], levels: Sequence[float], top: float | None, form: formats.Form
 ) -> tuple[float, float]:
     """Percentages from 0 to 100; degrees from a round value below the lowest; all others from 0 to a round value above."""
     drawn = [value / form.scale for value in (*values, *levels)] or [0.0]

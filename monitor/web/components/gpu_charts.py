@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from monitor import formats
+from monitor.formats import Form
 from monitor.live.pieces import Value
 from monitor.telemetry.schema import Gpu
 from monitor.web.components.live_pieces import LivePieces
@@ -15,9 +16,8 @@ class Chart(NamedTuple):
     series: tuple[str, ...]
     """Metrics of the schema, one line each."""
     colour: str
-    unit: str
-    scale: float
-    """Divisor from the metric's unit to `unit`."""
+    form: Form
+    """Of the values on the chart."""
     top: float | None
     """The end of the axis; None follows the values."""
     limit: float | None
@@ -32,22 +32,22 @@ def charts_of(gpu: Gpu, live: LivePieces) -> list[Chart]:
     memory, power = formats.memory_form(gpu.memory_total_bytes), formats.power_form(gpu.power_limit_watts)
     of_memory = "" if gpu.memory_total_bytes is None else f" / {memory.text(gpu.memory_total_bytes)}"
     slowdown, limit, clock_max = gpu.slowdown_temperature_celsius, gpu.power_limit_watts, gpu.sm_clock_max_mhz
-    power_scale = 1000.0 if power is formats.KILOWATTS else 1.0
     used = live.reading("c-m", gpu, "memory_used_bytes", lambda value: memory.number(value) + of_memory)
     return [
-        Chart("Utilization", ("utilization_percent",), "utilization", "%", 1, 100, None, "0–100\u2009%",
+        Chart("Utilization", ("utilization_percent",), "utilization", formats.PERCENT, 100, None, "0–100\u2009%",
               live.reading("c-u", gpu, "utilization_percent", formats.PERCENT.text)),
-        Chart("Memory", ("memory_used_percent",), "memory", "%", 1, 100, None, "0–100\u2009%", used),
-        Chart("Temperature", ("temperature_celsius",), "temperature", "°C", 1, max(100.0, gpu.shutdown_temperature_celsius or 0),
-              slowdown, "" if slowdown is None else f"slowdown at {formats.CELSIUS.text(slowdown)}",
+        Chart("Memory", ("memory_used_percent",), "memory", formats.PERCENT, 100, None, "0–100\u2009%", used),
+        Chart("Temperature", ("temperature_celsius",), "temperature", formats.CELSIUS,
+              max(100.0, gpu.shutdown_temperature_celsius or 0), slowdown,
+              "" if slowdown is None else f"slowdown at {formats.CELSIUS.text(slowdown)}",
               live.reading("c-t", gpu, "temperature_celsius", formats.CELSIUS.text)),
-        Chart("Power", ("power_watts",), "power", power.unit, power_scale, None if limit is None else 1.08 * limit / power_scale,
-              None if limit is None else limit / power_scale, "" if limit is None else f"limit {power.text(limit)}",
+        Chart("Power", ("power_watts",), "power", power, None if limit is None else 1.08 * limit / power.scale,
+              None if limit is None else limit / power.scale, "" if limit is None else f"limit {power.text(limit)}",
               live.reading("c-p", gpu, "power_watts", power.text)),
-        Chart("SM clock", ("sm_clock_mhz",), "utilization", "MHz", 1, clock_max, None,
+        Chart("SM clock", ("sm_clock_mhz",), "utilization", formats.MHZ, clock_max, None,
               "" if clock_max is None else f"max {formats.MHZ.text(clock_max)}",
               live.reading("c-c", gpu, "sm_clock_mhz", formats.MHZ.text)),
-        Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", "GB/s", 1e9, None, None,
+        Chart("PCIe", ("pcie_rx_bytes_per_second", "pcie_tx_bytes_per_second"), "memory", formats.GIGABYTES_PER_SECOND, None, None,
               "", _pcie(gpu, live), ("received", "sent")),
     ]  # fmt: skip
 

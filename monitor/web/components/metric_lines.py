@@ -5,41 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from monitor.formats import GIB
-from monitor.history.metrics import GPU_METRICS, HOST_METRICS, SUMS, Metric
+from monitor.history.metrics import GPU_METRICS, HOST_METRICS, SUMS, Metric, metric_of
 from monitor.history.queries import Answer
 from monitor.history.store import HOST
 
 HUES = 8
 _HOST_COUNTERPARTS = {"utilization_percent": "cpu_percent"}
 """The host's metric of the same meaning under another name."""
-
-
-class Shown(NamedTuple):
-    """How values of a metric are shown."""
-
-    unit: str
-    divisor: float
-    digits: int
-
-    def text(self, value: float | None) -> str:
-        return "—" if value is None else f"{value / self.divisor:.{self.digits}f}"
-
-
-_SHOWN = {
-    "_bytes_per_second": Shown("GB/s", 1e9, 1),
-    "_bytes": Shown("GiB", GIB, 1),
-    "_joules": Shown("kWh", 3.6e6, 3),
-    "_celsius": Shown("°C", 1, 0),
-    "_percent": Shown("%", 1, 0),
-    "_watts": Shown("W", 1, 0),
-    "_mhz": Shown("MHz", 1, 0),
-}
-
-
-def shown_as(name: str) -> Shown:
-    """By the unit at the end of the metric's name."""
-    return next((shown for ending, shown in _SHOWN.items() if name.endswith(ending)), Shown("", 1, 2))
 
 
 class Choice(NamedTuple):
@@ -110,10 +82,11 @@ def lines_of(sources: Sequence[Source], answers: Iterable[Answer], wanted: Itera
 
 
 def _line(source: Source, place: int, is_shown: bool, answer: Answer | None) -> Line:
-    text = shown_as(source.metric).text
+    number = metric_of(source.metric).form.number
     hue = str(place) if place <= HUES and source.key != HOST else "others"
-    mean, low, high = (None, None, None) if answer is None else summary(answer)
-    return Line(source.key, source.metric, source.name, hue, is_shown, text(mean), text(low), text(high))
+    figures = (None, None, None) if answer is None else summary(answer)
+    mean, low, high = ("—" if value is None else number(value) for value in figures)
+    return Line(source.key, source.metric, source.name, hue, is_shown, mean, low, high)
 
 
 def summary(answer: Answer) -> tuple[float | None, float | None, float | None]:

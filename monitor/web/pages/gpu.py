@@ -117,7 +117,7 @@ class GpuPage:
                 *[(each.link.link, each.link.is_active, each.link.version, each.peer) for each in self.links],
             )
             self.facts = live.part("facts", facts, "monitor/fragments/gpus/facts.html", {"page": self}, is_around=True)
-            charts = tuple((c.title, c.unit, c.top, c.limit, c.note) for c in self.charts)
+            charts = tuple((c.title, c.form.unit, c.top, c.limit, c.note) for c in self.charts)
             self.chart_grid = live.part(
                 "chart-grid", charts, "monitor/fragments/gpus/charts.html", {"page": self}, is_around=True
             )

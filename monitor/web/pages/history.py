@@ -19,6 +19,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from monitor.access.visitor import visitor_of
+from monitor.formats import Form
+from monitor.history.metrics import metric_of
 from monitor.history.queries import Answer
 from monitor.history.store import HOST
 from monitor.history.store import sources as stored_sources
@@ -26,7 +28,7 @@ from monitor.live.pieces import LivePage, Pieces
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
-from monitor.web.components.metric_lines import CHOICES, Choice, Line, Shown, lines_of, shown_as, sources_of
+from monitor.web.components.metric_lines import CHOICES, Choice, Line, lines_of, sources_of
 from monitor.web.components.overview import notices_part, source_of, trouble
 from monitor.web.components.range_bar import RangeBar
 from monitor.web.pages.base_context import HtmxRequest, base_context
@@ -68,7 +70,7 @@ class Compared(NamedTuple):
     """The chart and its table."""
 
     choice: Choice
-    shown: Shown
+    form: Form
     limit: float | None
     """If all GPUs have the same."""
     note: str
@@ -84,14 +86,14 @@ def compared(choice: Choice, gpus: Sequence[Gpu], span: Span, wanted: Sequence[s
     answers: list[Answer] = []
     for each in of:
         answers += stored(each.key, [each.metric], int(span.start), int(span.end) + 1, _POINTS)
-    shown = shown_as(choice.name)
+    form = metric_of(choice.name).form
     field, word = _LIMITS.get(choice.name, ("", ""))
     limits = {getattr(gpu, field) for gpu in gpus} if field else set()
     limit = limits.pop() if len(limits) == 1 else None
-    unit = f"{shown.unit} in each bucket" if choice.is_sum else shown.unit
-    note = unit if limit is None else f"{shown.unit} · dashed: {word} {shown.text(limit)}\u2009{shown.unit}"
+    unit = f"{form.unit} in each bucket" if choice.is_sum else form.unit
+    note = unit if limit is None else f"{form.unit} · dashed: {word} {form.text(limit)}"
     csv = {"gpu": ",".join(each.key for each in of), "metric": ",".join(dict.fromkeys(each.metric for each in of))}
-    return Compared(choice, shown, limit, note, lines_of(of, answers, wanted), urlencode(csv))
+    return Compared(choice, form, limit, note, lines_of(of, answers, wanted), urlencode(csv))
 
 
 def _gone(gpus: Sequence[Gpu], span: Span) -> list[tuple[str, str]]:

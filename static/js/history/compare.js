@@ -65,6 +65,7 @@ function make() {
     periods: () => periodsOf([metric]),
     unit,
     scale: Number(scale),
+    digits: Number(digits),
     top: unit === "%" ? 100 : unit === "°C" ? temperatures : null,
     leastTop: isSum ? 0.001 : 1,
     limit: limit ? Number(limit) / Number(scale) : null,

@@ -41,7 +41,7 @@ const thirds = ({ low, high }) => [low, (low + high) / 2, high];
 class EvidenceChart extends SpanChart {
   constructor(element) {
     const drawn = JSON.parse(element.dataset.evidence);
-    const { start, end, step, unit } = drawn;
+    const { start, end, step, unit, digits } = drawn;
     super(element, {
       lines: [{ colour: (styles) => styles.line }],
       band: 0,
@@ -52,6 +52,7 @@ class EvidenceChart extends SpanChart {
       periods: () => this.#periods(),
       unit,
       scale: 1,
+      digits,
       top: () => [this.drawn.low, this.drawn.high],
       limit: null,
     });
@@ -85,10 +86,6 @@ class EvidenceChart extends SpanChart {
         this.draw();
       });
     }
-  }
-
-  number(value) {
-    return value == null ? "—" : value.toFixed(this.drawn.digits);
   }
 }
 

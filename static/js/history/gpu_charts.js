@@ -89,6 +89,7 @@ function make(element) {
     periods: () => periodsOf(own, gpu),
     unit,
     scale: number("scale"),
+    digits: number("digits"),
     top: number("top"),
     limit: number("limit"),
     zoom,

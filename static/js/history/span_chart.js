@@ -14,9 +14,9 @@ export class SpanChart extends Chart {
   // `lines`: [{ colour(styles) }]; `band`: opacity; data(), range(), bucket(), gaps(), periods() are read at each drawing;
   // zoom(start, end) is called when a span was dragged. `top`: the end of the axis, in the unit shown, or a function; without it, a
   // round value, at least `leastTop`.
-  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, top, leastTop = 1, limit, ticks, zoom }) {
+  constructor(element, { lines, band, data, range, bucket, gaps, periods, unit, scale, digits, top, leastTop = 1, limit, ticks, zoom }) {
     super(element, { data, now: () => range()[1], options: (styles) => this.#options(styles) });
-    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, top, leastTop, limit, ticks, zoom });
+    Object.assign(this, { lines, band, range, bucket, gaps, periods, unit, scale, digits, top, leastTop, limit, ticks, zoom });
     const panel = element.closest(".chart");
     this.lane = panel.querySelector("[data-lane]");
     this.reading = panel.querySelector("[data-at]");
@@ -41,7 +41,7 @@ export class SpanChart extends Chart {
   }
 
   number(value) {
-    return value == null ? "—" : (value / this.scale).toFixed(this.scale === 1 ? 0 : 1);
+    return value == null ? "—" : (value / this.scale).toFixed(this.digits);
   }
 
   // "mean 75 · 68–82 %", "75 %", "↓ 8.5 ↑ 3.1 GB/s", or why there is none: [bold, rest].

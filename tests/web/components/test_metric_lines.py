@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.history.metrics import GPU_METRICS, HOST_METRICS
-from monitor.web.components.metric_lines import CHOICES, lines_of, shown_as, sources_of, summary
+from monitor.history.metrics import GPU_METRICS, HOST_METRICS, metric_of
+from monitor.web.components.metric_lines import CHOICES, lines_of, sources_of, summary
 from tests.web.answers import answer
 
 
@@ -66,6 +66,4 @@ def test_metric_of_the_host_alone_is_one_line_that_is_shown() -> None:
     ],
 )
 def test_values_are_shown_in_the_units_of_the_pages(name: str, value: float, text: str) -> None:
-    shown = shown_as(name)
-    assert f"{shown.text(value)} {shown.unit}" == text
-    assert shown.text(None) == "—"
+    assert metric_of(name).form.text(value) == text.replace(" ", "\u2009")
