@@ -30,6 +30,7 @@ logging.captureWarnings(True)  # otherwise Python prints them, on lines that are
 log_uncaught()
 
 # Only now: these import models, which need Django to be set up.
+from monitor.access.link_paths import LinkPaths  # noqa: E402
 from monitor.server.pulse import pulse_of_readings  # noqa: E402
 from monitor.server.startup import start_server  # noqa: E402
 from monitor.web.routing import router  # noqa: E402
@@ -50,7 +51,7 @@ _protocols = ProtocolTypeRouter(
         "lifespan": lifespan(_systemd, pulse_of_readings(_runtime), at_end=_runtime.stop),
     }
 )
-_checked = HostCheck(BasePath(_protocols, _config.base_path), settings.SERVED_HOSTS)
+_checked = HostCheck(BasePath(LinkPaths(_protocols), _config.base_path), settings.SERVED_HOSTS)
 application = TrustedProxies(
     RequestIds(_checked, logs_access=_config.access_log),
     _config.trusted_proxies,

@@ -1,4 +1,4 @@
-"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, usage, and all Django commands."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, usage, link, and all Django commands."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         ("free", _free, "print free GPUs as the value of CUDA_VISIBLE_DEVICES"),
         ("wait", _wait, "start a command when GPUs are free: gpumon wait --count 2 -- python train.py"),
         ("usage", _usage, "print who used the GPUs: gpumon usage --last 7d"),
+        ("link", _link, "create, list and revoke read-only links, for a wall screen or a colleague"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
     ):  # fmt: skip
         # Without its own -h, because the subcommand has one.
@@ -86,7 +87,19 @@ def _demo(rest: list[str]) -> int:
 
 
 def _admin(rest: list[str]) -> int:
-    """Create an account where it can be used: a demo has data of its own."""
+    """Create an account where it can be used."""
+    _use_running_demo()
+    _django("gpumon", "migrate", "--verbosity", "0")
+    return _django("gpumon", "createsuperuser", *rest)
+
+
+def _link(rest: list[str]) -> int:
+    _use_running_demo()
+    return _django("gpumon", "link", *rest)
+
+
+def _use_running_demo() -> None:
+    """A demo has data of its own: use them if only that is running."""
     from monitor.config.declarations import PREFIX
     from monitor.config.loading import load_config
     from monitor.server.data_lock import is_served
@@ -94,11 +107,9 @@ def _admin(rest: list[str]) -> int:
     data_dir = load_config().data_dir
     demo = data_dir / DEMO_FOLDER
     if is_served(demo) and not is_served(data_dir):
-        print("For the demo that is running:")  # noqa: T201
+        print("For the demo that is running:", file=sys.stderr)  # noqa: T201
         os.environ[f"{PREFIX}DATA_DIR"] = str(demo)
         os.environ[f"{PREFIX}DATABASE_URL"] = "sqlite"
-    _django("gpumon", "migrate", "--verbosity", "0")
-    return _django("gpumon", "createsuperuser", *rest)
 
 
 def _doctor(rest: list[str]) -> int:

@@ -29,8 +29,7 @@ ALLOWED_HOSTS = list(SERVED_HOSTS.names)  # monitor/http/hosts.py checks the hos
 CSRF_TRUSTED_ORIGINS = GPU_MONITOR.trusted_origins
 ACCESS = access_of(GPU_MONITOR)
 
-# None, and not "", without a base path. monitor/http/base_path.py sets Django's prefix in both cases.
-FORCE_SCRIPT_NAME = GPU_MONITOR.base_path or None
+# Not FORCE_SCRIPT_NAME: monitor/http/base_path.py and monitor/access/link_paths.py set Django's prefix for each request.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{GPU_MONITOR.base_path}/"
 
 # Without daphne's app: it would load Twisted's reactor in every command, only to replace `runserver`, and `manage.py serve`

@@ -1,4 +1,4 @@
-"""Admits WebSockets by session, token or the proxy's user header, within limits, and ends them when that is no longer valid."""
+"""Admits WebSockets by session, token, link or the proxy's user header, within limits, and ends them when that is invalid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from django.http.cookie import parse_cookie
 from django.utils import timezone
 
 from monitor.access.backends import user_named
-from monitor.access.identity import Identity, by_session, by_token, by_user
+from monitor.access.identity import Identity, by_link, by_session, by_token, by_user
+from monitor.access.link_paths import link_of
 from monitor.access.middleware import bearer_of
 from monitor.access.policy import Access, is_loopback
 from monitor.access.rate_limits.rate_limiter import client_of
@@ -45,13 +46,19 @@ class Caps(NamedTuple):
 
 
 class CountedSocket(AdmittedSocket):
-    """A socket that counts toward the limits, and is watched if it belongs to a user."""
+    """A socket that counts toward the limits, and is watched if it belongs to a user or a link."""
 
     def __init__(
-        self, client: str, identity: Identity | None, *, sees_details: bool = True, sees_commands: bool = False
+        self,
+        client: str,
+        identity: Identity | None,
+        *,
+        sees_details: bool = True,
+        sees_commands: bool = False,
+        link: str = "",
     ) -> None:
         sees_commands = sees_commands or (identity is not None and identity.sees_commands)
-        super().__init__(sees_details=sees_details, sees_commands=sees_commands)
+        super().__init__(sees_details=sees_details, sees_commands=sees_commands, link=link)
         self.client = client
         self.identity = identity
 
@@ -125,6 +132,13 @@ class SocketAdmission:
     async def _identify(
         self, scope: Scope, address: str, client: str, *, accepts_tokens: bool
     ) -> CountedSocket | Refusal:
+        if (link := link_of(scope)) is not None:
+            if accepts_tokens:
+                return Refusal(403, "A read-only link opens pages. A program needs an API token.")
+            opened = await self._look_up(by_link, link.key, timezone.now())
+            if isinstance(opened, str):
+                return Refusal(410, opened)
+            return CountedSocket(client, opened, sees_details=False, link=link.token)
         rule = self._rule()
         if accepts_tokens and (secret := bearer_of(_header(scope, b"authorization"))) is not None:
             found = await self._look_up(by_token, secret, "read", timezone.now())

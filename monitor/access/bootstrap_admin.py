@@ -32,7 +32,7 @@ def prepare(config: Config, link: SetupLink, *, needs_login: bool) -> None:
     if needs_login:
         log.warning(
             "no admin account yet: open %s within 24 hours to create one",
-            address_of(config, link.open()),
+            address_of(config, f"/setup/{link.open()}"),
         )
 
 
@@ -62,11 +62,11 @@ def _make(name: str, password: str) -> bool:
     return True
 
 
-def address_of(config: Config, token: str) -> str:
-    """URL of the set-up page, as far as the server can know."""
+def address_of(config: Config, path: str) -> str:
+    """URL of a path below the base path, as far as the server can know."""
     if config.public_url is not None:
-        return f"{config.public_url.rstrip('/')}/setup/{token}"
-    path = f"{config.base_path}/setup/{token}"
+        return config.public_url.rstrip("/") + path
+    path = config.base_path + path
     if config.csrf_trusted_origins and "*" not in config.csrf_trusted_origins[0]:
         return config.csrf_trusted_origins[0].rstrip("/") + path
     host = f"[{config.host}]" if ":" in config.host else config.host

@@ -13,20 +13,22 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.utils.crypto import constant_time_compare
 
+from monitor.access import tokens, view_links
 from monitor.access.last_use import last_use
 from monitor.access.policy import may_view_commands
-from monitor.access.tokens import WORDS, Refused, find, lacks_scope, sees_commands, why_not
-from monitor.models import ApiToken
+from monitor.models import ApiToken, ViewLink
 
 
 class Identity(NamedTuple):
-    """A session, a token, or, with neither, a proxy's header."""
+    """A session, a token, a read-only link, or, with none of them, a proxy's header."""
 
-    user_id: int
+    user_id: int | None
+    """None: a link, whoever opened it."""
     session_key: str = ""
     session_hash: str = ""
     """Django's hash of the password at the start of the session."""
     token_id: int | None = None
+    link_id: int | None = None
     sees_commands: bool = False
     """Had the permission to see command lines when the socket was opened."""
 
@@ -55,39 +57,53 @@ def by_session(session_key: str) -> Identity | None:
 
 def by_token(secret: str, scope: str, now: datetime) -> Identity | str:
     """The identity of a token, or why it is refused."""
-    found = find(secret, now)
+    found = tokens.find(secret, now)
     if isinstance(found, str):
-        return WORDS[found]
-    if (lacking := lacks_scope(found, scope)) is not None:
+        return tokens.WORDS[found]
+    if (lacking := tokens.lacks_scope(found, scope)) is not None:
         return lacking
-    last_use().token_used(found, now)
-    return Identity(found.owner_id, token_id=found.pk, sees_commands=sees_commands(found))
+    last_use().used(found, now)
+    return Identity(found.owner_id, token_id=found.pk, sees_commands=tokens.sees_commands(found))
+
+
+def by_link(key: str, now: datetime) -> Identity | str:
+    """The identity of a read-only link, or why it is refused."""
+    found = view_links.find(key, now)
+    if isinstance(found, str):
+        return view_links.WORDS[found]
+    last_use().used(found, now)
+    return Identity(None, link_id=found.pk)
 
 
 def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str]:
-    """The identities that are no longer valid, each with the reason. Three queries, however many there are, and up to
-    two more for each user who sees command lines and is no superuser.
+    """The identities that are no longer valid, each with the reason. At most four queries, however many there are, and up to
+    two more for each user who sees command lines and is no superuser. An open socket counts as use of its link.
     """
     keys = {identity.session_key for identity in identities if identity.session_key}
-    ids = {identity.token_id for identity in identities if identity.token_id is not None}
     alive = set(
         Session.objects.filter(session_key__in=keys, expire_date__gt=now).values_list("session_key", flat=True)
         if keys
         else ()
     )
-    tokens = ApiToken.objects.select_related("owner").in_bulk(ids) if ids else {}
-    users = get_user_model()._default_manager.in_bulk({identity.user_id for identity in identities})
+    token_ids = {identity.token_id for identity in identities if identity.token_id is not None}
+    known_tokens = ApiToken.objects.select_related("owner").in_bulk(token_ids) if token_ids else {}
+    link_ids = {identity.link_id for identity in identities if identity.link_id is not None}
+    known_links = ViewLink.objects.select_related("created_by").in_bulk(link_ids) if link_ids else {}
+    user_ids = {identity.user_id for identity in identities if identity.user_id is not None}
+    users = get_user_model()._default_manager.in_bulk(user_ids) if user_ids else {}
 
     def reason(identity: Identity) -> str | None:
-        user = users.get(identity.user_id)
+        if identity.link_id is not None:
+            return _over(known_links.get(identity.link_id), now)
+        user = None if identity.user_id is None else users.get(identity.user_id)
         if user is None or not user.is_active:
             return "the account is disabled"
         if identity.sees_commands and not may_view_commands(user):
             return "the permission to view command lines was withdrawn"
         if identity.token_id is not None:
-            token = tokens.get(identity.token_id)
-            refused: Refused | None = "unknown" if token is None else why_not(token, now)
-            return None if refused is None else WORDS[refused]
+            token = known_tokens.get(identity.token_id)
+            refused: tokens.Refused | None = "unknown" if token is None else tokens.why_not(token, now)
+            return None if refused is None else tokens.WORDS[refused]
         if not identity.session_key:
             return None
         if identity.session_key not in alive:
@@ -96,3 +112,12 @@ def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str
 
     reasons = {identity: reason(identity) for identity in identities}
     return {identity: words for identity, words in reasons.items() if words is not None}
+
+
+def _over(link: ViewLink | None, now: datetime) -> str | None:
+    refused = "unknown" if link is None else view_links.why_not(link, now)
+    if refused is not None:
+        return view_links.WORDS[refused]
+    if link is not None:
+        last_use().used(link, now)
+    return None

@@ -1,4 +1,4 @@
-"""Records in the background when tokens were last used, and renews sessions by use.
+"""Records in the background when tokens and read-only links were last used, and renews sessions by use.
 
 A request with a token or a session only reads. A write on its path would wait for SQLite's write lock, for as long as another
 process holds it.
@@ -19,11 +19,11 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 
 from monitor.database.engine import engine_of
-from monitor.models import ApiToken
+from monitor.models import ApiToken, ViewLink
 
-TOKEN_EVERY = timedelta(minutes=1)
+USE_EVERY = timedelta(minutes=1)
 SESSION_EVERY = timedelta(days=1)
-"""How often the use of a token, and of a session, is written at most."""
+"""How often the use of a token or link, and of a session, is written at most."""
 GATHER_SECONDS = 1.0
 """From the first use until it is written, together with those that follow it."""
 RETRY_SECONDS = 10.0
@@ -31,7 +31,8 @@ LOCK_SECONDS = 0.0
 """How long to wait for another program's lock."""
 log = logging.getLogger(__name__)
 
-Uses = Mapping[int, datetime]
+Credential = ApiToken | ViewLink
+Uses = Mapping[tuple[type[Credential], int], datetime]
 Renewals = Mapping[str, datetime]
 
 
@@ -45,12 +46,12 @@ class LastUse:
         gather_seconds: float = GATHER_SECONDS,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        """`write` takes the time of the last use by the token's primary key and by the session's key."""
+        """`write` takes the time of the last use by the model and primary key, and by the session's key."""
         self._write = write or write_uses
         self._gather_seconds = gather_seconds
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
-        self._tokens: dict[int, datetime] = {}
+        self._used: dict[tuple[type[Credential], int], datetime] = {}
         self._sessions: dict[str, datetime] = {}
         self._renewed: dict[str, datetime] = {}
         self._woken = threading.Event()
@@ -58,12 +59,13 @@ class LastUse:
         self._thread: threading.Thread | None = None
         self._failures = 0
 
-    def token_used(self, token: ApiToken, now: datetime) -> None:
-        """Note the use, unless one is recorded that is less than a minute old."""
+    def used(self, credential: Credential, now: datetime) -> None:
+        """Note the use of a token or link, unless one is recorded that is less than a minute old."""
+        key = type(credential), credential.pk
         with self._lock:
-            before = self._tokens.get(token.pk, token.last_used_at)
-            if before is None or now - before >= TOKEN_EVERY:
-                self._tokens[token.pk] = now
+            before = self._used.get(key, credential.last_used_at)
+            if before is None or now - before >= USE_EVERY:
+                self._used[key] = now
                 self._woken.set()
 
     def session_used(self, session_key: str, now: datetime) -> bool:
@@ -79,23 +81,23 @@ class LastUse:
     def write_pending(self) -> bool:
         """Write what was noted. Returns False, and keeps it, if the database cannot be written now."""
         with self._lock:
-            tokens, self._tokens = self._tokens, {}
+            used, self._used = self._used, {}
             sessions, self._sessions = self._sessions, {}
             self._renewed = {key: at for key, at in self._renewed.items() if _is_recent(at, sessions)}
-        if not tokens and not sessions:
+        if not used and not sessions:
             return True
         try:
-            self._write(tokens, sessions)
+            self._write(used, sessions)
         except DatabaseError as error:
             with self._lock:
-                self._tokens = tokens | self._tokens
+                self._used = used | self._used
                 self._sessions = sessions | self._sessions
             self._failures += 1
             if self._failures == 2:  # another writer may just have had the lock
-                log.warning("cannot record the last use of tokens and sessions, trying again: %s", error)
+                log.warning("cannot record the last use of tokens, links and sessions, trying again: %s", error)
             return False
         if self._failures >= 2:
-            log.info("the last use of tokens and sessions is recorded again")
+            log.info("the last use of tokens, links and sessions is recorded again")
         self._failures = 0
         return True
 
@@ -126,14 +128,14 @@ def _is_recent(at: datetime, used: Renewals) -> bool:
     return not used or max(used.values()) - at < SESSION_EVERY
 
 
-def write_uses(tokens: Uses, sessions: Renewals) -> None:
+def write_uses(used: Uses, sessions: Renewals) -> None:
     """Write all in one transaction. Raises DatabaseError at once if another process has the lock."""
     try:
         engine_of(connection).limit_waits(LOCK_SECONDS)
         with transaction.atomic():
-            for token_id, at in tokens.items():
+            for (model, pk), at in used.items():
                 older = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at)
-                ApiToken.objects.filter(older, pk=token_id).update(last_used_at=at)
+                model.objects.filter(older, pk=pk).update(last_used_at=at)
             for session_key, at in sessions.items():
                 ends = at + timedelta(seconds=settings.SESSION_COOKIE_AGE)
                 Session.objects.filter(session_key=session_key, expire_date__gt=at).update(expire_date=ends)

@@ -8,16 +8,18 @@ from typing import Any, TypeVar
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 
-from monitor.access import tokens
+from monitor.access import tokens, view_links
 from monitor.access.last_use import last_use
+from monitor.access.link_paths import link_of_request
 from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 from monitor.http.program_paths import is_for_programs
@@ -36,6 +38,12 @@ def takes_token(scope: str) -> Callable[[AnyView], AnyView]:
     return mark
 
 
+def opens_with_link(view: AnyView) -> AnyView:
+    """Marks a view that a read-only link opens. It changes nothing, and shows no names to those who may not see them."""
+    view.opens_with_link = True  # type: ignore[attr-defined]
+    return view
+
+
 class AccessMiddleware:
     """Runs before Django's CSRF check, which requests with a token skip: browsers never send one by themselves."""
 
@@ -49,6 +57,10 @@ class AccessMiddleware:
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = await self._get_response(request)
         _renew_session(request, response)
+        if link_of_request(request) is not None:
+            response.headers["Referrer-Policy"] = (
+                "no-referrer"  # not even to our own files, whose requests a proxy may log
+            )
         return response
 
     async def process_view(
@@ -57,6 +69,8 @@ class AccessMiddleware:
         """None if the view can be called."""
         scope = getattr(view, "token_scope", None)
         try:
+            if (link := link_of_request(request)) is not None:
+                return await _by_link(request, link.key, view)
             if scope is not None and (secret := bearer_of(request.headers.get("Authorization", ""))) is not None:
                 return await _by_token(request, secret, scope)
             remember(request, await recognise(request))
@@ -95,11 +109,25 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
         return json_error(401, tokens.WORDS[found], challenge)
     if (lacking := tokens.lacks_scope(found, scope)) is not None:
         return json_error(403, lacking, f'{UNAUTHORIZED}, error="insufficient_scope", scope="{scope}"')
-    last_use().token_used(found, timezone.now())
+    last_use().used(found, timezone.now())
     become(request, found.owner)
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own way to say so
     sees_commands = await sync_to_async(tokens.sees_commands)(found)
     remember(request, Visitor(may_look=True, sees_details=True, sees_commands=sees_commands))
+    return None
+
+
+async def _by_link(request: HttpRequest, key: str, view: Callable[..., Any]) -> HttpResponse | None:
+    """The visitor is anonymous, whoever is logged in in this browser: a link shows the same to everybody."""
+    if not getattr(view, "opens_with_link", False):
+        raise Http404
+    found = await sync_to_async(view_links.find)(key, timezone.now())
+    if isinstance(found, str):
+        # 410: pages that are open reload, and then say so (static/js/connection.js).
+        return render(request, "account/wrong_link.html", {"reason": view_links.WORDS[found]}, status=410)
+    become(request, AnonymousUser())
+    remember(request, Visitor(may_look=True, sees_details=False))
+    last_use().used(found, timezone.now())
     return None
 
 

@@ -1,4 +1,4 @@
-"""Ends sockets whose session or token is no longer valid: one query for all, every few seconds and after each change."""
+"""Ends sockets whose session, token or link is no longer valid: one query for all, every few seconds and after each change."""
 
 from __future__ import annotations
 

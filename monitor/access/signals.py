@@ -1,4 +1,4 @@
-"""Signals within this process that a session, account or token changed, so that open sockets may have to close."""
+"""Signals within this process that a session, account, token or link changed, so that open sockets may have to close."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from monitor.models import ApiToken
+from monitor.models import ApiToken, ViewLink
 
 
 def watch_access_changes(call: Callable[[], None]) -> None:
-    """Run `call`, from any thread, after the commit of an ended session or a changed account or token."""
+    """Run `call`, from any thread, after the commit of an ended session or a changed account, token or link."""
 
     def changed(**given: Any) -> None:
         # A login saves its time in the account, which invalidates nothing.
@@ -22,7 +22,7 @@ def watch_access_changes(call: Callable[[], None]) -> None:
             return
         transaction.on_commit(call)
 
-    for model in (get_user_model(), ApiToken):
+    for model in (get_user_model(), ApiToken, ViewLink):
         post_save.connect(changed, sender=model, weak=False)
         post_delete.connect(changed, sender=model, weak=False)
     post_delete.connect(changed, sender=Session, weak=False)

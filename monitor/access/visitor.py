@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
 
 from monitor.access.backends import user_named
@@ -41,10 +41,10 @@ def remember(request: HttpRequest, visitor: Visitor) -> None:
     setattr(request, _ATTRIBUTE, visitor)
 
 
-def become(request: HttpRequest, user: AbstractBaseUser) -> None:
+def become(request: HttpRequest, user: AbstractBaseUser | AnonymousUser) -> None:
     """Make this the user of the request, regardless of its session."""
 
-    async def auser() -> AbstractBaseUser:
+    async def auser() -> AbstractBaseUser | AnonymousUser:
         return user
 
     request.user = user  # type: ignore[assignment]  # whatever the user model is

@@ -10,6 +10,7 @@ from monitor.admin.gpus import SeenGpuAdmin
 from monitor.admin.rules import AlertRuleAdmin
 from monitor.admin.site_settings import SiteSettingsAdmin
 from monitor.admin.users import MonitorGroupAdmin, MonitorUserAdmin
+from monitor.admin.view_links import ViewLinkAdmin
 
 __all__ = [
     "AlertEventAdmin",
@@ -21,4 +22,5 @@ __all__ = [
     "MonitorUserAdmin",
     "SeenGpuAdmin",
     "SiteSettingsAdmin",
+    "ViewLinkAdmin",
 ]

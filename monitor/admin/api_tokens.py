@@ -6,21 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from monitor.access import tokens
-from monitor.admin.filters import YesNoFilter
-from monitor.admin.key_safe import KeySafe
+from monitor.admin.revocable import LASTS_DAYS, RevocableAdmin
 from monitor.models import ApiToken
-
-LASTS_DAYS = {"30": "30 days", "90": "90 days", "365": "a year", "": "never"}
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -33,7 +28,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         initial=["read"],
     )
     lasts_days = forms.ChoiceField(
-        label="Expires after", choices=list(LASTS_DAYS.items()), initial="90", required=False
+        label="Expires after", choices=[*LASTS_DAYS.items(), ("", "never")], initial="90", required=False
     )
     owner_id: int
 
@@ -49,23 +44,13 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         return name
 
 
-class _IsRevoked(YesNoFilter):
-    title = "revoked"
-    parameter_name = "revoked"
-
-    def holds(self) -> Q:
-        return Q(revoked_at__isnull=False)
-
-
 @admin.register(ApiToken)
-class ApiTokenAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ApiTokenAdmin(RevocableAdmin):
     """Users create tokens for themselves. Managers of all tokens also see and revoke those of others."""
 
     form = ApiTokenForm
     list_display = ("name", "owner", "prefix", "may", "state", "expires_at", "last_used_at", "created_at")
-    list_filter = (_IsRevoked,)
     search_fields = ("name", "prefix", "owner__username")
-    actions = ("revoke_chosen",)
     fields = ("name", "owner", "prefix", "may", "state", "created_at", "expires_at", "last_used_at", "revoked_at")
 
     @admin.display(description="scopes")
@@ -83,16 +68,9 @@ class ApiTokenAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not
         every = super().get_queryset(request).select_related("owner")
         return every if _may_manage_all(request) else every.filter(owner=request.user.pk)
 
-    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False
-
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         """Tokens are revoked and stay listed; they are deleted with their owner."""
         return _may_manage_all(request) and super().has_delete_permission(request, obj)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """For the list's action."""
-        return bool(request.user.has_perm("monitor.change_apitoken"))
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         names = self.fields if obj else ("name", "scopes", "lasts_days")
@@ -119,13 +97,6 @@ class ApiTokenAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not
         obj.__dict__.update(made.token.__dict__)
         request.new_token_secret = made.secret  # type: ignore[attr-defined]
 
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """One button, because every button would lead to the secret."""
-        extra = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
-        return super().changeform_view(request, object_id, form_url, extra)
-
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
         """Show the secret in this response only: a redirect with a message would keep it in a cookie."""
         context = {
@@ -137,40 +108,6 @@ class ApiTokenAdmin(KeySafe, admin.ModelAdmin):  # type: ignore[type-arg]  # not
             "may": self.may(obj),
         }
         return TemplateResponse(request, "admin/monitor/apitoken/made.html", context)
-
-    def get_urls(self) -> list[URLPattern]:
-        """The admin's pages and the Revoke button."""
-        revoke = path(
-            "<path:object_id>/revoke/", self.admin_site.admin_view(self.revoke), name="monitor_apitoken_revoke"
-        )
-        return [revoke, *super().get_urls()]
-
-    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Revoke one token from its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_revoke_permission(request):
-            raise PermissionDenied
-        token = self.get_object(request, object_id)
-        if token is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
-        self._revoke(request, [token])
-        return redirect(reverse("admin:monitor_apitoken_changelist"))
-
-    @admin.action(description="Revoke selected tokens", permissions=["revoke"])
-    def revoke_chosen(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
-        """Revoke several tokens from the list."""
-        self._revoke(request, list(chosen))
-
-    def _revoke(self, request: HttpRequest, chosen: list[ApiToken]) -> None:
-        # Saved one by one: the signal of each closes its open sockets.
-        for token in chosen:
-            if token.revoked_at is None:
-                token.revoked_at = timezone.now()
-                token.save(update_fields=["revoked_at"])
-                self.log_change(request, token, "Revoked.")
-        names = ", ".join(token.name for token in chosen)
-        self.message_user(request, f"Revoked: {names}. Requests with it are rejected from now on.", messages.SUCCESS)
 
 
 def _may_manage_all(request: HttpRequest) -> bool:

@@ -39,6 +39,7 @@ ADDRESSES = frozenset(
         "setup",
         "static",
         "usage",
+        "view",
         "ws",
     }
 )

@@ -15,8 +15,8 @@ log = logging.getLogger("gpumon.access")
 
 HEADER = b"x-request-id"
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SETUP = re.compile(r"(/setup/)[^/\s]+")
-"""The set-up link creates the first administrator, so it is a secret."""
+_SECRET = re.compile(r"(/(?:setup|view)/)[^/\s]+")
+"""Links that are secrets: the set-up link creates the first administrator, and a read-only link needs no login."""
 
 _current: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 
@@ -85,8 +85,8 @@ class RequestIds:
 
 
 def shown_path(path: str) -> str:
-    """A path as it is logged: without its query, which can contain a token, and without a set-up link's secret."""
-    return _SETUP.sub(r"\1***", path.partition("?")[0])
+    """A path as it is logged: without its query, which can contain a token, and without the secret of a link."""
+    return _SECRET.sub(r"\1***", path.partition("?")[0])
 
 
 def _sent_id(scope: Scope) -> str | None:

@@ -9,7 +9,7 @@ from monitor.http.asgi_types import Scope, Send
 from monitor.http.security_headers import BELOW_DJANGO
 
 ENDED = 4001
-"""Close code: the session or token with which the socket was opened is no longer valid. The close reason says why."""
+"""Close code: the session, token or link with which the socket was opened is no longer valid. The close reason says why."""
 _DENIAL = "websocket.http.response"
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in BELOW_DJANGO.items()]
 
@@ -17,11 +17,13 @@ _HEADERS = [(name.lower().encode(), value.encode()) for name, value in BELOW_DJA
 class AdmittedSocket:
     """A socket whose handshake was accepted."""
 
-    def __init__(self, *, sees_details: bool, sees_commands: bool = False) -> None:
+    def __init__(self, *, sees_details: bool, sees_commands: bool = False, link: str = "") -> None:
         self.sees_details = sees_details
         """Whether it may receive users and programs."""
         self.sees_commands = sees_commands
         """Whether it may receive command lines as well."""
+        self.link = link
+        """The token of the read-only link that it was opened with; empty without one."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when the socket has to be closed; the result is the reason."""
 

@@ -20,7 +20,7 @@ from monitor.live.backpressure import Outlet, outlet_of
 from monitor.live.frames import Frame
 from monitor.live.hub import Hub
 from monitor.live.pacing import Schedule
-from monitor.live.pieces import LivePage
+from monitor.live.pieces import ANY_LINK, LivePage
 
 UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
 """Close codes: those of RFC 6455, section 7.4.1, moved to the private range, because daphne refuses the others from an
@@ -62,7 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Refuse a handshake whose query string is wrong."""
         raise NotImplementedError
 
-    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
+    def renderer(self, admitted: AdmittedSocket) -> Render:
         """What makes the messages of this socket."""
         raise NotImplementedError
 
@@ -107,7 +107,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._hub = hub
         hub.join(self.kind)
         self._outlet = outlet_of(self.base_send)
-        render = self.renderer(sees_details=admitted.sees_details, sees_commands=admitted.sees_commands)
+        render = self.renderer(admitted)
         self._delivery = asyncio.ensure_future(self._deliver(hub, self._outlet, render))
         self._delivery.add_done_callback(lambda _: self._delivery_ended())
         admitted.ended.add_done_callback(lambda ended: self.end(ENDED, ended.result()))
@@ -227,9 +227,10 @@ class GpuFeedConsumer(LiveConsumer):
             return Refusal(403, f"{error}")
         return None
 
-    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
+    def renderer(self, admitted: AdmittedSocket) -> Render:
         """The snapshot."""
-        return lambda frame, _seen: frame.feed(has_details=sees_details, has_commands=sees_commands)
+        details, commands = admitted.sees_details, admitted.sees_commands
+        return lambda frame, _seen: frame.feed(has_details=details, has_commands=commands)
 
     def hear(self, text: str) -> None:
         """Change the rate."""
@@ -266,11 +267,14 @@ class DashboardConsumer(LiveConsumer):
         self._page = page
         return None
 
-    def renderer(self, *, sees_details: bool, sees_commands: bool) -> Render:
+    def renderer(self, admitted: AdmittedSocket) -> Render:
         """What has changed on the page."""
-        page = self._page if sees_details else self._page.without_details()
-        page = page if sees_commands else page.without_commands()
-        return lambda frame, seen: frame.page(page, seen)
+        page = self._page if admitted.sees_details else self._page.without_details()
+        page = page if admitted.sees_commands else page.without_commands()
+        if not admitted.link:
+            return lambda frame, seen: frame.page(page, seen)
+        page, path = page._replace(is_by_link=True), f"/view/{admitted.link}/"
+        return lambda frame, seen: frame.page(page, seen).replace(ANY_LINK, path)
 
     def hear(self, text: str) -> None:
         """Close the socket."""

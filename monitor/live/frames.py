@@ -115,7 +115,7 @@ class Frame:
         self._version = version
         self._minute, self._quarter = minute, quarter
         self.minute_to, self.quarter_to = minute.newest, quarter.newest
-        self.contents: dict[tuple[str, bool, bool], _PageContent] = {}
+        self.contents: dict[tuple[str, bool, bool, bool], _PageContent] = {}
         self._snapshots: dict[tuple[bool, bool], Snapshot] = {}
         self._feeds: dict[tuple[bool, bool], str] = {}
 
@@ -146,7 +146,7 @@ class Frame:
         return content.full
 
     def content(self, page: LivePage) -> _PageContent:
-        key = page.name, page.has_details, page.has_details and page.has_commands
+        key = page.name, page.has_details, page.has_details and page.has_commands, page.is_by_link
         if key not in self.contents:
             before = self.previous.contents.get(key) if self.previous else None
             snapshot = self._snapshot(has_details=page.has_details, has_commands=page.has_commands)

@@ -53,6 +53,10 @@ class Pieces(NamedTuple):
     level: Literal["ok", "warning", "critical"]
 
 
+ANY_LINK = "/view/any/"
+"""In addresses on pages opened with a read-only link, in place of the link, so that the clients of all links share their bytes."""
+
+
 class LivePage(NamedTuple):
     """A kind of page, as the pages define it."""
 
@@ -67,6 +71,8 @@ class LivePage(NamedTuple):
     """Whether the page shows users and programs."""
     has_commands: bool = True
     """Whether it shows command lines as well."""
+    is_by_link: bool = False
+    """Whether the addresses on it begin with ANY_LINK."""
 
     def without_details(self) -> LivePage:
         """The same page without users, programs and command lines."""

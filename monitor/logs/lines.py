@@ -55,6 +55,8 @@ _NAMED = re.compile(
     r"(=|['\"]\s*:\s*)(['\"]?)[^\s'\"&;,)]+",
     re.IGNORECASE,
 )
+_LINK = re.compile(r"(/view/)[A-Za-z0-9_-]++\.[A-Za-z0-9_-]*+")
+"""A read-only link, as Django logs paths."""
 _HALVED = re.compile(r"(://(?=[^\s/@'\"]+\Z)|\bbearer\s+(?=[A-Za-z0-9._~+/=-]+\Z)).+", re.IGNORECASE | re.DOTALL)
 """Secrets that the patterns above recognize by their end, if that was cut off."""
 
@@ -71,10 +73,11 @@ def lines_of(log_format: LogFormat, *, part: str | None = None, secrets: Iterabl
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """Hide these secrets, and text in the form of one: `user:password@` in a URL, Authorization, token=…"""
+    """Hide these secrets, and text in the form of one: `user:password@` in a URL, Authorization, token=…, a read-only link."""
     text = _USERINFO.sub(rf"\1{HIDDEN}@", _without_known(text, secrets))
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    text = _LINK.sub(rf"\1{HIDDEN}", text)
     return _NAMED.sub(rf"\1\2\3{HIDDEN}", text)
 
 

@@ -21,6 +21,7 @@ from monitor.models.usage import (
     UsageSpan,
     UsageUser,
 )
+from monitor.models.view_links import ViewLink
 
 __all__ = [
     "AlertEvent",
@@ -45,4 +46,5 @@ __all__ = [
     "UsageSlice",
     "UsageSpan",
     "UsageUser",
+    "ViewLink",
 ]

@@ -23,7 +23,7 @@ register = template.Library()
 GROUPS: Mapping[str, Sequence[str]] = {
     "Alerting": ("AlertRule", "Channel", "Delivery", "AlertEvent"),
     "Fleet": ("SeenGpu",),
-    "Access": ("User", "Group", "ApiToken"),
+    "Access": ("User", "Group", "ApiToken", "ViewLink"),
     "Site": ("SiteSettings",),
 }
 """Every model of the admin, by its class. One that is missing here comes last, under its app."""

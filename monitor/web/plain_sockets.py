@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from monitor.access.middleware import opens_with_link
 from monitor.access.responses import LOG_IN
 from monitor.access.visitor import visitor_of
 from monitor.http.log_once import LogOnce
@@ -21,6 +22,7 @@ _ADVICE = "let it pass on the headers Upgrade and Connection (docs/troubleshooti
 _requests = LogOnce(logging.getLogger(__name__))
 
 
+@opens_with_link
 @login_not_required  # a handshake without its upgrade is no page to go to after a login
 @csrf_exempt
 async def plain_socket(request: HttpRequest, name: str) -> HttpResponse:

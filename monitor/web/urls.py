@@ -6,7 +6,7 @@ from django.urls import path
 
 from monitor.web import metrics
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, badge, dashboard, free, gpu, history, ribbons, snooze, usage
+from monitor.web.pages import account, alerts, badge, dashboard, free, gpu, history, ribbons, snooze, usage, wrong_link
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
@@ -27,6 +27,7 @@ urlpatterns = [
     path("account/password", account.PasswordChange.as_view(), name="password"),
     path("setup/<str:token>", account.setup, name="setup"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("view/<path:rest>", wrong_link.wrong_link, name="wrong-link"),
     path("ws/<path:name>", plain_socket, name="plain-socket"),
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),

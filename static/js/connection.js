@@ -86,7 +86,7 @@ async function findOut() {
   const answer = await fetch(socket.dataset.socket, { method: "POST", redirect: "manual" }).catch(() => null);
   if (isLeaving || state !== "reconnecting") return;
   const status = answer ? answer.status : 504;
-  if ((!status || status === 401) && wasOpen) location.reload(); // to the login, here or at a proxy
+  if ([0, 401, 410].includes(status) && wasOpen) location.reload(); // to the login, here or at a proxy; the link has ended
   else if (status >= 500) enter(state, "The server does not respond");
   else if (answered) {
     const text = await answer.text();

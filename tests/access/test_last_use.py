@@ -1,4 +1,4 @@
-"""The last use of tokens and sessions: written in the background, batched, at most once a minute or day."""
+"""The last use of tokens, links and sessions: written in the background, batched, at most once a minute or day."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Written:
         self.has_written = threading.Event()
         self._failures = failures
 
-    def __call__(self, tokens: Uses, sessions: Renewals) -> None:
+    def __call__(self, used: Uses, sessions: Renewals) -> None:
         if self._failures:
             self._failures -= 1
             raise OperationalError("database is locked")
-        self.batches.append((tokens, sessions))
+        self.batches.append((used, sessions))
         self.has_written.set()
 
 
@@ -46,12 +46,12 @@ def test_use_of_a_token_is_written_at_most_once_a_minute() -> None:
     uses = LastUse(written)
     token = ApiToken(pk=7)
     for seconds in (0, 30, 59.9, 60, 100):
-        uses.token_used(token, after(seconds=seconds))
+        uses.used(token, after(seconds=seconds))
     uses.write_pending()
     token.last_used_at = after(seconds=60)  # as the next request reads it
-    uses.token_used(token, after(seconds=119))
+    uses.used(token, after(seconds=119))
     uses.write_pending()
-    assert written.batches == [({7: after(seconds=60)}, {})]
+    assert written.batches == [({(ApiToken, 7): after(seconds=60)}, {})]
 
 
 def test_session_is_renewed_at_most_once_a_day() -> None:
@@ -78,13 +78,13 @@ def test_uses_are_kept_until_they_can_be_written_and_an_outage_is_logged_once(
     written = Written(failures=5)
     uses = LastUse(written)
     for number in range(5):
-        uses.token_used(ApiToken(pk=number), after(minutes=number))
+        uses.used(ApiToken(pk=number), after(minutes=number))
         assert not uses.write_pending()
     assert uses.write_pending()
-    assert written.batches == [({number: after(minutes=number) for number in range(5)}, {})]
+    assert written.batches == [({(ApiToken, number): after(minutes=number) for number in range(5)}, {})]
     assert caplog.messages == [
-        "cannot record the last use of tokens and sessions, trying again: database is locked",
-        "the last use of tokens and sessions is recorded again",
+        "cannot record the last use of tokens, links and sessions, trying again: database is locked",
+        "the last use of tokens, links and sessions is recorded again",
     ]
 
 
@@ -92,11 +92,11 @@ def test_thread_writes_what_was_used_and_the_rest_when_it_stops() -> None:
     written = Written(failures=1)
     uses = LastUse(written, gather_seconds=0, retry_seconds=0)
     uses.start()
-    uses.token_used(ApiToken(pk=1), NOW)
+    uses.used(ApiToken(pk=1), NOW)
     assert written.has_written.wait(10)
-    uses.token_used(ApiToken(pk=2), NOW)
+    uses.used(ApiToken(pk=2), NOW)
     uses.stop()
-    assert [token for tokens, _ in written.batches for token in tokens] == [1, 2]
+    assert [pk for used, _ in written.batches for _, pk in used] == [1, 2]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -109,7 +109,7 @@ def test_locked_database_delays_neither_the_request_nor_the_writer() -> None:
         holder.execute("BEGIN IMMEDIATE")
         found = tokens.find(made.secret, NOW)
         assert isinstance(found, ApiToken)
-        uses.token_used(found, NOW)
+        uses.used(found, NOW)
         assert not uses.write_pending()
         holder.execute("ROLLBACK")
     finally:

@@ -105,7 +105,7 @@ def test_start_without_administrator_logs_the_link_only_if_everyone_must_log_in(
     ],
 )  # fmt: skip
 def test_link_starts_with_the_public_url_if_known(values: dict[str, Any], address: str) -> None:
-    assert address_of(config(**values), "T") == address
+    assert address_of(config(**values), "/setup/T") == address
 
 
 @pytest.mark.django_db

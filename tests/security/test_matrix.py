@@ -25,6 +25,7 @@ OPEN = {
     "login": "the page that takes passwords",
     "admin/login/": "the same, where the admin looks for it",
     "setup": "the link in the log is the key; any other is answered 404",
+    "wrong-link": "a read-only link with a wrong signature is answered 404",
     "snooze": "the key in the link of a message is enough for little; without it, a login with the permission is needed",
     "plain-socket": "plain HTTP for a socket's address is always 426, with the reason",
     "health": "container engines and load balancers ask it; they are told a word",
@@ -45,6 +46,11 @@ API = {
     "schema",
     "openapi",
 }
+BY_LINK = {
+    "dashboard", "free", "gpu", "history", "ribbons", "who", "alerts", "alert", "plain-socket",
+    "api-alerts", "api-history", "snapshot", "badge",
+}  # fmt: skip
+"""What a read-only link opens. Everything else is answered 404 below it."""
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
 """The admin's pages for all staff."""
 NOBODY_MAY = {
@@ -62,8 +68,15 @@ PEOPLE = ("viewer", "operator", "manager", "administrator")
 """`manager` is in the group of administrators, `administrator` a superuser."""
 TOKENS = ("read", "acknowledge", "metrics", "revoked", "expired")
 NOBODY = ("anonymous", "spoofed")
-POSTED = {"acknowledge", "snooze", "monitor_apitoken_revoke", "monitor_channel_test", "monitor_alertrule_preview"}
-"""Views that change something, or process what is sent. (The token with id 1 is already revoked.)"""
+POSTED = {
+    "acknowledge",
+    "snooze",
+    "monitor_apitoken_revoke",
+    "monitor_viewlink_revoke",
+    "monitor_channel_test",
+    "monitor_alertrule_preview",
+}
+"""Views that change something, or process what is sent. (The token and the link with id 1 are already revoked.)"""
 SAMPLES = {
     "uuid": "GPU-none",
     "event_id": str(UUID(int=1)),
@@ -72,6 +85,7 @@ SAMPLES = {
     "content_type_id": "1",
     "id": "1",
     "name": "dashboard",
+    "rest": "wrong",
 }
 
 
@@ -220,6 +234,20 @@ def test_every_address_answers_each_client_as_this_table_says(site: Site, who: s
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("who", ["anonymous", "administrator"])
+def test_read_only_link_opens_exactly_the_pages_listed_here_whoever_is_logged_in(site: Site, who: str) -> None:
+    browser = browser_of(site, who)
+    wrong = []
+    for address in ADDRESSES:
+        below = address._replace(route=site.made.link.removeprefix("/") + address.route)
+        answer = ask(site, browser, below)
+        # A view that exists answers a missing GPU in words of its own.
+        is_open = answer.status_code != 404 or not re.search(r"This page does not exist|Unknown endpoint", answer.text)
+        if is_open != (address.name in BY_LINK):
+            wrong.append(f"{address.route} ({answer.status_code})")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_views_without_a_login_are_exactly_those_listed_here() -> None:
     found = {
         address.name if address.name in OPEN else address.route for address in ADDRESSES if not _asks_for_login(address)
@@ -280,3 +308,11 @@ def test_every_socket_admits_exactly_the_clients_listed_here(site: Site, who: st
     assert _socket(site, who, "/ws/dashboard", None) == "refused"
     assert _socket(site, who, "/ws/dashboard", foreign) == "refused"
     assert _socket(site, who, "/ws/nothing", own) == "refused"
+
+
+def test_read_only_link_opens_the_socket_of_pages_alone(site: Site) -> None:
+    link, own, foreign = site.made.link, site.server.url, "http://evil.example"
+    assert _socket(site, "anonymous", f"{link}ws/dashboard", own) == "allowed"
+    assert _socket(site, "anonymous", f"{link}ws/dashboard", foreign) == "refused"
+    assert _socket(site, "anonymous", f"{link}ws/dashboard", None) == "refused"
+    assert _socket(site, "read", f"{link}ws/gpu", own) == "refused"

@@ -1,4 +1,4 @@
-"""Users of each group and tokens of each kind, and their logins."""
+"""Users of each group, tokens of each kind and a read-only link, and their logins."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import json
 from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
-from monitor.access import tokens
-from monitor.models import AlertEvent, Channel
+from monitor.access import tokens, view_links
+from monitor.models import AlertEvent, Channel, ViewLink
 User.objects.filter(username__in=("viewer", "operator", "manager", "administrator")).delete()
 people = {{}}
 for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operators", True), ("manager", "administrators", True)):
@@ -33,10 +33,15 @@ given = {{name: tokens.make(owner=people["operator"], name=name, scopes=scopes, 
 given["commands_of_manager"] = tokens.make(owner=people["manager"], name="commands", scopes=["read", "commands"])
 given["revoked"].token.revoked_at = now
 given["revoked"].token.save()
+ViewLink.objects.all().delete()
+gone, wall = [view_links.make(name=n, created_by=people["manager"], expires_at=now + timedelta(days=1)) for n in ("gone", "wall")]
+gone.revoked_at = now
+gone.save()
 Channel.objects.get_or_create(name="c", url="json://127.0.0.1:9")
 event = AlertEvent.objects.create(rule_name="r", severity="info", state="resolved", host="h", summary="s", detail="ana runs it",
     note="mira looks at it", started_at=now, fired_at=now, resolved_at=now, acknowledged_at=now, acknowledged_by=people["operator"])
-print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()}}, "event": str(event.pk)}}))
+print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()}}, "event": str(event.pk),
+    "link": view_links.path_of(wall)}}))
 """
 
 
@@ -46,6 +51,8 @@ class Made(NamedTuple):
     tokens: dict[str, str]
     event: str
     """The id of a resolved alert."""
+    link: str
+    """The path of a read-only link of `manager`, with a slash at the end."""
 
 
 def make_people(server: Server) -> Made:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from monitor import formats
+from monitor.access.middleware import opens_with_link
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
@@ -73,6 +74,7 @@ async def config(request: HttpRequest) -> HttpResponse:
     )
 
 
+@opens_with_link
 @never_cache
 @read_only("read")
 async def snapshot(request: HttpRequest) -> HttpResponse:
@@ -91,6 +93,7 @@ async def snapshot(request: HttpRequest) -> HttpResponse:
     return json_response(gpu)
 
 
+@opens_with_link
 @never_cache
 @read_only("read")
 async def alerts(request: HttpRequest) -> HttpResponse:
@@ -117,6 +120,7 @@ async def free(request: HttpRequest) -> HttpResponse:
     return free_gpus.answer(request, running.hub.latest, running.free_time.seconds)
 
 
+@opens_with_link
 @never_cache
 @read_only("read")
 async def history(request: HttpRequest) -> HttpResponse:

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from monitor.access.middleware import takes_token
+from monitor.access.middleware import opens_with_link, takes_token
 from monitor.access.responses import json_error, json_response
 from monitor.access.visitor import visitor_of
 from monitor.http.csrf import answers_expired_form
@@ -69,6 +69,7 @@ class AlertsPage:
 LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
 
 
+@opens_with_link
 @vary_on_headers("HX-Request", "HX-History-Restore-Request")
 @never_cache
 @require_safe
@@ -88,6 +89,7 @@ async def alerts(request: HtmxRequest) -> HttpResponse:
     return render(request, "monitor/alerts.html", context)
 
 
+@opens_with_link
 @never_cache
 @require_safe
 async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:

@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
+from monitor.access.middleware import opens_with_link
 from monitor.access.responses import UNAUTHORIZED
 from monitor.access.visitor import visitor_of
 from monitor.http.security_headers import allow_as_image
@@ -27,6 +28,7 @@ FREE = "free"
 _BY_INDEX = "gpu"
 
 
+@opens_with_link
 @login_not_required  # others than viewers get a badge that says so
 @never_cache
 @read_only("read")

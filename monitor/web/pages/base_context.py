@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django_htmx.middleware import HtmxDetails
 
+from monitor.access.link_paths import link_of_request
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.banner import Banner
@@ -40,6 +41,7 @@ async def base_context(request: HttpRequest, live_page: str | None) -> dict[str,
         "socket_path": None if live_page is None else f"{home}ws/dashboard?view={quote(live_page)}",
         "version": runtime().version,
         "is_kiosk": is_kiosk(request),
+        "is_by_link": link_of_request(request) is not None,
         **(await _viewer(request, is_kiosk=is_kiosk(request)))._asdict(),
     }
 

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitor.access.middleware import opens_with_link
 from monitor.http.security_headers import allow_frames
 from monitor.live.pieces import LivePage, Pieces
 from monitor.runtime.process import runtime
@@ -89,6 +90,7 @@ def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage
     return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)
 
 
+@opens_with_link
 @never_cache
 @require_safe
 async def dashboard(request: HttpRequest) -> HttpResponse:

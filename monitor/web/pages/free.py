@@ -7,12 +7,14 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitor.access.middleware import opens_with_link
 from monitor.runtime.process import runtime
 from monitor.web.components.free_gpus import FreeChoice, FreeForm
 from monitor.web.pages.base_context import StillPage, base_context
 from monitor.web.snapshots import first_seen
 
 
+@opens_with_link
 @never_cache
 @require_safe
 async def free(request: HttpRequest) -> HttpResponse:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from monitor import formats
+from monitor.access.middleware import opens_with_link
 from monitor.access.visitor import visitor_of
 from monitor.live.pieces import LivePage, Pieces, Value
 from monitor.runtime.process import runtime
@@ -245,6 +246,7 @@ def _csv_query(page: GpuPage) -> str:
     return urlencode({"gpu": page.uuid, "metric": ",".join(name for chart in page.charts for name in chart.series)})
 
 
+@opens_with_link
 @vary_on_headers("HX-Request")
 @never_cache
 @require_safe

@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from monitor.access.middleware import opens_with_link
 from monitor.access.visitor import visitor_of
 from monitor.formats import Form
 from monitor.history.metrics import metric_of
@@ -109,6 +110,7 @@ def _gone(gpus: Sequence[Gpu], span: Span) -> list[tuple[str, str]]:
     ]
 
 
+@opens_with_link
 @vary_on_headers("HX-Request")
 @never_cache
 @require_safe

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitor.access.middleware import opens_with_link
 from monitor.access.visitor import visitor_of
 from monitor.usage.ribbons import ribbons as read_ribbons
 from monitor.web.snapshots import first_seen
@@ -26,6 +27,7 @@ WHO_POINTS = 576
 log = logging.getLogger(__name__)
 
 
+@opens_with_link
 @never_cache
 @require_safe
 async def ribbons(request: HttpRequest) -> HttpResponse:
@@ -42,6 +44,7 @@ async def ribbons(request: HttpRequest) -> HttpResponse:
     return render(request, "monitor/fragments/usage/ribbons.html", {"ribbons": made})
 
 
+@opens_with_link
 @never_cache
 @require_safe
 async def who(request: HttpRequest, uuid: str) -> HttpResponse:

@@ -1,0 +1,71 @@
+"""Read-only links, which administrators create and revoke."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django.db.models.deletion
+from django.apps import apps as global_apps
+from django.conf import settings
+from django.contrib.auth.management import create_permissions
+from django.db import migrations, models
+
+
+def allow_administrators(apps: Any, schema_editor: Any) -> None:
+    """Give all permissions to the group of administrators. One that can no longer change settings is left as it is."""
+    database = schema_editor.connection.alias
+    create_permissions(global_apps.get_app_config("monitor"), apps=apps, using=database, verbosity=0)
+    permissions = apps.get_model("auth", "Permission").objects.using(database).filter(content_type__app_label="monitor")
+    groups = apps.get_model("auth", "Group").objects.using(database)
+    changing = permissions.filter(codename="change_sitesettings")
+    for group in groups.filter(name="administrators", permissions__in=changing):
+        group.permissions.add(*permissions.filter(content_type__model="viewlink"))
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("monitor", "0022_weekly_report"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="ViewLink",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="What it is for, such as the wall screen that opens it.", max_length=100
+                    ),
+                ),
+                ("key", models.CharField(editable=False, max_length=22, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(editable=False)),
+                ("last_used_at", models.DateTimeField(editable=False, null=True)),
+                ("revoked_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="view_links",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "read-only link",
+                "ordering": ("-created_at",),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("revoked_at__isnull", True)),
+                        fields=("name",),
+                        name="monitor_viewlink_name",
+                    )
+                ],
+            },
+        ),
+        migrations.RunPython(allow_administrators, migrations.RunPython.noop),
+    ]
