@@ -5,19 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.metrics_core import Metric
 
-from monitor.prometheus.fields import (
-    Field,
-    Labelled,
-    mebibytes,
-    metric_with,
-    metrics_of,
-    millijoules,
-    nvml_bus_id,
-    ratio,
-)
+from monitor.prometheus.families import Labels, gauge, untyped
+from monitor.prometheus.fields import Field, Labelled, mebibytes, metrics_of, millijoules, nvml_bus_id, ratio
 from monitor.rules.xids import MEANINGS
 from monitor.telemetry.schema import Gpu, Snapshot, Xid
 
@@ -30,24 +21,24 @@ GPU_FIELDS = (
     Field("DCGM_FI_DEV_POWER_USAGE", "power_watts", "Power draw, W."),
     Field(
         "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "energy_joules", "Energy since the driver was loaded, mJ.",
-        millijoules, "unknown",
+        millijoules, untyped,
     ),
-    Field("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "pcie_replays", "PCIe retries.", kind="unknown"),
+    Field("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "pcie_replays", "PCIe retries.", family=untyped),
     Field("DCGM_FI_DEV_GPU_UTIL", "utilization_percent", "GPU utilization, percent."),
     Field("DCGM_FI_DEV_MEM_COPY_UTIL", "memory_utilization_percent", "Memory controller utilization, percent."),
     Field("DCGM_FI_DEV_ENC_UTIL", "encoder_utilization_percent", "Encoder utilization, percent."),
     Field("DCGM_FI_DEV_DEC_UTIL", "decoder_utilization_percent", "Decoder utilization, percent."),
-    Field("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "ecc_corrected_volatile", "Corrected ECC errors, volatile.", kind="unknown"),
-    Field("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "ecc_uncorrected_volatile", "Uncorrected ECC errors, volatile.", kind="unknown"),
-    Field("DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", "ecc_corrected_aggregate", "Corrected ECC errors, aggregate.", kind="unknown"),
-    Field("DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", "ecc_uncorrected_aggregate", "Uncorrected ECC errors, aggregate.", kind="unknown"),
+    Field("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "ecc_corrected_volatile", "Corrected ECC errors, volatile.", family=untyped),
+    Field("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "ecc_uncorrected_volatile", "Uncorrected ECC errors, volatile.", family=untyped),
+    Field("DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", "ecc_corrected_aggregate", "Corrected ECC errors, aggregate.", family=untyped),
+    Field("DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", "ecc_uncorrected_aggregate", "Uncorrected ECC errors, aggregate.", family=untyped),
     Field(
         "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", "remapped_rows_uncorrected", "Rows remapped for uncorrectable errors.",
-        kind="unknown",
+        family=untyped,
     ),
     Field(
         "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", "remapped_rows_corrected", "Rows remapped for correctable errors.",
-        kind="unknown",
+        family=untyped,
     ),
     Field("DCGM_FI_DEV_ROW_REMAP_FAILURE", "remapped_rows_failed", "1 if remapping a row has failed."),
     Field("DCGM_FI_PROF_SM_ACTIVE", "sm_activity_percent", "Share of the SMs that were busy, 0 to 1.", ratio),
@@ -82,16 +73,18 @@ def dcgm(snapshot: Snapshot) -> Iterator[Metric]:
     gpus = [(gpu, _labels(gpu, snapshot)) for gpu in snapshot.gpus]
     yield from metrics_of(GPU_FIELDS, gpus)
     yield from metrics_of(MEMORY_FIELDS, [memory for gpu, labels in gpus for memory in _memories(gpu, labels)])
-    xids = [_last_xid(gpu.xids, labels) for gpu, labels in gpus if gpu.xids is not None]
-    if xids:
-        yield metric_with(XID, "The latest Xid error since gpumon began to listen; 0 if there was none.", xids)
+    yield from gauge(
+        XID,
+        "The latest Xid error since gpumon began to listen; 0 if there was none.",
+        (_last_xid(gpu.xids, labels) for gpu, labels in gpus if gpu.xids is not None),
+    )
 
 
-def _labels(gpu: Gpu, snapshot: Snapshot) -> dict[str, str]:
+def _labels(gpu: Gpu, snapshot: Snapshot) -> Labels:
     return {
         "gpu": str(gpu.index),
         "UUID": gpu.uuid,
-        "pci_bus_id": nvml_bus_id(gpu.pci_bus_id),
+        "pci_bus_id": nvml_bus_id(gpu.pci_bus_id) or "",
         "device": f"nvidia{gpu.index}",
         "modelName": gpu.name,
         # dcgm-exporter renamed it in May 2026; dashboards use either.
@@ -101,7 +94,7 @@ def _labels(gpu: Gpu, snapshot: Snapshot) -> dict[str, str]:
     }
 
 
-def _memories(gpu: Gpu, labels: dict[str, str]) -> Labelled:
+def _memories(gpu: Gpu, labels: Labels) -> Labelled:
     """Each GPU instance with memory readings, once for all its compute instances; without such instances the GPU itself."""
     instances = {
         mig.gpu_instance_id: mig
@@ -116,7 +109,7 @@ def _memories(gpu: Gpu, labels: dict[str, str]) -> Labelled:
     ]
 
 
-def _last_xid(xids: Sequence[Xid], labels: dict[str, str]) -> Sample:
+def _last_xid(xids: Sequence[Xid], labels: Labels) -> tuple[Labels, float]:
     code = xids[0].code if xids else 0
     meaning = "no error" if code == 0 else MEANINGS[code].what if code in MEANINGS else ""
-    return Sample(XID, {**labels, "err_code": str(code), "err_msg": meaning}, float(code))
+    return {**labels, "err_code": str(code), "err_msg": meaning}, float(code)

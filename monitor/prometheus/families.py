@@ -21,6 +21,11 @@ def counter(name: str, documentation: str, samples: Samples) -> Iterator[Metric]
     yield from _family(Metric(name.removesuffix("_total"), documentation, "counter"), name, samples)
 
 
+def untyped(name: str, documentation: str, samples: Samples) -> Iterator[Metric]:
+    """A counter of another exporter, whose name lacks the _total that exposition formats require of counters."""
+    yield from _family(Metric(name, documentation, "unknown"), name, samples)
+
+
 def info(name: str, documentation: str, facts: Iterable[Mapping[str, str | None]]) -> Iterator[Metric]:
     """Facts as labels of the value 1. `name` ends with _info. An unknown fact has no label."""
     known = ({label: text for label, text in each.items() if text is not None} for each in facts)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.metrics_core import Metric
 
+from monitor.prometheus.families import Labels, Samples, gauge
 from monitor.telemetry.schema import Gpu, MigInstance
 
-Labelled = Sequence[tuple[Gpu | MigInstance, dict[str, str]]]
+Labelled = Sequence[tuple[Gpu | MigInstance, Labels]]
 """GPUs or MIG instances, each with the labels of all its samples."""
-
-
-Kind = Literal["gauge", "counter", "unknown"]
 
 
 class Field(NamedTuple):
@@ -22,37 +19,28 @@ class Field(NamedTuple):
 
     name: str
     source: str
-    help: str
+    documentation: str
     convert: Callable[[Any], float | None] = float
     """From the schema's unit to the other exporter's. None: the other exporter has no number for this value."""
-    kind: Kind = "gauge"
-    """unknown: a counter whose name lacks `_total`. Exposition formats allow no other name for a counter."""
+    family: Callable[[str, str, Samples], Iterator[Metric]] = gauge
 
 
 def metrics_of(fields: Iterable[Field], labelled: Labelled) -> Iterator[Metric]:
-    """A metric for each field that is known of any of them; what is unknown has no sample."""
+    """The metrics of these fields."""
     for field in fields:
-        name, source, convert = field.name, field.source, field.convert
-        samples = []
-        for part, labels in labelled:
-            value = getattr(part, source)
-            if value is not None and (number := convert(value)) is not None:
-                samples.append(Sample(name, labels, number))
-        if samples:
-            yield metric_with(field.name, field.help, samples, field.kind)
+        yield from field.family(field.name, field.documentation, _samples(field, labelled))
 
 
-def metric_with(name: str, text: str, samples: list[Sample], kind: Kind = "gauge") -> Metric:
-    """These samples as one metric. prometheus_client names a counter without `_total`."""
-    metric = Metric(name.removesuffix("_total") if kind == "counter" else name, text, kind)
-    metric.samples = samples
-    return metric
+def _samples(field: Field, labelled: Labelled) -> Samples:
+    for part, labels in labelled:
+        value = getattr(part, field.source)
+        yield labels, None if value is None else field.convert(value)
 
 
-def nvml_bus_id(pci_bus_id: str | None) -> str:
-    """The PCI address as NVML writes it, 00000000:3B:00.0; empty if unknown."""
+def nvml_bus_id(pci_bus_id: str | None) -> str | None:
+    """The PCI address as NVML writes it: 00000000:3B:00.0."""
     if pci_bus_id is None:
-        return ""
+        return None
     domain, rest = pci_bus_id.split(":", 1)
     return f"{domain:0>8}:{rest}".upper()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.metrics_core import Metric
 
-from monitor.prometheus.fields import Field, Labelled, hertz, metric_with, metrics_of, nvml_bus_id, ratio
-from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, Snapshot
+from monitor.prometheus.families import Samples, counter, gauge, info
+from monitor.prometheus.fields import Field, Labelled, hertz, metrics_of, nvml_bus_id, ratio
+from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Snapshot
 
 
 def _fastest_fan(fans: Sequence[Fan]) -> float | None:
@@ -63,7 +63,7 @@ GPU_FIELDS = (
     Field("nvidia_smi_power_default_limit_watts", "power_default_limit_watts", "Default power limit."),
     Field("nvidia_smi_power_min_limit_watts", "power_min_limit_watts", "Lowest power limit that can be set."),
     Field("nvidia_smi_power_max_limit_watts", "power_max_limit_watts", "Highest power limit that can be set."),
-    Field("nvidia_smi_energy_joules_total", "energy_joules", "Energy since the driver was loaded.", kind="counter"),
+    Field("nvidia_smi_energy_joules_total", "energy_joules", "Energy since the driver was loaded.", family=counter),
     Field("nvidia_smi_clocks_current_graphics_clock_hz", "graphics_clock_mhz", "Graphics clock.", hertz),
     Field("nvidia_smi_clocks_current_sm_clock_hz", "sm_clock_mhz", "SM clock.", hertz),
     Field("nvidia_smi_clocks_current_memory_clock_hz", "memory_clock_mhz", "Memory clock.", hertz),
@@ -89,11 +89,11 @@ GPU_FIELDS = (
     Field("nvidia_smi_ecc_mode_current", "ecc_is_enabled", "1 if ECC is enabled."),
     *(
         Field(
-            f"nvidia_smi_ecc_errors_{kind}_{counter}_total", f"ecc_{kind}_{counter}", f"ECC errors: {kind}, {counter}.",
-            kind="counter",
+            f"nvidia_smi_ecc_errors_{kind}_{since}_total", f"ecc_{kind}_{since}", f"ECC errors: {kind}, {since}.",
+            family=counter,
         )
         for kind in ("corrected", "uncorrected")
-        for counter in ("volatile", "aggregate")
+        for since in ("volatile", "aggregate")
     ),
     Field("nvidia_smi_remapped_rows_correctable", "remapped_rows_corrected", "Rows remapped for correctable errors."),
     Field("nvidia_smi_remapped_rows_uncorrectable", "remapped_rows_uncorrected", "Rows remapped for uncorrectable errors."),
@@ -118,11 +118,8 @@ MIG_FIELDS = (
     Field("nvidia_smi_mig_memory_reserved_bytes", "memory_reserved_bytes", "Reserved memory of the GPU instance."),
 )
 
-_PROCESSES = "names processes, which gpumon's /metrics does only under its own names and if asked to"
 _MIG_ACTIVITY = "gpumon does not sample the activity of single MIG instances"
 NOT_EXPORTED = {
-    "nvidia_smi_compute_app_info": _PROCESSES,
-    "nvidia_smi_compute_app_used_memory_bytes": _PROCESSES,
     "nvidia_smi_fabric_state": "gpumon does not read the state of the NVLink fabric",
     "nvidia_smi_mig_sm_activity_ratio": _MIG_ACTIVITY,
     "nvidia_smi_mig_tensor_activity_ratio": _MIG_ACTIVITY,
@@ -140,82 +137,84 @@ def nvidia_smi(snapshot: Snapshot) -> Iterator[Metric]:
     While it is stale, only facts, Xids and `nvidia_smi_last_collect_success 0`: the exporter's dashboards show gaps then.
     """
     yield from _collection(snapshot)
-    gpus = [(gpu, {"uuid": _uuid(gpu)}) for gpu in snapshot.gpus]
-    if gpus:
-        info = [Sample("nvidia_smi_gpu_info", labels | _facts(gpu, snapshot), 1.0) for gpu, labels in gpus]
-        yield metric_with("nvidia_smi_gpu_info", "Facts of each GPU; always 1.", info)
+    yield from _facts(snapshot)
     yield from _xids(snapshot)
-    yield from _mig_info(snapshot)
     if snapshot.stale:
         return
-    yield from metrics_of(GPU_FIELDS, gpus)
+    yield from metrics_of(GPU_FIELDS, [(gpu, {"uuid": uuid_of(gpu)}) for gpu in snapshot.gpus])
     yield from metrics_of(MIG_FIELDS, [memory for gpu in snapshot.gpus for memory in _gpu_instances(gpu)])
 
 
+def uuid_of(gpu: Gpu) -> str:
+    """In lower case and without `GPU-`."""
+    return gpu.uuid.lower().removeprefix("gpu-")
+
+
 def _collection(snapshot: Snapshot) -> Iterator[Metric]:
-    success = float(not snapshot.stale and snapshot.sampled_at is not None)
-    yield _single("nvidia_smi_last_collect_success", "1 if the latest reading succeeded.", success)
-    if snapshot.sampled_at is not None:
-        name = "nvidia_smi_last_collect_success_timestamp_seconds"
-        yield _single(name, "When the GPUs were last read, Unix seconds.", snapshot.sampled_at)
+    success = not snapshot.stale and snapshot.sampled_at is not None
     lists_are_known = success and all(gpu.processes is not None for gpu in snapshot.gpus if gpu.state == "ok")
-    name = "nvidia_smi_compute_apps_last_collect_success"
-    yield _single(name, "1 if the latest reading had the processes of every GPU.", float(lists_are_known))
+    yield from gauge("nvidia_smi_last_collect_success", "1 if the latest reading succeeded.", [({}, float(success))])
+    yield from gauge(
+        "nvidia_smi_last_collect_success_timestamp_seconds",
+        "When the GPUs were last read, in Unix seconds.",
+        [({}, snapshot.sampled_at)],
+    )
+    yield from gauge(
+        "nvidia_smi_compute_apps_last_collect_success",
+        "1 if the latest reading had the processes of every GPU.",
+        [({}, float(lists_are_known))],
+    )
 
 
-def _single(name: str, text: str, value: float) -> Metric:
-    return metric_with(name, text, [Sample(name, {}, value)])
+def _facts(snapshot: Snapshot) -> Iterator[Metric]:
+    yield from info(
+        "nvidia_smi_gpu_info",
+        "Facts about the GPU.",
+        (
+            {
+                "uuid": uuid_of(gpu),
+                "index": str(gpu.index),
+                "name": gpu.name,
+                "driver_version": snapshot.driver_version,
+                "cuda_version": snapshot.cuda_version,
+                "vbios_version": gpu.vbios_version,
+                "pci_bus_id": nvml_bus_id(gpu.pci_bus_id),
+                "serial": gpu.serial_number,
+                "compute_cap": gpu.compute_capability,
+            }
+            for gpu in snapshot.gpus
+        ),
+    )
+    yield from info(
+        "nvidia_smi_mig_info",
+        "Facts about the MIG instance.",
+        (
+            {
+                "uuid": uuid_of(gpu),
+                "mig_uuid": mig.uuid and mig.uuid.lower().removeprefix("mig-"),
+                "gpu_instance_id": _text(mig.gpu_instance_id),
+                "compute_instance_id": _text(mig.compute_instance_id),
+                "profile": mig.profile,
+            }
+            for gpu in snapshot.gpus
+            for mig in gpu.mig_instances
+        ),
+    )
 
 
-def _facts(gpu: Gpu, snapshot: Snapshot) -> dict[str, str]:
-    return {
-        "index": str(gpu.index),
-        "name": gpu.name,
-        "driver_version": snapshot.driver_version or "",
-        "cuda_version": snapshot.cuda_version or "",
-        "vbios_version": gpu.vbios_version or "",
-        "pci_bus_id": nvml_bus_id(gpu.pci_bus_id),
-        "serial": gpu.serial_number or "",
-        "compute_cap": gpu.compute_capability or "",
-    }
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _xids(snapshot: Snapshot) -> Iterator[Metric]:
-    xids = [(xid, {"uuid": _uuid(gpu), "xid": str(xid.code)}) for gpu in snapshot.gpus for xid in gpu.xids or ()]
-    if not xids:
-        return
-    name = "nvidia_smi_xid_errors_total"
-    counts = [Sample(name, labels, float(xid.count)) for xid, labels in xids]
-    yield metric_with(name, "Xid errors since gpumon began to listen.", counts, "counter")
-    name = "nvidia_smi_xid_last_timestamp_seconds"
-    times = [Sample(name, labels, xid.last_at) for xid, labels in xids]
-    yield metric_with(name, "When the Xid was last reported, Unix seconds.", times)
-
-
-def _mig_info(snapshot: Snapshot) -> Iterator[Metric]:
-    name = "nvidia_smi_mig_info"
-    instances = [
-        Sample(name, {"uuid": _uuid(gpu), **_mig_facts(mig)}, 1.0) for gpu in snapshot.gpus for mig in gpu.mig_instances
-    ]
-    if instances:
-        yield metric_with(name, "Facts of each MIG instance; always 1.", instances)
-
-
-def _mig_facts(mig: MigInstance) -> dict[str, str]:
-    return {
-        "mig_uuid": (mig.uuid or "").lower().removeprefix("mig-"),
-        "gpu_instance_id": "" if mig.gpu_instance_id is None else str(mig.gpu_instance_id),
-        "compute_instance_id": "" if mig.compute_instance_id is None else str(mig.compute_instance_id),
-        "profile": mig.profile or "",
-    }
+    xids = [(xid, {"uuid": uuid_of(gpu), "xid": str(xid.code)}) for gpu in snapshot.gpus for xid in gpu.xids or ()]
+    counts: Samples = ((labels, xid.count) for xid, labels in xids)
+    yield from counter("nvidia_smi_xid_errors_total", "Xid errors since gpumon began to listen.", counts)
+    times: Samples = ((labels, xid.last_at) for xid, labels in xids)
+    yield from gauge("nvidia_smi_xid_last_timestamp_seconds", "When the Xid was last reported, in Unix seconds.", times)
 
 
 def _gpu_instances(gpu: Gpu) -> Labelled:
     """The memory belongs to the GPU instance: once for all its compute instances."""
     instances = {mig.gpu_instance_id: mig for mig in gpu.mig_instances if mig.gpu_instance_id is not None}
-    return [(mig, {"uuid": _uuid(gpu), "gpu_instance_id": str(number)}) for number, mig in instances.items()]
-
-
-def _uuid(gpu: Gpu) -> str:
-    """In lower case and without `GPU-`."""
-    return gpu.uuid.lower().removeprefix("gpu-")
+    return [(mig, {"uuid": uuid_of(gpu), "gpu_instance_id": str(number)}) for number, mig in instances.items()]

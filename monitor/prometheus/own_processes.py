@@ -24,7 +24,7 @@ def processes(snapshot: Snapshot, most: int) -> Iterator[Metric]:
     """Up to `most` processes of each GPU, those with the most GPU memory. None while the reading is stale."""
     if snapshot.stale:
         return
-    shown = [(process, _labels(gpu, process)) for gpu in snapshot.gpus for process in _largest(gpu, most)]
+    shown = [(process, _labels(gpu, process)) for gpu in snapshot.gpus for process in largest(gpu, most)]
     for field, documentation in PROCESS_GAUGES.items():
         convert = converter_of(field)
         yield from gauge(
@@ -38,8 +38,8 @@ def processes(snapshot: Snapshot, most: int) -> Iterator[Metric]:
         )
 
 
-def _largest(gpu: Gpu, most: int) -> list[GpuProcess]:
-    """Each PID once: a process can be listed for several MIG instances."""
+def largest(gpu: Gpu, most: int) -> list[GpuProcess]:
+    """Those with the most GPU memory. Each PID once: a process can be listed for several MIG instances."""
     alive = {process.pid: process for process in gpu.processes or () if process.status != "gone"}
     return sorted(alive.values(), key=lambda process: -(process.memory_used_bytes or 0))[:most]
 

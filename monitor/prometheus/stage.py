@@ -14,8 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_1_0_0
 from prometheus_client.registry import Collector
 
-from monitor.prometheus.own_processes import processes
-from monitor.prometheus.vocabularies import VOCABULARIES
+from monitor.prometheus.vocabularies import PROCESS_VOCABULARIES, VOCABULARIES
 from monitor.telemetry import redaction
 from monitor.telemetry.freshness import as_of_now
 from monitor.telemetry.schema import Snapshot
@@ -95,8 +94,8 @@ class MetricsStage:
             seen = redaction.as_seen(snapshot, has_details=wanted.has_details, has_commands=True)
             for name in wanted.names:
                 yield from VOCABULARIES[name](seen)
-            if "own" in wanted.names and wanted.most_processes:
-                yield from processes(seen, wanted.most_processes)
+                if wanted.most_processes and name in PROCESS_VOCABULARIES:
+                    yield from PROCESS_VOCABULARIES[name](seen, wanted.most_processes)
         if "own" in wanted.names:
             yield from self._program()
 

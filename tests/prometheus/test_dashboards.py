@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +21,9 @@ pytestmark = pytest.mark.slow
 FOLDER = ROOT.parent / "shared/data/grafana"
 """The dashboards with most downloads: 12239 for dcgm-exporter, 14574 and 25547 for nvidia_gpu_exporter."""
 NOT_EXPORTED = {**dcgm.NOT_EXPORTED, **nvidia_smi.NOT_EXPORTED}
-OF_PROCESSES = {"pid", "process_name"}
-"""Labels of nvidia_smi_compute_app_*, which is not exported."""
 OF_PROMETHEUS = {"job", "instance"}
 """Labels that Prometheus adds."""
-PANELS_WITHOUT_ROWS = {
-    "Fabric State",
-    "GPU Processes",
-    "MIG SM Activity",
-    "MIG Tensor Activity",
-    "Process Memory Over Time",
-}
+PANELS_WITHOUT_ROWS = {"Fabric State", "MIG SM Activity", "MIG Tensor Activity"}
 """They show nothing but metrics that are not exported."""
 QUERIED = {
     "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_POWER_USAGE",
@@ -63,14 +56,16 @@ QUERIED = {
 
 @pytest.fixture(scope="module")
 def server(fake_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A GPU with Xids and processes, and one in MIG mode."""
+    """A GPU with Xids and a process, and one in MIG mode."""
     driver = FakeDriver(fake_library, tmp_path_factory.mktemp("driver"))
     instances = "1c.3g.40gb:1:0:40192:4096, 1c.3g.40gb:1:1:40192:4096, 1g.10gb:9:0:9728:100"
-    driver.set({"gpus": 2, "gpu.0.processes": 2, "gpu.1.mig": "on", "gpu.1.mig_instances": instances})
+    running = f"{os.getpid()}:C:512"
+    driver.set({"gpus": 2, "gpu.0.processes": running, "gpu.1.mig": "on", "gpu.1.mig_instances": instances})
     server = Server(
         tmp_path_factory.mktemp("data"),
         {**driver.env, "PATH": "/nonexistent"},
         metrics_names="own,dcgm,nvidia_smi",
+        metrics_processes=5,
         history="false",
         record_usage="false",
     ).start()
@@ -127,7 +122,7 @@ def test_every_queried_label_is_exported(server: Server, queries: list[Query]) -
             if metric not in NOT_EXPORTED:
                 assert wanted <= labels[metric] | OF_PROMETHEUS, f"{query.dashboard}, {query.panel}: {metric}"
         known = set().union(*(labels.get(metric, set()) for metric in query.metrics))
-        assert query.labels <= known | OF_PROMETHEUS | OF_PROCESSES, f"{query.dashboard}, {query.panel}"
+        assert query.labels <= known | OF_PROMETHEUS, f"{query.dashboard}, {query.panel}"
 
 
 def test_prometheus_stores_every_exported_metric(prometheus: Prometheus) -> None:

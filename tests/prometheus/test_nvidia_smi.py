@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.prometheus.nvidia_smi import GPU_FIELDS, MIG_FIELDS, NOT_EXPORTED, nvidia_smi
+from monitor.prometheus.nvidia_smi_processes import compute_apps
 from monitor.telemetry.schema import Fan, Gpu, MigInstance, Xid
 from tests.prometheus.scrapes import samples_of, values_of
 from tests.support.snapshots import GIB, gpu, host, process
@@ -32,7 +33,6 @@ def test_facts_are_labels_of_gpu_info_and_join_by_uuid() -> None:
         "cuda_version": "13.0",
         "vbios_version": "96.00",
         "pci_bus_id": "00000000:3B:00.0",
-        "serial": "",
         "compute_cap": "9.0",
     }
     assert samples["nvidia_smi_index"][0].labels == {"uuid": "ab12"}
@@ -109,16 +109,33 @@ def test_mig_instances_have_their_facts_and_share_the_memory_of_their_gpu_instan
     assert (memory.labels, memory.value) == ({"uuid": "0", "gpu_instance_id": "1"}, GIB)
 
 
-def test_no_process_is_named() -> None:
-    labels = {
-        label
-        for samples in samples_of(nvidia_smi, host(gpu(processes=(process(4711),)))).values()
-        for sample in samples
-        for label in sample.labels
-    }
-    assert labels == {
-        "uuid", "index", "name", "driver_version", "cuda_version", "vbios_version", "pci_bus_id", "serial", "compute_cap",
-    }  # fmt: skip
+def test_no_process_is_named_unless_asked_for() -> None:
+    snapshot = host(gpu(processes=(process(4711),)), driver_version="580.65.06")
+    labels = {label for samples in samples_of(nvidia_smi, snapshot).values() for one in samples for label in one.labels}
+    assert labels == {"uuid", "index", "name", "driver_version"}
+
+
+def test_compute_processes_are_shown_as_far_as_asked_for() -> None:
+    """Those with the most memory; a process that only draws has no compute context, and memory unknown is absent."""
+    running = (
+        process(1, memory_used_bytes=GIB),
+        process(2, memory_used_bytes=3 * GIB, name=None),
+        process(3, memory_used_bytes=2 * GIB, types=("graphics",)),
+        process(4, memory_used_bytes=None),
+    )
+    snapshot = host(gpu(uuid="GPU-0", processes=running))
+    samples = samples_of(lambda snapshot: compute_apps(snapshot, 4), snapshot)
+    assert [info.labels for info in samples["nvidia_smi_compute_app_info"]] == [
+        {"uuid": "0", "pid": "2", "process_name": ""},
+        {"uuid": "0", "pid": "1", "process_name": "python"},
+        {"uuid": "0", "pid": "4", "process_name": "python"},
+    ]
+    used = samples["nvidia_smi_compute_app_used_memory_bytes"]
+    assert {(one.labels["pid"], one.value) for one in used} == {("1", GIB), ("2", 3 * GIB)}
+    assert list(compute_apps(host(gpu(processes=running), stale=True), 4)) == []
+    assert {
+        one.labels["pid"] for one in samples_of(lambda s: compute_apps(s, 1), snapshot)["nvidia_smi_compute_app_info"]
+    } == {"2"}
 
 
 def test_names_occur_once_and_are_not_listed_as_missing() -> None:
