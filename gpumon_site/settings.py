@@ -1,4 +1,4 @@
-"""Django's settings, derived from the Config: what a user can set is in monitor/config/model.py."""
+"""Django's settings, derived from the Config: what a user can set is in monitor/config/groups/."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class SiteSettings(models.Model):
-    """The layer between `.env` and the defaults. monitor/config/model.py declares the settings and validates their values, when
+    """The layer between `.env` and the defaults. monitor/config/groups/ declares the settings and validates their values, when
     they are saved and again when they are read.
     """
 

@@ -13,7 +13,7 @@ alerts = partial(setting, group="Alerts")
 
 
 class AlertSettings(BaseSettings):
-    """A part of Config (model.py)."""
+    """A part of Config (monitor/config/model.py)."""
 
     alert_retention_days: int = alerts(
         90, "How long resolved alerts stay in the alert history, in days.", ge=1, le=3650, admin_label="Alert retention"

@@ -14,7 +14,7 @@ other_pages = partial(setting, group="Other pages")
 
 
 class IntegrationSettings(BaseSettings):
-    """A part of Config (model.py)."""
+    """A part of Config (monitor/config/model.py)."""
 
     metrics_names: MetricsNames = prometheus(
         ("own",),

@@ -14,7 +14,7 @@ usage = partial(setting, group="Usage")
 
 
 class RecordSettings(BaseSettings):
-    """A part of Config (model.py)."""
+    """A part of Config (monitor/config/model.py)."""
 
     history: bool = stored(True, "Whether to store readings, for charts of any span.", admin_label="Store history")
     history_seconds_days: int = stored(
