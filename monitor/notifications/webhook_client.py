@@ -36,7 +36,7 @@ def get(url: str) -> Answered:
 def _request(method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answered:
     """Redirects are not followed: the next address would receive what was meant for this one. The answer's body is not read."""
     try:
-        answer = requests.request(  # the process has a limit for everything after the connection  # nosec B113
+        answer = requests.request(  # the process has a limit for everything after the connection
             method,
             url,
             data=body,

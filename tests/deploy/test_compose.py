@@ -113,6 +113,23 @@ def test_prometheus_and_grafana_are_open_to_this_host_only_and_grafana_needs_a_p
     assert "GPUMON_GRAFANA_PASSWORD" in refusal(*MONITORING)
 
 
+def test_grafana_finds_prometheus_and_the_dashboard() -> None:
+    grafana = composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana")["services"]["grafana"]
+    mounts = {volume["source"]: volume["target"] for volume in grafana["volumes"]}
+    dashboard = Path(mounts[str(ROOT / "deploy/grafana/gpumon.json")])
+    assert mounts[str(ROOT / "deploy/grafana/provisioning")] == "/etc/grafana/provisioning"
+    (provider,) = provisioned("dashboards/gpumon.yml")["providers"]
+    assert provider["options"]["path"] == str(dashboard.parent)
+    (source,) = provisioned("datasources/prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    scraping = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["global"]
+    assert source["jsonData"]["timeInterval"] == scraping["scrape_interval"]
+
+
+def provisioned(path: str) -> Any:
+    return yaml.safe_load((ROOT / "deploy/grafana/provisioning" / path).read_text())
+
+
 def test_demo_without_login_stores_its_data_separately() -> None:
     apps = [composed("docker-compose.yml", *demo)["services"]["app"] for demo in ((), ("docker-compose.demo.yml",))]
     assert [app["environment"].get("GPU_MONITOR_AUTH") for app in apps] == [None, "none"]
