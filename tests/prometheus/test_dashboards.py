@@ -81,9 +81,9 @@ def server(fake_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def prometheus(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It scrapes the server every second."""
+    """It scrapes the server every two seconds."""
     job = {"job_name": "gpumon", "static_configs": [{"targets": [server.url.removeprefix("http://")]}]}
-    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+    config = {"global": {"scrape_interval": "2s"}, "scrape_configs": [job]}
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), json.dumps(config)).start()
     try:
         yield prometheus
@@ -108,7 +108,7 @@ def scraped(server: Server) -> dict[str, set[str]]:
 
 
 def test_every_queried_metric_is_exported_or_listed_with_a_reason(server: Server) -> None:
-    assert {name for name in QUERIED if name not in scraped(server)} == QUERIED & set(NOT_EXPORTED)
+    assert QUERIED - scraped(server).keys() == QUERIED & NOT_EXPORTED.keys()
 
 
 def test_the_dashboards_query_these_metrics(queries: list[Query]) -> None:
@@ -126,23 +126,29 @@ def test_every_queried_label_is_exported(server: Server, queries: list[Query]) -
 
 
 def test_prometheus_stores_every_exported_metric(prometheus: Prometheus) -> None:
-    wait_for(lambda: prometheus.rows("up == 1"), "a scrape")
-    stored = {row["metric"]["__name__"] for row in prometheus.rows('{job="gpumon"}')}
-    assert {name for name in QUERIED if name not in stored} == QUERIED & set(NOT_EXPORTED)
-    assert "gpumon_gpu_utilization_ratio" in stored
+    exported = QUERIED - NOT_EXPORTED.keys() | {"gpumon_gpu_utilization_ratio"}
+
+    def stored() -> set[str]:
+        return {row["metric"]["__name__"] for row in prometheus.rows('{job="gpumon"}')}
+
+    wait_for(lambda: exported <= stored(), "a scrape", seconds=60)
+    assert not stored() & NOT_EXPORTED.keys()
 
 
 def test_every_panel_has_rows(prometheus: Prometheus, server: Server, queries: list[Query]) -> None:
-    energy = "rate(nvidia_smi_energy_joules_total[1m])"
-    wait_for(lambda: prometheus.rows(energy), "two scrapes with an energy counter", seconds=60)
+    instance = server.url.removeprefix("http://")
+    wait_for(lambda: prometheus.rows("nvidia_smi_gpu_info"), "a scrape", seconds=60)
     uuids = [row["metric"]["uuid"] for row in prometheus.rows("nvidia_smi_gpu_info")]
 
     def has_rows(query: Query) -> bool:
         """For one GPU or all, as the dashboard lets its user choose."""
-        instance = server.url.removeprefix("http://")
         given = query.expression.replace("$__rate_interval", "1m").replace("$job", "gpumon")
         given = given.replace("$node", instance).replace("$instance", instance)
         choices = [".+"] if "DCGM_" in given else [*uuids, "|".join(uuids)]
         return any(prometheus.rows(given.replace("$gpu", choice)) for choice in choices)
 
-    assert {query.panel for query in queries if not has_rows(query)} == PANELS_WITHOUT_ROWS
+    for query in queries:
+        if query.panel not in PANELS_WITHOUT_ROWS:
+            # A rate needs two scrapes, and after one that fails on a busy machine no metric has rows until the next.
+            wait_for(lambda query=query: has_rows(query), f"{query.dashboard}, {query.panel}: rows", seconds=60)
+    assert {query.panel for query in queries if not has_rows(query)} >= PANELS_WITHOUT_ROWS
