@@ -135,12 +135,13 @@ def _checked_public_url(value: str) -> str:
 
 def _checked_heartbeat_url(value: SecretStr) -> SecretStr:
     allowed = "an http or https URL, such as https://hc-ping.com/your-uuid"
+    url = value.get_secret_value()
     try:
-        parts = urlsplit(value.get_secret_value())
+        parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a bad port or address, in words that contain a part of the URL
         raise ValueError(allowed) from None
-    if parts.scheme not in ("http", "https") or not has_host or re.search(r"\s", value.get_secret_value()):
+    if parts.scheme not in ("http", "https") or not has_host or not url.isprintable() or " " in url:
         raise ValueError(allowed)
     return value
 

@@ -62,6 +62,8 @@ class Heartbeat:
 
     @property
     def problem(self) -> str | None:
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping.is_set():
+            return "the heartbeat's thread has ended"
         return self._problem
 
     def look(self) -> None:

@@ -287,7 +287,15 @@ def test_invalid_secret_is_refused_without_being_shown(env_file: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "url", ["hc-ping.com/S3CRET", "ftp://example.com/S3CRET", "http:///S3CRET", "http://h:x/S3CRET", "http://h/S3 CRET"]
+    "url",
+    [
+        "hc-ping.com/S3CRET",
+        "ftp://h/S3CRET",
+        "http:///S3CRET",
+        "http://h:x/S3CRET",
+        "http://h/S3 CRET",
+        "http://h/S3\udcff",
+    ],
 )
 def test_heartbeat_needs_a_web_address_and_shows_none(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, url: str
