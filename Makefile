@@ -101,6 +101,10 @@ bench: .venv/installed-dev ## Measure the cost of readings and messages
 screenshots: .venv/installed-dev ## Regenerate the screenshots in docs/screenshots
 	@$(BIN)/python -m tests.screenshots
 
+.PHONY: icons
+icons: .venv/installed-dev ## Draw the PNG icons of the installable app from their SVG files
+	@$(BIN)/python -m tests.icons
+
 .PHONY: wheel
 wheel: .venv/installed-dev ## Build the wheel for `pipx install` into dist
 	@$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .

@@ -34,6 +34,7 @@ ADDRESSES = frozenset(
         "history",
         "login",
         "logout",
+        "manifest.webmanifest",
         "metrics",
         "ribbons",
         "setup",

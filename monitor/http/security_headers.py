@@ -14,7 +14,7 @@ from django.utils.decorators import sync_and_async_middleware
 _NO_FRAMES = "frame-ancestors 'none'"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
-    f"base-uri 'none'; form-action 'self'; {_NO_FRAMES}"
+    f"manifest-src 'self'; base-uri 'none'; form-action 'self'; {_NO_FRAMES}"
 )
 PERMISSIONS_POLICY = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 HEADERS = {

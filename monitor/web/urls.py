@@ -6,13 +6,27 @@ from django.urls import path
 
 from monitor.web import metrics
 from monitor.web.api import views
-from monitor.web.pages import account, alerts, badge, dashboard, free, gpu, history, ribbons, snooze, usage, wrong_link
+from monitor.web.pages import (
+    account,
+    alerts,
+    badge,
+    dashboard,
+    free,
+    gpu,
+    history,
+    manifest,
+    ribbons,
+    snooze,
+    usage,
+    wrong_link,
+)
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
     path("free", free.free, name="free"),
+    path("manifest.webmanifest", manifest.manifest, name="manifest"),
     path("badge/<str:name>.svg", badge.badge, name="badge"),
     path("history", history.history_page, name="history"),
     path("ribbons", ribbons.ribbons, name="ribbons"),

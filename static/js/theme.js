@@ -18,14 +18,23 @@
     document.dispatchEvent(new CustomEvent("gpumon:theme"));
   }
 
+  // The browser's own bars have the color of the system's theme, by templates/app.html; a picked theme replaces it.
+  const bars = [...document.querySelectorAll('meta[name="theme-color"]')];
+  const colors = Object.fromEntries(bars.map((bar) => [bar.media.includes("light") ? "light" : "dark", bar.content]));
+
+  function pick(theme) {
+    root.dataset.theme = theme;
+    for (const bar of bars) bar.content = colors[theme];
+  }
+
   const chosen = remembered();
-  if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
+  if (chosen === "dark" || chosen === "light") pick(chosen);
   system.addEventListener("change", changed);
 
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("[data-theme-switch]")) return;
     const current = root.dataset.theme ?? (system.matches ? "light" : "dark");
-    root.dataset.theme = current === "light" ? "dark" : "light";
+    pick(current === "light" ? "dark" : "light");
     try {
       localStorage.setItem(KEY, root.dataset.theme);
     } catch {

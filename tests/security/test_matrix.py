@@ -29,6 +29,7 @@ OPEN = {
     "snooze": "the key in the link of a message is enough for little; without it, a login with the permission is needed",
     "plain-socket": "plain HTTP for a socket's address is always 426, with the reason",
     "health": "container engines and load balancers ask it; they are told a word",
+    "manifest": "the login page links to it; only viewers get the name of the host",
     "badge": "an image cannot show a login page: without a login it says that one is required",
 }
 """The names, or routes, of the views that need no login, each with the reason."""
@@ -48,7 +49,7 @@ API = {
 }
 BY_LINK = {
     "dashboard", "free", "gpu", "history", "ribbons", "who", "alerts", "alert", "plain-socket",
-    "api-alerts", "api-history", "snapshot", "badge",
+    "api-alerts", "api-history", "snapshot", "badge", "manifest",
 }  # fmt: skip
 """What a read-only link opens. Everything else is answered 404 below it."""
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
