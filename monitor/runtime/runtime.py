@@ -33,7 +33,8 @@ from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.process import COMMAND
-from monitor.telemetry.sampler.supervisor import LOOK_AGAIN_SECONDS, Supervisor
+from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS
+from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.usage.ledger import UsageLedger
 from monitor.version import __version__
 

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -112,6 +112,13 @@ class Child:
         if since < ABANDON_AFTER_SECONDS:
             return self._ending_since + ABANDON_AFTER_SECONDS
         return None
+
+    def end(self, monotonic: Callable[[], float]) -> None:
+        """Ask it to exit, wait until it has, and release it; after ABANDON_AFTER_SECONDS it is left behind."""
+        self.ask_to_end(monotonic())
+        while self.exit_status() is None and (again := self.press(monotonic())) is not None:
+            self.wait(max(0.01, again - monotonic()))
+        self.release()
 
     def exit_status(self) -> int | None:
         """Its exit status, negative for a signal; None while it lives."""

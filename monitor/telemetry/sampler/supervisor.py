@@ -21,17 +21,13 @@ from monitor.telemetry.sampler import wire
 from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.sampler.pending_options import PendingOptions
 from monitor.telemetry.sampler.process import COMMAND, Child, how_it_ended
+from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS, RestartSchedule
 from monitor.telemetry.sampler.snapshot_builder import SnapshotBuilder
 from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import Reading, Snapshot, System
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_SECONDS = 30.0
-"""How often providers are tried again after none was found, so that a driver can be installed later."""
-LONGEST_BACK_OFF_SECONDS = 30.0
-HEALTHY_AFTER_SECONDS = 60.0
-"""A sampler that lived this long resets the back-off."""
 START_LIMIT_SECONDS = 60.0
 """The first reading can take longer: without persistence mode, each GPU takes seconds to initialize, and several
 providers can be tried."""
@@ -63,7 +59,7 @@ class Supervisor:
         self._system = system
         self._command = command
         self._clock, self._monotonic = clock, monotonic
-        self._look_again = look_again_seconds
+        self._schedule = RestartSchedule(look_again_seconds)
         self.status = Status()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._pending = PendingOptions(options)
@@ -71,8 +67,6 @@ class Supervisor:
 
         self._child: Child | None = None
         self._messages = wire.MessageReader()
-        self._start_at: float | None = None
-        self._failures = 0
         self._is_start_wanted = False
         """The sampler was asked to exit so that one with other options replaces it."""
         self._unattached: tuple[str, ...] = ()
@@ -121,7 +115,8 @@ class Supervisor:
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        self._start_at = self._emitted_at = self._monotonic()
+        self._emitted_at = self._monotonic()
+        self._schedule.at_once(self._emitted_at)
         with selectors.DefaultSelector() as selector:
             selector.register(self._pending, selectors.EVENT_READ)
             watched: Child | None = None
@@ -162,14 +157,10 @@ class Supervisor:
 
     def _next_deadline(self) -> float:
         now = self._monotonic()
-        deadlines = [self._emit_at()]
         if self._child is None:
-            deadlines.append(self._start_at if self._start_at is not None else now + self._look_again)
-        elif self._child.is_ending:
-            deadlines.append(self._child.press(now) or now)
-        else:
-            deadlines.append(self._limit())
-        return min(deadlines)
+            start_at = self._schedule.start_at
+            return self._emit_at() if start_at is None else min(self._emit_at(), start_at)
+        return min(self._emit_at(), (self._child.press(now) or now) if self._child.is_ending else self._limit())
 
     def _limit(self) -> float:
         """When the sampler must have sent something (monotonic)."""
@@ -191,9 +182,8 @@ class Supervisor:
                 self._child.order(self._options)
             return
         # Anything else, such as another provider, needs a new sampler, without waiting for the back-off.
-        self._failures = 0
         if self._child is None:
-            self._start_at = self._monotonic()
+            self._schedule.at_once(self._monotonic())
         else:
             self._is_start_wanted = True
             self._child.ask_to_end(self._monotonic())
@@ -250,7 +240,7 @@ class Supervisor:
     def _look_after_child(self) -> None:
         now = self._monotonic()
         if self._child is None:
-            if self._start_at is not None and now >= self._start_at:
+            if self._schedule.is_due(now):
                 self._start_child(now)
             return
         self._child.send_rest()
@@ -270,7 +260,7 @@ class Supervisor:
 
     def _start_child(self, now: float) -> None:
         self._messages = wire.MessageReader()
-        self._start_at = None
+        self._schedule.started()
         try:
             options = msgspec.structs.replace(
                 self._options,
@@ -296,19 +286,15 @@ class Supervisor:
     def _gone(self, now: float) -> None:
         """Schedule the next start: at once after a long life, else with back-off; later if there is no provider."""
         child, self._child = self._child, None
-        lived = now - child.started_at if child else 0.0
-        if lived >= HEALTHY_AFTER_SECONDS:
-            self._failures = 0
         if self._is_start_wanted:
             self._is_start_wanted = False
-            delay = 0.0
+            self._schedule.at_once(now)
         elif self._builder.has_selection and not self._builder.has_provider:
-            delay = self._look_again
+            self._schedule.look_again(now)
         else:
-            delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (self._failures - 1)) if self._failures else 0.0
-            self._failures += self._problem is not None
+            lived = now - child.started_at if child else 0.0
+            self._schedule.after_end(now, lived_seconds=lived, has_failed=self._problem is not None)
             self._note(restarts=self.status.restarts + 1)
-        self._start_at = now + delay
         self._builder.sampler_is_gone()
         self._note(sampler_pid=None)
 
@@ -323,13 +309,7 @@ class Supervisor:
 
     def _end(self) -> None:
         if self._child is not None:
-            self._child.ask_to_end(self._monotonic())
-            while self._child.exit_status() is None:
-                again = self._child.press(self._monotonic())
-                if again is None:
-                    break
-                self._child.wait(max(0.01, again - self._monotonic()))
-            self._child.release()
+            self._child.end(self._monotonic)
         self._pending.close()
 
     # ── Snapshots ─────────────────────────────────────────────────────────────────────────────────────────────────────
