@@ -135,9 +135,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 frame = await hub.next_or_newest(seconds=schedule.interval_seconds)
             if outlet.is_paused:
                 await outlet.resumed()
-                hub.dropped_frames += (await hub.newer(seen)).number - frame.number
-                continue  # there can be a newer frame now
+                continue  # there is a newer frame now
             if seen:
+                if not schedule.interval_seconds:
+                    hub.dropped_frames += frame.number - seen - 1
                 schedule.count(now())
             else:
                 schedule.restart(now())

@@ -52,7 +52,8 @@ class Hub:
         self.clients: dict[str, int] = {}
         """Open sockets by kind."""
         self.dropped_frames = 0
-        """Frames that were not sent because a client had not read the previous message, of all clients since the start."""
+        """Frames that clients missed because they did not read fast enough, since the start. Clients with a rate of their own
+        miss frames anyway, and are not counted."""
 
     # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
 

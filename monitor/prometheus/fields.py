@@ -8,20 +8,19 @@ from typing import Any, NamedTuple
 from prometheus_client.metrics_core import Metric
 
 from monitor.prometheus.families import Labels, Samples, gauge
-from monitor.telemetry.schema import Gpu, MigInstance
 
-Labelled = Sequence[tuple[Gpu | MigInstance, Labels]]
-"""GPUs or MIG instances, each with the labels of all its samples."""
+Labelled = Sequence[tuple[object, Labels]]
+"""Structs of the schema, such as GPUs or MIG instances, each with the labels of all its samples."""
 
 
 class Field(NamedTuple):
-    """One metric of another exporter, and the field of `Gpu` or `MigInstance` that it shows."""
+    """One metric, and the field of the schema that it shows."""
 
     name: str
     source: str
     documentation: str
     convert: Callable[[Any], float | None] = float
-    """From the schema's unit to the other exporter's. None: the other exporter has no number for this value."""
+    """From the schema's unit to the metric's. None: the metric has no number for this value."""
     family: Callable[[str, str, Samples], Iterator[Metric]] = gauge
 
 
@@ -38,16 +37,14 @@ def _samples(field: Field, labelled: Labelled) -> Samples:
 
 
 def nvml_bus_id(pci_bus_id: str | None) -> str | None:
-    """The PCI address as NVML writes it: 00000000:3B:00.0."""
-    if pci_bus_id is None:
-        return None
-    domain, rest = pci_bus_id.split(":", 1)
-    return f"{domain:0>8}:{rest}".upper()
+    """The PCI address as NVML writes it: 00000000:3B:00.0. A recording can contain anything; what is no address stays as it is."""
+    domain, colon, rest = (pci_bus_id or "").partition(":")
+    return f"{domain:0>8}:{rest}".upper() if colon else pci_bus_id
 
 
 def ratio(percent: float) -> float:
-    """0 to 1."""
-    return percent / 100
+    """0 to 1, without the digits that only the division makes."""
+    return round(percent / 100, 6)
 
 
 def mebibytes(size: float) -> float:
@@ -63,3 +60,9 @@ def hertz(megahertz: float) -> float:
 def millijoules(joules: float) -> float:
     """mJ."""
     return joules * 1000
+
+
+def performance_state(state: str) -> float | None:
+    """P0 to P15 as 0 to 15."""
+    number = state.removeprefix("P")
+    return float(number) if number.isdecimal() else None

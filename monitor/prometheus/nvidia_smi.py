@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client.metrics_core import Metric
 
 from monitor.prometheus.families import Samples, counter, gauge, info
-from monitor.prometheus.fields import Field, Labelled, hertz, metrics_of, nvml_bus_id, ratio
+from monitor.prometheus.fields import Field, Labelled, hertz, metrics_of, nvml_bus_id, performance_state, ratio
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Snapshot
 
 
@@ -15,12 +15,6 @@ def _fastest_fan(fans: Sequence[Fan]) -> float | None:
     """0 to 1."""
     speeds = [fan.speed_percent for fan in fans if fan.speed_percent is not None]
     return ratio(max(speeds)) if speeds else None
-
-
-def _performance_state(state: str) -> float | None:
-    """P0 to P15 as 0 to 15."""
-    number = state.removeprefix("P")
-    return float(number) if number.isdecimal() else None
 
 
 def _has(reason: str) -> Callable[[Sequence[str]], float]:
@@ -72,7 +66,7 @@ GPU_FIELDS = (
     Field("nvidia_smi_clocks_max_sm_clock_hz", "sm_clock_max_mhz", "Highest SM clock.", hertz),
     Field("nvidia_smi_clocks_max_memory_clock_hz", "memory_clock_max_mhz", "Highest memory clock.", hertz),
     Field("nvidia_smi_fan_speed_ratio", "fans", "Intended speed of the fastest fan, 0 to 1.", _fastest_fan),
-    Field("nvidia_smi_pstate", "performance_state", "Performance state: 0 (fastest) to 15.", _performance_state),
+    Field("nvidia_smi_pstate", "performance_state", "Performance state: 0 (fastest) to 15.", performance_state),
     *(
         Field(
             f"nvidia_smi_clocks_event_reasons_{reason}", "clock_event_reasons", f"1 if {reason} holds the clocks down.",

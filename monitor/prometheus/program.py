@@ -41,17 +41,21 @@ class Program(NamedTuple):
 def program(figures: Program) -> Iterator[Metric]:
     """The families of these figures, and the process_… ones that every exporter has."""
     yield from info("gpumon_build_info", "The version of gpumon.", [{"version": figures.version}])
-    yield from counter("gpumon_readings_total", "Readings of the GPUs.", [({}, figures.sampler.readings)])
-    yield from counter(
-        "gpumon_sampler_restarts_total",
-        "Restarts of the process that reads the GPUs.",
-        [({}, figures.sampler.restarts)],
-    )
-    yield from counter(
-        "gpumon_sampler_abandoned_total",
-        "Sampler processes that hang in the driver and cannot be killed.",
-        [({}, figures.sampler.abandoned)],
-    )
+    for name, text, count in (
+        ("gpumon_readings_total", "Readings of the GPUs.", figures.sampler.readings),
+        ("gpumon_sampler_restarts_total", "Restarts of the process that reads the GPUs.", figures.sampler.restarts),
+        (
+            "gpumon_sampler_abandoned_total",
+            "Sampler processes that hang in the driver and cannot be killed.",
+            figures.sampler.abandoned,
+        ),
+        (
+            "gpumon_dropped_frames_total",
+            "Messages that clients missed because they did not read fast enough.",
+            figures.dropped_frames,
+        ),
+    ):
+        yield from counter(name, text, [({}, count)])
     yield SummaryMetricFamily(
         "gpumon_tick_seconds",
         "Time in which a snapshot was handed to all stages.",
@@ -65,11 +69,6 @@ def program(figures: Program) -> Iterator[Metric]:
     )
     yield from gauge(
         "gpumon_clients", "Open WebSockets by kind.", (({"kind": kind}, n) for kind, n in figures.clients.items())
-    )
-    yield from counter(
-        "gpumon_dropped_frames_total",
-        "Messages that clients missed because they did not read fast enough.",
-        [({}, figures.dropped_frames)],
     )
     yield from _alerting(figures)
     yield from gauge(

@@ -37,6 +37,14 @@ class _Wanted(NamedTuple):
     most_processes: int
 
 
+class _Taken(NamedTuple):
+    snapshot: Snapshot
+    at: float
+    """By the monotonic clock."""
+    bodies: dict[_Wanted, Body]
+    """What was made of it."""
+
+
 class MetricsStage:
     """A stage. Any thread may ask for a body: of several scrapers at once, the first one makes it for all."""
 
@@ -50,16 +58,14 @@ class MetricsStage:
         self._program = program
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._taken_at = 0.0
-        self._bodies: dict[_Wanted, Body] = {}
+        self._taken: _Taken | None = None
 
     def start(self) -> None:
         """Nothing to do: bodies are made by those who ask for one."""
 
     def take(self, snapshot: Snapshot) -> None:
         """Replace the newest snapshot, and drop what was made of the previous one."""
-        self._snapshot, self._taken_at, self._bodies = snapshot, self._monotonic(), {}
+        self._taken = _Taken(snapshot, self._monotonic(), {})
 
     def stop(self) -> None:
         """Nothing to save."""
@@ -73,13 +79,15 @@ class MetricsStage:
         """
         wanted = _Wanted(tuple(names), _OPENMETRICS in accept, has_details, most_processes if has_details else 0)
         with self._lock:
-            snapshot, bodies = self._snapshot, self._bodies
-            now = snapshot and as_of_now(snapshot, self._monotonic() - self._taken_at)
-            if now is not snapshot:  # nothing follows: the age grows, and the host's metrics are as old as the GPUs'
-                return self._made(now and msgspec.structs.replace(now, system=None), wanted)
-            if wanted not in bodies:
-                bodies[wanted] = self._made(snapshot, wanted)
-            return bodies[wanted]
+            if (taken := self._taken) is None:
+                return self._made(None, wanted)
+            snapshot = as_of_now(taken.snapshot, self._monotonic() - taken.at)
+            if snapshot is not taken.snapshot:
+                # Nothing follows: the age grows with each scrape, and the host's metrics are as old as the GPUs'.
+                return self._made(msgspec.structs.replace(snapshot, system=None), wanted)
+            if wanted not in taken.bodies:
+                taken.bodies[wanted] = self._made(snapshot, wanted)
+            return taken.bodies[wanted]
 
     def _made(self, snapshot: Snapshot | None, wanted: _Wanted) -> Body:
         encode, _ = choose_encoder(

@@ -41,6 +41,26 @@ def test_ended_socket_receives_nothing_more_when_its_client_reads_again() -> Non
     assert feed.admission.open == []
 
 
+def test_frames_that_a_slow_client_misses_are_counted_unless_it_has_a_rate_of_its_own() -> None:
+    async def scene(query: str) -> tuple[list[int], int]:
+        hub = Hub(max_rate_hz=30)
+        readings, feed = Readings(hub), Feed(hub, query=query)
+        await readings.publish_at(1, 2)
+        await until(2.5)
+        feed.reads.clear()
+        await readings.publish_at(3, 4, 5, 6)
+        await until(6.5)
+        feed.reads.set()
+        await readings.publish_at(7)
+        await until(7.5)
+        feed.disconnect()
+        await feed.serving
+        return [each.seq for each in feed.snapshots], hub.dropped_frames
+
+    assert run(scene("")) == ([1, 2, 3, 6, 7], 2)
+    assert run(scene("hz=1"))[1] == 0
+
+
 @pytest.mark.parametrize("reads", [False, True])
 def test_socket_is_released_in_time_if_its_client_ignores_the_close_frame(reads: bool) -> None:
     """Regression: such a socket was counted, and its session checked, as long as the client kept it open."""

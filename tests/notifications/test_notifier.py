@@ -77,9 +77,11 @@ def test_failing_message_delays_its_own_channel_only(
         for gpu in range(3):
             fire(a_rule(), gpu, now=clock.now)
         clock.pass_by(seconds=5)
-        begin()
+        running = begin()
         other.wait_for(3)
         wait_for(has_failed, "the error to be noted")
+        wait_for(lambda: running.results == {"sent": 3, "failed": 1}, "the attempts to be counted")
+        wait_for(lambda: running.waiting == 3, "the waiting messages to be counted")
     finally:
         other.close()
     assert [request.headers["webhook-id"] for request in receiver.requests] == [

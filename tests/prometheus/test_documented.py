@@ -10,25 +10,15 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from monitor.prometheus import dcgm, nvidia_smi
+from monitor.prometheus import dcgm, nvidia_smi, own_fields
 from monitor.prometheus.fields import Field
-from monitor.prometheus.own_numbers import (
-    CONTAINER_GAUGES,
-    GPU_COUNTERS,
-    GPU_GAUGES,
-    HOST_GAUGES,
-    MIG_GAUGES,
-    PROCESS_GAUGES,
-    name_of,
-)
 from tests.support.servers import ROOT
 
 TEXT = (ROOT / "docs/prometheus.md").read_text()
 NAME = re.compile(r"`([A-Za-z0-9_*]+)(?:\{[^`]*\})?`")
 NAMED = set(NAME.findall(TEXT))
 OWN_OF = {
-    **{field: f"gpumon_gpu_{name_of(field)}" for field in GPU_GAUGES},
-    **{field: f"gpumon_gpu_{field}_total" for field in GPU_COUNTERS},
+    **{field.source: field.name for field in own_fields.GPU_FIELDS},
     **{
         f"ecc_{type_}_{counter}": f'gpumon_gpu_ecc_errors_total{{type="{type_}", counter="{counter}"}}'
         for type_ in ("corrected", "uncorrected")
@@ -38,8 +28,6 @@ OWN_OF = {
     "compute_mode": "gpumon_gpu_info{name, pci_bus_id, …}",
     "fans": "gpumon_gpu_fan_speed_ratio{fan}",
     "index": "gpu",
-    "performance_state": "gpumon_gpu_performance_state",
-    "processes": "gpumon_gpu_processes",
     "recovery_action": "gpumon_gpu_recovery_action{action}",
 }
 """gpumon's own name of each field of the schema that another exporter shows."""
@@ -83,15 +71,7 @@ def test_table_names_no_metric_that_is_not_exported() -> None:
 
 
 def test_every_name_of_our_own_is_documented() -> None:
-    computed = {
-        *(f"gpumon_gpu_{name_of(field)}" for field in GPU_GAUGES),
-        *(f"gpumon_gpu_{field}_total" for field in GPU_COUNTERS),
-        *(f"gpumon_gpu_mig_instance_{name_of(field)}" for field in MIG_GAUGES),
-        *(f"gpumon_host_{name_of(field)}" for field in HOST_GAUGES),
-        *(f"gpumon_process_{name_of(field)}" for field in PROCESS_GAUGES),
-        *(f"gpumon_container_{name_of(field)}" for field in CONTAINER_GAUGES),
-    }
-    ours = computed | set(literals("gpumon"))
+    ours = set(literals("gpumon"))
     assert sorted(ours - NAMED) == []
     assert sorted(name for name in NAMED - ours if re.match("gpumon_(?!token)", name)) == []
 

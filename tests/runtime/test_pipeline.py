@@ -48,6 +48,8 @@ def test_stages_start_and_receive_in_list_order_and_stop_in_reverse(steps: list[
     pipeline.stop()
     assert steps == ["a start", "b start", "a take", "b take", "b stop", "a stop"]
     assert pipeline.problems == {}
+    assert (pipeline.names, pipeline.tick_count) == (("a", "b"), 1)
+    assert pipeline.tick_seconds > 0
 
 
 def test_stage_that_raises_on_a_snapshot_is_logged_once_and_recovers(

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from monitor.sanitize import plain
@@ -108,6 +109,14 @@ def test_feed_and_api_are_json_of_plain_texts(server: Server) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "all" in path or not UNSEEN.search(answer.text)  # the history keeps notes as they were written
         answer.json()
+
+
+def test_metrics_have_plain_texts_as_label_values(server: Server) -> None:
+    text = requests.get(f"{server.url}/metrics?names=own,dcgm,nvidia_smi", timeout=10).text
+    assert not UNSEEN.search(text)
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert all(re.fullmatch(r"[A-Za-z_]+[A-Za-z0-9_]*", name) for name in families)
+    assert [sample.labels["name"] for sample in families["gpumon_gpu_info"].samples] == SHOWN
 
 
 def test_admin_pages_show_hostile_names_and_run_none(server: Server, root: requests.Session) -> None:
