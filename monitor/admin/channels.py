@@ -63,7 +63,8 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         )
         help_texts = {  # noqa: RUF012  # as Django's forms have it
             "is_for_all_rules": "Used by all rules without channels of their own.",
-            "is_for_weekly_report": "On Mondays: who used the GPUs, idle-held time, the hottest GPU, alerts.",
+            "is_for_weekly_report": "On Mondays: who used the GPUs, idle-held time, the hottest GPU, alerts. The first mail "
+            "channel with it also sends users their own report, if the settings say how their addresses are made.",
             "minimum_severity": "Alerts below this severity are not sent here.",
             "messages_per_hour": "At least 1. Messages over the limit are combined into one.",
         }

@@ -15,7 +15,18 @@ from monitor.models import AlertEvent, Delivery
 class DeliveryAdmin(BoundedAdmin):
     """Read-only: alerts create the messages."""
 
-    list_display = ("created_at", "channel", "kind", "rule", "alerts", "status", "attempts", "sent_at", "last_error")
+    list_display = (
+        "created_at",
+        "channel",
+        "kind",
+        "recipient",
+        "rule",
+        "alerts",
+        "status",
+        "attempts",
+        "sent_at",
+        "last_error",
+    )
     list_filter = ("status", "kind", "channel", "created_at")
     list_select_related = ("channel", "rule")
     search_fields = ("message_id", "channel__name", "events__summary")
@@ -24,6 +35,7 @@ class DeliveryAdmin(BoundedAdmin):
         "message_id",
         "channel",
         "kind",
+        "recipient",
         "rule",
         "alerts",
         "status",

@@ -45,6 +45,10 @@ ADDRESSES = frozenset(
     }
 )
 """The first parts of the server's own paths."""
+_REPORT_ADDRESS_PATTERN = re.compile(
+    r"(?:[A-Za-z0-9_+-][A-Za-z0-9._+-]*)?\{user\}(?:[A-Za-z0-9._+-]*[A-Za-z0-9_+-])?"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
 _SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 
 
@@ -171,6 +175,14 @@ def _checked_currency(value: str) -> str:
     return value
 
 
+def _checked_report_address(value: str) -> str:
+    if len(value) > 100 or ".." in value or not _REPORT_ADDRESS_PATTERN.fullmatch(value):
+        raise ValueError(
+            "a mail address with {user} once before the @, such as {user}@example.org, up to 100 characters"
+        )
+    return value
+
+
 def _checked_secret_key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 32:
         raise ValueError("at least 32 characters long")
@@ -218,6 +230,7 @@ BasePath = Annotated[str, AfterValidator(_checked_base_path)]
 UserName = Annotated[str, AfterValidator(_checked_user_name)]
 Currency = Annotated[str, AfterValidator(_checked_currency)]
 HeartbeatUrl = Annotated[SecretStr, AfterValidator(_checked_heartbeat_url)]
+ReportAddress = Annotated[str, AfterValidator(_checked_report_address)]
 SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
 DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_without_sqlite), AfterValidator(_checked_database_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

@@ -41,7 +41,7 @@ class Channel(models.Model):
 
 
 class Delivery(models.Model):
-    """One message to one channel: about one or more events of a rule, or the weekly report."""
+    """One message to one channel: about one or more events of a rule, or a weekly report."""
 
     message_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     """The same in every attempt, so that receivers can recognize a repeated message."""
@@ -57,6 +57,10 @@ class Delivery(models.Model):
             ("test", "Test"),
         ],
     )
+    user = models.CharField(max_length=150, blank=True, default="")
+    """Whose own weekly report it is; empty for every other message."""
+    recipient = models.CharField(max_length=254, blank=True, default="")
+    """The mail address that it goes to in place of the channel's own."""
     rule = models.ForeignKey(AlertRule, on_delete=models.SET_NULL, null=True, related_name="+")
     events = models.ManyToManyField(AlertEvent, related_name="deliveries", blank=True)
     status = models.CharField(

@@ -86,6 +86,15 @@ def unknown(url: str) -> Answer:
     return Answer(error="Apprise does not understand this URL")
 
 
+def send_only_to(service: Any, address: str) -> bool:
+    """Send to this address alone, not to those of the URL. False if the service is no mail."""
+    if not isinstance(service, NotifyEmail):
+        return False
+    service.targets = [(False, address)]
+    service.cc, service.bcc = set(), set()
+    return True
+
+
 def mark_as_automatic(service: Any) -> None:
     """Add the headers of automatic messages to mails, except those that the URL sets."""
     if isinstance(service, NotifyEmail) or service.service_name in _MAIL_SERVICES:

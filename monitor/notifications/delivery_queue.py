@@ -23,6 +23,9 @@ ABANDONED_ATTEMPTS = 20
 COMBINED_AFTER = timedelta(hours=1)
 """Messages delayed by more than that, for any reason, are combined into one."""
 _HOUR = timedelta(hours=1)
+USER_REPORT_PAUSE = _HOUR
+USER_REPORT_ATTEMPTS = 6
+"""A user's own report is retried less often, and abandoned earlier: its address may not exist."""
 
 
 class Head(NamedTuple):
@@ -48,9 +51,17 @@ def recover() -> int:
 
 
 def heads(*, now: datetime, without: Collection[int] = ()) -> list[Head]:
-    """The next delivery of each enabled channel, except the channels in `without`, oldest first."""
+    """The next delivery of each enabled channel, except the channels in `without`, oldest first.
+
+    Users' own reports come last and in the order in which they are due: none delays an alert, or another user's report.
+    """
     waiting = Delivery.objects.filter(status="waiting", channel__is_enabled=True).exclude(channel__in=without)
-    first = waiting.order_by().values("channel").annotate(first=Min("id")).values("first")
+    in_order = waiting.filter(user="").order_by()
+    first = set(in_order.values("channel").annotate(first=Min("id")).values_list("first", flat=True))
+    only_reports = waiting.exclude(user="").exclude(channel__in=in_order.values("channel")).order_by()
+    for channel in only_reports.values_list("channel", flat=True).distinct():
+        of_channel = only_reports.filter(channel=channel).order_by("due_at", "id")
+        first |= set(of_channel.values_list("id", flat=True)[:1])
     return [
         _head(delivery, now)
         for delivery in Delivery.objects.filter(id__in=first).select_related("channel").order_by("id")
@@ -91,6 +102,7 @@ def settle(delivery: Delivery, error: str | None, *, now: datetime) -> None:
             return
         is_long_ago = now - (delivery.first_attempt_at or now) >= ABANDONED_AFTER
         is_over = delivery.kind == "test" or (is_long_ago and delivery.attempts >= ABANDONED_ATTEMPTS)
+        is_over = is_over or (bool(delivery.user) and delivery.attempts >= USER_REPORT_ATTEMPTS)
         Delivery.objects.filter(id=delivery.pk).update(
             status="failed" if is_over else "waiting",
             due_at=now + _pause(delivery),
@@ -113,7 +125,8 @@ def back_off(attempts: int) -> timedelta:
 
 def _pause(delivery: Delivery) -> timedelta:
     """The delay after its last attempt: the back-off, or longer if the receiver asked for it."""
-    return max(back_off(delivery.attempts), timedelta(seconds=delivery.retry_after_seconds))
+    own = USER_REPORT_PAUSE if delivery.user else back_off(delivery.attempts)
+    return max(own, timedelta(seconds=delivery.retry_after_seconds))
 
 
 _COMBINABLE = ("fired", "resolved", "reminder")
@@ -121,8 +134,9 @@ _COMBINABLE = ("fired", "resolved", "reminder")
 
 def _head(delivery: Delivery, now: datetime) -> Head:
     channel = delivery.channel
+    # Users' own reports are outside the limit: fifty of them must not combine the alerts of the hour.
     sent = list(
-        Delivery.objects.filter(channel=channel, status="sent", sent_at__gt=now - _HOUR, sent_at__lte=now)
+        Delivery.objects.filter(channel=channel, user="", status="sent", sent_at__gt=now - _HOUR, sent_at__lte=now)
         .order_by("-sent_at")
         .values_list("sent_at", flat=True)[: channel.messages_per_hour]
     )
@@ -131,7 +145,7 @@ def _head(delivery: Delivery, now: datetime) -> Head:
     ready_at: datetime | None = due_at
     if channel.messages_per_hour == 0:
         ready_at = None
-    elif len(sent) >= channel.messages_per_hour and (oldest := sent[-1]) is not None:
+    elif not delivery.user and len(sent) >= channel.messages_per_hour and (oldest := sent[-1]) is not None:
         ready_at = max(due_at, oldest + _HOUR)
     return Head(delivery.pk, channel.pk, ready_at, is_last_allowed=len(sent) >= channel.messages_per_hour - 1)
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from monitor.alerts import snooze_link
 from monitor.alerts.alert_rows import alert_of, as_time
 from monitor.models import AlertEvent, Delivery
-from monitor.notifications.weekly_report import title_and_text
+from monitor.notifications.reports import own_usage, summary
+from monitor.notifications.reports.settings import ReportSettings
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.metrics import label_of, metrics, text_of
 from monitor.rules.sentences import lasted
@@ -38,12 +39,14 @@ class Message(NamedTuple):
         return f"{self.text}\n\n{self.links}" if self.links else self.text
 
 
-def message_of(delivery: Delivery, *, now: datetime, public_url: str | None = None) -> Message:
+def message_of(
+    delivery: Delivery, *, now: datetime, public_url: str | None = None, reports: ReportSettings | None = None
+) -> Message:
     """Title and text of a delivery, with a link if `public_url`, the dashboard's address, is known.
 
     Without control characters: users name rules and channels, and the title becomes the subject of a mail.
     """
-    title, text, event = _worded(delivery, now)
+    title, text, event = _worded(delivery, now, reports or ReportSettings())
     links = (
         ""
         if public_url is None
@@ -62,14 +65,16 @@ class _Worded(NamedTuple):
 _DELETED = _Worded("Deleted alert", "The alert was deleted before this message was sent.")
 
 
-def _worded(delivery: Delivery, now: datetime) -> _Worded:
+def _worded(delivery: Delivery, now: datetime, reports: ReportSettings) -> _Worded:
     if delivery.kind == "test":
         title = f"Test message for channel {delivery.channel.name}"
         return _Worded(title, "gpumon can send messages to this channel. Alerts arrive the same way.")
     if delivery.kind == "digest":
         return _digest(delivery)
+    if delivery.kind == "report" and delivery.user:
+        return _Worded(*own_usage.title_and_text(delivery.user, delivery.created_at, reports))
     if delivery.kind == "report":
-        return _Worded(*title_and_text(delivery.created_at))
+        return _Worded(*summary.title_and_text(delivery.created_at, reports))
     rows = delivery.events.select_related("acknowledged_by").order_by("fired_at", "gpu_index")
     events = [alert_of(row) for row in rows]
     if not events:

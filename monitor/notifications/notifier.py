@@ -13,10 +13,13 @@ from typing import Protocol
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import Delivery
-from monitor.notifications import delivery_queue, weekly_report
+from monitor.notifications import delivery_queue
 from monitor.notifications.masking import without_secrets
 from monitor.notifications.reminders import review
+from monitor.notifications.reports import due
+from monitor.notifications.reports.settings import ReportSettings
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +45,14 @@ class Notifier:
         self,
         send: Send,
         *,
+        reports: Callable[[], ReportSettings] = ReportSettings,
         clock: Callable[[], datetime] = timezone.now,
         poll_seconds: float = POLL_SECONDS,
         review_seconds: float = REVIEW_SECONDS,
     ) -> None:
         self._send = send
+        self._reports = reports
+        self._unreported = LastingProblem(log)
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._review_seconds = review_seconds
@@ -128,7 +134,7 @@ class Notifier:
             self._reviewed_at = now  # even if it fails: waiting messages are sent before the next review
             self._is_reviewed = False
             review(now=now)
-            weekly_report.enqueue_due(now=now)
+            self._add_reports(now)
             self._is_reviewed = True
         wait = self._poll_seconds
         with self._senders_lock:
@@ -146,6 +152,14 @@ class Notifier:
                 busy.add(head.channel_id)
                 self._begin(delivery)
         return wait
+
+    def _add_reports(self, now: datetime) -> None:
+        address = self._reports().address
+        due.enqueue_due(now=now, address=address)
+        if (problem := due.problem(address)) is not None:
+            self._unreported.noticed(problem)
+        else:
+            self._unreported.is_over("users get weekly reports again, or need none")
 
     # ── One message ───────────────────────────────────────────────────────────────────────────────────────────────────
 

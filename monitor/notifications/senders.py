@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ import msgspec
 from monitor.models import Channel, Delivery
 from monitor.notifications.masking import without_secrets
 from monitor.notifications.messages import Message, events_of, message_of
-from monitor.notifications.sending_child import Answer, AnyOrder, NotifyType, ServiceOrder, WebhookOrder
+from monitor.notifications.reports.settings import ReportSettings
+from monitor.notifications.sending_child import NO_MAIL, Answer, AnyOrder, NotifyType, ServiceOrder, WebhookOrder
 from monitor.notifications.webhook_payload import body_of
 from monitor.notifications.webhook_signature import signed_headers
 from monitor.rules.choices import SEVERITIES
@@ -34,6 +36,8 @@ class Sending(NamedTuple):
     """How long a service of Apprise can take."""
     forbids_private: bool = False
     """Whether messages go only to public addresses."""
+    reports: Callable[[], ReportSettings] = ReportSettings
+    """Prices and addresses of the weekly reports."""
 
     def send(self, delivery: Delivery, *, now: datetime) -> str | None:
         """Send it once. None if the receiver accepted it, else an error without secrets. A receiver's failure is not raised.
@@ -41,18 +45,21 @@ class Sending(NamedTuple):
         Sets the delivery's `retry_after_seconds`: how long the receiver asked to wait, 0 if it did not.
         """
         channel = delivery.channel
-        message = message_of(delivery, now=now, public_url=self.public_url)
+        message = message_of(delivery, now=now, public_url=self.public_url, reports=self.reports())
         try:
             order = self._order(delivery, message, now=now)
-        except ValueError as invalid:  # the signing secret
+        except ValueError as invalid:  # the signing secret, or a webhook for a user's mail
             return str(invalid)
         answer = run_child(order)
         delivery.retry_after_seconds = answer.retry_after_seconds or 0
         return None if answer.error is None else without_secrets(answer.error, channel.url, channel.signing_secret)
 
     def _order(self, delivery: Delivery, message: Message, *, now: datetime) -> ServiceOrder | WebhookOrder:
-        is_signed = is_webhook(delivery.channel)
-        return self._webhook(delivery, message, now=now) if is_signed else self._service(delivery, message)
+        if not is_webhook(delivery.channel):
+            return self._service(delivery, message)
+        if delivery.recipient:
+            raise ValueError(NO_MAIL)
+        return self._webhook(delivery, message, now=now)
 
     def _webhook(self, delivery: Delivery, message: Message, *, now: datetime) -> WebhookOrder:
         channel, body = delivery.channel, body_of(delivery, message, public_url=self.public_url)
@@ -68,6 +75,7 @@ class Sending(NamedTuple):
     def _service(self, delivery: Delivery, message: Message) -> ServiceOrder:
         return ServiceOrder(
             url=delivery.channel.url,
+            recipient=delivery.recipient,
             title=message.title,
             text=message.text,
             links=message.links,

@@ -20,6 +20,7 @@ from monitor.notifications.inert_text import inert
 _SHORTEST_PART = 1000
 """Characters. A service with a lower limit, such as SMS, gets only the beginning: dozens of parts, each seconds after the last,
 would take longer than the process has, and would be repeated with the next attempt."""
+NO_MAIL = "The channel sends no mail now, so users' reports cannot be sent with it."
 NotifyType = Literal["info", "success", "warning", "failure"]
 
 
@@ -36,6 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceOrder(Order, frozen=True, kw_only=True, tag="service"):
     """A message for a service of Apprise; without a text, only look up the service."""
 
+    recipient: str = ""
+    """A mail address to send to in place of those of the URL. Only for mail."""
     title: str = ""
     text: str | None = None
     """Contains texts from outside: it is made inert before it is sent, as the title is."""
@@ -126,6 +129,8 @@ def _notify(order: ServiceOrder) -> Answer:
         # A text over the service's limit would be refused at every attempt and delay those behind it.
         in_parts = service.body_maxlen >= _SHORTEST_PART
         service.overflow_mode = apprise.OverflowMode.SPLIT if in_parts else apprise.OverflowMode.TRUNCATE
+    if order.recipient and not apprise_urls.send_only_to(service, order.recipient):
+        return Answer(service=name, error=NO_MAIL)
     apprise_urls.mark_as_automatic(service)
     sender = apprise.Apprise(asset=asset)
     sender.add(service)

@@ -10,8 +10,9 @@ from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.config.model import Config
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
+from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.senders import Sending
-from monitor.runtime.effective_config import idle_limits_of
+from monitor.runtime.effective_config import idle_limits_of, report_settings_of
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -35,8 +36,13 @@ class AlertStage:
         self.recent = Recent()
         """The readings of the last 15 minutes, for rule previews and for the evidence of alerts."""
         self.evidence = EvidenceRecorder(self.recent.snapshots, clock=clock, monotonic=monotonic)
-        sending = Sending(public_url=startup.public_url, forbids_private=startup.forbid_private_webhooks)
-        self.notifier = Notifier(sending.send, clock=lambda: datetime.fromtimestamp(clock(), UTC))
+
+        def reports() -> ReportSettings:
+            return report_settings_of(config())
+
+        forbids_private = startup.forbid_private_webhooks
+        sending = Sending(public_url=startup.public_url, forbids_private=forbids_private, reports=reports)
+        self.notifier = Notifier(sending.send, reports=reports, clock=lambda: datetime.fromtimestamp(clock(), UTC))
         self.engine = Engine(
             limits=lambda: idle_limits_of(config()),
             retention_days=lambda: config().alert_retention_days,

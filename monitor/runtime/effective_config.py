@@ -15,8 +15,10 @@ from monitor.config.overrides import layered
 from monitor.history.pruning import Retention
 from monitor.history.recorder import HistorySettings
 from monitor.models import SiteSettings
+from monitor.notifications.reports.settings import ReportSettings
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.usage.ledger import LedgerSettings
+from monitor.usage.reports import prices_of
 
 log = logging.getLogger(__name__)
 _BYTES_PER_MIB = 1 << 20
@@ -109,3 +111,8 @@ def ledger_settings_of(config: Config) -> LedgerSettings:
         days=float(config.usage_days),
         process_days=float(config.usage_process_days),
     )
+
+
+def report_settings_of(config: Config) -> ReportSettings:
+    """What the weekly reports need to know."""
+    return ReportSettings(prices=prices_of(config), address=config.report_address)

@@ -149,14 +149,22 @@ def usage(start: float, end: float, by: By, *, prices: Prices | None = None, now
         if gpu in span.gpus:
             key = span.gpus[gpu].uuid if by == "gpu" else getattr(holder, by)
             groups.setdefault(key, _Group()).add(gpu, account)
-    hues = user_hues() if by == "user" else {}
-    gpus = {gpu.uuid: gpu for gpu in span.gpus.values()}
-    rows = [_row(key, group, by, span, prices, hues, gpus) for key, group in groups.items()]
-    rows.sort(key=lambda row: (-row.share_seconds, -row.occupied_seconds, row.label))
     everything = _Group(set(span.gpus))
     for group in groups.values():
         everything.account.add(group.account)
-    return _report(span, by, prices, rows, everything)
+    return _report(span, by, prices, _rows(groups, by, span, prices), everything)
+
+
+def usage_of(user: str, start: float, end: float, *, prices: Prices | None = None) -> tuple[Row, list[Row]]:
+    """What one user had in a span: in all, and by command with the largest share first."""
+    span = read_span(start, end, time.time())
+    total, commands = _Group(), dict[str, _Group]()
+    for (gpu, holder), account in span.shares.items():
+        if gpu in span.gpus and holder.user == user:
+            total.add(gpu, account)
+            commands.setdefault(holder.command, _Group()).add(gpu, account)
+    (of_user,) = _rows({user: total}, "user", span, prices or Prices())
+    return of_user, _rows(commands, "command", span, prices or Prices())
 
 
 class _Group:
@@ -187,6 +195,13 @@ _UNNAMED: dict[By, str] = {
     "job": "no job",
     "gpu": "",
 }
+
+
+def _rows(groups: dict[str, _Group], by: By, span: Span, prices: Prices) -> list[Row]:
+    hues = user_hues() if by == "user" else {}
+    gpus = {gpu.uuid: gpu for gpu in span.gpus.values()}
+    rows = [_row(key, group, by, span, prices, hues, gpus) for key, group in groups.items()]
+    return sorted(rows, key=lambda row: (-row.share_seconds, -row.occupied_seconds, row.label))
 
 
 def _row(

@@ -133,6 +133,13 @@ def test_provider_names_are_accepted_in_common_spellings(
     assert load(env_file, monkeypatch, TELEMETRY_PROVIDER=written).telemetry_provider == meant
 
 
+@pytest.mark.parametrize("address", ["{user}@example.org", "gpu+{user}@mail.example.org", "{user}@localhost"])
+def test_address_of_reports_has_a_place_for_the_user(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    assert load(env_file, monkeypatch, REPORT_ADDRESS=address).report_address == address
+
+
 def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(
         env_file,
@@ -142,6 +149,9 @@ def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPat
     )
     assert config.allowed_hosts == ("gpu01", ".example.com", "[::1]", "*")
     assert config.csrf_trusted_origins == ("https://gpu.example.com", "http://10.0.0.7:8080")
+
+
+REPORT_ADDRESS = "a mail address with {user} once before the @, such as {user}@example.org, up to 100 characters"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +177,9 @@ def test_lists_are_split_at_commas(env_file: Path, monkeypatch: pytest.MonkeyPat
         ("HOST", "http://gpu01", "an address of this host or a host name, such as 127.0.0.1 or 0.0.0.0"),
         ("PUBLIC_URL", "gpu.example.com", "a URL that a browser can open, such as https://gpu.example.com/gpus/"),
         ("PUBLIC_URL", "https://me:word@gpu", "a URL that a browser can open, such as https://gpu.example.com/gpus/"),
+        ("REPORT_ADDRESS", "ana@example.org", REPORT_ADDRESS),
+        ("REPORT_ADDRESS", "{user}@{user}.org", REPORT_ADDRESS),
+        ("REPORT_ADDRESS", "{user}@a.org,b@a.org", REPORT_ADDRESS),
         ("DATA_DIR", "~no-such-user/data", "a path, and the home folder at its beginning is unknown"),
         ("REPLAY_FILE", "/nowhere/at/all", "the path of an existing recording: No such file or directory"),
     ],

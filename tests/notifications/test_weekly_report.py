@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from monitor.models import Channel, Delivery
-from monitor.models.usage import UsageGpu, UsageHolder, UsagePeriod, UsageShare, UsageSlice
-from monitor.notifications import webhook_payload, weekly_report
+from monitor.notifications import webhook_payload
 from monitor.notifications.messages import message_of
-from monitor.notifications.weekly_report import MOST_USERS, enqueue_due, week_before
+from monitor.notifications.reports import summary
+from monitor.notifications.reports.due import enqueue_due
+from monitor.notifications.reports.settings import ReportSettings
+from monitor.notifications.reports.summary import MOST_USERS
+from monitor.notifications.reports.week import week_before
+from monitor.usage.reports import Prices
+from tests.notifications.used_week import MONDAY, use
 from tests.support.outbox_rows import a_channel, a_rule, an_event
 
 pytestmark = pytest.mark.django_db
-
-MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -40,28 +44,7 @@ def due(now: datetime) -> int:
     return Delivery.objects.filter(kind="report").count()
 
 
-def use(at: datetime, *users: str, hours: float = 0.25) -> None:
-    """A quarter-hour of GPU 0, busy for these users in equal parts."""
-    gpu, is_new = UsageGpu.objects.get_or_create(uuid="GPU-0", defaults={"index": 0, "name": "H100", "host": "dgx"})
-    if is_new:
-        UsagePeriod.objects.create(gpu=gpu, start=(MONDAY - timedelta(days=30)).timestamp(), end=MONDAY.timestamp())
-    start, ms = int(at.timestamp()), round(hours * 3_600_000)
-    UsageSlice.objects.create(
-        gpu=gpu, start=start, busy_ms=ms, held_ms=0, nobody_ms=0, free_ms=900_000 - ms, lost_ms=0, unread_ms=0,
-        energy_joules=720_000, energy_ms=900_000,
-    )  # fmt: skip
-    for user in users:
-        names = {"user": user, "program": "python", "command": "python train.py", "last_at": start}
-        holder = UsageHolder.objects.create(**names)
-        columns = ("user_ms", "container_ms", "program_ms", "command_ms", "job_ms", "sm_known_ms")
-        share = ms // len(users)
-        UsageShare.objects.create(
-            gpu=gpu, start=start, holder=holder, share_ms=share, held_ms=share // 2, zero_ms=0, energy_joules=0,
-            sm_percent_seconds=ms // 1000 * 40, memory_mib_seconds=0, **dict.fromkeys(columns, ms),
-        )  # fmt: skip
-
-
-def text_of(now: datetime, **options: str) -> str:
+def text_of(now: datetime, **options: Any) -> str:
     message = message_of(Delivery.objects.get(kind="report"), now=now, **options)
     return f"{message.title}\n{message.whole}"
 
@@ -129,6 +112,16 @@ def test_report_says_who_used_the_gpus_and_what_happened(channel: Channel) -> No
     )
 
 
+def test_report_names_costs_and_co2_if_the_settings_give_prices(channel: Channel) -> None:
+    use(MONDAY - timedelta(days=3), "ana", "bo")
+    due(MONDAY)
+    prices = Prices(per_gpu_hour=8.0, per_kwh=5.0, currency="EUR", co2_grams_per_kwh=400.0)
+    text = text_of(MONDAY, reports=ReportSettings(prices))
+    assert "Energy: at least 0.2 kWh.\nCost: 3.00 EUR. CO₂: 0.1 kg.\n" in text
+    assert "· ana: 0.1 h, idle-held 0.1 h, mean SM 40 %, 1.00 EUR\n" in text
+    assert "Cost" not in text_of(MONDAY)
+
+
 def test_report_names_the_hottest_gpu(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     use(MONDAY - timedelta(days=3), "ana")
     at = int((MONDAY - timedelta(days=2)).timestamp())
@@ -137,7 +130,7 @@ def test_report_names_the_hottest_gpu(channel: Channel, monkeypatch: pytest.Monk
         assert (source, metrics) == ("GPU-0", ["temperature_celsius"])
         return [SimpleNamespace(time=[at - 900, at, at + 900], high=[None, 91.0, 91.0])]
 
-    monkeypatch.setattr(weekly_report, "history", stored)
+    monkeypatch.setattr(summary, "history", stored)
     due(MONDAY)
     assert "Hottest: GPU 0 with 91 °C, Sat 21 Nov, 08:00." in text_of(MONDAY)
 

@@ -7,7 +7,7 @@ from functools import partial
 from pydantic_settings import BaseSettings
 
 from monitor.config.declarations import setting
-from monitor.config.values import Currency
+from monitor.config.values import Currency, ReportAddress
 
 stored = partial(setting, group="History")
 usage = partial(setting, group="Usage")
@@ -67,4 +67,10 @@ class RecordSettings(BaseSettings):
         ge=0,
         le=10_000,
         admin_label="CO₂ of a kWh",
+    )
+    report_address: ReportAddress | None = usage(
+        None,
+        "How the mail address of a user's own weekly report is made, with `{user}` for the username: `{user}@example.org`.",
+        default_text="users get no reports",
+        admin_label="Address of users' reports",
     )
