@@ -159,6 +159,8 @@ class UsageProcess(models.Model):
     sm_percent = models.FloatField(null=True)
     zero_seconds = models.FloatField()
     """At 0 % SM time."""
+    is_from_accounting = models.BooleanField(default=False)
+    """No reading has shown it: the driver's accounting mode did, when it had ended."""
 
     class Meta:
         default_permissions = ()

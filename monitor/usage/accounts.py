@@ -94,6 +94,7 @@ class OpenProcess(msgspec.Struct):
     sm_percent_seconds: float = 0.0
     sm_seconds: float = 0.0
     zero_seconds: float = 0.0
+    is_from_accounting: bool = False
 
     @property
     def memory_mean_bytes(self) -> int | None:
@@ -116,6 +117,8 @@ class OpenGpu(msgspec.Struct):
     since: float
     """Start of its period."""
     account: GpuAccount
+    recorded_until: float = 0.0
+    """Until when it is recorded beyond the journal's `until`, since the clock was set back."""
     energy_counter: float | None = None
     """At the last reading, in joules."""
     minute: int = 0
@@ -125,6 +128,8 @@ class OpenGpu(msgspec.Struct):
     span: Span | None = None
     processes: dict[tuple[int, int], OpenProcess] = {}
     """By PID and MIG instance (-1 without)."""
+    accounted: set[int] = set()
+    """PIDs of the last reading's `ended_processes`: each is recorded once."""
 
 
 class Journal(msgspec.Struct):

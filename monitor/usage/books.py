@@ -110,6 +110,7 @@ class Books:
         """Close everything that ended in what is now the future."""
         assert self.journal is not None
         for known in self.journal.gpus.values():
+            known.recorded_until = max(known.recorded_until, self.journal.until)
             self._close_open(known)
             known.account = self._account(known.uuid, at)
             known.minute, known.since = 0, min(known.since, at)
@@ -121,7 +122,7 @@ class Books:
         assert self.journal is not None
         self.journal.gpus[gpu.uuid] = OpenGpu(
             uuid=gpu.uuid, index=gpu.index, name=gpu.name, host=host, since=at, account=self._account(gpu.uuid, at),
-            energy_counter=gpu.energy_joules,
+            energy_counter=gpu.energy_joules, accounted={each.pid for each in gpu.ended_processes or ()},
         )  # fmt: skip
         self.closed.append(Period(gpu.uuid, at, None))
 
@@ -131,7 +132,8 @@ class Books:
         for known in [known for uuid, known in self.journal.gpus.items() if uuid not in listed]:
             self._close_open(known)
             process_log.end_all(known, self.closed)
-            self.closed.append(Period(known.uuid, known.since, self.journal.until))
+            end = max(self.journal.until, known.recorded_until)
+            self.closed.append(Period(known.uuid, known.since, end))
             del self.journal.gpus[known.uuid]
 
     def _close_open(self, known: OpenGpu) -> None:
@@ -182,6 +184,7 @@ class Books:
     def _count(self, known: OpenGpu, gpu: Gpu, start: float, end: float, *, is_continuous: bool) -> None:
         """Count what the reading at `end` says about this span."""
         listed = process_log.follow(known, gpu, end, end - start, self.closed)
+        process_log.add_unread(known, gpu, end, self.closed, is_first=not self._has_run)
         portions = []
         if listed and gpu.use in ("busy", "held"):
             portions = divide(listed, utilization_percent=gpu.utilization_percent, idle_percent=self._idle_percent())

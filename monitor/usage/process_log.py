@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.telemetry.schema import Gpu, GpuProcess
+from monitor.telemetry.schema import EndedProcess, Gpu, GpuProcess
 from monitor.usage import spans
 from monitor.usage.accounts import Closed, ClosedProcess, OpenGpu, OpenProcess
 from monitor.usage.holders import Holder, holder_of
@@ -38,6 +38,43 @@ def follow(known: OpenGpu, gpu: Gpu, at: float, seconds: float, closed: list[Clo
         _count(found, process, at, seconds, nobody_works=nobody_works)
         listed.append(Listed(found.holder, process.memory_used_bytes, process.sm_utilization_percent))
     return listed
+
+
+def add_unread(known: OpenGpu, gpu: Gpu, at: float, closed: list[Closed], *, is_first: bool) -> None:
+    """Move the processes that ended without any reading of them to `closed`: accounting mode knows them.
+
+    They have no part of the GPU's time, which the readings divide. `is_first`: the reading is the first one, so they may have
+    ended while nothing was recorded.
+    """
+    if gpu.ended_processes is None:
+        return
+    read = {pid for pid, _instance in known.processes}
+    for ended in () if is_first else gpu.ended_processes:
+        process = _unread(ended, at)
+        # One that is reported late may have been read, ended and forgotten since.
+        is_late = process.last_at < at - UNSEEN_SECONDS
+        if not is_late and ended.pid not in read and ended.pid not in known.accounted:
+            closed.append(ClosedProcess(known.uuid, process))
+    known.accounted = {ended.pid for ended in gpu.ended_processes}
+
+
+def _unread(ended: EndedProcess, at: float) -> OpenProcess:
+    first_at = at - ended.seconds if ended.started_at is None else ended.started_at
+    known_seconds = 0.0 if ended.utilization_percent is None else ended.seconds
+    return OpenProcess(
+        pid=ended.pid,
+        holder=Holder(),
+        command_line="",
+        started_at=ended.started_at,
+        first_at=first_at,
+        last_at=first_at + ended.seconds,
+        seconds=ended.seconds,
+        memory_peak_bytes=ended.memory_peak_bytes,
+        sm_percent_seconds=(ended.utilization_percent or 0.0) * known_seconds,
+        sm_seconds=known_seconds,
+        zero_seconds=known_seconds if ended.utilization_percent == 0 else 0.0,
+        is_from_accounting=True,
+    )
 
 
 def end_unseen(known: OpenGpu, at: float, closed: list[Closed]) -> None:

@@ -46,6 +46,9 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Mean SM time, 0 to 100."""
     zero_seconds: float
     """At 0 % SM time."""
+    is_from_accounting: bool
+    """No reading has shown it, so whose it was is unknown: the driver's accounting mode did, when it had ended. `sm_percent` is
+    then the share of its time in which a kernel ran."""
 
 
 def processes(start: float, end: float, *, uuid: str | None = None, most: int = 500) -> list[ProcessRecord]:
@@ -86,6 +89,7 @@ def _open_ones(known: OpenGpu, until: float) -> Iterator[ProcessRecord]:
             memory_peak_bytes=process.memory_peak_bytes,
             sm_percent=process.sm_percent,
             zero_seconds=process.zero_seconds,
+            is_from_accounting=False,
         )
 
 
@@ -108,6 +112,7 @@ def _closed(row: UsageProcess, gpu: UsageGpu) -> ProcessRecord:
         memory_peak_bytes=row.memory_peak_bytes,
         sm_percent=row.sm_percent,
         zero_seconds=row.zero_seconds,
+        is_from_accounting=row.is_from_accounting,
     )
 
 

@@ -164,6 +164,7 @@ class _Writer:
             memory_peak_bytes=process.memory_peak_bytes,
             sm_percent=process.sm_percent,
             zero_seconds=process.zero_seconds,
+            is_from_accounting=process.is_from_accounting,
         )
 
 

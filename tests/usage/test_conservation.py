@@ -20,7 +20,7 @@ from monitor.models.usage import (
     UsageSlice,
     UsageSpan,
 )
-from monitor.telemetry.schema import Gpu, GpuProcess
+from monitor.telemetry.schema import EndedProcess, Gpu, GpuProcess
 from monitor.usage.records import load_journal
 from monitor.usage.reports import GROUPINGS, Report, usage
 from monitor.usage.slices import SLICE_SECONDS
@@ -54,16 +54,22 @@ def users(index: int) -> st.SearchStrategy[GpuProcess]:
 
 def gpus(index: int) -> st.SearchStrategy[Gpu]:
     return st.builds(
-        lambda processes, state, utilization: seen(
-            index, *{each.pid: each for each in processes}.values(), state=state, utilization_percent=utilization
+        lambda processes, state, utilization, ended: seen(
+            index,
+            *{each.pid: each for each in processes}.values(),
+            state=state,
+            utilization_percent=utilization,
+            ended_processes=ended,
         ),
         processes=st.lists(users(index), max_size=3),
         state=st.sampled_from(["ok", "ok", "ok", "lost", "asleep"]),
         utilization=st.sampled_from([None, 0.0, 50.0, 100.0]),
+        ended=st.none() | st.tuples(st.builds(EndedProcess, pid=st.integers(1, 9), seconds=st.floats(0.0, 30.0))),
     )
 
 
 BUSY = (seen(0, of("ana")),)
+BOTH = (*BUSY, seen(1, of("bo")))
 steps = st.builds(
     Step,
     minutes=st.sampled_from([0.5, 4.0, 17.0, 40.0]),
@@ -121,6 +127,10 @@ def clear() -> None:
 )
 @example(
     happenings=[Step(40.0, "read", 0.0, BUSY), Step(40.0, "clock", -5000.0, BUSY), Step(17.0, "read", 0.0, BUSY)],
+    edges=(0.0, 9000.0),
+)
+@example(  # a GPU that is removed after the clock was set back is recorded for longer than the clock says
+    happenings=[Step(40.0, "read", 0.0, BOTH), Step(4.0, "clock", -2000.0, BOTH), Step(17.0, "read", 0.0, BUSY)],
     edges=(0.0, 9000.0),
 )
 @settings(max_examples=15)

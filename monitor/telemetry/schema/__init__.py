@@ -9,6 +9,7 @@ from monitor.telemetry.schema.alert import Alert, AlertState, Severity
 from monitor.telemetry.schema.gpu import (
     Bottleneck,
     BottleneckCode,
+    EndedProcess,
     Fan,
     Gpu,
     GpuProcess,
@@ -32,6 +33,7 @@ __all__ = [
     "Bottleneck",
     "BottleneckCode",
     "ContainerLimits",
+    "EndedProcess",
     "Fan",
     "Gpu",
     "GpuProcess",

@@ -93,6 +93,21 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Reasons = {}
 
 
+class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that has ended, by the driver's accounting mode, which does not know whose it was. NVML
+    nvmlDeviceGetAccountingStats.
+    """
+
+    pid: int
+    started_at: float | None = None
+    """When it began to use the GPU, Unix seconds."""
+    seconds: float
+    """How long it used the GPU."""
+    memory_peak_bytes: int | None = None
+    utilization_percent: Percent | None = None
+    """Share of that time in which a kernel ran."""
+
+
 class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
     """A compute instance of a GPU in MIG mode. Its processes are the GPU's with the same `mig_instance`."""
 
@@ -247,6 +262,8 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     mig_mode: bool | None = None
     mig_instances: tuple[MigInstance, ...] = ()
     processes: tuple[GpuProcess, ...] | None = None
+    ended_processes: tuple[EndedProcess, ...] | None = None
+    """Those that have ended in the last two minutes, also if shorter than a reading. Null while accounting mode is off."""
     use: GpuUse = "unknown"
     """By the settings for idle-held GPUs. held: idle-held. unknown: without the readings that would show it in use, never free.
     Made with the snapshot; no provider fills it."""

@@ -41,7 +41,8 @@
     X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) \
     X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) X(nvmlEventSetCreate) \
     X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetFree) \
-    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmMetricsGet)
+    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmMetricsGet) \
+    X(nvmlDeviceGetAccountingMode) X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats)
 
 #define AS_INDEX(name) FN_##name,
 enum Function { EACH_FUNCTION(AS_INDEX) FUNCTION_COUNT };

@@ -94,6 +94,7 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("persistence", persistence),
     ANSWER_OF("mig", mig),
     ANSWER_OF("mig_max", mig_max),
+    ANSWER_OF("accounting", accounting),
     ANSWER_OF("gpm", gpm),
     ANSWER_OF("gpm_sm", gpm_sm),
     ANSWER_OF("gpm_tensor", gpm_tensor),
@@ -188,6 +189,8 @@ bool read_gpu_key(struct Gpu *gpu, int number, char *key, char *value)
         return read_processes(value, gpu, number);
     if (strcmp(key, "stray_samples") == 0)
         return read_strays(value, gpu);
+    if (strcmp(key, "accounted") == 0)
+        return read_accounted(value, gpu);
     if (strcmp(key, "mig_instances") == 0)
         return read_mig_instances(value, gpu, number);
     if (strcmp(key, "xid") == 0)

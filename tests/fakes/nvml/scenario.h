@@ -21,6 +21,7 @@ bool read_answer(const char *text, struct Answer *out);
 bool read_text(const char *text, char *out, size_t size);
 bool read_processes(char *text, struct Gpu *gpu, int number);
 bool read_strays(char *text, struct Gpu *gpu);
+bool read_accounted(char *text, struct Gpu *gpu);
 bool read_mig_instances(char *text, struct Gpu *gpu, int number);
 bool read_xids(char *text, struct Gpu *gpu);
 bool read_nvlink_peers(char *text, struct Gpu *gpu);

@@ -171,6 +171,30 @@ bool read_strays(char *text, struct Gpu *gpu)
     return true;
 }
 
+/* pid:utilization:mib:ms:start in Unix ms[:running], … */
+static bool read_accounted_process(char *text, struct Accounted *out)
+{
+    *out = (struct Accounted){0};
+    if (!next_unsigned(&text, &out->pid) || !next_unsigned(&text, &out->utilization))
+        return false;
+    char *mib = next_part(&text, ":"), *time = next_part(&text, ":"), *start = next_part(&text, ":");
+    return mib != NULL && time != NULL && start != NULL && read_mib(mib, &out->memory) &&
+           read_number(time, &out->time_ms) && read_number(start, &out->start_ms) &&
+           next_unsigned(&text, &out->is_running) && text == NULL;
+}
+
+bool read_accounted(char *text, struct Gpu *gpu)
+{
+    gpu->accounted_count = 0;
+    if (*text == '\0')
+        return true;
+    for (char *part; (part = next_part(&text, ",")) != NULL;)
+        if (gpu->accounted_count == MAX_ACCOUNTED ||
+            !read_accounted_process(part, &gpu->accounted[gpu->accounted_count++]))
+            return false;
+    return true;
+}
+
 /* profile:gpu-instance:compute-instance:total MiB:used MiB[:uuid]; 1c.3g.20gb: slices of compute, then of the GPU */
 static bool read_mig_instance(char *text, struct MigInstance *out, int number, int place)
 {

@@ -12,6 +12,7 @@ enum {
     MAX_GPUS = 32,
     MAX_PROCESSES = 128,
     MAX_SAMPLES = 16,
+    MAX_ACCOUNTED = 64,
     MAX_MIG = 8,
     MAX_FANS = 8,
     MAX_LINKS = 18,
@@ -43,6 +44,9 @@ struct Process {
 
 /* A utilization sample of any PID, listed or not, stamped `age_ms` ago and returned by every call. */
 struct StraySample { unsigned pid, sm, memory_percent, encoder, decoder; unsigned long long age_ms; };
+
+/* A process in accounting mode; start in Unix time. */
+struct Accounted { unsigned pid, utilization, is_running; unsigned long long memory, time_ms, start_ms; };
 
 struct MigInstance {
     bool present;
@@ -79,11 +83,13 @@ struct Gpu {
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */
     struct Answer recovery_action;
     struct Answer compute_mode, persistence, mig, mig_max;
+    struct Answer accounting;
     struct Answer gpm, gpm_sm, gpm_tensor, gpm_dram; /* tenths of a percent */
     struct Counter energy_counter, pcie_rx_counter, pcie_tx_counter, nvlink_rx_counter, nvlink_tx_counter;
-    int process_count, stray_count, xid_count, field_count;
+    int process_count, stray_count, accounted_count, xid_count, field_count;
     struct Process processes[MAX_PROCESSES];
     struct StraySample strays[MAX_SAMPLES];
+    struct Accounted accounted[MAX_ACCOUNTED];
     struct MigInstance instances[MAX_MIG];
     struct XidEvent xids[MAX_XIDS];
     struct FieldOverride fields[MAX_FIELD_VALUES];

@@ -104,12 +104,12 @@ class Record:
         self._record = record
         self._buffer = ctypes.create_string_buffer(struct.pack(f"={len(given)}I", *given), record.size)
 
-    def __call__(self, handle: Handle) -> tuple[int, ...]:
-        """The fields. Raises NVMLError."""
+    def __call__(self, handle: Handle, *more: int) -> tuple[int, ...]:
+        """The fields. `more` are arguments before the struct. Raises NVMLError."""
         ask = self._function
         if ask is None:
             ask = self._function = function(self._name)
-        code = ask(handle, self._buffer)
+        code = ask(handle, *more, self._buffer)
         if code != nvml.NVML_SUCCESS:
             raise nvml.NVMLError(code)
         return self._record.unpack(self._buffer)

@@ -12,7 +12,7 @@ import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.providers import base, gpu_notices
-from monitor.telemetry.providers.nvml import activity, calls, errors, fields
+from monitor.telemetry.providers.nvml import accounting, activity, calls, errors, fields
 from monitor.telemetry.providers.nvml.calls import Call, Values
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, address_of
 from monitor.telemetry.providers.nvml.fans import Fans
@@ -82,6 +82,7 @@ class Device:
         self._is_unified = self._has_own_memory = False
         self._fields, self._links, self._activity = fields.Fields(), nvlink.NvLinks(), activity.Activity()
         self._processes, self._mig, self._fans = Processes(bounds), Mig(bounds), Fans(bounds)
+        self._accounting = accounting.Accounting()
         self._pcie_rates, self._counts_pcie = pcie.PcieRates(), True
         self._now = self._at = 0.0
         self._memory_v1 = Call(calls.MEMORY_V1.metrics, self._fill_memory_v1)
@@ -99,6 +100,7 @@ class Device:
             Call(("mig_mode",), self._fill_mig_mode),
             Call(nvlink.METRICS, self._fill_nvlinks),
             Call(activity.METRICS, self._fill_activity),
+            Call(accounting.METRICS, self._fill_ended),
         ]
         self._slow_cursor = 0
         self._slow_due = 0.37 * identity.index % 1  # spreads the GPUs' slow calls over different ticks
@@ -324,6 +326,11 @@ class Device:
     def _fill_activity(self, handle: Handle, values: Values) -> None:
         self._activity.fill(handle, values)
         self._reasons.note(self._activity.reasons)
+
+    def _fill_ended(self, handle: Handle, values: Values) -> None:
+        self._accounting.fill(handle, values, now=self._now, at=self._at, running=self._processes.pids)
+        if values["ended_processes"] is None:
+            self._reasons.note(self._accounting.reasons)
 
     def _fill_mig_mode(self, handle: Handle, values: Values) -> None:
         before = values["mig_mode"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pynvml as nvml
@@ -43,6 +43,8 @@ class Processes:
         self._needed: set[ProcessType] = {"compute"}
         """Without these lists, the processes are unknown: they hold most of them, or have been read before."""
         self._shares = ProcessShares()
+        self.pids: Collection[int] = ()
+        """Of the last reading."""
         self.retry()
 
     def retry(self) -> None:
@@ -73,6 +75,7 @@ class Processes:
         `gpu` are the GPU's values at this tick: its utilization and memory. Raises NVMLError when a list could not be read.
         """
         rows = self._listed(handle)
+        self.pids = rows.keys()
         if rows:
             self._shares.read(handle, now, at, gpu["utilization_percent"])
         else:
