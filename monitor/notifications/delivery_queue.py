@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import F, Min, Q
 
 from monitor.models import Channel, Delivery
 
@@ -56,16 +56,18 @@ def heads(*, now: datetime, without: Collection[int] = ()) -> list[Head]:
     Users' own reports come last and in the order in which they are due: none delays an alert, or another user's report.
     """
     waiting = Delivery.objects.filter(status="waiting", channel__is_enabled=True).exclude(channel__in=without)
-    in_order = waiting.filter(user="").order_by()
-    first = set(in_order.values("channel").annotate(first=Min("id")).values_list("first", flat=True))
-    only_reports = waiting.exclude(user="").exclude(channel__in=in_order.values("channel")).order_by()
-    for channel in only_reports.values_list("channel", flat=True).distinct():
-        of_channel = only_reports.filter(channel=channel).order_by("due_at", "id")
-        first |= set(of_channel.values_list("id", flat=True)[:1])
-    return [
-        _head(delivery, now)
-        for delivery in Delivery.objects.filter(id__in=first).select_related("channel").order_by("id")
-    ]
+    first_of = waiting.order_by().values_list("channel").annotate(first=Min("id", filter=Q(user="")))
+    ids = [id_ for channel, first in first_of if (id_ := first or _first_report(channel)) is not None]
+    if not ids:
+        return []
+    found = Delivery.objects.filter(id__in=ids).select_related("channel").order_by("id")
+    return [_head(delivery, now) for delivery in found]
+
+
+def _first_report(channel_id: int) -> int | None:
+    """Of users' own reports, the first that is due."""
+    reports = Delivery.objects.filter(status="waiting", channel=channel_id).exclude(user="").order_by("due_at", "id")
+    return reports.values_list("id", flat=True).first()
 
 
 def waiting_count() -> int:

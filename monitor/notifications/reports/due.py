@@ -31,12 +31,12 @@ def enqueue_due(*, now: datetime, address: str | None = None) -> None:
     # A time that has not come yet is from a clock that was ahead.
     due = Q(reported_until__lt=week.end) | Q(reported_until__gt=now)
     wanted = Channel.objects.filter(is_enabled=True, is_for_weekly_report=True)
-    by_mail = first_mail_channel()
     for channel in wanted.filter(due | Q(reported_until=None)):
         if channel.reported_until is None:
             wanted.filter(pk=channel.pk, reported_until=None).update(reported_until=week.end)
             continue
-        recipients = {} if address is None or channel != by_mail else recipients_of(week, address)
+        is_first_by_mail = address is not None and channel == first_mail_channel()
+        recipients = recipients_of(week, address) if address is not None and is_first_by_mail else {}
         with transaction.atomic():
             if not wanted.filter(due, pk=channel.pk).update(reported_until=week.end):
                 continue

@@ -1,4 +1,4 @@
-"""The weekly reports to users of the GPUs."""
+"""The weekly reports to users of the GPUs, and processes that only the driver's accounting mode has seen."""
 
 from __future__ import annotations
 
@@ -20,5 +20,10 @@ class Migration(migrations.Migration):
             model_name="delivery",
             name="recipient",
             field=models.CharField(blank=True, default="", max_length=254),
+        ),
+        migrations.AddField(
+            model_name="usageprocess",
+            name="is_from_accounting",
+            field=models.BooleanField(default=False),
         ),
     ]
