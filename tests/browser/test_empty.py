@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import serious
 from tests.fakes.fake_driver import FakeDriver
-from tests.support.pages import NO_SERVER, OpenPage, until
+from tests.support.pages import OpenPage, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -55,15 +55,18 @@ def test_empty_page_says_what_was_tried_and_fills_without_a_reload(
     page.locator("[data-picker] summary").wait_for()
 
 
-def test_page_opened_before_the_first_reading_fills_without_a_reload(
-    tmp_path: Path, fake_driver: FakeDriver, open_page: OpenPage
-) -> None:
+@pytest.fixture
+def hanging(tmp_path: Path, fake_driver: FakeDriver) -> Iterator[Server]:
     fake_driver.set({"gpus": 2, "hang.nvmlInitWithFlags": 1})
     server = Server(tmp_path, {**fake_driver.env, "PATH": "/nonexistent"}, poll_interval_ms=100).start()
-    try:
-        page = open_page(server.url, expecting=[NO_SERVER])
-        expect(page.get_by_role("heading", name="Looking for GPUs")).to_be_visible()
-        fake_driver.set({"hang.nvmlInitWithFlags": 0})
-        expect(page.get_by_role("article")).to_have_count(2)
-    finally:
-        server.stop()
+    yield server
+    server.stop()
+
+
+def test_page_opened_before_the_first_reading_fills_without_a_reload(
+    hanging: Server, fake_driver: FakeDriver, open_page: OpenPage
+) -> None:
+    page = open_page(hanging.url)
+    expect(page.get_by_role("heading", name="Looking for GPUs")).to_be_visible()
+    fake_driver.set({"hang.nvmlInitWithFlags": 0})
+    expect(page.get_by_role("article")).to_have_count(2)

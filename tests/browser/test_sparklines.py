@@ -84,6 +84,7 @@ def test_pointer_shows_value_limit_and_age(fresh_host: Server, driver: FakeDrive
 def test_keyboard_shows_the_same_and_arrows_move_through_time(host: Server, open_page: OpenPage) -> None:
     page = drawn(open_page(host.url), 4)
     until(page, "plots[0].data[0].at(-1) - plots[0].data[0][0] > 2")
+    page.get_by_role("button", name="Pause").click()  # the curve would move on below the cursor
     chart = spark(page, 0, "Memory used")
     chart.focus()
     tooltip = chart.locator(".tooltip")

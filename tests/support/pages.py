@@ -36,7 +36,7 @@ Object.defineProperty(window, "uPlot", {
 });
 """
 NO_SERVER = (
-    r"WebSocket connection to .* failed|^htmx: htmx:ws:error|^Failed to load resource: .*/ws/dashboard"
+    r"WebSocket connection to .* failed|^htmx: htmx:(ws:)?error|^Failed to load resource: .*/ws/dashboard"
     r"|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE)"
 )
 """Errors that Chromium and htmx log while the server stops or is down, for tests that stop it."""

@@ -22,16 +22,23 @@ def settle() -> None:
 
 
 def read_after_a_look(reader: Reader) -> Reading:
+    """A reading some while after the list of GPUs was asked for again, for a list that stays as it is."""
     settle()
-    before = [gpu.uuid for gpu in reader.read(LOOK_SECONDS).gpus]
-    for _ in range(
-        10
-    ):  # until the thread is done, which on a busy machine can take a while; a list that stays as it is takes all
-        settle()
+    reader.read(LOOK_SECONDS)
+    settle()
+    return reader.read()
+
+
+def read_until(reader: Reader, gpus: list[int]) -> Reading:
+    """The first reading of just these GPUs (their indices). GPUs are opened in a thread, which takes as long as it takes."""
+    settle()
+    reader.read(LOOK_SECONDS)
+
+    def reading_of_these() -> Reading | None:
         reading = reader.read()
-        if [gpu.uuid for gpu in reading.gpus] != before:
-            break
-    return reading
+        return reading if [gpu.index for gpu in reading.gpus] == gpus else None
+
+    return wait_for(reading_of_these, f"a reading of GPUs {gpus}")
 
 
 def test_gpu_that_is_added_is_read_in_its_place(fake_driver: FakeDriver, open_reader: Open) -> None:
@@ -39,7 +46,7 @@ def test_gpu_that_is_added_is_read_in_its_place(fake_driver: FakeDriver, open_re
     reader = open_reader("pynvml", fake_driver.env)
     assert [gpu.uuid for gpu in reader.read().gpus] == ["GPU-a", "GPU-c"]
     fake_driver.set(order="0,1,2")
-    gpus = read_after_a_look(reader).gpus
+    gpus = read_until(reader, [0, 1]).gpus
     assert [(gpu.index, gpu.uuid) for gpu in gpus] == [(0, "GPU-a"), (1, "GPU-b"), (2, "GPU-c")]
     assert all(gpu.utilization_percent is not None for gpu in gpus)
 
@@ -50,9 +57,9 @@ def test_gpu_that_is_removed_is_not_read_and_comes_back(fake_driver: FakeDriver,
     reader = open_reader("pynvml", fake_driver.env)
     reader.read()
     fake_driver.set(order="1")
-    assert [(gpu.index, gpu.pci_bus_id) for gpu in read_after_a_look(reader).gpus] == [(0, "0000:11:00.0")]
+    assert [(gpu.index, gpu.pci_bus_id) for gpu in read_until(reader, [0]).gpus] == [(0, "0000:11:00.0")]
     fake_driver.set(order="0,1")
-    assert [gpu.index for gpu in read_after_a_look(reader).gpus] == [0, 1]
+    read_until(reader, [0, 1])
 
 
 def test_number_of_gpus_is_asked_for_now_and_then_and_no_gpu_opened_again(
@@ -78,7 +85,7 @@ def test_slow_start_of_an_added_gpu_does_not_delay_the_others(fake_driver: FakeD
     assert len(read_after_a_look(reader).gpus) == 1
     assert len(read_after_a_look(reader).gpus) == 1
     fake_driver.set({"gpu.1.hang.nvmlDeviceGetHandleByIndex_v2": 0})
-    assert len(read_after_a_look(reader).gpus) == 2
+    read_until(reader, [0, 1])
 
 
 @pytest.mark.parametrize("code", [3, 4, 15, 27, 999])
@@ -91,8 +98,7 @@ def test_gpu_that_cannot_be_opened_at_the_start_is_read_later(
     assert [gpu.index for gpu in reading.gpus] == [0]
     assert reading.notices[0].text.startswith("GPU 1 ")
     fake_driver.set({"gpu.1.fail.nvmlDeviceGetHandleByIndex_v2": 0})
-    reading = read_after_a_look(reader)
-    assert [gpu.index for gpu in reading.gpus] == [0, 1]
+    reading = read_until(reader, [0, 1])
     assert reading.notices == ()
 
 
@@ -125,7 +131,7 @@ def test_xids_are_kept_when_the_place_of_a_gpu_changes(fake_driver: FakeDriver, 
         time.sleep(0.05)
     assert [xid.code for xid in xids or ()] == [79]
     fake_driver.set(order="0,1")
-    gpus = read_after_a_look(reader).gpus
+    gpus = read_until(reader, [0, 1]).gpus
     assert [[xid.code for xid in gpu.xids or ()] for gpu in gpus] == [[], [79]]
 
 
@@ -134,4 +140,4 @@ def test_two_gpus_of_one_uuid_are_both_read(fake_driver: FakeDriver, open_reader
     reader = open_reader("pynvml", fake_driver.env)
     assert [gpu.pci_bus_id for gpu in reader.read().gpus] == ["0000:10:00.0", "0000:11:00.0"]
     fake_driver.set({"gpu.2.lost": 0})
-    assert [gpu.index for gpu in read_after_a_look(reader).gpus] == [0, 1, 2]
+    read_until(reader, [0, 1, 2])
