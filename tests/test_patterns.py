@@ -25,8 +25,8 @@ from monitor.telemetry.providers import nvtop
 from tests.support.servers import ROOT
 
 PACKAGES = ("monitor", "gpumon_site")
-LARGEST = 16_384
-"""Characters. A pattern that takes less than MEASURABLE_SECONDS here is linear: a quadratic one takes 100 ms."""
+LARGEST = 4_096
+"""Characters. A pattern that takes less than MEASURABLE_SECONDS here is linear: a quadratic one takes 6 ms."""
 MEASURABLE_SECONDS = 0.0005
 MOST_GROWTH = 3.0
 """Growth per doubling of the text: 2 for a linear search, 4 for a quadratic one."""

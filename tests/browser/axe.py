@@ -9,6 +9,15 @@ from playwright.sync_api import Page
 SOURCE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
+def serious_in_both_themes(page: Page) -> list[str]:
+    """As `serious`, in the dark theme and in the light one."""
+    found = []
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        found += [f"{theme}: {problem}" for problem in serious(page)]
+    return found
+
+
 def serious(page: Page) -> list[str]:
     """The serious and critical violations, each with its first element."""
     page.evaluate(SOURCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,13 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.mark.parametrize(("width", "columns"), [(390, 1), (1000, 2), (1181, 4), (1440, 4), (2560, 4)])
-def test_eight_cards_are_in_rows_of_the_same_length(
-    demo: Server, open_page: OpenPage, width: int, columns: int
-) -> None:
+def test_eight_cards_are_in_rows_of_the_same_length(demo: Server, open_page: OpenPage) -> None:
     """At 2560 pixels they once were six and two."""
-    page = live(open_page(demo.url, viewport={"width": width, "height": 900}))
-    rows: dict[float, int] = {}
-    for card in boxes(page, ".gpu"):
-        rows[card["y"]] = rows.get(card["y"], 0) + 1
-    assert set(rows.values()) == {columns}
+    page = live(open_page(demo.url))
+    for width, columns in ((390, 1), (1000, 2), (1181, 4), (1440, 4), (2560, 4)):
+        page.set_viewport_size({"width": width, "height": 900})
+        rows = Counter(card["y"] for card in boxes(page, ".gpu"))
+        assert set(rows.values()) == {columns}, width
 
 
 @pytest.mark.parametrize(("count", "share", "height"), [(1, 0.98, 150), (2, 0.48, 120), (3, 0.31, 62)])
@@ -67,15 +65,16 @@ def test_few_cards_are_wide_and_their_curves_high(
         server.stop()
 
 
-@pytest.mark.parametrize("width", [320, 390, 1440, 2560])
-def test_header_totals_and_content_share_their_edges(demo: Server, open_page: OpenPage, width: int) -> None:
-    page = live(open_page(demo.url, viewport={"width": width, "height": 900}))
-    left, right = box_of(page.locator(".brand"))["x"], page.locator(".header-tools button:visible").last
-    edge = box_of(right)
-    for selector in (".totals", ".gpus", ".lower"):
-        box = box_of(page.locator(selector))
-        assert box["x"] == pytest.approx(left, abs=1), selector
-        assert box["x"] + box["width"] == pytest.approx(edge["x"] + edge["width"], abs=1), selector
+def test_header_totals_and_content_share_their_edges(demo: Server, open_page: OpenPage) -> None:
+    page = live(open_page(demo.url))
+    for width in (320, 390, 1440, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        left, right = box_of(page.locator(".brand"))["x"], page.locator(".header-tools button:visible").last
+        edge = box_of(right)
+        for selector in (".totals", ".gpus", ".lower"):
+            box = box_of(page.locator(selector))
+            assert box["x"] == pytest.approx(left, abs=1), (selector, width)
+            assert box["x"] + box["width"] == pytest.approx(edge["x"] + edge["width"], abs=1), (selector, width)
 
 
 def test_facts_line_up_and_nothing_of_a_card_moves_while_values_change(
@@ -130,36 +129,31 @@ def test_chip_that_comes_and_goes_stays_for_ten_seconds(
     expect(chip).to_be_hidden()
 
 
-@pytest.mark.parametrize("width", PHONES)
-@pytest.mark.parametrize(
-    "path", ["/", "/?layout=cards", "/alerts", "/history", "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"]
-)
-def test_phone_shows_everything_when_logged_in_below_a_header_of_two_rows(
-    farm: Server, open_page: OpenPage, width: int, path: str
-) -> None:
-    page = open_page(f"{farm.url}/login", viewport={"width": width, "height": 800})
+def test_phone_shows_everything_when_logged_in_below_a_header_of_two_rows(farm: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{farm.url}/login")
     log_in(page)
-    page.goto(farm.url + path)
-    live(page)
-    assert too_wide(page) == []
-    tops = {
-        round((box["y"] + box["height"] / 2) / 20) for box in boxes(page, ".topbar > :not([hidden])") if box["width"]
-    }
-    assert len(tops) == 2
-    assert box_of(page.get_by_role("banner"))["height"] < 100
-    page.evaluate("document.querySelector('[data-connection]').textContent = 'Reconnecting, 31 s'")
-    page.evaluate("document.querySelector('.nav .count').textContent = '128'")
-    assert box_of(page.get_by_role("banner"))["height"] < 100
+    for path in ("/", "/?layout=cards", "/alerts", "/history", "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"):
+        page.goto(farm.url + path)
+        live(page)
+        for words, count in (("Live", "2"), ("Reconnecting, 31 s", "128")):
+            page.evaluate("(words) => { document.querySelector('[data-connection]').textContent = words }", words)
+            page.evaluate("(count) => { document.querySelector('.nav .count').textContent = count }", count)
+            for width in PHONES:
+                assert too_wide(page, (width,)) == [], path
+                tops = {
+                    round((box["y"] + box["height"] / 2) / 20)
+                    for box in boxes(page, ".topbar > :not([hidden])")
+                    if box["width"]
+                }
+                assert len(tops) == 2, (path, width, words)
+                assert box_of(page.get_by_role("banner"))["height"] < 100, (path, width, words)
 
 
 @pytest.mark.parametrize("path", ["/", "/?layout=cards", "/gpu/GPU-51e0cade-0007-4000-8000-000000000007", "/alerts"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_scrolls_sideways_in_a_font_twice_as_large(
-    farm: Server, open_page: OpenPage, path: str, width: int
-) -> None:
-    page = live(open_page(farm.url + path, bypass_csp=True, viewport={"width": width, "height": 800}))
+def test_nothing_scrolls_sideways_in_a_font_twice_as_large(farm: Server, open_page: OpenPage, path: str) -> None:
+    page = live(open_page(farm.url + path, bypass_csp=True))
     page.add_style_tag(content="html { font-size: 200% }")
-    assert too_wide(page) == []
+    assert too_wide(page, (390, 1280)) == []
 
 
 def test_larger_font_of_the_browser_enlarges_every_text(demo: Server, open_page: OpenPage) -> None:
@@ -202,31 +196,22 @@ def test_tiles_are_equally_high_and_a_column_is_a_slot(farm: Server, open_page: 
     assert len(set(shapes.values())) == 4, shapes
 
 
-@pytest.mark.parametrize("size", [(1024, 768), (1920, 1080), (2560, 1080), (1080, 1920), (3840, 2160)])
 @pytest.mark.parametrize("name", ["demo", "farm"])
-def test_wall_screen_fits_without_scrolling(
-    request: pytest.FixtureRequest, open_page: OpenPage, name: str, size: tuple[int, int]
-) -> None:
+def test_wall_screen_fits_without_scrolling(request: pytest.FixtureRequest, open_page: OpenPage, name: str) -> None:
     server: Server = request.getfixturevalue(name)
-    width, height = size
-    page = live(open_page(f"{server.url}/?kiosk=1&layout=cards", viewport={"width": width, "height": height}))
-    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
-        width,
-        height,
-    ]
-    found = boxes(page, ".gpu, .tile")
-    assert len(found) == (8 if name == "demo" else 64)
-    assert all(
-        each["x"] >= 0 and each["x"] + each["width"] <= width and each["y"] + each["height"] <= height for each in found
-    )
-    assert (
-        page.evaluate(
-            "[...document.querySelectorAll('.gpu, .tile')].filter((each) => each.scrollHeight > each.clientHeight + 1).length"
-        )
-        == 0
-    )
+    page = live(open_page(f"{server.url}/?kiosk=1&layout=cards"))
     expect(page.locator("#alerts-link")).to_contain_text("Alerts")
     assert page.get_by_role("table").count() == 0
+    whole = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    cut = "[...document.querySelectorAll('.gpu, .tile')].filter((each) => each.scrollHeight > each.clientHeight + 1)"
+    for width, height in ((1024, 768), (1920, 1080), (2560, 1080), (1080, 1920), (3840, 2160)):
+        page.set_viewport_size({"width": width, "height": height})
+        until(page, f"innerWidth === {width} && {cut}.length === 0")
+        assert page.evaluate(whole) == [width, height]
+        found = boxes(page, ".gpu, .tile")
+        assert len(found) == (8 if name == "demo" else 64)
+        assert all(each["x"] >= 0 and each["x"] + each["width"] <= width for each in found), (width, height)
+        assert all(each["y"] + each["height"] <= height for each in found), (width, height)
 
 
 def test_sizes_of_the_wall_screen_grow_with_the_screen(demo: Server, open_page: OpenPage) -> None:

@@ -256,7 +256,7 @@ def test_hundreds_of_connects_and_disconnects_leave_nothing_behind(server: Serve
     process = psutil.Process(server.process.pid)
 
     def storm() -> None:
-        for turn in range(400):
+        for turn in range(200):
             with feed(server) if turn % 2 else page(server) as client:
                 if turn % 3:
                     client.recv(timeout=10)

@@ -44,7 +44,6 @@ SERVERS = [
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose only rule fires for every GPU and sends to a webhook."""
     server = Server(tmp_path_factory.mktemp("prepared"), telemetry_provider="simulated")
-    server.manage("migrate")
     rules = server.data_dir / "rules.yaml"
     rules.write_text(FIRING)
     server.manage("alerts", "import", "--replace", str(rules))

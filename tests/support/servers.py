@@ -29,7 +29,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(ask: Callable[[], T | None], what: str, *, seconds: float = 20.0) -> T:
+def wait_for(ask: Callable[[], T | None], what: str, *, seconds: float = 40.0) -> T:
     """The first answer that is not None, False or empty (0 counts as an answer). Fails if there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class Server:
         """Start the server and wait until it listens."""
         process = self.launch()
         try:
-            wait_for(self._listens, "the server to listen")
+            wait_for(self._listens, "the server to listen", seconds=90)
         except BaseException as error:
             process.kill()
             process.wait()

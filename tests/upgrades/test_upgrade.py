@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import stat
@@ -92,8 +93,8 @@ def test_lock_ends_with_its_owner_and_is_not_inherited_by_child_processes(data_d
 def test_server_refuses_the_database_of_a_later_version_in_one_line_without_changing_it(
     tmp_path: Path, command: list[str]
 ) -> None:
-    server = Server(tmp_path, is_first_start=True, command=[sys.executable, *command])
-    server.manage("migrate")
+    server = Server(tmp_path, command=[sys.executable, *command])
+    shutil.rmtree(tmp_path / "static")
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute(
             "INSERT INTO django_migrations (app, name, applied) VALUES ('monitor', '9999_later', '2036-01-01')"
@@ -113,8 +114,7 @@ def test_server_refuses_the_database_of_a_later_version_in_one_line_without_chan
 
 @pytest.mark.slow
 def test_migrate_refuses_the_database_of_a_later_version_too(tmp_path: Path) -> None:
-    server = Server(tmp_path, is_first_start=True)
-    server.manage("migrate")
+    server = Server(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('axes', '0001', '2036-01-01')")
         database.commit()
@@ -173,8 +173,7 @@ def test_file_that_is_no_database_aborts_startup_with_one_line(tmp_path: Path) -
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
 def test_lost_database_does_not_become_a_new_installation(tmp_path: Path, how: str) -> None:
     """Regression: a file of zero bytes was migrated in silence, and the log showed a link to create an administrator."""
-    server = Server(tmp_path, is_first_start=True, auth="login")
-    server.manage("migrate")
+    server = Server(tmp_path, auth="login")
     (tmp_path / DATABASE).unlink() if how == "deleted" else (tmp_path / DATABASE).write_bytes(b"")
     with pytest.raises(AssertionError, match="ended at its start"):
         server.start()

@@ -17,7 +17,7 @@ from tests.support.servers import ROOT, Server, wait_for
 from tests.support.site_addresses import addresses
 
 SEED = "20261124"
-MOST_EXAMPLES = "30"
+MOST_EXAMPLES = "15"
 """Per address; the run then takes ten seconds on a quiet machine."""
 
 
