@@ -25,8 +25,8 @@ from monitor.telemetry.providers import nvtop
 from tests.support.servers import ROOT
 
 PACKAGES = ("monitor", "gpumon_site")
-LARGEST = 4_096
-"""Characters. A pattern that takes less than MEASURABLE_SECONDS here is linear: a quadratic one takes 6 ms."""
+LARGEST = 8_192
+"""Characters. A pattern that takes less than MEASURABLE_SECONDS here is linear: a quadratic one takes 25 ms."""
 MEASURABLE_SECONDS = 0.0005
 MOST_GROWTH = 3.0
 """Growth per doubling of the text: 2 for a linear search, 4 for a quadratic one."""
@@ -119,7 +119,7 @@ def growth(search: Callable[[str], object], start: str, unit: str, end: str) -> 
     def text(size: int) -> str:
         return start + unit * (size // len(unit)) + end
 
-    size = 256
+    size = 512
     while (before := seconds(search, text(size), below=MEASURABLE_SECONDS)) < MEASURABLE_SECONDS:
         if size >= LARGEST:
             return 1.0
