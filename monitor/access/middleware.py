@@ -23,6 +23,7 @@ from monitor.access.link_paths import link_of_request
 from monitor.access.responses import LOG_IN, UNAUTHORIZED, json_error
 from monitor.access.visitor import Visitor, become, recognise, remember, visitor_of
 from monitor.http.program_paths import is_for_programs
+from monitor.http.security_headers import allow_frames
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 _BEARER = "bearer "
@@ -84,6 +85,8 @@ class AccessMiddleware:
         if request.htmx and request.method == "GET":  # type: ignore[attr-defined]  # set by HtmxMiddleware
             # The page reloads, and its own request leads to the login. After a POST it stays, with what was typed.
             return HttpResponseClientRefresh()
+        if request.headers.get("Sec-Fetch-Dest") == "iframe":  # where no login page is allowed
+            return _refused_in_frame(render(request, "account/framed.html", status=403))
         return redirect_to_login(_page_of(request), resolve_url(settings.LOGIN_URL))
 
 
@@ -124,11 +127,18 @@ async def _by_link(request: HttpRequest, key: str, view: Callable[..., Any]) -> 
     found = await sync_to_async(view_links.find)(key, timezone.now())
     if isinstance(found, str):
         # 410: pages that are open reload, and then say so (static/js/connection.js).
-        return render(request, "account/wrong_link.html", {"reason": view_links.WORDS[found]}, status=410)
+        refusal = render(request, "account/wrong_link.html", {"reason": view_links.WORDS[found]}, status=410)
+        return _refused_in_frame(refusal)
     become(request, AnonymousUser())
     remember(request, Visitor(may_look=True, sees_details=False))
     last_use().used(found, timezone.now())
     return None
+
+
+def _refused_in_frame(refusal: HttpResponse) -> HttpResponse:
+    """A page that may take the place of the wall screen in a frame, where the browser would otherwise show an error of its own."""
+    allow_frames(refusal, settings.GPU_MONITOR.frame_ancestors)
+    return refusal
 
 
 def _renew_session(request: HttpRequest, response: HttpResponseBase) -> None:
