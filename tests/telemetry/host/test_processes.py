@@ -16,30 +16,9 @@ from hypothesis import strategies as st
 from monitor.telemetry.host.processes import ProcessTable, without_commands
 from monitor.telemetry.schema import Gpu, GpuProcess
 from tests.support.linux_host import BOOTED_AT, FakeHost, as_nobody
+from tests.telemetry.host.process_rows import NOW, PID, on_gpu, row
 
-NOW = 1_800_000_000.0
-PID = 41207
-OTHER_NAMESPACE = "pid:[4026532871]"
 CONTAINER = "9f" * 32
-HOST_FIELDS = {
-    "user", "name", "command", "cpu_percent", "resident_memory_bytes", "started_at", "container_id",
-    "container_name", "pod_id", "pod_name", "job_id",
-}  # fmt: skip
-
-
-def on_gpu(*processes: GpuProcess) -> tuple[Gpu, ...]:
-    return (Gpu(index=0, uuid="GPU-0", name="H100", processes=processes or (GpuProcess(pid=PID),)),)
-
-
-def row(table: ProcessTable, now: float = NOW, process: GpuProcess | None = None) -> GpuProcess:
-    """The one process on the one GPU; exactly its unknown values have a reason."""
-    (gpu,) = table.describe(on_gpu(process or GpuProcess(pid=PID)), now)
-    assert gpu.processes is not None
-    (described,) = gpu.processes
-    unknown = {field for field in HOST_FIELDS if getattr(described, field) is None}
-    assert unknown == set(described.unavailable) & HOST_FIELDS
-    assert all(described.unavailable.values())
-    return described
 
 
 def until(is_it: Callable[[], bool]) -> None:
@@ -53,13 +32,6 @@ def until(is_it: Callable[[], bool]) -> None:
 def table(host: FakeHost) -> ProcessTable:
     """The table of a host, outside any container, where the test's PID runs `python3 train.py`."""
     host.process(PID, resident_pages=100, cpu_seconds=50, started_at=BOOTED_AT + 1000)
-    return ProcessTable(str(host.root))
-
-
-@pytest.fixture
-def contained_table(host: FakeHost) -> ProcessTable:
-    """The table of a container with its own PID namespace."""
-    host.pid_namespace(OTHER_NAMESPACE)
     return ProcessTable(str(host.root))
 
 
@@ -293,81 +265,6 @@ def test_process_of_another_user_is_distinguished_from_a_missing_one(host: FakeH
             Path("/proc/1").stat().st_uid == os.geteuid()
         )  # in some containers, one user has started every process
     assert (init.status, nobody.status) == ("gone" if is_ours else "running", "gone")
-
-
-# ── Other PID namespaces ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_pid_of_the_host_is_hidden_in_a_container_with_the_fix(contained_table: ProcessTable) -> None:
-    process = row(contained_table, process=GpuProcess(pid=PID, memory_used_bytes=9))
-    assert (process.status, process.memory_used_bytes, process.name) == ("hidden", 9, None)
-    assert "start the container with `pid: host`" in process.unavailable["name"]
-    (notice,) = contained_table.notices()
-    assert "--pid=host" in (notice.fix or "")
-
-
-def test_pid_of_the_host_gets_no_name_of_the_containers_process_with_that_pid(
-    host: FakeHost, contained_table: ProcessTable
-) -> None:
-    host.process(PID, "bash", ["bash"])
-    host.link(f"proc/{PID}/fd/0", "/dev/pts/0")
-    host.write(f"proc/{PID}/maps", "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libc.so.6\n")
-    process = row(contained_table)
-    assert (process.status, process.name, process.command, process.user) == ("hidden", None, None, None)
-
-
-def test_name_from_nvidia_smi_or_nvtop_is_dropped_for_a_pid_outside_the_container(
-    host: FakeHost, contained_table: ProcessTable
-) -> None:
-    """Both look up the PID in the container's /proc and report the container's process with that PID."""
-    host.process(PID, "bash", ["bash"])
-    told = GpuProcess(pid=PID, name="bash", command="bash", user="root")
-    process = row(contained_table, process=told)
-    assert (process.status, process.name, process.command, process.user) == ("hidden", None, None, None)
-
-
-@pytest.mark.parametrize("sign", ["fd", "maps"])
-def test_process_with_the_driver_open_belongs_to_the_container(
-    host: FakeHost, contained_table: ProcessTable, sign: str
-) -> None:
-    host.process(PID)
-    host.link(f"proc/{PID}/fd/7", "/dev/nvidia-uvm" if sign == "fd" else "/dev/null")
-    host.write(f"proc/{PID}/maps", "7f00-7f01 r-xp 0 08:01 1 /usr/lib/libcuda.so.580.65\n" if sign == "maps" else "")
-    process = row(contained_table)
-    assert (process.status, process.name) == ("running", "python3")
-    assert contained_table.notices() == ()
-
-
-def test_process_is_recognized_when_it_opens_the_driver_later(host: FakeHost, contained_table: ProcessTable) -> None:
-    host.process(PID)
-    host.link(f"proc/{PID}/fd/0", "/dev/null")
-    assert row(contained_table).status == "hidden"
-    host.link(f"proc/{PID}/fd/7", "/dev/nvidia0")
-    assert row(contained_table, NOW + 5).status == "hidden"
-    assert row(contained_table, NOW + 11).status == "running"
-
-
-def test_reused_pid_is_verified_again_in_a_container(host: FakeHost, contained_table: ProcessTable) -> None:
-    host.process(PID)
-    host.link(f"proc/{PID}/fd/7", "/dev/nvidia0")
-    assert row(contained_table).status == "running"
-    host.end(PID)
-    host.process(PID, "bash", ["bash"], started_at=BOOTED_AT + 5000)
-    assert row(contained_table, NOW + 1).status == "hidden"
-
-
-def test_unreadable_pid_in_a_container_counts_as_hidden(open_host: FakeHost) -> None:
-    open_host.pid_namespace(OTHER_NAMESPACE)
-    open_host.process(PID)
-    (open_host.root / f"proc/{PID}").chmod(0o700)
-    with as_nobody():
-        assert row(ProcessTable(str(open_host.root))).status == "hidden"
-
-
-def test_a_kernel_without_pid_namespaces_hides_nothing(host: FakeHost) -> None:
-    (host.root / "proc/self/ns/pid").unlink()
-    host.process(PID)
-    assert row(ProcessTable(str(host.root))).status == "running"
 
 
 # ── SHOW_COMMANDS ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,83 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import queue
-import sys
-import textwrap
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from monitor.telemetry.options import Options
-from monitor.telemetry.sampler.supervisor import Supervisor
-from monitor.telemetry.schema import Snapshot, System
-
-PRELUDE = """
-import os, signal, sys, time
-from monitor.telemetry.sampler import wire
-from monitor.telemetry.schema import Gpu, ProviderReport, Reading
-
-def write(*messages):
-    for message in messages:
-        sys.stdout.buffer.write(wire.encode(message))
-    sys.stdout.buffer.flush()
-
-def selected(name="pynvml", **reason):
-    return wire.Selected(provider=name, reports=(ProviderReport(name=name or "pynvml", is_chosen=bool(name), **reason),))
-
-def reading(utilization=1):
-    return Reading(sampled_at=time.time(), gpus=(Gpu(index=0, uuid="GPU-1", name="H100", utilization_percent=utilization),))
-
-def until_told():
-    for line in sys.stdin:
-        pass
-"""
-
-
-class Watch:
-    """A supervisor with a scripted sampler, and the snapshots it publishes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.snapshots: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
-        self.supervisor: Supervisor | None = None
-
-    def start(self, script: str, *, timeout: float = 0.4, interval: float = 0.1, look_again: float = 0.2) -> Supervisor:
-        path = self.folder / "sampler.py"
-        path.write_text(PRELUDE + textwrap.dedent(script))
-        self.supervisor = Supervisor(
-            Options(interval_seconds=interval),
-            self.snapshots.put,
-            host="test",
-            timeout_seconds=timeout,
-            command=(sys.executable, str(path)),
-            look_again_seconds=look_again,
-        )
-        self.supervisor.start()
-        return self.supervisor
-
-    def until(self, is_it: Callable[[Snapshot], bool]) -> Snapshot:
-        """The first snapshot of this kind; fails after 15 s without a snapshot or 600 others."""
-        for _ in range(600):
-            snapshot = self.snapshots.get(timeout=15)
-            if is_it(snapshot):
-                return snapshot
-        raise AssertionError("no such snapshot came")
-
-
-@pytest.fixture
-def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3]))
-    watch = Watch(tmp_path)
-    yield watch
-    if watch.supervisor is not None:
-        watch.supervisor.stop(5)
-
-
-def is_fresh(snapshot: Snapshot) -> bool:
-    return snapshot.sampled_at is not None and not snapshot.stale
+from monitor.telemetry.schema import System
+from tests.telemetry.sampler.supervisor_watch import Watch, is_fresh
 
 
 def test_readings_become_numbered_snapshots(watch: Watch) -> None:
@@ -314,79 +244,6 @@ def test_hanging_start_is_reported_before_the_first_reading(watch: Watch) -> Non
     assert "since the start" in (stale.stale_reason or "")
 
 
-def test_options_reach_the_sampler_and_a_new_provider_restarts_it(watch: Watch) -> None:
-    heard = watch.folder / "heard"
-    supervisor = watch.start(
-        f"""
-        write(selected(), reading())
-        for line in sys.stdin:
-            with open({str(heard)!r}, "a") as file: file.write(f"{{os.getpid()}} {{line}}")
-            write(reading())
-        """,
-        timeout=30,
-    )
-    watch.until(is_fresh)
-    first = supervisor.status.sampler_pid
-    supervisor.set_watched(True)
-    watch.until(lambda _: "true" in (heard.read_text() if heard.exists() else ""))
-    assert supervisor.status.sampler_pid == first
-    supervisor.set_options(Options(interval_seconds=0.1, provider="nvtop"))
-    watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
-    watch.until(lambda _: "nvtop" in heard.read_text())
-
-
-def test_new_provider_setting_is_tried_at_once_where_none_was_found(watch: Watch) -> None:
-    """An administrator who chose another provider waited half a minute for the next attempt."""
-    supervisor = watch.start(
-        """
-        if b'"provider":"simulated"' in sys.stdin.buffer.readline():
-            write(selected(), reading())
-            until_told()
-        else:
-            write(selected(None, reason="gone"))
-        """,
-        look_again=3600,
-    )
-    watch.until(lambda snapshot: bool(snapshot.providers))
-    supervisor.set_options(Options(interval_seconds=0.1, provider="simulated"))
-    assert watch.until(is_fresh).provider is not None
-
-
-def test_hidden_commands_stay_hidden_while_the_next_sampler_starts(watch: Watch) -> None:
-    script = """
-        from monitor.telemetry.schema import GpuProcess
-        process = GpuProcess(pid=1, name="python", command="python --token secret")
-        gpu = Gpu(index=0, uuid="a", name="x", processes=(process,))
-        if b'"show_commands":"full"' in sys.stdin.buffer.readline():
-            write(selected(), Reading(sampled_at=time.time(), gpus=(gpu,)))
-        until_told()
-        """
-    supervisor = watch.start(script, timeout=30)
-    shown = watch.until(lambda snapshot: bool(snapshot.gpus) and bool(snapshot.gpus[0].processes))
-    assert [process.command for process in shown.gpus[0].processes or ()] == ["python --token secret"]
-    first = supervisor.status.sampler_pid
-    supervisor.set_options(Options(interval_seconds=0.1, show_commands="none"))
-    watch.until(lambda _: supervisor.status.sampler_pid not in (None, first))
-    after = watch.until(lambda snapshot: bool(snapshot.gpus))
-    assert [(process.name, process.command) for process in after.gpus[0].processes or ()] == [(None, None)]
-
-
-def test_new_options_do_not_change_whether_the_gpus_are_watched(watch: Watch) -> None:
-    supervisor = watch.start("write(selected(), reading())\nuntil_told()")
-    supervisor.set_watched(True)
-    supervisor.set_options(Options(interval_seconds=0.2))
-    assert supervisor.options == Options(interval_seconds=0.2, is_watched=True)
-
-
-def test_system_metrics_can_be_switched_off_and_on_while_running(watch: Watch) -> None:
-    supervisor = watch.start("write(selected(), reading())\nuntil_told()", timeout=30)
-    watch.until(lambda snapshot: snapshot.system is None)
-    supervisor.set_system(lambda _now: System(cpu_percent=12.0))
-    watch.until(lambda snapshot: snapshot.system is not None and snapshot.system.cpu_percent == 12.0)
-    supervisor.set_system(None)
-    watch.until(lambda snapshot: snapshot.system is None)
-
-
 def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
     supervisor = watch.start("write(selected(), reading())\nuntil_told()")
     watch.until(is_fresh)
@@ -397,20 +254,3 @@ def test_stop_ends_the_sampler_and_the_thread(watch: Watch) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     supervisor.set_watched(True)  # an order after the end is ignored
-
-
-def test_viewer_who_arrives_while_the_sampler_is_ending_causes_no_error(watch: Watch) -> None:
-    """The write to the sampler's closed pipe ended the telemetry thread, and with it all snapshots."""
-    supervisor = watch.start(
-        """
-        write(selected(), reading())
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while True: time.sleep(60)
-        """
-    )
-    watch.until(lambda snapshot: snapshot.stale)
-    for is_watched in (True, False, True):
-        supervisor.set_watched(is_watched)
-        watch.until(lambda snapshot: snapshot.stale)
-    watch.until(is_fresh)
-    assert supervisor.options.is_watched

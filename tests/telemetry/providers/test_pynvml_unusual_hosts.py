@@ -1,0 +1,113 @@
+"""The real pynvml on the fake driver: unified memory, MIG, lost GPUs, another order, refused facts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from monitor.telemetry.schema import Gpu
+from tests.fakes.fake_driver import FakeDriver
+from tests.telemetry.providers.reader import Reader
+
+MIB = 1 << 20
+Open = Callable[..., Reader]
+
+
+def first(reader: Reader) -> Gpu:
+    return reader.read().gpus[0]
+
+
+@pytest.mark.parametrize("how", ["not_supported", "zero_total"])
+def test_unified_memory_is_the_hosts_memory_and_has_no_pcie(
+    fake_driver: FakeDriver, open_reader: Open, how: str
+) -> None:
+    fake_driver.set({"gpu.0.unified": how}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    gpu = first(reader)
+    assert gpu.memory_is_unified
+    assert (gpu.memory_total_bytes or 0) > 1 << 28
+    assert 0 < (gpu.memory_used_percent or 0) < 100
+    assert gpu.pcie_rx_bytes_per_second is gpu.pcie_width is None
+    assert "share one memory" in gpu.unavailable["pcie_width"]
+
+
+def test_mig_instances_have_their_memory_and_their_processes(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {
+            "gpu.0.mig": "on",
+            "gpu.0.mig_instances": "3g.20gb:1:0:20096:19, -, 1g.5gb:9:0:4864:100:MIG-9",
+            "gpu.0.processes": "11:C:19@1.0, 12:C:100@9.0",
+        },
+        gpus=1,
+    )
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.mig_mode is True
+    assert [(each.index, each.profile) for each in gpu.mig_instances] == [(0, "3g.20gb"), (2, "1g.5gb")]
+    assert gpu.mig_instances[1].uuid == "MIG-9"
+    assert gpu.mig_instances[1].memory_total_bytes == 4864 * MIB
+    assert gpu.mig_instances[1].memory_used_bytes == 100 * MIB
+    assert {process.pid: process.mig_instance for process in gpu.processes or ()} == {11: 0, 12: 2}
+    assert gpu.utilization_percent is None
+    assert "MIG" in gpu.unavailable["utilization_percent"]
+
+
+def test_unprivileged_reader_of_mig_gets_the_instances_and_the_reason_for_missing_parent_values(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    fake_driver.set(
+        {
+            "gpu.0.mig": "on",
+            "gpu.0.mig_unprivileged": 1,
+            "gpu.0.mig_instances": "3g.20gb:1:0:20096:19",
+            "gpu.0.processes": "11:C:19@1.0",
+        },
+        gpus=1,
+    )
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert gpu.memory_total_bytes is None
+    assert "permission" in gpu.unavailable["memory_total_bytes"]
+    assert not gpu.memory_is_unified
+    assert gpu.mig_instances[0].memory_total_bytes == 20096 * MIB
+    assert [process.pid for process in gpu.processes or ()] == [11]
+
+
+def test_gpu_that_falls_off_the_bus_is_lost_and_the_others_are_read(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(gpus=3)
+    reader = open_reader("pynvml", fake_driver.env)
+    reader.read()
+    fake_driver.set({"gpu.1.lost": 1})
+    time.sleep(0.05)
+    gpus = reader.read().gpus
+    assert [gpu.state for gpu in gpus] == ["ok", "lost", "ok"]
+    assert abs((gpus[1].since or 0) - time.time()) < 10
+    assert gpus[2].utilization_percent is not None
+    assert reader.read().gpus[1].since == gpus[1].since
+
+
+def test_gpu_lost_before_the_start_does_not_hide_the_others(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.1.lost": 1}, gpus=3)
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert [gpu.index for gpu in reading.gpus] == [0, 2]
+    assert "GPU 1 is lost" in reading.notices[0].text
+
+
+def test_gpus_are_identified_by_uuid_when_their_order_changes(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.uuid": "GPU-a", "gpu.1.uuid": "GPU-b"}, gpus=2, order="1,0")
+    assert [gpu.uuid for gpu in open_reader("pynvml", fake_driver.env).read().gpus] == ["GPU-b", "GPU-a"]
+
+
+def test_version_that_the_driver_refuses_is_unknown_with_a_reason(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"fail.nvmlSystemGetCudaDriverVersion_v2": 3}, gpus=1)
+    reading = open_reader("pynvml", fake_driver.env).read()
+    assert reading.cuda_version is None
+    assert set(reading.unavailable) == {"cuda_version"}
+
+
+def test_persistence_mode_off_is_reported_once_with_its_cost(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.*.persistence": "off"}, gpus=2)
+    notices = open_reader("pynvml", fake_driver.env).read().notices
+    assert [notice.code for notice in notices] == ["persistence_mode_off"]
+    assert "nvidia-smi -pm 1" in (notices[0].fix or "")
