@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -267,27 +266,3 @@ def test_admin_account_is_created_in_the_data_of_whichever_server_runs(tmp_path:
         assert created() == ["0", "1"]
     with lock_data_dir(tmp_path):
         assert created() == ["1", "1"]
-
-
-def test_feed_client_of_the_documentation_runs_with_what_the_server_brings(tmp_path: Path) -> None:
-    text = (BASE_DIR / "docs" / "api.md").read_text()
-    (found,) = re.findall(
-        r"^    import asyncio, json, os\n.*?asyncio\.run\(main\(\)\)$", text, re.MULTILINE | re.DOTALL
-    )
-    server = Server(tmp_path, telemetry_provider="simulated", simulated_gpus=2, auth="login").start()
-    make = (
-        "from monitor.access.tokens import make; from django.contrib.auth.models import User\n"
-        "print(make(owner=User.objects.get(), name='feed', scopes=['read']).secret)"
-    )
-    try:
-        server.make_superuser()
-        token = server.manage("shell", "-v0", "-c", make).strip()
-        source = textwrap.dedent(found).replace("5000", str(server.port))
-        command = [sys.executable, "-c", source]
-        with subprocess.Popen(command, env={**os.environ, "TOKEN": token}, stdout=subprocess.PIPE, text=True) as client:
-            assert client.stdout is not None
-            line = client.stdout.readline()
-            client.kill()
-    finally:
-        server.stop()
-    assert re.fullmatch(r"0 \d+(\.\d+)? \d+\n", line)

@@ -67,17 +67,13 @@ _ERROR: dict[str, Any] = {
     "required": ["error"],
     "properties": {"error": {"type": "string", "description": "What is wrong and how to fix it."}},
 }
-_HEALTH: dict[str, Any] = {
-    "anyOf": [
-        _a("Health"),
-        {
-            "type": "object",
-            "title": "Health for others than viewers",
-            "required": ["status"],
-            "properties": {"status": {"enum": ["ok", "degraded", "down"]}},
-        },
-    ]
+_HEALTH_STATUS: dict[str, Any] = {
+    "type": "object",
+    "title": "Health for others than viewers",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "enum": ["ok", "degraded", "down"]}},
 }
+_HEALTH: dict[str, Any] = {"anyOf": [_a("Health"), _a("HealthStatus")]}
 _LOGINS: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token of the scope `read`: docs/access.md."},
     "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
@@ -96,7 +92,7 @@ _SETTINGS: dict[str, Any] = {
                 "properties": {
                     "name": {"type": "string", "description": "Name of the variable."},
                     "value": {"description": "The effective value; null if unset, and always for a secret."},
-                    "source": {"enum": ["environment", ".env", "admin", "default"]},
+                    "source": {"type": "string", "enum": ["environment", ".env", "admin", "default"]},
                     "is_secret": {"type": "boolean", "description": "Its value is not shown to you."},
                 },
             },
@@ -235,7 +231,10 @@ def _document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "gpumon", "version": __version__, "description": _DESCRIPTION, "license": {"name": "MIT"}},
         "paths": {f"/{_path(route)}": _operation(pattern) for route, pattern in api_addresses()},
-        "components": {"schemas": {**_structs(), "Error": _ERROR, "Settings": _SETTINGS}, "securitySchemes": _LOGINS},
+        "components": {
+            "schemas": {**_structs(), "Error": _ERROR, "HealthStatus": _HEALTH_STATUS, "Settings": _SETTINGS},
+            "securitySchemes": _LOGINS,
+        },
     }
 
 
