@@ -55,6 +55,20 @@ def test_controls_that_need_a_script_are_hidden(demo: Server, open_page: OpenPag
     assert page.locator("[data-needs-script]").count() > 0
 
 
+def test_ribbons_are_pages(demo: Server, open_page: OpenPage) -> None:
+    page = plain(open_page, demo.url)
+    with next_page(page):
+        page.get_by_role("link", name="Who used the GPUs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who used the GPUs in the last 24 hours")
+    expect(page.get_by_role("region", name="GPU 7")).to_be_visible()
+    with next_page(page):
+        page.get_by_role("link", name="GPU 3").click()
+    with next_page(page):
+        page.get_by_role("link", name="Who used this GPU in this span").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who used GPU 3")
+    expect(page).to_have_url(re.compile("range="))
+
+
 def test_columns_sort_by_links(demo: Server, open_page: OpenPage) -> None:
     page = plain(open_page, demo.url)
     link = page.get_by_role("columnheader", name="PID")

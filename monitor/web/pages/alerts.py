@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from monitor.access.link_paths import link_of_request
 from monitor.access.middleware import opens_with_link, takes_token
 from monitor.access.responses import json_error, json_response
 from monitor.access.visitor import visitor_of
@@ -38,6 +39,7 @@ from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, HtmxRequest, StillPa
 from monitor.web.pages.snooze import form_for
 from monitor.web.snapshots import first_seen
 
+MAY_CHANGE_RULES = "monitor.change_alertrule"
 LONGEST_NOTE = 1000
 """Characters, as the form says too."""
 
@@ -109,6 +111,7 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
     except DatabaseError as error:
         return await _refuse(request, _no_answer(error))
     context = {
+        "rule_address": await _rule_address(request, event),
         "happening": "" if live is None else happening(live, snapshot),
         "snooze": snooze,
         "page": StillPage(snapshot, event.summary),
@@ -118,6 +121,15 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         **await base_context(request, None),
     }
     return render(request, "monitor/alert.html", context)
+
+
+async def _rule_address(request: HtmxRequest, event: AlertEvent) -> str:
+    """The form of the alert's rule, for viewers who may change it; empty if the rule was deleted."""
+    if event.rule_id is None or link_of_request(request) is not None:
+        return ""
+    user = await request.auser()
+    may_change = user.is_staff and await user.ahas_perm(MAY_CHANGE_RULES)
+    return reverse("admin:monitor_alertrule_change", args=[event.rule_id]) if may_change else ""
 
 
 def _form_again(request: HtmxRequest, event_id: UUID) -> HttpResponse | None:

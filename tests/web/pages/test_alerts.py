@@ -23,6 +23,8 @@ AlertRule.objects.create(name="Always", metric="gpu.utilization_percent", compar
                          for_seconds=0, severity="critical", gpu_indexes="0,2")
 operator = User.objects.create_user("operator", password="correct horse", is_staff=True)
 operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alertevent"))
+manager = User.objects.create_user("manager", password="correct horse", is_staff=True)
+manager.user_permissions.add(Permission.objects.get(codename="change_alertrule"))
 User.objects.create_user("viewer", password="correct horse", is_staff=True)
 """
 
@@ -72,6 +74,16 @@ def post(
         headers={"Accept": accept},
         allow_redirects=False,
     )
+
+
+def test_rule_is_a_link_to_its_form_for_those_who_may_change_it(server: Server, alert: str) -> None:
+    address = f"{server.url}/alerts/{alert}"
+    page = session(server, "manager").get(address).text
+    found = re.search(r'<a href="(/admin/monitor/alertrule/\d+/change/)">“Always”</a>', page)
+    assert found is not None
+    for text in (session(server, "viewer").get(address).text, server.get(f"/alerts/{alert}")[1]):
+        assert found[1] not in text
+        assert "“Always”" in text
 
 
 def of_page(server: Server, alert: str) -> str:
