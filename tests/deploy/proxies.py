@@ -56,6 +56,7 @@ class Nginx:
             "listen [::]:443 ssl http2;": "",
             "listen 3000;": f"listen 127.0.0.1:{self.port};",
             "server_name gpu.example.com;": "server_name localhost;",
+            "/var/log/nginx/access.log": str(folder / "access.log"),
         }
         (folder / "conf.d").mkdir(parents=True)
         shutil.copytree(EXAMPLES / "snippets", folder / "snippets")
@@ -87,6 +88,11 @@ class Nginx:
     def complaints(self) -> str:
         """The output of nginx, with configuration warnings first."""
         return (self._folder / "output.log").read_text() + (self._folder / "error.log").read_text()
+
+    @property
+    def access_log(self) -> str:
+        """The requests so far."""
+        return (self._folder / "access.log").read_text()
 
     def _listens(self) -> bool:
         assert self._process.poll() is None, (self._folder / "output.log").read_text()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -221,6 +222,17 @@ def echo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield server, nginx
     nginx.stop()
     server.stop()
+
+
+def test_links_that_need_no_login_are_not_logged(echo: tuple[Server, Nginx]) -> None:
+    _, nginx = echo
+    for path in ("/view/key.signature/gpu/x", "/gpus/view/key.signature/", "/setup/token", "/gpu/view"):
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+        connection.request("GET", path, headers={"Host": "localhost"})
+        connection.getresponse().read()
+        connection.close()
+    wait_for(lambda: "GET /gpu/view " in nginx.access_log, "the record of the last request")
+    assert not re.search(r"signature|setup", nginx.access_log)
 
 
 def ask(port: int, source: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
