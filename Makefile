@@ -16,7 +16,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 p
     "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
       && { echo "$$python"; exit 0; }; \
   done; \
-  { echo "gpumon needs Python 3.11 or newer with venv; python3 is $$(python3 --version 2>&1 || true). To install one:"; \
+  { echo "gpumon needs Python 3.11 or newer with venv; python3 is $$(python3 --version 2>/dev/null || echo missing). To install one:"; \
     echo '  Debian 12, Ubuntu 24.04 and newer: sudo apt install python3-venv'; \
     echo '  Ubuntu 22.04:                      sudo apt install python3.11-venv'; \
     echo '  anywhere:                          install uv (https://docs.astral.sh/uv/), which brings its own; make uses it'; \
