@@ -12,8 +12,9 @@ from uvicorn_worker import UvicornWorker
 
 from monitor.config.loading import load_config
 from monitor.logs.config import logging_config
+from monitor.server.descriptors import raise_limit, room_for_connections
 from monitor.server.systemd import STOPPING, Systemd
-from monitor.server.uvicorn import HttpConnection, WebSocketConnection
+from monitor.server.uvicorn import HttpConnections, WebSocketConnection
 
 _config = load_config()
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
@@ -25,7 +26,7 @@ class Worker(UvicornWorker):
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "auto",
         # On h11 and not httptools, because only h11 limits the size of headers (request line and headers together).
-        "http": HttpConnection,
+        "http": HttpConnections(room_for_connections(raise_limit())),
         "h11_max_incomplete_event_size": 32 * 1024,
         "ws": WebSocketConnection,
         # Otherwise each message is compressed again for each viewer: at 1000 viewers, that is 9 times the CPU.

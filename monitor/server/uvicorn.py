@@ -1,14 +1,18 @@
-"""uvicorn's connections with the flow control and the time limits that it lacks. gunicorn's worker uses them
+"""uvicorn's connections with the flow control and the limits that it lacks. gunicorn's worker uses them
 (deploy/gunicorn/gunicorn.conf.py).
 
 A client that sends and does not read must not decide how much memory the server takes. uvicorn 0.54 reads on while pipelined
-requests wait for their turn, answers every ping of a client that does not read, and waits for a request without end.
+requests wait for their turn, answers every ping of a client that does not read, and waits without end for a request, on any number
+of connections.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import fcntl
+import sys
+import termios
+from typing import Any, cast
 
 import h11
 from uvicorn._types import ASGISendEvent
@@ -17,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from monitor.http.body_limit import LARGEST_BODY, REQUEST_SECONDS, SLOWEST_BYTES_PER_SECOND
+from monitor.server.waiting_connections import WaitingConnections
 
 
 class _PatientFlow(FlowControl):
@@ -31,10 +36,22 @@ class _PatientFlow(FlowControl):
             super().resume_reading()
 
 
+class HttpConnections:
+    """Makes the HTTP connections of one server: uvicorn's setting `http`."""
+
+    def __init__(self, room: int) -> None:
+        """`room`: how many connections fit (descriptors.py)."""
+        self._waiting = WaitingConnections(room)
+
+    def __call__(self, **given: Any) -> HttpConnection:
+        return HttpConnection(self._waiting, **given)
+
+
 class HttpConnection(H11Protocol):
     """Answers pipelined requests one after the other, and reads no more than the next ones until then.
 
-    As under daphne, the headers of a request, and then its body, have to be complete in time; received bytes do not extend it.
+    As under daphne, the headers of a request, and then its body, have to be complete in time; received bytes do not extend it. The
+    number of connections that wait for a request is limited.
     """
 
     request_seconds = REQUEST_SECONDS
@@ -45,9 +62,14 @@ class HttpConnection(H11Protocol):
     _is_upgraded = False
     """The connection has become a WebSocket, and this protocol gets nothing more of it."""
 
+    def __init__(self, waiting: WaitingConnections, **given: Any) -> None:
+        super().__init__(**given)
+        self._waiting = waiting
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
         self.flow = _PatientFlow(self.transport, self)
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
         self._limit_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -69,12 +91,28 @@ class HttpConnection(H11Protocol):
     def _wait_for(self, awaited: type[h11.IDLE] | type[h11.SEND_BODY] | None) -> None:
         if awaited is self._awaited:
             return
-        self._awaited = awaited
+        before, self._awaited = self._awaited, awaited
         if self._limit is not None:
             self._limit.cancel()
+        if awaited is None:
+            self._waiting.remove(self)
+        elif before is None:
+            address = self.client[0] if self.client else ""  # a Unix socket has none
+            is_new = self._limit is None
+            self._waiting.add(self, address, self._descriptor if is_new else 0)
         if awaited is not None:
             seconds = self.body_seconds if awaited is h11.SEND_BODY else self.request_seconds
             self._limit = self.loop.call_later(seconds, self.transport.close)
+
+    def has_unread(self) -> bool:
+        """Whether the client has sent something that was not read yet."""
+        if self.transport.is_closing():
+            return False
+        return int.from_bytes(fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)), sys.byteorder) > 0
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
 
     @property
     def has_waiting_request(self) -> bool:

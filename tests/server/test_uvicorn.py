@@ -1,9 +1,10 @@
-"""gpumon's connections for uvicorn, over real sockets: requests that arrive too slowly are dropped."""
+"""gpumon's connections for uvicorn, over real sockets: requests that arrive too slowly, and silent clients, are dropped."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from monitor.server import waiting_connections
 from monitor.server.uvicorn import HttpConnection
+from monitor.server.waiting_connections import WaitingConnections
 
 ANSWER = b"HTTP/1.1 200 OK"
 
@@ -41,21 +44,31 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    kind: type[HttpConnection] = Hasty,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A client's end of a connection."""
+async def served(kind: type[HttpConnection], waiting: WaitingConnections) -> AsyncIterator[tuple[str, int]]:
+    """Where the server listens."""
     config, state = uvicorn.Config(app, log_config=None, timeout_keep_alive=60), ServerState()
     config.load()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Hasty(config, state, {}, loop), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: kind(waiting, config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
+    )
     try:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        yield reader, writer
-        writer.close()
+        yield server.sockets[0].getsockname()
         await asyncio.gather(*state.tasks)
     finally:
         server.close()
+        for each in tuple(state.connections):
+            each.transport.abort()
+        await asyncio.sleep(0)  # the transports of both ends close in the next turn of the loop
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A client's end of a connection."""
+    async with served(Hasty, WaitingConnections(1000)) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        yield reader, writer
+        writer.close()
 
 
 @pytest.mark.parametrize(
@@ -110,3 +123,47 @@ def test_socket_has_no_time_limit() -> None:
             return await reader.readexactly(12)
 
     assert asyncio.run(asyncio.wait_for(scene(), 20)) == b"\x81\nstill open"
+
+
+def test_too_many_silent_connections_are_closed_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: under gunicorn a thousand of them used up all descriptors."""
+    monkeypatch.setattr(waiting_connections, "MOST_PER_ADDRESS", 4)
+
+    async def scene() -> list[bytes]:
+        async with served(HttpConnection, WaitingConnections(1000)) as address:
+            clients = [await asyncio.open_connection(*address) for _ in range(4)]
+            reader, writer = clients[0]
+            answers = []
+            for oldest in (1, 2):
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                answers.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0] + await reader.readexactly(4))
+                clients.append(await asyncio.open_connection(*address))
+                answers.append(await clients[oldest][0].read())
+            for _, each in clients:
+                each.close()
+            return answers
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == [ANSWER + b"   0", b"", ANSWER + b"   0", b""]
+
+
+def test_connection_knows_whether_something_lies_there_unread() -> None:
+    """Of too many connections, one that has sent something is kept."""
+
+    async def scene() -> list[bool]:
+        config = uvicorn.Config(app, log_config=None)
+        config.load()
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            connection = HttpConnection(
+                WaitingConnections(1000), config=config, server_state=ServerState(), app_state={}, _loop=loop
+            )
+            transport, _ = await loop.connect_accepted_socket(lambda: connection, ours)
+            transport.pause_reading()
+            found = [connection.has_unread()]
+            theirs.sendall(b"G")
+            found.append(connection.has_unread())
+            connection.abort()
+            return [*found, connection.has_unread()]
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == [False, True, False]

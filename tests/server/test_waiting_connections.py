@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.server.waiting_connections import MOST_PER_ADDRESS, WaitingConnections
+from tests.deploy.commands import GUNICORN
 from tests.support.servers import Server, wait_for
 
 
@@ -98,10 +99,11 @@ def test_numbers_stay_within_the_limits(steps: list[tuple[bool, int, int]]) -> N
 
 
 @pytest.mark.slow
-def test_idle_connections_keep_neither_others_nor_the_sampler_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [[sys.executable, "manage.py", "serve"], GUNICORN], ids=["daphne", "gunicorn"])
+def test_idle_connections_keep_neither_others_nor_the_sampler_out(tmp_path: Path, command: list[str]) -> None:
     """Regression: they used up all descriptors: resets for everybody, and the sampler could not be started."""
-    command = ["prlimit", "--nofile=256:256", sys.executable, "manage.py", "serve"]
-    server = Server(tmp_path, command=command, telemetry_provider="simulated", poll_interval_ms=200).start()
+    limited = ["prlimit", "--nofile=256:256", *command]
+    server = Server(tmp_path, command=limited, telemetry_provider="simulated", poll_interval_ms=200).start()
     try:
         wait_for(lambda: server.health()["status"] == "ok", "the first reading")
         with ExitStack() as opened:
@@ -111,7 +113,8 @@ def test_idle_connections_keep_neither_others_nor_the_sampler_out(tmp_path: Path
             psutil.Process(sampler).kill()
             wait_for(lambda: server.health()["sampler_pid"] not in (None, sampler), "another sampler")
             assert server.process is not None
-            assert psutil.Process(server.process.pid).num_fds() < 160
+            main = psutil.Process(server.process.pid)
+            assert all(each.num_fds() < 160 for each in (main, *main.children()))
     finally:
         server.stop()
     assert "GPU_MONITOR_MAX_SOCKETS=2000 is more than fit" in server.log
