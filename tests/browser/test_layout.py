@@ -156,6 +156,14 @@ def test_nothing_scrolls_sideways_in_a_font_twice_as_large(farm: Server, open_pa
     assert too_wide(page, (390, 1280)) == []
 
 
+@pytest.mark.parametrize("path", ["/", "/?layout=cards", "/history", "/usage", "/alerts"])
+def test_nothing_scrolls_sideways_at_a_minimum_font_size(farm: Server, open_page: OpenPage, path: str) -> None:
+    """Regression: the header did not wrap above the width of a phone."""
+    page = open_page(farm.url + path, bypass_csp=True, viewport={"width": 800, "height": 600})
+    page.add_style_tag(content="* { font-size: 24px !important }")
+    assert too_wide(page) == []
+
+
 def test_larger_font_of_the_browser_enlarges_every_text(demo: Server, open_page: OpenPage) -> None:
     page = live(open_page(demo.url, bypass_csp=True))
     fixed = page.evaluate("""() => {
