@@ -88,6 +88,37 @@ def test_dragging_zooms_all_charts_and_double_clicks_lead_back(opened: Page) -> 
     assert opened.url.endswith("?range=24h")
 
 
+def touch(page: Page, points: list[tuple[float, float]]) -> None:
+    """One finger on the first chart, from the first of these points to the last; in parts of its width and height."""
+    box = box_of(page.locator(".u-over").first)
+    session = page.context.new_cdp_session(page)
+    places = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+    for kind, place in zip(["touchStart", *["touchMove"] * (len(places) - 1)], places, strict=True):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+@pytest.mark.parametrize("press", ["click", "tap"])
+def test_single_press_does_not_zoom(opened: Page, press: str) -> None:
+    """It focused the chart, which set the cursor to the end, and so selected all from the press to there."""
+    opened.evaluate("addEventListener('click', () => { window.isPressed = true })")
+    if press == "tap":
+        touch(opened, [(0.3, 0.5)])
+    else:
+        opened.locator(".u-over").first.click()
+    until(opened, "window.isPressed")
+    assert opened.evaluate(SPAN) == pytest.approx(DAY, abs=300)
+    assert opened.url.endswith("?range=24h")
+
+
+def test_finger_dragged_sideways_zooms(opened: Page) -> None:
+    before = opened.evaluate("plots[0].scales.x.min")
+    touch(opened, [(0.8, 0.5), (0.75, 0.5), (0.7, 0.5), (0.6, 0.52)])
+    until(opened, f"Math.abs({SPAN} - {0.2 * DAY}) < {0.02 * DAY}")
+    assert opened.evaluate("plots[0].scales.x.min") == pytest.approx(before + 0.6 * DAY, abs=0.02 * DAY)
+    assert "from=" in opened.url
+
+
 def test_link_to_a_span_shows_a_colleague_the_same(
     demo: Server, gpu: dict[str, Any], opened: Page, open_page: OpenPage
 ) -> None:

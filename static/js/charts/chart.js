@@ -45,7 +45,13 @@ export class Chart {
     this.plot = null;
     this.isVisible = false;
     this.styles = {};
-    element.addEventListener("focus", () => this.#point(Infinity));
+    let isPressed = false;
+    element.addEventListener("mousedown", () => {
+      isPressed = true;
+      document.addEventListener("mouseup", () => { isPressed = false; }, { once: true });
+    });
+    // Focused by a press, the cursor is where that was: set to the end, it would select all that lies between.
+    element.addEventListener("focus", () => isPressed || this.#point(Infinity));
     element.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
     element.addEventListener("keydown", (event) => {
       const steps = STEPS[event.key];

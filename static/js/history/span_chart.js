@@ -3,6 +3,7 @@
 
 import { Chart, faded } from "../charts/chart.js";
 import { timeAxis, valueAxis } from "./axes.js";
+import { selectByFinger } from "./finger.js";
 import { dashed, hatch, roundUp, shade } from "./grammar.js";
 import { fillLane } from "./lane.js";
 import { told } from "./ticks.js";
@@ -106,6 +107,7 @@ export class SpanChart extends Chart {
         drawAxes: [hatch(() => this.gaps(), styles), shade(() => this.periods(), this.element)],
         draw: this.limit == null ? [] : [dashed(this.limit * this.scale, styles)],
         setSelect: [(plot) => this.#zoom(plot)],
+        ready: this.zoom ? [selectByFinger] : [],
       },
     };
   }
@@ -117,9 +119,8 @@ export class SpanChart extends Chart {
 
   #zoom(plot) {
     const { left, width } = plot.select;
-    if (width < SHORTEST_DRAG) return;
     const [start, end] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    this.zoom(start, end);
+    if (width >= SHORTEST_DRAG) this.zoom(start, end);
   }
 }
