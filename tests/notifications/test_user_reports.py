@@ -126,7 +126,7 @@ def test_report_says_what_the_user_had_and_nothing_of_others(channel: Channel) -
     message = message_of(Delivery.objects.get(user="ana"), now=MONDAY, reports=ReportSettings(prices))
     assert message.title == "Your GPU usage, 16–22 Nov 2026"
     assert message.text == (
-        "User ana held 1 GPU for 1.5 h, mean SM 40 %.\n"
+        "User ana held 1 GPU for 1.5 h in all, mean SM 40 %.\n"
         "Your share, where several users held a GPU: 0.9 h.\n"
         "Of it, held while the GPU was idle: 0.4 h.\n"
         "Energy: at least 0.0 kWh. Cost: 7.00 EUR. CO₂: 0.0 kg.\n"

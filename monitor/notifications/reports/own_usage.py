@@ -23,7 +23,7 @@ def title_and_text(user: str, created_at: datetime, settings: ReportSettings) ->
         return title, "There are no records of this week."
     gpus = "1 GPU" if total.gpu_count == 1 else f"{total.gpu_count} GPUs"
     lines = [
-        f"User {user} held {gpus} for {hours(total.occupied_seconds)}{mean_sm(total)}.",
+        f"User {user} held {gpus} for {hours(total.occupied_seconds)} in all{mean_sm(total)}.",
         f"Your share, where several users held a GPU: {hours(total.share_seconds)}.",
         f"Of it, held while the GPU was idle: {hours(total.idle_held_seconds)}.",
         " ".join([f"Energy: {energy(total.energy_joules)}.", *cost_and_co2(total, settings.prices.currency)]),
