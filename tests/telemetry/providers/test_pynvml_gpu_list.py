@@ -46,7 +46,7 @@ def test_gpu_that_is_added_is_read_in_its_place(fake_driver: FakeDriver, open_re
     reader = open_reader("pynvml", fake_driver.env)
     assert [gpu.uuid for gpu in reader.read().gpus] == ["GPU-a", "GPU-c"]
     fake_driver.set(order="0,1,2")
-    gpus = read_until(reader, [0, 1]).gpus
+    gpus = read_until(reader, [0, 1, 2]).gpus
     assert [(gpu.index, gpu.uuid) for gpu in gpus] == [(0, "GPU-a"), (1, "GPU-b"), (2, "GPU-c")]
     assert all(gpu.utilization_percent is not None for gpu in gpus)
 

@@ -27,6 +27,7 @@ RICH = {
     "gpu.*.nvlinks": 18,
     "gpu.*.retired_single_bit": 0,
     "gpu.*.retired_double_bit": 0,
+    "gpu.*.accounting": "on",
     "gpu.*.processes": "11:C:100:30, 12:G:50:10",
     "gpus": 2,
     "sample_period_ms": 5,
