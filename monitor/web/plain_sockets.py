@@ -1,4 +1,4 @@
-"""Answers HTTP requests for the address of a WebSocket, which arrive if something in between does not hand on WebSockets."""
+"""Answers HTTP requests for the address of a WebSocket, which arrive if something in between does not forward WebSockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.http.log_once import LogOnce
 from monitor.web.errors import logged_already
 from monitor.web.routing import socket_admission, socket_origins
 
-PROXY = "a proxy in between does not hand on WebSockets"
+PROXY = "a proxy in between does not forward WebSockets"
 TO_PAGES = f"Pages come, the socket does not: {PROXY}."
 TO_PROGRAMS = f"This is the address of a WebSocket. If you opened one, {PROXY}.\n"
 _ADVICE = "let it pass on the headers Upgrade and Connection (docs/troubleshooting.md)"

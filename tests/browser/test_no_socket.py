@@ -28,7 +28,7 @@ def test_page_says_that_a_proxy_in_between_hands_on_no_sockets(demo: Server, ope
     page.goto(demo.url)
     badge = page.locator("[data-connection]")
     expect(badge).to_have_text(re.compile("^Reconnecting"))
-    words = "Pages come, the socket does not: a proxy in between does not hand on WebSockets."
+    words = "Pages come, the socket does not: a proxy in between does not forward WebSockets."
     expect(badge).to_have_attribute("title", words, timeout=15_000)
 
 

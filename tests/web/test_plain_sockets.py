@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
-PROXY = "a proxy in between does not hand on WebSockets"
+PROXY = "a proxy in between does not forward WebSockets"
 STRIPPED = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
 
 
