@@ -167,6 +167,17 @@ def usage_of(user: str, start: float, end: float, *, prices: Prices | None = Non
     return of_user, _rows(commands, "command", span, prices or Prices())
 
 
+def users_by_gpu(start: float, end: float, *, now: float | None = None) -> dict[str, tuple[str, ...]]:
+    """The known users of each GPU in a span, by its UUID, the largest share first. `now`: to test."""
+    span = read_span(start, end, time.time() if now is None else now)
+    shares: dict[str, dict[str, float]] = {}
+    for (gpu, holder), account in span.shares.items():
+        if gpu in span.gpus and holder.user:
+            users = shares.setdefault(span.gpus[gpu].uuid, {})
+            users[holder.user] = users.get(holder.user, 0.0) + account.share
+    return {uuid: tuple(sorted(users, key=lambda user: (-users[user], user))) for uuid, users in shares.items()}
+
+
 class _Group:
     """The accounts of one row."""
 

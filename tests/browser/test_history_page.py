@@ -51,6 +51,21 @@ def test_legend_switches_lines_and_the_address_keeps_them(opened: Page, uuids: l
     expect(opened.locator("[aria-pressed=true][data-hue]")).to_have_text("GPU 5")
 
 
+def test_users_stand_beside_each_gpu_and_follow_the_span(opened: Page, uuids: list[str]) -> None:
+    cells = opened.locator("[data-users-of]")
+    expect(cells).to_have_count(9)
+    opened.evaluate(
+        """uuid => {
+          const list = document.getElementById("in-span");
+          list.dataset.users = JSON.stringify({ [uuid]: "mira, <b>jo +1" });
+          list.dispatchEvent(new CustomEvent("gpumon:replaced", { bubbles: true }));
+        }""",
+        uuids[1],
+    )
+    expect(cells.nth(1)).to_have_text("mira, <b>jo +1")
+    expect(cells.nth(0)).to_have_text("—")
+
+
 def test_row_under_the_pointer_brings_its_line_forward(opened: Page) -> None:
     opened.locator(".series-table tbody tr").nth(2).hover()
     until(opened, "plots[0].series[7].alpha === 1 && plots[0].series[1].alpha < 1")
@@ -60,7 +75,7 @@ def test_row_under_the_pointer_brings_its_line_forward(opened: Page) -> None:
 
 def test_table_reads_the_lines_at_the_cursor(opened: Page) -> None:
     row = opened.locator(".series-table tbody tr").first
-    assert row.locator("td").all_inner_texts() == ["50", "50", "40", "60"]
+    assert row.locator("td[data-read]").all_inner_texts() == ["50", "50", "40", "60"]
     head = opened.locator("[data-read-time]")
     expect(head).to_have_text("Last")
     box = box_of(opened.locator(".u-over"))

@@ -57,6 +57,8 @@ class Line(NamedTuple):
     mean: str
     low: str
     high: str
+    users: str = ""
+    """Who used the GPU in the span; empty: nobody known, or nobody may be seen."""
 
 
 class Source(NamedTuple):

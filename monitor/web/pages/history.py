@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -37,6 +39,9 @@ from monitor.web.pages.in_span import in_span
 from monitor.web.snapshots import first_seen
 from monitor.web.span import Span
 from monitor.web.stored_history import stored
+from monitor.web.usage.gpu_users import users_of_gpus
+
+log = logging.getLogger(__name__)
 
 DEFAULT_RANGE = "6h"
 _POINTS = 100
@@ -80,8 +85,10 @@ class Compared(NamedTuple):
     """The query of /api/history for all lines, without the span."""
 
 
-def compared(choice: Choice, gpus: Sequence[Gpu], span: Span, wanted: Sequence[str]) -> Compared:
-    """Reads the figures of the table from the history. Blocks."""
+def compared(
+    choice: Choice, gpus: Sequence[Gpu], span: Span, wanted: Sequence[str], users: Mapping[str, str]
+) -> Compared:
+    """Reads the figures of the table from the history. Blocks. `users`: of each GPU in the span, by its UUID."""
     named = [(gpu.uuid, f"GPU {gpu.index}") for gpu in gpus] + _gone(gpus, span)
     of = sources_of(choice, named)
     answers: list[Answer] = []
@@ -94,7 +101,19 @@ def compared(choice: Choice, gpus: Sequence[Gpu], span: Span, wanted: Sequence[s
     unit = f"{form.unit} in each bucket" if choice.is_sum else form.unit
     note = unit if limit is None else f"{form.unit} · dashed: {word} {form.text(limit)}"
     csv = {"gpu": ",".join(each.key for each in of), "metric": ",".join(dict.fromkeys(each.metric for each in of))}
-    return Compared(choice, form, limit, note, lines_of(of, answers, wanted), urlencode(csv))
+    lines = [line._replace(users=users.get(line.source, "")) for line in lines_of(of, answers, wanted)]
+    return Compared(choice, form, limit, note, lines, urlencode(csv))
+
+
+async def _users_in(span: Span, *, has_details: bool) -> dict[str, str] | None:
+    """Who used each GPU; None if the viewer may not see that, or the usage ledger cannot be read."""
+    if not has_details:
+        return None
+    try:
+        return await sync_to_async(users_of_gpus)(span.start, span.end)
+    except DatabaseError as error:
+        log.warning("the users of GPUs are left out, the usage ledger cannot be read: %s", error)
+        return None
 
 
 def _gone(gpus: Sequence[Gpu], span: Span) -> list[tuple[str, str]]:
@@ -119,14 +138,16 @@ async def history_page(request: HtmxRequest) -> HttpResponse:
     snapshot = await first_seen(request)
     bar = RangeBar(request.GET.dict(), time.time(), DEFAULT_RANGE)
     names = {gpu.uuid: f"GPU {gpu.index}" for gpu in snapshot.gpus} | {HOST: "Host"}
-    happened = await sync_to_async(in_span)(bar.span, names, has_details=visitor_of(request).sees_details)
-    context: dict[str, Any] = {"bar": bar, "shown": happened}
+    has_details = visitor_of(request).sees_details
+    happened = await sync_to_async(in_span)(bar.span, names, has_details=has_details)
+    users = await _users_in(bar.span, has_details=has_details)
+    context: dict[str, Any] = {"bar": bar, "shown": happened, "users": users, "users_json": json.dumps(users or {})}
     if request.htmx:
         return render(request, "monitor/fragments/history/in_span.html", context)
     choice = next((each for each in CHOICES if each.name == request.GET.get("metric")), CHOICES[0])
     wanted = request.GET.get("gpu", "").split(",")
     try:
-        chart = await sync_to_async(compared)(choice, snapshot.gpus, bar.span, wanted)
+        chart = await sync_to_async(compared)(choice, snapshot.gpus, bar.span, wanted, users or {})
     except DatabaseError as error:
         chart = None
         context["problem"] = str(error)

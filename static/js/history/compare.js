@@ -10,6 +10,7 @@ import { edges, isLive, seconds, withSpan, zoom } from "./span.js";
 import { SpanChart } from "./span_chart.js";
 import "./span_list.js";
 import { told } from "./ticks.js";
+import "./users.js";
 
 const element = document.querySelector("[data-plot]");
 const rows = [...document.querySelectorAll(".series-table tbody tr")];

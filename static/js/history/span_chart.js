@@ -2,8 +2,8 @@
 // charts of the page with its time on the axis and the reading in the chart's header, and drag to zoom. See charts/chart.js.
 
 import { Chart, faded } from "../charts/chart.js";
+import { selectByFinger } from "../charts/finger.js";
 import { timeAxis, valueAxis } from "./axes.js";
-import { selectByFinger } from "./finger.js";
 import { dashed, hatch, roundUp, shade } from "./grammar.js";
 import { fillLane } from "./lane.js";
 import { told } from "./ticks.js";
