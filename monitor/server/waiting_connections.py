@@ -17,7 +17,9 @@ log = logging.getLogger(__name__)
 
 MOST = 4096
 MOST_PER_ADDRESS = 256
-"""Of one client. A proxy in front is one client too: it keeps fewer connections open than this while they are idle."""
+"""Of one client, once the oldest of them has been silent for PATIENCE_SECONDS. A proxy in front is one client too: it keeps fewer
+connections open than this while they are idle, and opens more when its viewers come back after a restart."""
+PATIENCE_SECONDS = 2.0
 _LOOKED_AT = 16
 _LOG_SECONDS = 60.0
 
@@ -42,7 +44,8 @@ class WaitingConnections:
         self._most_per_address = min(MOST_PER_ADDRESS, self._most // 2)
         self._addresses: dict[Connection, Hashable] = {}
         """In the order in which they began to wait."""
-        self._by_address: defaultdict[Hashable, dict[Connection, None]] = defaultdict(dict)
+        self._by_address: defaultdict[Hashable, dict[Connection, float]] = defaultdict(dict)
+        """When each began to wait."""
         self._monotonic = monotonic
         self._quiet_until = float("-inf")
 
@@ -52,10 +55,11 @@ class WaitingConnections:
         The kernel gives the lowest free number, so a high one means that few are free.
         """
         self._addresses[connection] = address
-        self._by_address[address][connection] = None
-        if len(self._by_address[address]) > self._most_per_address:
-            self._close_one_of(self._by_address[address])
-        elif len(self._addresses) > self._most or descriptor >= self.room:
+        of_address = self._by_address[address]
+        of_address[connection] = now = self._monotonic()
+        while len(of_address) > self._most_per_address and now - next(iter(of_address.values())) >= PATIENCE_SECONDS:
+            self._close_one_of(of_address)
+        if len(self._addresses) > self._most or descriptor >= self.room:
             self._close_one_of(self._addresses)
 
     def remove(self, connection: Connection) -> None:

@@ -128,6 +128,7 @@ def test_socket_has_no_time_limit() -> None:
 def test_too_many_silent_connections_are_closed_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: under gunicorn a thousand of them used up all descriptors."""
     monkeypatch.setattr(waiting_connections, "MOST_PER_ADDRESS", 4)
+    monkeypatch.setattr(waiting_connections, "PATIENCE_SECONDS", 0)
 
     async def scene() -> list[bytes]:
         async with served(HttpConnection, WaitingConnections(1000)) as address:
