@@ -24,6 +24,7 @@ def test_without_recordings():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "outcome", "status"), [("", "2 skipped", 0), ("true", "1 failed, 1 skipped", 1)])
 def test_skip_fails_in_ci_unless_it_is_for_data_next_to_the_checkout(
     tmp_path: Path, ci: str, outcome: str, status: int

@@ -12,7 +12,7 @@ from django.test import Client
 from monitor.models import AlertRule
 from tests.support.outbox_rows import a_channel, a_rule, fire
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("static_root")]
 
 LISTS = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]  # noqa: SLF001
 KEYS = ["x", "", "-1", "1.5", "9" * 40, "\0", "０x", "1,2", "'"]
