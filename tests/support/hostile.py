@@ -151,7 +151,9 @@ class Page(HTMLParser):
 
 
 def _is_own(given: dict[str, str | None]) -> bool:
-    return re.match(r"/(static|admin)/", given.get("src") or "") is not None or given.get("type") == "application/json"
+    is_of_site = re.match(r"/(static|admin)/", given.get("src") or "") is not None
+    opens_links_in_the_window = given == {"target": "_top"}  # <base> of the wall screen, which moves no address
+    return is_of_site or given.get("type") == "application/json" or opens_links_in_the_window
 
 
 def shown_safely(html: str, *, is_of_people: bool = False) -> Page:
