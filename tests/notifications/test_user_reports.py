@@ -11,6 +11,7 @@ from pytest_django import Settings
 from monitor.models import Channel, Delivery
 from monitor.notifications import delivery_queue
 from monitor.notifications.messages import message_of
+from monitor.notifications.notifier import Notifier
 from monitor.notifications.reports.addresses import address_of
 from monitor.notifications.reports.due import enqueue_due, problem
 from monitor.notifications.reports.settings import ReportSettings
@@ -105,6 +106,21 @@ def test_without_the_setting_or_a_mail_channel_users_get_none(channel: Channel) 
     enqueue_due(now=MONDAY, address=ADDRESS)
     assert recipients() == {}
     assert "no enabled mail channel" in (problem(ADDRESS) or "")
+
+
+def test_notifier_adds_them_and_logs_why_there_are_none(channel: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    Channel.objects.update(messages_per_hour=0)  # so that nothing is sent yet
+    hold("ana")
+
+    def look() -> None:
+        reports = ReportSettings(address=ADDRESS)
+        Notifier(lambda _delivery, **_: None, reports=lambda: reports, clock=lambda: MONDAY).look()
+
+    look()
+    assert recipients() == {"ana": "ana@example.org"}
+    Channel.objects.update(is_enabled=False)
+    look()
+    assert "users get no weekly reports: no enabled mail channel" in caplog.text
 
 
 def test_several_mail_channels_send_one_report_to_each_user(channel: Channel) -> None:
