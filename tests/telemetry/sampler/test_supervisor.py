@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.telemetry.schema import System
+from monitor.telemetry.schema import Snapshot, System
 from tests.telemetry.sampler.supervisor_watch import Watch, is_fresh
 
 
@@ -62,7 +62,14 @@ def test_stale_snapshots_continue_and_their_age_rises(watch: Watch) -> None:
     watch.start(
         "write(selected(), reading())\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(60)"
     )
-    ages = [watch.until(lambda snapshot: snapshot.stale).age_seconds or 0 for _ in range(3)]
+    seen: list[Snapshot] = []
+
+    def is_stale_again(snapshot: Snapshot) -> bool:
+        seen.append(snapshot)
+        return snapshot.stale and any(each.stale and each.sampled_at == snapshot.sampled_at for each in seen[:-1])
+
+    watch.until(is_stale_again)
+    ages = [each.age_seconds or 0 for each in seen if each.stale and each.sampled_at == seen[-1].sampled_at]
     assert ages == sorted(set(ages))
 
 
