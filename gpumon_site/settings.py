@@ -131,6 +131,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 5
 # ServeStatic, and not WhiteNoise, whose middleware is synchronous only (async_capable = False): under ASGI every request would go
 # through a thread, and Django would read each file into memory before sending it. docs/architecture.md compares them.
 STATIC_URL = f"{GPU_MONITOR.base_path}/static/"
+SERVESTATIC_STATIC_PREFIX = "/static/"  # it sees paths without the base path
 STATIC_ROOT = static_root(GPU_MONITOR.static_dir, GPU_MONITOR.data_dir)
 # Readable for a web server in front, whatever the umask. (The data folder is closed to it.)
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755

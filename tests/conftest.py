@@ -63,9 +63,13 @@ TransactionTestCase.databases = ALIASES
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a marker that names them, pytest-django makes a test database for the default alias only, and a test would use the
-    real file of the other one.
+    """Name the databases of each test, and put the files of slow tests first.
+
+    Without a marker that names them, pytest-django makes a test database for the default alias only, and a test would use the real
+    file of the other one. With the slow files last, one process would still be busy when the others have nothing left to do.
     """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         marker = item.get_closest_marker("django_db")
         fixtures = set(getattr(item, "fixturenames", ()))

@@ -46,7 +46,7 @@ ADDRESSES = frozenset(
 )
 """The first parts of the server's own paths."""
 _REPORT_ADDRESS_PATTERN = re.compile(
-    r"(?:[A-Za-z0-9_+-][A-Za-z0-9._+-]*)?\{user\}(?:[A-Za-z0-9._+-]*[A-Za-z0-9_+-])?"
+    r"\A(?:[A-Za-z0-9_+-][A-Za-z0-9._+-]*)?\{user\}(?:[A-Za-z0-9._+-]*[A-Za-z0-9_+-])?"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
 _SEGMENT_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")

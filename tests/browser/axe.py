@@ -8,12 +8,17 @@ from playwright.sync_api import Page
 
 SOURCE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
+_SETTLED = """() => new Promise((then) => requestAnimationFrame(then)).then(() => Promise.all(document.getAnimations()
+  .filter((each) => each instanceof CSSTransition).map(({ finished }) => finished.catch(() => null))))"""
+"""The links of Django's admin fade from one color to another."""
+
 
 def serious_in_both_themes(page: Page) -> list[str]:
     """As `serious`, in the dark theme and in the light one."""
     found = []
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
+        page.evaluate(_SETTLED)
         found += [f"{theme}: {problem}" for problem in serious(page)]
     return found
 

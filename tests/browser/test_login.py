@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_person_is_sent_to_the_login_and_back_and_logs_out(site: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{site.url}/?layout=tiles")
+    page = open_page(f"{site.url}/?layout=tiles", expecting=[REFUSED])
     expect(page).to_have_title("Log in · gpumon")
     log_in(page, "viewer")
     expect(page).to_have_url(f"{site.url}/?layout=tiles")

@@ -141,7 +141,7 @@ def test_settings_are_read_from_the_home_folder_and_from_the_current_one(
 def test_demo_serves_pages_static_files_the_admin_and_readings(demo: Server) -> None:
     status, page = demo.get("/")
     assert status == 200
-    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    files = set(re.findall(r'(?:src|href)="(/static/[^"]+\.(?:css|js))"', page))
     assert any(re.search(r"/css/gpumon\.\w+\.css$", file) for file in files)
     assert {file: demo.get(file)[0] for file in files} == dict.fromkeys(files, 200)
     assert demo.get("/admin/login/?next=/admin/")[0] == 200

@@ -7,7 +7,7 @@ import re
 PLACEHOLDER = "{user}"
 _MOST_LOCAL_CHARACTERS = 64
 """RFC 5321, 4.5.3.1.1."""
-_USER = re.compile(r"(?!\d+$)\w[\w+-]*(?:\.[\w+-]+)*", re.ASCII)
+_USER = re.compile(r"\A(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_+-]*(?:\.[A-Za-z0-9_+-]+)*")
 """Plain characters of a dot-string (RFC 5321, 4.1.2). A number stands for a user whose name is unknown."""
 
 
