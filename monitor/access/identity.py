@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare
 from monitor.access import tokens, view_links
 from monitor.access.last_use import last_use
 from monitor.access.policy import may_view_commands
+from monitor.access.refusal import Refused
 from monitor.models import ApiToken, ViewLink
 
 
@@ -23,7 +24,7 @@ class Identity(NamedTuple):
     """A session, a token, a read-only link, or, with none of them, a proxy's header."""
 
     user_id: int | None
-    """None: a link, whoever opened it."""
+    """None: a link, which belongs to no visitor."""
     session_key: str = ""
     session_hash: str = ""
     """Django's hash of the password at the start of the session."""
@@ -102,7 +103,7 @@ def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str
             return "the permission to view command lines was withdrawn"
         if identity.token_id is not None:
             token = known_tokens.get(identity.token_id)
-            refused: tokens.Refused | None = "unknown" if token is None else tokens.why_not(token, now)
+            refused: Refused | None = "unknown" if token is None else tokens.why_not(token, now)
             return None if refused is None else tokens.WORDS[refused]
         if not identity.session_key:
             return None
@@ -115,9 +116,9 @@ def ended(identities: Collection[Identity], now: datetime) -> dict[Identity, str
 
 
 def _over(link: ViewLink | None, now: datetime) -> str | None:
-    refused = "unknown" if link is None else view_links.why_not(link, now)
-    if refused is not None:
+    if link is None:
+        return view_links.WORDS["unknown"]
+    if (refused := view_links.why_not(link, now)) is not None:
         return view_links.WORDS[refused]
-    if link is not None:
-        last_use().used(link, now)
+    last_use().used(link, now)
     return None

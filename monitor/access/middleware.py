@@ -121,7 +121,7 @@ async def _by_token(request: HttpRequest, secret: str, scope: str) -> HttpRespon
 
 
 async def _by_link(request: HttpRequest, key: str, view: Callable[..., Any]) -> HttpResponse | None:
-    """The visitor is anonymous, whoever is logged in in this browser: a link shows the same to everybody."""
+    """The visitor is anonymous, even if a user is logged in in this browser: a link shows the same to everybody."""
     if not getattr(view, "opens_with_link", False):
         raise Http404
     found = await sync_to_async(view_links.find)(key, timezone.now())

@@ -6,11 +6,12 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 
 from monitor.access.policy import may_view_commands
+from monitor.access.refusal import Refused, refusal_of
 from monitor.models import ApiToken
 
 SCOPES = {
@@ -23,7 +24,6 @@ PREFIX = "gpumon_"
 _SHOWN = len(PREFIX) + 6
 _LONGEST = 200
 
-Refused = Literal["unknown", "revoked", "expired", "disabled"]
 WORDS: dict[Refused, str] = {
     "unknown": "The token is not known.",
     "revoked": "The token has been revoked.",
@@ -75,11 +75,7 @@ def find(secret: str, now: datetime) -> ApiToken | Refused:
 
 def why_not(token: ApiToken, now: datetime) -> Refused | None:
     """Why this known token is refused, if it is."""
-    if token.revoked_at is not None:
-        return "revoked"
-    if token.expires_at is not None and token.expires_at <= now:
-        return "expired"
-    return None if token.owner.is_active else "disabled"
+    return refusal_of(token, token.owner, now)
 
 
 def sees_commands(token: ApiToken) -> bool:

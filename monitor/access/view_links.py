@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Literal
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 
+from monitor.access.refusal import Refused, refusal_of
 from monitor.models import ViewLink
 
 LONGEST_DAYS = 366
 """A link always expires."""
 _SIGNER = signing.Signer(sep=".", salt="monitor.view_link")
 
-Refused = Literal["unknown", "revoked", "expired", "disabled"]
 WORDS: dict[Refused, str] = {
     "unknown": "The link no longer exists.",
     "revoked": "The link has been revoked.",
@@ -55,8 +54,4 @@ def find(key: str, now: datetime) -> ViewLink | Refused:
 
 def why_not(link: ViewLink, now: datetime) -> Refused | None:
     """Why this known link is refused, if it is."""
-    if link.revoked_at is not None:
-        return "revoked"
-    if link.expires_at <= now:
-        return "expired"
-    return "disabled" if link.created_by is not None and not link.created_by.is_active else None
+    return refusal_of(link, link.created_by, now)

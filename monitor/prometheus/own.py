@@ -24,7 +24,7 @@ _ECC = tuple(
 )
 
 
-class Labelled(NamedTuple):
+class LabelledGpu(NamedTuple):
     """A GPU and the labels that all its series have."""
 
     gpu: Gpu
@@ -33,7 +33,7 @@ class Labelled(NamedTuple):
 
 def own(snapshot: Snapshot) -> Iterable[Metric]:
     """The readings, GPUs and host of this snapshot."""
-    gpus = [Labelled(gpu, labels_of(gpu)) for gpu in snapshot.gpus]
+    gpus = [LabelledGpu(gpu, labels_of(gpu)) for gpu in snapshot.gpus]
     yield from _readings(snapshot)
     yield from _lasting(gpus)
     yield from metrics_of([field for field in GPU_FIELDS if field.source in FACTS or not snapshot.stale], gpus)
@@ -74,7 +74,7 @@ def _readings(snapshot: Snapshot) -> Iterator[Metric]:
 # ── GPUs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _lasting(gpus: Sequence[Labelled]) -> Iterator[Metric]:
+def _lasting(gpus: Sequence[LabelledGpu]) -> Iterator[Metric]:
     """What is true of a GPU while it is not read, beside the numbers."""
     facts = ("name", "pci_bus_id", "architecture", "brand", "compute_capability", "vbios_version", "compute_mode")
     yield from info(
@@ -101,7 +101,7 @@ def _lasting(gpus: Sequence[Labelled]) -> Iterator[Metric]:
     )
 
 
-def _momentary(gpus: Sequence[Labelled]) -> Iterator[Metric]:
+def _momentary(gpus: Sequence[LabelledGpu]) -> Iterator[Metric]:
     """What only a reading shows, beside the numbers."""
     yield from gauge("gpumon_gpu_use", "1 for the use of the GPU.", _one_of(gpus, "use", GpuUse))
     yield from gauge(
@@ -134,7 +134,7 @@ def _momentary(gpus: Sequence[Labelled]) -> Iterator[Metric]:
     yield from _mig_instances(gpus)
 
 
-def _one_of(gpus: Iterable[Labelled], field: str, literal: object) -> Iterator[tuple[Labels, float]]:
+def _one_of(gpus: Iterable[LabelledGpu], field: str, literal: object) -> Iterator[tuple[Labels, float]]:
     """A series for each value that the field can have; 1 for the one it has."""
     for gpu, labels in gpus:
         current = getattr(gpu, field)
@@ -142,7 +142,7 @@ def _one_of(gpus: Iterable[Labelled], field: str, literal: object) -> Iterator[t
             yield {**labels, field: value}, value == current
 
 
-def _mig_instances(gpus: Sequence[Labelled]) -> Iterator[Metric]:
+def _mig_instances(gpus: Sequence[LabelledGpu]) -> Iterator[Metric]:
     instances = [
         (instance, {**labels, "mig_instance": str(instance.index)})
         for gpu, labels in gpus

@@ -23,4 +23,4 @@ PROCESS_VOCABULARIES: Mapping[str, Callable[[Snapshot, int], Iterable[Metric]]] 
     "own": processes,
     "nvidia_smi": compute_apps,
 }
-"""The vocabularies that have names for processes: of each GPU at most so many."""
+"""The vocabularies that have names for processes. The number limits the processes of each GPU."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.reports.week import week_before
-from monitor.notifications.reports.words import cost_and_co2, energy, hours, mean_sm
+from monitor.notifications.reports.words import cost_and_co2, counted_gpus, energy, hours, mean_sm
 from monitor.usage.reports import Row, usage_of
 
 MOST_COMMANDS = 10
@@ -21,9 +21,8 @@ def title_and_text(user: str, created_at: datetime, settings: ReportSettings) ->
     title = f"Your GPU usage, {week.name}"
     if not commands:
         return title, "There are no records of this week."
-    gpus = "1 GPU" if total.gpu_count == 1 else f"{total.gpu_count} GPUs"
     lines = [
-        f"User {user} held {gpus} for {hours(total.occupied_seconds)} in all{mean_sm(total)}.",
+        f"User {user} held {counted_gpus(total.gpu_count)} for {hours(total.occupied_seconds)} in all{mean_sm(total)}.",
         f"Your share, where several users held a GPU: {hours(total.share_seconds)}.",
         f"Of it, held while the GPU was idle: {hours(total.idle_held_seconds)}.",
         " ".join([f"Energy: {energy(total.energy_joules)}.", *cost_and_co2(total, settings.prices.currency)]),

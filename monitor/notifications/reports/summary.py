@@ -13,7 +13,7 @@ from monitor.models import AlertEvent
 from monitor.notifications.reports.addresses import address_of
 from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.reports.week import Week, week_before
-from monitor.notifications.reports.words import cost_and_co2, energy, hours, mean_sm, money
+from monitor.notifications.reports.words import cost_and_co2, counted_gpus, energy, hours, mean_sm, money
 from monitor.rules.choices import SEVERITIES
 from monitor.usage.reports import Report, Row, usage
 
@@ -45,10 +45,9 @@ def _totals(report: Report) -> list[str]:
     named = [
         f"{name} {hours(seconds)} ({100 * seconds / report.gpu_seconds:.0f} %)" for name, seconds in parts if seconds
     ]
-    gpus = "1 GPU" if report.gpu_count == 1 else f"{report.gpu_count} GPUs"
     prices = cost_and_co2(report, report.prices.currency)
     return [
-        f"{gpus}, {hours(report.gpu_seconds)} together: {', '.join(named)}.",
+        f"{counted_gpus(report.gpu_count)}, {hours(report.gpu_seconds)} together: {', '.join(named)}.",
         f"Held while idle: {hours(report.total.idle_held_seconds)}. Energy: {energy(report.energy_joules)}.",
         *([" ".join(prices)] if prices else []),
     ]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from monitor.usage.reports import Report, Use
 
 
+def counted_gpus(count: int) -> str:
+    return "1 GPU" if count == 1 else f"{count} GPUs"
+
+
 def hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 

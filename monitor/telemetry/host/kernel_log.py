@@ -16,7 +16,7 @@ _XID = re.compile(rb"NVRM: Xid \(PCI:([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f
 _RECORD_BYTES = 8192
 """More than the kernel's longest record, for which a smaller buffer fails."""
 _MOST_RECORDS = 100_000
-"""More than a log of 16 MiB holds: so many take 0.1 s."""
+"""More than a log of 16 MiB holds. Reading that many takes 0.1 s."""
 
 
 class XidMessage(NamedTuple):

@@ -10,7 +10,7 @@ from monitor.telemetry.sampler.restart_schedule import (
 
 
 def waits(schedule: RestartSchedule, count: int, *, lived_seconds: float = 0.1) -> list[float]:
-    """Seconds until the next start after each of so many failures at the time 100."""
+    """Seconds until the next start after each of `count` failures at the time 100."""
     found = []
     for _ in range(count):
         schedule.after_end(100.0, lived_seconds=lived_seconds, has_failed=True)

@@ -18,7 +18,7 @@ from monitor.telemetry.schema import EndedProcess
 METRICS = ("ended_processes",)
 IS_OFF = "accounting mode is off (root turns it on with `nvidia-smi -am 1`)"
 KEPT_SECONDS = 120.0
-"""So long each process is listed, so that no receiver of the readings misses it."""
+"""How long each process is listed, so that no receiver of the readings misses it."""
 MOST_STATS = 16
 """Processes that are asked for at a time, a call each; the others are the next time."""
 _PID = struct.Struct("=I")

@@ -6,7 +6,6 @@ It also decides what an error costs: a field, this GPU (GpuLost), or everything 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
 
 import msgspec
 import pynvml as nvml
@@ -41,23 +40,6 @@ _CHECKS_AT_EACH_TICK = checks_without(_SELDOM.union(activity.METRICS))
 _FIELD_METRICS = tuple(dict.fromkeys(name for names in fields.METRICS.values() for name in names))
 
 
-class Reasons(dict[str, str]):
-    """Why metrics are unknown, and whether that has changed since it was last read."""
-
-    have_changed = True
-
-    def note(self, reasons: Mapping[str, str]) -> None:
-        """Add reasons."""
-        if not reasons.items() <= self.items():
-            self.update(reasons)
-            self.have_changed = True
-
-    def forget(self, metrics: Iterable[str]) -> None:
-        """Remove the reasons of metrics that are known again."""
-        for metric in metrics:
-            self.have_changed |= self.pop(metric, None) is not None
-
-
 class Device:
     """One GPU that responds. Used in one thread."""
 
@@ -72,7 +54,7 @@ class Device:
         self._facts: Values = msgspec.structs.asdict(
             Gpu(index=identity.index, uuid=identity.uuid, name=identity.name, pci_bus_id=identity.pci_bus_id)
         )
-        self._reasons = Reasons({"hotspot_temperature_celsius": NO_HOTSPOT, **identity.reasons})
+        self._reasons = errors.Reasons({"hotspot_temperature_celsius": NO_HOTSPOT, **identity.reasons})
         self._failing: set[Call] = set()
         self._refused: dict[Call, list[Call]] = {}
         """Calls that are made again when the timer is due, and where they belong."""

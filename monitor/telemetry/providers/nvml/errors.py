@@ -1,6 +1,8 @@
-"""NVML's error codes: what each costs (a field, a GPU, everything), what it means and how to fix it."""
+"""NVML's error codes: what each costs (a field, a GPU, everything), what it means and how to fix it; and the reasons of one GPU."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import pynvml
 
@@ -118,3 +120,20 @@ def of_the_driver() -> Explained | None:
     except FIELD_ERRORS as error:
         return explain_everything(error)
     return None
+
+
+class Reasons(dict[str, str]):
+    """Why metrics are unknown, and whether that has changed since it was last read."""
+
+    have_changed = True
+
+    def note(self, reasons: Mapping[str, str]) -> None:
+        """Add reasons."""
+        if not reasons.items() <= self.items():
+            self.update(reasons)
+            self.have_changed = True
+
+    def forget(self, metrics: Iterable[str]) -> None:
+        """Remove the reasons of metrics that are known again."""
+        for metric in metrics:
+            self.have_changed |= self.pop(metric, None) is not None

@@ -1,4 +1,4 @@
-"""Read-only links, which administrators create and revoke."""
+"""Read-only links, which administrators create and revoke; weekly reports to users; processes known by accounting mode alone."""
 
 from __future__ import annotations
 
@@ -66,6 +66,21 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.AddField(
+            model_name="delivery",
+            name="user",
+            field=models.CharField(blank=True, default="", max_length=150),
+        ),
+        migrations.AddField(
+            model_name="delivery",
+            name="recipient",
+            field=models.CharField(blank=True, default="", max_length=254),
+        ),
+        migrations.AddField(
+            model_name="usageprocess",
+            name="is_from_accounting",
+            field=models.BooleanField(default=False),
         ),
         migrations.RunPython(allow_administrators, migrations.RunPython.noop),
     ]
