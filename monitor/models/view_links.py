@@ -7,7 +7,7 @@ from django.db import models
 
 
 class ViewLink(models.Model):
-    """One link. Who has its address sees the readings, without users, programs and command lines."""
+    """One link. Everybody who has its address sees the readings, without users, programs and command lines."""
 
     name = models.CharField(max_length=100, help_text="What it is for, such as the wall screen that opens it.")
     created_by = models.ForeignKey(

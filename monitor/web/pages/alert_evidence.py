@@ -69,7 +69,7 @@ class Evident(NamedTuple):
     """GPU 5; 8 GPUs."""
     xids: list[XidLine]
     kernel_lines: list[KernelLogLine]
-    """They may name processes: only for who may see who runs what."""
+    """They may name processes, so only viewers who may see who runs what get them."""
     kernel_log_note: str
     """Why lines are missing."""
 
