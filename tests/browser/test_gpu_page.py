@@ -62,10 +62,11 @@ def test_zoomed_chart_does_not_move_and_a_double_click_resets_it(opened: Page) -
     opened.mouse.move(box["x"] + 0.75 * box["width"], y, steps=5)
     opened.mouse.up()
     until(opened, "location.search.startsWith('?from=')")
+    opened.evaluate("window.heard = 0; document.addEventListener('gpumon:message', () => { heard += 1; })")
+    until(opened, "heard > 1")  # the chart first takes the whole seconds of the address
     zoomed = opened.evaluate(SPAN)
     start = opened.evaluate("plots[0].scales.x.min")
-    opened.evaluate("window.heard = 0; document.addEventListener('gpumon:message', () => { heard += 1; })")
-    until(opened, "heard > 3")
+    until(opened, "heard > 4")
     assert opened.evaluate("plots[0].scales.x.min") == start
     opened.mouse.dblclick(box["x"] + 0.5 * box["width"], y)
     until(opened, f"{SPAN} > {zoomed}")

@@ -123,7 +123,8 @@ def test_dead_worker_is_replaced(server: Server) -> None:
 
 def test_headers_from_the_unix_socket_are_trusted_if_configured(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    command = [*GUNICORN, "-b", "127.0.0.1:{port}", "-b", f"unix:{path}", "tests.deploy.echo:application"]
+    # gunicorn opens them in this order, so the Unix socket listens before the port answers.
+    command = [*GUNICORN, "-b", f"unix:{path}", "-b", "127.0.0.1:{port}", "tests.deploy.echo:application"]
     server = Server(tmp_path, None, command, trusted_proxies="unix").start()
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n"
     try:

@@ -26,10 +26,13 @@ _FONTS = Path(__file__).with_name("fonts.conf")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, closed at the end. Raises FileNotFoundError if Chromium is not installed."""
-    path = shutil.which("chromium")
+    """The browser, closed at the end: Chromium without windows if there is one. Raises FileNotFoundError if there is neither.
+
+    It draws the same pages, and opens one for less than half of the processor time.
+    """
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
-        raise FileNotFoundError("chromium is not in PATH (Debian, Ubuntu: apt install chromium)")
+        raise FileNotFoundError("chromium is not in PATH (Debian: apt install chromium-headless-shell; Ubuntu: chromium)")
     with sync_playwright() as playwright:
         environment = {**os.environ, "FONTCONFIG_FILE": str(_FONTS)}
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS), env=environment)
