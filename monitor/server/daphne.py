@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 import daphne.server  # before twisted: installs the reactor
-from daphne.endpoints import build_endpoint_description_strings
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
@@ -32,6 +31,7 @@ from monitor.server.waiting_connections import WaitingConnections
 
 BACKLOG = 1024
 """Connections that the kernel accepts ahead of the server. Twisted's 50 are fewer than the viewers who reconnect at once."""
+_KINDS_WITH_BACKLOG = ("tcp", "tcp6", "ssl", "unix")
 SERVICE_RESTART = 1012
 """The close code for sockets at shutdown, as uvicorn sends it; registered with IANA for RFC 6455."""
 FAREWELL_SECONDS = 1.0
@@ -63,6 +63,11 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
 
     request_seconds = REQUEST_SECONDS
     connections: dict[Any, dict[str, Any]]
+    endpoints: list[str]
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.endpoints = [with_backlog(each) for each in self.endpoints]
 
     @property
     def ws_factory(self) -> WebSocketFactory:
@@ -287,9 +292,14 @@ class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
         return [b"http/1.1"]
 
 
-def endpoints(host: str, port: int) -> list[str]:
-    """Where to listen, as Twisted describes it."""
-    return [f"{each}:backlog={BACKLOG}" for each in build_endpoint_description_strings(host=host, port=port)]
+def with_backlog(endpoint: str) -> str:
+    """Where to listen, as Twisted describes it, with our backlog if it has none and can have one: an inherited socket listens
+    already.
+    """
+    kind = endpoint.partition(":")[0]
+    if kind not in _KINDS_WITH_BACKLOG or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={BACKLOG}"
 
 
 def _close_sockets(connections: dict[Any, Any]) -> list[Any]:

@@ -56,7 +56,9 @@ class Command(BaseCommand):
             raise CommandError(f"gpumon: {error}") from error
         self.prepared()
         # Imported here, because it installs daphne's reactor, which no other command needs.
-        from monitor.server.daphne import Server, endpoints
+        from daphne.endpoints import build_endpoint_description_strings
+
+        from monitor.server.daphne import Server
 
         systemd = Systemd.taken_from(os.environ)  # before the first child starts: none must inherit the socket
         failures: list[str] = []
@@ -80,7 +82,7 @@ class Command(BaseCommand):
 
         ListeningServer(
             application=import_string(settings.ASGI_APPLICATION),
-            endpoints=endpoints(host, port),
+            endpoints=build_endpoint_description_strings(host, port),
             server_name="gpumon",
             ready_callable=ready,
             http_timeout=HTTP_SECONDS,
