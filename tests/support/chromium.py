@@ -32,7 +32,9 @@ def chromium() -> Iterator[Browser]:
     """
     path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
-        raise FileNotFoundError("chromium is not in PATH (Debian: apt install chromium-headless-shell; Ubuntu: chromium)")
+        raise FileNotFoundError(
+            "chromium is not in PATH (Debian: apt install chromium-headless-shell; Ubuntu: chromium)"
+        )
     with sync_playwright() as playwright:
         environment = {**os.environ, "FONTCONFIG_FILE": str(_FONTS)}
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS), env=environment)
