@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.metrics_core import Metric
 
 from monitor.prometheus.families import Labels, gauge, untyped
 from monitor.prometheus.fields import Field, Labelled, mebibytes, metrics_of, millijoules, nvml_bus_id, ratio
 from monitor.rules.xids import MEANINGS
-from monitor.telemetry.schema import Gpu, Snapshot, Xid
+from monitor.telemetry.schema import Gpu, MigInstance, Snapshot, Xid
 
 XID = "DCGM_FI_DEV_XID_ERRORS"
 GPU_FIELDS = (
@@ -41,12 +41,15 @@ GPU_FIELDS = (
         family=untyped,
     ),
     Field("DCGM_FI_DEV_ROW_REMAP_FAILURE", "remapped_rows_failed", "1 if remapping a row has failed."),
-    Field("DCGM_FI_PROF_SM_ACTIVE", "sm_activity_percent", "Share of the SMs that were busy, 0 to 1.", ratio),
-    Field("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "tensor_activity_percent", "Share of time the tensor cores worked, 0 to 1.", ratio),
-    Field("DCGM_FI_PROF_DRAM_ACTIVE", "dram_activity_percent", "Share of the memory's bandwidth in use, 0 to 1.", ratio),
     Field("DCGM_FI_PROF_PCIE_TX_BYTES", "pcie_tx_bytes_per_second", "Sent over PCIe, bytes per second."),
     Field("DCGM_FI_PROF_PCIE_RX_BYTES", "pcie_rx_bytes_per_second", "Received over PCIe, bytes per second."),
 )  # fmt: skip
+ACTIVITY_FIELDS = (
+    Field("DCGM_FI_PROF_SM_ACTIVE", "sm_activity_percent", "Share of the SMs that were busy, 0 to 1.", ratio),
+    Field("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "tensor_activity_percent", "Share of time the tensor cores worked, 0 to 1.", ratio),
+    Field("DCGM_FI_PROF_DRAM_ACTIVE", "dram_activity_percent", "Share of the memory's bandwidth in use, 0 to 1.", ratio),
+)  # fmt: skip
+"""Of the GPU; in MIG mode of each GPU instance."""
 MEMORY_FIELDS = (
     Field("DCGM_FI_DEV_FB_FREE", "memory_free_bytes", "Free memory, MiB.", mebibytes),
     Field("DCGM_FI_DEV_FB_USED", "memory_used_bytes", "Used memory, MiB.", mebibytes),
@@ -72,6 +75,8 @@ def dcgm(snapshot: Snapshot) -> Iterator[Metric]:
         return
     gpus = [(gpu, _labels(gpu, snapshot)) for gpu in snapshot.gpus]
     yield from metrics_of(GPU_FIELDS, gpus)
+    instances = [instance for gpu, labels in gpus for instance in _gpu_instances(gpu.mig_instances, labels)]
+    yield from metrics_of(ACTIVITY_FIELDS, [*gpus, *instances])
     yield from metrics_of(MEMORY_FIELDS, [memory for gpu, labels in gpus for memory in _memories(gpu, labels)])
     yield from gauge(
         XID,
@@ -94,19 +99,19 @@ def _labels(gpu: Gpu, snapshot: Snapshot) -> Labels:
     }
 
 
-def _memories(gpu: Gpu, labels: Labels) -> Labelled:
-    """Each GPU instance with memory readings, once for all its compute instances; without such instances the GPU itself."""
-    instances = {
-        mig.gpu_instance_id: mig
-        for mig in gpu.mig_instances
-        if mig.gpu_instance_id is not None and mig.memory_used_bytes is not None
-    }
-    if not instances:
-        return [(gpu, labels)]
+def _gpu_instances(instances: Iterable[MigInstance], labels: Labels) -> list[tuple[MigInstance, Labels]]:
+    """Each GPU instance, once for all its compute instances."""
+    by_id = {mig.gpu_instance_id: mig for mig in instances if mig.gpu_instance_id is not None}
     return [
         (mig, {**labels, "GPU_I_ID": str(number), "GPU_I_PROFILE": _COMPUTE_SLICES.sub("", mig.profile or "")})
-        for number, mig in instances.items()
+        for number, mig in by_id.items()
     ]
+
+
+def _memories(gpu: Gpu, labels: Labels) -> Labelled:
+    """Each GPU instance with memory readings; without such instances the GPU itself."""
+    instances = [mig for mig in gpu.mig_instances if mig.memory_used_bytes is not None]
+    return _gpu_instances(instances, labels) or [(gpu, labels)]
 
 
 def _last_xid(xids: Sequence[Xid], labels: Labels) -> tuple[Labels, float]:

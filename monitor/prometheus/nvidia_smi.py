@@ -30,6 +30,7 @@ def _compute_processes(processes: Sequence[GpuProcess]) -> float:
 
 _COMPUTE_MODES = {"default": 0.0, "exclusive thread": 1.0, "prohibited": 2.0, "exclusive process": 3.0}
 _RECOVERY_ACTIONS = {"none": 0.0, "reset": 1.0, "reboot": 2.0, "drain p2p": 3.0, "drain and reset": 4.0}
+_FABRIC_STATES = {"not started": 1.0, "in progress": 2.0, "completed": 3.0}
 _REASONS = (
     "gpu_idle", "applications_clocks_setting", "sw_power_cap", "hw_slowdown", "hw_thermal_slowdown",
     "hw_power_brake_slowdown", "sw_thermal_slowdown", "sync_boost",
@@ -98,6 +99,10 @@ GPU_FIELDS = (
         "0 none, 1 reset the GPU, 2 reboot the host, 3 drain P2P, 4 drain and reset.", _RECOVERY_ACTIONS.get,
     ),
     Field(
+        "nvidia_smi_fabric_state", "fabric_state",
+        "Registration with the NVLink fabric: 1 not started, 2 in progress, 3 completed.", _FABRIC_STATES.get,
+    ),
+    Field(
         "nvidia_smi_compute_mode", "compute_mode",
         "0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process.", _COMPUTE_MODES.get,
     ),
@@ -110,17 +115,16 @@ MIG_FIELDS = (
     Field("nvidia_smi_mig_memory_used_bytes", "memory_used_bytes", "Used memory of the GPU instance."),
     Field("nvidia_smi_mig_memory_free_bytes", "memory_free_bytes", "Free memory of the GPU instance."),
     Field("nvidia_smi_mig_memory_reserved_bytes", "memory_reserved_bytes", "Reserved memory of the GPU instance."),
-)
+    Field("nvidia_smi_mig_sm_activity_ratio", "sm_activity_percent", "Share of the instance's SMs that were busy, 0 to 1.", ratio),
+    Field(
+        "nvidia_smi_mig_tensor_activity_ratio", "tensor_activity_percent",
+        "Share of time the instance's tensor cores worked, 0 to 1.", ratio,
+    ),
+)  # fmt: skip
 
-_MIG_ACTIVITY = "gpumon does not sample the activity of single MIG instances"
 NOT_EXPORTED = {
-    "nvidia_smi_fabric_state": "gpumon does not read the state of the NVLink fabric",
-    "nvidia_smi_mig_sm_activity_ratio": _MIG_ACTIVITY,
-    "nvidia_smi_mig_tensor_activity_ratio": _MIG_ACTIVITY,
-    **{
-        f"nvidia_smi_clocks_throttle_reasons_{reason}": "the name before driver 535; now clocks_event_reasons"
-        for reason in _REASONS
-    },
+    f"nvidia_smi_clocks_throttle_reasons_{reason}": "the name before driver 535; now clocks_event_reasons"
+    for reason in _REASONS
 }
 """Metrics that nvidia_gpu_exporter or its dashboards know and these names do not include, and why."""
 
@@ -136,7 +140,7 @@ def nvidia_smi(snapshot: Snapshot) -> Iterator[Metric]:
     if snapshot.stale:
         return
     yield from metrics_of(GPU_FIELDS, [(gpu, {"uuid": uuid_of(gpu)}) for gpu in snapshot.gpus])
-    yield from metrics_of(MIG_FIELDS, [memory for gpu in snapshot.gpus for memory in _gpu_instances(gpu)])
+    yield from metrics_of(MIG_FIELDS, [instance for gpu in snapshot.gpus for instance in _gpu_instances(gpu)])
 
 
 def uuid_of(gpu: Gpu) -> str:
@@ -209,6 +213,6 @@ def _xids(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _gpu_instances(gpu: Gpu) -> Labelled:
-    """The memory belongs to the GPU instance: once for all its compute instances."""
+    """Memory and activity belong to the GPU instance: once for all its compute instances."""
     instances = {mig.gpu_instance_id: mig for mig in gpu.mig_instances if mig.gpu_instance_id is not None}
     return [(mig, {"uuid": uuid_of(gpu), "gpu_instance_id": str(number)}) for number, mig in instances.items()]

@@ -23,6 +23,25 @@ _ECC = tuple(
     for since in ("volatile", "aggregate")
 )
 
+_WORDS = (
+    (
+        "gpumon_gpu_recovery_action",
+        "recovery_action",
+        "1 for the action that the driver recommends; only that action has a series.",
+    ),
+    (
+        "gpumon_gpu_fabric_state",
+        "fabric_state",
+        "1 for the state of its registration with the NVLink fabric; only that state has a series.",
+    ),
+    (
+        "gpumon_gpu_fabric_status",
+        "fabric_status",
+        "1 for success or the error with which that registration has completed; only that status has a series.",
+    ),
+)
+"""Name, field of the schema and documentation. The last word of the name is the label."""
+
 
 class LabelledGpu(NamedTuple):
     """A GPU and the labels that all its series have."""
@@ -124,11 +143,13 @@ def _momentary(gpus: Sequence[LabelledGpu]) -> Iterator[Metric]:
             for reason in dict.fromkeys((*CLOCK_EVENT_REASONS.values(), *gpu.clock_event_reasons))
         ),
     )
-    yield from gauge(
-        "gpumon_gpu_recovery_action",
-        "1 for the action that the driver recommends; only that action has a series.",
-        (({**labels, "action": gpu.recovery_action}, 1) for gpu, labels in gpus if gpu.recovery_action is not None),
-    )
+    for name, field, documentation in _WORDS:
+        label = name.rpartition("_")[2]
+        yield from gauge(
+            name,
+            documentation,
+            (({**labels, label: word}, 1) for gpu, labels in gpus if (word := getattr(gpu, field)) is not None),
+        )
     fans = [(fan, {**labels, "fan": str(number)}) for gpu, labels in gpus for number, fan in enumerate(gpu.fans or ())]
     yield from metrics_of(FAN_FIELDS, fans)
     yield from _mig_instances(gpus)

@@ -149,6 +149,24 @@ MIG_FIELDS = (
     Field(
         "gpumon_gpu_mig_instance_memory_reserved_bytes", "memory_reserved_bytes", "Reserved memory of the MIG instance."
     ),
+    Field(
+        "gpumon_gpu_mig_instance_sm_activity_ratio",
+        "sm_activity_percent",
+        "Share of the SMs that were busy, of the whole GPU instance.",
+        ratio,
+    ),
+    Field(
+        "gpumon_gpu_mig_instance_tensor_activity_ratio",
+        "tensor_activity_percent",
+        "Share of time in which the tensor cores worked, of the whole GPU instance.",
+        ratio,
+    ),
+    Field(
+        "gpumon_gpu_mig_instance_dram_activity_ratio",
+        "dram_activity_percent",
+        "Share of the memory bandwidth that was used, of the whole GPU instance.",
+        ratio,
+    ),
 )
 FAN_FIELDS = (
     Field("gpumon_gpu_fan_speed_ratio", "speed_percent", "Intended speed of the fan.", ratio),

@@ -91,7 +91,9 @@ def test_links_and_mig_instances_are_listed(demo: Server, gpus: list[dict[str, A
     page = open_page(f"{demo.url}/gpu/{split['uuid']}")
     instances = page.get_by_role("region", name="MIG instances")
     for instance in split["mig_instances"]:
-        expect(instances.get_by_role("row").filter(has_text=instance["uuid"])).to_contain_text(instance["profile"])
+        row = instances.get_by_role("row").filter(has_text=instance["uuid"])
+        expect(row).to_contain_text(instance["profile"])
+        expect(row.get_by_role("cell").nth(5)).to_have_text(re.compile(r"^\d+\s%$"))
     line = page.get_by_text(re.compile(r"18 of 18 up · ↓\s[\d.]+\sGB/s\s+↑\s[\d.]+\sGB/s\s+· version 4"))
     link = page.get_by_role("listitem").filter(has_text="Link 17")
     expect(link).to_be_hidden()

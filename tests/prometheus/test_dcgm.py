@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.metrics_core import Metric
 
-from monitor.prometheus.dcgm import GPU_FIELDS, MEMORY_FIELDS, NOT_EXPORTED, dcgm
+from monitor.prometheus.dcgm import ACTIVITY_FIELDS, GPU_FIELDS, MEMORY_FIELDS, NOT_EXPORTED, dcgm
 from monitor.telemetry.schema import Gpu, MigInstance, Xid
 from tests.prometheus.scrapes import samples_of, values_of
 from tests.support.snapshots import GIB, gpu, host
@@ -64,6 +64,22 @@ def test_memory_of_mig_is_that_of_each_gpu_instance_once() -> None:
     assert "GPU_I_ID" not in power.labels
 
 
+def test_activity_of_mig_is_that_of_each_gpu_instance_once() -> None:
+    shared = {"profile": "1c.3g.40gb", "gpu_instance_id": 1, "sm_activity_percent": 87.3}
+    instances = (
+        MigInstance(index=0, compute_instance_id=0, **shared),
+        MigInstance(index=1, compute_instance_id=1, **shared),
+        MigInstance(index=2, profile="1g.10gb", gpu_instance_id=9, sm_activity_percent=0),
+        MigInstance(index=3, profile="1g.10gb", gpu_instance_id=10),
+    )
+    split = gpu(0, mig_mode=True, mig_instances=instances)
+    samples = samples_of(dcgm, host(split, gpu(1, sm_activity_percent=50.0)))
+    assert [
+        (one.labels["gpu"], one.labels.get("GPU_I_ID"), one.labels.get("GPU_I_PROFILE"), one.value)
+        for one in samples["DCGM_FI_PROF_SM_ACTIVE"]
+    ] == [("1", None, None, 0.5), ("0", "1", "3g.40gb", 0.873), ("0", "9", "1g.10gb", 0)]
+
+
 def test_mig_instances_without_memory_readings_leave_those_of_the_gpu() -> None:
     instances = (MigInstance(index=0, profile="1g.10gb", gpu_instance_id=9),)
     (memory,) = samples_of(dcgm, host(gpu(mig_instances=instances)))["DCGM_FI_DEV_FB_USED"]
@@ -83,7 +99,7 @@ def test_the_latest_xid_is_shown_and_none_only_where_xids_are_heard() -> None:
 
 
 def test_names_occur_once_and_are_not_listed_as_missing() -> None:
-    names = [field.name for field in (*GPU_FIELDS, *MEMORY_FIELDS)]
+    names = [field.name for field in (*GPU_FIELDS, *ACTIVITY_FIELDS, *MEMORY_FIELDS)]
     assert len(names) == len(set(names))
     assert not set(names) & set(NOT_EXPORTED)
 

@@ -26,6 +26,7 @@ OWN_OF = {
     },
     "clock_event_reasons": "gpumon_gpu_clock_event_reason{reason}",
     "compute_mode": "gpumon_gpu_info{name, pci_bus_id, …}",
+    "fabric_state": "gpumon_gpu_fabric_state{state}",
     "fans": "gpumon_gpu_fan_speed_ratio{fan}",
     "index": "gpu",
     "recovery_action": "gpumon_gpu_recovery_action{action}",
@@ -52,7 +53,7 @@ def rows() -> list[Row]:
 
 @pytest.mark.parametrize(
     ("exporter", "fields"),
-    [("dcgm", (*dcgm.GPU_FIELDS, *dcgm.MEMORY_FIELDS)), ("nvidia_smi", nvidia_smi.GPU_FIELDS)],
+    [("dcgm", (*dcgm.GPU_FIELDS, *dcgm.ACTIVITY_FIELDS, *dcgm.MEMORY_FIELDS)), ("nvidia_smi", nvidia_smi.GPU_FIELDS)],
     ids=["dcgm", "nvidia_smi"],
 )
 def test_name_of_another_exporter_is_beside_our_own(exporter: str, fields: tuple[Field, ...]) -> None:
@@ -63,7 +64,9 @@ def test_name_of_another_exporter_is_beside_our_own(exporter: str, fields: tuple
 
 
 def test_table_names_no_metric_that_is_not_exported() -> None:
-    exported = [field.name for field in (*dcgm.GPU_FIELDS, *dcgm.MEMORY_FIELDS, *nvidia_smi.GPU_FIELDS)]
+    exported = [
+        field.name for field in (*dcgm.GPU_FIELDS, *dcgm.ACTIVITY_FIELDS, *dcgm.MEMORY_FIELDS, *nvidia_smi.GPU_FIELDS)
+    ]
     exported += [field.name for field in nvidia_smi.MIG_FIELDS] + literals("nvidia_smi") + [dcgm.XID]
     for row in rows():
         for name in (*row.dcgm, *row.nvidia_smi):

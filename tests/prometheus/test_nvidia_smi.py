@@ -47,6 +47,9 @@ def test_facts_are_labels_of_gpu_info_and_join_by_uuid() -> None:
         ("recovery_action", "none", "gpu_recovery_action", 0),
         ("recovery_action", "drain and reset", "gpu_recovery_action", 4),
         ("recovery_action", "bus reset", "gpu_recovery_action", None),
+        ("fabric_state", "in progress", "fabric_state", 2),
+        ("fabric_state", "completed", "fabric_state", 3),
+        ("fabric_state", "state 7", "fabric_state", None),
         ("persistence_mode", False, "persistence_mode", 0),
         ("fans", (), "fan_speed_ratio", None),
         ("fans", (Fan(speed_percent=30.0), Fan(speed_percent=70.0), Fan()), "fan_speed_ratio", 0.7),
@@ -92,11 +95,11 @@ def test_process_lists_count_as_collected_only_if_every_gpu_has_one() -> None:
     assert values_of(nvidia_smi, host(gpu(0), gpu(1, processes=None)))[name] == 0
 
 
-def test_mig_instances_have_their_facts_and_share_the_memory_of_their_gpu_instance() -> None:
+def test_mig_instances_have_their_facts_and_share_memory_and_activity_of_their_gpu_instance() -> None:
     instances = tuple(
         MigInstance(
             index=number, uuid=f"MIG-A{number}", profile="1c.3g.40gb", gpu_instance_id=1, compute_instance_id=number,
-            memory_used_bytes=GIB,
+            memory_used_bytes=GIB, sm_activity_percent=87.3,
         )
         for number in range(2)
     )  # fmt: skip
@@ -107,6 +110,9 @@ def test_mig_instances_have_their_facts_and_share_the_memory_of_their_gpu_instan
     ]
     (memory,) = samples["nvidia_smi_mig_memory_used_bytes"]
     assert (memory.labels, memory.value) == ({"uuid": "0", "gpu_instance_id": "1"}, GIB)
+    (activity,) = samples["nvidia_smi_mig_sm_activity_ratio"]
+    assert (activity.labels, activity.value) == (memory.labels, 0.873)
+    assert "nvidia_smi_mig_tensor_activity_ratio" not in samples
 
 
 def test_no_process_is_named_unless_asked_for() -> None:

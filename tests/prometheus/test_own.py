@@ -34,7 +34,7 @@ from tests.support.snapshots import GIB, gpu, host, process
 
 IN_LABELS = {
     "index", "uuid", "name", "pci_bus_id", "architecture", "brand", "compute_capability", "vbios_version", "compute_mode",
-    "state", "use", "recovery_action", "clock_event_reasons", "bottleneck",
+    "state", "use", "recovery_action", "fabric_state", "fabric_status", "clock_event_reasons", "bottleneck",
 }  # fmt: skip
 MADE_OTHERWISE = {
     "since", "xids", "fans", "mig_instances", "ecc_corrected_volatile", "ecc_uncorrected_volatile", "ecc_corrected_aggregate",
@@ -163,12 +163,32 @@ def test_every_reason_for_low_clocks_has_a_series_if_they_are_known() -> None:
     assert {one.labels["gpu"] for one in samples["gpumon_gpu_clock_event_reason"]} == {"0"}
 
 
+def test_words_of_the_driver_are_labels() -> None:
+    words = {"recovery_action": "reset", "fabric_state": "completed", "fabric_status": "success"}
+    samples = samples_of(own, host(gpu(0, **words), gpu(1)))
+    for name, (label, word) in {
+        "recovery_action": ("action", "reset"),
+        "fabric_state": ("state", "completed"),
+        "fabric_status": ("status", "success"),
+    }.items():
+        (sample,) = samples[f"gpumon_gpu_{name}"]
+        assert (sample.labels, sample.value) == ({"gpu": "0", "uuid": "GPU-0", label: word}, 1)
+
+
 def test_mig_instances_have_series_of_their_own() -> None:
-    instance = MigInstance(index=2, uuid="MIG-1", profile="1g.10gb", memory_used_bytes=GIB, memory_total_bytes=10 * GIB)
+    instance = MigInstance(
+        index=2,
+        uuid="MIG-1",
+        profile="1g.10gb",
+        memory_used_bytes=GIB,
+        memory_total_bytes=10 * GIB,
+        sm_activity_percent=87.3,
+    )
     samples = samples_of(own, host(gpu(mig_mode=True, mig_instances=(instance,), utilization_percent=None)))
     (used,) = samples["gpumon_gpu_mig_instance_memory_used_bytes"]
     assert (used.labels, used.value) == ({"gpu": "0", "uuid": "GPU-0", "mig_instance": "2"}, GIB)
     assert samples["gpumon_gpu_mig_instance_info"][0].labels["profile"] == "1g.10gb"
+    assert samples["gpumon_gpu_mig_instance_sm_activity_ratio"][0].value == 0.873
     assert "gpumon_gpu_mig_instance_memory_free_bytes" not in samples
     assert "gpumon_gpu_utilization_ratio" not in samples
 

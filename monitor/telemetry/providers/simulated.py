@@ -134,6 +134,8 @@ class _Device:
             "pcie_width": 16,
             "pcie_width_max": 16,
             "pcie_replays": 0,
+            "fabric_state": "completed",
+            "fabric_status": "success",
             "ecc_is_enabled": True,
             "ecc_corrected_volatile": 0,
             "ecc_uncorrected_volatile": 0,
@@ -211,6 +213,7 @@ class _Device:
             nvlinks=_links(load),
             nvlink_rx_bytes_per_second=load * 2e8 * _LINKS,
             nvlink_tx_bytes_per_second=load * 2e8 * _LINKS,
+            mig_instances=tuple(_measured(each, load) for each in self.facts["mig_instances"]),
             processes=self._processes(now, load),
         )  # fmt: skip
         values["memory_unattributed_bytes"] = unattributed_bytes(used, values["processes"])
@@ -252,6 +255,17 @@ class _Device:
             )
             for place in places
         )
+
+
+def _measured(instance: MigInstance, load: float) -> MigInstance:
+    """With the activity of its process, if it has one."""
+    share = load if instance.memory_used_bytes else 0.0
+    return msgspec.structs.replace(
+        instance,
+        sm_activity_percent=round(0.87 * share, 1),
+        tensor_activity_percent=round(0.46 * share, 1),
+        dram_activity_percent=round(0.54 * share, 1),
+    )
 
 
 def _process_reasons(job: Job) -> dict[str, str]:

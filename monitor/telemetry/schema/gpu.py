@@ -122,6 +122,11 @@ class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_bytes: int | None = None
     memory_free_bytes: int | None = None
     memory_reserved_bytes: int | None = None
+    sm_activity_percent: Percent | None = None
+    """Share of its GPU instance's SMs that were busy, as the GPU's: all compute instances of a GPU instance have the same figures.
+    NVML nvmlGpmMigSampleGet."""
+    tensor_activity_percent: Percent | None = None
+    dram_activity_percent: Percent | None = None
     unavailable: Reasons = {}
 
 
@@ -236,6 +241,11 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     nvlinks: tuple[NvLink, ...] | None = None
     nvlink_rx_bytes_per_second: float | None = None
     nvlink_tx_bytes_per_second: float | None = None
+    fabric_state: str | None = None
+    """How far its registration with the NVLink fabric has come: not started, in progress or completed, without which CUDA does not
+    start. Null: the GPU is not behind NVSwitches. NVML nvmlDeviceGetGpuFabricInfoV; smi fabric/state."""
+    fabric_status: str | None = None
+    """How it has completed: success, or NVML's error in words. Null until then. Same call; smi fabric/status."""
     ecc_is_enabled: bool | None = None
     ecc_corrected_volatile: int | None = None
     """Errors since the driver was loaded. NVML nvmlDeviceGetTotalEccErrors."""

@@ -58,6 +58,7 @@ class Instance:
         form = formats.memory_form(instance.memory_total_bytes)
         self.memory = live.reading(f"{at}-m", instance, "memory_used_bytes", form.text)
         self.memory_total = live.reading(f"{at}-t", instance, "memory_total_bytes", form.text)
+        self.activity = live.reading(f"{at}-a", instance, "sm_activity_percent", formats.PERCENT.text)
         used, total = instance.memory_used_bytes, instance.memory_total_bytes
         self.memory_meter = live.meter(f"{at}-mm", None if used is None or not total else 100 * used / total)
 
@@ -114,6 +115,7 @@ class GpuPage:
                 *[(gpu.index, gpu.uuid) for gpu in (self.previous, self.next) if gpu],
             )
             facts = (
+                self.gpu.fabric_state is None,
                 *[(i.index, i.uuid, i.profile) for i in self.gpu.mig_instances],
                 *[(each.link.link, each.link.is_active, each.link.version, each.peer) for each in self.links],
             )
@@ -184,6 +186,7 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     xids = None if gpu.xids is None else "none since start" if not gpu.xids else (
         ", ".join(f"{xid.code} ({xid.count}×)" for xid in gpu.xids)
     )  # fmt: skip
+    fabric = gpu.fabric_state if gpu.fabric_status in (None, "success") else f"{gpu.fabric_state}: {gpu.fabric_status}"
     nvlinks = None if gpu.nvlinks is None else "none" if not gpu.nvlinks else _links_up(gpu.nvlinks)
     power = None if gpu.power_limit_watts is None else formats.WATTS.text(gpu.power_limit_watts) + (
         "" if gpu.power_max_limit_watts is None else f" of {formats.WATTS.text(gpu.power_max_limit_watts)}"
@@ -208,6 +211,7 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
         text("PCIe link", "pcie", link, "pcie_generation"),
         fact("PCIe replays", "pcie_replays"),
         text("NVLink", "nvlink", nvlinks, "nvlinks"),
+        *([] if fabric is None else [text("NVLink fabric", "fabric", fabric, "fabric_state")]),
         fact("ECC, uncorrected", "ecc_uncorrected_volatile"),
         fact("ECC, corrected", "ecc_corrected_volatile"),
         text("Remapped rows", "rows", rows, "remapped_rows_uncorrected"),

@@ -50,6 +50,8 @@ static void set_default_load(struct Gpu *gpu, int number)
     gpu->gpm_sm = figure(355);
     gpu->gpm_tensor = figure(120);
     gpu->gpm_dram = figure(208);
+    for (int i = 0; i < MAX_MIG; i++)
+        gpu->mig_gpm_sm[i].status = UNSET;
     gpu->memory_total = figure(81559);
     gpu->memory_used = figure(20480);
     gpu->memory_reserved = figure(600);
@@ -96,6 +98,7 @@ static void set_default_links(struct Gpu *gpu)
     gpu->nvlink_tx_rate = figure(524288);
     for (int i = 0; i < MAX_LINKS; i++)
         gpu->nvlink_peers[i] = ON_SWITCH;
+    gpu->fabric_state = figure(3); /* completed, with status 0 */
 }
 
 static void set_default_health(struct Gpu *gpu)

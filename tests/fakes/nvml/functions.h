@@ -28,6 +28,7 @@
     X(nvmlDeviceGetPcieThroughput) X(nvmlDeviceGetPcieReplayCounter) \
     X(nvmlDeviceGetNvLinkState) X(nvmlDeviceGetNvLinkVersion) \
     X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetFieldValues) \
+    X(nvmlDeviceGetGpuFabricInfo) X(nvmlDeviceGetGpuFabricInfoV) \
     X(nvmlDeviceGetEccMode) X(nvmlDeviceGetTotalEccErrors) X(nvmlDeviceGetRetiredPages) \
     X(nvmlDeviceGetRetiredPagesPendingStatus) X(nvmlDeviceGetRemappedRows) \
     X(nvmlDeviceGetComputeMode) X(nvmlDeviceGetPersistenceMode) \
@@ -41,7 +42,8 @@
     X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) \
     X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) X(nvmlEventSetCreate) \
     X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetFree) \
-    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmMetricsGet) \
+    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) \
+    X(nvmlGpmMigSampleGet) X(nvmlGpmMetricsGet) \
     X(nvmlDeviceGetAccountingMode) X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats)
 
 #define AS_INDEX(name) FN_##name,

@@ -77,6 +77,8 @@ static const struct GpuKey GPU_KEYS[] = {
     ANSWER_OF("nvlink_rx_kib_rate", nvlink_rx_rate),
     ANSWER_OF("nvlink_tx_kib", nvlink_tx),
     ANSWER_OF("nvlink_tx_kib_rate", nvlink_tx_rate),
+    ANSWER_OF("fabric_state", fabric_state),
+    ANSWER_OF("fabric_status", fabric_status),
     ANSWER_OF("ecc", ecc),
     ANSWER_OF("ecc_corrected_volatile", ecc_errors[0]),
     ANSWER_OF("ecc_uncorrected_volatile", ecc_errors[1]),
@@ -201,6 +203,8 @@ bool read_gpu_key(struct Gpu *gpu, int number, char *key, char *value)
         return read_unified(value, gpu);
     if (strcmp(key, "fan_speeds") == 0)
         return read_answers(value, gpu->fan_speeds, MAX_FANS);
+    if (strcmp(key, "mig_gpm_sm") == 0)
+        return read_answers(value, gpu->mig_gpm_sm, MAX_MIG);
     if (strcmp(key, "fan_rpm") == 0)
         return read_answers(value, gpu->fan_rpm, MAX_FANS);
     char *rest = key, *word = next_part(&rest, ".");

@@ -71,6 +71,10 @@ struct ProcessesUtilizationInfo {
     struct ProcessUtilizationInfo *samples;
 };
 
+#define FABRIC_INFO_V2 0x02000024u
+struct FabricInfo { unsigned char cluster_uuid[16]; int status; unsigned clique, state; };
+struct FabricInfoV2 { unsigned version; unsigned char cluster_uuid[16]; int status; unsigned clique, state, health_mask; };
+
 #define GPM_VERSION 1u
 enum { GPM_SM = 2, GPM_TENSOR = 5, GPM_DRAM = 10, GPM_MOST_METRICS = 333 };
 struct GpmSupport { unsigned version, is_supported; };

@@ -78,6 +78,7 @@ struct Gpu {
     struct Answer nvlinks, nvlink_version, nvlink_rx, nvlink_rx_rate, nvlink_tx, nvlink_tx_rate;
     struct Answer nvlinks_down, nvlinks_unused; /* one bit per link */
     int nvlink_peers[MAX_LINKS]; /* GPU numbers, or ON_SWITCH */
+    struct Answer fabric_state, fabric_status;
     struct Answer ecc, ecc_errors[4]; /* corrected and uncorrected: volatile, then aggregate */
     struct Answer retired_single_bit, retired_double_bit, retired_pending;
     struct Answer remapped[4]; /* corrected, uncorrected, pending, failed */
@@ -85,6 +86,7 @@ struct Gpu {
     struct Answer compute_mode, persistence, mig, mig_max;
     struct Answer accounting;
     struct Answer gpm, gpm_sm, gpm_tensor, gpm_dram; /* tenths of a percent */
+    struct Answer mig_gpm_sm[MAX_MIG]; /* of the GPU instance, by the place of its first compute instance; each follows gpm_sm */
     struct Counter energy_counter, pcie_rx_counter, pcie_tx_counter, nvlink_rx_counter, nvlink_tx_counter;
     int process_count, stray_count, accounted_count, xid_count, field_count;
     struct Process processes[MAX_PROCESSES];

@@ -267,6 +267,36 @@ def test_older_drivers_say_by_the_error_of_other_calls_that_a_gpu_needs_a_reset(
     assert reader.read().notices == ()
 
 
+@pytest.mark.parametrize(
+    ("scenario", "state", "status"),
+    [
+        ({"fabric_state": 1}, "not started", None),
+        ({"fabric_state": 2, "fabric_status": 999}, "in progress", None),
+        ({"fabric_state": 3}, "completed", "success"),
+        ({"fabric_state": 3, "fabric_status": 10}, "completed", "timeout"),
+        ({"fabric_state": 7}, "state 7", None),
+        ({"fail.nvmlDeviceGetGpuFabricInfoV": 13, "fabric_state": 3}, "completed", "success"),
+    ],
+)
+def test_registration_with_the_nvlink_fabric_is_reported(
+    fake_driver: FakeDriver, open_reader: Open, scenario: dict[str, int], state: str, status: str | None
+) -> None:
+    fake_driver.set({f"gpu.0.{key}": value for key, value in scenario.items()}, gpus=1)
+    gpu = first(open_reader("pynvml", fake_driver.env))
+    assert (gpu.fabric_state, gpu.fabric_status) == (state, status)
+
+
+@pytest.mark.parametrize("state", ["0", "na"])
+def test_gpu_without_a_fabric_is_asked_seldom(fake_driver: FakeDriver, open_reader: Open, state: str) -> None:
+    fake_driver.set({"gpu.0.fabric_state": state}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    assert first(reader).unavailable["fabric_state"] == "not supported by this GPU"
+    fake_driver.reset_calls()
+    for _ in range(5):
+        assert first(reader).fabric_state is None
+    assert [name for name in fake_driver.calls() if "Fabric" in name] == []
+
+
 # ── Cost ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

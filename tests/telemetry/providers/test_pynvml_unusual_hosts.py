@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.telemetry.schema import Gpu
+from monitor.telemetry.schema import Gpu, MigInstance
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.servers import wait_for
 from tests.telemetry.providers.reader import Reader
 
 MIB = 1 << 20
@@ -52,6 +53,71 @@ def test_mig_instances_have_their_memory_and_their_processes(fake_driver: FakeDr
     assert {process.pid: process.mig_instance for process in gpu.processes or ()} == {11: 0, 12: 2}
     assert gpu.utilization_percent is None
     assert "MIG" in gpu.unavailable["utilization_percent"]
+
+
+def instances_once(reader: Reader, are_these: Callable[[tuple[MigInstance, ...]], bool]) -> tuple[MigInstance, ...]:
+    """The instances in the first reading that has these; the library checks its scenario now and then."""
+    found: tuple[MigInstance, ...] = ()
+
+    def is_read() -> bool:
+        nonlocal found
+        found = reader.read(after_seconds=10).gpus[0].mig_instances
+        return are_these(found)
+
+    wait_for(is_read, "the instances")
+    return found
+
+
+def test_activity_of_a_mig_instance_is_that_of_its_gpu_instance(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(
+        {
+            "gpu.0.mig": "on",
+            "gpu.0.mig_instances": "1c.3g.40gb:1:0:40192:1, 1c.3g.40gb:1:1:40192:1, 1g.10gb:9:0:9728:1",
+            "gpu.0.mig_gpm_sm": "873, 0, 12",
+            "gpu.0.gpm_dram": "!999",
+        },
+        gpus=1,
+    )
+    reader = open_reader("pynvml", fake_driver.env)
+    for each in first(reader).mig_instances:
+        assert each.sm_activity_percent is None
+        assert each.unavailable["sm_activity_percent"] == "needs two readings"
+    instances = reader.read(after_seconds=10).gpus[0].mig_instances
+    assert [each.sm_activity_percent for each in instances] == [87.3, 87.3, 1.2]
+    assert [each.tensor_activity_percent for each in instances] == [12, 12, 12]
+    assert instances[0].unavailable["dram_activity_percent"] == "the driver returned an unknown error"
+    fake_driver.reset_calls()
+    reader.read(after_seconds=10)
+    calls = fake_driver.calls()
+    assert (calls["nvmlGpmMigSampleGet"], calls["nvmlGpmMetricsGet"]) == (2, 2)
+
+
+def test_mig_instance_made_anew_is_measured_anew(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set({"gpu.0.mig": "on", "gpu.0.mig_instances": "3g.40gb:1:0:40192:1:MIG-1"}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    assert reader.read(after_seconds=10).gpus[0].mig_instances[0].sm_activity_percent == 35.5
+    fake_driver.set({"gpu.0.mig_instances": "4g.40gb:1:0:40192:1:MIG-2"})
+    (instance,) = instances_once(reader, lambda instances: instances[0].profile == "4g.40gb")
+    assert instance.sm_activity_percent is None
+    assert fake_driver.calls()["nvmlGpmSampleFree"] == 2
+    assert reader.read(after_seconds=10).gpus[0].mig_instances[0].sm_activity_percent == 35.5
+
+
+def test_mig_instances_of_a_gpu_without_gpm_say_so_and_are_asked_seldom(
+    fake_driver: FakeDriver, open_reader: Open
+) -> None:
+    """A100; also instances made after the refusal."""
+    fake_driver.set({"gpu.0.gpm": 0, "gpu.0.mig": "on", "gpu.0.mig_instances": "3g.20gb:1:0:20096:19"}, gpus=1)
+    reader = open_reader("pynvml", fake_driver.env)
+    first(reader)
+    fake_driver.set({"gpu.0.mig_instances": "3g.20gb:1:0:20096:19, 1g.5gb:9:0:4864:1"})
+    instances = instances_once(reader, lambda instances: len(instances) == 2)
+    assert [each.unavailable["sm_activity_percent"] for each in instances] == ["not supported by this GPU"] * 2
+    fake_driver.reset_calls()
+    for _ in range(5):
+        reader.read()
+    assert [name for name in fake_driver.calls() if "Gpm" in name] == []
 
 
 def test_unprivileged_reader_of_mig_gets_the_instances_and_the_reason_for_missing_parent_values(

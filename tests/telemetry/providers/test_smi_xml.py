@@ -307,6 +307,27 @@ def test_recommended_recovery_is_a_field_and_a_notice(element: str, text: str, a
     assert all(action in notice.text and notice.fix for notice in reading.notices)
 
 
+@pytest.mark.parametrize(
+    ("state", "status", "known", "reason"),
+    [
+        ("Not Started", "N/A", ("not started", None), "not supported by this GPU"),
+        ("In Progress", "N/A", ("in progress", None), "not supported by this GPU"),
+        ("Completed", "Success", ("completed", "success"), None),
+        ("Completed", "Unknown Error", ("completed", "unknown error"), None),
+        ("N/A", "N/A", (None, None), "not supported by this GPU"),
+        ("", "", (None, None), "not reported by this nvidia-smi"),
+    ],
+)
+def test_registration_with_the_nvlink_fabric_is_read(
+    state: str, status: str, known: tuple[str | None, str | None], reason: str | None
+) -> None:
+    fabric = f"<fabric><state>{state}</state><status>{status}</status>"
+    document = re.sub(r"<fabric>\s*<state>.*?</status>", fabric, WHOLE.read_text(), flags=re.DOTALL)
+    (gpu,) = parse(document.encode(), 1.0, Bounds("nvidia-smi")).gpus
+    assert (gpu.fabric_state, gpu.fabric_status) == known
+    assert gpu.unavailable.get("fabric_status") == reason
+
+
 def test_persistence_mode_off_is_in_a_notice_as_through_nvml() -> None:
     reading = with_text("persistence_mode", "Disabled")
     assert [notice.code for notice in reading.notices] == ["persistence_mode_off"]

@@ -63,6 +63,22 @@ def test_page_of_a_gpu_names_the_other_end_of_each_nvlink() -> None:
     assert [link.peer for link in page.links] == ["GPU 1", "another GPU", "NVSwitch", ""]
 
 
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ({}, None),
+        ({"fabric_state": "in progress"}, "in progress"),
+        ({"fabric_state": "completed", "fabric_status": "success"}, "completed"),
+        ({"fabric_state": "completed", "fabric_status": "timeout"}, "completed: timeout"),
+    ],
+)
+def test_page_of_a_gpu_behind_nvswitches_states_its_registration_with_the_fabric(
+    facts: dict[str, str], shown: str | None
+) -> None:
+    properties = {fact.title: fact.value.text for fact in GpuPage(host(gpu(**facts)), "GPU-0").properties}
+    assert properties.get("NVLink fabric") == shown
+
+
 def test_new_numbers_change_no_part() -> None:
     before = host(gpu(processes=(process(5),)), system=SYSTEM)
     after = host(

@@ -105,6 +105,7 @@ BOOLEANS = (
     ("remapped_rows_are_pending", "remapped_rows/remapped_row_pending", _YES),
     ("remapped_rows_failed", "remapped_rows/remapped_row_failure", _YES),
 )
+_FABRIC_STATES = ("not started", "in progress", "completed")
 _RESET_STATUS = (("reset_required", RESET), ("drain_and_reset_recommended", DRAIN_AND_RESET))
 
 
@@ -180,6 +181,7 @@ def _gpu(index: int, part: Part, bounds: Bounds) -> Gpu | None:
     _fill_clock_events(values)
     _fill_fans(values, bounds)
     _fill_recovery_action(values)
+    _fill_fabric(values)
     if "slowdown_temperature_celsius" not in values and element.find("temperature/gpu_temp_tlimit") is not None:
         values.reasons.update(slowdown_temperature_celsius=AS_MARGIN, shutdown_temperature_celsius=AS_MARGIN)
     if values.get("mig_mode"):
@@ -251,6 +253,15 @@ def _fill_recovery_action(values: Values) -> None:
         status = {action: text_of(values.element, f"gpu_reset_status/{name}") for name, action in _RESET_STATUS}
         wanted = [action for action, answer in status.items() if answer == "Yes"]
         values["recovery_action"] = wanted[0] if wanted else NONE if "No" in status.values() else None
+
+
+def _fill_fabric(values: Values) -> None:
+    """Words that stand for no value elsewhere have a meaning here: Not Started is a state, and the status can name an error."""
+    state, status = (text_of(values.element, f"fabric/{name}") or "" for name in ("state", "status"))
+    is_state = state.lower() in _FABRIC_STATES
+    values["fabric_state"] = state.lower() if is_state else values.text("fabric_state", "fabric/state")
+    is_status = values["fabric_state"] == "completed" and status and refusal_of(status) != NOT_SUPPORTED
+    values["fabric_status"] = status.lower() if is_status else values.text("fabric_status", "fabric/status")
 
 
 def _fill_errors(values: Values, bounds: Bounds) -> None:

@@ -288,5 +288,5 @@ SLOW: tuple[Call, ...] = (
     named("compute_mode", nvml.nvmlDeviceGetComputeMode, _COMPUTE_MODES.get),
     named("persistence_mode", nvml.nvmlDeviceGetPersistenceMode, bool),
 )
-"""And: MIG mode and instances (mig.py), NVLink (links/nvlink.py), activity.py, accounting.py, and PCIE_THROUGHPUT if the driver
+"""And: MIG mode and instances (mig.py), NVLink and fabric (links/), activity.py, accounting.py, and PCIE_THROUGHPUT if the driver
 lacks the byte counters."""

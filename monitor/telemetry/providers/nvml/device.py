@@ -16,7 +16,7 @@ from monitor.telemetry.providers.nvml.calls import Call, Values
 from monitor.telemetry.providers.nvml.ctypes_calls import Handle, address_of
 from monitor.telemetry.providers.nvml.fans import Fans
 from monitor.telemetry.providers.nvml.identity import Identity
-from monitor.telemetry.providers.nvml.links import nvlink, pcie
+from monitor.telemetry.providers.nvml.links import fabric, nvlink, pcie
 from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
@@ -80,7 +80,9 @@ class Device:
         self._slow: list[Call] = [
             *calls.SLOW,
             Call(("mig_mode",), self._fill_mig_mode),
+            Call((), self._measure_mig_instances),
             Call(nvlink.METRICS, self._fill_nvlinks),
+            fabric.FABRIC,
             Call(activity.METRICS, self._fill_activity),
             Call(accounting.METRICS, self._fill_ended),
         ]
@@ -323,6 +325,9 @@ class Device:
             self._mig.find(handle)
         else:
             self._mig.clear()
+
+    def _measure_mig_instances(self, handle: Handle, _values: Values) -> None:
+        self._mig.measure(handle)
 
     def _fill_processes(self, handle: Handle, values: Values) -> None:
         mig = self._mig

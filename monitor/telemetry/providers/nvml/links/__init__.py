@@ -1,1 +1,1 @@
-"""The links of a GPU: PCIe to the host, NVLink to other GPUs."""
+"""The links of a GPU: PCIe to the host, NVLink to other GPUs, and the fabric that NVSwitches make of them."""
