@@ -45,6 +45,12 @@ def opens_with_link(view: AnyView) -> AnyView:
     return view
 
 
+def answers_refused_links(view: AnyView) -> AnyView:
+    """Marks a view that says itself why a read-only link no longer opens it (`Visitor.link_refused`), in place of a page."""
+    view.answers_refused_links = True  # type: ignore[attr-defined]
+    return view
+
+
 class AccessMiddleware:
     """Runs before Django's CSRF check, which requests with a token skip: browsers never send one by themselves."""
 
@@ -125,6 +131,10 @@ async def _by_link(request: HttpRequest, key: str, view: Callable[..., Any]) -> 
     if not getattr(view, "opens_with_link", False):
         raise Http404
     found = await sync_to_async(view_links.find)(key, timezone.now())
+    if isinstance(found, str) and getattr(view, "answers_refused_links", False):
+        become(request, AnonymousUser())
+        remember(request, Visitor(may_look=False, sees_details=False, link_refused=found))
+        return None
     if isinstance(found, str):
         # 410: pages that are open reload, and then say so (static/js/connection.js).
         refusal = render(request, "account/wrong_link.html", {"reason": view_links.WORDS[found]}, status=410)

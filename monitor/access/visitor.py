@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from monitor.access.backends import user_named
 from monitor.access.policy import Access, may_view_commands
+from monitor.access.refusal import Refused
 from monitor.http.proxies import FORWARDED, remote_user
 
 _ATTRIBUTE = "gpumon_visitor"
@@ -24,6 +25,8 @@ class Visitor(NamedTuple):
     """Who runs what: users, programs, containers; and details, notes and acknowledgers of alerts."""
     sees_commands: bool = False
     """Command lines as well."""
+    link_refused: Refused | None = None
+    """Why the read-only link of the request is refused."""
 
 
 def access() -> Access:

@@ -97,8 +97,9 @@ def test_frame_says_what_is_missing(home: HomePage, ours: Server) -> None:
     until(page, "document.getElementById('badge').naturalWidth === 200")  # "log in to see"
     link = ours.manage("link", "create", "gone").strip().removeprefix(ours.url)
     ours.manage("link", "revoke", "gone")
-    frame = home.open("localhost", link=link).frame_locator("iframe[title='GPUs']")
-    expect(frame.locator("main")).to_contain_text("The link has been revoked.")
+    page = home.open("localhost", link=link)
+    expect(page.frame_locator("iframe[title='GPUs']").locator("main")).to_contain_text("The link has been revoked.")
+    until(page, "document.getElementById('badge').naturalWidth === 200")  # "link revoked"
 
 
 def test_named_site_reads_the_api_with_a_token(home: HomePage, ours: Server, made: Made) -> None:

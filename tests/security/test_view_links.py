@@ -108,6 +108,11 @@ def test_revoked_link_ends_its_socket_and_says_so_on_its_pages(site: Site) -> No
     status, text = site.server.get(path)
     assert (status, "The link has been revoked." in text) == (410, True)
     assert requests.post(f"{site.server.url}{path}ws/dashboard", timeout=20).status_code == 410
+    badge = requests.get(f"{site.server.url}{path}badge/free.svg", timeout=20)
+    assert (badge.status_code, badge.headers["Content-Type"]) == (410, "image/svg+xml")
+    assert "link revoked" in badge.text
+    assert "no-store" in badge.headers["Cache-Control"]
+    assert badge.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     with pytest.raises(InvalidStatus), page(site.server, path):
         pass
 

@@ -8,11 +8,15 @@ from typing import NamedTuple
 from django.template.loader import render_to_string
 
 from monitor import formats
+from monitor.access import view_links
+from monitor.access.refusal import Refused
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.components.free_gpus import free_count
 from monitor.web.components.gpu_cards import outline_of
 from monitor.web.components.gpu_tiles import STATES, state_in_words, state_of
 from monitor.web.components.open_alerts import by_gpu
+
+_LINK_WORDS: dict[Refused, str] = {"revoked": "link revoked", "expired": "link expired"}
 
 
 class Badge(NamedTuple):
@@ -77,6 +81,11 @@ def no_such_gpu_badge(name: str) -> Badge:
 def refused_badge() -> Badge:
     """For viewers who have to log in: an image cannot show a login page."""
     return Badge("GPU", "log in to see", "unknown", "This gpumon requires a login.")
+
+
+def refused_link_badge(refused: Refused) -> Badge:
+    """Below a read-only link that has ended: an image cannot show the page that says so."""
+    return Badge("GPU", _LINK_WORDS.get(refused, "link not valid"), "unknown", view_links.WORDS[refused])
 
 
 def no_reading_badge() -> Badge:

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
-from monitor.access.middleware import opens_with_link
+from monitor.access.middleware import answers_refused_links, opens_with_link
 from monitor.access.responses import UNAUTHORIZED
 from monitor.access.visitor import visitor_of
 from monitor.http.security_headers import allow_as_image
@@ -21,6 +21,7 @@ from monitor.web.components.badge import (
     no_reading_badge,
     no_such_gpu_badge,
     refused_badge,
+    refused_link_badge,
 )
 from monitor.web.snapshots import as_seen
 
@@ -29,6 +30,7 @@ _BY_INDEX = "gpu"
 
 
 @opens_with_link
+@answers_refused_links
 @login_not_required  # others than viewers get a badge that says so
 @never_cache
 @read_only("read")
@@ -43,7 +45,10 @@ async def badge(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _asked_for(request: HttpRequest, name: str) -> tuple[Badge, int]:
-    if not visitor_of(request).may_look:
+    visitor = visitor_of(request)
+    if visitor.link_refused is not None:
+        return refused_link_badge(visitor.link_refused), 410
+    if not visitor.may_look:
         return refused_badge(), 401
     latest = runtime().hub.latest
     if latest is None:

@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from monitor.access.refusal import Refused
 from monitor.telemetry.schema import ProviderReport
-from monitor.web.components.badge import drawn, free_badge, gpu_badge, no_such_gpu_badge
+from monitor.web.components.badge import drawn, free_badge, gpu_badge, no_such_gpu_badge, refused_link_badge
 from tests.support.snapshots import alert, gpu, host
 
 
@@ -100,3 +101,21 @@ def test_hostile_name_is_text() -> None:
     image = drawn(no_such_gpu_badge("\"><script>alert('1')</script>"))
     assert re.findall(rb"<(?:script|a|foreignObject)", image) == []
     assert "<script>" in (ET.fromstring(image).get("aria-label") or "")
+
+
+@pytest.mark.parametrize(
+    ("refused", "word", "why"),
+    [
+        ("revoked", "link revoked", "The link has been revoked."),
+        ("expired", "link expired", "The link has expired."),
+        ("disabled", "link not valid", "The account of the link's creator is disabled."),
+        ("unknown", "link not valid", "The link no longer exists."),
+    ],
+)
+def test_badge_below_an_ended_link_says_why_and_has_the_size_of_the_others(
+    refused: Refused, word: str, why: str
+) -> None:
+    image = drawn(refused_link_badge(refused))
+    assert said(image) == f"GPU | {word}"
+    assert ET.fromstring(image).get("aria-label") == why
+    assert size(image) == size(drawn(gpu_badge(host(gpu()), gpu())))
