@@ -85,6 +85,19 @@ def test_text_from_the_address_is_shown_and_not_run(
     shown_safely(root.get(server.url + path.replace("{}", quote(name, safe=""))).text, is_of_people=True)
 
 
+def test_pages_of_past_alerts_show_hostile_lines_of_the_kernel_log_and_run_none(
+    server: Server, root: requests.Session
+) -> None:
+    """A line names the process that caused an Xid error, and its user chose the name."""
+    lists = root.get(f"{server.url}/alerts").text
+    paths = sorted(set(re.findall(r'href="(/alerts/[0-9a-f-]{36})"', lists)))
+    pages = [shown_safely(root.get(server.url + path).text, is_of_people=True) for path in paths]
+    lines = next(found for page in pages if (found := re.findall(r"NVRM: Xid.*", page.text)))
+    assert len(lines) == len(NAMES)
+    assert f"name={SHOWN[0]}, GPU has fallen off" in lines[0]
+    assert not UNSEEN.search("".join(lines))
+
+
 def test_socket_messages_show_hostile_names_and_run_none(server: Server) -> None:
     uuids = [gpu["uuid"] for gpu in server.json("/api/snapshot")["gpus"]]
     for view in ("cards", "tiles", "alerts", *(f"gpu:{quote(uuid, safe='')}" for uuid in uuids)):

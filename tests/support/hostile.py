@@ -91,13 +91,20 @@ def _gpu(index: int, name: str) -> dict[str, Any]:
 
 
 ROWS = """
-import json
+import json, os
 from django.contrib.auth.models import User
 from django.utils import timezone
+from monitor.alerts.evidence import Evidence, KernelLine, pack
 from monitor.models import *
 from monitor.sanitize import plain
+from monitor.telemetry.host.kernel_log import xid_messages
 names = [name.replace("\\0", "")[:90] for name in json.loads({names!r})]
 now = timezone.now()
+log, driver = os.pipe2(os.O_DIRECT)  # a record a read, as from the kernel's log
+for name in names:
+    record = f"4,1,1000000,-;NVRM: Xid (PCI:0000:3b:00): 79, name={{name}}, GPU has fallen off the bus.\\n"
+    os.write(driver, record.encode())
+lines = tuple(KernelLine(0.0, 0, message.text) for message in xid_messages(f"/proc/self/fd/{{log}}"))
 root = User.objects.create_superuser("root", password="correct horse")
 AlertRule.objects.all().delete()
 for number, name in enumerate(names):
@@ -111,6 +118,7 @@ for number, name in enumerate(names):
         gpu_index=number, gpu_name=said, summary=said, detail=said, metric="gpu.utilization_percent", value=1.0, threshold=1.0,
         started_at=now, fired_at=now, resolved_at=now, resolved_because=said, note=name, acknowledged_at=now,
         acknowledged_by=root)
+    AlertEvidence.objects.create(event=event, data=pack(Evidence(kernel_lines=lines)))
     delivery = Delivery.objects.create(
         channel=channel, kind="fired", rule=rule, status="failed", created_at=now, due_at=now, last_error=said)
     delivery.events.add(event)

@@ -13,6 +13,8 @@ from monitor.sanitize import plain
 
 KERNEL_LOG = Path("/dev/kmsg")
 _XID = re.compile(rb"NVRM: Xid \(PCI:([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2})[^)]{0,40}\): [^\n]{1,400}")
+_PREFIX = re.compile(rb"\d{1,20},\d{1,20},(\d{1,20}),")
+"""Of a record, as in the kernel's Documentation/ABI/testing/dev-kmsg: level,number,microseconds,flags;text."""
 _RECORD_BYTES = 8192
 """More than the kernel's longest record, for which a smaller buffer fails."""
 _MOST_RECORDS = 100_000
@@ -65,11 +67,9 @@ def why_unreadable(error: OSError) -> str:
 
 
 def _message(record: bytes, booted_at: float) -> XidMessage | None:
-    """Of a record as in the kernel's Documentation/ABI/testing/dev-kmsg: level,number,microseconds,flags;text."""
-    found = _XID.search(record)
-    if found is None:
+    """None if it is about something else, or no record: some containers have a terminal in the place of the log."""
+    found, prefix = _XID.search(record), _PREFIX.match(record)
+    if found is None or prefix is None:
         return None
-    microseconds = int(record.split(b",", 3)[2])
-    return XidMessage(
-        booted_at + microseconds / 1e6, found[1].decode().lower(), plain(found[0].decode(errors="replace"))
-    )
+    at = booted_at + int(prefix[1]) / 1e6
+    return XidMessage(at, found[1].decode().lower(), plain(found[0].decode(errors="replace")))

@@ -7,10 +7,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from monitor.telemetry.host.kernel_log import why_unreadable, xid_messages
+from tests.support.hostile import UNSEEN
 
 
 @pytest.fixture
@@ -39,6 +43,18 @@ def test_messages_about_xids_are_found_with_their_gpu_and_time(pipe: tuple[Path,
         "NVRM: Xid (PCI:0000:3B:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
     )
     assert second[1:] == ("0001:af:00", "NVRM: Xid (PCI:0001:af:00 GPU-I:05): 31, name=a\ufffd [31m, Ch 00000008")
+
+
+@example(before=b"login: NVRM: Xid (PCI:0000:3b:00): 79, ", name=b"")
+@given(before=st.binary(max_size=60), name=st.binary(max_size=600))
+def test_whatever_stands_in_the_log_is_no_error_and_harmless_text(before: bytes, name: bytes) -> None:
+    """Regression: what was no record of the kernel ended the search with an error. Some containers have a terminal in its place."""
+    with NamedTemporaryFile() as log:
+        log.write(before + b"4,2,2500000,-;NVRM: Xid (PCI:0000:3b:00): 79, name=" + name)
+        log.flush()
+        for message in xid_messages(Path(log.name)):
+            assert message.text.isprintable() or not UNSEEN.search(message.text)
+            assert message.pci_bus_id == "0000:3b:00"
 
 
 def test_log_without_xids_is_no_error(pipe: tuple[Path, int]) -> None:
