@@ -4,8 +4,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# Only .venv counts, and not what the shell sets for other programs' Python and pip.
-unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PIP_TARGET PIP_PREFIX PIP_ROOT
+# Only .venv counts, and not what the shell sets for other programs' Python and pip. Without saved bytecode, each of the tests'
+# servers would compile gpumon again.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX PIP_ROOT
 export PIP_USER := 0
 
 BIN := .venv/bin
