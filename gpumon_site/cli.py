@@ -1,4 +1,4 @@
-"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, usage, link, and all Django commands."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, agent, usage, link, Django's commands."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         ("snapshot", _snapshot, "print a reading as JSON, or one per line with --stream; record readings"),
         ("free", _free, "print free GPUs as the value of CUDA_VISIBLE_DEVICES"),
         ("wait", _wait, "start a command when GPUs are free: gpumon wait --count 2 -- python train.py"),
+        ("agent", _agent, "send the readings of this host to another gpumon: gpumon agent --hub https://gpus.example.org"),
         ("usage", _usage, "print who used the GPUs: gpumon usage --last 7d"),
         ("link", _link, "create, list and revoke read-only links, for a wall screen or a colleague"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
@@ -132,6 +133,12 @@ def _wait(rest: list[str]) -> int:
     from monitor.management.free_commands import wait
 
     return wait(rest)
+
+
+def _agent(rest: list[str]) -> int:
+    from monitor.management.agent_command import agent
+
+    return agent(rest)
 
 
 def _usage(rest: list[str]) -> int:

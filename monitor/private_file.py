@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import functools
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,21 @@ def open_private(path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     make_private(path)
     return descriptor
+
+
+def kept_line(path: Path, make: Callable[[], str]) -> str:
+    """The one line of this file. If the file is missing or empty, `make` is called and its result written. Raises OSError.
+
+    Processes that start together get the same line. The file is created and filled under a lock: with O_EXCL instead, a second
+    process could read it while it is still empty. A file left empty by a crash is filled at the next start.
+    """
+    with os.fdopen(open_private(path), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        line = file.read().decode(errors="replace").strip()
+        if not line:
+            line = make()
+            path.write_text(line + "\n", encoding="ascii")
+        return line
 
 
 def give_to_owner_of_folder(path: Path) -> None:

@@ -17,6 +17,7 @@ GROUPS = (
     "Usage",
     "Live feed",
     "Prometheus",
+    "Fleet",
     "Other pages",
     "Server",
     "Access",

@@ -17,6 +17,7 @@ from monitor.config.database_url import DatabaseAddress, parse
 from monitor.config.declarations import PREFIX, declarations
 from monitor.config.groups.access import AccessSettings
 from monitor.config.groups.alerts import AlertSettings
+from monitor.config.groups.fleet import FleetSettings
 from monitor.config.groups.integrations import IntegrationSettings
 from monitor.config.groups.readings import ReadingSettings
 from monitor.config.groups.records import RecordSettings
@@ -39,7 +40,9 @@ class Setting(NamedTuple):
     is_secret: bool
 
 
-class Config(AccessSettings, ServerSettings, IntegrationSettings, RecordSettings, AlertSettings, ReadingSettings):
+class Config(
+    AccessSettings, ServerSettings, IntegrationSettings, FleetSettings, RecordSettings, AlertSettings, ReadingSettings
+):
     """All settings. A validator sees only the values before its own field: pydantic puts those of the last class first."""
 
     model_config = SettingsConfigDict(

@@ -138,6 +138,16 @@ def _checked_public_url(value: str) -> str:
     return f"{origin}{parts['path'] or '/'}"
 
 
+def _checked_hub_url(value: str) -> str:
+    parts = _URL_PATTERN.fullmatch(value)
+    origin = None if parts is None else origin_of(parts["origin"])
+    if parts is None or origin is None:
+        raise ValueError(
+            "the URL of a gpumon server, with scheme and without user or query, such as https://gpus.example.org"
+        )
+    return f"{origin}{(parts['path'] or '').rstrip('/')}"
+
+
 def _checked_heartbeat_url(value: SecretStr) -> SecretStr:
     allowed = "an http or https URL, such as https://hc-ping.com/your-uuid"
     url = value.get_secret_value()
@@ -227,6 +237,7 @@ Proxies = Annotated[CommaList, AfterValidator(_checked_proxies)]
 Host = Annotated[str, AfterValidator(_checked_host)]
 PublicUrl = Annotated[str, AfterValidator(_checked_public_url)]
 BasePath = Annotated[str, AfterValidator(_checked_base_path)]
+HubUrl = Annotated[str, AfterValidator(_checked_hub_url)]
 UserName = Annotated[str, AfterValidator(_checked_user_name)]
 Currency = Annotated[str, AfterValidator(_checked_currency)]
 HeartbeatUrl = Annotated[SecretStr, AfterValidator(_checked_heartbeat_url)]

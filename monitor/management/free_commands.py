@@ -15,12 +15,12 @@ from typing import TypeVar
 from monitor import formats
 from monitor.config.loading import load_config
 from monitor.config.model import Config
+from monitor.config.sampling import idle_limits_of
 from monitor.management.free_sources import Driver, NoAnswer, Refused, Server, Source, Unknown
 from monitor.management.gpu_claims import Claims
 from monitor.sanitize import visible
 from monitor.telemetry.free.choice import FreeGpu, FreeGpus
 from monitor.telemetry.free.wanted import Wanted, count_of, memory_of, seconds_of
-from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.options import Options
 
 TOO_FEW = 1
@@ -28,7 +28,6 @@ FAILED = 2
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """As in shells."""
 SERVER_VARIABLE, TOKEN_VARIABLE = "GPUMON_SERVER", "GPUMON_TOKEN"  # the name, not a token  # nosec
-_MIB = 1 << 20
 _WATCH_MARGIN_SECONDS = 3.0
 Found = TypeVar("Found")
 _EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104  # addresses to listen on, replaced by the loopback  # nosec
@@ -162,20 +161,13 @@ def _source(url: str | None, wanted: Wanted) -> Source:
     except NoAnswer:
         pass  # no server runs on this host
     logging.getLogger("monitor.telemetry").setLevel(logging.CRITICAL)  # what is wrong is in the answer
-    return Driver(_options(config), idle_limits(config))
+    return Driver(_options(config), idle_limits_of(config))
 
 
 def local_address(config: Config) -> str:
     """The URL of the server that these settings describe, from this host."""
     host = "127.0.0.1" if config.host in _EVERYWHERE else f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}{config.base_path}"
-
-
-def idle_limits(config: Config) -> IdleLimits:
-    """When a GPU counts as idle-held; without a server, the admin's settings are not known."""
-    return IdleLimits(
-        config.idle_held_memory_mib * _MIB, config.idle_held_utilization_percent, config.idle_held_minutes
-    )
 
 
 def _options(config: Config) -> Options:

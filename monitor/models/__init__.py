@@ -6,6 +6,7 @@ from monitor.models.api_tokens import ApiToken
 from monitor.models.channels import Channel, Delivery
 from monitor.models.events import AlertEvent
 from monitor.models.evidence import AlertEvidence
+from monitor.models.fleet import FleetHost, JoinCode
 from monitor.models.history import HistoryChunk, HistoryGap, HistorySource
 from monitor.models.rules import AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
@@ -31,9 +32,11 @@ __all__ = [
     "ApiToken",
     "Channel",
     "Delivery",
+    "FleetHost",
     "HistoryChunk",
     "HistoryGap",
     "HistorySource",
+    "JoinCode",
     "SeenGpu",
     "SiteSettings",
     "Snooze",

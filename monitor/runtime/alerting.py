@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from monitor.alerts.engine import Engine
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.config.model import Config
+from monitor.config.sampling import idle_limits_of
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
 from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.senders import Sending
-from monitor.runtime.effective_config import idle_limits_of, report_settings_of
+from monitor.runtime.effective_config import report_settings_of
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
 

@@ -16,7 +16,6 @@ from monitor.history.pruning import Retention
 from monitor.history.recorder import HistorySettings
 from monitor.models import SiteSettings
 from monitor.notifications.reports.settings import ReportSettings
-from monitor.telemetry.gpu_use import IdleLimits
 from monitor.usage.ledger import LedgerSettings
 from monitor.usage.reports import prices_of
 
@@ -86,15 +85,6 @@ class EffectiveConfig:
             value = getattr(self.config, name)
             if value != getattr(before, name):
                 log.info("%s%s is now %s (%s)", PREFIX, name.upper(), value, self.config.source_of(name))
-
-
-def idle_limits_of(config: Config) -> IdleLimits:
-    """When a GPU counts as idle-held, and for how long before an alert fires."""
-    return IdleLimits(
-        config.idle_held_memory_mib * _BYTES_PER_MIB,
-        float(config.idle_held_utilization_percent),
-        float(config.idle_held_minutes),
-    )
 
 
 def history_settings_of(config: Config) -> HistorySettings:

@@ -6,6 +6,7 @@ import threading
 
 from django.conf import settings
 
+from monitor.config.host_id import kept_host_id
 from monitor.http.static_files import build_id
 from monitor.runtime.runtime import Runtime
 from monitor.version import __version__
@@ -19,7 +20,8 @@ def runtime() -> Runtime:
     global _current
     with _lock:
         if _current is None:
-            _current = Runtime(settings.GPU_MONITOR, version=f"{__version__}-{build_id()}")
+            config = settings.GPU_MONITOR
+            _current = Runtime(config, version=f"{__version__}-{build_id()}", host_id=kept_host_id(config.data_dir))
         return _current
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
+from monitor.config.sampling import idle_limits_of, sampler_options
+from monitor.fleet.hosts import Fleet
+from monitor.fleet.registry_watch import RegistryWatch
 from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
@@ -22,7 +25,7 @@ from monitor.rules.rule import Rule
 from monitor.runtime.alerting import AlertStage
 from monitor.runtime.data_folder import DATABASES, DataFolder
 from monitor.runtime.database_watch import DatabaseWatch
-from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, idle_limits_of, ledger_settings_of
+from monitor.runtime.effective_config import EffectiveConfig, history_settings_of, ledger_settings_of
 from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.program import program_of
 from monitor.runtime.settings_watcher import SettingsWatcher
@@ -31,7 +34,6 @@ from monitor.sanitize import plain
 from monitor.telemetry.free.free_time import FreeTime
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.system import SystemMetrics
-from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS
 from monitor.telemetry.sampler.supervisor import Supervisor
@@ -47,6 +49,7 @@ class Runtime:
         startup: Config,
         *,
         version: str = __version__,
+        host_id: str | None = None,
         stages: Sequence[Stage] = (),
         sampler_command: Sequence[str] = COMMAND,
         look_again_seconds: float = LOOK_AGAIN_SECONDS,
@@ -54,8 +57,8 @@ class Runtime:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`startup`: the settings without the admin's. `version`: of the server and its static files; open pages offer to reload
-        when it differs from theirs. `stages`: more stages, after the usual ones. `sampler_command`, `look_again_seconds`: see
-        Supervisor.
+        when it differs from theirs. `host_id`: of this host (config/host_id.py). `stages`: more stages, after the usual ones.
+        `sampler_command`, `look_again_seconds`: see Supervisor.
         """
         self.version = version
         self.settings = EffectiveConfig(startup)
@@ -67,6 +70,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
+        self.fleet = Fleet(host_id, monotonic=monotonic)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
@@ -81,6 +85,7 @@ class Runtime:
                 self.history,
                 self.usage,
                 self.alerts,
+                RegistryWatch(self.fleet),
                 *_heartbeat(startup, problems=lambda: self.problems, monotonic=monotonic),
                 *stages,
             ]
@@ -89,6 +94,7 @@ class Runtime:
             sampler_options(startup),
             self.pipeline.take,
             host=plain(socket.gethostname()),
+            host_id=host_id,
             timeout_seconds=startup.sampler_timeout_ms / 1000,
             system=SystemMetrics().read if startup.enable_system_metrics else None,
             command=sampler_command,
@@ -197,20 +203,3 @@ def _heartbeat(
         return []
     url, forbids_private = config.heartbeat_url.get_secret_value(), config.forbid_private_webhooks
     return [Heartbeat(url, problems=problems, forbids_private=forbids_private, monotonic=monotonic)]
-
-
-def sampler_options(config: Config) -> Options:
-    """The sampler's options, from the settings."""
-    return Options(
-        interval_seconds=config.poll_interval_ms / 1000,
-        provider=config.telemetry_provider,
-        simulated_gpus=config.simulated_gpus,
-        replay_file=str(config.replay_file) if config.replay_file else None,
-        replay_speed=config.replay_speed,
-        let_gpus_sleep=config.let_gpus_sleep,
-        show_commands=config.show_commands,
-        container_socket=str(config.container_socket) if config.container_socket else None,
-        job_mapping_dir=str(config.job_mapping_dir) if config.job_mapping_dir else None,
-        log_level=config.log_level,
-        log_format=config.log_format,
-    )

@@ -14,6 +14,9 @@ from monitor.access.identity import ended
 from monitor.access.session_watch import SessionWatch
 from monitor.access.signals import watch_access_changes
 from monitor.access.visitor import access
+from monitor.fleet.admission import admit_agent
+from monitor.fleet.consumers import AgentConsumer, Door, wrong_handshakes
+from monitor.fleet.hosts import Fleet
 from monitor.http.asgi_types import Receive, Scope, Send
 from monitor.http.origins import Origins
 from monitor.live.admission import Refusal, refuse
@@ -48,12 +51,24 @@ def socket_admission() -> SocketAdmission:
     return SocketAdmission(access, Caps(config.max_sockets, config.max_sockets_per_address), watch)
 
 
+def _fleet() -> Fleet:
+    return runtime().fleet
+
+
+def agents_door() -> Door:
+    """What the agents' sockets share."""
+    interval_ms = settings.GPU_MONITOR.agent_interval_ms
+    interval_seconds = None if interval_ms is None else interval_ms / 1000
+    return Door(_fleet, admit_agent, interval_seconds, wrong_handshakes())
+
+
 def websocket_urlpatterns() -> list[URLPattern]:
     """The consumers."""
     for_both = {"hub": _hub, "origins": socket_origins(), "admission": socket_admission()}
     return [
         path("ws/gpu", GpuFeedConsumer.as_asgi(**for_both)),
         path("ws/dashboard", DashboardConsumer.as_asgi(**for_both, page_named=live_page_named)),
+        path("ws/agent", AgentConsumer.as_asgi(door=agents_door())),
         re_path(r"", _no_such_socket),  # type: ignore[arg-type]  # Django's types know views only
     ]
 

@@ -46,6 +46,7 @@ urlpatterns = [
     path("api/health", views.health, name="health"),
     path("api/alerts", views.alerts, name="api-alerts"),
     path("api/free", views.free, name="api-free"),
+    path("api/hosts", views.hosts, name="api-hosts"),
     path("api/history", views.history, name="api-history"),
     path("api/usage", views.usage, name="api-usage"),
     path("api/usage/processes", views.usage_processes, name="api-usage-processes"),

@@ -137,6 +137,7 @@ def test_secrets_cannot_be_set_in_the_admin() -> None:
         "admin_password",
         "database_url",
         "heartbeat_url",
+        "hub_code",
     }
 
 

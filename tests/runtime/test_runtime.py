@@ -12,10 +12,11 @@ import psutil
 import pytest
 from django.test import Client
 
+from monitor.config.sampling import sampler_options
 from monitor.logs.config import SERVER_PARTS
 from monitor.models import AlertState, SiteSettings
 from monitor.runtime.process import runtime, set_runtime
-from monitor.runtime.runtime import Runtime, sampler_options
+from monitor.runtime.runtime import Runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits
 from monitor.telemetry.options import Options
 from monitor.telemetry.schema import Snapshot

@@ -12,9 +12,10 @@ from uuid import UUID
 import pytest
 import requests
 from django.urls import URLPattern, URLResolver, get_resolver
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from monitor.fleet.protocol import Hello, Refused, decode_from_hub, encode
 from monitor.web import routing
 from tests.support.people import Made, csrf_cookie_name, log_in, make_people
 from tests.support.servers import Server, wait_for
@@ -41,6 +42,7 @@ API = {
     "api-free",
     "config",
     "api-history",
+    "api-hosts",
     "api-usage",
     "api-usage-processes",
     "snapshot",
@@ -49,7 +51,7 @@ API = {
 }
 BY_LINK = {
     "dashboard", "free", "gpu", "history", "ribbons", "who", "alerts", "alert", "plain-socket",
-    "api-alerts", "api-history", "snapshot", "badge", "manifest",
+    "api-alerts", "api-history", "api-hosts", "snapshot", "badge", "manifest",
 }  # fmt: skip
 """What a read-only link opens. Everything else is answered 404 below it."""
 OWN_OF_STAFF = {"index", "logout", "password_change", "password_change_done", "jsi18n", "app_list", "view_on_site"}
@@ -276,17 +278,23 @@ def test_refused_token_is_explained(site: Site) -> None:
 
 # ── Sockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SOCKETS = {r"^ws/gpu\Z": "feed", r"^ws/dashboard\Z": "page", "": "none"}
+SOCKETS = {r"^ws/gpu\Z": "feed", r"^ws/dashboard\Z": "page", r"^ws/agent\Z": "agents", "": "none"}
 
 
 def test_every_socket_has_a_row_here() -> None:
     assert {route.pattern.regex.pattern for route in routing.router().routes} == set(SOCKETS)
 
 
-def _socket(site: Site, browser: requests.Session, path: str, origin: str | None) -> str:
-    headers = {name: value for name, value in browser.headers.items() if name in ("Authorization", "Remote-User")}
+def headers_of(browser: requests.Session) -> dict[str, str]:
+    """What identifies this browser or program in a handshake."""
+    headers = {name: str(value) for name, value in browser.headers.items() if name in ("Authorization", "Remote-User")}
     if browser.cookies:
         headers["Cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
+    return headers
+
+
+def _socket(site: Site, browser: requests.Session, path: str, origin: str | None) -> str:
+    headers = headers_of(browser)
     try:
         with connect(site.server.ws + path, origin=origin, additional_headers=headers) as client:  # type: ignore[arg-type]
             assert client.recv(timeout=10)
@@ -310,6 +318,21 @@ def test_every_socket_admits_exactly_the_clients_listed_here(site: Site, who: st
     assert _socket(site, browser, "/ws/dashboard", None) == "refused"
     assert _socket(site, browser, "/ws/dashboard", foreign) == "refused"
     assert _socket(site, browser, "/ws/nothing", own) == "refused"
+
+
+@pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
+def test_socket_of_agents_admits_nobody_without_an_agents_key(site: Site, who: str) -> None:
+    """No login and no API token counts there: the hello is answered by a refusal, and nothing else comes."""
+    hello = Hello(protocol=1, version="0.1.0", host_id="ab" * 16, host="gpu01", sent_at=1.0)
+    headers = headers_of(browser_of(site, who))
+    for prefix in ("", site.made.link.removesuffix("/")):
+        with connect(f"{site.server.ws}{prefix}/ws/agent", additional_headers=headers) as client:
+            client.send(encode(hello))
+            answer = decode_from_hub(bytes(client.recv(timeout=10, decode=False)))
+            assert isinstance(answer, Refused)
+            assert answer.code == ("unknown_key" if "Authorization" in headers else "no_code")
+            with pytest.raises(ConnectionClosed):
+                client.recv(timeout=10)
 
 
 def test_read_only_link_opens_the_socket_of_pages_alone(site: Site) -> None:

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
+from monitor.config.sampling import sampler_options
 from monitor.database.engine import engine_of
 from monitor.runtime.effective_config import EffectiveConfig
-from monitor.runtime.runtime import sampler_options
 from monitor.sanitize import visible
 from monitor.telemetry.diagnosis import Finding, examine
 from monitor.telemetry.options import Options

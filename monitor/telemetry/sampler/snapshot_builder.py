@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 class SnapshotBuilder:
     """Used only by the supervisor's thread. Times called `at` are on its monotonic clock."""
 
-    def __init__(self, host: str, idle: Callable[[], IdleLimits]) -> None:
+    def __init__(self, host: str, idle: Callable[[], IdleLimits], *, host_id: str | None = None) -> None:
         """`idle`: the limits that decide whether a GPU counts as idle-held."""
         self._host = host
+        self._host_id = host_id
         self._boot_id = secrets.token_hex(8)
         self._seq = 0
         self._roster = Roster()
@@ -91,6 +92,7 @@ class SnapshotBuilder:
         reading = self._reading
         return Snapshot(
             host=self._host,
+            host_id=self._host_id,
             boot_id=self._boot_id,
             seq=self._seq,
             time=time,

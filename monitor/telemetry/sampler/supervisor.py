@@ -45,6 +45,7 @@ class Supervisor:
         publish: Callable[[Snapshot], None],
         *,
         host: str,
+        host_id: str | None = None,
         timeout_seconds: float = 5.0,
         system: Callable[[float], System] | None = None,
         command: Sequence[str] = COMMAND,
@@ -70,7 +71,7 @@ class Supervisor:
         self._is_start_wanted = False
         """The sampler was asked to exit so that one with other options replaces it."""
         self._unattached: tuple[str, ...] = ()
-        self._builder = SnapshotBuilder(host, idle)
+        self._builder = SnapshotBuilder(host, idle, host_id=host_id)
         self._heard_at = 0.0
         self._emitted_at = 0.0
         self._problem: str | None = None

@@ -11,6 +11,8 @@ from monitor.telemetry.schema.gpu import Gpu, Reasons
 from monitor.telemetry.schema.host import System, Totals
 
 SCHEMA_VERSION = 1
+UnixSeconds = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
+"""A time. Limited to the years of the calendar (to 9999), because a recording or another host can send anything."""
 
 
 class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +37,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     """What a provider returns at one tick: the GPUs of a Snapshot."""
 
-    sampled_at: Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
-    """When the GPUs were read. Limited to the years of the calendar (to 9999), because a recording can contain anything."""
+    sampled_at: UnixSeconds
+    """When the GPUs were read."""
     gpus: tuple[Gpu, ...]
     driver_version: str | None = None
     cuda_version: str | None = None
@@ -51,13 +53,16 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     host: str
+    host_id: str | None = None
+    """Random, made at gpumon's first start on this host: 32 hexadecimal digits. It stays when the host is renamed. Null in older
+    snapshots, and if no server or agent made the snapshot."""
     boot_id: str | None = None
-    """Random for each start of the server. With another one `seq` has started over. Null if no server made the snapshot."""
+    """Random for each start of the server or agent. With another one `seq` has started over. Null if neither made the snapshot."""
     seq: int
     """Increases by one with each snapshot while the server runs."""
-    time: float
+    time: UnixSeconds
     """When this snapshot was made."""
-    sampled_at: float | None = None
+    sampled_at: UnixSeconds | None = None
     """When the GPUs were read; null before the first reading."""
     stale: bool = False
     """The GPU readings are too old; system metrics are still current."""

@@ -194,6 +194,7 @@ OPERATIONS = {
                       {"type": "integer", "minimum": 1, "maximum": MOST_PROCESSES, "default": DEFAULT_PROCESSES}),
         ),
     ),
+    "api-hosts": Operation({200: ("The hosts.", _a("Hosts"))}),
     "config": Operation({200: ("The settings.", _a("Settings"))}),
     "snapshot": Operation(
         {

@@ -27,6 +27,7 @@ from monitor.web.api import usage_processes as process_records
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
+from monitor.web.api.hosts import hosts_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.api.read_only import read_only
@@ -126,6 +127,14 @@ async def free(request: HttpRequest) -> HttpResponse:
 async def history(request: HttpRequest) -> HttpResponse:
     """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows."""
     return await sync_to_async(stored_history.answer)(request, runtime().hub.latest)
+
+
+@opens_with_link
+@never_cache
+@read_only("read")
+async def hosts(request: HttpRequest) -> HttpResponse:
+    """Every host: this one first, then those whose agents have joined, by name."""
+    return json_response(hosts_of(runtime()))
 
 
 @never_cache

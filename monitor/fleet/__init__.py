@@ -1,0 +1,1 @@
+"""Other hosts: an agent on each sends its snapshots to this hub. `agent/` is the agent's side."""

@@ -1,0 +1,88 @@
+"""The stage that keeps fleet and registry in step: it ends revoked agents and writes down when agents were last seen."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.signals import post_delete, post_save
+from django.utils import timezone
+
+from monitor.fleet import registry
+from monitor.fleet.hosts import Fleet
+from monitor.models import FleetHost
+from monitor.telemetry.schema import Snapshot
+
+POLL_SECONDS = 3.0
+"""Between looks at the registry while agents are connected: another process may have changed it. One small query each."""
+WRITE_SECONDS = 60.0
+log = logging.getLogger(__name__)
+
+
+class RegistryWatch:
+    """Works in a thread of its own. Without agents, it looks only at the start and after changes in this process."""
+
+    name = "fleet"
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._problem: str | None = None
+        self._woken = threading.Event()
+        self._is_stopping = False
+        self._written_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for signal in (post_save, post_delete):
+            signal.connect(self._changed, sender=FleetHost, dispatch_uid=f"registry watch {id(self)}")
+        self._fleet.on_connected = self._woken.set
+        self._thread.start()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """The registry does not depend on this host's readings."""
+
+    def stop(self, seconds: float = 1.0) -> None:
+        """Write once more, and end the thread."""
+        for signal in (post_save, post_delete):
+            signal.disconnect(sender=FleetHost, dispatch_uid=f"registry watch {id(self)}")
+        self._is_stopping = True
+        self._woken.set()
+        self._thread.join(seconds)
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem
+
+    def _changed(self, **_given: Any) -> None:
+        transaction.on_commit(self._woken.set)
+
+    def _run(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                self._look()
+            except Exception as error:  # whatever it is: revoked agents must be found as soon as that is possible again
+                if self._problem is None:
+                    log.exception("the hosts of the fleet cannot be read or written")
+                self._problem = f"the hosts of the fleet cannot be read or written ({error})"
+                connection.close()  # the next look connects again
+            else:
+                if self._problem is not None:
+                    log.info("recovered: the hosts of the fleet can be read and written")
+                self._problem = None
+            if self._is_stopping:
+                break
+            self._woken.wait(POLL_SECONDS if self._fleet.connected or self._problem else None)
+        connection.close()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._is_stopping or now - self._written_at >= WRITE_SECONDS:
+            registry.write_seen(self._fleet.seen(timezone.now()))
+            self._written_at = now
+        if not self._is_stopping:
+            self._fleet.set_rows(registry.rows())
