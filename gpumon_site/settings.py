@@ -47,18 +47,18 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
+    "monitor.http.in_the_loop.Security",
     "monitor.http.security_headers.security_headers",
     "monitor.http.cors.cors",
     "monitor.access.rate_limits.middleware.rate_limits",
     "monitor.web.errors.unknown_hosts",
     "monitor.http.static_files.StaticFiles",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "monitor.http.in_the_loop.Sessions",
+    "monitor.http.in_the_loop.Common",
     "monitor.access.middleware.AccessMiddleware",
     "monitor.http.csrf.CsrfMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "monitor.http.in_the_loop.Authentication",
+    "monitor.http.in_the_loop.Messages",
     "django_htmx.middleware.HtmxMiddleware",
     "monitor.web.viewer_zone.viewer_zone",
     "monitor.web.database_errors.DatabaseErrors",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import REASON_BAD_ORIGIN, CsrfViewMiddleware
 
+from monitor.http.in_the_loop import InTheLoop
 from monitor.http.origins import Origins
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
@@ -44,12 +46,21 @@ def is_of_foreign_origin(reason: str) -> bool:
     return reason.startswith(REASON_BAD_ORIGIN.partition("%")[0])
 
 
-class CsrfMiddleware(CsrfViewMiddleware):
+class CsrfMiddleware(InTheLoop, CsrfViewMiddleware):
     """Django compares origins as they are spelled. Tokens and cookies are checked by Django alone."""
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         self._origins = Origins(settings.CSRF_TRUSTED_ORIGINS)
+
+    async def process_view(  # type: ignore[override]  # Django accepts both kinds
+        self, request: HttpRequest, view: AnyView, args: Any, kwargs: Any
+    ) -> Any:
+        """Check a form in a thread: its fields may be in a file. Other requests are only noted as checked."""
+        check = super().process_view
+        if request.method in ("GET", "HEAD", "OPTIONS", "TRACE"):  # Django's own list
+            return check(request, view, args, kwargs)
+        return await sync_to_async(check)(request, view, args, kwargs)
 
     def _origin_verified(self, request: HttpRequest) -> bool:
         """Called by Django if the request has an Origin header."""
