@@ -2,94 +2,107 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from monitor.config.paths import BASE_DIR
 from monitor.management.commands.serve import NO_GPU
 from monitor.server.data_lock import lock_data_dir
 from tests.fakes.fake_driver import FakeDriver
+from tests.support.prepared_folder import prepare
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+DAPHNE = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
+UNDER_NOHUP = ["env", "--ignore-signal=HUP", sys.executable, "manage.py", "serve"]
 
 
 @contextmanager
-def started(arguments: list[str], data_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    variables = {
-        "GPU_MONITOR_DATA_DIR": str(data_dir),
-        "GPU_MONITOR_PORT": str(port),
-        "GPU_MONITOR_TELEMETRY_PROVIDER": "simulated",
-    }
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=BASE_DIR,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def started_in_an_empty_folder(folder: Path, command: list[str]) -> Iterator[Server]:
+    server = Server(folder, command=command, is_first_start=True, telemetry_provider="simulated", simulated_gpus=1)
+    server.start()
     try:
-        yield process
+        yield server
+        assert server.stop() == 0
     finally:
-        process.kill()
-        process.communicate()
+        server.stop()
 
 
-def status_of(url: str, process: subprocess.Popen[str]) -> int:
-    """The status of the first response; waits until the server is up."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=10) as response:
-                return int(response.status)
-        except HTTPError as error:
-            error.close()
-            return error.code
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Started as by nohup."""
+    with started_in_an_empty_folder(tmp_path_factory.mktemp("serve"), UNDER_NOHUP) as server:
+        yield server
 
 
-def test_serve_creates_the_database_prints_the_address_and_stops_on_sigterm(tmp_path: Path, port: int) -> None:
-    with started(["manage.py", "serve"], tmp_path, port) as process:
-        assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert f"gpumon on http://127.0.0.1:{port}" in output.splitlines()
-    assert (tmp_path / "gpumon.sqlite3").exists()
+@pytest.fixture(scope="module")
+def daphne(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with started_in_an_empty_folder(tmp_path_factory.mktemp("daphne"), DAPHNE) as server:
+        yield server
+
+
+def test_serve_creates_the_database_prints_the_address_and_mentions_no_administrator(serve: Server) -> None:
+    """A local server needs none."""
+    assert serve.get("/admin/login/")[0] == 200
+    assert "admin" not in server_log(serve, f"gpumon on {serve.url}")
+    assert (serve.data_dir / "gpumon.sqlite3").exists()
+
+
+def test_daphne_creates_the_database_and_serves_pages_and_static_files_without_serve(daphne: Server) -> None:
+    assert daphne.get("/admin/login/")[0] == 200
+    assert daphne.get("/static/vendor/htmx/htmx.min.js")[0] == 200
+    assert (daphne.data_dir / "gpumon.sqlite3").exists()
+
+
+def test_daphne_applies_later_settings_without_serve(daphne: Server) -> None:
+    store_settings(daphne, poll_interval_ms=250)
+    wait_for(lambda: daphne.json("/api/snapshot")["poll_interval_seconds"] == 0.25, "the interval of the admin")
+
+
+@pytest.mark.parametrize("name", ["serve", "daphne"])
+def test_connections_are_queued_while_the_server_is_busy(name: str, request: pytest.FixtureRequest) -> None:
+    """Regression: Twisted's backlog of 50 dropped further handshakes, which the kernel retries after one second, then after two.
+    Under the `daphne` command, a client that opened connections in a loop made one request in six of others wait so.
+    """
+    server: Server = request.getfixturevalue(name)
+    assert server.process is not None
+    try:
+        server.process.send_signal(signal.SIGSTOP)
+        with ExitStack() as opened:
+            for _ in range(200):
+                opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=0.9))
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_nohup_keeps_the_server_running_without_its_terminal(serve: Server) -> None:
+    server_log(serve, f"gpumon on {serve.url}")
+    assert serve.process is not None
+    serve.process.send_signal(signal.SIGHUP)
+    assert serve.get("/api/health")[0] in (200, 503)
 
 
 def test_port_in_use_is_an_error_that_names_the_port(tmp_path: Path) -> None:
+    server = Server(tmp_path, telemetry_provider="simulated")
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", server.port))
         taken.listen()
-        port = taken.getsockname()[1]
-        with started(["manage.py", "serve"], tmp_path, port) as process:
-            output, _ = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert f"cannot listen on 127.0.0.1 port {port}" in output
+        assert server.launch().wait(30) == 1
+    assert f"cannot listen on 127.0.0.1 port {server.port}" in server.log
 
 
 def test_server_waiting_at_startup_exits_cleanly_on_sigterm(tmp_path: Path) -> None:
@@ -99,36 +112,6 @@ def test_server_waiting_at_startup_exits_cleanly_on_sigterm(tmp_path: Path) -> N
         server.launch()
         wait_for(lambda: "waiting up to" in server.log, "it to wait for the data folder")
         assert server.stop() == 0
-
-
-DAPHNE = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
-
-
-@pytest.mark.parametrize("command", [None, DAPHNE], ids=["serve", "daphne"])
-def test_connections_are_queued_while_the_server_is_busy(tmp_path: Path, command: list[str] | None) -> None:
-    """Regression: Twisted's backlog of 50 dropped further handshakes, which the kernel retries after one second, then after two.
-    Under the `daphne` command, a client that opened connections in a loop made one request in six of others wait so.
-    """
-    server = Server(tmp_path, command=command, telemetry_provider="simulated").start()
-    assert server.process is not None
-    try:
-        server.process.send_signal(signal.SIGSTOP)
-        with ExitStack() as opened:
-            for _ in range(200):
-                opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=0.9))
-    finally:
-        server.process.send_signal(signal.SIGCONT)
-        server.stop()
-
-
-def test_daphne_serves_pages_and_static_files_without_serve(tmp_path: Path, port: int) -> None:
-    command = ["-m", "daphne", "--port", str(port), "gpumon_site.asgi:application"]
-    with started(command, tmp_path, port) as process:
-        assert status_of(f"http://127.0.0.1:{port}/admin/login/", process) == 200
-        assert status_of(f"http://127.0.0.1:{port}/static/vendor/htmx/htmx.min.js", process) == 200
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-    assert process.returncode == 0
 
 
 def server_log(server: Server, line: str) -> str:
@@ -172,32 +155,17 @@ def test_serve_delays_the_gpu_line_while_the_driver_hangs_and_serves_meanwhile(
         server.stop()
 
 
-def test_local_server_needs_no_administrator_and_mentions_none(tmp_path: Path) -> None:
-    server = Server(tmp_path, telemetry_provider="simulated").start()
-    try:
-        assert "admin" not in server_log(server, f"gpumon on {server.url}")
-    finally:
-        server.stop()
-
-
-SET = (
-    "from monitor.models import SiteSettings; SiteSettings.objects.update_or_create(pk=1, defaults={{'overrides': {}}})"
-)
-
-
-def test_daphne_creates_the_database_and_applies_later_settings_without_serve(tmp_path: Path) -> None:
-    server = Server(tmp_path, command=DAPHNE, telemetry_provider="simulated").start()
-    try:
-        server.manage("shell", "-c", SET.format('{"poll_interval_ms": 250}'))
-        wait_for(lambda: server.json("/api/snapshot")["poll_interval_seconds"] == 0.25, "the interval of the admin")
-    finally:
-        server.stop()
+def store_settings(server: Server, **values: object) -> None:
+    """As the admin stores them."""
+    server.sql(
+        "INSERT INTO monitor_sitesettings (id, overrides, updated_at) VALUES (1, ?, datetime('now'))",
+        json.dumps(values),
+    )
 
 
 def test_stored_settings_apply_at_startup_and_the_environment_overrides_them(tmp_path: Path) -> None:
     server = Server(tmp_path, telemetry_provider="simulated", ws_max_rate_hz=9)
-    server.manage("migrate", "--verbosity", "0")
-    server.manage("shell", "-c", SET.format('{"poll_interval_ms": 300, "ws_max_rate_hz": 3, "log_level": "loud"}'))
+    store_settings(server, poll_interval_ms=300, ws_max_rate_hz=3, log_level="loud")
     server.start()
     try:
         found = {setting["name"]: setting for setting in server.json("/api/config")["settings"]}
@@ -207,18 +175,6 @@ def test_stored_settings_apply_at_startup_and_the_environment_overrides_them(tmp
             for name in ("POLL_INTERVAL_MS", "WS_MAX_RATE_HZ", "LOG_LEVEL")]  # fmt: skip
     assert told == [(300, "admin"), (9, "environment"), ("INFO", "default")]
     assert "GPU_MONITOR_LOG_LEVEL=loud is invalid: must be one of" in server.log
-
-
-def test_nohup_keeps_the_server_running_without_its_terminal(tmp_path: Path) -> None:
-    command = ["env", "--ignore-signal=HUP", sys.executable, "manage.py", "serve"]
-    server = Server(tmp_path, command=command, telemetry_provider="simulated", simulated_gpus=1).start()
-    try:
-        wait_for(lambda: "gpumon on" in server.log, "the address")
-        assert server.process is not None
-        server.process.send_signal(signal.SIGHUP)
-        assert server.get("/api/health")[0] in (200, 503)
-    finally:
-        server.stop()
 
 
 def test_server_with_closed_streams_serves_and_writes_into_no_socket(tmp_path: Path) -> None:
@@ -233,19 +189,24 @@ def test_server_with_closed_streams_serves_and_writes_into_no_socket(tmp_path: P
         server.stop()
 
 
+def users(folder: Path) -> dict[str, str]:
+    """The names of the superusers in this data folder, and the hashes of their passwords."""
+    with contextlib.closing(sqlite3.connect(folder / "gpumon.sqlite3")) as database:
+        return dict(database.execute("SELECT username, password FROM auth_user WHERE is_superuser"))
+
+
 def test_demo_prints_a_login_that_works_and_keeps_it(tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    demo.mkdir(mode=0o700)
+    prepare(demo)
     command = [sys.executable, "-m", "gpumon_site.cli", "demo"]
-    server = Server(tmp_path, command=command).start()
+    server = Server(tmp_path, command=command, is_first_start=True).start()
     try:
         printed = re.findall(r"^gpumon: admin account of this demo: demo, password (\S+)$", server.log, re.MULTILINE)
         assert len(printed) == 1
         assert server_log(server, f"gpumon on {server.url}")
-        check = (
-            "from django.contrib.auth import authenticate as a; print(a(username='demo', password={!r}).is_superuser)"
-        )
-        in_demo = {"GPU_MONITOR_DATA_DIR": str(tmp_path / "demo")}
-        assert server.manage("shell", "-v0", "-c", check.format(printed[0]), **in_demo).strip() == "True"
-        assert (tmp_path / "demo" / "demo_password").stat().st_mode & 0o077 == 0
+        assert PBKDF2PasswordHasher().verify(printed[0], users(demo)["demo"])
+        assert (demo / "demo_password").stat().st_mode & 0o077 == 0
         server.stop()
         server.start()
         assert set(re.findall(r"demo, password (\S+)$", server.log, re.MULTILINE)) == set(printed)
@@ -255,19 +216,18 @@ def test_demo_prints_a_login_that_works_and_keeps_it(tmp_path: Path) -> None:
 
 def test_admin_account_is_created_in_the_data_of_whichever_server_runs(tmp_path: Path) -> None:
     create = [sys.executable, "-m", "gpumon_site.cli", "admin", "--noinput", "--username", "mira", "--email", ""]
-    count = "from django.contrib.auth.models import User; print(User.objects.filter(username='mira').count())"
     server = Server(tmp_path)
+    demo = tmp_path / "demo"
+    demo.mkdir(mode=0o700)
+    prepare(demo)
 
-    def created() -> list[str]:
+    def created() -> list[bool]:
         """Whether the account exists, in the data of the server and of the demo."""
         environment = {**server.environment, "DJANGO_SUPERUSER_PASSWORD": "correct horse battery"}
         subprocess.run(create, cwd=BASE_DIR, env=environment, check=True, capture_output=True)
-        folders = (tmp_path, tmp_path / "demo")
-        return [server.manage("shell", "-v0", "-c", count, GPU_MONITOR_DATA_DIR=str(each)).strip() for each in folders]
+        return ["mira" in users(each) for each in (tmp_path, demo)]
 
-    server.manage("migrate", "-v0", GPU_MONITOR_DATA_DIR=str(tmp_path / "demo"))
-    with lock_data_dir(tmp_path / "demo"):
-        server.manage("migrate", "-v0")
-        assert created() == ["0", "1"]
+    with lock_data_dir(demo):
+        assert created() == [False, True]
     with lock_data_dir(tmp_path):
-        assert created() == ["1", "1"]
+        assert created() == [True, True]

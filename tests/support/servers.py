@@ -116,14 +116,19 @@ class Server:
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a statement on the SQLite database. Committed: the server sees it as written by another process."""
+        with contextlib.closing(sqlite3.connect(self.data_dir / "gpumon.sqlite3", timeout=20)) as database, database:
+            return database.execute(statement, values).fetchall()
+
     def make_superuser(self, name: str = "root", password: str = "correct horse battery") -> tuple[str, str]:
         """Create a superuser in the SQLite database; returns username and password."""
-        with contextlib.closing(sqlite3.connect(self.data_dir / "gpumon.sqlite3", timeout=20)) as database, database:
-            database.execute(
-                "INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, "
-                "date_joined) VALUES (?, ?, 1, 1, 1, '', '', '', datetime('now'))",
-                (name, password_hash(password)),
-            )
+        self.sql(
+            "INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, "
+            "date_joined) VALUES (?, ?, 1, 1, 1, '', '', '', datetime('now'))",
+            name,
+            password_hash(password),
+        )
         return name, password
 
     def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
