@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import os
 import re
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files.base import ContentFile, File
 from django.core.management import call_command
 from django.http import Http404, HttpRequest
@@ -75,18 +79,33 @@ def _is_css_comment(line: str) -> bool:
 
 
 class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # has no types
-    """ServeStatic's middleware, but with DEBUG on a missing file is 404 and not a server error.
+    """ServeStatic's middleware, but it opens each file at its first request, and a missing file is 404 and not a server error.
 
-    With DEBUG off ServeStatic never raises: it knows all files, and passes other requests on.
+    ServeStatic looks at all 400 files when it is made, which took a sixth of the start.
     """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self._not_requested: dict[str, str] = {}
+        super().__init__(get_response)
+
+    def add_files_from_manifest(self) -> None:
+        """Remember the addresses of the collected files."""
+        names = itertools.chain.from_iterable(_storage().hashed_files.items())
+        self._not_requested = {f"{self.static_prefix}{name}": name for name in names}
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """The file, or the response of the next middleware. Raises Http404 with the folders that were searched."""
         try:
+            if name := self._not_requested.pop(request.path_info, None):
+                self.add_file_to_dictionary(request.path_info, _storage().path(name), root=_storage().location)
             response: HttpResponseBase = await super().__call__(request)
         except MissingFileError as error:
             raise Http404(str(error)) from error
         return response
+
+
+def _storage() -> HashedStaticStorage:
+    return cast("HashedStaticStorage", staticfiles_storage)
 
 
 def collect_if_outdated() -> bool:
