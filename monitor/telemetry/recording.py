@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.sanitize import with_plain_texts
 from monitor.telemetry.providers.base import Explained
+from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.schema import Reading
 
 VERSION = 1
@@ -101,12 +102,13 @@ def read_file(file: IO[bytes], *, name: str) -> tuple[Header, Iterator[Reading]]
 
 
 def _readings(file: IO[bytes], name: str) -> Iterator[Reading]:
-    decoder, number = msgspec.json.Decoder(Reading), 1
+    decoder, bounds, number = msgspec.json.Decoder(Reading), Bounds("the recording"), 1
     with file:
         try:
             while line := file.readline(_LINE_BYTES):
                 number += 1
-                yield with_plain_texts(decoder.decode(line))
+                reading = with_plain_texts(decoder.decode(line))
+                yield msgspec.structs.replace(reading, gpus=tuple([bounds.checked(gpu) for gpu in reading.gpus]))
         except _UNREADABLE as error:
             raise BadRecording(
                 f"{name}, line {number}, is not a reading: {error}.", _fix(file, name, number)

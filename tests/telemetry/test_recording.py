@@ -6,12 +6,13 @@ import gzip
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitor.telemetry import recording
-from monitor.telemetry.schema import Gpu, GpuProcess, Notice, Reading, Xid
+from monitor.telemetry.schema import Fan, Gpu, GpuProcess, Notice, Reading, Xid
 
 READINGS = [
     Reading(
@@ -25,7 +26,7 @@ READINGS = [
                 power_watts=99.123456789,
                 energy_joules=1e12 / 3,
                 xids=(Xid(code=79, count=2, last_at=1.5),),
-                processes=(GpuProcess(pid=1, command='a "b" \\ c', memory_used_bytes=(1 << 63) - 1),),
+                processes=(GpuProcess(pid=1, command='a "b" \\ c', memory_used_bytes=(1 << 44) - 1),),
                 unavailable={"fans": "no fan"},
             ),
         ),
@@ -49,6 +50,36 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path) -> list[Reading]:
     return list(recording.read(path)[1])
+
+
+def test_recorded_figures_beyond_what_hardware_can_do_are_unknown(path: Path) -> None:
+    """Regression: an edited recording with 1e308 W ended in "Internal server error" where its history was read."""
+    reading = READINGS[0]
+    wild = msgspec.structs.replace(
+        reading.gpus[0],
+        power_watts=1e308,
+        memory_total_bytes=1 << 34,
+        memory_used_bytes=(1 << 64) - 1,
+        fans=(Fan(speed_percent=40.0, speed_rpm=-1e300), Fan(speed_percent=50.0)),
+        processes=(GpuProcess(pid=1, memory_used_bytes=(1 << 63) - 1), GpuProcess(pid=2)),
+    )
+    with path.open("wb") as file:
+        recording.Writer(file, host="box", provider="pynvml").write(msgspec.structs.replace(reading, gpus=(wild,)))
+    [gpu] = read(path)[0].gpus
+    assert (gpu.power_watts, gpu.memory_used_bytes, gpu.memory_total_bytes) == (None, None, 1 << 34)
+    assert gpu.unavailable["fans"] == "no fan"
+    assert gpu.unavailable["power_watts"].startswith("the recording reports 1000000000000000")
+    assert gpu.fans == (Fan(speed_percent=40.0), Fan(speed_percent=50.0))
+    assert [process.memory_used_bytes for process in gpu.processes or ()] == [None, None]
+
+
+@pytest.mark.parametrize("index", [-1, 1 << 31, 1 << 64])
+def test_gpu_with_an_index_that_no_table_can_hold_is_named_with_its_line(path: Path, index: int) -> None:
+    """Regression: one such GPU kept the history, the usage and the alerts of all others from being stored."""
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1].replace('"index":0', f'"index":{index}')]))
+    assert "line 2, is not a reading" in str(complaint(path))
+    assert "gpus[0].index" in str(complaint(path))
 
 
 def complaint(path: Path) -> recording.BadRecording:

@@ -6,12 +6,15 @@ Drivers return garbage after sleep, on unsupported boards and in virtual machine
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Container, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, NvLink
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Range(NamedTuple):
@@ -145,6 +148,28 @@ class Bounds:
         if draw > _POWER_OVER_LIMIT * (take("power_limit_watts") or 0):
             self._compare_with_limit(values, reasons)
         return reasons
+
+    def checked(self, gpu: Gpu) -> Gpu:
+        """The same of a whole GPU and everything that belongs to it, from a source that has finished structs: a recording."""
+        parts: dict[str, Any] = {}
+        for name in ("fans", "nvlinks", "mig_instances", "processes"):
+            given = getattr(gpu, name)
+            found = tuple([self._checked(part, gpu.memory_total_bytes) for part in given or ()])
+            if any(map(operator.is_not, found, given or ())):
+                parts[name] = found
+        mended = self._checked(gpu)
+        return msgspec.structs.replace(mended, **parts) if parts else mended
+
+    def _checked(self, struct: T, memory_total_bytes: int | None = None) -> T:
+        given = {name: getattr(struct, name) for name in struct.__struct_fields__ if name in RANGES}
+        values = dict(given)
+        reasons = self.check(values, memory_total_bytes)
+        if values == given:
+            return struct
+        changed: dict[str, Any] = {name: value for name, value in values.items() if value is not given[name]}
+        if (known := getattr(struct, "unavailable", None)) is not None:
+            changed["unavailable"] = {**known, **reasons}
+        return msgspec.structs.replace(struct, **changed)
 
     def _mend(self, metric: str, value: float, values: MutableMapping[str, Any], reasons: dict[str, str]) -> None:
         """Bring an overshoot back to 100 %, or make the value unknown."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+GpuIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
 NvLinkPeerType = Literal["gpu", "switch", "npu"]
@@ -143,7 +144,7 @@ class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU. It is identified by its UUID: index and PCI bus id can change when the driver restarts."""
 
-    index: int
+    index: GpuIndex
     uuid: str
     """Unique among the GPUs of a snapshot. As the driver reports it (GPU-…), or a substitute."""
     uuid_is_substitute: bool = False
