@@ -30,7 +30,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.records import history_query, history_size, history_writes, recording
+from bench.measures.records import history_query, history_size, history_writes, recording, written
 from bench.measures.usage import query as usage_query
 
 
@@ -41,6 +41,7 @@ def main() -> int:
         "fast-tick": fast_tick.measure,
         "whole-tick": whole_tick.measure,
         "history-writes": history_writes.measure,
+        "written": lambda: written.measure(options.minutes or 10.0),
         "recording": lambda: recording.measure(options.minutes or 4.0),
         "history-size": history_size.measure,
         "history-query": history_query.measure,
@@ -63,7 +64,9 @@ def main() -> int:
     }
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(measures)} (default: all)")
     parser.add_argument(
-        "--minutes", type=float, help="how long to watch recording, memory and heap (default: 4, 4 and 1.5)"
+        "--minutes",
+        type=float,
+        help="how long to watch written, recording, memory and heap (default: 10, 4, 4 and 1.5)",
     )
     options = parser.parse_args()
     if unknown := set(options.names) - measures.keys():

@@ -142,7 +142,8 @@ class _Closing(NamedTuple):
 def _replace(closings: Sequence[_Closing]) -> None:
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         HistoryChunk.objects.filter(id__in=[id_ for closing in closings for id_ in closing.replaced]).delete()
-        HistoryChunk.objects.bulk_create([row for closing in closings for row in closing.rows])
+        # One a statement: SQLite copies the pages that a statement with several rows overwrites to a temporary file.
+        HistoryChunk.objects.bulk_create([row for closing in closings for row in closing.rows], batch_size=1)
         unreadable = [id_ for closing in closings for id_ in closing.unreadable]
         HistoryChunk.objects.filter(id__in=unreadable).update(is_open=False)
 
