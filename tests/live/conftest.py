@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from tests.support.servers import Server, wait_for
@@ -11,7 +12,7 @@ from tests.support.servers import Server, wait_for
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Eight simulated GPUs, ten readings a second."""
+    """Eight simulated GPUs, ten readings a second. It and its sampler have to stop within three seconds."""
     server = Server(
         tmp_path_factory.mktemp("data"),
         telemetry_provider="simulated",
@@ -23,4 +24,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ).start()
     wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
     yield server
-    server.stop()
+    pid = server.health()["sampler_pid"]
+    server.stop(seconds=3)
+    wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=1)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from websockets.sync.client import connect
 
 from monitor.config.paths import BASE_DIR
 from monitor.management.commands.serve import NO_GPU
@@ -27,7 +28,7 @@ from tests.support.servers import Server, wait_for
 pytestmark = pytest.mark.slow
 
 
-DAPHNE = [sys.executable, "-m", "daphne", "--port", "{port}", "gpumon_site.asgi:application"]
+DAPHNE = [str(Path(sys.executable).with_name("daphne")), "--port", "{port}", "gpumon_site.asgi:application"]
 UNDER_NOHUP = ["env", "--ignore-signal=HUP", sys.executable, "manage.py", "serve"]
 
 
@@ -62,10 +63,12 @@ def test_serve_creates_the_database_prints_the_address_and_mentions_no_administr
     assert (serve.data_dir / "gpumon.sqlite3").exists()
 
 
-def test_daphne_creates_the_database_and_serves_pages_and_static_files_without_serve(daphne: Server) -> None:
+def test_daphne_creates_the_database_and_serves_pages_static_files_and_sockets_without_serve(daphne: Server) -> None:
     assert daphne.get("/admin/login/")[0] == 200
     assert daphne.get("/static/vendor/htmx/htmx.min.js")[0] == 200
     assert (daphne.data_dir / "gpumon.sqlite3").exists()
+    with connect(f"{daphne.ws}/ws/dashboard", origin=daphne.url) as page:  # type: ignore[arg-type]
+        assert json.loads(page.recv(timeout=10))["kind"] == "full"
 
 
 def test_daphne_applies_later_settings_without_serve(daphne: Server) -> None:
