@@ -189,6 +189,8 @@ class Site(NamedTuple):
     needs_login: bool
     csrf_cookie: str
     """Its name."""
+    logged_in: dict[str, requests.Session]
+    """A session of each of PEOPLE."""
 
 
 @pytest.fixture(scope="module", params=["login", "auto"])
@@ -198,14 +200,16 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     server = Server(folder, auth=request.param, telemetry_provider="simulated", simulated_gpus=1).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
-        yield Site(server, make_people(server), request.param == "login", csrf_cookie_name(server))
+        made = make_people(server)
+        logged_in = {who: log_in(server, who) for who in PEOPLE}
+        yield Site(server, made, request.param == "login", csrf_cookie_name(server), logged_in)
     finally:
         server.stop()
 
 
 def browser_of(site: Site, who: str) -> requests.Session:
     if who in PEOPLE:
-        return log_in(site.server, who)
+        return site.logged_in[who]
     browser = requests.Session()
     if who in TOKENS:
         browser.headers["Authorization"] = f"Bearer {site.made.tokens[who]}"

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import requests
 
-from tests.support.servers import Server
+from tests.support.servers import Server, password_hash
 
 PASSWORD = "correct horse battery"
-MAKE = f"""
+MAKE = """
 import json
 from datetime import timedelta
 from django.contrib.auth.models import Group, User
@@ -19,17 +19,17 @@ from django.utils import timezone
 from monitor.access import tokens, view_links
 from monitor.models import AlertEvent, Channel, ViewLink
 User.objects.filter(username__in=("viewer", "operator", "manager", "administrator")).delete()
-people = {{}}
+people = {}
 for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operators", True), ("manager", "administrators", True)):
-    people[name] = User.objects.create_user(name, password={PASSWORD!r}, is_staff=is_staff)
+    people[name] = User.objects.create(username=name, password=PASSWORD_HASH, is_staff=is_staff)
     people[name].groups.add(Group.objects.get(name=group))
-User.objects.create_superuser("administrator", password={PASSWORD!r})
+User.objects.create(username="administrator", password=PASSWORD_HASH, is_staff=True, is_superuser=True)
 now = timezone.now()
-given = {{name: tokens.make(owner=people["operator"], name=name, scopes=scopes, expires_at=ends) for name, scopes, ends in (
+given = {name: tokens.make(owner=people["operator"], name=name, scopes=scopes, expires_at=ends) for name, scopes, ends in (
     ("commands", ["read", "commands"], None),
     ("revoked", list(tokens.SCOPES), None), ("expired", list(tokens.SCOPES), now - timedelta(seconds=1)),
     ("read", ["read"], None), ("acknowledge", ["acknowledge"], now + timedelta(days=1)), ("metrics", ["metrics"], None),
-)}}
+)}
 given["commands_of_manager"] = tokens.make(owner=people["manager"], name="commands", scopes=["read", "commands"])
 given["revoked"].token.revoked_at = now
 given["revoked"].token.save()
@@ -40,8 +40,8 @@ gone.save()
 Channel.objects.get_or_create(name="c", url="json://127.0.0.1:9")
 event = AlertEvent.objects.create(rule_name="r", severity="info", state="resolved", host="h", summary="s", detail="ana runs it",
     note="mira looks at it", started_at=now, fired_at=now, resolved_at=now, acknowledged_at=now, acknowledged_by=people["operator"])
-print(json.dumps({{"tokens": {{name: made.secret for name, made in given.items()}}, "event": str(event.pk),
-    "link": view_links.path_of(wall)}}))
+print(json.dumps({"tokens": {name: made.secret for name, made in given.items()}, "event": str(event.pk),
+    "link": view_links.path_of(wall)}))
 """
 
 
@@ -57,7 +57,8 @@ class Made(NamedTuple):
 
 def make_people(server: Server) -> Made:
     """Create a user of each group, a superuser, tokens of each kind and an alert; they replace those of an earlier call."""
-    return Made(**json.loads(server.manage("shell", "-v", "0", "-c", MAKE).splitlines()[-1]))
+    code = f"PASSWORD_HASH = {password_hash(PASSWORD)!r}\n{MAKE}"
+    return Made(**json.loads(server.manage("shell", "-v", "0", "-c", code).splitlines()[-1]))
 
 
 def cookie(browser: requests.Session, kind: str) -> tuple[str, str]:
