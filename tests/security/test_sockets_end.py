@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.people import Made, cookie, log_in, make_people, submit
-from tests.support.servers import Server, wait_for
+from tests.support.people import PASSWORD, Made, cookie, log_in, make_people, submit
+from tests.support.servers import Server, password_hash, wait_for
 from tests.support.sockets import end_of
 
 pytestmark = pytest.mark.slow
@@ -26,21 +26,15 @@ class Site(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server on which everyone must log in."""
     folder = tmp_path_factory.mktemp("server")
     server = Server(folder, auth="login", telemetry_provider="simulated", simulated_gpus=1).start()
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
-        yield server
+        yield Site(server, make_people(server))
     finally:
         server.stop()
-
-
-@pytest.fixture
-def site(server: Server) -> Site:
-    """The server with new accounts and tokens."""
-    return Site(server, make_people(server))
 
 
 def page(site: Site, browser: requests.Session, session: str = "") -> ClientConnection:
@@ -55,11 +49,6 @@ def page(site: Site, browser: requests.Session, session: str = "") -> ClientConn
 def feed(site: Site, token: str) -> ClientConnection:
     given = {"Authorization": f"Bearer {site.made.tokens[token]}"}
     return connect(f"{site.server.ws}/ws/gpu", additional_headers=given)
-
-
-def shell(site: Site, code: str) -> Callable[[], object]:
-    """Change the database in another process; the server notices at its next check."""
-    return lambda: site.server.manage("shell", "-v", "0", "-c", f"from django.contrib.auth.models import User\n{code}")
 
 
 def test_logout_ends_only_that_sessions_sockets(site: Site) -> None:
@@ -86,8 +75,8 @@ def test_revoked_token_ends_its_sockets(site: Site) -> None:
     listing = f"{site.server.url}/admin/monitor/apitoken/"
     with feed(site, "read") as client:
         assert client.recv(timeout=10)
-        pk = shell(site, "from monitor.models import ApiToken\nprint(ApiToken.objects.get(name='read').pk)")()
-        answer = submit(boss, listing, action="revoke_chosen", _selected_action=str(pk).strip())
+        ((pk,),) = site.server.sql("SELECT id FROM monitor_apitoken WHERE name = 'read'")
+        answer = submit(boss, listing, action="revoke_chosen", _selected_action=str(pk))
         assert answer.status_code == 302
         assert end_of(client) == (ENDED, "The token has been revoked.")
     with pytest.raises(InvalidStatus), feed(site, "read"):
@@ -95,30 +84,28 @@ def test_revoked_token_ends_its_sockets(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("statement", "reason"),
     [
-        ("User.objects.filter(username='viewer').update(is_active=False)", "the account is disabled"),
-        (
-            "u = User.objects.get(username='viewer'); u.set_password('another staple'); u.save()",
-            "the password was changed",
-        ),
-        ("from django.contrib.sessions.models import Session; Session.objects.all().delete()", "logged out"),
+        ("UPDATE auth_user SET is_active = 0 WHERE username = 'viewer'", "the account is disabled"),
+        ("UPDATE auth_user SET password = 'another' WHERE username = 'viewer'", "the password was changed"),
+        ("DELETE FROM django_session", "logged out"),
     ],
 )
-def test_change_by_another_process_is_noticed(site: Site, code: str, reason: str) -> None:
+def test_change_by_another_process_is_noticed(site: Site, statement: str, reason: str) -> None:
     with page(site, log_in(site.server, "viewer")) as client:
         assert client.recv(timeout=10)
-        shell(site, code)()
+        site.server.sql(statement)
         assert end_of(client) == (ENDED, reason)
+    restore = "UPDATE auth_user SET is_active = 1, password = ? WHERE username = 'viewer'"
+    site.server.sql(restore, password_hash(PASSWORD))
 
 
 def test_expired_token_ends_its_sockets(site: Site) -> None:
-    code = (
-        "from django.utils import timezone; from datetime import timedelta; from monitor.models import ApiToken\n"
-        "ApiToken.objects.filter(name='read').update(expires_at=timezone.now() + timedelta(seconds=2))"
-    )
-    with feed(site, "read") as client:
-        shell(site, code)()
+    with feed(site, "commands_of_manager") as client:
+        site.server.sql(
+            "UPDATE monitor_apitoken SET expires_at = datetime('now', '+2 seconds') WHERE owner_id = "
+            "(SELECT id FROM auth_user WHERE username = 'manager')"
+        )
         assert end_of(client) == (ENDED, "The token has expired.")
 
 
@@ -138,7 +125,7 @@ def test_refused_handshake_under_uvicorn_says_how_to_authenticate_or_when_to_ret
                 pass
             assert too_many.value.response.status_code == 429
             assert too_many.value.response.headers["Retry-After"] == "30"
-            shell(site, "User.objects.filter(username='operator').update(is_active=False)")()
+            server.sql("UPDATE auth_user SET is_active = 0 WHERE username = 'operator'")
             assert end_of(client) == (ENDED, "the account is disabled")
     finally:
         server.stop()
