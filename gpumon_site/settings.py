@@ -83,6 +83,7 @@ CSRF_FAILURE_VIEW = "monitor.web.errors.form_refused"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_BEHIND_TLS = is_behind_tls(GPU_MONITOR)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_BEHIND_TLS else 0
 SILENCED_SYSTEM_CHECKS = [
+    "security.W001",  # Django's SecurityMiddleware is on, in a subclass: monitor/http/in_the_loop.py
     "security.W002",  # X-Frame-Options: monitor/http/security_headers.py sets it on every response
     "security.W003",  # Django's check against forged forms is on, in a subclass: monitor/http/csrf.py
     "security.W005",  # HSTS for subdomains: this host does not know them

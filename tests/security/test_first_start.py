@@ -52,11 +52,13 @@ def test_password_file_creates_the_administrator_and_no_output_shows_it(tmp_path
         server.stop()
 
 
-def test_password_in_the_environment_is_treated_as_a_secret(tmp_path: Path) -> None:
-    server = Server(
-        tmp_path, is_first_start=True, auth="login", admin_password=PASSWORD, telemetry_provider="simulated"
-    ).start()
+def test_password_in_the_environment_is_a_secret_and_anonymous_callers_get_only_the_status_word_of_health(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path, auth="login", admin_password=PASSWORD, telemetry_provider="simulated").start()
     try:
+        # Anonymous callers get only the status word of health.
+        wait_for(lambda: server.get("/api/health") == (200, '{"status":"ok"}'), "the first reading")
         listed = log_in(server, "admin", PASSWORD).get(f"{server.url}/api/config", timeout=20).json()["settings"]
         (told,) = [each for each in listed if each["name"] == "GPU_MONITOR_ADMIN_PASSWORD"]
         assert (told["value"], told["is_secret"]) == (None, True)
@@ -65,22 +67,12 @@ def test_password_in_the_environment_is_treated_as_a_secret(tmp_path: Path) -> N
 
 
 def test_log_warns_once_of_details_that_everyone_can_see(tmp_path: Path) -> None:
-    server = Server(
-        tmp_path, is_first_start=True, host="0.0.0.0", auth="none", debug="true", telemetry_provider="simulated"
-    ).start()
+    server = Server(tmp_path, host="0.0.0.0", auth="none", debug="true", telemetry_provider="simulated").start()
     try:
         wait_for(lambda: server.get("/api/snapshot")[0] == 200, "the first reading")
         assert server.log.count("GPU_MONITOR_AUTH=none: anyone who can reach this server") == 1
         assert server.log.count("GPU_MONITOR_DEBUG is on: anyone who can reach this server") == 1
         assert "/setup/" not in server.log
-    finally:
-        server.stop()
-
-
-def test_anonymous_callers_get_only_the_status_word_of_health(tmp_path: Path) -> None:
-    server = Server(tmp_path, is_first_start=True, auth="login", telemetry_provider="simulated").start()
-    try:
-        wait_for(lambda: server.get("/api/health") == (200, '{"status":"ok"}'), "the first reading")
     finally:
         server.stop()
 
@@ -102,9 +94,7 @@ def test_django_reports_no_issue_behind_tls(tmp_path: Path, settings: dict[str, 
 
 
 def test_secure_cookies_and_hsts_are_sent_over_https_only(tmp_path: Path) -> None:
-    server = Server(
-        tmp_path, is_first_start=True, tls="on", trusted_proxies="127.0.0.1", telemetry_provider="simulated"
-    ).start()
+    server = Server(tmp_path, tls="on", trusted_proxies="127.0.0.1", telemetry_provider="simulated").start()
     try:
         given = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
         answer = requests.get(f"{server.url}/login", headers=given, timeout=20)
