@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`gpumon` in a fresh environment, with its requirements at the locked versions."""
-    folder = tmp_path_factory.mktemp("installed")
-    pins = re.findall(r"^[a-z0-9-]+==\S+", (BASE_DIR / "requirements.lock").read_text(), re.MULTILINE)
-    (folder / "constraints.txt").write_text("\n".join(pins))
-    run(sys.executable, "-m", "venv", folder / "env")
-    pip = (folder / "env" / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile")
-    run(*pip, "--constraint", folder / "constraints.txt", wheel)
-    return folder / "env" / "bin" / "gpumon"
+    """`gpumon` in a fresh environment with the packages of requirements.lock, linked from that of the tests, and no others."""
+    environment = tmp_path_factory.mktemp("installed") / "env"
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    for name in re.findall(r"^([a-z0-9-]+)==", (BASE_DIR / "requirements.lock").read_text(), re.MULTILINE):
+        held = distribution(name)
+        for entry in {file.parts[0] for file in held.files or ()} - {"..", "__pycache__"}:
+            if not (packages / entry).exists():
+                (packages / entry).symlink_to(str(held.locate_file(entry)))
+    pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python")
+    run(*pip, "install", "-q", "--no-index", "--no-deps", wheel)
+    run(*pip, "check")  # the wheel's requirements are among them
+    return environment / "bin" / "gpumon"
 
 
 @pytest.fixture
