@@ -36,6 +36,8 @@ SAVE_SECONDS = 600
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 """Interval at which the waiting snapshots are read. Pages that ask for buckets have them read at once."""
+FILE_SECONDS = 10.0
+"""Interval at which the file is looked at between two writes: whoever reads it fails meanwhile if it was damaged or deleted."""
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the history."""
 PRUNE_PAUSE_SECONDS = 0.05
@@ -81,7 +83,7 @@ class HistoryRecorder:
         """When the first snapshot was made."""
         self._booted_at: float | None = None
         self._write_at = monotonic() + WRITE_SECONDS
-        self._prune_at = 0.0
+        self._file_at = self._prune_at = 0.0
         self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
         self._lasting = LastingProblem(log, monotonic=monotonic)
@@ -164,6 +166,9 @@ class HistoryRecorder:
             self._attempt(self._check)
         self._intake.read_waiting()
         if self._monotonic() < self._write_at:
+            if self._monotonic() >= self._file_at:
+                self._file_at = self._monotonic() + FILE_SECONDS
+                self._look_at_file()
             return
         if self._attempt(self._write):
             self._write_at = self._monotonic() + WRITE_SECONDS
@@ -246,6 +251,18 @@ class HistoryRecorder:
         row.end, row.text = gap.end, gap.text
         return row
 
+    def _look_at_file(self) -> None:
+        """Replace a damaged file, and fill one that was deleted and is empty now, before the next write would."""
+        if history_connection().vendor != "sqlite":
+            return
+        try:
+            self._wait_little()
+            HistorySource.objects.exists()
+        except (DatabaseError, sqlite3.Error, OSError) as error:
+            if is_damage(error) or _lacks_tables(error):
+                self._failed(error)
+                self._write_at = self._monotonic() + RETRY_SECONDS
+
     def _check(self) -> None:
         database = history_connection()
         if database.vendor != "sqlite":
@@ -283,7 +300,7 @@ class HistoryRecorder:
         try:
             if is_damage(error):
                 begin_anew(database)
-            if is_damage(error) or "no such table" in str(error):
+            if is_damage(error) or _lacks_tables(error):
                 prepare()
         except (DatabaseError, sqlite3.Error, OSError) as another:
             self._note(another)
@@ -305,3 +322,7 @@ class HistoryRecorder:
         if database.connection is not self._prepared:
             self._rows = None
             self._prepared = database.connection
+
+
+def _lacks_tables(error: Exception) -> bool:
+    return "no such table" in str(error)

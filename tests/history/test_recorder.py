@@ -255,6 +255,21 @@ def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> Non
     assert stored() == expected(BEGIN + 60, 81)
 
 
+@pytest.mark.parametrize("content", [None, b"no database" * 1000], ids=["deleted", "damaged"])
+def test_lost_file_can_be_read_again_before_the_next_write(
+    machine: Machine, history: Path, content: bytes | None
+) -> None:
+    """Regression: for up to a minute, pages failed with "no such table" while health said that all was well."""
+    machine.run(70)
+    for path in history.parent.glob("history.sqlite3*"):
+        path.unlink()
+    if content is not None:
+        history.write_bytes(content)
+    machine.run(20)
+    assert machine.recorder.problem is None
+    assert stored()
+
+
 def fill_disk(source: HistorySource, size: int) -> None:
     while True:
         HistoryChunk.objects.create(source=source, tier=9, start=0, end=1, data=bytes(size))
