@@ -26,16 +26,41 @@ def plain(text: str) -> str:
     """On one line, with a space for each control character, cut at LONGEST."""
     if text.isprintable() and len(text) <= LONGEST:
         return text
-    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text)).strip()
+    made = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+    text = text if made == text else made.strip()
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def with_plain_texts(value: T) -> T:
-    """The same struct, tuple or dict with every text in it plain; the same object if they are already. Called at each tick:
-    0.2 ms.
+    """The same struct, tuple or dict with every text in it plain; the same object if they are already.
+
+    Called at each tick and for each reading of another host: with 8 GPUs and their processes it takes 0.15 ms, because the whole is
+    looked at as JSON first. Walking through it takes 0.6 ms.
     """
+    if _is_plain(value):
+        return value
     made: Any = _plain(value)
     return made  # type: ignore[no-any-return]
+
+
+_encode = msgspec.json.Encoder().encode
+_HARMLESS = bytes(code for code in range(0x20, 0x7F) if code != ord("\\"))
+_HARMFUL = re.compile(
+    rb"[\x00-\x1f\\\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf"
+)
+"""_CONTROL in UTF-8. In JSON, a backslash escapes a control character once escaped quotes and backslashes are replaced."""
+_WINDOW = LONGEST // 2
+
+
+def _is_plain(value: object) -> bool:
+    """False if a text may not be plain."""
+    try:
+        encoded = _encode(value).replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    # A text that is too long has no quote in a whole window.
+    is_long = any(encoded.find(b'"', at, at + _WINDOW) < 0 for at in range(0, len(encoded) - _WINDOW, _WINDOW))
+    return not is_long and _HARMFUL.search(encoded.translate(None, _HARMLESS)) is None
 
 
 def _plain(value: Any) -> Any:

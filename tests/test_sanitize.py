@@ -60,6 +60,12 @@ def test_every_text_of_a_reading_is_made_plain() -> None:
     assert (made.driver_version, made.notices[0].text) == ("5 80", "t")
 
 
+@given(ANYTHING, st.sampled_from(("", "\\", '"', '\\"', "°", "x" * LONGEST, '"' * LONGEST)))
+def test_texts_of_a_struct_become_what_plain_makes_of_them(text: str, more: str) -> None:
+    made = with_plain_texts(Notice(code=more + text, text=text + more, fix=text))
+    assert (made.code, made.text, made.fix) == (plain(more + text), plain(text + more), plain(text))
+
+
 def test_reading_with_only_plain_texts_is_returned_unchanged() -> None:
     reading = Reading(sampled_at=1.0, gpus=(Gpu(index=0, uuid="GPU-0", name="NVIDIA H100", unavailable={"a": "b"}),))
     assert with_plain_texts(reading) is reading
