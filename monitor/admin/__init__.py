@@ -6,6 +6,7 @@ from monitor.admin.api_tokens import ApiTokenAdmin
 from monitor.admin.channels import ChannelAdmin
 from monitor.admin.deliveries import DeliveryAdmin
 from monitor.admin.events import AlertEventAdmin
+from monitor.admin.fleet.hosts import FleetHostAdmin
 from monitor.admin.gpus import SeenGpuAdmin
 from monitor.admin.rules import AlertRuleAdmin
 from monitor.admin.site_settings import SiteSettingsAdmin
@@ -18,6 +19,7 @@ __all__ = [
     "ApiTokenAdmin",
     "ChannelAdmin",
     "DeliveryAdmin",
+    "FleetHostAdmin",
     "MonitorGroupAdmin",
     "MonitorUserAdmin",
     "SeenGpuAdmin",

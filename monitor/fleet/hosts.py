@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from monitor.fleet.clock_offset import ClockOffset
@@ -42,6 +42,8 @@ class LiveHost:
         self.row: Row | None = None
         """What the registry said last."""
         self.socket: AgentSocket | None = None
+        self.hello: Hello | None = None
+        """Of the last connection."""
         self.snapshot: Snapshot | None = None
         """The newest."""
         self.arrived_at: float | None = None
@@ -65,6 +67,7 @@ class Fleet:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._hosts: dict[str, LiveHost] = {}
+        self._seen_until = monotonic()
         self.on_connected: Callable[[], None] = lambda: None
         """Called in the event loop when an agent has connected. The registry's watch sets it."""
 
@@ -85,7 +88,7 @@ class Fleet:
                 host.copied, host.copied_at = _copied(before.hello, socket.hello), self._monotonic()
                 return Refused(code="copied", text=f"{host.copied} {_HOW_TO_PART}")
             host.name, host.tags = admitted.name, admitted.tags
-            host.socket = socket
+            host.socket, host.hello = socket, socket.hello
             host.heard_at = self._monotonic()
         if before is not None:
             before.end(Refused(code="copied", text="The agent has connected again."))
@@ -149,19 +152,21 @@ class Fleet:
             return frozenset(host_id for host_id, host in self._hosts.items() if host.socket is not None)
 
     def seen(self, now: datetime) -> list[Seen]:
-        """What the connected agents have shown, to be written down."""
+        """What agents have shown since the last call, to be written down."""
         with self._lock:
+            until, since = self._monotonic(), self._seen_until
+            self._seen_until = until
             return [
                 Seen(
                     host_id=host.host_id,
-                    at=now,
-                    agent_version=plain(host.socket.hello.version),
+                    at=now - timedelta(seconds=until - host.heard_at),
+                    agent_version=plain(host.hello.version),
                     driver_version=(host.snapshot.driver_version if host.snapshot else None) or "",
                     clock_offset_seconds=host.offset.seconds,
                     problem=self._problem(host) or "",
                 )
                 for host in self._hosts.values()
-                if host.socket is not None
+                if host.hello is not None and host.heard_at is not None and host.heard_at >= since
             ]
 
     # ── For pages and API ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +175,12 @@ class Fleet:
         """Every host, by name."""
         with self._lock:
             return sorted((self._summary(host) for host in self._hosts.values()), key=lambda each: each.name)
+
+    def summary_of(self, host_id: str) -> HostSummary | None:
+        """One host; None if this process does not know it yet."""
+        with self._lock:
+            host = self._hosts.get(host_id)
+            return None if host is None else self._summary(host)
 
     def _problem(self, host: LiveHost) -> str | None:
         """What is wrong with the connection, as a sentence."""
@@ -197,9 +208,7 @@ class Fleet:
             stale_reason=reason,
             gpu_count=len(snapshot.gpus) if snapshot and snapshot.sampled_at is not None else None,
             driver_version=snapshot.driver_version if snapshot else (row.driver_version or None if row else None),
-            agent_version=plain(host.socket.hello.version)
-            if host.socket
-            else (row.agent_version or None if row else None),
+            agent_version=plain(host.hello.version) if host.hello else (row.agent_version or None if row else None),
             clock_offset_seconds=host.offset.seconds,
             late_count=host.late_count,
             last_seen_at=row.last_seen_at.timestamp() if row and row.last_seen_at else None,

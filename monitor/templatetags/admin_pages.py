@@ -22,7 +22,7 @@ register = template.Library()
 
 GROUPS: Mapping[str, Sequence[str]] = {
     "Alerting": ("AlertRule", "Channel", "Delivery", "AlertEvent"),
-    "Fleet": ("SeenGpu",),
+    "Fleet": ("FleetHost", "SeenGpu"),
     "Access": ("User", "Group", "ApiToken", "ViewLink"),
     "Site": ("SiteSettings",),
 }

@@ -75,6 +75,7 @@ POSTED = {
     "acknowledge",
     "snooze",
     "monitor_apitoken_revoke",
+    "monitor_fleethost_replace",
     "monitor_viewlink_revoke",
     "monitor_channel_test",
     "monitor_alertrule_preview",

@@ -1,0 +1,1 @@
+"""The hosts of the fleet in the admin."""
