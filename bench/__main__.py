@@ -30,6 +30,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
+from bench.measures.fleet import ingest
 from bench.measures.records import history_query, history_size, history_writes, recording, written
 from bench.measures.usage import query as usage_query
 
@@ -48,6 +49,7 @@ def main() -> int:
         "idle": idle.measure,
         "delivery": delivery.measure,
         "delay": delay.measure,
+        "ingest": ingest.measure,
         "load": load.measure,
         "start": start.measure,
         "memory": lambda: memory.measure(options.minutes or 4.0),
