@@ -7,7 +7,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, ProxyError
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, ProxyError
 
 _LOGIN = "exempt the path {path} from its login: the agent's own key protects it"
 
@@ -35,7 +35,7 @@ def reason_of(error: Exception, url: str) -> str:
         return f"{where} does not answer: check the hub's address, and firewalls in between."
     if isinstance(error, ProxyError):
         return f"The proxy of this host does not connect to {where}: {error}"
-    if isinstance(error, InvalidMessage | InvalidHandshake):
+    if isinstance(error, InvalidHandshake | ConnectionClosed):
         return f"{where} does not answer as a web server: check the port, and whether its address begins with https://."
     if isinstance(error, OSError):
         words = str(error) if error.errno is None else os.strerror(error.errno)

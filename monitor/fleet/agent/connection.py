@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -52,7 +53,8 @@ class Connection:
     def __init__(self, url: str, hello: Hello, key: str | None) -> None:
         """Connect and say hello. Raises RefusedByHub, Disconnected, and what `connect_errors` explains."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._opener = _Once(
+        self._closing = contextlib.ExitStack()
+        opener = _Once(
             url,
             ssl=ssl.create_default_context() if url.startswith("wss:") else None,
             compression=None,
@@ -63,7 +65,7 @@ class Connection:
             close_timeout=CLOSE_SECONDS,
             max_size=_MAX_FROM_HUB,
         )
-        self._socket: ClientConnection = self._opener.connect()
+        self._socket: ClientConnection = self._closing.enter_context(opener)
         self._lock = threading.Lock()
         self._sent: deque[Kept] = deque()
         """What the hub has not confirmed, in the order of sending."""
@@ -77,7 +79,7 @@ class Connection:
             if not isinstance(answer, Welcome):
                 raise Disconnected("The hub does not answer the agent's hello: is it a gpumon hub?")
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
         self.welcome = answer
 
@@ -109,7 +111,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it, if that has not happened."""
-        self._socket.close()
+        self._closing.close()
 
     def _listen(self, ended: Callable[[], None]) -> None:
         try:

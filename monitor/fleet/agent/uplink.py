@@ -19,6 +19,7 @@ from monitor.fleet.protocol import Hello
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.private_file import reason_of as reason_of_file
 from monitor.sanitize import visible
+from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.schema import Snapshot
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 60.0
@@ -94,6 +95,11 @@ class Uplink:
         self._thread.join(seconds)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the hub has admitted this agent, and the connection is open."""
+        return self._is_connected
+
+    @property
     def problem(self) -> str | None:
         """Why the hub receives nothing, as a sentence."""
         return self._problem
@@ -114,6 +120,11 @@ class Uplink:
                 self._note(str(error))
             except (OSError, WebSocketException) as error:
                 self._note(reason_of(error, self._url))
+            except Exception as error:  # the readings go on, and so does the uplink
+                reason = own_error(error)
+                if reason != self._problem:
+                    log.exception("%s", reason)
+                self._problem = reason
             failures = 0 if self._monotonic() - began > LASTING_SECONDS else min(failures + 1, 10)
             # A random wait, so that the agents of a hub that restarts do not all come at once.
             with self._condition:
