@@ -33,6 +33,12 @@ _POWER_OVER_LIMIT = 3
 """Peaks pass a board's limit for milliseconds, up to twice (measured on GeForce RTX 3090); a mean never does."""
 
 _BY_NAME = {
+    # A limit of 0 is none: every board would be beyond it.
+    "slowdown_temperature_celsius": Range(1, 199, " °C"),
+    "shutdown_temperature_celsius": Range(1, 199, " °C"),
+    "power_limit_watts": Range(1, 3500, " W"),
+    "power_default_limit_watts": Range(1, 3500, " W"),
+    "power_max_limit_watts": Range(1, 3500, " W"),
     # NVML: a share of the speed at the tolerated noise, “may exceed 100 % in certain cases”.
     "speed_percent": Range(0, 200, " %"),
     # Server fans reach 30,000 rpm; no value is 65535.

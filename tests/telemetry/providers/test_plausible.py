@@ -42,6 +42,8 @@ def test_values_of_real_hardware_stay(metric: str, value: float) -> None:
     ("metric", "value", "words"),
     [
         ("power_watts", 4294967295, "4294967295 W"),
+        ("slowdown_temperature_celsius", 0, "0 °C, outside 1–199 °C"),  # every reading would be an alert
+        ("power_limit_watts", 0.0, "0 W, outside 1–3500 W"),
         ("power_watts", 4294967.295, "4294967.29 W, outside 0–3500 W"),
         ("power_average_watts", -1.0, "-1 W"),
         ("power_watts", 3868, "3868 W"),
