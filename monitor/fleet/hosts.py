@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
 from monitor.fleet.clock_offset import ClockOffset
 from monitor.fleet.host_summary import HostSummary
 from monitor.fleet.protocol import Hello, Refused
@@ -181,6 +183,24 @@ class Fleet:
         with self._lock:
             host = self._hosts.get(host_id)
             return None if host is None else self._summary(host)
+
+    def latest_of(self, wanted: str) -> Snapshot | None:
+        """The newest snapshot of the host with this name or id, stale if nothing has followed for too long; None before the first.
+        Raises KeyError if there is no such host.
+        """
+        with self._lock:
+            host = self._hosts.get(wanted) or next((each for each in self._hosts.values() if each.name == wanted), None)
+            if host is None:
+                raise KeyError(wanted)
+            snapshot, arrived_at = host.snapshot, host.arrived_at
+        if snapshot is None or arrived_at is None:
+            return None
+        age = self._monotonic() - arrived_at
+        reason = _stale_reason(host, age)
+        if reason is None or snapshot.stale or snapshot.sampled_at is None:
+            return snapshot
+        reading_age = None if snapshot.age_seconds is None else snapshot.age_seconds + age
+        return msgspec.structs.replace(snapshot, stale=True, age_seconds=reading_age, stale_reason=reason)
 
     def _problem(self, host: LiveHost) -> str | None:
         """What is wrong with the connection, as a sentence."""

@@ -17,7 +17,7 @@ from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from monitor.access import tokens, view_links
-from monitor.models import AlertEvent, Channel, ViewLink
+from monitor.models import AlertEvent, Channel, FleetHost, ViewLink
 User.objects.filter(username__in=("viewer", "operator", "manager", "administrator")).delete()
 people = {}
 for name, group, is_staff in (("viewer", "viewers", False), ("operator", "operators", True), ("manager", "administrators", True)):
@@ -37,6 +37,7 @@ ViewLink.objects.all().delete()
 gone, wall = [view_links.make(name=n, created_by=people["manager"], expires_at=now + timedelta(days=1)) for n in ("gone", "wall")]
 gone.revoked_at = now
 gone.save()
+FleetHost.objects.get_or_create(host_id="cd" * 16, name="node")
 Channel.objects.get_or_create(name="c", url="json://127.0.0.1:9")
 event = AlertEvent.objects.create(rule_name="r", severity="info", state="resolved", host="h", summary="s", detail="ana runs it",
     note="mira looks at it", started_at=now, fired_at=now, resolved_at=now, acknowledged_at=now, acknowledged_by=people["operator"])

@@ -11,7 +11,7 @@ LONGEST_SECONDS = 3600.0
 MOST_BYTES = 16 * 1024 * 1024
 """Of compressed snapshots: an hour at a reading a second and about 8 GPUs, 5 kB each."""
 _LEVEL = 1
-"""Of zlib: a seventh of the size in 0.5 ms for 8 GPUs; higher levels take longer and save little."""
+"""Of zlib: 45 kB of 8 GPUs become 5.3 kB in 0.1 ms; level 6 takes three times as long for 4.8 kB."""
 
 
 class Kept(NamedTuple):

@@ -9,13 +9,32 @@ import msgspec
 from monitor.fleet.host_summary import HostSummary
 from monitor.runtime.runtime import Runtime
 from monitor.sanitize import plain
+from monitor.telemetry.schema import Snapshot
 from monitor.version import __version__
+
+_MOST_NAMES = 50
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
     """All hosts that this server shows."""
 
     hosts: tuple[HostSummary, ...]
+
+
+class NoSuchHost(Exception):
+    """The text says which hosts there are."""
+
+
+def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
+    """The newest snapshot of the host with this name or id (None: of this host); None before its first. Raises NoSuchHost."""
+    latest = runtime.hub.latest
+    if wanted is None or wanted == runtime.fleet.own_host_id or (latest is not None and wanted == latest.host):
+        return latest
+    try:
+        return runtime.fleet.latest_of(wanted)
+    except KeyError:
+        names = ", ".join(each.name for each in hosts_of(runtime).hosts[:_MOST_NAMES])
+        raise NoSuchHost(f"No host {wanted[:100]!r}. /api/hosts lists all: {names}.") from None
 
 
 def hosts_of(runtime: Runtime) -> Hosts:

@@ -199,10 +199,13 @@ OPERATIONS = {
     "snapshot": Operation(
         {
             200: ("The snapshot, or one GPU with ?gpu=.", {"anyOf": [_a("Snapshot"), _a("Gpu")]}),
-            404: ("No such GPU.", _a("Error")),
+            404: ("No such GPU, or no such host.", _a("Error")),
             503: ("No reading yet.", _a("Error")),
         },
-        (Parameter("gpu", "Index or UUID of a GPU.", {"type": "string"}),),
+        (
+            Parameter("gpu", "Index or UUID of a GPU.", {"type": "string"}),
+            Parameter("host", "Name or ID of a host of /api/hosts. By default the one that answers.", {"type": "string"}),
+        ),
     ),
     "schema": Operation({200: ("JSON Schema 2020-12; its root is the Snapshot.", {"type": "object"})}),
     "openapi": Operation({200: ("This document.", {"type": "object"})}),

@@ -27,7 +27,7 @@ from monitor.web.api import usage_processes as process_records
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
-from monitor.web.api.hosts import hosts_of
+from monitor.web.api.hosts import NoSuchHost, hosts_of, latest_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.api.read_only import read_only
@@ -79,8 +79,11 @@ async def config(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only("read")
 async def snapshot(request: HttpRequest) -> HttpResponse:
-    """The latest snapshot, or only one of its GPUs with `?gpu=` (index or UUID)."""
-    latest = runtime().hub.latest
+    """The latest snapshot, or only one of its GPUs with `?gpu=` (index or UUID); `?host=` (name or ID) for another host."""
+    try:
+        latest = latest_of(runtime(), request.GET.get("host"))
+    except NoSuchHost as error:
+        return json_error(404, str(error))
     latest = latest and as_seen(latest, request)
     if latest is None:
         return json_error(503, "No reading yet. Retry in a second.")
