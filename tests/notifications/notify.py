@@ -1,7 +1,7 @@
 """A program with its own outbox and notifier, for tests that kill it.
 
-python -m tests.notifications.notify fire URL    write an event and its message into a new database, and end
-python -m tests.notifications.notify run         empty the outbox until killed
+python -m tests.notifications.notify fire    write a channel, an event and its message into the database, and end
+python -m tests.notifications.notify run     empty the outbox until killed
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ def main() -> None:
     import django
 
     django.setup()
-    from django.core.management import call_command
     from django.utils import timezone
 
     from monitor.notifications.notifier import Notifier
@@ -25,8 +24,7 @@ def main() -> None:
     from tests.support.outbox_rows import a_channel, a_rule, fire
 
     if sys.argv[1] == "fire":
-        call_command("migrate", verbosity=0)
-        a_channel(sys.argv[2])
+        a_channel()
         fire(a_rule(), now=timezone.now() - timedelta(minutes=1))
         return
     Notifier(Sending(webhook_seconds=60).send, poll_seconds=0.05).start()

@@ -4,7 +4,9 @@ twice. With real files and processes.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,23 +16,35 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.prepared_folder import prepare
 from tests.support.receivers import Receiver
 from tests.support.servers import ROOT, wait_for
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment_of(data_dir: Path) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
-    return {**clean, "GPU_MONITOR_DATA_DIR": str(tmp_path)}
+    return {**clean, "GPU_MONITOR_DATA_DIR": str(data_dir)}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one event and one channel, written by a process that has since exited."""
+    folder = tmp_path_factory.mktemp("written")
+    prepare(folder)
+    command = [sys.executable, "-m", "tests.notifications.notify", "fire"]
+    subprocess.run(command, cwd=ROOT, env=environment_of(folder), check=True)
+    return folder / "gpumon.sqlite3"
 
 
 @pytest.fixture
-def outbox(environment: dict[str, str], receiver: Receiver) -> None:
-    """A database with one event and one channel, written by a process that has since exited."""
-    command = [sys.executable, "-m", "tests.notifications.notify", "fire", receiver.url]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+def environment(written: Path, tmp_path: Path, receiver: Receiver) -> dict[str, str]:
+    """A copy of that database, whose channel is the receiver."""
+    copy = shutil.copy(written, tmp_path)
+    with contextlib.closing(sqlite3.connect(copy)) as database, database:
+        database.execute("UPDATE monitor_channel SET url = ?", (receiver.url,))
+    return environment_of(tmp_path)
 
 
 @pytest.fixture
@@ -57,7 +71,6 @@ def statuses(folder: Path) -> list[str]:
         database.close()
 
 
-@pytest.mark.usefixtures("outbox")
 def test_message_survives_a_kill_during_sending(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -76,7 +89,6 @@ def test_message_survives_a_kill_during_sending(
     assert len(receiver.requests) == 2
 
 
-@pytest.mark.usefixtures("outbox")
 def test_message_survives_a_kill_between_event_and_delivery(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -87,7 +99,6 @@ def test_message_survives_a_kill_between_event_and_delivery(
     assert len(receiver.requests) == 1
 
 
-@pytest.mark.usefixtures("outbox")
 def test_locked_database_loses_no_message(
     receiver: Receiver, run: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

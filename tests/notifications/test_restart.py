@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import signal
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,18 +18,13 @@ from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
-FIRING = """\
-gpumon_rules: 1
-rules:
-- name: Warmer than ice
-  kind: threshold
-  metric: gpu.temperature_celsius
-  comparator: '>='
-  threshold: 1.0
-  for_seconds: 0.0
-  clear_for_seconds: 0.0
+ALWAYS_FIRING = f"""
+from monitor.models import AlertRule, Channel
+AlertRule.objects.all().delete()
+AlertRule.objects.create(name="Warmer than ice", kind="threshold", metric="gpu.temperature_celsius", comparator=">=",
+    threshold=1, for_seconds=0, clear_for_seconds=0)
+Channel.objects.create(name="receiver", signing_secret={SECRET!r})
 """
-CHANNEL = f"from monitor.models import Channel; Channel.objects.create(name='receiver', signing_secret={SECRET!r})"
 NO_LONGER = "UPDATE monitor_alertrule SET threshold = 500, updated_at = '2036-01-01'"
 GPUS = 2
 
@@ -44,14 +38,7 @@ SERVERS = [
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose only rule fires for every GPU and sends to a webhook."""
     server = Server(tmp_path_factory.mktemp("prepared"), telemetry_provider="simulated")
-    rules = server.data_dir / "rules.yaml"
-    rules.write_text(FIRING)
-    server.manage("alerts", "import", "--replace", str(rules))
-    server.manage("shell", "-c", CHANNEL)
-    server.start().stop()  # static files are collected only once
-    change(server, "DELETE FROM monitor_delivery_events")
-    for table in ("delivery", "alertevent", "alertstate"):
-        change(server, f"DELETE FROM monitor_{table}")
+    server.manage("shell", "-c", ALWAYS_FIRING)
     return server.data_dir
 
 
@@ -61,24 +48,13 @@ def server(prepared: Path, tmp_path: Path, receiver: Receiver, request: pytest.F
     folder = shutil.copytree(prepared, tmp_path / "data")
     command = getattr(request, "param", None)
     server = Server(folder, command=command, telemetry_provider="simulated", simulated_gpus=GPUS, poll_interval_ms=200)
-    change(server, "UPDATE monitor_channel SET url = ?", receiver.url)
+    server.sql("UPDATE monitor_channel SET url = ?", receiver.url)
     yield server
     server.stop()
 
 
-def change(server: Server, statement: str, *values: object) -> None:
-    with contextlib.closing(sqlite3.connect(server.data_dir / "gpumon.sqlite3", timeout=20)) as database:
-        database.execute(statement, values)
-        database.commit()
-
-
-def rows(server: Server, question: str) -> list[tuple[object, ...]]:
-    with contextlib.closing(sqlite3.connect(server.data_dir / "gpumon.sqlite3")) as database:
-        return database.execute(question).fetchall()
-
-
-def states(server: Server) -> list[tuple[object, ...]]:
-    return rows(server, "SELECT gpu_index, state FROM monitor_alertevent ORDER BY 1, 2")
+def states(server: Server) -> list[tuple[Any, ...]]:
+    return server.sql("SELECT gpu_index, state FROM monitor_alertevent ORDER BY 1, 2")
 
 
 def told(receiver: Receiver) -> Counter[tuple[str, int]]:
@@ -104,12 +80,12 @@ def test_message_being_sent_is_finished_before_shutdown_and_sent_once(server: Se
     wait_for(lambda: not server.listens(), "it to take no more requests")
     receiver.go_on.set()
     server.stop()
-    assert rows(server, "SELECT status FROM monitor_delivery") == [("sent",)]
+    assert server.sql("SELECT status FROM monitor_delivery") == [("sent",)]
 
     server.start()
     wait_for(lambda: len(server.json("/api/snapshot").get("alerts", ())) == GPUS, "the alerts to be shown again")
     assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
-    change(server, NO_LONGER)
+    server.sql(NO_LONGER)
     wait_for(lambda: told(receiver).total() >= 2 * GPUS, "the end to be told")
     assert told(receiver) == each_gpu("alert.fired") | each_gpu("alert.resolved")
     assert states(server) == [(gpu, "resolved") for gpu in range(GPUS)]
@@ -121,12 +97,12 @@ def test_waiting_message_is_sent_once_by_the_next_server(
 ) -> None:
     """A message waits some seconds for its group: enough time to stop the server."""
     server.start()
-    wait_for(lambda: rows(server, "SELECT 1 FROM monitor_delivery WHERE status = 'waiting'"), "a message")
+    wait_for(lambda: server.sql("SELECT 1 FROM monitor_delivery WHERE status = 'waiting'"), "a message")
     server.stop(how)
     # On a busy machine a graceful shutdown can take longer than the message waits; the server then sends it itself.
     assert how == signal.SIGTERM or not receiver.requests
     server.start()
-    wait_for(lambda: rows(server, "SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
+    wait_for(lambda: server.sql("SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
     assert told(receiver) == each_gpu("alert.fired")
     assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]
 
@@ -138,7 +114,7 @@ def test_server_killed_during_sending_sends_again_with_the_same_id(server: Serve
     server.stop(signal.SIGKILL)
     receiver.go_on.set()
     server.start()
-    wait_for(lambda: rows(server, "SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
+    wait_for(lambda: server.sql("SELECT status FROM monitor_delivery") == [("sent",)], "it to be sent")
     assert told(receiver) == each_gpu("alert.fired", 2)
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     assert states(server) == [(gpu, "firing") for gpu in range(GPUS)]

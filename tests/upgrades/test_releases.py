@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from monitor.config.paths import BASE_DIR
+from tests.support.prepared_folder import prepare
 from tests.support.servers import Server
 from tests.upgrades.dump import ADMINISTRATOR, DATABASE, PASSWORD, SCHEMAS, count, load
 
@@ -23,9 +24,9 @@ KEPT = sorted(SCHEMAS.glob("*.sql"))
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The schema of a new database of this version."""
-    server = Server(tmp_path_factory.mktemp("fresh"), is_first_start=True)
-    server.manage("migrate")
-    return schema(server.data_dir / DATABASE)
+    folder = tmp_path_factory.mktemp("fresh")
+    prepare(folder)
+    return schema(folder / DATABASE)
 
 
 def schema(database: Path) -> dict[str, Any]:

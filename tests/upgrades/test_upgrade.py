@@ -184,7 +184,7 @@ def test_lost_database_does_not_become_a_new_installation(tmp_path: Path, how: s
         server.manage("migrate")
     assert "Traceback" not in str(raised.value)
     (tmp_path / "initialized").unlink()
-    server.manage("migrate")
+    server.manage("migrate", "auth", "0001")
     assert count(tmp_path / DATABASE, "auth_user") == 0
 
 
