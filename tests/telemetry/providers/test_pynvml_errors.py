@@ -107,10 +107,11 @@ def test_old_driver_without_symbols_lacks_only_their_fields(old_fake_driver: Fak
 @pytest.mark.parametrize(
     ("code", "reason", "fix"),
     [
-        (9, "not loaded", "modprobe"),
-        (18, "different versions", "Reboot"),
-        (4, "refuses this user", "/dev/nvidia"),
-        (999, "Unknown Error", "daemon-reload"),
+        (9, "its kernel module is not loaded", "modprobe nvidia"),
+        (18, "have different versions", "Reboot"),
+        (4, "refuses this user", "/dev/nvidiactl"),
+        (999, "“Unknown Error” to every call", "Restart the container"),
+        (999, "“Unknown Error” to every call", "daemon-reload"),
     ],
 )
 def test_driver_that_does_not_start_is_reported_with_reason_and_fix(
