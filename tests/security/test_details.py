@@ -25,6 +25,8 @@ class Site(NamedTuple):
     uuid: str
     secrets: set[str]
     """Users, names, command lines and containers that the driver reports."""
+    logged_in: dict[str, requests.Session]
+    """A session of each user."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
         made = make_people(server)
         whole = requests.get(f"{server.url}/api/snapshot", headers=bearer(made), timeout=20).json()
-        yield Site(server, made, whole["gpus"][0]["uuid"], secrets_of(whole))
+        logged_in = {name: log_in(server, name) for name in ("viewer", "manager", "administrator")}
+        yield Site(server, made, whole["gpus"][0]["uuid"], secrets_of(whole), logged_in)
     finally:
         server.stop()
 
@@ -77,7 +80,7 @@ def test_pages_hide_details_from_anonymous_viewers(site: Site) -> None:
 
 
 def test_pages_show_details_to_logged_in_viewers(site: Site) -> None:
-    browser = log_in(site.server, "viewer")
+    browser = site.logged_in["viewer"]
     assert told(site, browser.get(f"{site.server.url}/", timeout=20).text)
     for path in ("/alerts", f"/alerts/{site.made.event}"):
         assert set(OF_ALERTS) <= told(site, browser.get(site.server.url + path, timeout=20).text)
@@ -85,7 +88,7 @@ def test_pages_show_details_to_logged_in_viewers(site: Site) -> None:
 
 def test_search_finds_nothing_in_hidden_details(site: Site) -> None:
     """Otherwise hidden details could be guessed word by word."""
-    browser = log_in(site.server, "viewer")
+    browser = site.logged_in["viewer"]
     link = f"/alerts/{site.made.event}"
     for word in ("ana", "mira"):
         assert link not in site.server.get(f"/alerts?q={word}")[1]
@@ -121,7 +124,7 @@ def commands_in(text: str) -> bool:
 
 def test_command_lines_need_the_permission_and_names_do_not(site: Site) -> None:
     """Command lines hold secrets more often than they should, and every viewer saw them."""
-    viewer, manager, superuser = (log_in(site.server, name) for name in ("viewer", "manager", "administrator"))
+    viewer, manager, superuser = (site.logged_in[name] for name in ("viewer", "manager", "administrator"))
     for path in ("/api/snapshot", "/api/snapshot?gpu=0", "/", f"/gpu/{site.uuid}"):
         texts = [browser.get(site.server.url + path, timeout=20).text for browser in (viewer, manager, superuser)]
         assert [commands_in(text) for text in texts] == [False, True, True], path
@@ -146,7 +149,7 @@ def test_token_reads_command_lines_with_the_scope_if_its_owner_can(site: Site) -
 def test_open_sockets_differ_by_the_permission(site: Site, path: str) -> None:
     seen = []
     for name in ("viewer", "manager"):
-        headers = {"Cookie": "=".join(cookie(log_in(site.server, name), "session"))}
+        headers = {"Cookie": "=".join(cookie(site.logged_in[name], "session"))}
         with connect(site.server.ws + path, origin=site.server.url, additional_headers=headers) as known:  # type: ignore[arg-type]
             seen.append(commands_in(str(known.recv(timeout=10))))
     assert seen == [False, True]
@@ -158,7 +161,7 @@ def test_open_sockets_differ_by_the_permission(site: Site, path: str) -> None:
 def test_sockets_of_anonymous_and_logged_in_viewers_differ_at_the_same_time(site: Site, path: str) -> None:
     """Frames are shared only among viewers with the same permission."""
     url = site.server.ws + path.format(uuid=site.uuid)
-    browser = log_in(site.server, "viewer")
+    browser = site.logged_in["viewer"]
     session = "=".join(cookie(browser, "session"))
     with (
         connect(url, origin=site.server.url) as unknown,  # type: ignore[arg-type]
@@ -182,7 +185,7 @@ HOLDERS = ("oskar", "render", "trainer", "oska.py")
 
 def test_usage_names_nobody_to_anonymous_viewers_and_commands_only_with_the_permission(site: Site) -> None:
     site.server.manage("shell", "-c", FILL)
-    viewer, manager = (log_in(site.server, name) for name in ("viewer", "manager"))
+    viewer, manager = (site.logged_in[name] for name in ("viewer", "manager"))
     groupings = ("user", "container", "program", "command", "job", "gpu")
     asked = [
         "/ribbons",

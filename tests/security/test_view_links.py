@@ -133,12 +133,9 @@ def test_link_is_in_no_log_and_no_referrer(site: Site) -> None:
 
 
 def test_use_is_recorded_while_a_page_is_open(site: Site) -> None:
+    used = "SELECT 1 FROM monitor_viewlink WHERE name = 'wall' AND last_used_at IS NOT NULL"
     with page(site.server, f"/gpus{site.made.link}"):
-        listed = wait_for(
-            lambda: re.search(
-                r"^wall +valid +\S+ \S+ \S+ +\d{4}-\d\d-\d\d", site.server.manage("link", "list"), re.MULTILINE
-            ),
-            "the last use",
-        )
-    assert listed
-    assert token_in(site.made.link).partition(".")[0] not in site.server.manage("link", "list")
+        wait_for(lambda: site.server.sql(used), "the last use")
+    listed = site.server.manage("link", "list")
+    assert re.search(r"^wall +valid +\S+ \S+ \S+ +\d{4}-\d\d-\d\d", listed, re.MULTILINE)
+    assert token_in(site.made.link).partition(".")[0] not in listed
