@@ -35,7 +35,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """None: as in settings.DATABASES."""
 
     def explain(self, error: Exception) -> str:
-        return explain(error, file_of(self))
+        return explain(error, file_of(self), is_replaceable=self.is_replaceable)
 
     def limit_waits(self, seconds: float) -> None:
         """SQLite waits for locks only: there is no server."""

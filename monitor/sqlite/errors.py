@@ -9,8 +9,8 @@ from pathlib import Path
 from monitor.private_file import is_full, owner_of, reason_of
 
 
-def explain(error: Exception, database: Path) -> str:
-    """One sentence. `error`: from Django, sqlite3 or the operating system."""
+def explain(error: Exception, database: Path, *, is_replaceable: bool = False) -> str:
+    """One sentence. `error`: from Django, sqlite3 or the operating system. `is_replaceable`: a damaged one is set aside by itself."""
     cause = _cause(error)
     if isinstance(cause, OSError):
         return f"the database {database} is unusable: {reason_of(cause, database)}"
@@ -18,7 +18,8 @@ def explain(error: Exception, database: Path) -> str:
     if name == "SQLITE_FULL" or (name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and is_full(database.parent)):
         return f"the disk of {database.parent} is full; free some space on it"
     if is_damage(error):
-        return f"the database {database} is damaged: {error}. Restore a backup (docs/upgrading.md)"
+        fix = "It is set aside, and a new one begins" if is_replaceable else "Restore a backup (docs/upgrading.md)"
+        return f"the database {database} is damaged: {error}. {fix}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"another program keeps the database {database} locked; `fuser {database}` shows which one"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):

@@ -46,6 +46,12 @@ def test_damaged_database_is_restored(path: Path) -> None:
     assert f"{path} is damaged: file is not a database. {RESTORE}" in said
 
 
+def test_damaged_database_that_is_replaced_by_itself_needs_no_backup(path: Path) -> None:
+    path.write_bytes(b"nothing of the kind" * 1000)
+    said = explain(failure(path), path, is_replaceable=True)
+    assert said.endswith("It is set aside, and a new one begins")
+
+
 def test_directory_is_named(path: Path) -> None:
     path.mkdir(mode=0o700)
     said = explain(failure(path), path)
