@@ -10,7 +10,7 @@ from monitor.private_file import is_full, owner_of, reason_of
 
 
 def explain(error: Exception, database: Path, *, is_replaceable: bool = False) -> str:
-    """One sentence. `error`: from Django, sqlite3 or the operating system. `is_replaceable`: a damaged one is set aside by itself."""
+    """One sentence. `error`: from Django, sqlite3 or the operating system. `is_replaceable`: if damaged, a new one begins."""
     cause = _cause(error)
     if isinstance(cause, OSError):
         return f"the database {database} is unusable: {reason_of(cause, database)}"
