@@ -130,8 +130,8 @@ def _join(hello: Hello, secret: str, connected: Collection[str], now: datetime) 
             return _same_machine(host)
         host.key_prefix, host.key_digest, key = _made_key()
         host.state = State.ACTIVE if why_not(host.state) else host.state
-        host.machine = hello.machine or ""
-        host.save(update_fields=["key_prefix", "key_digest", "state", "machine"])
+        host.machine, host.last_seen_at, host.agent_version = hello.machine or "", now, plain(hello.version)
+        host.save(update_fields=["key_prefix", "key_digest", "state", "machine", "last_seen_at", "agent_version"])
     return _admitted(host, key)
 
 

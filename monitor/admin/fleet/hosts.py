@@ -62,7 +62,7 @@ class FleetHostAdmin(BoundedAdmin):
         live = _live(host)
         seconds = live.clock_offset_seconds if live and live.is_connected else host.clock_offset_seconds
         if seconds is None or abs(seconds) < MOST_OFFSET_SECONDS:
-            return "" if seconds is None else "agrees"
+            return "unknown" if seconds is None else "agrees"
         return f"{abs(seconds):.0f} s {'ahead' if seconds > 0 else 'behind'}"
 
     @admin.display(description="problem")
