@@ -17,8 +17,8 @@ __all__ = ["browser", "open_page"]
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Eight simulated GPUs whose values change constantly, five times a second."""
-    server = start(tmp_path_factory.mktemp("demo"), telemetry_provider="simulated", poll_interval_ms=200)
+    """Eight simulated GPUs whose values change constantly, twice a second."""
+    server = start(tmp_path_factory.mktemp("demo"), telemetry_provider="simulated", poll_interval_ms=500)
     yield server
     server.stop()
 
@@ -34,7 +34,7 @@ def driver(fake_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
-    """Two GPUs of the fake driver, ten readings a second."""
+    """Two GPUs of the fake driver, five readings a second."""
     server = start(tmp_path_factory.mktemp("host"), driver)
     yield server
     server.stop()

@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Iterator[
         replay_speed=4,
         poll_interval_ms=200,
     )
-    server.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.all().delete()")
+    server.sql("DELETE FROM monitor_alertrule")
     server.make_superuser()
     yield server
     server.stop()

@@ -22,7 +22,7 @@ WATCH_DIALOGS = "window.hacked = 0; window.alert = window.prompt = window.confir
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("hostile")
     server = start(
-        folder, telemetry_provider="replay", replay_file=recording(folder / "hostile.jsonl"), poll_interval_ms=200
+        folder, telemetry_provider="replay", replay_file=recording(folder / "hostile.jsonl"), poll_interval_ms=500
     )
     try:
         fill_database(server)

@@ -12,7 +12,7 @@ from playwright.sync_api import FloatRect, Page, expect
 
 from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
-from tests.support.pages import NO_SERVER, PHONES, OpenPage, box_of, log_in, too_wide, until
+from tests.support.pages import NO_SERVER, PHONES, OpenPage, box_of, cookies_of, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -32,9 +32,7 @@ def live(page: Page) -> Page:
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(
-        tmp_path_factory.mktemp("farm"), telemetry_provider="simulated", simulated_gpus=64, poll_interval_ms=1000
-    )
+    server = start(tmp_path_factory.mktemp("farm"), telemetry_provider="simulated", simulated_gpus=64)
     server.make_superuser()
     yield server
     server.stop()
@@ -130,8 +128,8 @@ def test_chip_that_comes_and_goes_stays_for_ten_seconds(
 
 
 def test_phone_shows_everything_when_logged_in_below_a_header_of_two_rows(farm: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{farm.url}/login")
-    log_in(page)
+    page = open_page("about:blank")
+    page.context.add_cookies(cookies_of(farm.url, "root"))
     for path in ("/", "/?layout=cards", "/alerts", "/history", "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"):
         page.goto(farm.url + path)
         live(page)

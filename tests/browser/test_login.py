@@ -12,7 +12,7 @@ from tests.browser.axe import serious_in_both_themes
 from tests.browser.serving import start
 from tests.support.pages import PHONES, WIDTHS, OpenPage, log_in, too_wide, until
 from tests.support.people import make_people
-from tests.support.servers import Server
+from tests.support.servers import Server, password_hash
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 REFUSED = r"WebSocket connection to .* failed|^htmx: htmx:ws:error|status of (401|429)"
@@ -62,11 +62,7 @@ def test_open_page_goes_to_the_login_when_its_session_ends_elsewhere(site: Serve
     page = open_page(f"{site.url}/alerts", expecting=[REFUSED])
     log_in(page, "operator")
     until(page, "document.querySelector('[data-page]').dataset.state === 'live'")
-    code = (
-        "from django.contrib.auth.models import User; u = User.objects.get(username='operator'); "
-        "p = u.password; u.set_password('another staple'); u.save(); u.password = p"
-    )
-    site.manage("shell", "-v", "0", "-c", code)
+    site.sql("UPDATE auth_user SET password = ? WHERE username = 'operator'", password_hash("another staple"))
     expect(page).to_have_url(re.compile(r"/login\?next=/alerts$"))
 
 
@@ -98,7 +94,6 @@ def test_account_pages_have_no_serious_accessibility_violations(site: Server, op
 
 
 def test_header_fits_name_and_button_at_every_width(site: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{site.url}/")
-    log_in(page, "administrator")
+    page = open_page(f"{site.url}/", user="administrator")
     expect(page.get_by_role("button", name="Log out")).to_be_attached()
     assert too_wide(page, (*WIDTHS, 1000)) == []

@@ -17,9 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(
-        tmp_path_factory.mktemp("farm"), telemetry_provider="simulated", simulated_gpus=64, poll_interval_ms=500
-    )
+    server = start(tmp_path_factory.mktemp("farm"), telemetry_provider="simulated", simulated_gpus=64)
     yield server
     server.stop()
 

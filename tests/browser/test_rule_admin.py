@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import serious_in_both_themes
 from tests.browser.serving import start
-from tests.support.pages import PHONES, OpenPage, log_in, too_wide
+from tests.support.pages import PHONES, OpenPage, too_wide
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -21,12 +20,11 @@ ADD = "/admin/monitor/alertrule/add/"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Eight simulated GPUs, no rule, one administrator."""
-    server = start(tmp_path_factory.mktemp("site"), telemetry_provider="simulated", poll_interval_ms=200)
-    server.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.all().delete()")
+    """Eight simulated GPUs, one rule that does not fire, one administrator."""
+    server = start(tmp_path_factory.mktemp("site"), telemetry_provider="simulated")
+    server.sql("DELETE FROM monitor_alertrule WHERE name <> 'Xid error'")
     server.make_superuser()
-    wait_for(lambda: "8" in server.manage("shell", "-c", "from monitor.models import SeenGpu; print(SeenGpu.objects.count())"),
-             "the GPUs to be remembered")  # fmt: skip
+    wait_for(lambda: server.sql("SELECT count(*) FROM monitor_seengpu") == [(8,)], "the GPUs to be remembered")
     yield server
     server.stop()
 
@@ -34,8 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def form(site: Server, open_page: OpenPage) -> Page:
     """The form of a new rule."""
-    page = open_page(site.url + ADD)
-    log_in(page)
+    page = open_page(site.url + ADD, user="root")
     expect(page.get_by_role("heading", name="Add alert rule")).to_be_visible()
     return page
 
@@ -130,8 +127,7 @@ def test_errors_of_the_form_are_shown_in_the_preview(form: Page) -> None:
 
 
 def test_preview_without_script_is_a_page_of_its_own(site: Server, open_page: OpenPage) -> None:
-    page = open_page(site.url + ADD, java_script_enabled=False)
-    log_in(page)
+    page = open_page(site.url + ADD, user="root", java_script_enabled=False)
     expect(page.get_by_label("Throttle:")).to_be_visible()
     fill_in(page)
     with page.context.expect_page() as opened:
@@ -148,33 +144,25 @@ def test_preview_without_a_session_says_so(form: Page) -> None:
     expect(form.locator("[data-request-problem]")).to_contain_text("Log in again in another tab")
 
 
-def test_form_and_preview_have_no_serious_accessibility_violations(site: Server, open_page: OpenPage) -> None:
-    page = open_page(site.url + ADD)
-    log_in(page)
-    fill_in(page, threshold="90")
-    page.get_by_label("Clear threshold:").fill("85")
-    try_it(page)
-    expect(page.locator("trial-chart canvas")).to_be_visible()
-    assert serious_in_both_themes(page) == []
-    assert too_wide(page) == []
-    page.goto(site.url + "/admin/monitor/alertrule/")
-    assert serious_in_both_themes(page) == []
-
-
-def test_form_fits_a_phone(site: Server, open_page: OpenPage, tmp_path: Path) -> None:
-    page = open_page(site.url + ADD, viewport={"width": 390, "height": 844})
-    log_in(page)
-    fill_in(page, threshold="90")
-    try_it(page)
-    expect(page.locator("trial-chart canvas")).to_be_visible()
-    assert too_wide(page, PHONES) == []
+def test_form_and_preview_fit_a_phone_and_have_no_serious_accessibility_violations(site: Server, form: Page) -> None:
+    fill_in(form, threshold="90")
+    form.get_by_label("Clear threshold:").fill("85")
+    try_it(form)
+    expect(form.locator("trial-chart canvas")).to_be_visible()
+    assert serious_in_both_themes(form) == []
+    assert too_wide(form) == []
+    assert too_wide(form, PHONES) == []
+    form.set_viewport_size({"width": 1440, "height": 1000})
+    form.goto(site.url + "/admin/monitor/alertrule/")
+    assert serious_in_both_themes(form) == []
 
 
 def test_every_column_of_the_list_is_visible_on_a_small_laptop(site: Server, open_page: OpenPage) -> None:
     """The filters beside the list once left no room for the column that counts firing alerts."""
-    site.manage("shell", "-c", "from monitor.models import AlertRule; AlertRule.objects.create(name='Remapped', kind='rise',"
-                "metric='gpu.remapped_rows_uncorrected', threshold=1, muted_until='2100-01-01 00:00+00:00')")  # fmt: skip
-    page = open_page(site.url + "/admin/monitor/alertrule/", viewport={"width": 1024, "height": 768})
-    log_in(page)
+    site.sql(
+        "UPDATE monitor_alertrule SET name = 'Remapped', kind = 'rise', metric = 'gpu.remapped_rows_uncorrected', "
+        "threshold = 1, muted_until = '2100-01-01 00:00:00' WHERE name = 'Xid error'"
+    )
+    page = open_page(site.url + "/admin/monitor/alertrule/", user="root", viewport={"width": 1024, "height": 768})
     expect(page.locator("th.column-firing")).to_be_in_viewport(ratio=1)
     assert too_wide(page) == []

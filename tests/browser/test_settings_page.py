@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,8 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterat
 @pytest.fixture
 def untouched(site: Server) -> Server:
     """The site with no setting changed in the admin, once the server has noticed."""
-    with contextlib.closing(sqlite3.connect(site.data_dir / "gpumon.sqlite3", timeout=20)) as database, database:
-        database.execute("DELETE FROM monitor_sitesettings")
+    site.sql("DELETE FROM monitor_sitesettings")
     wait_for(
         lambda: (
             all(each["source"] != "admin" for each in site.json("/api/config")["settings"])
@@ -57,9 +54,8 @@ def save(page: Page) -> None:
 @pytest.fixture
 def form(untouched: Server, open_page: OpenPage) -> Page:
     """The settings form, opened from the dashboard as an administrator."""
-    page = open_page(untouched.url)
+    page = open_page(untouched.url, user="root")
     page.get_by_role("link", name="Settings").click()
-    log_in(page)
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
     return page
 

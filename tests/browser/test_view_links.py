@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.serving import start
-from tests.support.pages import PHONES, OpenPage, log_in, too_wide, until
+from tests.support.pages import PHONES, OpenPage, too_wide, until
 from tests.support.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -42,8 +42,7 @@ def test_link_leads_from_page_to_page_until_it_is_revoked(server: Server, open_p
 def test_address_of_a_link_fits_a_phone(server: Server, open_page: OpenPage) -> None:
     server.make_superuser()
     server.manage("link", "create", "wall screen")
-    page = open_page(f"{server.url}/admin/login/?next=/admin/monitor/viewlink/")
-    log_in(page)
+    page = open_page(f"{server.url}/admin/monitor/viewlink/", user="root")
     page.get_by_role("link", name="wall screen").click()
     expect(page.locator("[data-link-address]")).to_be_visible()
     assert too_wide(page, PHONES) == []

@@ -8,7 +8,8 @@ import pytest
 
 from tests.browser.serving import start
 from tests.fakes.fake_driver import FakeDriver
-from tests.support.servers import Server, wait_for
+from tests.support.people import PASSWORD
+from tests.support.servers import Server, password_hash, wait_for
 
 MAKE = """
 from django.contrib.auth.models import Permission, User
@@ -17,17 +18,17 @@ AlertRule.objects.all().delete()
 for name, metric, limit, severity in (("Hot", "gpu.temperature_celsius", 80, "critical"),
                                       ("Memory nearly full", "gpu.memory_used_percent", 90, "warning")):
     AlertRule.objects.create(name=name, metric=metric, comparator=">=", threshold=limit, for_seconds=0, severity=severity)
-operator = User.objects.create_user("operator", password="correct horse battery", is_staff=True)
+operator = User.objects.create(username="operator", password=PASSWORD_HASH, is_staff=True)
 operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alertevent"))
 """
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, driver: FakeDriver) -> Iterator[Server]:
-    """Two cool GPUs of the fake driver, ten readings a second, two rules, and an operator who can acknowledge alerts."""
+    """Two cool GPUs of the fake driver, five readings a second, two rules, and an operator who can acknowledge alerts."""
     driver.scenario("gpus = 2\ngpu.0.temperature = 50\ngpu.1.temperature = 50")
     server = start(tmp_path_factory.mktemp("site"), driver)
-    server.manage("shell", "-c", MAKE)
+    server.manage("shell", "-c", f"PASSWORD_HASH = {password_hash(PASSWORD)!r}\n{MAKE}")
     yield server
     server.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from uuid import uuid4
@@ -9,9 +10,9 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.support.people import cookie
+from tests.support.people import PASSWORD, cookie, log_in
 from tests.support.published_schema import check
-from tests.support.servers import Server, wait_for
+from tests.support.servers import Server, password_hash, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -21,11 +22,11 @@ from monitor.models import AlertEvent, AlertRule
 AlertRule.objects.all().delete()
 AlertRule.objects.create(name="Always", metric="gpu.utilization_percent", comparator=">=", threshold=0,
                          for_seconds=0, severity="critical", gpu_indexes="0,2")
-operator = User.objects.create_user("operator", password="correct horse", is_staff=True)
+operator = User.objects.create(username="operator", password=PASSWORD_HASH, is_staff=True)
 operator.user_permissions.add(Permission.objects.get(codename="acknowledge_alertevent"))
-manager = User.objects.create_user("manager", password="correct horse", is_staff=True)
+manager = User.objects.create(username="manager", password=PASSWORD_HASH, is_staff=True)
 manager.user_permissions.add(Permission.objects.get(codename="change_alertrule"))
-User.objects.create_user("viewer", password="correct horse", is_staff=True)
+User.objects.create(username="viewer", password=PASSWORD_HASH, is_staff=True)
 """
 
 
@@ -35,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(
         tmp_path_factory.mktemp("alerts"), telemetry_provider="simulated", simulated_gpus=3, poll_interval_ms=100
     ).start()
-    server.manage("shell", "-c", MAKE)
+    server.manage("shell", "-c", f"PASSWORD_HASH = {password_hash(PASSWORD)!r}\n{MAKE}")
     wait_for(lambda: len(server.json("/api/alerts")["alerts"]) == 2, "two alerts")
     yield server
     server.stop()
@@ -44,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def alert(server: Server) -> str:
     """The id of an open alert; earlier acknowledgements are removed."""
-    server.manage("shell", "-c", "from monitor.models import *; AlertEvent.objects.update(acknowledged_at=None)")
+    server.sql("UPDATE monitor_alertevent SET acknowledged_at = NULL")
 
     def found() -> str | None:
         loud = [each["id"] for each in server.json("/api/alerts")["alerts"] if each["acknowledged_at"] is None]
@@ -53,15 +54,10 @@ def alert(server: Server) -> str:
     return wait_for(found, "an alert that nobody has acknowledged")
 
 
+@functools.cache
 def session(server: Server, name: str) -> requests.Session:
-    """A logged-in session."""
-    visitor = requests.Session()
-    login = f"{server.url}/admin/login/"
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', visitor.get(login).text)
-    assert token is not None
-    given = {"username": name, "password": "correct horse", "csrfmiddlewaretoken": token[1], "next": "/"}
-    assert visitor.post(login, given).url == f"{server.url}/"
-    return visitor
+    """A logged-in session, the same one for all tests: a login takes half a second."""
+    return log_in(server, name)
 
 
 def post(
