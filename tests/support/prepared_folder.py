@@ -31,7 +31,7 @@ def prepare(folder: Path) -> None:
     """Fill an empty folder. One that has a database, or that is not writable, stays as it is."""
     if not folder.is_dir() or any(folder.glob("*.sqlite3")) or not os.access(folder, os.W_OK):
         return
-    made = _made()
+    made = prepared_folder()
     for path in made.iterdir():
         if path.is_dir():
             shutil.copytree(path, folder / path.name, copy_function=os.link, dirs_exist_ok=True)
@@ -40,7 +40,7 @@ def prepare(folder: Path) -> None:
 
 
 @functools.cache
-def _made() -> Path:
+def prepared_folder() -> Path:
     """The folder that is copied."""
     folder = shared_folder() / "prepared"
     with folder.with_suffix(".lock").open("w") as lock:

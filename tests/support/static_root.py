@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from monitor.http.static_files import collect_if_outdated
+from tests.support.prepared_folder import prepared_folder
 
 
 @pytest.fixture(scope="session")
-def static_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = tmp_path_factory.mktemp("site") / "static"
+def static_root() -> Iterator[Path]:
+    """Collected once for all processes of a run."""
+    root = prepared_folder() / "static"
     with override_settings(STATIC_ROOT=root):
-        assert collect_if_outdated()
         yield root
