@@ -15,6 +15,7 @@ from monitor.fleet.clock_offset import ClockOffset
 from monitor.fleet.host_summary import HostSummary
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row, Seen, refused, why_not
+from monitor.live.hub import Hub
 from monitor.sanitize import plain
 from monitor.telemetry.freshness import longest_silence
 from monitor.telemetry.schema import Snapshot
@@ -54,18 +55,32 @@ class LiveHost:
         """When its agent connected or sent something, by the same clock."""
         self.late_count = 0
         """Snapshots from times without a connection that have arrived since the hub started."""
+        self.hub: Hub | None = None
+        """For the clients that watch it live; None while there are none."""
         self.offset = ClockOffset()
         self.copied = ""
         """A sentence about the other machine with the same id, once one has tried to connect."""
         self.copied_at = -math.inf
         """When it tried last, by the hub's monotonic clock."""
 
+    def forget_hub(self) -> None:
+        """The last client has left."""
+        self.hub = None
+
 
 class Fleet:
     """Every host but the hub's own. Used in the event loop; the registry's watch uses `set_rows` and `seen` in its thread."""
 
-    def __init__(self, own_host_id: str | None, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        own_host_id: str | None,
+        *,
+        make_hub: Callable[[Callable[[bool], None]], Hub],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`make_hub`: a hub for one host; it says whether somebody watches it."""
         self.own_host_id = own_host_id
+        self._make_hub = make_hub
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._hosts: dict[str, LiveHost] = {}
@@ -114,6 +129,8 @@ class Fleet:
             host.late_count += 1
             return
         host.snapshot, host.arrived_at = snapshot, host.heard_at
+        if host.hub is not None:
+            host.hub.take(snapshot)
 
     def took_pong(self, host_id: str, *, agent_time: float, hub_time: float, round_trip_seconds: float) -> None:
         """The agent has told its clock."""
@@ -184,12 +201,37 @@ class Fleet:
             host = self._hosts.get(host_id)
             return None if host is None else self._summary(host)
 
+    def hub_of(self, wanted: str) -> Hub | None:
+        """The hub of the host with this name or id, for a client that joins it now; None if there is no such host. In the event
+        loop. A hub lasts from its first client to its last.
+        """
+        with self._lock:
+            host = self._found(wanted)
+        if host is None:
+            return None
+        if host.hub is None:
+            host.hub = self._make_hub(lambda is_watched: None if is_watched else host.forget_hub())
+            if host.snapshot is not None:
+                host.hub.take(host.snapshot)
+                host.hub.taken_at = host.arrived_at
+        return host.hub
+
+    def set_max_rate(self, max_rate_hz: float) -> None:
+        """Make at most this many frames per second and host from now on. From any thread."""
+        with self._lock:
+            for host in self._hosts.values():
+                if (hub := host.hub) is not None:
+                    hub.set_max_rate(max_rate_hz)
+
+    def _found(self, wanted: str) -> LiveHost | None:
+        return self._hosts.get(wanted) or next((each for each in self._hosts.values() if each.name == wanted), None)
+
     def latest_of(self, wanted: str) -> Snapshot | None:
         """The newest snapshot of the host with this name or id, stale if nothing has followed for too long; None before the first.
         Raises KeyError if there is no such host.
         """
         with self._lock:
-            host = self._hosts.get(wanted) or next((each for each in self._hosts.values() if each.name == wanted), None)
+            host = self._found(wanted)
             if host is None:
                 raise KeyError(wanted)
             snapshot, arrived_at = host.snapshot, host.arrived_at

@@ -45,7 +45,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     accepts_no_origin: ClassVar[bool]
     """Whether programs are accepted: browsers always send an Origin header."""
 
-    def __init__(self, *, hub: Callable[[], Hub], origins: Origins, admission: Admission) -> None:
+    def __init__(self, *, hub: Callable[[str | None], Hub | None], origins: Origins, admission: Admission) -> None:
+        """`hub` returns the hub of the host with this name or id (None: of this host), or None if there is no such host."""
         super().__init__()
         self._get_hub = hub
         self._origins = origins
@@ -61,6 +62,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     def check_query(self) -> Refusal | None:
         """Refuse a handshake whose query string is wrong."""
         raise NotImplementedError
+
+    def wanted_host(self) -> str | None:
+        """The name or id of the host to watch; None for this one."""
+        return None
 
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """What makes the messages of this socket."""
@@ -101,7 +106,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             await refuse(self.scope, self.base_send, admitted)
             raise StopConsumer
         self._admitted = admitted
-        hub = self._get_hub()
+        hub = self._get_hub(self.wanted_host())
+        if hub is None:
+            await refuse(self.scope, self.base_send, Refusal(404, "No such host; /api/hosts lists all."))
+            raise StopConsumer
         await self.accept()
         self._is_open = True
         self._hub = hub
@@ -212,7 +220,7 @@ class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GpuFeedConsumer(LiveConsumer):
-    """`/ws/gpu`: each snapshot as JSON, for programs and pages. `?hz=` lowers the rate."""
+    """`/ws/gpu`: each snapshot as JSON, for programs and pages. `?hz=` lowers the rate, `?host=` names another host."""
 
     kind = "gpu"
     accepts_tokens = True
@@ -227,6 +235,10 @@ class GpuFeedConsumer(LiveConsumer):
         except ValueError as error:
             return Refusal(403, f"{error}")
         return None
+
+    def wanted_host(self) -> str | None:
+        """That of `?host=`."""
+        return self.query("host")
 
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """The snapshot."""
@@ -251,7 +263,7 @@ class DashboardConsumer(LiveConsumer):
     def __init__(
         self,
         *,
-        hub: Callable[[], Hub],
+        hub: Callable[[str | None], Hub | None],
         origins: Origins,
         admission: Admission,
         page_named: Callable[[str], LivePage | None],

@@ -70,7 +70,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        self.fleet = Fleet(host_id, monotonic=monotonic)
+        self.fleet = Fleet(host_id, make_hub=self._hub_for_host, monotonic=monotonic)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
@@ -152,6 +152,7 @@ class Runtime:
         set_log_level(config.log_level)
         self.supervisor.set_options(sampler_options(config))
         self.hub.set_max_rate(config.ws_max_rate_hz)
+        self.fleet.set_max_rate(config.ws_max_rate_hz)
         if config.enable_system_metrics != self._has_system_metrics:
             self._has_system_metrics = config.enable_system_metrics
             self.supervisor.set_system(SystemMetrics().read if config.enable_system_metrics else None)
@@ -182,6 +183,9 @@ class Runtime:
         startup = self.settings.startup
         folder = startup.data_dir if startup.database_address is None else None
         return program_of(self.pipeline, self.supervisor, self.hub, self.alerts.notifier, sqlite_folder=folder)
+
+    def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
+        return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

@@ -23,11 +23,12 @@ from monitor.live.admission import Refusal, refuse
 from monitor.live.consumers import DashboardConsumer, GpuFeedConsumer
 from monitor.live.hub import Hub
 from monitor.runtime.process import runtime
+from monitor.web.api.hosts import hub_of
 from monitor.web.pages.registry import live_page_named
 
 
-def _hub() -> Hub:
-    return runtime().hub
+def _hub(host: str | None) -> Hub | None:
+    return hub_of(runtime(), host)
 
 
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:

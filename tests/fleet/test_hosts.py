@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row
+from monitor.live.hub import Hub as LiveHub
 from monitor.telemetry.schema import Snapshot
 from tests.support.snapshots import gpu, host
 
@@ -36,7 +38,11 @@ class Hub:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.fleet = Fleet("own", monotonic=lambda: self.now)
+        self.fleet = Fleet(
+            "own",
+            make_hub=lambda on_watched: LiveHub(max_rate_hz=5, on_watched=on_watched, monotonic=lambda: self.now),
+            monotonic=lambda: self.now,
+        )
 
     @property
     def node(self) -> dict[str, object]:
@@ -57,6 +63,31 @@ def test_staleness_is_judged_by_the_hubs_clock() -> None:
     hub.now += 20
     assert (hub.node["stale"], hub.node["age_seconds"]) == (True, 20.0)
     assert hub.node["stale_reason"] == "Nothing has arrived from this host for 20 s."
+
+
+def test_clients_of_a_host_share_a_hub_that_ends_with_the_last_of_them() -> None:
+    hub = Hub()
+    assert hub.fleet.hub_of("node1") is None
+    hub.fleet.connect(ADMITTED, Socket())
+    hub.fleet.take(ID, reading(seq=1), is_late=False)
+    hub.now += 30
+
+    async def watch() -> list[tuple[int, bool]]:
+        live = hub.fleet.hub_of("node1")
+        assert live is not None
+        assert hub.fleet.hub_of(ID) is live
+        live.join("gpu")
+        live.join("gpu")
+        first = await live.newer(0)
+        hub.fleet.take(ID, reading(seq=2), is_late=False)
+        second = await live.newer(first.number)
+        live.leave("gpu")
+        assert hub.fleet.hub_of("node1") is live
+        live.leave("gpu")
+        assert hub.fleet.hub_of("node1") is not live
+        return [(frame.snapshot.seq, frame.snapshot.stale) for frame in (first, second)]
+
+    assert asyncio.run(watch()) == [(1, True), (2, False)], "the first reading arrived 30 s before"
 
 
 def test_stale_reading_of_the_host_stays_stale_with_its_reason() -> None:

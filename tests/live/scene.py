@@ -40,7 +40,7 @@ class Feed:
         self._incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
         self.admission = admission or AdmitEverybody()
-        consumer = GpuFeedConsumer.as_asgi(hub=lambda: hub, origins=Origins([]), admission=self.admission)
+        consumer = GpuFeedConsumer.as_asgi(hub=lambda _host: hub, origins=Origins([]), admission=self.admission)
         scope = {"type": "websocket", "headers": [(b"host", b"a")], HOST: "a", "query_string": query.encode()}
         self.serving = asyncio.ensure_future(consumer(scope, self._incoming.get, self._send))
 

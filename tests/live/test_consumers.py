@@ -171,4 +171,4 @@ def test_sockets_use_no_channel_layer_and_no_thread(settings: Any, monkeypatch: 
 
 def test_consumer_cannot_be_created_without_an_admission() -> None:
     with pytest.raises(TypeError, match="admission"):
-        GpuFeedConsumer(hub=lambda: Hub(max_rate_hz=5), origins=Origins([]))  # type: ignore[call-arg]
+        GpuFeedConsumer(hub=lambda _host: Hub(max_rate_hz=5), origins=Origins([]))  # type: ignore[call-arg]

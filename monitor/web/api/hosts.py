@@ -7,6 +7,7 @@ import socket
 import msgspec
 
 from monitor.fleet.host_summary import HostSummary
+from monitor.live.hub import Hub
 from monitor.runtime.runtime import Runtime
 from monitor.sanitize import plain
 from monitor.telemetry.schema import Snapshot
@@ -27,14 +28,27 @@ class NoSuchHost(Exception):
 
 def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
     """The newest snapshot of the host with this name or id (None: of this host); None before its first. Raises NoSuchHost."""
-    latest = runtime.hub.latest
-    if wanted is None or wanted == runtime.fleet.own_host_id or (latest is not None and wanted == latest.host):
-        return latest
+    if _is_own(runtime, wanted):
+        return runtime.hub.latest
+    assert wanted is not None
     try:
         return runtime.fleet.latest_of(wanted)
     except KeyError:
         names = ", ".join(each.name for each in hosts_of(runtime).hosts[:_MOST_NAMES])
         raise NoSuchHost(f"No host {wanted[:100]!r}. /api/hosts lists all: {names}.") from None
+
+
+def hub_of(runtime: Runtime, wanted: str | None) -> Hub | None:
+    """The hub of the host with this name or id (None: of this one), for a client that joins it now; None if there is none."""
+    if _is_own(runtime, wanted):
+        return runtime.hub
+    assert wanted is not None
+    return runtime.fleet.hub_of(wanted)
+
+
+def _is_own(runtime: Runtime, wanted: str | None) -> bool:
+    latest = runtime.hub.published
+    return wanted is None or wanted == runtime.fleet.own_host_id or (latest is not None and wanted == latest.host)
 
 
 def hosts_of(runtime: Runtime) -> Hosts:
