@@ -72,6 +72,7 @@ def test_startup_upgrades_the_database_and_its_administrator_can_still_log_in(
     assert schema(database) == fresh, "a kept schema differs from a fresh one: was a migration edited that is in use?"
     assert count(database, "monitor_alertevent") >= events
     assert count(database, "monitor_alertrule") > 0
+    assert count(database, "monitor_sitesettings") == 0, "settings were made that nobody had set"
 
 
 def test_every_release_in_the_changelog_has_a_saved_database() -> None:

@@ -1,4 +1,7 @@
-"""An upgrade moves settings from their own columns to the JSON column, and a downgrade moves them back."""
+"""An upgrade moves settings from their own columns to the JSON column, and a downgrade moves them back.
+
+tests/upgrades/test_releases.py upgrades databases without settings.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +54,3 @@ def test_settings_of_the_admin_survive_an_upgrade_and_a_downgrade(tmp_path: Path
     before = row(database)
     assert {name: before[name] for name in BEFORE} == BEFORE
     assert before["log_level"] is None
-
-
-def test_database_without_settings_has_no_row_after_an_upgrade(tmp_path: Path) -> None:
-    load(SCHEMAS / "next.sql", tmp_path / DATABASE)
-    Server(tmp_path, is_first_start=True).manage("migrate")
-    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
-        assert connection.execute("SELECT count(*) FROM monitor_sitesettings").fetchone() == (0,)
