@@ -1,4 +1,4 @@
-"""Chromium as in tests/browser, the servers that deploy/ supports, and whether a container engine is available."""
+"""Chromium as in tests/browser, the servers and the installation of deploy/, and whether a container engine is available."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 from tests.deploy.commands import COMMANDS, StartServer
 from tests.deploy.engine import answering_engine
+from tests.deploy.units import installed
 from tests.support.pages import browser, open_page
 from tests.support.servers import Server, wait_for
 
-__all__ = ["browser", "open_page"]
+__all__ = ["browser", "installed", "open_page"]
 
 collect_ignore = [] if answering_engine() else ["test_image_build.py"]
 """Ignored, since a skip fails in CI: without an engine, hadolint and test_image.py check the Dockerfile."""

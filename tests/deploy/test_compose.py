@@ -1,4 +1,4 @@
-"""docker-compose.yml, with and without its overrides, as Docker Compose reads it."""
+"""docker-compose.yml, with and without its overrides, and docker-compose.agent.yml, as Docker Compose reads them."""
 
 from __future__ import annotations
 
@@ -85,6 +85,29 @@ def test_postgresql_is_reached_by_the_app_alone_and_its_password_is_required() -
     assert services["database"]["environment"]["POSTGRES_PASSWORD"] == "between-the-two"
     assert services["app"]["depends_on"]["database"]["condition"] == "service_healthy"
     assert "GPUMON_DATABASE_PASSWORD" in refusal(*files)
+
+
+def test_agent_reads_like_the_server_but_listens_nowhere_and_has_its_own_data() -> None:
+    whole = composed("docker-compose.agent.yml", GPU_MONITOR_HUB="https://gpus.example.org")
+    agent = whole["services"]["agent"]
+    app = composed("docker-compose.yml")["services"]["app"]
+    for same in ("image", "pid", "read_only", "cap_drop", "security_opt", "oom_score_adj"):
+        assert agent[same] == app[same]
+    assert agent["deploy"]["resources"]["reservations"] == app["deploy"]["resources"]["reservations"]
+    assert "ports" not in agent
+    assert agent["healthcheck"] == {"disable": True}
+    assert whole["name"] != composed("docker-compose.yml")["name"]
+    assert [(mount["source"], mount["target"]) for mount in agent["volumes"]] == [("data", "/data")]
+
+
+def test_agents_hub_is_required_and_its_code_is_a_secret_file() -> None:
+    whole = composed("docker-compose.agent.yml", GPU_MONITOR_HUB="https://gpus.example.org")
+    environment = whole["services"]["agent"]["environment"]
+    (secret,) = whole["services"]["agent"]["secrets"]
+    assert environment["GPU_MONITOR_HUB"] == "https://gpus.example.org"
+    assert environment["GPU_MONITOR_HUB_CODE_FILE"] == secret.get("target", f"/run/secrets/{secret['source']}")
+    assert whole["secrets"][secret["source"]]["file"] == str(ROOT / "secrets/hub-code")
+    assert "GPU_MONITOR_HUB" in refusal("docker-compose.agent.yml")
 
 
 MONITORING = ("docker-compose.yml", "docker-compose.monitoring.yml")

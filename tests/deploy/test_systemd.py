@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import re
 import shlex
 import signal
-import site
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,27 +16,11 @@ import pytest
 from tests.deploy.checkers import checker
 from tests.deploy.commands import COMMANDS
 from tests.deploy.listening import NotifySocket
+from tests.deploy.units import AGENT, PREFIX, UNITS, allowed_calls, calls_in, install, locks, unit, values
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import ROOT, Server, wait_for
 
 pytestmark = pytest.mark.slow
-
-UNITS = ("gpumon.service", "gpumon-gunicorn.service")
-PREFIX = "/opt/gpumon"
-
-
-def install(destination: Path) -> str:
-    """Run `make install-service` with `destination` as root folder."""
-    ended = subprocess.run(
-        ["make", "--no-print-directory", "install-service"],
-        cwd=ROOT,
-        env={**os.environ, "DESTDIR": str(destination)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -49,32 +30,6 @@ def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".venv" not in path.parts and path.suffix != ".pyc"
     }
-
-
-def locks() -> bytes:
-    return b"".join((ROOT / f"requirements-{name}.lock").read_bytes() for name in ("gunicorn", "postgresql"))
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an installation. It uses the packages of the tests; test_image_build.py installs from the lock file."""
-    destination = tmp_path_factory.mktemp("destination")
-    environment = destination / PREFIX.lstrip("/") / ".venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
-    packages = next(environment.glob("lib/python*/site-packages"))
-    (packages / "of_the_tests.pth").write_text("\n".join(site.getsitepackages()))
-    summed = subprocess.run(["sha256sum"], input=locks(), capture_output=True, check=True).stdout
-    (environment / "installed.sha256").write_bytes(summed)
-    install(destination)
-    return destination
-
-
-def unit(installed: Path, name: str) -> str:
-    return (installed / "etc/systemd/system" / name).read_text()
-
-
-def values(text: str, name: str) -> list[str]:
-    return re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
 
 
 def test_repeated_installation_changes_nothing(installed: Path) -> None:
@@ -139,7 +94,7 @@ def test_installation_without_root_and_without_a_folder_is_refused() -> None:
     assert "run it as root, or with DESTDIR set" in ended.stderr
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, AGENT])
 def test_systemd_reports_no_issue_in_the_units(installed: Path, name: str, tmp_path: Path) -> None:
     text = unit(installed, name).replace(PREFIX, str(installed / PREFIX.lstrip("/")))
     (tmp_path / name).write_text(text)
@@ -152,7 +107,7 @@ def test_systemd_reports_no_issue_in_the_units(installed: Path, name: str, tmp_p
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, AGENT])
 def test_systemd_rates_the_exposure_as_low(installed: Path, name: str) -> None:
     """At most 3.0 of 10; comments in the unit explain what is still allowed."""
     path = installed / "etc/systemd/system" / name
@@ -165,7 +120,7 @@ def test_systemd_rates_the_exposure_as_low(installed: Path, name: str) -> None:
     assert ended.returncode == 0, ended.stdout[-300:]
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, AGENT])
 def test_units_allow_what_reading_needs(installed: Path, name: str) -> None:
     text = unit(installed, name)
     assert values(text, "DeviceAllow") == ["char-nvidia* rw", "char-drm rw"]
@@ -246,25 +201,10 @@ def test_service_that_cannot_start_exits_without_reporting_ready(installed: Path
     notify.close()
 
 
-@functools.cache
-def calls_of(group: str) -> frozenset[str]:
-    """The system calls of a group such as @system-service, from systemd's own list."""
-    listed = subprocess.run(
-        [checker("systemd-analyze"), "syscall-filter", group], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[1:]
-    names = {line.strip() for line in listed if line.strip() and not line.strip().startswith("#")}
-    groups = {name for name in names if name.startswith("@")}
-    return frozenset(names - groups).union(*(calls_of(name) for name in groups))
-
-
 @pytest.mark.parametrize(("name", "kind"), list(zip(UNITS, COMMANDS, strict=True)))
 def test_service_makes_no_system_call_that_its_filter_refuses(
     installed: Path, name: str, kind: str, tmp_path: Path, fake_driver: FakeDriver
 ) -> None:
-    allowed: set[str] = set()
-    for line in values(unit(installed, name), "SystemCallFilter"):
-        for group in line.removeprefix("~").split():
-            allowed = allowed - calls_of(group) if line.startswith("~") else allowed | calls_of(group)
     fake_driver.set(gpus=2)
     counted = tmp_path / "calls"
     command = COMMANDS[kind] or [sys.executable, "manage.py", "serve"]
@@ -283,9 +223,9 @@ def test_service_makes_no_system_call_that_its_filter_refuses(
         for child in psutil.Process(server.process.pid).children():
             child.terminate()  # strace itself would only detach
         server.process.wait(30)
-    made = set(re.findall(r"^ *[\d.]+ .* (\w+)$", counted.read_text(), re.MULTILINE)) - {"total"}
+    made = calls_in(counted)
     assert "listen" in made
-    assert made - allowed == set()
+    assert made - allowed_calls(unit(installed, name)) == set()
 
 
 def test_nvml_works_without_capabilities_and_executable_memory(tmp_path: Path, fake_driver: FakeDriver) -> None:
