@@ -2,7 +2,8 @@
 //   <hx-set>               an object with, for each id, a text or attributes (and text); no element is replaced
 //   <hx-part id=… key=…>   new content, unless the element already has the content with this key
 //   <hx-rows id=… key=…>   a list: rows with the same id and data-key stay unchanged in their place
-// Hears nothing; sends gpumon:replaced (bubbling) from each element whose content was replaced.
+// Hears htmx:after:settle on document, which follows every other swap; sends gpumon:replaced (bubbling) from each element whose
+// content was replaced.
 
 import { replaceChips } from "./chips.js";
 
@@ -63,4 +64,5 @@ function rows(given) {
   replaced(element);
 }
 
+document.addEventListener("htmx:after:settle", ({ target }) => replaced(target));
 htmx.registerExtension("pieces", { htmx_process_set: set, htmx_process_part: part, htmx_process_rows: rows });

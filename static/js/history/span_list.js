@@ -1,5 +1,5 @@
 // Keeps the list of what happened in the span, #in-span: for a new span, after a change of the open alerts, and while a range moves on.
-// Hears gpumon:span and gpumon:replaced on document; sends gpumon:replaced from the new list.
+// Hears gpumon:span and gpumon:replaced on document; sends nothing.
 
 import { isLive, withSpan } from "./span.js";
 
@@ -10,7 +10,6 @@ const WRITTEN_MS = 2000; // after which the database has what the engine has dec
 async function list() {
   if (document.getElementById("in-span").contains(document.activeElement)) return;
   await htmx.ajax("GET", withSpan(location.href), { target: "#in-span", swap: "outerHTML" });
-  document.getElementById("in-span").dispatchEvent(new CustomEvent("gpumon:replaced", { bubbles: true }));
 }
 
 document.addEventListener("gpumon:span", list);

@@ -138,6 +138,11 @@ def test_history_is_in_the_time_zone_of_its_viewer(calm: Server, driver: FakeDri
     expect(row).to_have_text(re.compile(f"{tokyo:%H:%M:%S}$"))
     expect(page.locator("#history .day").first).to_contain_text(f"{tokyo.day} {tokyo:%B %Y}")
     expect(page.locator("#open-alerts time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+    # Regression: what htmx had replaced kept the server's form, with the name of the zone.
+    page.locator("#history-acknowledged").select_option("no")
+    page.locator("#history").get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile("acknowledged=no"))
+    expect(page.locator("#history article").first.locator("time").first).to_have_text(re.compile(r"\d\d:\d\d:\d\d$"))
 
 
 def test_history_catches_up_as_soon_as_a_locked_database_answers(
