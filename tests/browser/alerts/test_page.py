@@ -163,7 +163,7 @@ def test_history_catches_up_as_soon_as_a_locked_database_answers(
         locking.execute("ROLLBACK")
     finally:
         locking.close()
-    expect(last).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d UTC after"))
+    expect(last).to_contain_text(re.compile(r"resolved \d\d:\d\d:\d\d after"))
     expect(page.locator("#history")).not_to_contain_text("Saving recent changes")
 
 
