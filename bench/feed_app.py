@@ -32,7 +32,7 @@ def hub() -> Hub:
 
 
 spare_what_was_loaded()  # as at the start of the real server
-_for_both = {"hub": hub, "origins": Origins([]), "admission": AdmitEverybody()}
+_for_both = {"hub": lambda _host: hub(), "origins": Origins([]), "admission": AdmitEverybody()}
 _sockets = URLRouter(
     [
         path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),

@@ -1,0 +1,36 @@
+"""The servers of the benchmark fit the project's classes: `make bench` takes an hour, and would be the first to notice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.servers import ROOT
+
+ASK = """
+import asyncio
+from channels.testing import WebsocketCommunicator
+from bench.ingest import app
+from bench.feed_app import application
+
+async def ask(path):
+    socket = WebsocketCommunicator(application, path, headers=[(b"host", b"localhost"), (b"origin", b"http://localhost")])
+    is_open, _ = await socket.connect()
+    assert is_open, path
+    print(len(await socket.receive_from(20)) > 100)
+    await socket.disconnect()
+
+for path in ("/ws/gpu", "/ws/dashboard"):
+    asyncio.run(ask(path))
+"""
+
+
+@pytest.mark.slow
+def test_servers_of_the_benchmark_send_messages() -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "gpumon_site.settings"}
+    command = [sys.executable, "-c", ASK]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "True\nTrue\n"), ended.stderr
