@@ -38,7 +38,7 @@ def _loaded(browser: Browser, server: Server) -> Iterator[Figure]:
     kilobytes: dict[str, float] = defaultdict(float)
     for response in responses:
         kilobytes[response.request.resource_type] += len(response.body()) / 1e3
-    files = [response for response in responses if response.request.resource_type != "document"]
+    files = [response for response in responses if response.request.resource_type not in ("document", "fetch")]
     others = [response.url for response in files if not _is_cached_for_ever(response)]
     kinds = ", ".join(f"{kind} {size:.0f}" for kind, size in kilobytes.items())
     measured = f"page weight before compression ({kinds}), {GPUS} GPUs × {PROCESSES} processes"
