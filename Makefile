@@ -50,8 +50,8 @@ install: .venv/installed ## Create the virtualenv in .venv and install the depen
 	@:
 
 # Tests of one file share their servers, so a file runs in one process. Much of the time they wait for a server or a browser, so
-# there are five processes even on two cores. Files keep the order of tests/conftest.py: the slow ones first.
-IN_PARALLEL := --numprocesses 5 --dist loadfile --no-loadscope-reorder
+# there are four processes even on two cores. Files keep the order of tests/conftest.py: the slow ones first.
+IN_PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: .venv/installed-dev ## Run every test, in parallel

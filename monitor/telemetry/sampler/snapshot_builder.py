@@ -90,6 +90,8 @@ class SnapshotBuilder:
         """The next snapshot. `time` is Unix time."""
         self._seq += 1
         reading = self._reading
+        # The GPUs of a recording did not wait for the processors of this host.
+        of_their_host = None if self.selected.provider == "replay" else system
         return Snapshot(
             host=self._host,
             host_id=self._host_id,
@@ -105,7 +107,7 @@ class SnapshotBuilder:
             driver_version=reading.driver_version if reading else None,
             cuda_version=reading.cuda_version if reading else None,
             poll_interval_seconds=interval_seconds,
-            gpus=self._assessment.added_to(self._gpus, system, at),
+            gpus=self._assessment.added_to(self._gpus, of_their_host, at),
             totals=total(self._gpus),
             system=system,
             providers=self.selected.reports,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.sampler.snapshot_builder import SnapshotBuilder
-from monitor.telemetry.schema import Reading
-from tests.support.snapshots import gpu
+from monitor.telemetry.sampler.wire import Selected
+from monitor.telemetry.schema import Reading, System
+from tests.support.snapshots import gpu, process
 
 
 @settings(max_examples=60, deadline=None)
@@ -29,3 +30,16 @@ def test_age_is_the_time_that_has_passed_however_the_clock_is_set(steps: list[tu
         assert (snapshot.seq, snapshot.stale) == (number, False)
         assert snapshot.age_seconds == (None if read_at is None else pytest.approx(at - read_at))
         assert [each.state for each in snapshot.gpus] == ([] if read_at is None else ["ok"])
+
+
+@pytest.mark.parametrize(("provider", "code"), [("pynvml", "waiting_for_data"), ("replay", "none")])
+def test_gpus_of_a_recording_do_not_wait_for_the_processors_of_this_host(provider: str, code: str) -> None:
+    builder = SnapshotBuilder("host", IdleLimits)
+    builder.take_selection(Selected(provider=provider))
+    reading = Reading(sampled_at=5.0, gpus=(gpu(0, utilization_percent=30.0, processes=(process(7),)),))
+    builder.take_reading(reading, reading.gpus, 5.0)
+    system = System(cpu_percent=100.0)
+    snapshot = builder.snapshot(5.0, 5.0, stale_reason=None, interval_seconds=1.0, system=system)
+    assert snapshot.gpus[0].bottleneck is not None
+    assert snapshot.gpus[0].bottleneck.code == code
+    assert snapshot.system == system
