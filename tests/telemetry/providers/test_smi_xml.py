@@ -152,12 +152,9 @@ def test_any_words_instead_of_a_number_leave_only_that_value_unknown(words: str)
 def with_text(path: str, text: str, document: bytes = WHOLE.read_bytes()) -> Reading:
     """The report with another text in the first element of this name."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").encode("utf-8", errors="replace")
-    changed = re.sub(
-        rb"<%s>[^<]*</%s>" % (path.encode(), path.encode()),
-        b"<%s>%s</%s>" % (path.encode(), escaped, path.encode()),
-        document,
-        count=1,
-    )
+    element = b"<%s>%s</%s>" % (path.encode(), escaped, path.encode())
+    # By a function, because backslashes in a text to replace with have a meaning.
+    changed = re.sub(rb"<%s>[^<]*</%s>" % (path.encode(), path.encode()), lambda _: element, document, count=1)
     assert path.encode() in changed
     reading = msgspec.json.decode(msgspec.json.encode(parse(changed, 1.0, Bounds("nvidia-smi"))), type=Reading)
     check_rules(reading)
