@@ -134,6 +134,8 @@ class Supervisor:
                 except Exception as error:  # noqa: BLE001 - `_survive` logs it
                     self._survive(error)
         self._end()
+        if watched is not None:
+            watched.release()  # if it ended in the last turn, nobody else does
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         """Wait for the next event or deadline, and deal with it."""
