@@ -37,7 +37,7 @@ RETRY_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 """Interval at which the waiting snapshots are read. Pages that ask for buckets have them read at once."""
 FILE_SECONDS = 10.0
-"""Interval at which the file is looked at between two writes: whoever reads it fails meanwhile if it was damaged or deleted."""
+"""Interval between two looks at the file. After it was damaged or deleted, reading it fails until the next look."""
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the history."""
 PRUNE_PAUSE_SECONDS = 0.05

@@ -110,10 +110,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         if hub is None:
             await refuse(self.scope, self.base_send, Refusal(404, "No such host; /api/hosts lists all."))
             raise StopConsumer
+        self._hub = hub
+        hub.join(self.kind)  # before the answer, which can fail: a hub for another host ends with its last client
         await self.accept()
         self._is_open = True
-        self._hub = hub
-        hub.join(self.kind)
         self._outlet = outlet_of(self.base_send)
         render = self.renderer(admitted)
         self._delivery = asyncio.ensure_future(self._deliver(hub, self._outlet, render))

@@ -1,6 +1,6 @@
 """`python -m tests.sqlite.recording_host`: recorder and alert engine of a host, with the databases in GPU_MONITOR_DATA_DIR.
 
-For each line on stdin, `SECONDS TEMPERATURE`, so much of its own time passes, and it prints what there is then.
+Each line on stdin, `SECONDS TEMPERATURE`, moves its clock on by these seconds. It then prints the state of the host.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Host:
         """While this file exists, the disk is full."""
 
     def passes(self, seconds: int, *, temperature: int) -> dict[str, Any]:
-        """Let so much of its time pass; returns what there is then."""
+        """Move the clock of the host on; returns its state afterwards."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{seconds} {temperature}\n")
