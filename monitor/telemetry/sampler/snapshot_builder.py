@@ -90,8 +90,8 @@ class SnapshotBuilder:
         """The next snapshot. `time` is Unix time."""
         self._seq += 1
         reading = self._reading
-        # The GPUs of a recording did not wait for the processors of this host.
-        of_their_host = None if self.selected.provider == "replay" else system
+        # Simulated GPUs, and those of a recording, do not wait for the processors of this host.
+        of_their_host = None if self.selected.is_simulated else system
         return Snapshot(
             host=self._host,
             host_id=self._host_id,

@@ -32,10 +32,12 @@ def test_age_is_the_time_that_has_passed_however_the_clock_is_set(steps: list[tu
         assert [each.state for each in snapshot.gpus] == ([] if read_at is None else ["ok"])
 
 
-@pytest.mark.parametrize(("provider", "code"), [("pynvml", "waiting_for_data"), ("replay", "none")])
-def test_gpus_of_a_recording_do_not_wait_for_the_processors_of_this_host(provider: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("provider", "code"), [("pynvml", "waiting_for_data"), ("simulated", "none"), ("replay", "none")]
+)
+def test_gpus_that_are_not_of_this_host_do_not_wait_for_its_processors(provider: str, code: str) -> None:
     builder = SnapshotBuilder("host", IdleLimits)
-    builder.take_selection(Selected(provider=provider))
+    builder.take_selection(Selected(provider=provider, is_simulated=provider != "pynvml"))
     reading = Reading(sampled_at=5.0, gpus=(gpu(0, utilization_percent=30.0, processes=(process(7),)),))
     builder.take_reading(reading, reading.gpus, 5.0)
     system = System(cpu_percent=100.0)
