@@ -26,6 +26,12 @@ COPY_SECONDS = 180.0
 """How long a copied host id is reported after the copy has tried to connect, which it does at least once a minute."""
 
 
+class Publish(Protocol):
+    """Receives the snapshots of all hosts, in the event loop. Must return at once."""
+
+    def __call__(self, snapshot: Snapshot, *, is_late: bool) -> None: ...
+
+
 class AgentSocket(Protocol):
     """An open connection of an agent."""
 
@@ -76,11 +82,12 @@ class Fleet:
         own_host_id: str | None,
         *,
         make_hub: Callable[[Callable[[bool], None]], Hub],
+        publish: Publish = lambda _snapshot, *, is_late: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make_hub`: a hub for one host; it says whether somebody watches it."""
+        """`make_hub`: a hub for one host; it says whether somebody watches it. `publish`: receives every snapshot."""
         self.own_host_id = own_host_id
-        self._make_hub = make_hub
+        self._make_hub, self._publish = make_hub, publish
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._hosts: dict[str, LiveHost] = {}
@@ -120,11 +127,12 @@ class Fleet:
                 host.socket = None
 
     def take(self, host_id: str, snapshot: Snapshot, *, is_late: bool) -> None:
-        """A snapshot has arrived. A late one only counts: newer ones have been shown."""
+        """A snapshot has arrived. A late one is not shown: newer ones have been."""
         host = self._hosts.get(host_id)
         if host is None:  # deleted a moment ago
             return
         host.heard_at = self._monotonic()
+        self._publish(snapshot, is_late=is_late)
         if is_late:
             host.late_count += 1
             return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
-from monitor.runtime.stages import Stage
+from monitor.runtime.stages import FleetStage, Stage
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class Pipeline:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._places = [_Place(stage) for stage in stages]
+        self._fleet_places = [(place, place.stage) for place in self._places if isinstance(place.stage, FleetStage)]
         self.tick_count = 0
         """Snapshots handed to the stages since the start."""
         self.tick_seconds = 0.0
@@ -35,6 +37,11 @@ class Pipeline:
             place.take(snapshot)
         self.tick_seconds += time.perf_counter() - began
         self.tick_count += 1
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """Hand a snapshot of another host to every running stage that receives those; see FleetStage."""
+        for place, stage in self._fleet_places:
+            place.does("process a snapshot of another host", partial(stage.take_of_fleet, snapshot, is_late=is_late))
 
     def stop(self) -> None:
         """Stop every stage that was started. Snapshots that arrive later are dropped."""
@@ -59,20 +66,23 @@ class _Place:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self._state: Literal["new", "running", "failed", "stopped"] = "new"
-        self._fault: str | None = None
+        self._faults: dict[str, str] = {}
+        """By what could not be done."""
 
     @property
     def problem(self) -> str | None:
-        return self._fault or self.stage.problem
+        return "; ".join([*self._faults.values()]) or self.stage.problem
 
     def start(self) -> None:
         self._state = "running" if self._succeeds("start", self.stage.start) else "failed"
 
     def take(self, snapshot: Snapshot) -> None:
-        if self._state == "running" and self._succeeds("process a snapshot", lambda: self.stage.take(snapshot)):
-            if self._fault is not None:
-                log.info("recovered: stage %s", self.stage.name)
-            self._fault = None
+        self.does("process a snapshot", lambda: self.stage.take(snapshot))
+
+    def does(self, what: str, do: Callable[[], None]) -> None:
+        """Do it if the stage runs."""
+        if self._state == "running" and self._succeeds(what, do) and self._faults.pop(what, None) is not None:
+            log.info("recovered: stage %s can %s", self.stage.name, what)
 
     def stop(self) -> None:
         """Also stops a stage that failed to start: a part of it may run."""
@@ -85,9 +95,8 @@ class _Place:
         try:
             do()
         except Exception as error:
-            fault = f"could not {what} ({type(error).__name__}: {error})"
-            if self._fault is None:
+            if what not in self._faults:
                 log.exception("stage %s could not %s; the other stages continue", self.stage.name, what)
-            self._fault = fault
+            self._faults[what] = f"could not {what} ({type(error).__name__}: {error})"
             return False
         return True

@@ -37,6 +37,7 @@ from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS
 from monitor.telemetry.sampler.supervisor import Supervisor
+from monitor.telemetry.schema import Snapshot
 from monitor.usage.ledger import UsageLedger
 from monitor.version import __version__
 
@@ -70,7 +71,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        self.fleet = Fleet(host_id, make_hub=self._hub_for_host, monotonic=monotonic)
+        self.fleet = Fleet(host_id, make_hub=self._hub_for_host, publish=self._take_of_fleet, monotonic=monotonic)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
@@ -186,6 +187,9 @@ class Runtime:
 
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)
+
+    def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        self.pipeline.take_of_fleet(snapshot, is_late=is_late)
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from monitor.telemetry.schema import Snapshot
 
@@ -26,3 +26,15 @@ class Stage(Protocol):
     @property
     def problem(self) -> str | None:
         """What is wrong now, as a sentence or less; None while the stage works."""
+
+
+@runtime_checkable
+class FleetStage(Stage, Protocol):
+    """A stage that also receives the snapshots of other hosts; their `host_id` says whose they are."""
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """Accept the next snapshot of another host and return at once. Runs in the event loop of the agents' sockets.
+
+        `is_late`: it is from a time when the host's agent had no connection. Late snapshots of a host come in the order of their
+        times, between newer ones.
+        """

@@ -38,9 +38,11 @@ class Hub:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.published: list[tuple[int, bool]] = []
         self.fleet = Fleet(
             "own",
             make_hub=lambda on_watched: LiveHub(max_rate_hz=5, on_watched=on_watched, monotonic=lambda: self.now),
+            publish=lambda snapshot, *, is_late: self.published.append((snapshot.seq, is_late)),
             monotonic=lambda: self.now,
         )
 
@@ -97,13 +99,14 @@ def test_stale_reading_of_the_host_stays_stale_with_its_reason() -> None:
     assert hub.node["stale_reason"] == "The driver hangs."
 
 
-def test_late_readings_count_and_change_nothing_else() -> None:
+def test_late_readings_are_counted_and_published_but_not_shown() -> None:
     hub = Hub()
     hub.fleet.connect(ADMITTED, Socket())
     hub.fleet.take(ID, reading(seq=9, time=90.0), is_late=False)
     hub.now += 5
     hub.fleet.take(ID, msgspec.structs.replace(reading(seq=3, time=30.0), sampled_at=30.0), is_late=True)
     assert (hub.node["late_count"], hub.node["sampled_at"], hub.node["age_seconds"]) == (1, 5.0, 5.0)
+    assert hub.published == [(9, False), (3, True)]
 
 
 def test_agent_that_comes_back_replaces_its_old_connection() -> None:

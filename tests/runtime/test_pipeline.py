@@ -36,6 +36,13 @@ class Recorder:
         self._step("stop")
 
 
+class FleetRecorder(Recorder):
+    """One that also receives the snapshots of other hosts."""
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        self._step(f"take {snapshot.host}{' late' if is_late else ''}")
+
+
 @pytest.fixture
 def steps() -> list[str]:
     return []
@@ -70,7 +77,7 @@ def test_stage_that_raises_on_a_snapshot_is_logged_once_and_recovers(
     broken.fails_at.clear()
     pipeline.take(host())
     assert pipeline.problems == {}
-    assert caplog.messages[-1] == "recovered: stage broken"
+    assert caplog.messages[-1] == "recovered: stage broken can process a snapshot"
 
 
 def test_stage_that_cannot_start_receives_nothing_and_the_others_run(steps: list[str]) -> None:
@@ -104,3 +111,19 @@ def test_problem_reported_by_a_stage_is_listed(steps: list[str]) -> None:
     pipeline = Pipeline([stage])
     stage.problem = "the disk is full"
     assert pipeline.problems == {"full": "the disk is full"}
+
+
+def test_snapshots_of_other_hosts_go_to_the_stages_that_receive_those(steps: list[str]) -> None:
+    broken = FleetRecorder("broken", steps, ["take b"])
+    pipeline = Pipeline([Recorder("own", steps), broken, FleetRecorder("all", steps)])
+    pipeline.take_of_fleet(host(host="too early"), is_late=False)
+    pipeline.start()
+    steps.clear()
+    pipeline.take_of_fleet(host(host="b"), is_late=False)
+    pipeline.take_of_fleet(host(host="b"), is_late=True)
+    assert steps == ["broken take b", "all take b", "broken take b late", "all take b late"]
+    pipeline.take(host())
+    assert pipeline.problems == {"broken": "could not process a snapshot of another host (RuntimeError: no take b)"}
+    broken.fails_at.clear()
+    pipeline.take_of_fleet(host(host="b"), is_late=False)
+    assert pipeline.problems == {}
