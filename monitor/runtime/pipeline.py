@@ -41,7 +41,9 @@ class Pipeline:
     def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
         """Hand a snapshot of another host to every running stage that receives those; see FleetStage."""
         for place, stage in self._fleet_places:
-            place.does("process a snapshot of another host", partial(stage.take_of_fleet, snapshot, is_late=is_late))
+            place.does(
+                f"process a snapshot of {snapshot.host}", partial(stage.take_of_fleet, snapshot, is_late=is_late)
+            )
 
     def stop(self) -> None:
         """Stop every stage that was started. Snapshots that arrive later are dropped."""

@@ -120,10 +120,10 @@ def test_snapshots_of_other_hosts_go_to_the_stages_that_receive_those(steps: lis
     pipeline.start()
     steps.clear()
     pipeline.take_of_fleet(host(host="b"), is_late=False)
-    pipeline.take_of_fleet(host(host="b"), is_late=True)
-    assert steps == ["broken take b", "all take b", "broken take b late", "all take b late"]
+    pipeline.take_of_fleet(host(host="c"), is_late=True)
+    assert steps == ["broken take b", "all take b", "broken take c late", "all take c late"]
     pipeline.take(host())
-    assert pipeline.problems == {"broken": "could not process a snapshot of another host (RuntimeError: no take b)"}
+    assert pipeline.problems == {"broken": "could not process a snapshot of b (RuntimeError: no take b)"}
     broken.fails_at.clear()
     pipeline.take_of_fleet(host(host="b"), is_late=False)
     assert pipeline.problems == {}
