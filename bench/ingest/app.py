@@ -11,6 +11,7 @@ from django.urls import path
 
 django.setup()
 
+from monitor.fleet.bus.in_process import InProcessBus  # noqa: E402
 from monitor.fleet.consumers import AgentConsumer, Door, wrong_handshakes  # noqa: E402  # they import models
 from monitor.fleet.hosts import Fleet  # noqa: E402
 from monitor.fleet.protocol import Hello  # noqa: E402
@@ -25,7 +26,7 @@ async def _admit(hello: Hello, _key: str | None, _connected: Collection[str]) ->
     return Admitted(hello.host_id, hello.host, (), None)
 
 
-_fleet = Fleet(None, make_hub=lambda on_watched: Hub(max_rate_hz=1, on_watched=on_watched))
+_fleet = Fleet(None, make_hub=lambda on_watched: Hub(max_rate_hz=1, on_watched=on_watched), bus=InProcessBus())
 spare_what_was_loaded()  # as at the start of the real server
 _door = Door(lambda: _fleet, _admit, None, wrong_handshakes())
 application = ProtocolTypeRouter({"websocket": URLRouter([path("ws/agent", AgentConsumer.as_asgi(door=_door))])})

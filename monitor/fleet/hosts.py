@@ -2,98 +2,45 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 
-from monitor.fleet.clock_offset import ClockOffset
+from monitor.fleet.bus.base import Agent, Bus, HostNews
 from monitor.fleet.host_summary import HostSummary
+from monitor.fleet.live_host import AgentSocket, LiveHost
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row, Seen, refused, why_not
 from monitor.live.hub import Hub
 from monitor.sanitize import plain
-from monitor.telemetry.freshness import longest_silence
 from monitor.telemetry.schema import Snapshot
-
-MOST_OFFSET_SECONDS = 2.0
-"""A clock that is further off is reported."""
-COPY_SECONDS = 180.0
-"""How long a copied host id is reported after the copy has tried to connect, which it does at least once a minute."""
-
-
-class Publish(Protocol):
-    """Receives the snapshots of all hosts, in the event loop. Must return at once."""
-
-    def __call__(self, snapshot: Snapshot, *, is_late: bool) -> None: ...
-
-
-class AgentSocket(Protocol):
-    """An open connection of an agent."""
-
-    hello: Hello
-
-    def end(self, refusal: Refused) -> None:
-        """Send the refusal and close the socket. From any thread."""
-
-
-class LiveHost:
-    """One host. Changed in the event loop, under the fleet's lock where another thread reads."""
-
-    def __init__(self, host_id: str, name: str, tags: tuple[str, ...]) -> None:
-        self.host_id = host_id
-        self.name = name
-        self.tags = tags
-        self.row: Row | None = None
-        """What the registry said last."""
-        self.socket: AgentSocket | None = None
-        self.hello: Hello | None = None
-        """Of the last connection."""
-        self.snapshot: Snapshot | None = None
-        """The newest."""
-        self.arrived_at: float | None = None
-        """When the newest snapshot arrived, by the hub's monotonic clock."""
-        self.heard_at: float | None = None
-        """When its agent connected or sent something, by the same clock."""
-        self.late_count = 0
-        """Snapshots from times without a connection that have arrived since the hub started."""
-        self.hub: Hub | None = None
-        """For the clients that watch it live; None while there are none."""
-        self.offset = ClockOffset()
-        self.copied = ""
-        """A sentence about the other machine with the same id, once one has tried to connect."""
-        self.copied_at = -math.inf
-        """When it tried last, by the hub's monotonic clock."""
-
-    def forget_hub(self) -> None:
-        """The last client has left."""
-        self.hub = None
 
 
 class Fleet:
-    """Every host but the hub's own. Used in the event loop; the registry's watch uses `set_rows` and `seen` in its thread."""
+    """Every host but the hub's own. Used in the event loop; the bus and the registry's watch use it in their threads."""
 
     def __init__(
         self,
         own_host_id: str | None,
         *,
         make_hub: Callable[[Callable[[bool], None]], Hub],
-        publish: Publish = lambda _snapshot, *, is_late: None,
+        bus: Bus,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make_hub`: a hub for one host; it says whether somebody watches it. `publish`: receives every snapshot."""
+        """`make_hub`: a hub for one host; it says whether somebody watches it. `bus`: carries every snapshot."""
         self.own_host_id = own_host_id
-        self._make_hub, self._publish = make_hub, publish
+        self._make_hub, self._bus = make_hub, bus
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._hosts: dict[str, LiveHost] = {}
         self._seen_until = monotonic()
         self.on_connected: Callable[[], None] = lambda: None
         """Called in the event loop when an agent has connected. The registry's watch sets it."""
+        bus.deliver_to(self)
 
     # ── From the agents' sockets ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,19 +50,21 @@ class Fleet:
         An agent that connects again replaces its old connection, which may not be known to be broken. A second machine with the
         same id is refused while the first one sends.
         """
+        agent = _agent_of(socket.hello)
         with self._lock:
             host = self._hosts.get(admitted.host_id)
             if host is None:
                 host = self._hosts[admitted.host_id] = LiveHost(admitted.host_id, admitted.name, admitted.tags)
-            before = host.socket
-            if before is not None and _machine(before.hello) != _machine(socket.hello) and self._is_heard(host):
-                host.copied, host.copied_at = _copied(before.hello, socket.hello), self._monotonic()
+            now = self._monotonic()
+            if host.agent is not None and _machine(host.agent) != _machine(agent) and host.is_heard(now):
+                host.copied, host.copied_at = _copied(host.agent, agent), now
                 return Refused(code="copied", text=f"{host.copied} {_HOW_TO_PART}")
+            before = host.socket
             host.name, host.tags = admitted.name, admitted.tags
-            host.socket, host.hello = socket, socket.hello
-            host.heard_at = self._monotonic()
+            host.socket, host.agent, host.hello, host.news = socket, agent, socket.hello, None
+            host.heard_at = now
         if before is not None:
-            before.end(Refused(code="copied", text="The agent has connected again."))
+            before.end(_CONNECTED_AGAIN)
         self.on_connected()
         return None
 
@@ -124,21 +73,17 @@ class Fleet:
         with self._lock:
             host = self._hosts.get(host_id)
             if host is not None and host.socket is socket:
-                host.socket = None
+                host.socket = host.agent = None
 
     def take(self, host_id: str, snapshot: Snapshot, *, is_late: bool) -> None:
         """A snapshot has arrived. A late one is not shown: newer ones have been."""
         host = self._hosts.get(host_id)
-        if host is None:  # deleted a moment ago
+        if host is None or host.socket is None:  # deleted a moment ago, or connected elsewhere
             return
         host.heard_at = self._monotonic()
-        self._publish(snapshot, is_late=is_late)
-        if is_late:
-            host.late_count += 1
-            return
-        host.snapshot, host.arrived_at = snapshot, host.heard_at
-        if host.hub is not None:
-            host.hub.take(snapshot)
+        host.late_count += is_late
+        number = host.number + (not is_late)
+        self._bus.put(snapshot, is_late=is_late, number=number, news=lambda: self._news(host))
 
     def took_pong(self, host_id: str, *, agent_time: float, hub_time: float, round_trip_seconds: float) -> None:
         """The agent has told its clock."""
@@ -146,9 +91,68 @@ class Fleet:
         if host is not None:
             host.offset.add(agent_time=agent_time, hub_time=hub_time, round_trip_seconds=round_trip_seconds)
 
-    def _is_heard(self, host: LiveHost) -> bool:
-        interval = host.snapshot.poll_interval_seconds if host.snapshot else None
-        return host.heard_at is not None and self._monotonic() - host.heard_at <= longest_silence(interval)
+    def _news(self, host: LiveHost) -> HostNews:
+        with self._lock:
+            return host.news_here(self._monotonic())
+
+    # ── From the bus ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def show(self, snapshot: Snapshot, *, number: int) -> None:
+        """The newest snapshot of a host; see bus/base.py about these methods."""
+        with self._lock:
+            host = self._hosts.get(snapshot.host_id or "")
+            if host is None:
+                return
+            host.snapshot, host.number = snapshot, number
+            if host.news is None:
+                host.arrived_at = self._monotonic()
+            if host.hub is not None:
+                host.hub.take(snapshot)
+                host.hub.taken_at = host.arrived_at
+
+    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float) -> None:
+        """News of a host that is connected elsewhere, or nowhere."""
+        with self._lock:
+            host = self._hosts.get(host_id)
+            if host is None or host.socket is not None:
+                return
+            host.news, host.agent = news, agent
+            host.arrived_at = None if news is None else self._monotonic() - age_seconds
+            host.heard_at = host.arrived_at
+
+    def moved(self, host_id: str, agent: Agent) -> None:
+        """The agent has connected to another process."""
+        with self._lock:
+            host = self._hosts.get(host_id)
+            if host is None or host.socket is None:
+                return
+            socket, host.socket, host.agent = host.socket, None, agent
+        socket.end(_CONNECTED_AGAIN)
+
+    def lose(self) -> None:
+        """Nothing is heard from other processes: what their hosts show is stale."""
+        with self._lock:
+            for host in self._hosts.values():
+                if host.hub is not None and host.news is not None and (shown := self._shown(host)) is not None:
+                    host.hub.take(shown)
+                    host.hub.taken_at = host.arrived_at
+
+    def host_ids(self) -> list[str]:
+        """Every host."""
+        with self._lock:
+            return list(self._hosts)
+
+    def agents(self) -> dict[str, Agent]:
+        """The agents connected to this process, by host id."""
+        with self._lock:
+            here = ((host.host_id, host.agent) for host in self._hosts.values() if host.socket is not None)
+            return {host_id: agent for host_id, agent in here if agent is not None}
+
+    def watched(self) -> dict[str, int | None]:
+        """Hosts that are watched here and connected elsewhere, with the number of the snapshot that is shown."""
+        with self._lock:
+            hosts = [host for host in self._hosts.values() if host.hub is not None and host.news is not None]
+            return {host.host_id: host.number if host.snapshot else None for host in hosts}
 
     # ── From the registry's watch ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -176,10 +180,10 @@ class Fleet:
     def connected(self) -> frozenset[str]:
         """Host ids of the connected agents."""
         with self._lock:
-            return frozenset(host_id for host_id, host in self._hosts.items() if host.socket is not None)
+            return frozenset(host_id for host_id, host in self._hosts.items() if host.agent is not None)
 
     def seen(self, now: datetime) -> list[Seen]:
-        """What agents have shown since the last call, to be written down."""
+        """What agents have shown to this process since the last call, to be written down."""
         with self._lock:
             until, since = self._monotonic(), self._seen_until
             self._seen_until = until
@@ -190,10 +194,10 @@ class Fleet:
                     agent_version=plain(host.hello.version),
                     driver_version=(host.snapshot.driver_version if host.snapshot else None) or "",
                     clock_offset_seconds=host.offset.seconds,
-                    problem=self._problem(host) or "",
+                    problem=(host.problem(until) if host.agent is not None else None) or "",
                 )
                 for host in self._hosts.values()
-                if host.hello is not None and host.heard_at is not None and host.heard_at >= since
+                if host.news is None and host.hello is not None and host.heard_at is not None and host.heard_at >= since
             ]
 
     # ── For pages and API ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,13 +205,14 @@ class Fleet:
     def summaries(self) -> list[HostSummary]:
         """Every host, by name."""
         with self._lock:
-            return sorted((self._summary(host) for host in self._hosts.values()), key=lambda each: each.name)
+            now, trouble = self._monotonic(), self._bus.problem
+            return sorted((each.summary(now, trouble) for each in self._hosts.values()), key=lambda each: each.name)
 
     def summary_of(self, host_id: str) -> HostSummary | None:
         """One host; None if this process does not know it yet."""
         with self._lock:
             host = self._hosts.get(host_id)
-            return None if host is None else self._summary(host)
+            return None if host is None else host.summary(self._monotonic(), self._bus.problem)
 
     def hub_of(self, wanted: str) -> Hub | None:
         """The hub of the host with this name or id, for a client that joins it now; None if there is no such host. In the event
@@ -215,14 +220,18 @@ class Fleet:
         """
         with self._lock:
             host = self._found(wanted)
-        if host is None:
-            return None
-        if host.hub is None:
-            host.hub = self._make_hub(lambda is_watched: None if is_watched else host.forget_hub())
-            if host.snapshot is not None:
-                host.hub.take(host.snapshot)
-                host.hub.taken_at = host.arrived_at
-        return host.hub
+            if host is None:
+                return None
+            if host.hub is None:
+                host.hub = self._make_hub(lambda is_watched: None if is_watched else self._forget_hub(host))
+                if host.snapshot is not None:
+                    host.hub.take(host.snapshot)
+                    host.hub.taken_at = host.arrived_at
+            return host.hub
+
+    def _forget_hub(self, host: LiveHost) -> None:
+        with self._lock:
+            host.forget_hub()
 
     def set_max_rate(self, max_rate_hz: float) -> None:
         """Make at most this many frames per second and host from now on. From any thread."""
@@ -234,7 +243,7 @@ class Fleet:
     def _found(self, wanted: str) -> LiveHost | None:
         return self._hosts.get(wanted) or next((each for each in self._hosts.values() if each.name == wanted), None)
 
-    def latest_of(self, wanted: str) -> Snapshot | None:
+    async def latest_of(self, wanted: str) -> Snapshot | None:
         """The newest snapshot of the host with this name or id, stale if nothing has followed for too long; None before the first.
         Raises KeyError if there is no such host.
         """
@@ -242,69 +251,40 @@ class Fleet:
             host = self._found(wanted)
             if host is None:
                 raise KeyError(wanted)
-            snapshot, arrived_at = host.snapshot, host.arrived_at
-        if snapshot is None or arrived_at is None:
+            is_here = host.news is None or (host.snapshot is not None and host.number == host.news.number)
+        newest = None if is_here else await self._bus.newest(host.host_id)
+        with self._lock:
+            if newest is not None and host.news is not None:
+                return self._shown(host, newest.snapshot)
+            return self._shown(host)
+
+    def _shown(self, host: LiveHost, snapshot: Snapshot | None = None) -> Snapshot | None:
+        """The snapshot (None: the one that this process has), marked as stale if it is."""
+        snapshot = snapshot or host.snapshot
+        if snapshot is None or host.arrived_at is None:
             return None
-        age = self._monotonic() - arrived_at
-        reason = _stale_reason(host, age)
+        now = self._monotonic()
+        reason = host.stale_reason(now, self._bus.problem)
         if reason is None or snapshot.stale or snapshot.sampled_at is None:
             return snapshot
-        reading_age = None if snapshot.age_seconds is None else snapshot.age_seconds + age
+        age = snapshot.age_seconds
+        reading_age = None if age is None else age + now - host.arrived_at
         return msgspec.structs.replace(snapshot, stale=True, age_seconds=reading_age, stale_reason=reason)
 
-    def _problem(self, host: LiveHost) -> str | None:
-        """What is wrong with the connection, as a sentence."""
-        if self._monotonic() - host.copied_at < COPY_SECONDS:
-            return host.copied
-        seconds = host.offset.seconds
-        if seconds is None or abs(seconds) < MOST_OFFSET_SECONDS:
-            return None
-        return f"Its clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the hub's."
 
-    def _summary(self, host: LiveHost) -> HostSummary:
-        snapshot, row = host.snapshot, host.row
-        age = None if host.arrived_at is None else self._monotonic() - host.arrived_at
-        reason = _stale_reason(host, age)
-        return HostSummary(
-            host_id=host.host_id,
-            name=host.name,
-            is_hub=False,
-            state="active" if row is None else row.state,
-            tags=host.tags,
-            is_connected=host.socket is not None,
-            sampled_at=snapshot.sampled_at if snapshot else None,
-            age_seconds=age,
-            stale=reason is not None,
-            stale_reason=reason,
-            gpu_count=len(snapshot.gpus) if snapshot and snapshot.sampled_at is not None else None,
-            driver_version=snapshot.driver_version if snapshot else (row.driver_version or None if row else None),
-            agent_version=plain(host.hello.version) if host.hello else (row.agent_version or None if row else None),
-            clock_offset_seconds=host.offset.seconds,
-            late_count=host.late_count,
-            last_seen_at=row.last_seen_at.timestamp() if row and row.last_seen_at else None,
-            problem=self._problem(host) if host.socket is not None else (row.problem or None if row else None),
-        )
+def _agent_of(hello: Hello) -> Agent:
+    return Agent(connection=uuid.uuid4().hex, host=plain(hello.host), machine=hello.machine, boot=hello.boot)
 
 
-def _stale_reason(host: LiveHost, age_seconds: float | None) -> str | None:
-    snapshot = host.snapshot
-    if snapshot is None or age_seconds is None:
-        return "No reading has arrived since the hub started."
-    if age_seconds > longest_silence(snapshot.poll_interval_seconds):
-        return f"Nothing has arrived from this host for {age_seconds:.0f} s."
-    if snapshot.stale or snapshot.sampled_at is None:
-        return snapshot.stale_reason or "There is no reading yet."
-    return None
+def _machine(agent: Agent) -> tuple[str | None, str | None]:
+    return agent.machine, agent.boot
 
 
-def _machine(hello: Hello) -> tuple[str | None, str | None]:
-    return hello.machine, hello.boot
+def _copied(first: Agent, second: Agent) -> str:
+    return f"Two machines have this host id: {first.host} and {second.host}. One is a copy of the other."
 
 
-def _copied(first: Hello, second: Hello) -> str:
-    return f"Two machines have this host id: {plain(first.host)} and {plain(second.host)}. One is a copy of the other."
-
-
+_CONNECTED_AGAIN = Refused(code="copied", text="The agent has connected again.")
 _HOW_TO_PART = (
     "On the copy, delete the files host_id and agent_key in the data folder, and start the agent with a new code (Settings, "
     "Hosts, Add)."

@@ -12,6 +12,7 @@ from typing import Any
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
 from monitor.config.sampling import idle_limits_of, sampler_options
+from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.registry_watch import RegistryWatch
 from monitor.history.recorder import HistoryRecorder
@@ -71,7 +72,9 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        self.fleet = Fleet(host_id, make_hub=self._hub_for_host, publish=self._take_of_fleet, monotonic=monotonic)
+        self.fleet = Fleet(
+            host_id, make_hub=self._hub_for_host, bus=InProcessBus(self._take_of_fleet), monotonic=monotonic
+        )
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.

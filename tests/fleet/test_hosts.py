@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row
@@ -42,7 +43,7 @@ class Hub:
         self.fleet = Fleet(
             "own",
             make_hub=lambda on_watched: LiveHub(max_rate_hz=5, on_watched=on_watched, monotonic=lambda: self.now),
-            publish=lambda snapshot, *, is_late: self.published.append((snapshot.seq, is_late)),
+            bus=InProcessBus(lambda snapshot, *, is_late: self.published.append((snapshot.seq, is_late))),
             monotonic=lambda: self.now,
         )
 
@@ -53,7 +54,7 @@ class Hub:
 
 
 def reading(seq: int = 1, **changes: Any) -> Snapshot:
-    return host(gpu(0), seq=seq, sampled_at=5.0, poll_interval_seconds=1.0, **changes)
+    return host(gpu(0), seq=seq, sampled_at=5.0, poll_interval_seconds=1.0, host_id=ID, **changes)
 
 
 def test_staleness_is_judged_by_the_hubs_clock() -> None:

@@ -19,7 +19,7 @@ from monitor.admin.bounded import BoundedAdmin, delete_selected
 from monitor.admin.fleet.host_form import HostForm, NewCodeForm
 from monitor.fleet import registry
 from monitor.fleet.host_summary import HostSummary
-from monitor.fleet.hosts import MOST_OFFSET_SECONDS
+from monitor.fleet.live_host import MOST_OFFSET_SECONDS
 from monitor.models import FleetHost
 from monitor.runtime.process import runtime
 

@@ -26,13 +26,13 @@ class NoSuchHost(Exception):
     """The text says which hosts there are."""
 
 
-def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
+async def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
     """The newest snapshot of the host with this name or id (None: of this host); None before its first. Raises NoSuchHost."""
     if _is_own(runtime, wanted):
         return runtime.hub.latest
     assert wanted is not None
     try:
-        return runtime.fleet.latest_of(wanted)
+        return await runtime.fleet.latest_of(wanted)
     except KeyError:
         names = ", ".join(each.name for each in hosts_of(runtime).hosts[:_MOST_NAMES])
         raise NoSuchHost(f"No host {wanted[:100]!r}. /api/hosts lists all: {names}.") from None

@@ -81,7 +81,7 @@ async def config(request: HttpRequest) -> HttpResponse:
 async def snapshot(request: HttpRequest) -> HttpResponse:
     """The latest snapshot, or only one of its GPUs with `?gpu=` (index or UUID); `?host=` (name or ID) for another host."""
     try:
-        latest = latest_of(runtime(), request.GET.get("host"))
+        latest = await latest_of(runtime(), request.GET.get("host"))
     except NoSuchHost as error:
         return json_error(404, str(error))
     latest = latest and as_seen(latest, request)

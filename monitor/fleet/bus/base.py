@@ -1,0 +1,95 @@
+"""The interface of a bus, and what it needs of the fleet of its process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from monitor.fleet.host_summary import HostSummary
+from monitor.telemetry.schema import Snapshot
+
+
+class Publish(Protocol):
+    """Receives the snapshots of all hosts, in the event loop. Must return at once."""
+
+    def __call__(self, snapshot: Snapshot, *, is_late: bool) -> None: ...
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """A connected agent, as every process knows it."""
+
+    connection: str
+    """Random: of two connections of one host, the one that began later counts."""
+    host: str
+    """The host's own name."""
+    machine: str | None
+    boot: str | None
+    """As in Hello."""
+
+
+class HostNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process with a host's agent tells the others about the host."""
+
+    summary: HostSummary
+    """Name, tags and state are the registry's, which every process reads itself."""
+    number: int
+    """Of the newest reading: another number, another reading."""
+    poll_interval_seconds: float | None
+    """Of the host."""
+
+
+class Newest(NamedTuple):
+    """The newest snapshot of a host."""
+
+    snapshot: Snapshot
+    number: int
+    """As in HostNews."""
+
+
+class Receiver(Protocol):
+    """The fleet of this process. From any thread."""
+
+    def show(self, snapshot: Snapshot, *, number: int) -> None:
+        """The newest snapshot of a host that is connected to this process, or watched in it."""
+
+    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float) -> None:
+        """News of a host that is not connected to this process. `agent`: connected elsewhere. `age_seconds`: of the newest reading.
+        None: nothing is known any more.
+        """
+
+    def moved(self, host_id: str, agent: Agent) -> None:
+        """The host's agent has opened a newer connection, to another process."""
+
+    def lose(self) -> None:
+        """No news arrive, until `hear` and `show` are called again. The bus's problem says why."""
+
+    def host_ids(self) -> Collection[str]:
+        """Every host."""
+
+    def agents(self) -> Mapping[str, Agent]:
+        """The agents that are connected to this process, by host id."""
+
+    def watched(self) -> Mapping[str, int | None]:
+        """Hosts that viewers of this process watch and that are not connected to it: the number of the snapshot they see."""
+
+
+class Bus(Protocol):
+    """One per process."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why hosts that are connected to other processes are not shown now; None while they are."""
+
+    def deliver_to(self, receiver: Receiver) -> None:
+        """The fleet. Called once, before anything is put."""
+
+    def put(self, snapshot: Snapshot, *, is_late: bool, number: int, news: Callable[[], HostNews]) -> None:
+        """Carry a reading of a host whose agent is connected to this process. In the event loop; returns at once.
+
+        `news`: called when they are sent, at most once a reading, and not at all where nobody else hears them.
+        """
+
+    async def newest(self, host_id: str) -> Newest | None:
+        """The newest snapshot of a host that is not connected to this process; None if there is none, or if `problem` says why."""
