@@ -15,7 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from monitor.access.policy import is_loopback
 from monitor.access.rate_limits.rate_limiter import Rate, client_of
-from monitor.fleet import protocol
+from monitor.fleet import bounds, protocol
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.message_limit import accept_messages_of
 from monitor.fleet.protocol import Hello, Ping, Pong, ProtocolError, Refused, SnapshotMessage, Welcome
@@ -169,6 +169,8 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     async def _take(self, data: bytes) -> None:
         try:
             message = protocol.decode_from_agent(data)
+            if isinstance(message, SnapshotMessage):
+                bounds.check(message.snapshot)
         except ProtocolError as error:
             differ = f" The agent is version {plain(self.hello.version)}, the hub {__version__}: update the older one."
             await self._refuse(_invalid(f"{error}.{'' if self.hello.version == __version__ else differ}"))

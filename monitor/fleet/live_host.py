@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from monitor.fleet.bus.base import Agent, HostNews
 from monitor.fleet.clock_offset import ClockOffset
-from monitor.fleet.host_summary import HostSummary
+from monitor.fleet.host_summary import HostSummary, SummarizedSnapshot
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Row
 from monitor.live.hub import Hub
@@ -52,6 +52,7 @@ class LiveHost:
         """From the process that had the last connection, if that is another one."""
         self.snapshot: Snapshot | None = None
         """The newest; of a host that is connected elsewhere only while it is watched here."""
+        self._summarized: SummarizedSnapshot | None = None
         self.number = secrets.randbits(48)
         """Of that snapshot. It begins anywhere, so that no two processes give snapshots of a host the same."""
         self.arrived_at: float | None = None
@@ -127,8 +128,9 @@ class LiveHost:
     def summary(self, now: float, trouble: str | None = None) -> HostSummary:
         """As /api/hosts lists it."""
         reason, row = self.stale_reason(now, trouble), self.row
+        known = self._summary_here() if self.news is None else self.news.summary
         return msgspec.structs.replace(
-            self._summary_here() if self.news is None else self.news.summary,
+            known,
             name=self.name,
             state="active" if row is None else row.state,
             tags=self.tags,
@@ -136,6 +138,7 @@ class LiveHost:
             age_seconds=None if self.arrived_at is None else now - self.arrived_at,
             stale=reason is not None,
             stale_reason=reason,
+            free_gpu_count=known.free_gpu_count if reason is None else None,
             last_seen_at=row.last_seen_at.timestamp() if row and row.last_seen_at else None,
             problem=self.problem(now),
         )
@@ -143,17 +146,20 @@ class LiveHost:
     def _summary_here(self) -> HostSummary:
         """What its snapshot, its agent and, without them, the registry say."""
         snapshot, row = self.snapshot, self.row
+        known: dict[str, Any] = {"driver_version": row.driver_version or None if row else None}
+        if snapshot is not None:
+            if self._summarized is None or self._summarized.snapshot is not snapshot:
+                self._summarized = SummarizedSnapshot(snapshot)
+            known = self._summarized.fields()
         return HostSummary(
             host_id=self.host_id,
             name=self.name,
             is_hub=False,
             state="",
             is_connected=False,
-            sampled_at=snapshot.sampled_at if snapshot else None,
             stale=True,
-            gpu_count=len(snapshot.gpus) if snapshot and snapshot.sampled_at is not None else None,
-            driver_version=snapshot.driver_version if snapshot else (row.driver_version or None if row else None),
             agent_version=plain(self.hello.version) if self.hello else (row.agent_version or None if row else None),
             clock_offset_seconds=self.offset.seconds,
             late_count=self.late_count,
+            **known,
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from monitor.telemetry.schema import Snapshot
-from monitor.telemetry.schema.snapshot import UnixSeconds
+from monitor.telemetry.schema.units import UnixSeconds
 
 PROTOCOL = 1
 PATH = "/ws/agent"

@@ -64,7 +64,7 @@ def test_staleness_is_judged_by_the_hubs_clock() -> None:
     hub.fleet.take(ID, reading(time=1.0), is_late=False)  # by a clock that is decades behind
     assert (hub.node["stale"], hub.node["age_seconds"], hub.node["gpu_count"]) == (False, 0.0, 1)
     hub.now += 20
-    assert (hub.node["stale"], hub.node["age_seconds"]) == (True, 20.0)
+    assert (hub.node["stale"], hub.node["age_seconds"], hub.node["free_gpu_count"]) == (True, 20.0, None)
     assert hub.node["stale_reason"] == "Nothing has arrived from this host for 20 s."
 
 

@@ -57,10 +57,10 @@ def test_recorded_figures_beyond_what_hardware_can_do_are_unknown(path: Path) ->
     reading = READINGS[0]
     wild = msgspec.structs.replace(
         reading.gpus[0],
-        power_watts=1e308,
+        power_watts=1e19,
         memory_total_bytes=1 << 34,
         memory_used_bytes=(1 << 64) - 1,
-        fans=(Fan(speed_percent=40.0, speed_rpm=-1e300), Fan(speed_percent=50.0)),
+        fans=(Fan(speed_percent=40.0, speed_rpm=-1e19), Fan(speed_percent=50.0)),
         processes=(GpuProcess(pid=1, memory_used_bytes=(1 << 63) - 1), GpuProcess(pid=2)),
     )
     with path.open("wb") as file:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.telemetry.cuda_devices import has_driver_uuid, is_own_uuid
+from monitor.telemetry.cuda_devices import has_driver_uuid, is_own_uuid, visible_devices
 from monitor.telemetry.free.topology import Place, are_linked, nearness, place_of, share_pcie_switch
 from monitor.telemetry.free.wanted import Wanted
 from monitor.telemetry.schema import Gpu, GpuUse, Snapshot
@@ -83,6 +83,13 @@ def choose(
 def is_offered(gpu: Gpu, use: GpuUse) -> bool:
     """Free by its readings, and CUDA can run on it as it is."""
     return use == "free" and gpu.compute_mode != "prohibited" and gpu.recovery_action in (None, "none")
+
+
+def free_count(gpus: Sequence[Gpu], uses: Sequence[GpuUse]) -> int:
+    """How many GPUs a program can use now."""
+    free = [gpu for gpu, use in zip(gpus, uses, strict=True) if is_offered(gpu, use)]
+    _, named = visible_devices(free)
+    return len(named) or len(free)
 
 
 def _fitting(

@@ -18,13 +18,13 @@ from monitor.telemetry.schema.gpu import (
     MigInstance,
     NvLink,
     NvLinkPeerType,
-    Percent,
     ProcessType,
     Reasons,
     Xid,
 )
 from monitor.telemetry.schema.host import ContainerLimits, System, Totals
 from monitor.telemetry.schema.snapshot import SCHEMA_VERSION, Notice, ProviderReport, Reading, Snapshot
+from monitor.telemetry.schema.units import Percent
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+from monitor.telemetry.schema.units import Percent, Quantity, UnixSeconds
+
 GpuIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ProcessType = Literal["compute", "graphics", "mps"]
 GpuState = Literal["ok", "asleep", "lost"]
@@ -25,7 +26,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
 
     speed_percent: Percent | None = None
     """Share of the full speed. NVML nvmlDeviceGetFanSpeed_v2 (up to 200 counts as 100); smi fan_speed."""
-    speed_rpm: float | None = None
+    speed_rpm: Quantity | None = None
     """Turns a minute. NVML nvmlDeviceGetFanSpeedRPM; nvtop for AMD and Intel."""
 
 
@@ -34,10 +35,10 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
 
     link: int
     is_active: bool
-    version: float | None = None
+    version: Quantity | None = None
     """As NVIDIA numbers them: 1.0, 2.0, 2.2, 3.0, 3.1, 4.0, 5.0, 6.0. NVML's number is an enumeration (6 is 4.0)."""
-    rx_bytes_per_second: float | None = None
-    tx_bytes_per_second: float | None = None
+    rx_bytes_per_second: Quantity | None = None
+    tx_bytes_per_second: Quantity | None = None
     peer_type: NvLinkPeerType | None = None
     """What is at the other end: a GPU, an NVSwitch, or an IBM processor (npu). NVML nvmlDeviceGetNvLinkRemoteDeviceType, asked once
     the link is active. Null: not known."""
@@ -51,7 +52,7 @@ class Xid(msgspec.Struct, frozen=True, kw_only=True):
 
     code: int
     count: int
-    last_at: float
+    last_at: UnixSeconds
     """When it was last reported, Unix seconds."""
 
 
@@ -77,10 +78,10 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     memory_utilization_percent: Percent | None = None
     encoder_utilization_percent: Percent | None = None
     decoder_utilization_percent: Percent | None = None
-    cpu_percent: float | None = None
+    cpu_percent: Quantity | None = None
     """Host CPU, as in top: 100 is one busy core. The only percentage that can exceed 100."""
     resident_memory_bytes: int | None = None
-    started_at: float | None = None
+    started_at: UnixSeconds | None = None
     container_id: str | None = None
     """From /proc/PID/cgroup: 64 hexadecimal digits (Docker, containerd, CRI-O, Podman)."""
     container_name: str | None = None
@@ -100,9 +101,9 @@ class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pid: int
-    started_at: float | None = None
+    started_at: UnixSeconds | None = None
     """When it began to use the GPU, Unix seconds."""
-    seconds: float
+    seconds: Quantity
     """How long it used the GPU."""
     memory_peak_bytes: int | None = None
     utilization_percent: Percent | None = None
@@ -153,9 +154,9 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: GpuState = "ok"
     """asleep: suspended by the kernel and not queried, with the last known facts. lost: has fallen off the bus."""
-    since: float | None = None
+    since: UnixSeconds | None = None
     """When the GPU was found lost or asleep; null while it is ok."""
-    read_at: float | None = None
+    read_at: UnixSeconds | None = None
     """When its values were read, if they are older than the snapshot (asleep or lost)."""
     pci_bus_id: str | None = None
     """Domain:bus:device.function in lower case, as in /sys/bus/pci/devices: 0000:3b:00.0."""
@@ -195,34 +196,34 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """Used memory that belongs to no listed process."""
     bar1_total_bytes: int | None = None
     bar1_used_bytes: int | None = None
-    temperature_celsius: float | None = None
+    temperature_celsius: Quantity | None = None
     """Core. NVML nvmlDeviceGetTemperature; smi gpu_temp."""
-    memory_temperature_celsius: float | None = None
+    memory_temperature_celsius: Quantity | None = None
     """NVML field 82. GeForce boards do not report it."""
-    hotspot_temperature_celsius: float | None = None
+    hotspot_temperature_celsius: Quantity | None = None
     """NVML has no public call for it; other providers can report it."""
-    slowdown_temperature_celsius: float | None = None
+    slowdown_temperature_celsius: Quantity | None = None
     """From here on the GPU lowers its clocks. NVML nvmlDeviceGetTemperatureThreshold."""
-    shutdown_temperature_celsius: float | None = None
-    power_watts: float | None = None
+    shutdown_temperature_celsius: Quantity | None = None
+    power_watts: Quantity | None = None
     """Board draw now. NVML field 186, else nvmlDeviceGetPowerUsage (mW); smi instant_power_draw or power_draw."""
-    power_average_watts: float | None = None
+    power_average_watts: Quantity | None = None
     """The driver's own mean over 1 s (field 185); else the mean since the previous reading, from the energy counter."""
-    power_limit_watts: float | None = None
+    power_limit_watts: Quantity | None = None
     """Enforced now. NVML nvmlDeviceGetEnforcedPowerLimit."""
-    power_default_limit_watts: float | None = None
-    power_min_limit_watts: float | None = None
-    power_max_limit_watts: float | None = None
-    energy_joules: float | None = None
+    power_default_limit_watts: Quantity | None = None
+    power_min_limit_watts: Quantity | None = None
+    power_max_limit_watts: Quantity | None = None
+    energy_joules: Quantity | None = None
     """Since the driver was loaded; on Grace Hopper of the whole module. NVML field 83, nvmlDeviceGetTotalEnergyConsumption (mJ)."""
-    graphics_clock_mhz: float | None = None
-    sm_clock_mhz: float | None = None
-    memory_clock_mhz: float | None = None
-    video_clock_mhz: float | None = None
-    graphics_clock_max_mhz: float | None = None
-    sm_clock_max_mhz: float | None = None
-    memory_clock_max_mhz: float | None = None
-    video_clock_max_mhz: float | None = None
+    graphics_clock_mhz: Quantity | None = None
+    sm_clock_mhz: Quantity | None = None
+    memory_clock_mhz: Quantity | None = None
+    video_clock_mhz: Quantity | None = None
+    graphics_clock_max_mhz: Quantity | None = None
+    sm_clock_max_mhz: Quantity | None = None
+    memory_clock_max_mhz: Quantity | None = None
+    video_clock_max_mhz: Quantity | None = None
     fans: tuple[Fan, ...] | None = None
     """Every fan; empty when the board has none."""
     performance_state: str | None = None
@@ -234,14 +235,14 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     pcie_generation_max: int | None = None
     pcie_width: int | None = None
     pcie_width_max: int | None = None
-    pcie_rx_bytes_per_second: float | None = None
+    pcie_rx_bytes_per_second: Quantity | None = None
     """Received by the GPU. NVML byte counters (fields 197, 198): the mean since the previous reading or, if the link can wrap their
     32 bits in between, over 5 ms or more of each reading. Without them nvmlDeviceGetPcieThroughput (20 ms, as nvidia-smi)."""
-    pcie_tx_bytes_per_second: float | None = None
+    pcie_tx_bytes_per_second: Quantity | None = None
     pcie_replays: int | None = None
     nvlinks: tuple[NvLink, ...] | None = None
-    nvlink_rx_bytes_per_second: float | None = None
-    nvlink_tx_bytes_per_second: float | None = None
+    nvlink_rx_bytes_per_second: Quantity | None = None
+    nvlink_tx_bytes_per_second: Quantity | None = None
     fabric_state: str | None = None
     """How far its registration with the NVLink fabric has come: not started, in progress or completed, without which CUDA does not
     start. Null: the GPU is not behind NVSwitches. NVML nvmlDeviceGetGpuFabricInfoV; smi fabric/state."""

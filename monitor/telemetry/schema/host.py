@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor.telemetry.schema.gpu import Percent, Reasons
+from monitor.telemetry.schema.gpu import Reasons
+from monitor.telemetry.schema.units import Percent, Quantity, UnixSeconds
 
 
 class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits and use of this container's cgroup; a limit is null if there is none."""
 
-    cpu_limit_cores: float | None = None
-    cpu_used_cores: float | None = None
+    cpu_limit_cores: Quantity | None = None
+    cpu_used_cores: Quantity | None = None
     memory_limit_bytes: int | None = None
     memory_used_bytes: int | None = None
     """Without what the kernel can reclaim at once (inactive file pages), as in `docker stats`."""
@@ -26,18 +27,18 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     cpu_core_percents: tuple[Percent, ...] | None = None
     cpu_count: int | None = None
     """Logical cores."""
-    cpu_frequency_mhz: float | None = None
-    load_1m: float | None = None
-    load_5m: float | None = None
-    load_15m: float | None = None
+    cpu_frequency_mhz: Quantity | None = None
+    load_1m: Quantity | None = None
+    load_5m: Quantity | None = None
+    load_15m: Quantity | None = None
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
     memory_available_bytes: int | None = None
     memory_used_percent: Percent | None = None
     swap_total_bytes: int | None = None
     swap_used_bytes: int | None = None
-    booted_at: float | None = None
-    uptime_seconds: float | None = None
+    booted_at: UnixSeconds | None = None
+    uptime_seconds: Quantity | None = None
     process_count: int | None = None
     container: ContainerLimits | None = None
     """Null outside a container."""
@@ -51,9 +52,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     utilization_percent: Percent | None = None
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
-    power_watts: float | None = None
-    power_limit_watts: float | None = None
+    power_watts: Quantity | None = None
+    power_limit_watts: Quantity | None = None
     hottest_gpu_uuid: str | None = None
     hottest_gpu_index: int | None = None
-    hottest_temperature_celsius: float | None = None
+    hottest_temperature_celsius: Quantity | None = None
     unavailable: Reasons = {}

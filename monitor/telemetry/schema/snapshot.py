@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from monitor.telemetry.schema.alert import Alert
 from monitor.telemetry.schema.gpu import Gpu, Reasons
 from monitor.telemetry.schema.host import System, Totals
+from monitor.telemetry.schema.units import Quantity, UnixSeconds
 
 SCHEMA_VERSION = 1
-UnixSeconds = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
-"""A time. Limited to the years of the calendar (to 9999), because a recording or another host can send anything."""
 
 
 class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +63,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """When the GPUs were read; null before the first reading."""
     stale: bool = False
     """The GPU readings are too old; system metrics are still current."""
-    age_seconds: float | None = None
+    age_seconds: Quantity | None = None
     """Age of the GPU readings."""
     stale_reason: str | None = None
     provider: str | None = None
@@ -76,7 +73,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     driver_version: str | None = None
     cuda_version: str | None = None
     """The newest CUDA version the driver supports."""
-    poll_interval_seconds: float | None = None
+    poll_interval_seconds: Quantity | None = None
     gpus: tuple[Gpu, ...] = ()
     totals: Totals = Totals()
     system: System | None = None

@@ -6,7 +6,7 @@ import socket
 
 import msgspec
 
-from monitor.fleet.host_summary import HostSummary
+from monitor.fleet.host_summary import HostSummary, SummarizedSnapshot
 from monitor.live.hub import Hub
 from monitor.runtime.runtime import Runtime
 from monitor.sanitize import plain
@@ -55,18 +55,26 @@ def hosts_of(runtime: Runtime) -> Hosts:
     """The hub itself, then the others by name."""
     latest = runtime.hub.latest
     has_reading = latest is not None and latest.sampled_at is not None
+    is_stale = latest is None or latest.stale or not has_reading
+    known = SummarizedSnapshot(latest).fields() if latest else {}
+    if is_stale:
+        known["free_gpu_count"] = None
     own = HostSummary(
         host_id=runtime.fleet.own_host_id,
-        name=latest.host if latest else plain(socket.gethostname()),
+        name=own_name(runtime),
         is_hub=True,
         state="active",
         is_connected=True,
-        sampled_at=latest.sampled_at if latest else None,
         age_seconds=runtime.hub.silent_seconds if latest else None,
-        stale=latest is None or latest.stale or latest.sampled_at is None,
+        stale=is_stale,
         stale_reason=(latest.stale_reason if latest else None) or (None if has_reading else "There is no reading yet."),
-        gpu_count=len(latest.gpus) if latest and has_reading else None,
-        driver_version=latest.driver_version if latest else None,
         agent_version=__version__,
+        **known,
     )
     return Hosts(hosts=(own, *runtime.fleet.summaries()))
+
+
+def own_name(runtime: Runtime) -> str:
+    """The name of the host that answers."""
+    latest = runtime.hub.published
+    return latest.host if latest else plain(socket.gethostname())

@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 from monitor import formats
 from monitor.access import view_links
 from monitor.access.refusal import Refused
+from monitor.telemetry.free.choice import free_count
 from monitor.telemetry.schema import Gpu, Snapshot
-from monitor.web.components.free_gpus import free_count
 from monitor.web.components.gpu_cards import outline_of
 from monitor.web.components.gpu_tiles import STATES, state_in_words, state_of
 from monitor.web.components.open_alerts import by_gpu

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from monitor import formats
 from monitor.live.pieces import Value
-from monitor.telemetry.cuda_devices import visible_devices
-from monitor.telemetry.free.choice import FreeGpu, FreeGpus, choose, is_offered
+from monitor.telemetry.free.choice import FreeGpu, FreeGpus, choose, free_count
 from monitor.telemetry.free.wanted import MOST_GPUS, Wanted, wanted_of
-from monitor.telemetry.schema import Gpu, GpuUse, Snapshot
+from monitor.telemetry.schema import GpuUse, Snapshot
 from monitor.web.components.live_pieces import LivePieces
 
 _MEMORY = ("0", "10GiB", "20GiB", "40GiB", "80GiB", "140GiB")
@@ -29,13 +28,6 @@ def free_button(snapshot: Snapshot, uses: Sequence[GpuUse], live: LivePieces) ->
         why = "Choose GPUs, and copy a line that starts a program on them"
     label = f"{count} free GPU{'' if count == 1 else 's'}" if count else "No free GPU"
     return live.text("free-gpus", label, ("data-free", "" if snapshot.stale else str(count)), ("title", why))
-
-
-def free_count(gpus: Sequence[Gpu], uses: Sequence[GpuUse]) -> int:
-    """How many GPUs a program can use now."""
-    free = [gpu for gpu, use in zip(gpus, uses, strict=True) if is_offered(gpu, use)]
-    _, named = visible_devices(free)
-    return len(named) or len(free)
 
 
 class Option(NamedTuple):

@@ -1,0 +1,33 @@
+"""How much one host may send: pages draw everything in a snapshot. The numbers in it are bounded by the schema's types."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from monitor.fleet.protocol import ProtocolError
+from monitor.telemetry.schema import Snapshot
+
+MOST_GPUS = 512
+MOST_PROCESSES = 10_000
+"""On all GPUs of the host."""
+MOST_OF_OTHERS = 1024
+"""Fans, links, errors, MIG instances and ended processes of a GPU; cores, notices and data sources of the host."""
+
+
+def check(snapshot: Snapshot) -> None:
+    """Raise ProtocolError if there is more of something than a host has."""
+    _at_most(MOST_GPUS, "GPUs", snapshot.gpus)
+    processes = sum([len(gpu.processes or ()) for gpu in snapshot.gpus])
+    if processes > MOST_PROCESSES:
+        raise ProtocolError(f"{processes} processes; a host may send {MOST_PROCESSES}")
+    cores = snapshot.system.cpu_core_percents if snapshot.system else None
+    _at_most(MOST_OF_OTHERS, "parts of the host", cores, snapshot.notices, snapshot.providers)
+    for gpu in snapshot.gpus:
+        others = (gpu.fans, gpu.nvlinks, gpu.xids, gpu.mig_instances, gpu.ended_processes, gpu.clock_event_reasons)
+        _at_most(MOST_OF_OTHERS, "parts of a GPU", *others)
+
+
+def _at_most(most: int, what: str, *lists: Sized | None) -> None:
+    for each in lists:
+        if each is not None and len(each) > most:
+            raise ProtocolError(f"{len(each)} {what}; a host may send {most}")

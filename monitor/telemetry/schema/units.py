@@ -1,0 +1,15 @@
+"""The numbers of the schema, with the range in which each is accepted: a recording or another host can send anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+UnixSeconds = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
+"""A time, in the years of the calendar (to 9999)."""
+_LARGEST = float(1 << 64)
+"""Beyond every number of a driver, whose integers have 64 bits."""
+Quantity = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+"""A number that exists: not NaN and not infinite, which JSON cannot say either."""

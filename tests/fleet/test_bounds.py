@@ -1,0 +1,48 @@
+"""What no host may send, because it would break a page: refused with its place, before anything is done with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor.fleet import bounds
+from monitor.fleet.protocol import ProtocolError, SnapshotMessage, decode_from_agent
+from monitor.telemetry.schema import Fan, System
+from tests.support.snapshots import gpu, host, process
+
+
+def received(snapshot: Any) -> None:
+    message = decode_from_agent(msgspec.msgpack.encode({"type": "snapshot", "snapshot": snapshot}))
+    assert isinstance(message, SnapshotMessage)
+    bounds.check(message.snapshot)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
+@pytest.mark.parametrize(
+    "field", ["power_watts", "temperature_celsius", "since", "utilization_percent", "energy_joules"]
+)
+def test_numbers_that_no_driver_has_are_refused(field: str, value: float) -> None:
+    with pytest.raises(ProtocolError, match=rf"gpus.*\.{field}"):
+        received(host(gpu(0, **{field: value})))
+
+
+def test_times_outside_of_the_calendar_are_refused() -> None:
+    for wrong in (-1.0, 1e12):
+        with pytest.raises(ProtocolError, match="started_at"):
+            received(host(gpu(0, processes=(process(1, started_at=wrong),))))
+        with pytest.raises(ProtocolError, match="booted_at"):
+            received(host(gpu(0), system=System(booted_at=wrong)))
+
+
+def test_more_than_a_host_has_is_refused() -> None:
+    received(host(gpu(0, processes=tuple(process(pid) for pid in range(1000)))))
+    with pytest.raises(ProtocolError, match="513 GPUs; a host may send 512"):
+        received(host(*map(gpu, range(513))))
+    many = tuple(process(pid) for pid in range(5001))
+    with pytest.raises(ProtocolError, match="10002 processes; a host may send 10000"):
+        received(host(gpu(0, processes=many), gpu(1, processes=many)))
+    with pytest.raises(ProtocolError, match="2000 parts of a GPU"):
+        received(host(gpu(0, fans=(Fan(speed_percent=1.0),) * 2000)))
