@@ -7,7 +7,7 @@ import msgspec
 from monitor.telemetry.schema.alert import Alert
 from monitor.telemetry.schema.gpu import Gpu, Reasons
 from monitor.telemetry.schema.host import System, Totals
-from monitor.telemetry.schema.units import Quantity, UnixSeconds
+from monitor.telemetry.schema.units import PollSeconds, Quantity, UnixSeconds
 
 SCHEMA_VERSION = 1
 
@@ -73,7 +73,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     driver_version: str | None = None
     cuda_version: str | None = None
     """The newest CUDA version the driver supports."""
-    poll_interval_seconds: Quantity | None = None
+    poll_interval_seconds: PollSeconds | None = None
     gpus: tuple[Gpu, ...] = ()
     totals: Totals = Totals()
     system: System | None = None
