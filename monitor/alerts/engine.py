@@ -19,6 +19,7 @@ from monitor.alerts.alert_rows import as_time
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.silence import is_silent
 from monitor.alerts.store import Acknowledged, Enqueue, RuleRow
+from monitor.database.changes import Changes
 from monitor.database.engine import engine_of
 from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
@@ -75,6 +76,7 @@ class Engine:
         self._evaluation = Evaluation()
         self._rules: dict[int, RuleRow] = {}
         self._revision: object = None
+        self._changes = Changes(monotonic=monotonic)
         self._limits_then: IdleLimits | None = None
         self._acknowledged: dict[str, Acknowledged] = {}
         self._times: dict[tuple[int | None, str, str], int] = {}
@@ -210,7 +212,17 @@ class Engine:
             self._show_open()
 
     def _load(self) -> None:
-        limits, revision = self._limits(), store.revision()
+        limits = self._limits()
+        if self._changes.may_exist() or limits != self._limits_then:
+            self._load_changes(limits)
+            self._changes.note_read()
+        is_due = self._next_clean is None or self._monotonic() >= self._next_clean
+        if is_due and not self._is_jump(self._clock() - self._monotonic()):
+            self._next_clean = self._monotonic() + CLEAN_SECONDS
+            store.forget_before(self._clock(), days=self._retention_days())
+
+    def _load_changes(self, limits: IdleLimits) -> None:
+        revision = store.revision()
         if revision != self._revision or limits != self._limits_then:
             self._rules = store.load_rules(limits)
             rules = [row.rule for row in self._rules.values()]
@@ -225,10 +237,6 @@ class Engine:
         open_ids = self._evaluation.open.keys()
         self._acknowledged = store.load_acknowledged(open_ids) if open_ids else {}
         self._times = store.load_times_since(self._clock() - FLAPPING_SECONDS) if open_ids else {}
-        is_due = self._next_clean is None or self._monotonic() >= self._next_clean
-        if is_due and not self._is_jump(self._clock() - self._monotonic()):
-            self._next_clean = self._monotonic() + CLEAN_SECONDS
-            store.forget_before(self._clock(), days=self._retention_days())
 
     def _restore(self, rules: list[Rule]) -> None:
         evaluation = Evaluation()

@@ -40,6 +40,12 @@ class Engine(Protocol):
     def without_limits(self) -> AbstractContextManager[None]:
         """For migrations, which can take long."""
 
+    def data_version(self) -> object:
+        """Differs after any change to the data, by this connection or another; None if the engine cannot say.
+
+        Not in a transaction, where other connections' changes do not show. Raises Django's database errors.
+        """
+
     def lost(self) -> str | None:
         """What to say if there was a database and it is missing or empty now, else None. Raises Django's database errors."""
 

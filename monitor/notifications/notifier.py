@@ -13,11 +13,12 @@ from typing import Protocol
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from monitor.database.changes import Changes
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import Delivery
 from monitor.notifications import delivery_queue
 from monitor.notifications.masking import without_secrets
-from monitor.notifications.reminders import review
+from monitor.notifications.reminders import depends_on_time, review
 from monitor.notifications.reports import due
 from monitor.notifications.reports.settings import ReportSettings
 
@@ -56,6 +57,9 @@ class Notifier:
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._review_seconds = review_seconds
+        self._changes = Changes()
+        """Since a look that found nothing to do, now or later."""
+        self._reports_then: ReportSettings | None = None
         self._reviewed_at: datetime | None = None
         self._is_reviewed = False
         """Whether the last review succeeded."""
@@ -130,17 +134,24 @@ class Notifier:
         if not self._has_recovered:
             delivery_queue.recover()
             self._has_recovered = True
-        if self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds:
+        reports = self._reports()
+        if not self._changes.may_exist() and reports == self._reports_then:
+            return self._poll_seconds
+        is_due = self._reviewed_at is None or abs((now - self._reviewed_at).total_seconds()) >= self._review_seconds
+        if is_due:
             self._reviewed_at = now  # even if it fails: waiting messages are sent before the next review
             self._is_reviewed = False
             review(now=now)
-            self._add_reports(now)
+            self._add_reports(reports.address, now)
             self._is_reviewed = True
         wait = self._poll_seconds
         with self._senders_lock:
             busy = set(self._senders)
         heads = delivery_queue.heads(now=now, without=busy)
         self.waiting = delivery_queue.waiting_count() if heads or busy else 0
+        if is_due and not heads and not busy and not depends_on_time():
+            self._changes.note_read()
+            self._reports_then = reports
         for head in heads:
             if self._is_stopping.is_set():
                 break
@@ -153,8 +164,7 @@ class Notifier:
                 self._begin(delivery)
         return wait
 
-    def _add_reports(self, now: datetime) -> None:
-        address = self._reports().address
+    def _add_reports(self, address: str | None, now: datetime) -> None:
         due.enqueue_due(now=now, address=address)
         if (problem := due.problem(address)) is not None:
             self._unreported.noticed(problem)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from monitor.alerts.silence import is_silent
-from monitor.models import AlertEvent, AlertRule
+from monitor.models import AlertEvent, AlertRule, Channel, Delivery
 from monitor.notifications import outbox
 
 
@@ -20,6 +20,16 @@ def review(*, now: datetime) -> None:
     _add_delayed(now)
     outbox.release_held(now=now)
     _remind(now)
+
+
+def depends_on_time() -> bool:
+    """Whether a later review, or the weekly report, can find something to do even if nothing changes in the database."""
+    waiting = (
+        AlertEvent.objects.filter(state="firing"),
+        Delivery.objects.filter(status="held"),
+        Channel.objects.filter(is_enabled=True, is_for_weekly_report=True),
+    )
+    return any(rows.exists() for rows in waiting)
 
 
 def _add_delayed(now: datetime) -> None:

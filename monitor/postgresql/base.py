@@ -62,6 +62,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         finally:
             self._limit(before)
 
+    def data_version(self) -> None:
+        """PostgreSQL has no number that changes with the data."""
+
     def lost(self) -> str | None:
         data_dir = settings.GPU_MONITOR.data_dir
         if not is_initialized(data_dir) or MigrationRecorder(self).applied_migrations():

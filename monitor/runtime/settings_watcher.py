@@ -9,13 +9,14 @@ from collections.abc import Callable
 from django.db import connection
 
 from monitor.config.model import Config
+from monitor.database.changes import Changes
 from monitor.runtime.effective_config import EffectiveConfig
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-"""Interval between looks at the database: one small query each."""
+"""Interval between looks at the database, with one small query if it may have changed."""
 START_WAIT_SECONDS = 1.0
 """How long the start waits for the admin's settings. If the database answers later, they are applied then."""
 
@@ -37,6 +38,7 @@ class SettingsWatcher:
         self._apply = apply
         self._poll_seconds = poll_seconds
         self._start_wait_seconds = start_wait_seconds
+        self._changes = Changes()
         self._fault: str | None = None
         self._has_looked = threading.Event()
         self._is_stopping = threading.Event()
@@ -70,6 +72,8 @@ class SettingsWatcher:
 
     def _look(self) -> None:
         try:
+            if not self._changes.may_exist() and self.problem is None:
+                return
             self._settings.look(self._apply)
         except Exception as error:
             if self._fault is None:
@@ -77,5 +81,7 @@ class SettingsWatcher:
             self._fault = f"changed settings could not be applied ({type(error).__name__}: {error})"
         else:
             self._fault = None
-        if self.problem is not None:
+        if self.problem is None:
+            self._changes.note_read()
+        else:
             connection.close()  # the next look connects again

@@ -58,6 +58,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Whether a new database may begin where one was lost, as for stored history."""
         return bool(self.settings_dict.get("IS_REPLACEABLE"))
 
+    def data_version(self) -> object:
+        """`PRAGMA data_version` tells of other connections' changes only, and has a meaning within one connection only."""
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return self.connection, version, self.connection.total_changes
+
     def lost(self) -> str | None:
         file = file_of(self)
         if (

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from monitor.models import Channel, Delivery
 from monitor.notifications import delivery_queue
@@ -229,12 +231,17 @@ def test_review_runs_in_the_notifier_and_sends_what_a_mute_suppressed(
     receiver.wait_for(1)
 
 
-def test_idle_notifier_makes_one_query_a_poll(clock: Clock, django_assert_num_queries: Any) -> None:
+def test_idle_notifier_queries_only_a_changed_database(clock: Clock, django_assert_num_queries: Any) -> None:
     idle = Notifier(SEND, clock=clock)
     idle.look()
+    a_rule()
     with django_assert_num_queries(1):
-        wait = idle.look()
-    assert wait == notifier_module.POLL_SECONDS
+        assert idle.look() == notifier_module.POLL_SECONDS
+    for queries_are_due in (True, False):
+        clock.pass_by(seconds=notifier_module.REVIEW_SECONDS)
+        with CaptureQueriesContext(connection) as captured:
+            assert idle.look() == notifier_module.POLL_SECONDS
+        assert bool(captured) is queries_are_due
 
 
 # ── The limit of messages per hour ────────────────────────────────────────────────────────────────────────────────────
