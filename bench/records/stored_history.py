@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def store_day() -> dict[str, Buckets]:
     for different in zip(*days, strict=True):
         parts = different * (GPUS // _DIFFERENT)
         store.write([Written(source, [part], is_changed=True) for source, part in zip(sources, parts, strict=True)], [])
-        store.close_chunks(parts[0].starts[-1] + 1)
+        deque(store.close_chunks(parts[0].starts[-1] + 1), maxlen=0)
         for source, part in zip(sources, parts, strict=True):
             minutes[source.key].append(roll_up(part, MINUTES.bucket_seconds))
     return {key: merged(parts, MINUTES.bucket_seconds) for key, parts in minutes.items()}

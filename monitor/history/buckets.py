@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 Values = list[float | None]
@@ -52,6 +52,20 @@ class Buckets(NamedTuple):
                 seconds if known is self.seconds else known[first:last],
             )
         return Buckets(self.starts[first:last], seconds, cut)
+
+    def at(self, places: Sequence[int]) -> Buckets:
+        """The buckets with these places, in this order."""
+        seconds = [self.seconds[place] for place in places]
+        chosen: dict[str, Column] = {}
+        for name, (low, mean, high, known) in self.columns.items():
+            middle = [mean[place] for place in places]
+            chosen[name] = Column(
+                middle if low is mean else [low[place] for place in places],
+                middle,
+                middle if high is mean else [high[place] for place in places],
+                seconds if known is self.seconds else [known[place] for place in places],
+            )
+        return Buckets([self.starts[place] for place in places], seconds, chosen)
 
     def only(self, names: Iterable[str]) -> Buckets:
         """With these metrics alone."""

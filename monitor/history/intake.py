@@ -1,4 +1,6 @@
-"""What the recorder has not written yet: the newest buckets of each source, and why a source has none. Any thread may use it."""
+"""What the recorder has not written yet of one host: the newest buckets of each source, and why a source has none. Any thread may
+use it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,16 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from monitor.history.buckets import Buckets, empty
-from monitor.history.gaps import DRIVER_HUNG, NOT_RECORDED, Absence, Gap, reason_of
+from monitor.history.gaps import (
+    DRIVER_HUNG,
+    NO_CONNECTION,
+    NOT_RECORDED,
+    WRONG_CLOCK,
+    Absence,
+    Gap,
+    Presence,
+    reason_of,
+)
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged
 from monitor.history.second_buckets import SecondBuckets
@@ -18,7 +29,9 @@ from monitor.telemetry.schema import Gpu, Snapshot, System
 MOST_WAITING = 600
 """Snapshots that may wait to be read; beyond that, the oldest are dropped."""
 MOST_ROWS = 20_000
-"""Seconds of all sources together that are kept while the database cannot be written: about 16 MB, 37 min of 8 GPUs."""
+"""Seconds of all sources of all hosts that are kept while the database cannot be written: about 16 MB, 37 min of 8 GPUs."""
+LEAST_ROWS = 120
+"""Seconds of each source that are kept in any case: with many hosts, MOST_ROWS would be less than is written at a time."""
 _LIMITS_OF_GPU = (
     "memory_total_bytes", "power_limit_watts", "slowdown_temperature_celsius", "shutdown_temperature_celsius", "sm_clock_max_mhz",
     "memory_clock_max_mhz",
@@ -34,12 +47,22 @@ class Facts(NamedTuple):
     limits: dict[str, float]
 
 
-class Unwritten(NamedTuple):
+class OfSource(NamedTuple):
     """What is to be written of one source."""
 
     key: str
     facts: Facts
     parts: list[Buckets]
+
+
+class Unwritten(NamedTuple):
+    """What is to be written of one host."""
+
+    sources: list[OfSource]
+    gaps: list[tuple[str | None, Gap]]
+    """By source; None: of all."""
+    filled: list[tuple[float, float]]
+    """Of late snapshots: the spans from which they are, which are no longer gaps of all sources."""
 
 
 class _Source:
@@ -73,10 +96,18 @@ class _Source:
 
 
 class Intake:
-    """Snapshots go in at once; what is to be written comes out about once a minute."""
+    """The snapshots of one host, in the order of their times. They go in at once; what is to be written comes out about once a
+    minute.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_connection: bool = False, is_late: bool = False) -> None:
+        """`has_connection`: the snapshots come over the network, so a span without any is a gap. `is_late`: they are of spans that
+        the hub missed, and come in an intake of their own.
+        """
+        self._has_connection, self._is_late = has_connection, is_late
         self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
+        self._presence = Presence()
+        self._has_wrong_clock = False
         self._lock = threading.Lock()
         self._sources: dict[str, _Source] = {}
         self._gaps: dict[tuple[str | None, int, str], Gap] = {}
@@ -115,30 +146,39 @@ class Intake:
         with self._lock:
             self._read_waiting()
 
-    def unwritten(self, *, is_last: bool = False) -> tuple[list[Unwritten], list[tuple[str | None, Gap]]]:
+    def unwritten(self, *, is_last: bool = False) -> Unwritten:
         """All that is to be written, and remains here until it is `forgotten`. The current second waits, unless it is the last."""
         with self._lock:
             self._read_waiting()
             found = []
             for key, source in self._sources.items():
-                source.collect(is_last=is_last)
-                found.append(Unwritten(key, source.facts, [*source.parts]))
-            return found, [(key, gap) for (key, _start, _reason), gap in self._gaps.items()]
+                source.collect(is_last=is_last or self._is_late)
+                found.append(OfSource(key, source.facts, [*source.parts]))
+            gaps = [(key, gap) for (key, _start, _reason), gap in self._gaps.items()]
+            return Unwritten(found, gaps, [*self._presence.spans] if self._is_late else [])
 
-    def forget(self, written: list[Unwritten], gaps: list[tuple[str | None, Gap]]) -> None:
-        """These have been written."""
+    def forget(self, written: Unwritten) -> None:
+        """This has been written."""
         with self._lock:
-            for key, _facts, parts in written:
+            for key, _facts, parts in written.sources:
                 del self._sources[key].parts[: len(parts)]
-            for of_source, gap in gaps:
+            for of_source, gap in written.gaps:
                 place = (of_source, gap.start, gap.reason)
                 if self._gaps.get(place) == gap:
                     del self._gaps[place]
+            del self._presence.spans[: len(written.filled) - 1]  # the last one can go on
 
-    def drop_excess(self) -> None:
-        """Nothing could be written for long: drop the oldest readings beyond MOST_ROWS, and note the gap."""
+    @property
+    def source_count(self) -> int:
+        """GPUs, and the host."""
+        return len(self._sources)
+
+    def drop_excess(self, source_count: int) -> None:
+        """Nothing could be written for long: drop the oldest readings beyond MOST_ROWS, and note the gap. `source_count`: of all
+        hosts.
+        """
         with self._lock:
-            most = MOST_ROWS // max(1, len(self._sources))
+            most = max(LEAST_ROWS, MOST_ROWS // max(1, source_count))
             for key, source in self._sources.items():
                 source.collect()
                 excess = sum(len(part.starts) for part in source.parts) - most
@@ -152,12 +192,17 @@ class Intake:
                 self._add_gap(key, Gap(start, end, NOT_RECORDED))
                 source.parts = parts
 
+    def refuse(self) -> None:
+        """A snapshot has come whose time cannot be right: until the next one, the host's clock is wrong."""
+        self._has_wrong_clock = True
+
     def clear(self) -> None:
         """Forget everything: the history was switched off."""
         with self._lock:
             self._waiting.clear()
             self._sources.clear()
             self._gaps.clear()
+            self._presence = Presence()
 
     # ── Under the lock ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,6 +216,14 @@ class Intake:
             return
         self._seq = seq
         interval = snapshot.poll_interval_seconds or 1.0
+        hole = self._presence.add(snapshot.time, interval)
+        if not self._is_late:
+            del self._presence.spans[:-1]
+        if hole is not None and self._has_connection:
+            self._add_gap(
+                None, Gap(int(hole[0]), int(hole[1]), WRONG_CLOCK if self._has_wrong_clock else NO_CONNECTION)
+            )
+        self._has_wrong_clock = False
         if snapshot.system is not None:
             host = self._source(HOST)
             host.name = snapshot.host
@@ -198,7 +251,8 @@ class Intake:
         source = self._source(gpu.uuid)
         if source.latest is None:
             source.latest = gpu
-        start = source.read_until if source.read_until is not None else gpu.since or at
+        since = None if self._is_late else gpu.since
+        start = source.read_until if source.read_until is not None else since or at
         self._add_gap(gpu.uuid, source.absence.begin(reason, start, at, text))
 
     def _add_reading(self, gpu: Gpu, at: float, interval: float) -> None:

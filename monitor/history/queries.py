@@ -12,13 +12,14 @@ import msgspec
 from monitor.history.buckets import Buckets, Column, Values, empty
 from monitor.history.chunk_codec import pack, unpack
 from monitor.history.database import history_connection
-from monitor.history.gaps import NOT_RECORDED, REASONS
+from monitor.history.gaps import NO_CONNECTION, NOT_RECORDED, REASONS
 from monitor.history.metrics import Metric, metric_of
 from monitor.history.rollup import merged
+from monitor.history.store import OWN
 from monitor.history.stored_buckets import reaching_tier, stored_buckets
 from monitor.history.tiers import TIERS
 
-Newest = Callable[[str, Collection[str]], Buckets]
+Newest = Callable[[str, Collection[str], str], Buckets]
 """The recorder's `open_buckets`: seconds of a source that are not in the database yet."""
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _UNWRITTEN_SECONDS = 180
 _GAPS = """
     SELECT gap.start, gap."end", gap.reason, gap.text
     FROM monitor_historygap AS gap LEFT JOIN monitor_historysource AS source ON source.id = gap.source_id
-    WHERE (gap.source_id IS NULL OR source.key = %s) AND gap.start < %s AND gap."end" > %s"""
+    WHERE gap.host_id = %s AND (gap.source_id IS NULL OR source.key = %s) AND gap.start < %s AND gap."end" > %s"""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -89,9 +90,16 @@ class _Shape(NamedTuple):
 
 
 def history(
-    source_key: str, metrics: Sequence[str], start: float, end: float, points: int, *, newest: Newest | None = None
+    source_key: str,
+    metrics: Sequence[str],
+    start: float,
+    end: float,
+    points: int,
+    *,
+    newest: Newest | None = None,
+    host_id: str = OWN,
 ) -> list[Answer]:
-    """The metrics of a GPU (by UUID) or of `host` over [start, end) in at most `points` buckets, one answer for each metric.
+    """The metrics of a GPU (by UUID) or of `host` itself over [start, end) in at most `points` buckets, one answer for each metric.
 
     The buckets are made of the coarsest tier that is fine enough or, if that no longer reaches back to the start, of one that
     does, with fewer points. Lowest and highest value of a span are those of its readings, whatever the tier.
@@ -102,22 +110,22 @@ def history(
         raise ValueError("the span is empty")
     chosen = [metric_of(name) for name in metrics]
     # Asked for before the database is read: what is written in between is then in both, and not in neither.
-    waiting = empty() if newest is None else _as_stored(newest(source_key, metrics))
+    waiting = empty() if newest is None else _as_stored(newest(source_key, metrics, host_id))
     width = width_for(start, end, points)
     tier = next(tier for tier in reversed(TIERS) if tier.bucket_seconds <= width)
     first, last = _aligned(start, end, width)
-    stored = stored_buckets(source_key, tier, first, last, metrics)
+    stored = stored_buckets(host_id, source_key, tier, first, last, metrics)
     if stored.first is None or stored.first > first + width:
         reaching = reaching_tier(tier, start)
         if reaching is not tier:
             tier, width = reaching, max(width, reaching.bucket_seconds)
             first, last = _aligned(start, end, width)
-            stored = stored_buckets(source_key, tier, first, last, metrics)
+            stored = stored_buckets(host_id, source_key, tier, first, last, metrics)
     parts = [*stored.parts, waiting.between(stored.until, math.inf)]
     buckets = merged(parts, width).between(first, last)
     holes = _holes(buckets, width)
     since = first if stored.first_at is None else max(first, stored.first_at)
-    gaps = _gaps(source_key, first, last, [*_edges(buckets, width, since, last), *holes.values()])
+    gaps = _gaps(host_id, source_key, first, last, [*_edges(buckets, width, since, last), *holes.values()])
     breaks = [(place, hole[0]) for place, hole in holes.items()]
     shape = _Shape(source_key, tier.name, width, first, last, gaps, breaks, _tenths(buckets.seconds))
     return [_answer(metric, buckets, shape) for metric in chosen]
@@ -164,18 +172,22 @@ def _edges(buckets: Buckets, width: int, first: int, last: int) -> Iterator[_Spa
         yield end, last
 
 
-def _gaps(source_key: str, first: int, last: int, holes: list[_Span]) -> list[Gap]:
-    """The gaps of the span with their reasons; a hole of which none is known was not recorded."""
+def _gaps(host_id: str, source_key: str, first: int, last: int, holes: list[_Span]) -> list[Gap]:
+    """The gaps of the span with their reasons; a hole of which none is known was not recorded.
+
+    Another host from which nothing has come up to the end has no connection: that is written down when it has returned.
+    """
     with history_connection().cursor() as cursor:
-        cursor.execute(_GAPS, [source_key, last, first])
+        cursor.execute(_GAPS, [host_id, source_key, last, first])
         rows: list[tuple[int, int, str, str]] = cursor.fetchall()
     gaps = [
         Gap(max(start, first), min(end, last), reason, text or REASONS.get(reason, reason))
         for start, end, reason, text in rows
     ]
     unknown = [
-        Gap(start, end, NOT_RECORDED, REASONS[NOT_RECORDED])
+        Gap(start, end, reason, REASONS[reason])
         for start, end in holes
+        for reason in [NO_CONNECTION if host_id != OWN and end == last else NOT_RECORDED]
         if not any(gap.start < end and start < gap.end for gap in gaps)
     ]
     return sorted([*gaps, *unknown], key=lambda gap: (gap.start, gap.end))

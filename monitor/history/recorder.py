@@ -1,4 +1,4 @@
-"""The stage that stores readings as history, in a thread of its own: everything new once a minute, in one transaction.
+"""The stage that stores readings of all hosts as history, in a thread of its own: everything new once a minute, in one transaction.
 
 What the database cannot take waits in memory. Only the recorder writes chunks, so reading them back is safe at any time.
 """
@@ -16,14 +16,13 @@ from django.db import DatabaseError, InterfaceError
 
 from monitor.database.engine import engine_of
 from monitor.history import gaps, store
-from monitor.history.buckets import Buckets
+from monitor.history.buckets import Buckets, empty
 from monitor.history.database import begin_anew, history_connection, prepare
-from monitor.history.gaps import Gap
-from monitor.history.intake import Intake, Unwritten
 from monitor.history.pruning import Retention, prune
-from monitor.history.store import HOST, Written
+from monitor.history.recorded_host import Pause, RecordedHost, has_plausible_time
+from monitor.history.store import OWN
 from monitor.logs.lasting_problem import LastingProblem
-from monitor.models import HistoryGap, HistorySource
+from monitor.models import HistorySource
 from monitor.sqlite.errors import is_damage
 from monitor.steady_clock import SteadyClock
 from monitor.telemetry.schema import Snapshot
@@ -31,8 +30,6 @@ from monitor.telemetry.schema import Snapshot
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 60.0
-SAVE_SECONDS = 600
-"""Interval at which the end of a source's last bucket is written down."""
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 """Interval at which the waiting snapshots are read. Pages that ask for buckets have them read at once."""
@@ -70,18 +67,14 @@ class HistoryRecorder:
     ) -> None:
         self._options = options
         self._clock, self._monotonic = clock, monotonic
-        self._intake = Intake()
-        self._rows: dict[str, HistorySource] | None = None
-        """None: not yet read."""
-        self._saved: dict[str, tuple[object, ...]] = {}
-        """What was last saved of each row."""
-        self._gap_rows: dict[str | None, HistoryGap] = {}
-        """The last row of each source: a gap that goes on changes its end."""
+        self._hosts = {OWN: RecordedHost(OWN)}
+        """By host id."""
+        self._has_begun = False
+        """This run has written to the database."""
+        self._pause: Pause | None = None
+        """Before this run."""
         self._was_off = False
         self._is_suspect = False
-        self._first_at: float | None = None
-        """When the first snapshot was made."""
-        self._booted_at: float | None = None
         self._write_at = monotonic() + WRITE_SECONDS
         self._file_at = self._prune_at = 0.0
         self._steady = SteadyClock(clock, monotonic)
@@ -97,13 +90,21 @@ class HistoryRecorder:
         self._thread.start()
 
     def take(self, snapshot: Snapshot) -> None:
-        """Queue the next snapshot."""
-        if not self._options().is_on:
+        """Queue the next snapshot of this server's own host."""
+        if self._options().is_on:
+            self._hosts[OWN].take(snapshot)
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """Queue the next snapshot of another host."""
+        if not self._options().is_on or not snapshot.host_id:
             return
-        if self._first_at is None:
-            self._first_at = snapshot.time
-            self._booted_at = snapshot.system.booted_at if snapshot.system else None
-        self._intake.take(snapshot)
+        host = self._hosts.get(snapshot.host_id)
+        if host is None:
+            host = self._hosts[snapshot.host_id] = RecordedHost(snapshot.host_id)
+        if has_plausible_time(snapshot, self._clock()):
+            host.take(snapshot, is_late=is_late)
+        else:
+            host.live.refuse()
 
     def stop(self, seconds: float = 5.0) -> None:
         """Write everything and end the thread. Returns when it has ended or the time is up."""
@@ -117,12 +118,14 @@ class HistoryRecorder:
             return "the history recorder's thread has ended"
         return self._problem
 
-    def open_buckets(self, source_key: str, names: Collection[str]) -> Buckets:
-        """The newest seconds of a source, which are not in the database yet (`store.HOST` or a GPU's UUID).
+    def open_buckets(self, source_key: str, names: Collection[str], host_id: str = OWN) -> Buckets:
+        """The newest seconds of a source, which are not in the database yet (`store.HOST` or a GPU's UUID). Late readings are seen
+        when they are written.
 
         Ask for them before reading the database, and prefer what is there: they may be written in between.
         """
-        return self._intake.open_buckets(source_key, names)
+        host = self._hosts.get(host_id)
+        return empty() if host is None else host.live.open_buckets(source_key, names)
 
     def look_for_damage(self) -> None:
         """A reader found the database damaged: check it soon, and begin a new one if it is. Writes may not notice."""
@@ -164,7 +167,7 @@ class HistoryRecorder:
         if self._is_suspect:
             self._is_suspect = False
             self._attempt(self._check)
-        self._intake.read_waiting()
+        self._read_waiting()
         if self._monotonic() < self._write_at:
             if self._monotonic() >= self._file_at:
                 self._file_at = self._monotonic() + FILE_SECONDS
@@ -177,79 +180,51 @@ class HistoryRecorder:
                 self._prune_at = self._monotonic() + PRUNE_SECONDS
         else:
             self._write_at = self._monotonic() + RETRY_SECONDS
-            self._intake.drop_excess()
+            hosts = [*self._hosts.values()]
+            source_count = sum(host.source_count for host in hosts)
+            for host in hosts:
+                host.drop_excess(source_count)
+
+    def _read_waiting(self) -> None:
+        for host in [*self._hosts.values()]:
+            host.read_waiting()
 
     def _turn_off(self) -> None:
-        if not self._was_off and self._first_at is not None:
+        if not self._was_off:
             self._attempt(lambda: self._write(is_last=True))
-        self._intake.clear()
-        self._was_off, self._first_at, self._rows = True, None, None
+        for host in [*self._hosts.values()]:
+            host.clear()
+        self._was_off, self._has_begun = True, False
         self._problem = None
 
     # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, *, is_last: bool = False) -> None:
-        if self._first_at is None:
+        hosts = [host for host in [*self._hosts.values()] if host.first_at is not None]
+        if not hosts:
             return
-        if self._rows is None:
-            self._rows = self._opened(self._first_at)
-            self._saved.clear()
-            self._gap_rows.clear()
-        unwritten, new_gaps = self._intake.unwritten(is_last=is_last)
-        rows = [self._row(self._rows, each) for each in unwritten]
-        saved: dict[str, tuple[object, ...]] = {
-            row.key: (row.name, row.index, row.limits, row.last_at // SAVE_SECONDS) for row in rows
-        }
-        changed = [self._gap_row(self._rows, key, gap) for key, gap in new_gaps]
+        now = self._clock()
+        if not self._has_begun:
+            self._begin(self._hosts[OWN].first_at or now)
+        batches = [host.batch(self._pause, now=now, is_last=is_last) for host in hosts]
         store.write(
-            [
-                Written(row, parts, is_last or saved[key] != self._saved.get(key))
-                for row, (key, _facts, parts) in zip(rows, unwritten, strict=True)
-            ],
-            changed,
+            [written for batch in batches for written in batch.written],
+            [row for batch in batches for row in batch.gaps],
+            [batch.filled for batch in batches if batch.filled is not None],
         )
-        self._saved = saved
-        self._gap_rows.update({key: row for (key, _gap), row in zip(new_gaps, changed, strict=True)})
-        self._intake.forget(unwritten, new_gaps)
-        store.close_chunks(self._clock() - _CLOSE_AFTER_SECONDS)
+        for host, batch in zip(hosts, batches, strict=True):
+            host.wrote(batch)
+        for _step in store.close_chunks(self._clock() - _CLOSE_AFTER_SECONDS):
+            self._read_waiting()
+            if self._is_stopping.is_set():
+                return
 
-    def _opened(self, first_at: float) -> dict[str, HistorySource]:
-        """The sources of earlier runs. The time since then is a gap."""
+    def _begin(self, began_at: float) -> None:
+        """Note until when an earlier run, or this one before the history was switched off, has recorded."""
         last = store.last_moment()
-        if last is not None and self._was_off:
-            self._intake.add_gap(None, Gap(last, int(first_at), gaps.NOT_RECORDED))
-        elif last is not None:
-            for gap in gaps.since_the_last_run(last, first_at, self._booted_at):
-                self._intake.add_gap(None, gap)
-        self._was_off = False
-        rows = {row.key: row for row in store.sources()}
-        newest = max((row.last_at for row in rows.values()), default=0)
-        self._intake.expect(
-            row.key for row in rows.values() if row.kind != HOST and row.last_at >= newest - 2 * SAVE_SECONDS
-        )
-        return rows
-
-    def _row(self, rows: dict[str, HistorySource], unwritten: Unwritten) -> HistorySource:
-        key, facts, parts = unwritten
-        row = rows.get(key)
-        if row is None:
-            row = HistorySource(key=key, kind=HOST if key == HOST else "gpu")
-            row.first_at = row.last_at = parts[0].starts[0] if parts else int(self._clock())
-            rows[key] = row
-        if facts.name:
-            row.name, row.index, row.limits = facts.name[:200], facts.gpu_index, facts.limits
-        if parts:
-            row.last_at = parts[-1].starts[-1] + 1
-        return row
-
-    def _gap_row(self, rows: dict[str, HistorySource], key: str | None, gap: Gap) -> HistoryGap:
-        row = self._gap_rows.get(key)
-        source = None if key is None else rows.get(key)
-        if row is None or (row.start, row.reason) != (gap.start, gap.reason):
-            row = store.find_gap(source, gap.start, gap.reason) or HistoryGap(start=gap.start, reason=gap.reason)
-        row.source = source
-        row.end, row.text = gap.end, gap.text
-        return row
+        reason = gaps.NOT_RECORDED if self._was_off else gaps.NOT_RUNNING
+        self._pause = None if last is None else Pause(last, began_at, reason)
+        self._was_off, self._has_begun = False, True
 
     def _look_at_file(self) -> None:
         """Replace a damaged file, and fill one that was deleted and is empty now, before the next write would."""
@@ -278,7 +253,7 @@ class HistoryRecorder:
         for _step in prune(self._clock(), self._options().retention):
             if self._is_stopping.wait(PRUNE_PAUSE_SECONDS):
                 return
-            self._intake.read_waiting()
+            self._read_waiting()
 
     def _attempt(self, do: Callable[[], None]) -> bool:
         """Do it and return whether it worked. A failure becomes the problem, and does not end the thread."""
@@ -320,7 +295,8 @@ class HistoryRecorder:
         engine_of(database).limit_waits(WAIT_SECONDS)
         database.ensure_connection()
         if database.connection is not self._prepared:
-            self._rows = None
+            for host in [*self._hosts.values()]:
+                host.forget_rows()
             self._prepared = database.connection
 
 

@@ -58,23 +58,8 @@ def merged(parts: Iterable[Buckets], bucket_seconds: int) -> Buckets:
     filled = sorted((part for part in parts if part.starts), key=lambda part: part.starts[0])
     together = joined(filled)
     if any(later.starts[0] < earlier.starts[-1] for earlier, later in pairwise(filled)):
-        together = _sorted(together)
+        together = together.at(sorted(range(len(together.starts)), key=together.starts.__getitem__))
     return roll_up(together, bucket_seconds)
-
-
-def _sorted(buckets: Buckets) -> Buckets:
-    order = sorted(range(len(buckets.starts)), key=buckets.starts.__getitem__)
-    seconds = [buckets.seconds[place] for place in order]
-    columns = {}
-    for name, (low, mean, high, known) in buckets.columns.items():
-        middle = [mean[place] for place in order]
-        columns[name] = Column(
-            middle if low is mean else [low[place] for place in order],
-            middle,
-            middle if high is mean else [high[place] for place in order],
-            seconds if known is buckets.seconds else [known[place] for place in order],
-        )
-    return Buckets([buckets.starts[place] for place in order], seconds, columns)
 
 
 def _run(seconds: list[float], first: int, last: int, size: int) -> _Run:

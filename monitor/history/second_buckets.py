@@ -8,11 +8,10 @@ from typing import Any
 
 from monitor.history.buckets import Buckets, Column, Values, empty
 from monitor.history.energy import EnergyMeter
+from monitor.history.gaps import LONGEST_WAIT
 from monitor.history.metrics import Metric
 from monitor.history.rollup import merged
 
-_LONGEST_WAIT = 2.5
-"""Intervals. A reading that comes later stands for one interval only, and the rest is a gap; one skipped tick is none."""
 _MOST_ROWS = 600
 """Readings that are kept apart before they are merged."""
 
@@ -49,7 +48,7 @@ class SecondBuckets:
             return False
         passed = 0.0 if self._last_at is None else at - self._last_at
         self._last_at = at
-        is_consecutive = 0 < passed <= _LONGEST_WAIT * interval_seconds
+        is_consecutive = 0 < passed <= LONGEST_WAIT * interval_seconds
         seconds = passed if is_consecutive else interval_seconds
         values = [metric.read(source) for metric in self._metrics]
         if self._energy is not None:

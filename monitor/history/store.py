@@ -13,6 +13,7 @@ from django.db.models import Max, Q
 
 from monitor.history.buckets import Buckets
 from monitor.history.chunk_codec import DamagedChunk, pack, unpack
+from monitor.history.gaps import Gap, without
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged, roll_up
 from monitor.history.tiers import TIERS, Tier
@@ -21,18 +22,29 @@ from monitor.models import HistoryChunk, HistoryGap, HistorySource
 log = logging.getLogger(__name__)
 
 HOST = "host"
-"""The key of the host's source. The others are UUIDs of GPUs."""
+"""The key of a host's own source. The others are UUIDs of GPUs."""
+OWN = ""
+"""The host id of this server's own host."""
 PARTS = 12
 """Of a chunk: an hour of minutes."""
+CLOSED_AT_ONCE = 32
+"""Chunks that are closed in one transaction: less than a second of work."""
 _EITHER = (True, False)
 """For `is_open`, so that the index is used."""
 
 # ── For the pages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def sources() -> list[HistorySource]:
-    """The host, then the GPUs by index. A GPU that was replaced stays as long as its history."""
-    return sorted(HistorySource.objects.all(), key=lambda row: (row.kind != HOST, row.index or 0, -row.last_at))
+def sources(host_id: str = OWN) -> list[HistorySource]:
+    """A host, then its GPUs by index. A GPU that was replaced stays as long as its history."""
+    rows = HistorySource.objects.filter(host_id=host_id)
+    return sorted(rows, key=lambda row: (row.kind != HOST, row.index or 0, -row.last_at))
+
+
+def hosts() -> dict[str, str]:
+    """The names of the hosts with history, also of those that were deleted, by host id."""
+    rows = HistorySource.objects.order_by("last_at").values_list("host_id", "host")
+    return dict(sorted(dict(rows).items(), key=lambda each: (each[0] != OWN, each[1])))
 
 
 def read(source_id: int, tier: Tier, start: float, end: float, names: Collection[str] | None = None) -> Buckets:
@@ -61,31 +73,58 @@ def extent(source_id: int, tier: Tier) -> tuple[int, int] | None:
     return (min(first for first, _ in edges), max(last for _, last in edges)) if edges else None
 
 
-def gaps(source_id: int | None, start: float, end: float) -> list[HistoryGap]:
-    """The gaps of a source, and of all, that touch [start, end), the earliest first. Without a source: those of all sources."""
-    rows = HistoryGap.objects.filter(start__lt=end, end__gt=start).filter(Q(source=None) | Q(source_id=source_id))
-    return list(rows.order_by("start"))
+def gaps(source: HistorySource, start: float, end: float) -> list[HistoryGap]:
+    """The gaps of a source, and of all of its host, that touch [start, end), the earliest first."""
+    rows = HistoryGap.objects.filter(host_id=source.host_id, start__lt=end, end__gt=start)
+    return list(rows.filter(Q(source=None) | Q(source=source)).order_by("start"))
 
 
-def last_moment() -> int | None:
-    """When the newest row ended, of a reading or a gap; None in a new history."""
-    pieces = HistoryChunk.objects.filter(is_open=True, tier=TIERS[0].number)
-    ends = [
-        pieces.aggregate(last=Max("end"))["last"],
-        HistorySource.objects.aggregate(last=Max("last_at"))["last"],
-        HistoryGap.objects.aggregate(last=Max("end"))["last"],
-    ]
+def last_moment(host_id: str | None = None) -> int | None:
+    """When the newest row of this host or of all ended, of a reading or a gap; None if there is none."""
+    of_sources = {} if host_id is None else {"host_id": host_id}
+    saved = HistorySource.objects.filter(**of_sources).aggregate(last=Max("last_at"))["last"]
+    ends = [saved, HistoryGap.objects.filter(**of_sources).aggregate(last=Max("end"))["last"]]
+    if saved is not None:
+        seconds = TIERS[0]
+        since = seconds.chunk_of(
+            saved
+        )  # what was saved of the sources is up to ten minutes older than their last pieces
+        rows = HistoryChunk.objects.filter(
+            tier=seconds.number, start__gte=since, start__lt=since + 3 * seconds.chunk_seconds
+        )
+        if host_id is not None:
+            rows = rows.filter(source__host_id=host_id)
+        ends.append(rows.aggregate(last=Max("end"))["last"])
     return max((end for end in ends if end is not None), default=None)
 
 
 # ── For the recorder ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def find_gap(source: HistorySource | None, start: int, reason: str) -> HistoryGap | None:
+def find_gap(host_id: str, source: HistorySource | None, start: int, reason: str) -> HistoryGap | None:
     """A gap that is already written, of a source or of all."""
     if source is not None and source.pk is None:
         return None
-    return HistoryGap.objects.filter(source=source, start=start, reason=reason).first()
+    return HistoryGap.objects.filter(host_id=host_id, source=source, start=start, reason=reason).first()
+
+
+def stored_seconds(source_ids: Collection[int], start: float, end: float) -> dict[int, set[int]]:
+    """The starts of the stored second buckets in [start, end), by source."""
+    tier = TIERS[0]
+    rows = HistoryChunk.objects.filter(
+        is_open__in=_EITHER,
+        tier=tier.number,
+        start__gt=start - tier.chunk_seconds,
+        start__lt=end,
+        end__gt=start,
+        source_id__in=source_ids,
+    )
+    chunks = [*rows.values_list("id", "source_id", "data")]
+    owners = {id_: source_id for id_, source_id, _data in chunks}
+    found: dict[int, set[int]] = {}
+    for id_, buckets in _unpacked(((id_, data) for id_, _source_id, data in chunks), ()).items():
+        found.setdefault(owners[id_], set()).update(buckets.starts)
+    return found
 
 
 class Written(NamedTuple):
@@ -97,26 +136,51 @@ class Written(NamedTuple):
     """Whether the source is saved too. A new one always is."""
 
 
-def write(written: Iterable[Written], gaps: Iterable[HistoryGap]) -> None:
+class Filled(NamedTuple):
+    """Spans of which late readings of a host have come."""
+
+    host_id: str
+    spans: Sequence[tuple[float, float]]
+
+
+def write(written: Sequence[Written], gaps: Iterable[HistoryGap], filled: Iterable[Filled] = ()) -> None:
     """Write new buckets, their sources and these gaps, new or changed, in one transaction of few pages: each counts twice on the
     disk, in the write-ahead log and in the file.
     """
-    rows: list[HistoryChunk] = []
+    packed = [
+        [row for part in each.parts for row in _pieces(each.source.pk or 0, each.source.kind, TIERS[0], part)]
+        for each in written
+    ]
     with transaction.atomic(using=settings.HISTORY_DATABASE):
-        for source, parts, is_changed in written:
+        for (source, _parts, is_changed), rows in zip(written, packed, strict=True):
             if source.pk is None:
                 source.save()
             elif is_changed:
-                source.save(update_fields=("index", "name", "last_at", "limits"))
-            for part in parts:
-                rows += _pieces(source.pk, source.kind, TIERS[0], part)
-        HistoryChunk.objects.bulk_create(rows)
+                source.save(update_fields=("host", "index", "name", "first_at", "last_at", "limits"))
+            for row in rows:
+                row.source = source
+        HistoryChunk.objects.bulk_create([row for rows in packed for row in rows])
         for gap in gaps:
             gap.save()
+        for each in filled:
+            _shorten_gaps(each)
 
 
-def close_chunks(before: float) -> None:
-    """Replace the pieces of each chunk whose span ended before this time by the whole chunk, and roll it up into the next tier.
+def _shorten_gaps(filled: Filled) -> None:
+    """Of all sources of a host: of a single one, the late snapshots say again what is missing."""
+    start, end = filled.spans[0][0], max(until for _since, until in filled.spans)
+    for row in HistoryGap.objects.filter(host_id=filled.host_id, source=None, start__lt=end, end__gt=start):
+        whole = Gap(row.start, row.end, row.reason, row.text)
+        rest = [*without(whole, filled.spans)]
+        if rest == [whole]:
+            continue
+        row.delete()
+        HistoryGap.objects.bulk_create(HistoryGap(host_id=filled.host_id, **gap._asdict()) for gap in rest)
+
+
+def close_chunks(before: float) -> Iterator[None]:
+    """Replace the pieces of each chunk whose span ended before this time by the whole chunk, and roll it up into the next tier; at
+    each `next` some of them, in one transaction.
 
     Whatever is interrupted is done the next time: pieces that are still there are not yet in the next tier.
     """
@@ -125,9 +189,13 @@ def close_chunks(before: float) -> None:
         if not due:
             continue
         kinds = dict(HistorySource.objects.values_list("id", "kind"))
-        _replace([_closing(source_id, kinds[source_id], tier, chunk) for source_id, chunk in due])
+        for first in range(0, len(due), CLOSED_AT_ONCE):
+            part = due[first : first + CLOSED_AT_ONCE]
+            _replace([_closing(source_id, kinds[source_id], tier, chunk) for source_id, chunk in part])
+            yield
         if tier is not TIERS[-1]:
-            _replace(_joined_pieces(kinds, _next(tier), before))
+            for _step in _join_pieces(kinds, _next(tier), before):
+                yield
 
 
 class _Closing(NamedTuple):
@@ -178,20 +246,22 @@ def _closing(source_id: int, kind: str, tier: Tier, chunk: int) -> _Closing:
     return _Closing([*pieces, *old], made, [id_ for id_, is_open, _ in found if is_open and id_ not in pieces])
 
 
-def _joined_pieces(kinds: dict[int, str], tier: Tier, before: float) -> list[_Closing]:
+def _join_pieces(kinds: dict[int, str], tier: Tier, before: float) -> Iterator[None]:
     """The pieces of each part of a chunk that is over become one: a query would read dozens of small ones."""
     span = tier.chunk_seconds // PARTS
     rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=before // span * span)
     together: dict[tuple[int, int], list[int]] = {}
     for id_, source_id, start in rows.values_list("id", "source_id", "start"):
         together.setdefault((source_id, start // span), []).append(id_)
-    joined = []
-    for (source_id, _part), ids in together.items():
-        if len(ids) > 1:
+    several = [(source_id, ids) for (source_id, _part), ids in together.items() if len(ids) > 1]
+    for first in range(0, len(several), CLOSED_AT_ONCE):
+        joined = []
+        for source_id, ids in several[first : first + CLOSED_AT_ONCE]:
             found = _unpacked(HistoryChunk.objects.filter(id__in=ids).values_list("id", "data"))
             whole = merged(found.values(), tier.bucket_seconds)
             joined.append(_Closing([*found], [*_pieces(source_id, kinds[source_id], tier, whole)]))
-    return joined
+        _replace(joined)
+        yield
 
 
 def _pieces(source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open: bool = True) -> Iterator[HistoryChunk]:

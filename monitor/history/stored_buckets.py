@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 _SELECT = """
     SELECT chunk.id, chunk.tier, chunk.start, chunk."end", chunk.data, source.first_at
     FROM monitor_historychunk AS chunk JOIN monitor_historysource AS source ON source.id = chunk.source_id
-    WHERE source.key = %s AND chunk.tier = %s AND chunk.start > %s AND chunk.start < %s AND chunk."end" > %s"""
+    WHERE source.host_id = %s AND source.key = %s
+        AND chunk.tier = %s AND chunk.start > %s AND chunk.start < %s AND chunk."end" > %s"""
 _OPEN = " AND chunk.is_open"
 
 
@@ -35,17 +36,19 @@ class Stored(NamedTuple):
     """The end of the last reading among them, or a time before it until which nothing waits to be written."""
 
 
-def stored_buckets(source_key: str, tier: Tier, start: float, end: float, names: Collection[str]) -> Stored:
+def stored_buckets(
+    host_id: str, source_key: str, tier: Tier, start: float, end: float, names: Collection[str]
+) -> Stored:
     """Read the buckets that touch [start, end), with these metrics. A damaged chunk is left out and logged.
 
     Open pieces of a finer tier are what the tier does not have yet. All rows come by one statement: the recorder may replace
     them at any moment.
     """
     selects = [_SELECT]
-    values: list[str | float] = [source_key, tier.number, start - tier.chunk_seconds, end, start]
+    values: list[str | float] = [host_id, source_key, tier.number, start - tier.chunk_seconds, end, start]
     for each in TIERS[: TIERS.index(tier)]:
         selects.append(_SELECT + _OPEN)
-        values += [source_key, each.number, start - each.chunk_seconds, end, start]
+        values += [host_id, source_key, each.number, start - each.chunk_seconds, end, start]
     with history_connection().cursor() as cursor:
         cursor.execute(" UNION ALL ".join(selects), values)
         rows = [*map(_Row._make, cursor.fetchall())]

@@ -1,4 +1,4 @@
-"""The stored history: packed readings of each GPU and of the host, and why there are none for some spans.
+"""The stored history: packed readings of the GPUs and of the hosts, and why there are none for some spans.
 
 These tables are in the database settings.HISTORY_DATABASE (monitor/history/database.py). Times are whole Unix seconds.
 """
@@ -9,9 +9,13 @@ from django.db import models
 
 
 class HistorySource(models.Model):
-    """A GPU or the host, with what the last snapshot said about it."""
+    """A GPU or a host, with what the last snapshot said about it."""
 
-    key = models.CharField(max_length=200, unique=True)
+    host_id = models.CharField(max_length=32, blank=True, default="")
+    """Of a host with an agent; empty: of this server's own host."""
+    host = models.CharField(max_length=255, blank=True, default="")
+    """The host's name. It stays when the host is deleted."""
+    key = models.CharField(max_length=200)
     """A GPU's UUID as in the snapshot, or `host`."""
     kind = models.CharField(max_length=10, choices=[("gpu", "GPU"), ("host", "Host")])
     index = models.PositiveIntegerField("GPU index", null=True)
@@ -26,6 +30,7 @@ class HistorySource(models.Model):
 
     class Meta:
         default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=("host_id", "key"), name="monitor_historysource_one_each"),)
 
     def __str__(self) -> str:
         return self.key
@@ -59,8 +64,10 @@ class HistoryChunk(models.Model):
 class HistoryGap(models.Model):
     """A span without readings, and why."""
 
+    host_id = models.CharField(max_length=32, blank=True, default="")
+    """As of a HistorySource."""
     source = models.ForeignKey(HistorySource, on_delete=models.CASCADE, null=True, db_index=False)
-    """Null: of all sources."""
+    """Null: of all sources of the host."""
     start = models.BigIntegerField()
     end = models.BigIntegerField()
     reason = models.CharField(max_length=20)

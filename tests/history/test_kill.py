@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_killed_in_the_middle_of_writing(minutes: int, history: Path, tmp_path: 
         shutil.copy(path, tmp_path / path.name)
     with closing(sqlite3.connect(history)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    store.close_chunks(BEGIN + 1_000_000)
+    deque(store.close_chunks(BEGIN + 1_000_000), maxlen=0)
     assert not HistoryChunk.objects.filter(is_open=True).exists()
     for key in ("host", "GPU-0", "GPU-1"):
         source = HistorySource.objects.filter(key=key).first()

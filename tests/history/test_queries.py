@@ -81,7 +81,7 @@ def every_second(first: int, last: int, watts: float = 300.0) -> Buckets:
 
 
 def of(start: float, end: float, points: int, metric: str = POWER, waiting: Buckets | None = None) -> Answer:
-    newest = None if waiting is None else lambda _key, names: waiting.only(names)
+    newest = None if waiting is None else lambda _key, names, _host_id: waiting.only(names)
     (answer,) = history(KEY, [metric], start, end, points, newest=newest)
     return answer
 

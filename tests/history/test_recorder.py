@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import deque
 from pathlib import Path
 from unittest import mock
 
@@ -105,6 +106,7 @@ def test_readings_in_memory_are_bounded_and_the_lost_ones_are_a_gap(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.history.intake.MOST_ROWS", 200)
+    monkeypatch.setattr("monitor.history.intake.LEAST_ROWS", 10)
     monkeypatch.setattr("monitor.history.recorder.HistoryRecorder._write", _no_database)
     machine.run(300)
     assert len(machine.recorder.open_buckets(GPU, [UTILIZATION]).starts) <= 110
@@ -331,7 +333,7 @@ def test_whatever_happens_every_tier_has_what_was_read(scene: list[tuple[str, in
                 machine.recorder.close()
             machine.pass_time(seconds)
             machine.new_recorder()
-    store.close_chunks(BEGIN + 10_000_000)
+    deque(store.close_chunks(BEGIN + 10_000_000), maxlen=0)
     source = HistorySource.objects.get(key=GPU)
     for tier in TIERS:
         found = store.read(source.pk, tier, 0, 1 << 40)

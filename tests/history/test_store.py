@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 from monitor.history import store
@@ -27,7 +29,7 @@ def test_pieces_of_an_hour_become_one() -> None:
         seconds.add(float(at), gpu(power_watts=float(second % 500)), 1)
         if second and second % 600 == 0:
             store.write([Written(source, [seconds.take_before(at)], is_changed=True)], [])
-            store.close_chunks(at)
+            deque(store.close_chunks(at), maxlen=0)
     pieces = HistoryChunk.objects.filter(tier=MINUTES.number).order_by("start").values_list("start", "end", "is_open")
     assert [((start - HOUR) / 60, (end - HOUR) / 60, is_open) for start, end, is_open in pieces] == [
         (0, 60, True),

@@ -136,7 +136,7 @@ def _index(lane: Lane) -> int:
 
 
 def _lost(row: HistorySource, start: float, end: float) -> list[tuple[int, int]]:
-    return [(gap.start, gap.end) for gap in store.gaps(row.pk, start, end) if gap.reason == gaps.LOST]
+    return [(gap.start, gap.end) for gap in store.gaps(row, start, end) if gap.reason == gaps.LOST]
 
 
 def _within(spans: Sequence[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from monitor import formats
 from monitor.history.gaps import REASONS
+from monitor.history.store import OWN
 from monitor.models import AlertEvent, HistoryGap
 from monitor.web.pages.alert_history import PastAlert, without_repetitions
 from monitor.web.span import Span
@@ -122,7 +123,7 @@ def period_of(event: AlertEvent) -> Period:
 
 def _gaps(span: Span, names: dict[str, str]) -> list[GapRow] | None:
     """Of all sources, and of these; newest first."""
-    rows = HistoryGap.objects.select_related("source").filter(start__lt=span.end, end__gt=span.start)
+    rows = HistoryGap.objects.select_related("source").filter(host_id=OWN, start__lt=span.end, end__gt=span.start)
     rows = rows.filter(Q(source=None) | Q(source__key__in=names))
     try:
         return [_gap_row(row, names) for row in rows.order_by("-start")[:MOST_GAPS]]
