@@ -28,12 +28,13 @@ TESTS = (
     f"{_RECORDER}_a_clock_set_back_adds_to_the_seconds_that_are_there",
     f"{_RECORDER}_a_gap_that_goes_on_is_one_row",
     f"{_RECORDER}_a_switched_off_history_stores_nothing_and_the_time_is_not_recorded",
+    "tests/history/test_other_hosts.py",
     "tests/history/test_queries.py",
     "tests/usage/test_ledger.py",
     "tests/web/pages/test_alert_history.py",
 )
-NOT_HERE = ("digest_holds_any_number", "any_span_at_any_width")
-"""One sets a limit of SQLite, one is about arithmetic, with many random cases."""
+NOT_HERE = ("digest_holds_any_number", "any_span_at_any_width", "every_tier_has_each_reading_once")
+"""One sets a limit of SQLite, two are about arithmetic, with many random cases."""
 
 
 @pytest.mark.slow

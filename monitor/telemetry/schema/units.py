@@ -15,5 +15,5 @@ Quantity = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 """A number that exists: not NaN and not infinite, which JSON cannot say either."""
 PollSeconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 """The time between two readings, by which silence is judged. The settings allow a minute."""
-GpuUuid = Annotated[str, msgspec.Meta(pattern="[!-~]")]
-"""With at least one visible character, because it is part of addresses."""
+GpuUuid = Annotated[str, msgspec.Meta(pattern="[!-~]", max_length=96)]
+"""With at least one visible character, because it is part of addresses. The database has room for so much."""
