@@ -1,11 +1,15 @@
-"""How much one host may send: pages draw everything in a snapshot. The numbers in it are bounded by the schema's types."""
+"""What one host may send: pages draw everything in a snapshot. What its numbers can be at all is in the schema's types."""
 
 from __future__ import annotations
 
 from collections.abc import Sized
 
+import msgspec
+
 from monitor.fleet.protocol import ProtocolError
+from monitor.telemetry.providers.plausible_gpus import plausible_gpus
 from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.totals import total
 
 MOST_GPUS = 512
 MOST_PROCESSES = 10_000
@@ -25,6 +29,12 @@ def check(snapshot: Snapshot) -> None:
     for gpu in snapshot.gpus:
         others = (gpu.fans, gpu.nvlinks, gpu.xids, gpu.mig_instances, gpu.ended_processes, gpu.clock_event_reasons)
         _at_most(MOST_OF_OTHERS, "parts of a GPU", *others)
+
+
+def plausible(snapshot: Snapshot) -> Snapshot:
+    """The same, or with the figures that no hardware has as unknown: an agent of another version may have other bounds."""
+    gpus = plausible_gpus(snapshot.gpus, "its agent")
+    return snapshot if gpus is snapshot.gpus else msgspec.structs.replace(snapshot, gpus=gpus, totals=total(gpus))
 
 
 def _at_most(most: int, what: str, *lists: Sized | None) -> None:

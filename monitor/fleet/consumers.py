@@ -181,7 +181,10 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             self._received += 1
             # The agent speaks for its own host only, under the name that the hub has for it. Alerts are the hub's matter.
             snapshot = msgspec.structs.replace(
-                with_plain_texts(message.snapshot), host=self._host.name, host_id=self._host.host_id, alerts=()
+                with_plain_texts(bounds.plausible(message.snapshot)),
+                host=self._host.name,
+                host_id=self._host.host_id,
+                alerts=(),
             )
             self._fleet.take(self._host.host_id, snapshot, is_late=message.is_late)
         elif isinstance(message, Pong) and message.number == self._ping_number:

@@ -46,3 +46,11 @@ def test_more_than_a_host_has_is_refused() -> None:
         received(host(gpu(0, processes=many), gpu(1, processes=many)))
     with pytest.raises(ProtocolError, match="2000 parts of a GPU"):
         received(host(gpu(0, fans=(Fan(speed_percent=1.0),) * 2000)))
+
+
+def test_figures_that_no_hardware_has_are_unknown_also_in_the_totals() -> None:
+    believable = host(gpu(0), gpu(1))
+    assert bounds.plausible(believable) is believable
+    wild = bounds.plausible(host(gpu(0, power_watts=1e18), gpu(1)))
+    assert wild.gpus[0].power_watts is None
+    assert (wild.totals.power_watts, wild.totals.unavailable["power_watts"]) == (350.0, "unknown for GPU 0")

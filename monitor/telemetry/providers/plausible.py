@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from monitor.telemetry.schema import Fan, Gpu, GpuProcess, MigInstance, NvLink
+from monitor.telemetry.schema import EndedProcess, Fan, Gpu, GpuProcess, MigInstance, NvLink
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -83,7 +83,7 @@ def _range_of(metric: str) -> Range | None:
 
 RANGES: dict[str, Range] = {
     field.name: bounds
-    for struct in (Gpu, GpuProcess, MigInstance, NvLink, Fan)
+    for struct in (Gpu, GpuProcess, EndedProcess, MigInstance, NvLink, Fan)
     for field in msgspec.structs.fields(struct)
     if (bounds := _range_of(field.name)) is not None
     # The host's facts about a process, and times.
@@ -131,7 +131,7 @@ class Bounds:
     ) -> dict[str, str]:
         """Set the figures that no hardware can have to None in `values`; return the reason of each.
 
-        `values` maps fields of one struct (Gpu, GpuProcess, MigInstance, NvLink, Fan) to values in the schema's units; other
+        `values` maps fields of one struct (Gpu or one of its parts) to values in the schema's units; other
         keys are left alone. `memory_total_bytes` is the whole of `memory_used_bytes` where the struct has no total itself.
         `checks` are those to make, if not all.
         """
@@ -158,7 +158,7 @@ class Bounds:
     def checked(self, gpu: Gpu) -> Gpu:
         """The same of a whole GPU and everything that belongs to it, from a source that has finished structs: a recording."""
         parts: dict[str, Any] = {}
-        for name in ("fans", "nvlinks", "mig_instances", "processes"):
+        for name in ("fans", "nvlinks", "mig_instances", "processes", "ended_processes"):
             given = getattr(gpu, name)
             found = tuple([self._checked(part, gpu.memory_total_bytes) for part in given or ()])
             if any(map(operator.is_not, found, given or ())):

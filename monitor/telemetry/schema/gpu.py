@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from monitor.telemetry.schema.units import GpuUuid, Percent, Quantity, UnixSeconds
+from monitor.telemetry.schema.units import GpuUuid, Integer, Percent, Quantity, UnixSeconds
 
 GpuIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ProcessType = Literal["compute", "graphics", "mps"]
@@ -33,7 +33,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
 class NvLink(msgspec.Struct, frozen=True, kw_only=True):
     """One NVLink of a GPU. NVML nvmlDeviceGetNvLinkState, nvmlDeviceGetNvLinkVersion, fields 138 and 139."""
 
-    link: int
+    link: Integer
     is_active: bool
     version: Quantity | None = None
     """As NVIDIA numbers them: 1.0, 2.0, 2.2, 3.0, 3.1, 4.0, 5.0, 6.0. NVML's number is an enumeration (6 is 4.0)."""
@@ -50,8 +50,8 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
 class Xid(msgspec.Struct, frozen=True, kw_only=True):
     """An Xid error that the driver has reported since gpumon began to listen. NVML nvmlEventSetWait_v2."""
 
-    code: int
-    count: int
+    code: Integer
+    count: Integer
     last_at: UnixSeconds
     """When it was last reported, Unix seconds."""
 
@@ -59,12 +59,12 @@ class Xid(msgspec.Struct, frozen=True, kw_only=True):
 class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     """A process with a context on a GPU: the driver's facts, then the host's facts about that PID."""
 
-    pid: int
+    pid: Integer
     """As the driver reports it; in a container it can belong to the host's PID namespace: see `status`."""
     status: Literal["running", "gone", "hidden"] = "running"
     """gone: the process has ended, but its memory is still counted. hidden: not visible from this PID namespace."""
     types: tuple[ProcessType, ...] = ()
-    mig_instance: int | None = None
+    mig_instance: Integer | None = None
     """Index within the GPU's `mig_instances`."""
     user: str | None = None
     name: str | None = None
@@ -80,7 +80,7 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     decoder_utilization_percent: Percent | None = None
     cpu_percent: Quantity | None = None
     """Host CPU, as in top: 100 is one busy core. The only percentage that can exceed 100."""
-    resident_memory_bytes: int | None = None
+    resident_memory_bytes: Integer | None = None
     started_at: UnixSeconds | None = None
     container_id: str | None = None
     """From /proc/PID/cgroup: 64 hexadecimal digits (Docker, containerd, CRI-O, Podman)."""
@@ -100,7 +100,7 @@ class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
     nvmlDeviceGetAccountingStats.
     """
 
-    pid: int
+    pid: Integer
     started_at: UnixSeconds | None = None
     """When it began to use the GPU, Unix seconds."""
     seconds: Quantity
@@ -113,13 +113,13 @@ class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
 class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
     """A compute instance of a GPU in MIG mode. Its processes are the GPU's with the same `mig_instance`."""
 
-    index: int
+    index: Integer
     uuid: str | None = None
     name: str | None = None
     profile: str | None = None
     """As `nvidia-smi -L` prints it: 3g.20gb."""
-    gpu_instance_id: int | None = None
-    compute_instance_id: int | None = None
+    gpu_instance_id: Integer | None = None
+    compute_instance_id: Integer | None = None
     memory_total_bytes: int | None = None
     memory_used_bytes: int | None = None
     memory_free_bytes: int | None = None

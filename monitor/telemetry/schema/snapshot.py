@@ -7,7 +7,7 @@ import msgspec
 from monitor.telemetry.schema.alert import Alert
 from monitor.telemetry.schema.gpu import Gpu, Reasons
 from monitor.telemetry.schema.host import System, Totals
-from monitor.telemetry.schema.units import PollSeconds, Quantity, UnixSeconds
+from monitor.telemetry.schema.units import Integer, PollSeconds, Quantity, UnixSeconds
 
 SCHEMA_VERSION = 1
 
@@ -41,21 +41,21 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     cuda_version: str | None = None
     unavailable: Reasons = {}
     notices: tuple[Notice, ...] = ()
-    clamped_count: int = 0
+    clamped_count: Integer = 0
     """Percentages slightly above 100 that the provider has brought back to 100 so far."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One host at one moment."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Integer = SCHEMA_VERSION
     host: str
     host_id: str | None = None
     """Random, made at gpumon's first start on this host: 32 hexadecimal digits. It stays when the host is renamed. Null in older
     snapshots, and if no server or agent made the snapshot."""
     boot_id: str | None = None
     """Random for each start of the server or agent. With another one `seq` has started over. Null if neither made the snapshot."""
-    seq: int
+    seq: Integer
     """Increases by one with each snapshot while the server runs."""
     time: UnixSeconds
     """When this snapshot was made."""
