@@ -3,11 +3,11 @@
 # Everything that needs pip stays in this stage. Only wheels are installed, so no stage needs a compiler.
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /opt/gpumon
-# With PostgreSQL's driver (13 MB), so that GPU_MONITOR_DATABASE_URL is all it takes.
-COPY requirements-postgresql.lock ./
+# With the clients of PostgreSQL (13 MB) and Redis (6 MB), so that GPU_MONITOR_DATABASE_URL and _REDIS_URL are all it takes.
+COPY requirements-fleet.lock ./
 RUN python -m venv .venv \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary :all: \
-        --require-hashes --requirement requirements-postgresql.lock \
+        --require-hashes --requirement requirements-fleet.lock \
     && .venv/bin/python -m pip uninstall --yes pip setuptools
 
 

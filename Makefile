@@ -131,7 +131,8 @@ lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	  $$compile --output-file requirements.lock requirements.txt; \
 	  $$compile --constraint requirements.lock --output-file requirements-gunicorn.lock requirements-gunicorn.txt; \
 	  $$compile --constraint requirements.lock --output-file requirements-postgresql.lock requirements-postgresql.txt; \
-	  $$compile --constraint requirements-gunicorn.lock --constraint requirements-postgresql.lock \
+	  $$compile --constraint requirements-postgresql.lock --output-file requirements-fleet.lock requirements-fleet.txt; \
+	  $$compile --constraint requirements-gunicorn.lock --constraint requirements-fleet.lock \
 	    --output-file requirements-dev.lock requirements-dev.txt
 
 .venv/made:

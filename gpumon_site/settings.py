@@ -11,11 +11,14 @@ from monitor.config.databases import databases
 from monitor.config.hosts import ServedHosts
 from monitor.config.loading import load_config
 from monitor.config.paths import LAYOUT, static_root
+from monitor.config.redis_url import require_client
 from monitor.config.secret_key import kept_secret_key, prepare_data_dir
 from monitor.config.time_zone import server_time_zone
 from monitor.logs.config import logging_before_setup, logging_config
 
 GPU_MONITOR = load_config()
+if GPU_MONITOR.redis_url is not None:
+    require_client()
 prepare_data_dir(GPU_MONITOR.data_dir)
 
 DEBUG = GPU_MONITOR.debug
@@ -67,10 +70,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # Cookies belong to a host, whatever the port, so each installation has names of its own: one browser can be logged in to several,
-# for example through tunnels to 127.0.0.1.
-_INSTALLATION = salted_hmac(
-    "gpumon cookies", f"{GPU_MONITOR.port} {GPU_MONITOR.data_dir}", secret=SECRET_KEY, algorithm="sha256"
-).hexdigest()[:8]
+# for example through tunnels to 127.0.0.1. The processes of one hub are one installation.
+_PLACE = f"{GPU_MONITOR.port} {GPU_MONITOR.data_dir}" if GPU_MONITOR.redis_url is None else "a hub of several processes"
+_INSTALLATION = salted_hmac("gpumon cookies", _PLACE, secret=SECRET_KEY, algorithm="sha256").hexdigest()[:8]
 SESSION_COOKIE_NAME = f"gpumon_session_{_INSTALLATION}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True

@@ -76,7 +76,8 @@ def test_every_make_target_without_a_file_is_phony() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements", "requirements-gunicorn", "requirements-postgresql", "requirements-dev"]
+    "name",
+    ["requirements", "requirements-gunicorn", "requirements-postgresql", "requirements-fleet", "requirements-dev"],
 )
 def test_lock_pins_every_requirement_within_its_range_and_by_hash(name: str) -> None:
     pins = locked(f"{name}.lock")
@@ -91,7 +92,8 @@ def test_lock_pins_every_requirement_within_its_range_and_by_hash(name: str) -> 
 def test_each_lock_agrees_with_the_larger_ones() -> None:
     assert locked("requirements.lock").items() <= locked("requirements-gunicorn.lock").items()
     assert locked("requirements.lock").items() <= locked("requirements-postgresql.lock").items()
-    for name in ("gunicorn", "postgresql"):
+    assert locked("requirements-postgresql.lock").items() <= locked("requirements-fleet.lock").items()
+    for name in ("gunicorn", "fleet"):
         assert locked(f"requirements-{name}.lock").items() <= locked("requirements-dev.lock").items()
 
 

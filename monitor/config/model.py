@@ -23,6 +23,7 @@ from monitor.config.groups.readings import ReadingSettings
 from monitor.config.groups.records import RecordSettings
 from monitor.config.groups.server import ServerSettings
 from monitor.config.paths import LAYOUT
+from monitor.config.redis_url import password_of
 from monitor.http.authority import origin_of
 
 ENV_FILES = (*LAYOUT.env_files, Path(".env"))
@@ -41,7 +42,7 @@ class Setting(NamedTuple):
 
 
 class Config(
-    AccessSettings, ServerSettings, IntegrationSettings, FleetSettings, RecordSettings, AlertSettings, ReadingSettings
+    FleetSettings, AccessSettings, ServerSettings, IntegrationSettings, RecordSettings, AlertSettings, ReadingSettings
 ):
     """All settings. A validator sees only the values before its own field: pydantic puts those of the last class first."""
 
@@ -95,6 +96,8 @@ class Config(
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         if (address := self.database_address) is not None and address.password:
             secrets.append(address.password)
+        if self.redis_url is not None and (password := password_of(self.redis_url.get_secret_value())):
+            secrets.append(password)
         return tuple(secrets)
 
     def settings_in_force(self, *, shows_internal: bool) -> list[Setting]:

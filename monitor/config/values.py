@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from monitor.config import redis_url
 from monitor.config.database_url import parse
 from monitor.config.metrics_names import checked_metrics_names
 from monitor.http.authority import origin_of
@@ -209,6 +210,11 @@ def _checked_database_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _checked_redis_url(value: SecretStr) -> SecretStr:
+    redis_url.check(value.get_secret_value())
+    return value
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
@@ -244,4 +250,5 @@ HeartbeatUrl = Annotated[SecretStr, AfterValidator(_checked_heartbeat_url)]
 ReportAddress = Annotated[str, AfterValidator(_checked_report_address)]
 SecretKey = Annotated[SecretStr, AfterValidator(_checked_secret_key)]
 DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_without_sqlite), AfterValidator(_checked_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_checked_redis_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.connection import ConnectionProxy
+
+LockPurpose = Literal["server", "migration"]
+"""Each has a lock of its own."""
 
 
 class DatabaseTaken(Exception):
     """Another server uses the database; the text says which."""
 
 
+WAIT_SECONDS = 12.0
+"""During a restart the old server can still be shutting down."""
+
+
 class ServerLock(Protocol):
     """Keeps other servers away from a database that other hosts can reach. Used from any thread."""
 
-    def acquire(self) -> None:
+    def acquire(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
         """Wait for another server to exit. Raises DatabaseTaken if it does not in time."""
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it, and say whether it is held now. Raises Django's database errors."""
 
     def check(self) -> str | None:
         """Take the lock again if it was lost. Returns what is wrong, without the database's address, or None."""
@@ -52,7 +62,7 @@ class Engine(Protocol):
     def note_initialized(self) -> None:
         """Remember that there is a database. Call it after the first migration. Raises OSError."""
 
-    def new_server_lock(self) -> ServerLock | None:
+    def new_server_lock(self, purpose: LockPurpose = "server") -> ServerLock | None:
         """None if the lock on the data folder is enough."""
 
     def prepare(self) -> None:

@@ -83,17 +83,13 @@ class Fleet:
         host.heard_at = self._monotonic()
         host.late_count += is_late
         number = host.number + (not is_late)
-        self._bus.put(snapshot, is_late=is_late, number=number, news=lambda: self._news(host))
+        self._bus.put(snapshot, is_late=is_late, number=number)
 
     def took_pong(self, host_id: str, *, agent_time: float, hub_time: float, round_trip_seconds: float) -> None:
         """The agent has told its clock."""
         host = self._hosts.get(host_id)
         if host is not None:
             host.offset.add(agent_time=agent_time, hub_time=hub_time, round_trip_seconds=round_trip_seconds)
-
-    def _news(self, host: LiveHost) -> HostNews:
-        with self._lock:
-            return host.news_here(self._monotonic())
 
     # ── From the bus ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,14 +106,14 @@ class Fleet:
                 host.hub.take(snapshot)
                 host.hub.taken_at = host.arrived_at
 
-    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float) -> None:
+    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float | None) -> None:
         """News of a host that is connected elsewhere, or nowhere."""
         with self._lock:
             host = self._hosts.get(host_id)
             if host is None or host.socket is not None:
                 return
             host.news, host.agent = news, agent
-            host.arrived_at = None if news is None else self._monotonic() - age_seconds
+            host.arrived_at = None if age_seconds is None else self._monotonic() - age_seconds
             host.heard_at = host.arrived_at
 
     def moved(self, host_id: str, agent: Agent) -> None:
@@ -133,9 +129,12 @@ class Fleet:
         """Nothing is heard from other processes: what their hosts show is stale."""
         with self._lock:
             for host in self._hosts.values():
-                if host.hub is not None and host.news is not None and (shown := self._shown(host)) is not None:
+                if host.news is None:
+                    continue
+                if host.hub is not None and (shown := self._shown(host)) is not None:
                     host.hub.take(shown)
                     host.hub.taken_at = host.arrived_at
+                host.number = 0  # so that it is shown again when Redis is back
 
     def host_ids(self) -> list[str]:
         """Every host."""
@@ -148,11 +147,21 @@ class Fleet:
             here = ((host.host_id, host.agent) for host in self._hosts.values() if host.socket is not None)
             return {host_id: agent for host_id, agent in here if agent is not None}
 
-    def watched(self) -> dict[str, int | None]:
-        """Hosts that are watched here and connected elsewhere, with the number of the snapshot that is shown."""
+    def news_of(self, host_id: str) -> HostNews | None:
+        """For other processes."""
         with self._lock:
-            hosts = [host for host in self._hosts.values() if host.hub is not None and host.news is not None]
-            return {host.host_id: host.number if host.snapshot else None for host in hosts}
+            host = self._hosts.get(host_id)
+            return (
+                None
+                if host is None or host.hello is None or host.news is not None
+                else host.news_here(self._monotonic())
+            )
+
+    def behind(self) -> list[str]:
+        """Hosts that are watched here and have newer snapshots elsewhere."""
+        with self._lock:
+            watched = [host for host in self._hosts.values() if host.hub is not None]
+            return [host.host_id for host in watched if host.news is not None and host.number != host.news.number]
 
     # ── From the registry's watch ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -73,7 +73,7 @@ class LiveHost:
         """The last client has left."""
         self.hub = None
         if self.news is not None:
-            self.snapshot = None
+            self.snapshot, self.number = None, 0
 
     def is_heard(self, now: float) -> bool:
         """Whether its agent sends."""

@@ -23,12 +23,16 @@ log = logging.getLogger(__name__)
 
 
 class RegistryWatch:
-    """Works in a thread of its own. Without agents, it looks only at the start and after changes in this process."""
+    """Works in a thread of its own. Without agents, it looks only at the start and after changes in this process, unless others
+    share the registry.
+    """
 
     name = "fleet"
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, is_shared: bool = False) -> None:
+        """`is_shared`: agents also connect to other processes of this hub."""
         self._fleet = fleet
+        self._is_shared = is_shared
         self._problem: str | None = None
         self._woken = threading.Event()
         self._is_stopping = False
@@ -76,7 +80,7 @@ class RegistryWatch:
                 self._problem = None
             if self._is_stopping:
                 break
-            self._woken.wait(POLL_SECONDS if self._fleet.connected or self._problem else None)
+            self._woken.wait(POLL_SECONDS if self._is_shared or self._fleet.connected or self._problem else None)
         connection.close()
 
     def _look(self) -> None:

@@ -17,11 +17,12 @@ from django.db.backends.postgresql import base
 from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.config.database_url import place
+from monitor.database.engine import LockPurpose
 from monitor.postgresql.breaker import breaker_of
 from monitor.postgresql.connection import TimedConnection
 from monitor.postgresql.errors import brief, explain
 from monitor.postgresql.initialized import is_initialized, lost, set_initialized
-from monitor.postgresql.server_lock import AdvisoryLock
+from monitor.postgresql.server_lock import KEYS, AdvisoryLock
 
 CONNECT_SECONDS = 5
 LEAST_CONNECT_SECONDS = 2
@@ -74,7 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def note_initialized(self) -> None:
         set_initialized(settings.GPU_MONITOR.data_dir)
 
-    def new_server_lock(self) -> AdvisoryLock:
+    def new_server_lock(self, purpose: LockPurpose = "server") -> AdvisoryLock:
         params = self.get_connection_params()
 
         def connect() -> TimedConnection:
@@ -82,7 +83,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             made.answer_seconds = LOCK_ANSWER_SECONDS
             return made
 
-        return AdvisoryLock(connect, self.place)
+        return AdvisoryLock(connect, self.place, KEYS[purpose])
 
     def prepare(self) -> None:
         """There is nothing to set."""

@@ -15,15 +15,16 @@ from typing import Any
 import psycopg
 from django.db import DatabaseError
 
-from monitor.database.engine import DatabaseTaken
+from monitor.database.engine import WAIT_SECONDS, DatabaseTaken, LockPurpose
 from monitor.postgresql.errors import brief, explain
 
 log = logging.getLogger(__name__)
 
-KEY = int.from_bytes(b"gpumon", "big")
+KEYS: dict[LockPurpose, int] = {
+    "server": int.from_bytes(b"gpumon", "big"),
+    "migration": int.from_bytes(b"gpumon2", "big"),
+}
 """PostgreSQL keeps advisory locks per database, each under a number that programs agree on."""
-WAIT_SECONDS = 12.0
-"""During a restart the old server can still be shutting down."""
 _POLL_SECONDS = 0.25
 _KEEP_ALIVE = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 """For PostgreSQL's end: the lock of a host that lost its network is released within a minute, and not after two hours."""
@@ -37,9 +38,9 @@ AND (l.classid::bigint << 32) + l.objid::bigint = %s
 class AdvisoryLock:
     """Held from `acquire` to `release`, on a connection of its own. Used from any thread."""
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], place: str) -> None:
-        """`connect`: with autocommit. `place`: `host:port`, for messages."""
-        self._connect, self._place = connect, place
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], place: str, key: int) -> None:
+        """`connect`: with autocommit. `place`: `host:port`, for messages. `key`: one of KEYS."""
+        self._connect, self._place, self._key = connect, place, key
         self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
         self._problem: str | None = None
@@ -61,6 +62,10 @@ class AdvisoryLock:
                 log.info("another server%s still uses the database; waiting up to %g s", holder, wait_seconds)
                 has_logged = True
             sleep(_POLL_SECONDS)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it, and say whether it is held now. Raises Django's database errors."""
+        return self._take_for_django() is None
 
     def check(self) -> str | None:
         """Take the lock again if its connection was lost. Returns what is wrong, or None; the log also says where."""
@@ -107,10 +112,10 @@ class AdvisoryLock:
     def _take_anew(self) -> str | None:
         made = self._connection = self._connect()
         made.execute(_KEEP_ALIVE)
-        row = made.execute("SELECT pg_try_advisory_lock(%s)", (KEY,)).fetchone()
+        row = made.execute("SELECT pg_try_advisory_lock(%s)", (self._key,)).fetchone()
         if row == (True,):
             return None
-        holder = made.execute(_HOLDER, (KEY,)).fetchone()
+        holder = made.execute(_HOLDER, (self._key,)).fetchone()
         self._forget()
         known = [part for part in holder or () if part]
         return f" ({', '.join(known)})" if known else ""

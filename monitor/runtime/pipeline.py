@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Literal
 
@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """Stages start and receive snapshots in the order of the list, and stop in reverse order."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], *, later: Collection[Stage] = ()) -> None:
+        """`later`: those of the stages that receive nothing before `start_later`."""
         self._places = [_Place(stage) for stage in stages]
+        self._later = later
         self._fleet_places = [(place, place.stage) for place in self._places if isinstance(place.stage, FleetStage)]
         self.tick_count = 0
         """Snapshots handed to the stages since the start."""
@@ -27,6 +29,12 @@ class Pipeline:
 
     def start(self) -> None:
         """Start every stage. One that cannot start receives nothing, and its problem stays until the process restarts."""
+        for place in self._places:
+            if place.stage not in self._later:
+                place.start()
+
+    def start_later(self) -> None:
+        """Start the remaining stages. From any thread."""
         for place in self._places:
             place.start()
 
@@ -76,7 +84,8 @@ class _Place:
         return "; ".join([*self._faults.values()]) or self.stage.problem
 
     def start(self) -> None:
-        self._state = "running" if self._succeeds("start", self.stage.start) else "failed"
+        if self._state == "new":
+            self._state = "running" if self._succeeds("start", self.stage.start) else "failed"
 
     def take(self, snapshot: Snapshot) -> None:
         self.does("process a snapshot", lambda: self.stage.take(snapshot))

@@ -12,6 +12,7 @@ from typing import Any
 from monitor.access.setup_link import SetupLink
 from monitor.config.model import Config
 from monitor.config.sampling import idle_limits_of, sampler_options
+from monitor.fleet.bus.base import Bus, Publish
 from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.registry_watch import RegistryWatch
@@ -72,27 +73,28 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        self.fleet = Fleet(
-            host_id, make_hub=self._hub_for_host, bus=InProcessBus(self._take_of_fleet), monotonic=monotonic
-        )
+        bus = _bus(startup, self._take_of_fleet)
+        self.fleet = Fleet(host_id, make_hub=self._hub_for_host, bus=bus, monotonic=monotonic)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
+        is_shared = isinstance(bus, Stage)
+        recording: list[Stage] = [self.history, self.usage, self.alerts]
         self.pipeline = Pipeline(
             [
                 settings,
-                *_storage_stages(startup),
+                *_storage_stages(startup, when_locked=self._record if is_shared else None),
                 self.hub,
                 self.metrics,
                 self.free_time,
-                self.history,
-                self.usage,
-                self.alerts,
-                RegistryWatch(self.fleet),
+                *recording,
+                RegistryWatch(self.fleet, is_shared=is_shared),
+                *([bus] if isinstance(bus, Stage) else ()),
                 *_heartbeat(startup, problems=lambda: self.problems, monotonic=monotonic),
                 *stages,
-            ]
+            ],
+            later=recording if is_shared else (),
         )
         self.supervisor = Supervisor(
             sampler_options(startup),
@@ -191,6 +193,10 @@ class Runtime:
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)
 
+    def _record(self) -> None:
+        """Of the processes of a hub, this one judges and records its own host."""
+        self.pipeline.start_later()
+
     def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
         self.pipeline.take_of_fleet(snapshot, is_late=is_late)
 
@@ -198,12 +204,21 @@ class Runtime:
         self.supervisor.set_watched(is_watched)
 
 
-def _storage_stages(config: Config) -> list[Stage]:
+def _bus(config: Config, publish: Publish) -> Bus:
+    """Redis and its library are loaded by a hub of several processes only."""
+    if config.redis_url is None:
+        return InProcessBus(publish)
+    from monitor.fleet.bus.redis import RedisBus
+
+    return RedisBus(config.redis_url.get_secret_value())
+
+
+def _storage_stages(config: Config, *, when_locked: Callable[[], None] | None) -> list[Stage]:
     """They watch where data are kept."""
     has_server = config.database_address is not None
     databases = () if has_server else DATABASES
     folder = DataFolder(config.data_dir, static_root=config.static_dir, databases=databases)
-    return [folder, DatabaseWatch()] if has_server else [folder]
+    return [folder, DatabaseWatch(when_locked=when_locked)] if has_server else [folder]
 
 
 def _heartbeat(

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from monitor.telemetry.schema import Snapshot
 
 
+@runtime_checkable
 class Stage(Protocol):
     """Receives every snapshot. A new stage is a package and one line in the list of stages (runtime.py)."""
 

@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.access.startup import at_start
-from monitor.database.engine import DatabaseTaken, engine_of, server_lock
+from monitor.database.engine import WAIT_SECONDS, DatabaseTaken, engine_of, server_lock
 from monitor.history.database import history_connection, prepare
 from monitor.http.static_files import collect_if_outdated
 from monitor.private_file import reason_of
@@ -35,6 +35,8 @@ from monitor.version import __version__
 log = logging.getLogger(__name__)
 
 _MOST_NAMED = 5
+MIGRATION_SECONDS = 900.0
+"""How long another process of the same hub may migrate the database."""
 
 
 class CannotStart(Exception):
@@ -93,9 +95,9 @@ def _prepare(data_dir: Path) -> BinaryIO:
     except OSError as error:
         raise CannotStart(f"the data folder {data_dir} is not writable: {reason_of(error, data_dir)}") from error
     try:
-        _lock_database()
-        bring_up_to_date()
-        prepare_history()
+        with _locked_database():
+            bring_up_to_date()
+            prepare_history()
     except (DatabaseError, InterfaceError, sqlite3.Error, OSError) as error:
         lock.close()
         raise CannotStart(engine_of(connection).explain(error)) from error
@@ -107,17 +109,25 @@ def _prepare(data_dir: Path) -> BinaryIO:
     return lock
 
 
-def _lock_database() -> None:
-    """Until this process ends, also if it is a command that only prepares a server."""
-    lock = server_lock()
+@contextlib.contextmanager
+def _locked_database() -> Iterator[None]:
+    """Until this process ends, also if it is a command that only prepares a server. The processes of a hub share the database, and
+    only one of them migrates it at a time.
+    """
+    is_shared = settings.GPU_MONITOR.redis_url is not None
+    lock = engine_of(connection).new_server_lock("migration") if is_shared else server_lock()
     if lock is None:
+        yield
         return
     try:
-        lock.acquire()
+        lock.acquire(wait_seconds=MIGRATION_SECONDS if is_shared else WAIT_SECONDS)
     except DatabaseTaken as error:
         raise CannotStart(
             f"{error}. Stop it, or give each server a database of its own (GPU_MONITOR_DATABASE_URL)"
         ) from None
+    yield
+    if is_shared:
+        lock.release()
 
 
 def bring_up_to_date() -> int:

@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3 import base
 from django.db.migrations.recorder import MigrationRecorder
 
+from monitor.database.engine import LockPurpose
 from monitor.private_file import make_private, open_private
 from monitor.sqlite.errors import explain
 from monitor.sqlite.initialized import is_initialized, lost, set_initialized
@@ -79,7 +80,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self.is_replaceable:
             set_initialized(file_of(self))
 
-    def new_server_lock(self) -> None:
+    def new_server_lock(self, purpose: LockPurpose = "server") -> None:
         """The file is in the data folder, which one server locks."""
 
     def prepare(self) -> None:

@@ -138,6 +138,7 @@ def test_secrets_cannot_be_set_in_the_admin() -> None:
         "database_url",
         "heartbeat_url",
         "hub_code",
+        "redis_url",
     }
 
 

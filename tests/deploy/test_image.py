@@ -34,7 +34,7 @@ def test_all_files_copied_by_the_dockerfile_exist_and_are_sent_to_the_builder() 
     ]
     sent = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
     assert refused == "*"
-    assert {"gpumon_site", "monitor", "templates", "static", "manage.py", "requirements-postgresql.lock"} <= set(COPIED)
+    assert {"gpumon_site", "monitor", "templates", "static", "manage.py", "requirements-fleet.lock"} <= set(COPIED)
     assert [name for name in COPIED if not (ROOT / name).exists()] == []
     assert sorted({name.partition("/")[0] for name in COPIED}) == sorted(sent)
     assert patterns[len(sent) :] == [

@@ -13,6 +13,7 @@ PACKAGES = {
     "psql": "postgresql",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "redis-server": "redis-server",
     "strace": "strace",
     "systemd-analyze": "systemd",
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from monitor.config.declarations import setting
-from monitor.config.values import AbsolutePath, HubUrl
+from monitor.config.values import AbsolutePath, HubUrl, RedisUrl
 
 fleet = partial(setting, group="Fleet")
 
@@ -23,6 +23,11 @@ class FleetSettings(BaseSettings):
         ge=100,
         le=60_000,
     )
+    redis_url: RedisUrl | None = fleet(
+        None,
+        "On a hub of several processes: the Redis server between them, such as `redis://gpumon:password@redis.example.com/0`.",
+        default_text="the hub is one process",
+    )
     hub: HubUrl | None = fleet(
         None,
         "For `gpumon agent`: the URL of the hub, such as `https://gpus.example.org`.",
@@ -32,3 +37,15 @@ class FleetSettings(BaseSettings):
         None, "For `gpumon agent`: the one-time code with which this host joins the hub."
     )
     hub_code_file: AbsolutePath | None = fleet(None, "A file with that code, for container secrets.", is_internal=True)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _processes_share_more(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A database, and the key that signs sessions."""
+        for name in ("database_url", "secret_key"):
+            if value is not None and name in info.data and info.data[name] is None:
+                raise ValueError(
+                    f"used together with GPU_MONITOR_{name.upper()}, because the processes of a hub share one database and one "
+                    "secret key"
+                )
+        return value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -40,23 +40,23 @@ class HostNews(msgspec.Struct, frozen=True, kw_only=True):
     """Of the host."""
 
 
-class Newest(NamedTuple):
+class Newest(msgspec.Struct, frozen=True, kw_only=True):
     """The newest snapshot of a host."""
 
-    snapshot: Snapshot
     number: int
     """As in HostNews."""
+    snapshot: Snapshot
 
 
 class Receiver(Protocol):
-    """The fleet of this process. From any thread."""
+    """The fleet of this process, as a bus sees it. From any thread."""
 
     def show(self, snapshot: Snapshot, *, number: int) -> None:
         """The newest snapshot of a host that is connected to this process, or watched in it."""
 
-    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float) -> None:
-        """News of a host that is not connected to this process. `agent`: connected elsewhere. `age_seconds`: of the newest reading.
-        None: nothing is known any more.
+    def hear(self, host_id: str, news: HostNews | None, agent: Agent | None, *, age_seconds: float | None) -> None:
+        """News of a host that is not connected to this process; None: nothing is known any more. `agent`: connected elsewhere.
+        `age_seconds`: since its newest reading arrived at the hub.
         """
 
     def moved(self, host_id: str, agent: Agent) -> None:
@@ -71,8 +71,11 @@ class Receiver(Protocol):
     def agents(self) -> Mapping[str, Agent]:
         """The agents that are connected to this process, by host id."""
 
-    def watched(self) -> Mapping[str, int | None]:
-        """Hosts that viewers of this process watch and that are not connected to it: the number of the snapshot they see."""
+    def news_of(self, host_id: str) -> HostNews | None:
+        """News for other processes of a host that was last connected to this one; None of any other."""
+
+    def behind(self) -> Collection[str]:
+        """Hosts that viewers of this process watch and that have a newer snapshot than they see, by `hear`."""
 
 
 class Bus(Protocol):
@@ -85,10 +88,10 @@ class Bus(Protocol):
     def deliver_to(self, receiver: Receiver) -> None:
         """The fleet. Called once, before anything is put."""
 
-    def put(self, snapshot: Snapshot, *, is_late: bool, number: int, news: Callable[[], HostNews]) -> None:
+    def put(self, snapshot: Snapshot, *, is_late: bool, number: int) -> None:
         """Carry a reading of a host whose agent is connected to this process. In the event loop; returns at once.
 
-        `news`: called when they are sent, at most once a reading, and not at all where nobody else hears them.
+        `number`: as in HostNews; of a late one, that of the newest.
         """
 
     async def newest(self, host_id: str) -> Newest | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from monitor.fleet.bus.base import HostNews, Newest, Publish, Receiver
+from monitor.fleet.bus.base import Newest, Publish, Receiver
 from monitor.telemetry.schema import Snapshot
 
 
@@ -21,7 +19,7 @@ class InProcessBus:
     def deliver_to(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def put(self, snapshot: Snapshot, *, is_late: bool, number: int, news: Callable[[], HostNews]) -> None:
+    def put(self, snapshot: Snapshot, *, is_late: bool, number: int) -> None:
         assert self._receiver is not None
         if not is_late:
             self._receiver.show(snapshot, number=number)

@@ -1,0 +1,271 @@
+"""The bus of a hub of several processes, over Redis (keys.py).
+
+A process writes what has arrived at it, and reads the news of all hosts and the snapshots of those that its viewers watch, in
+ticks. One thread with a connection of its own does both: the event loop never waits for Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import msgspec
+from redis import Redis, RedisError
+
+from monitor.config.redis_url import place
+from monitor.fleet.bus.base import Agent, HostNews, Newest, Receiver
+from monitor.fleet.bus.keys import AGENT_SECONDS, KEPT_SECONDS, agent_key, client_of, newest_key, news_key, reason_of
+from monitor.telemetry.schema import Snapshot
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.25
+REFRESH_SECONDS = 4.0
+"""Between extensions of the agents' keys."""
+_AT_ONCE = 50
+"""Hosts written in one go, so that an answer never takes long."""
+_KEPT_MS, _AGENT_MS = int(KEPT_SECONDS * 1000), int(AGENT_SECONDS * 1000)
+_encode = msgspec.msgpack.encode
+_newest = msgspec.msgpack.Decoder(Newest)
+_news = msgspec.msgpack.Decoder(HostNews)
+_agent = msgspec.msgpack.Decoder(Agent)
+
+
+class RedisBus:
+    """A stage as well: its thread runs from `start` to `stop`, and its problem is shown with theirs."""
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tick_seconds: float = TICK_SECONDS,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._tick_seconds = tick_seconds
+        self._clock, self._monotonic = clock, monotonic
+        self._receiver: Receiver | None = None
+        self._problem: str | None = None
+        self._put_lock = threading.Lock()
+        self._put: dict[str, Newest | None] = {}
+        """By host id: what has arrived since the last tick. None: only news."""
+        self._held: dict[str, str] = {}
+        """The connections of agents to this process that Redis has, by host id."""
+        self._heard: dict[str, tuple[bytes | None, bytes | None]] = {}
+        """What Redis had of the other hosts: news and agent."""
+        self._refreshed_at = -REFRESH_SECONDS
+        self._lookups = ThreadPoolExecutor(2, thread_name_prefix="redis lookups")
+        self._lookup_client = client_of(url)
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
+
+    # ── As a bus ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def deliver_to(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def put(self, snapshot: Snapshot, *, is_late: bool, number: int) -> None:
+        assert self._receiver is not None
+        assert snapshot.host_id is not None
+        if not is_late:
+            self._receiver.show(snapshot, number=number)
+        with self._put_lock:
+            if is_late:
+                self._put.setdefault(snapshot.host_id, None)
+            else:
+                self._put[snapshot.host_id] = Newest(number=number, snapshot=snapshot)
+
+    async def newest(self, host_id: str) -> Newest | None:
+        if self._problem is not None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._lookups, self._look_up, host_id)
+
+    def _look_up(self, host_id: str) -> Newest | None:
+        try:
+            found = self._lookup_client.get(newest_key(host_id))
+            return _newest.decode(found) if isinstance(found, bytes) else None
+        except (RedisError, msgspec.MsgspecError):  # the thread reports what is wrong with Redis
+            return None
+
+    # ── As a stage ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """The readings of this host are not carried."""
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """Say that the agents of this process are not connected any more."""
+        self._is_stopping.set()
+        self._thread.join(seconds)
+        self._lookups.shutdown(wait=False)
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem
+
+    # ── In the thread ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        client = client_of(self._url)
+        while True:
+            began = self._monotonic()
+            is_last = self._is_stopping.is_set()
+            try:
+                self._tick(client, is_last=is_last)
+            except (RedisError, OSError) as error:
+                self._failed(error)
+            else:
+                self._succeeded()
+            if is_last:
+                break
+            self._is_stopping.wait(max(0.01, self._tick_seconds - (self._monotonic() - began)))
+        client.close()
+
+    def _tick(self, client: Redis, *, is_last: bool) -> None:
+        assert self._receiver is not None
+        here = {} if is_last else self._receiver.agents()
+        self._write(client, here)
+        if not is_last:
+            self._read(client, here)
+
+    def _failed(self, error: Exception) -> None:
+        if self._problem is None:
+            log.error("Redis at %s cannot be reached: %s", place(self._url), reason_of(error))
+            since = datetime.fromtimestamp(self._clock(), UTC)
+            self._problem = f"Redis cannot be reached since {since:%H:%M} UTC ({reason_of(error)})"
+            self._heard.clear()
+            self._held.clear()
+            assert self._receiver is not None
+            self._receiver.lose()
+
+    def _succeeded(self) -> None:
+        if self._problem is not None:
+            log.info("recovered: Redis at %s answers", place(self._url))
+            self._problem = None
+
+    # ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _write(self, client: Redis, here: Mapping[str, Agent]) -> None:
+        """What has arrived, and whose agents have come and gone."""
+        come = {host_id: agent for host_id, agent in here.items() if self._held.get(host_id) != agent.connection}
+        gone = [host_id for host_id in self._held if host_id not in here]
+        with self._put_lock:
+            put, self._put = self._put, {}
+        for host_id in (*come, *gone):
+            put.setdefault(host_id, None)
+        try:
+            while put:
+                chunk = dict(list(put.items())[:_AT_ONCE])
+                self._write_hosts(client, chunk, come, here)
+                for host_id in chunk:
+                    del put[host_id]
+                    if host_id in here:
+                        self._held[host_id] = here[host_id].connection
+                    else:
+                        self._held.pop(host_id, None)
+        except (RedisError, OSError):
+            with self._put_lock:  # what has arrived since is newer
+                self._put = {
+                    **put,
+                    **{host_id: each for host_id, each in self._put.items() if each or host_id not in put},
+                }
+            raise
+        if self._monotonic() - self._refreshed_at >= REFRESH_SECONDS:
+            # Whose connection the key names does not change by this: another process may have written it meanwhile.
+            with client.pipeline(transaction=False) as pipe:
+                for host_id in self._held:
+                    pipe.pexpire(agent_key(host_id), _AGENT_MS)
+                pipe.execute()
+            self._refreshed_at = self._monotonic()
+
+    def _write_hosts(
+        self,
+        client: Redis,
+        put: Mapping[str, Newest | None],
+        come: Mapping[str, Agent],
+        here: Mapping[str, Agent],
+    ) -> None:
+        assert self._receiver is not None
+        with client.pipeline(transaction=False) as pipe:
+            for host_id, newest in put.items():
+                if newest is not None:
+                    pipe.set(newest_key(host_id), _encode(newest), px=_KEPT_MS)
+                if (news := self._receiver.news_of(host_id)) is not None:
+                    pipe.set(news_key(host_id), _encode(news), px=_KEPT_MS)
+                if host_id in come:
+                    pipe.set(agent_key(host_id), _encode(come[host_id]), px=_AGENT_MS)
+                elif host_id not in here:
+                    # If another process has written it meanwhile, that one notices at its next tick, and writes it again.
+                    pipe.delete(agent_key(host_id))
+            pipe.execute()
+
+    # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, client: Redis, here: Mapping[str, Agent]) -> None:
+        """Everything that has changed."""
+        assert self._receiver is not None
+        host_ids = [*self._receiver.host_ids()]
+        if not host_ids:
+            return
+        with client.pipeline(transaction=False) as pipe:
+            pipe.mget([agent_key(host_id) for host_id in host_ids])
+            pipe.mget([news_key(host_id) for host_id in host_ids if host_id not in here] or [news_key("")])
+            agents, found = pipe.execute()
+        news = dict(zip([host_id for host_id in host_ids if host_id not in here], found, strict=False))
+        changed: list[tuple[str, bytes | None, bytes | None]] = []
+        for host_id, agent in zip(host_ids, agents, strict=True):
+            if host_id in here:
+                self._heard.pop(host_id, None)
+                self._check_own(host_id, here[host_id], agent)
+            elif self._heard.get(host_id) != (news[host_id], agent):
+                changed.append((host_id, news[host_id], agent))
+        if changed:
+            self._hear(client, changed)
+        self._show_watched(client)
+
+    def _check_own(self, host_id: str, mine: Agent, found: bytes | None) -> None:
+        """A newer connection to another process replaces that of this one."""
+        assert self._receiver is not None
+        if found is None:  # it has expired while this process could not extend it
+            self._held.pop(host_id, None)
+        elif (other := _agent.decode(found)).connection != mine.connection:
+            self._held.pop(host_id, None)
+            self._receiver.moved(host_id, other)
+
+    def _hear(self, client: Redis, changed: Sequence[tuple[str, bytes | None, bytes | None]]) -> None:
+        assert self._receiver is not None
+        # News of a host that was not heard before may have been in Redis for long; others have arrived since the last tick.
+        first = [host_id for host_id, news, _ in changed if news is not None and host_id not in self._heard]
+        with client.pipeline(transaction=False) as pipe:
+            for host_id in first:
+                pipe.pttl(news_key(host_id))
+            rests = pipe.execute() if first else []
+        waited = {host_id: (_KEPT_MS - rest) / 1000 for host_id, rest in zip(first, rests, strict=True) if rest > 0}
+        for host_id, news_bytes, agent_bytes in changed:
+            self._heard[host_id] = news_bytes, agent_bytes
+            news = None if news_bytes is None else _news.decode(news_bytes)
+            agent = None if agent_bytes is None else _agent.decode(agent_bytes)
+            age = None if news is None else news.summary.age_seconds
+            age = None if age is None else age + waited.get(host_id, 0.0)
+            self._receiver.hear(host_id, news, agent, age_seconds=age)
+
+    def _show_watched(self, client: Redis) -> None:
+        """The snapshots of the hosts that viewers of this process watch, where there is a newer one."""
+        assert self._receiver is not None
+        behind = [*self._receiver.behind()]
+        if not behind:
+            return
+        for found in client.mget([newest_key(host_id) for host_id in behind]):
+            if isinstance(found, bytes):
+                newest = _newest.decode(found)
+                self._receiver.show(newest.snapshot, number=newest.number)
