@@ -45,6 +45,10 @@ admin: install ## Create an admin account (for settings, alert rules, channels)
 demo: install ## Run with simulated GPUs, sampled five times a second
 	@echo 'Starting gpumon on simulated GPUs ...'; exec $(BIN)/python -m gpumon_site.cli demo
 
+.PHONY: fleet-demo
+fleet-demo: .venv/installed-dev ## Run a hub and 20 simulated hosts
+	@echo 'Starting a hub and its hosts ...'; exec $(BIN)/python -m tests.fleet.demo
+
 .PHONY: install
 install: .venv/installed ## Create the virtualenv in .venv and install the dependencies
 	@:

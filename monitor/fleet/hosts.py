@@ -217,6 +217,11 @@ class Fleet:
             now, trouble = self._monotonic(), self._bus.problem
             return sorted((each.summary(now, trouble) for each in self._hosts.values()), key=lambda each: each.name)
 
+    @property
+    def has_hosts(self) -> bool:
+        """Whether a host has ever joined this hub, in whatever state it is."""
+        return bool(self._hosts)
+
     def summary_of(self, host_id: str) -> HostSummary | None:
         """One host; None if this process does not know it yet."""
         with self._lock:

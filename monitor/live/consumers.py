@@ -254,7 +254,7 @@ class GpuFeedConsumer(LiveConsumer):
 
 
 class DashboardConsumer(LiveConsumer):
-    """`/ws/dashboard?view=`: content and chart points for this site's pages."""
+    """`/ws/dashboard?view=`: content and chart points for this site's pages; `?host=` names another host."""
 
     kind = "dashboard"
     accepts_tokens = False
@@ -266,19 +266,25 @@ class DashboardConsumer(LiveConsumer):
         hub: Callable[[str | None], Hub | None],
         origins: Origins,
         admission: Admission,
-        page_named: Callable[[str], LivePage | None],
+        page_named: Callable[[str, str | None], LivePage | None],
     ) -> None:
-        """`page_named` returns None for a page that does not exist. The empty name is a page too."""
+        """`page_named`: the page of this name, on the host with that name or id; None if it does not exist. The empty name is a
+        page too.
+        """
         super().__init__(hub=hub, origins=origins, admission=admission)
         self._page_named = page_named
 
     def check_query(self) -> Refusal | None:
         """Find the page."""
-        page = self._page_named(self.query("view") or "")
+        page = self._page_named(self.query("view") or "", self.query("host"))
         if page is None:
             return Refusal(403, "There is no such page.")
         self._page = page
         return None
+
+    def wanted_host(self) -> str | None:
+        """That of `?host=`."""
+        return self.query("host")
 
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """What has changed on the page."""

@@ -14,6 +14,7 @@ from monitor.runtime.process import runtime
 from monitor.sanitize import plain
 from monitor.telemetry import redaction
 from monitor.telemetry.schema import Snapshot
+from monitor.web.api.hosts import is_own, latest_of
 
 LONGEST_WAIT_SECONDS = 2.0
 _STEP_SECONDS = 0.05
@@ -25,9 +26,12 @@ def as_seen(snapshot: Snapshot, request: HttpRequest) -> Snapshot:
     return redaction.as_seen(snapshot, has_details=visitor.sees_details, has_commands=visitor.sees_commands)
 
 
-async def first_seen(request: HttpRequest) -> Snapshot:
-    """The newest snapshot for a page."""
+async def first_seen(request: HttpRequest, host: str | None = None) -> Snapshot:
+    """The newest snapshot for a page, by default of the host that answers. Raises NoSuchHost."""
     running = runtime()
+    if not is_own(running, host):
+        assert host is not None
+        return as_seen(await latest_of(running, host) or _without_readings(host), request)
     patience = LONGEST_WAIT_SECONDS if running.is_running else 0.0
     return as_seen(await first_snapshot(running.hub, longest_seconds=patience), request)
 
@@ -38,6 +42,11 @@ async def first_snapshot(hub: Hub, *, longest_seconds: float = LONGEST_WAIT_SECO
     while not has_news(hub.latest) and time.monotonic() < deadline:  # noqa: ASYNC110  # set in another thread
         await asyncio.sleep(_STEP_SECONDS)
     return hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())
+
+
+def _without_readings(host: str) -> Snapshot:
+    reason = "No reading has arrived since the hub started."
+    return Snapshot(host=plain(host), seq=0, time=time.time(), stale=True, stale_reason=reason)
 
 
 def has_news(snapshot: Snapshot | None) -> bool:

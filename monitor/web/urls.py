@@ -25,6 +25,8 @@ from monitor.web.plain_sockets import plain_socket
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
+    path("host/<str:host>/", dashboard.dashboard, name="host"),
+    path("host/<str:host>/gpu/<path:uuid>", gpu.gpu, name="host-gpu"),
     path("free", free.free, name="free"),
     path("manifest.webmanifest", manifest.manifest, name="manifest"),
     path("badge/<str:name>.svg", badge.badge, name="badge"),

@@ -5,8 +5,10 @@ fails the tests until its row is added here.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -16,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from monitor.fleet.protocol import Hello, Refused, decode_from_hub, encode
+from monitor.sanitize import plain
 from monitor.web import routing
 from tests.support.people import Made, csrf_cookie_name, log_in, make_people
 from tests.support.servers import Server, wait_for
@@ -35,7 +38,7 @@ OPEN = {
 }
 """The names, or routes, of the views that need no login, each with the reason."""
 PAGES = {
-    "dashboard", "free", "gpu", "history", "usage", "ribbons", "who", "alerts", "alert", "password", "logout",
+    "dashboard", "free", "gpu", "host", "host-gpu", "history", "usage", "ribbons", "who", "alerts", "alert", "password", "logout",
 }  # fmt: skip
 API = {
     "api-alerts",
@@ -50,7 +53,7 @@ API = {
     "openapi",
 }
 BY_LINK = {
-    "dashboard", "free", "gpu", "history", "ribbons", "who", "alerts", "alert", "plain-socket",
+    "dashboard", "free", "gpu", "host", "host-gpu", "history", "ribbons", "who", "alerts", "alert", "plain-socket",
     "api-alerts", "api-history", "api-hosts", "snapshot", "badge", "manifest",
 }  # fmt: skip
 """What a read-only link opens. Everything else is answered 404 below it."""
@@ -90,6 +93,7 @@ SAMPLES = {
     "id": "1",
     "name": "dashboard",
     "rest": "wrong",
+    "host": plain(socket.gethostname()),
 }
 
 
@@ -323,6 +327,9 @@ def test_every_socket_admits_exactly_the_clients_listed_here(site: Site, who: st
     assert _socket(site, browser, "/ws/dashboard", None) == "refused"
     assert _socket(site, browser, "/ws/dashboard", foreign) == "refused"
     assert _socket(site, browser, "/ws/nothing", own) == "refused"
+    host = quote(SAMPLES["host"])
+    assert _socket(site, browser, f"/ws/dashboard?host={host}", own) == ("allowed" if known else "refused")
+    assert _socket(site, browser, "/ws/dashboard?host=nowhere", own) in (("refused", "404") if known else ("refused",))
 
 
 @pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])

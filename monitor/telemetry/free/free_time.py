@@ -1,4 +1,4 @@
-"""How long each GPU has been free, as far as this process has seen it: a stage of the pipeline."""
+"""How long each GPU has been free, on every host, as far as this process has seen it: a stage of the pipeline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.telemetry.schema import Snapshot
 
 
 class FreeTime:
-    """Filled by one thread, read by any."""
+    """Filled by one thread (of other hosts by another), read by any."""
 
     name = "free_time"
     problem: str | None = None
@@ -18,6 +18,7 @@ class FreeTime:
         self._sampled_at: float | None = None
         self.seconds: Mapping[str, float] = {}
         """By UUID, of the GPUs that are free now. The real time can be longer: nothing is known of the time before the start."""
+        self._of_others: dict[str, FreeTime] = {}
 
     def start(self) -> None: ...
 
@@ -38,3 +39,15 @@ class FreeTime:
             if gpu.use == "free"
         }
         self._sampled_at = snapshot.sampled_at
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """The same of another host. Late snapshots are older than what is known."""
+        if not is_late and snapshot.host_id is not None:
+            self._of_others.setdefault(snapshot.host_id, FreeTime()).take(snapshot)
+
+    def seconds_on(self, snapshot: Snapshot, *, is_own: bool) -> Mapping[str, float]:
+        """`seconds` of the host of this snapshot, which is the one that answers or another."""
+        if is_own:
+            return self.seconds
+        known = self._of_others.get(snapshot.host_id or "")
+        return {} if known is None else known.seconds

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from monitor.telemetry.schema import Gpu
 
 SYSFS = Path("/sys")
+_NO_SYSFS = Path("/nonexistent")
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]")
 
 
@@ -52,6 +53,11 @@ def place_of(gpu: Gpu, sysfs: Path = SYSFS) -> Place:
         frozenset([link.peer_pci_bus_id for link in links if link.peer_pci_bus_id is not None]),
         any(link.peer_type == "switch" for link in links),
     )
+
+
+def place_elsewhere(gpu: Gpu) -> Place:
+    """Of a GPU of another host, whose kernel is not asked: by its NVLinks alone."""
+    return place_of(gpu, _NO_SYSFS)
 
 
 def _on_pcie(pci_bus_id: str | None, sysfs: Path) -> tuple[tuple[str, ...], int | None]:

@@ -28,7 +28,7 @@ class NoSuchHost(Exception):
 
 async def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
     """The newest snapshot of the host with this name or id (None: of this host); None before its first. Raises NoSuchHost."""
-    if _is_own(runtime, wanted):
+    if is_own(runtime, wanted):
         return runtime.hub.latest
     assert wanted is not None
     try:
@@ -40,13 +40,14 @@ async def latest_of(runtime: Runtime, wanted: str | None) -> Snapshot | None:
 
 def hub_of(runtime: Runtime, wanted: str | None) -> Hub | None:
     """The hub of the host with this name or id (None: of this one), for a client that joins it now; None if there is none."""
-    if _is_own(runtime, wanted):
+    if is_own(runtime, wanted):
         return runtime.hub
     assert wanted is not None
     return runtime.fleet.hub_of(wanted)
 
 
-def _is_own(runtime: Runtime, wanted: str | None) -> bool:
+def is_own(runtime: Runtime, wanted: str | None) -> bool:
+    """Whether this is the name or id of the host that answers (None: it is)."""
     latest = runtime.hub.published
     return wanted is None or wanted == runtime.fleet.own_host_id or (latest is not None and wanted == latest.host)
 

@@ -18,8 +18,9 @@ from monitor.telemetry.free import choice
 from monitor.telemetry.free.choice import FreeGpus
 from monitor.telemetry.schema import Snapshot, alert, gpu, host, snapshot
 from monitor.usage import processes, reports
-from monitor.web.api import alerts, health, history, hosts, usage, usage_processes
+from monitor.web.api import alerts, free, health, history, hosts, usage, usage_processes
 from monitor.web.api.alerts import Alerts
+from monitor.web.api.free import FreeOnHosts
 from monitor.web.api.health import Health
 from monitor.web.api.history import HistoryAnswer
 from monitor.web.api.hosts import Hosts
@@ -49,13 +50,24 @@ def _field_docstrings(module: ModuleType) -> dict[str, dict[str, str]]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12: `$defs` holds every struct; the root is the Snapshot, which `/ws/gpu` sends."""
     (root, *_), components = msgspec.json.schema_components(
-        (Snapshot, PageMessage, Health, Alerts, FreeGpus, HistoryAnswer, Hosts, UsageReport, UsageProcesses),
+        (
+            Snapshot,
+            PageMessage,
+            Health,
+            Alerts,
+            FreeGpus,
+            FreeOnHosts,
+            HistoryAnswer,
+            Hosts,
+            UsageReport,
+            UsageProcesses,
+        ),
         ref_template="#/$defs/{name}",
     )
     docs: dict[str, dict[str, str]] = {}
     modules = (
         gpu, host, alert, snapshot, series, frames, health, alerts, choice, history, queries, reports, usage, processes,
-        usage_processes, host_summary, hosts,
+        usage_processes, host_summary, hosts, free,
     )  # fmt: skip
     for module in modules:
         docs |= _field_docstrings(module)

@@ -73,6 +73,7 @@ _HEALTH_STATUS: dict[str, Any] = {
     "required": ["status"],
     "properties": {"status": {"type": "string", "enum": ["ok", "degraded", "down"]}},
 }
+_FREE: dict[str, Any] = {"anyOf": [_a("FreeGpus"), _a("FreeOnHosts")]}
 _HEALTH: dict[str, Any] = {"anyOf": [_a("Health"), _a("HealthStatus")]}
 _LOGINS: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token of the scope `read`: docs/access.md."},
@@ -130,14 +131,17 @@ OPERATIONS = {
     ),
     "api-free": Operation(
         {
-            200: ("Enough free GPUs.", _a("FreeGpus")),
-            409: ("Too few free GPUs; `reason` says why.", _a("FreeGpus")),
+            200: ("Enough free GPUs.", _FREE),
+            404: ("No such host.", _a("Error")),
+            409: ("Too few free GPUs; `reason` says why.", _FREE),
             503: ("No reading yet, or the readings are stale.", _a("Error")),
         },
         (
             Parameter("count", "How many GPUs.", {"type": "integer", "minimum": 1, "maximum": MOST_GPUS, "default": 1}),
             Parameter("memory", "Least free memory of each, with its unit: 20GiB.", _matching(SIZE)),
             Parameter("idle_for", "How long each has been free at least: 60, 60s, 5min or 1h.", _matching(DURATION)),
+            Parameter("host", "Name or ID of a host of /api/hosts, by default the one that answers; all: every host, each with its "
+                              "free GPUs, as FreeOnHosts.", {"type": "string"}),
             Parameter("exclude", "Indexes and UUIDs of GPUs that are not wanted, separated by commas.", {"type": "string"}),
             Parameter("format", "text: only the value of CUDA_VISIBLE_DEVICES. By default as the header Accept prefers.",
                       {"enum": ["json", "text"]}),

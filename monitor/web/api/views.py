@@ -18,6 +18,8 @@ from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import access, visitor_of
 from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
+from monitor.runtime.runtime import Runtime
+from monitor.telemetry.free.topology import place_elsewhere, place_of
 from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.usage.reports import prices_of
 from monitor.web.api import free as free_gpus
@@ -27,12 +29,14 @@ from monitor.web.api import usage_processes as process_records
 from monitor.web.api.alerts import Alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
-from monitor.web.api.hosts import NoSuchHost, hosts_of, latest_of
+from monitor.web.api.hosts import NoSuchHost, hosts_of, is_own, latest_of
 from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.api.read_only import read_only
+from monitor.web.hosts.picker import shown_hosts
 from monitor.web.snapshots import as_seen
 
+ALL_HOSTS = "all"
 MAY_CHANGE_SETTINGS = "monitor.change_sitesettings"
 
 
@@ -119,9 +123,20 @@ async def alerts(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only("read")
 async def free(request: HttpRequest) -> HttpResponse:
-    """GPUs that are free, with `?count=`, `&memory=` (each), `&idle_for=` and `&exclude=`; `&format=text` for a shell."""
-    running = runtime()
-    return free_gpus.answer(request, running.hub.latest, running.free_time.seconds)
+    """GPUs that are free, by `?count=`, `&memory=` (each), `&idle_for=`, `&exclude=` and `&host=`; `&format=text` for a shell."""
+    running, wanted = runtime(), request.GET.get("host")
+    is_all = wanted == ALL_HOSTS
+    names = [host.host_id for host in shown_hosts(running)] if is_all else [wanted]
+    try:
+        return free_gpus.answer(request, [await _free_on(running, each) for each in names], is_all=is_all)
+    except NoSuchHost as error:
+        return json_error(404, str(error))
+
+
+async def _free_on(running: Runtime, host: str | None) -> free_gpus.OfHost:
+    latest, own = await latest_of(running, host), is_own(running, host)
+    seconds = running.free_time.seconds_on(latest, is_own=own) if latest else {}
+    return free_gpus.OfHost(latest, seconds, place_of if own else place_elsewhere)
 
 
 @opens_with_link

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from monitor import formats
 from monitor.live.pieces import Value
-from monitor.telemetry.free.choice import FreeGpu, FreeGpus, choose, free_count
+from monitor.telemetry.free.choice import FreeGpu, FreeGpus, PlaceOf, choose, free_count
+from monitor.telemetry.free.topology import place_of
 from monitor.telemetry.free.wanted import MOST_GPUS, Wanted, wanted_of
 from monitor.telemetry.schema import GpuUse, Snapshot
 from monitor.web.components.live_pieces import LivePieces
@@ -69,6 +70,7 @@ class FreeForm:
         )
         self.idle_times = _options(_IDLE, given["idle_for"])
         self.memory, self.idle_for = given["memory"], given["idle_for"]
+        self.host = query.get("host", "")
 
 
 def _options(known: Sequence[tuple[str, str]], chosen: str) -> list[Option]:
@@ -80,7 +82,9 @@ def _options(known: Sequence[tuple[str, str]], chosen: str) -> list[Option]:
 class FreeChoice:
     """The GPUs for a form, and the lines that start a program on them; or why there are none."""
 
-    def __init__(self, snapshot: Snapshot, form: FreeForm, free_seconds: Mapping[str, float]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, form: FreeForm, free_seconds: Mapping[str, float], *, place: PlaceOf = place_of
+    ) -> None:
         self.form = form
         self.picks: list[Pick] = []
         self.lines: list[Line] = []
@@ -90,7 +94,7 @@ class FreeChoice:
         elif snapshot.stale:
             self.reason = "The readings are stale: which GPUs are free is not known now."
         elif not form.problem:
-            found = choose(snapshot, form.wanted, free_seconds)
+            found = choose(snapshot, form.wanted, free_seconds, place=place)
             self.reason = found.reason or ""
             self.picks = [Pick(gpu, _in_words(gpu), _beside(gpu)) for gpu in found.gpus]
             self.lines = list(_lines(found))

@@ -12,6 +12,7 @@ from monitor.telemetry.schema import Alert, Fan, Gpu, GpuUse
 from monitor.web.components.chips import MOST_ON_A_CARD, chips
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import level_of
+from monitor.web.hosts.addresses import gpu_address
 
 
 def short_name(name: str) -> str:
@@ -68,8 +69,12 @@ def _share(value: float | None, of: float | None) -> float | None:
 
 
 class Card:
-    def __init__(self, place: int, gpu: Gpu, live: LivePieces, use: GpuUse, alerts: Sequence[Alert] = ()) -> None:
+    def __init__(
+        self, place: int, gpu: Gpu, live: LivePieces, use: GpuUse, alerts: Sequence[Alert] = (), *, host: str = ""
+    ) -> None:
+        """`host`: what addresses call the host, if it is not the one that answers."""
         at = f"g{place}"
+        self._host = host
         self.gpu = gpu
         self.name = short_name(gpu.name)
         self.memory_form = formats.memory_form(gpu.memory_total_bytes)
@@ -96,6 +101,11 @@ class Card:
         self.pcie_tx = live.reading(f"{at}-s", gpu, "pcie_tx_bytes_per_second", formats.bytes_per_second)
         self.processes_link = f"?layout=cards&filter=gpu:{gpu.index}#processes"
         self.process_count = live.reading(f"{at}-n", gpu, "processes", _count_of_processes)
+
+    @property
+    def address(self) -> str:
+        """Of the GPU's page."""
+        return gpu_address(self._host, self.gpu.uuid)
 
     @staticmethod
     def key(gpu: Gpu) -> Any:

@@ -10,6 +10,7 @@ from monitor.telemetry.schema import Alert, Gpu, GpuUse
 from monitor.web.components.chips import alerts_in_a_word, mig_in_words, rules_of
 from monitor.web.components.gpu_cards import outline_of, short_name
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
+from monitor.web.hosts.addresses import gpu_address
 
 STATES = {
     "busy": "busy",
@@ -26,10 +27,19 @@ LEGEND = tuple((use, STATES[use]) for use in ("busy", "held", "free", "mig", "lo
 
 class Tile:
     def __init__(
-        self, place: int, gpu: Gpu, live: LivePieces, use: GpuUse, alerts: Sequence[Alert] = (), *, time: float = 0.0
+        self,
+        place: int,
+        gpu: Gpu,
+        live: LivePieces,
+        use: GpuUse,
+        alerts: Sequence[Alert] = (),
+        *,
+        time: float = 0.0,
+        host: str = "",
     ) -> None:
-        """`time`: of the snapshot."""
+        """`time`: of the snapshot. `host`: what addresses call the host, if it is not the one that answers."""
         at = f"g{place}"
+        self._host = host
         load = gpu.utilization_percent
         state = state_of(gpu, use)
         word, level, why = state_in_words(gpu, state, alerts, time)
@@ -44,6 +54,11 @@ class Tile:
         self.temperature = live.reading(f"{at}-t", gpu, "temperature_celsius", formats.CELSIUS.text)
         self.word = live.text(f"{at}-w", word, ("data-level", level), ("title", why))
         self.users = live.text(f"{at}-n", _users(gpu))
+
+    @property
+    def address(self) -> str:
+        """Of the GPU's page."""
+        return gpu_address(self._host, self.gpu.uuid)
 
     @staticmethod
     def key(gpu: Gpu) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
@@ -20,6 +20,7 @@ from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import Level
 from monitor.web.components.overview import source_of
+from monitor.web.hosts.picker import host_picker
 
 MAY_ACKNOWLEDGE = "monitor.acknowledge_alertevent"
 MAY_MUTE = ("monitor.mute_alertrule", "monitor.change_alertrule")
@@ -33,14 +34,18 @@ class HtmxRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-async def base_context(request: HttpRequest, live_page: str | None) -> dict[str, Any]:
-    """The context. `live_page`: the name of the page's live content; without one, it opens no socket."""
+async def base_context(request: HttpRequest, live_page: str | None, *, host: str = "") -> dict[str, Any]:
+    """The context. `live_page`: the name of the page's live content; without one, it opens no socket. `host`: whose content, if
+    it is not the host that answers.
+    """
     home = reverse("dashboard")
+    query = urlencode({"view": live_page, **({"host": host} if host else {})})
     return {
         "home_path": home,
-        "socket_path": None if live_page is None else f"{home}ws/dashboard?view={quote(live_page)}",
+        "socket_path": None if live_page is None else f"{home}ws/dashboard?{query}",
         "version": runtime().version,
         "is_kiosk": is_kiosk(request),
+        "picker": host_picker(runtime()),
         "is_by_link": link_of_request(request) is not None,
         **(await _viewer(request, is_kiosk=is_kiosk(request)))._asdict(),
     }

@@ -16,6 +16,7 @@ from monitor.live.pieces import LivePage, Pieces
 from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Snapshot
+from monitor.web.api.hosts import NoSuchHost
 from monitor.web.components.banner import Banner
 from monitor.web.components.free_gpus import FreeForm, free_button
 from monitor.web.components.gpu_cards import Card
@@ -24,6 +25,8 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import by_gpu
 from monitor.web.components.overview import Totals, notices_part, source_of, system_part, title_of
 from monitor.web.components.process_table import ProcessTable, Sorting
+from monitor.web.hosts.addresses import host_in_addresses
+from monitor.web.hosts.missing import no_such_host
 from monitor.web.pages.base_context import base_context, is_kiosk
 from monitor.web.snapshots import first_seen
 
@@ -47,11 +50,14 @@ class Dashboard:
         sorting: Sorting | None = None,
         *,
         idle: IdleLimits = IDLE_BY_DEFAULT,
+        host: str = "",
     ) -> None:
+        """`host`: what addresses call the host, if it is not the one that answers. Its agent has judged which GPUs are in use."""
         live = LivePieces()
-        uses = [use_of(gpu, idle) for gpu in snapshot.gpus]
+        uses = [gpu.use if host else use_of(gpu, idle) for gpu in snapshot.gpus]
         sorting = sorting or Sorting()
         self.snapshot = snapshot
+        self.host = host
         self.layout = layout
         count = len(snapshot.gpus)
         self.size = "small" if count <= 16 else "middle" if count <= 64 else "large"
@@ -64,13 +70,13 @@ class Dashboard:
         kind: type[Card | Tile] = Card if layout == "cards" else Tile
         alerts = by_gpu(snapshot.alerts)
         self.gpus: list[Card | Tile] = [
-            Card(place, gpu, live, use, alerts.get(gpu.uuid, ()))
+            Card(place, gpu, live, use, alerts.get(gpu.uuid, ()), host=host)
             if layout == "cards"
-            else Tile(place, gpu, live, use, alerts.get(gpu.uuid, ()), time=snapshot.time)
+            else Tile(place, gpu, live, use, alerts.get(gpu.uuid, ()), time=snapshot.time, host=host)
             for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
         ]
         self.free = free_button(snapshot, uses, live)
-        self.free_form = FreeForm({})
+        self.free_form = FreeForm({"host": host} if host else {})
         key = (
             layout,
             snapshot.host,
@@ -85,20 +91,25 @@ class Dashboard:
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
-def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits]) -> LivePage:
-    """The live dashboard. The limits may change and are read at each frame."""
-    return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits()).pieces)
+def live_page(layout: Layout, idle_limits: Callable[[], IdleLimits], host: str = "") -> LivePage:
+    """The live dashboard. The limits may change and are read at each frame. `host` as in Dashboard."""
+    return LivePage(layout, lambda snapshot: Dashboard(snapshot, layout, idle=idle_limits(), host=host).pieces)
 
 
 @opens_with_link
 @never_cache
 @require_safe
-async def dashboard(request: HttpRequest) -> HttpResponse:
-    """All GPUs; a first visit right after the start waits a moment for the readings."""
-    snapshot = await first_seen(request)
+async def dashboard(request: HttpRequest, host: str | None = None) -> HttpResponse:
+    """All GPUs of a host, by default of this one; a first visit right after the start waits a moment for the readings."""
+    try:
+        snapshot = await first_seen(request, host)
+    except NoSuchHost as error:
+        return await no_such_host(request, error)
+    other = host_in_addresses(host)
     layout = layout_of(snapshot, request.GET.get("layout", ""), is_kiosk=is_kiosk(request))
-    page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits())
-    response = render(request, "monitor/dashboard.html", {"page": page, **await base_context(request, layout)})
+    page = Dashboard(snapshot, layout, Sorting.of(request.GET), idle=runtime().idle_limits(), host=other)
+    context = {"page": page, **await base_context(request, layout, host=other)}
+    response = render(request, "monitor/dashboard.html", context)
     if is_kiosk(request):  # which has no controls that another page could make someone click
         allow_frames(response, runtime().config.frame_ancestors)
     return response

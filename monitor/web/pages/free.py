@@ -9,7 +9,11 @@ from django.views.decorators.http import require_safe
 
 from monitor.access.middleware import opens_with_link
 from monitor.runtime.process import runtime
+from monitor.telemetry.free.topology import place_elsewhere, place_of
+from monitor.web.api.hosts import NoSuchHost
 from monitor.web.components.free_gpus import FreeChoice, FreeForm
+from monitor.web.hosts.addresses import host_in_addresses
+from monitor.web.hosts.missing import no_such_host
 from monitor.web.pages.base_context import StillPage, base_context
 from monitor.web.snapshots import first_seen
 
@@ -19,8 +23,14 @@ from monitor.web.snapshots import first_seen
 @require_safe
 async def free(request: HttpRequest) -> HttpResponse:
     """`?count=2&memory=20GiB&idle_for=5min`; for htmx only the GPUs and the lines to copy."""
-    snapshot = await first_seen(request)
-    choice = FreeChoice(snapshot, FreeForm(request.GET.dict()), runtime().free_time.seconds)
+    host = request.GET.get("host") or None
+    try:
+        snapshot = await first_seen(request, host)
+    except NoSuchHost as error:
+        return await no_such_host(request, error)
+    form, other = FreeForm(request.GET.dict()), host_in_addresses(host)
+    free_seconds = runtime().free_time.seconds_on(snapshot, is_own=not other)
+    choice = FreeChoice(snapshot, form, free_seconds, place=place_elsewhere if other else place_of)
     if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
         return render(request, "monitor/fragments/free/choice.html", {"choice": choice})
     page = StillPage(snapshot, "Free GPUs")

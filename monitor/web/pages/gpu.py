@@ -21,6 +21,7 @@ from monitor.live.pieces import LivePage, Pieces, Value
 from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
 from monitor.telemetry.schema import Alert, Gpu, MigInstance, NvLink, Snapshot
+from monitor.web.api.hosts import NoSuchHost
 from monitor.web.components.banner import Banner
 from monitor.web.components.chips import chips
 from monitor.web.components.gpu_cards import bottleneck_value, fans_text, fans_unit, short_name
@@ -37,6 +38,8 @@ from monitor.web.components.open_alerts import (
 from monitor.web.components.overview import notices_part, source_of
 from monitor.web.components.process_table import ProcessTable, Sorting
 from monitor.web.components.range_bar import RangeBar
+from monitor.web.hosts.addresses import gpu_address, host_address, host_in_addresses
+from monitor.web.hosts.missing import no_such_host
 from monitor.web.pages.base_context import HtmxRequest, base_context
 from monitor.web.pages.in_span import in_span
 from monitor.web.snapshots import first_seen
@@ -48,6 +51,23 @@ DEFAULT_RANGE = "15min"
 class Fact(NamedTuple):
     title: str
     value: Value
+
+
+class Beside:
+    """A neighbor to go to."""
+
+    def __init__(self, gpu: Gpu, host: str) -> None:
+        self.gpu = gpu
+        self._host = host
+
+    @property
+    def address(self) -> str:
+        """Of its page."""
+        return gpu_address(self._host, self.gpu.uuid)
+
+
+def _beside(gpu: Gpu | None, host: str) -> Beside | None:
+    return None if gpu is None else Beside(gpu, host)
 
 
 class Instance:
@@ -91,9 +111,18 @@ class GpuPage:
     """Everything on the page. If the GPU was removed, `gpu` is None."""
 
     def __init__(
-        self, snapshot: Snapshot, uuid: str, sorting: Sorting | None = None, *, idle: IdleLimits = IDLE_BY_DEFAULT
+        self,
+        snapshot: Snapshot,
+        uuid: str,
+        sorting: Sorting | None = None,
+        *,
+        idle: IdleLimits = IDLE_BY_DEFAULT,
+        host: str = "",
     ) -> None:
+        """`host`: what addresses call the host, if it is not the one that answers. Its agent has judged which GPUs are in use."""
         live = LivePieces()
+        self.host = host
+        self.snapshot_query = urlencode({"gpu": uuid, **({"host": host} if host else {})})
         self.snapshot = snapshot
         self.uuid = uuid
         place = next((place for place, gpu in enumerate(snapshot.gpus) if gpu.uuid == uuid), None)
@@ -107,12 +136,12 @@ class GpuPage:
         key: Hashable = None
         if self.gpu is not None:
             self._of(self.gpu, live, sorting or Sorting(), idle, alerts)
-            self.previous = snapshot.gpus[place - 1] if place else None
-            self.next = next(iter(snapshot.gpus[(place or 0) + 1 :]), None)
+            self.previous = _beside(snapshot.gpus[place - 1] if place else None, host)
+            self.next = _beside(next(iter(snapshot.gpus[(place or 0) + 1 :]), None), host)
             key = (
                 self.gpu.index,
                 self.gpu.name,
-                *[(gpu.index, gpu.uuid) for gpu in (self.previous, self.next) if gpu],
+                *[(beside.gpu.index, beside.gpu.uuid) for beside in (self.previous, self.next) if beside],
             )
             facts = (
                 self.gpu.fabric_state is None,
@@ -129,7 +158,7 @@ class GpuPage:
 
     def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
         self.name = short_name(gpu.name)
-        shown = chips(gpu, use_of(gpu, idle), alerts)
+        shown = chips(gpu, gpu.use if self.host else use_of(gpu, idle), alerts)
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})
         self.bottleneck = bottleneck_value(live, "gpu-bottleneck", gpu)
@@ -240,9 +269,13 @@ def _facts(gpu: Gpu, live: LivePieces) -> list[Fact]:
     ]
 
 
-def live_page(uuid: str, idle_limits: Callable[[], IdleLimits]) -> LivePage:
-    """The live page of the GPU with this UUID. The limits may change and are read at each frame."""
-    return LivePage(PREFIX + uuid, lambda snapshot: GpuPage(snapshot, uuid, idle=idle_limits()).pieces, gpu=uuid)
+def live_page(uuid: str, idle_limits: Callable[[], IdleLimits], host: str = "") -> LivePage:
+    """The live page of the GPU with this UUID. The limits may change and are read at each frame. `host` as in GpuPage."""
+
+    def pieces(snapshot: Snapshot) -> Pieces:
+        return GpuPage(snapshot, uuid, idle=idle_limits(), host=host).pieces
+
+    return LivePage(PREFIX + uuid, pieces, gpu=uuid)
 
 
 def _csv_query(page: GpuPage) -> str:
@@ -254,14 +287,17 @@ def _csv_query(page: GpuPage) -> str:
 @vary_on_headers("HX-Request")
 @never_cache
 @require_safe
-async def gpu(request: HtmxRequest, uuid: str) -> HttpResponse:
+async def gpu(request: HtmxRequest, uuid: str, host: str | None = None) -> HttpResponse:
     """One GPU by its UUID; 404 with a way back where there is none. htmx gets what happened in the span of the address."""
-    snapshot = await first_seen(request)
-    page = GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits())
+    try:
+        snapshot = await first_seen(request, host)
+    except NoSuchHost as error:
+        return await no_such_host(request, error)
+    other = host_in_addresses(host)
+    page = GpuPage(snapshot, uuid, Sorting.of(request.GET), idle=runtime().idle_limits(), host=other)
     if page.gpu is None:
-        return render(
-            request, "monitor/no_such_gpu.html", {"page": page, **await base_context(request, None)}, status=404
-        )
+        missing = {"page": page, "back": host_address(other), **await base_context(request, None)}
+        return render(request, "monitor/no_such_gpu.html", missing, status=404)
     bar = RangeBar(request.GET.dict(), time.time(), DEFAULT_RANGE)
     shown = await sync_to_async(in_span)(
         bar.span,
@@ -272,5 +308,5 @@ async def gpu(request: HtmxRequest, uuid: str) -> HttpResponse:
     context: dict[str, Any] = {"bar": bar, "shown": shown}
     if request.htmx:
         return render(request, "monitor/fragments/history/in_span.html", context)
-    context |= {"page": page, "csv": _csv_query(page), **await base_context(request, PREFIX + uuid)}
+    context |= {"page": page, "csv": _csv_query(page), **await base_context(request, PREFIX + uuid, host=other)}
     return render(request, "monitor/gpu.html", context)

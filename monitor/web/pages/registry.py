@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from monitor.live.pieces import LivePage
 from monitor.runtime.process import runtime
+from monitor.web.api.hosts import is_own
 from monitor.web.pages import alerts, dashboard, gpu, history
 
 _LONGEST_UUID = 96
 
 
-def live_page_named(name: str) -> LivePage | None:
-    """The page of this name (cards where it is empty), or None."""
+def live_page_named(name: str, host: str | None = None) -> LivePage | None:
+    """The page of this name (cards where it is empty) on the host with that name or id (None: on this one), or None."""
+    other = "" if is_own(runtime(), host) else host or ""
     if layout := dashboard.LAYOUTS.get(name or "cards"):
-        return dashboard.live_page(layout, runtime().idle_limits)
+        return dashboard.live_page(layout, runtime().idle_limits, other)
     if name == alerts.LIVE_PAGE.name:
         return alerts.LIVE_PAGE
     if name == history.LIVE_PAGE.name:
         return history.LIVE_PAGE
     uuid = name.removeprefix(gpu.PREFIX)
-    return gpu.live_page(uuid, runtime().idle_limits) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
+    return (
+        gpu.live_page(uuid, runtime().idle_limits, other) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None
+    )

@@ -25,7 +25,8 @@ const edge = () => points.now ?? now();
 const metrics = [...new Set([...plots].flatMap((each) => each.dataset.plot.split(" ")))];
 // A point for each second of the last minutes (and of those that a bucket cuts), else one for about every pixel and a half.
 const count = () => (seconds() <= MEMORY_SECONDS ? MEMORY_SECONDS + 5 : Math.round(Math.max(200, Math.min(900, plots[0].clientWidth / 1.5))));
-const past = new Past(`${around.dataset.history}?gpu=${encodeURIComponent(plots[0]?.dataset.gpu)}&metric=${metrics}`, count, () => !(isRolling() && points.times.length));
+const ofHost = around.dataset.host ? `&host=${encodeURIComponent(around.dataset.host)}` : "";
+const past = new Past(`${around.dataset.history}?gpu=${encodeURIComponent(plots[0]?.dataset.gpu)}${ofHost}&metric=${metrics}`, count, () => !(isRolling() && points.times.length));
 
 // The socket's points, where they reach back far enough.
 const isRolling = () => isLive() && seconds() <= MEMORY_SECONDS;

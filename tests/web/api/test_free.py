@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from monitor.telemetry.schema import Snapshot
-from monitor.web.api.free import answer
+from monitor.web.api.free import OfHost, answer
 from tests.support.servers import Server
 from tests.support.snapshots import gpu, host
 
@@ -22,7 +22,7 @@ FREE = host(
 
 def ask(query: str = "", latest: Snapshot | None = FREE, accept: str = "*/*") -> HttpResponse:
     request = RequestFactory().get(f"/api/free?{query}", headers={"Accept": accept})
-    return answer(request, latest, {"GPU-0": 100.0, "GPU-2": 10.0})
+    return answer(request, [OfHost(latest, {"GPU-0": 100.0, "GPU-2": 10.0})])
 
 
 def test_enough_gpus_are_200_with_the_value_of_the_variable() -> None:

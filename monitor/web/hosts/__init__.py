@@ -1,0 +1,1 @@
+"""The page of all hosts, and the pages of one host among several."""

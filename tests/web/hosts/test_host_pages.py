@@ -1,0 +1,98 @@
+"""The dashboard and the GPU's page of another host, and its free GPUs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from monitor.access.policy import Access
+from monitor.runtime.runtime import Runtime
+from monitor.web.pages.registry import live_page_named
+from tests.support.snapshots import gpu, host
+from tests.web.hosts.joined import join
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "hub")]
+
+
+def get(client: Client, path: str) -> tuple[int, str]:
+    answer = client.get(path)
+    return answer.status_code, answer.content.decode()
+
+
+def test_dashboard_of_another_host_has_its_gpus_processes_and_socket(client: Client) -> None:
+    status, page = get(client, "/host/node1/")
+    assert status == 200
+    assert 'href="/host/node1/gpu/GPU-free"' in page
+    assert "python secret.py" in page
+    assert 'data-socket="/ws/dashboard?view=cards&amp;host=node1"' in page
+    assert 'href="/api/snapshot?host=node1"' in page
+    assert "/ribbons" not in page, "the usage of other hosts is not recorded"
+
+
+def test_page_of_a_gpu_of_another_host(client: Client) -> None:
+    status, page = get(client, "/host/node1/gpu/GPU-free")
+    assert status == 200
+    assert 'data-socket="/ws/dashboard?view=gpu%3AGPU-free&amp;host=node1"' in page
+    assert 'href="/host/node1/gpu/GPU-0"' in page, "the GPU before it"
+    status, page = get(client, "/host/node1/gpu/GPU-none")
+    assert (status, 'href="/host/node1/"' in page) == (404, True)
+
+
+def test_own_host_has_its_usual_addresses(client: Client) -> None:
+    status, page = get(client, "/host/hub/")
+    assert (status, 'href="/gpu/GPU-0"' in page, "host=hub" in page) == (200, True, False)
+
+
+def test_host_without_readings_says_so(client: Client) -> None:
+    status, page = get(client, "/host/lab1/")
+    assert (status, "No reading has arrived since the hub started." in page) == (200, True)
+
+
+def test_unknown_host_is_404_with_a_way_back(client: Client) -> None:
+    for path in ("/host/nowhere/", "/host/nowhere/gpu/GPU-0", "/free?host=nowhere"):
+        status, page = get(client, path)
+        assert (status, "No host &#x27;nowhere&#x27;" in page) == (404, True)
+
+
+def test_name_that_is_no_part_of_a_path_is_replaced_by_the_id(client: Client, hub: Runtime) -> None:
+    join(hub, "a/b", host(gpu(0)))
+    _, page = get(client, "/host/node1/")
+    found = re.search(r'href="(/host/[0-9a-f]{32}/)"\s*>a/b<', page)
+    assert found is not None, page
+    assert get(client, found[1])[0] == 200
+
+
+def test_live_page_of_another_host_links_to_that_host(hub: Runtime) -> None:
+    page = live_page_named("tiles", "node1")
+    assert page is not None
+    latest = host(gpu(0))
+    html = "".join(part.draw() for part in page.pieces(latest).parts)
+    assert "/host/node1/gpu/GPU-0" in html
+    own = live_page_named("tiles", "hub")
+    assert own is not None
+    assert "/host/" not in "".join(part.draw() for part in own.pieces(latest).parts)
+
+
+def test_viewers_see_of_another_host_what_they_see_of_the_hub(client: Client, settings: Any) -> None:
+    settings.ACCESS = Access("nobody", is_exposed=True, shows_details=False)
+    page = get(client, "/host/node1/")[1]
+    assert "mira" not in page
+    assert "secret.py" not in page
+    settings.ACCESS = Access("everybody", is_exposed=True, shows_details=True)
+    for path in ("/host/node1/", "/host/node1/gpu/GPU-0"):
+        assert client.get(path).status_code == 302
+
+
+def test_free_gpus_of_one_host_and_of_all(client: Client) -> None:
+    answer = client.get("/api/free?host=node1")
+    assert (answer.status_code, answer.json()["cuda_visible_devices"]) == (200, "GPU-free")
+    assert client.get("/api/free?host=lab1").status_code == 503
+    assert client.get("/api/free?host=nowhere").status_code == 404
+    answer = client.get("/api/free?host=all").json()
+    assert [(each["host"], each["is_enough"]) for each in answer["hosts"]] == [("node1", True), ("hub", False)]
+    assert get(client, "/api/free?host=all&format=text") == (200, "node1 GPU-free\n")
+    assert get(client, "/api/free?host=all&format=text&count=2") == (409, "No host has enough.\n")
+    assert "GPU 1" in get(client, "/free?host=node1")[1]
