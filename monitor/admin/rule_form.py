@@ -36,7 +36,7 @@ HELP = {
     "gpus": "Only these GPUs. With all fields below empty too, the rule applies to every GPU.",
     "gpu_indexes": "Comma-separated indexes and ranges, such as 0, 2-5.",
     "gpu_name_pattern": "With the wildcards * and ?, such as *A100*.",
-    "host_pattern": "With the wildcards * and ?, such as dgx-*. Also applies to host rules.",
+    "hosts": "Names with the wildcards * and ?, and tags, separated by commas: dgx-*, tag:lab. Also applies to host rules.",
     "muted_until": "No notifications until then, in the time zone {zone}. The rule is still evaluated and shown.",
     "quiet_hours": "When no notifications are sent, one time span per line: Mon-Fri 22:00-07:00, or 22:00-06:00 for every day.",
     "remind_every_minutes": "Minutes after which the notification is repeated while the alert fires. 0: never.",

@@ -95,6 +95,8 @@ def _problems(form: forms.ModelForm) -> list[tuple[str, str]]:  # type: ignore[t
 
 def _tried(rule: Rule, asked: Asked | None) -> dict[str, Any]:
     """The context of a result. Raises CannotTry and DatabaseError."""
+    if asked is None and (reason := kind_of(rule).why_not_previewed):
+        raise CannotTry(reason)
     if asked is None:
         recent = runtime().alerts.recent
         tried = try_rule(rule, recent.snapshots())

@@ -60,7 +60,7 @@ class AlertRuleAdmin(BoundedAdmin):
     change_form_template = "admin/monitor/alertrule/change_form.html"
     list_display = ("name", "severity", "condition", "is_enabled", "muted", "firing")
     list_filter = ("severity", "is_enabled", _IsFiring, _IsMuted, "kind")
-    search_fields = ("name", "metric", "gpu_name_pattern", "host_pattern")
+    search_fields = ("name", "metric", "gpu_name_pattern", "hosts")
     ordering = ("name",)
     actions = (delete_selected, *ACTIONS)
     autocomplete_fields = ("gpus",)
@@ -87,7 +87,7 @@ class AlertRuleAdmin(BoundedAdmin):
             (
                 "Which GPUs",
                 {
-                    "fields": ("gpus", "gpu_indexes", "gpu_name_pattern", "host_pattern", "mig"),
+                    "fields": ("gpus", "gpu_indexes", "gpu_name_pattern", "hosts", "mig"),
                     "description": "GPUs matching all of the fields below.",
                 },
             ),

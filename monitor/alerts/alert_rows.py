@@ -32,6 +32,7 @@ def alert_of(row: AlertEvent, *, now: dt.datetime | None = None) -> Alert:
         severity=row.severity,  # type: ignore[arg-type]  # its choices are the schema's
         state=row.state,  # type: ignore[arg-type]  # likewise
         host=row.host,
+        host_id=row.host_id or None,
         summary=row.summary,
         detail=row.detail or None,
         gpu_uuid=row.gpu_uuid or None,
@@ -66,6 +67,7 @@ def columns_of(event: Event) -> dict[str, Any]:
         "severity": event.severity,
         "state": event.state,
         "host": event.host,
+        "host_id": event.host_id or "",
         "subject": event.subject,
         "gpu_uuid": event.gpu_uuid or "",
         "gpu_index": event.gpu_index,

@@ -8,23 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from monitor.alerts import store
-from monitor.alerts.alert_rows import as_time
+from monitor.alerts.arrivals import Arrival, Arrivals
+from monitor.alerts.database_attempts import DatabaseAttempts
 from monitor.alerts.evidence_recorder import EvidenceRecorder
-from monitor.alerts.silence import is_silent
-from monitor.alerts.store import Acknowledged, Enqueue, RuleRow
+from monitor.alerts.host_alerts import HostAlerts
+from monitor.alerts.open_alerts import OpenAlerts
+from monitor.alerts.store import Dropped, Enqueue, HostJudge, RuleRow
 from monitor.database.changes import Changes
-from monitor.database.engine import engine_of
-from monitor.rules.choices import SEVERITIES
 from monitor.rules.evaluation import Evaluation, Event
-from monitor.rules.judge import Judge
-from monitor.rules.rule import Rule
+from monitor.rules.host_contact import HostContact
+from monitor.rules.kinds.host_down import REMOVED
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -36,21 +34,12 @@ SAVE_SECONDS = 60.0
 """Interval between writes of the states while timers run; each event writes them too. A crash sets a timer back by no more. Every
 write costs the disk several pages: at 5 s they were three quarters of all that gpumon writes.
 """
-RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 3600.0
-DATABASE_WAIT_SECONDS = 0.5
-"""How long this thread waits for the database at a time: meanwhile it evaluates nothing."""
 NOT_JUDGED = "a snapshot could not be evaluated"
-JUMP_SECONDS = 5.0
-"""The least difference between the wall clock and the monotonic clock that counts as a jump of the former: on a busy host some
-seconds can pass between a snapshot and its arrival here."""
-FLAPPING_SECONDS = 3600.0
-MOST_WAITING = 600
-"""Snapshots that may wait for evaluation. Beyond that (no database at the start), the oldest are dropped."""
 
 
 class Engine:
-    """Runs from `start` to `stop`. `offer` and `changed` may be called from any thread."""
+    """Runs from `start` to `stop`. `offer`, `offer_of_fleet` and `changed` may be called from any thread."""
 
     def __init__(
         self,
@@ -59,42 +48,41 @@ class Engine:
         retention_days: Callable[[], float],
         enqueue: Enqueue,
         show: Callable[[tuple[Alert, ...]], None],
+        contacts: Callable[[], Sequence[HostContact] | None] = lambda: None,
         written: Callable[[], None] = lambda: None,
         keep: Callable[[Snapshot], None] = lambda _snapshot: None,
         evidence: EvidenceRecorder | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts whenever they change.
-        `written`: called when events are in the database. `keep`: receives each snapshot that was evaluated.
-        `evidence`: records what surrounds the alerts that fire.
+        """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts of all hosts whenever they
+        change. `contacts`: the other hosts; None while they are not known. `written`: called when events are in the database.
+        `keep`: receives each snapshot of the hub itself that was evaluated. `evidence`: records what surrounds its alerts.
         """
         self._limits, self._retention_days = limits, retention_days
         self._enqueue, self._show, self._written, self._keep = enqueue, show, written, keep
+        self._contacts = contacts
         self._evidence = evidence
         self._clock, self._monotonic = clock, monotonic
-        self._evaluation = Evaluation()
+        self._hosts: dict[str, HostAlerts] = {"": HostAlerts("", Evaluation())}
+        """By host id; the hub itself has none."""
         self._rules: dict[int, RuleRow] = {}
         self._revision: object = None
         self._changes = Changes(monotonic=monotonic)
         self._limits_then: IdleLimits | None = None
-        self._acknowledged: dict[str, Acknowledged] = {}
-        self._times: dict[tuple[int | None, str, str], int] = {}
+        self._open = OpenAlerts()
         self._shown: tuple[Alert, ...] = ()
         self._unwritten: list[Event] = []
-        self._memories: dict[int, dict[str, object]] = {}
-        self._gpus: object = None
+        self._touched: set[str] = set()
+        """Host ids with events since the last write."""
         self._is_restored = False
         self.problems: dict[str, str] = {}
         """What cannot be done now, and why. Written by this thread, read by any."""
-        self._dropped: list[int] = []
-        self._next_look = self._next_save = self._retry_at = 0.0
+        self._database = DatabaseAttempts(self.problems, monotonic)
+        self._dropped = Dropped([], [])
+        self._next_look = self._next_save = 0.0
         self._next_clean: float | None = None
-        self._waiting: deque[tuple[Snapshot, float]] = deque(maxlen=MOST_WAITING)
-        """Each with the time that it came, by the monotonic clock."""
-        self._ahead: float | None = None
-        """How far the wall clock is ahead of the monotonic one, as of the last snapshot."""
-        self._clearing: set[str] = set()
+        self._arrivals = Arrivals()
         self._woken = threading.Event()
         self._is_changed = False
         self._is_stopping = False
@@ -112,9 +100,17 @@ class Engine:
         self._thread.join(seconds)
 
     def offer(self, snapshot: Snapshot) -> None:
-        """Queue the next snapshot for evaluation."""
-        self._waiting.append((snapshot, self._monotonic()))
+        """Queue the next snapshot of the hub itself for evaluation."""
+        self._arrivals.put(Arrival("", snapshot, self._monotonic()))
         self._woken.set()
+
+    def offer_of_fleet(self, snapshot: Snapshot) -> None:
+        """Queue the next snapshot of another host. Most wait for the next one of the hub itself, to be evaluated together."""
+        if snapshot.host_id is None:
+            return
+        waiting = self._arrivals.put(Arrival(snapshot.host_id, snapshot, self._monotonic()))
+        if waiting > 1:
+            self._woken.set()
 
     @property
     def problem(self) -> str | None:
@@ -135,7 +131,7 @@ class Engine:
             self._woken.wait(self._until_due())
             self._woken.clear()
             self.run_once()
-        self._next_save = self._retry_at = 0.0
+        self._next_save = self._database.retry_at = 0.0
         self._write()
         self._write_evidence(is_last=True)
         connection.close()
@@ -152,7 +148,7 @@ class Engine:
     def _until_due(self) -> float:
         due = self._next_look
         if self._unwritten:
-            due = min(due, self._retry_at)
+            due = min(due, self._database.retry_at)
         return max(0.0, due - self._monotonic())
 
     def work(self) -> None:
@@ -160,55 +156,96 @@ class Engine:
         if self._is_changed or self._monotonic() >= self._next_look:
             self._is_changed = False
             self._look()
-        is_judged = False
-        while self._is_restored and self._waiting:
-            self._judge(*self._waiting.popleft())
-            is_judged = True
+        arrivals = self._arrivals.take() if self._is_restored else []
+        contacts = self._known_contacts() if any(not arrival.host_id for arrival in arrivals) else None
+        failed = [arrival.host_id for arrival in arrivals if not self._judges(arrival, contacts)]
+        if arrivals and self._has_news():
+            self._show_open()
         self._write()
         self._write_evidence()
-        if is_judged:
+        if arrivals and "" not in failed:
             self.problems.pop(NOT_JUDGED, None)
 
-    def _judge(self, snapshot: Snapshot, came_at: float) -> None:
-        self._follow_clock(snapshot.time - came_at)
-        events = self._evaluation.take(snapshot)
+    def _judges(self, arrival: Arrival, contacts: Mapping[str, HostContact] | None) -> bool:
+        """Evaluate a snapshot and say whether that worked. One that cannot be evaluated costs no other host its turn."""
+        problem = f"{NOT_JUDGED} of {arrival.snapshot.host}" if arrival.host_id else NOT_JUDGED
+        try:
+            self._judge(arrival, contacts)
+        except Exception as error:
+            if self.problems.get(problem) != str(error):
+                log.exception(problem)
+            self.problems[problem] = str(error)
+            return False
+        if arrival.host_id:
+            self.problems.pop(problem, None)
+        return True
+
+    def _judge(self, arrival: Arrival, contacts: Mapping[str, HostContact] | None) -> None:
+        host, snapshot = self._host(arrival.host_id), arrival.snapshot
+        if jump := host.jump(arrival):
+            self._follow_clock(host, jump)
+        events = host.evaluation.take(snapshot, None if arrival.host_id else contacts)
+        self._note(events, host)
+        if not arrival.host_id:
+            if self._evidence is not None:
+                self._evidence.take(snapshot, [event for event in events if event.host_id is None])
+            self._keep(snapshot)
+        identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
+        if identity != host.gpus and self._database.reaches(
+            "the list of known GPUs cannot be saved", lambda: store.remember_gpus(snapshot, arrival.host_id)
+        ):
+            host.gpus = identity
+
+    def _note(self, events: list[Event], host: HostAlerts) -> None:
         if events:
             self._log(events)
             self._unwritten += events
-        clearing = self._evaluation.clearing()
-        if events or clearing != self._clearing:
-            self._clearing = clearing
-            self._show_open()
-        if self._evidence is not None:
-            self._evidence.take(snapshot, events)
-        self._keep(snapshot)
-        identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
-        if identity != self._gpus and self._reaches_database(
-            "the list of known GPUs cannot be saved", lambda: store.remember_gpus(snapshot)
-        ):
-            self._gpus = identity
+            self._touched.add(host.host_id)
 
-    def _follow_clock(self, ahead: float) -> None:
-        """If the wall clock was set, move the times of open alerts with it: how long they fire stays true."""
-        is_jump, before, self._ahead = self._is_jump(ahead), self._ahead, ahead
-        if not is_jump or before is None:
-            return
-        log.warning("the clock was set by %+.0f s; the times of open alerts are moved with it", ahead - before)
-        self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
-        if self._evidence is not None:
-            self._evidence.shift(ahead - before)
-        moved = self._evaluation.shift(ahead - before)
+    def _host(self, host_id: str) -> HostAlerts:
+        host = self._hosts.get(host_id)
+        if host is None:
+            host = self._hosts[host_id] = HostAlerts(host_id, Evaluation(host_id=host_id))
+            host.evaluation.set_rules(row.rule for row in self._rules.values())
+        return host
+
+    def _known_contacts(self) -> Mapping[str, HostContact] | None:
+        """The other hosts by their ids. Whatever is open about one that is gone has ended."""
+        known = self._contacts()
+        if known is None:
+            return None
+        contacts = {contact.host_id: contact for contact in known}
+        for host in [host for host_id, host in self._hosts.items() if host_id]:
+            contact = contacts.get(host.host_id)
+            if contact is not None and not contact.is_gone:
+                host.evaluation.tags = contact.tags
+                continue
+            because = REMOVED if contact is None else contact.why_not_expected
+            self._note(host.evaluation.end_all(because), host)
+            self._dropped.hosts.append(host.host_id)
+            del self._hosts[host.host_id]
+        return contacts
+
+    def _follow_clock(self, host: HostAlerts, seconds: float) -> None:
+        """If the clock of a host was set, move the times of its open alerts with it: how long they fire stays true."""
+        log.warning(
+            "the clock%s was set by %+.0f s; the times of open alerts are moved with it",
+            f" of host {host.host_id}" if host.host_id else "",
+            seconds,
+        )
+        if not host.host_id:
+            self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
+            if self._evidence is not None:
+                self._evidence.shift(seconds)
+        moved = host.evaluation.shift(seconds)
         self._unwritten += moved
         if moved:
-            self._show_open()
-
-    def _is_jump(self, ahead: float) -> bool:
-        return self._ahead is not None and abs(ahead - self._ahead) >= JUMP_SECONDS
+            self._touched.add(host.host_id)
 
     def _look(self) -> None:
         """Load the current rules and acknowledgements; the first time, also restore the state of the previous run."""
         self._next_look = self._monotonic() + LOOK_SECONDS
-        if self._reaches_database("rules cannot be read; the known ones stay in effect", self._load):
+        if self._database.reaches("rules cannot be read; the known ones stay in effect", self._load):
             self._show_open()
 
     def _load(self) -> None:
@@ -217,33 +254,37 @@ class Engine:
             self._load_changes(limits)
             self._changes.note_read()
         is_due = self._next_clean is None or self._monotonic() >= self._next_clean
-        if is_due and not self._is_jump(self._clock() - self._monotonic()):
+        if is_due and not self._hosts[""].is_jump(self._clock() - self._monotonic()):
             self._next_clean = self._monotonic() + CLEAN_SECONDS
             store.forget_before(self._clock(), days=self._retention_days())
 
     def _load_changes(self, limits: IdleLimits) -> None:
         revision = store.revision()
         if revision != self._revision or limits != self._limits_then:
-            self._rules = store.load_rules(limits)
-            rules = [row.rule for row in self._rules.values()]
+            before, self._rules = self._rules, store.load_rules(limits)
             if self._is_restored:
-                self._dropped += [id_ for id_ in self._evaluation.judges if id_ not in self._rules]
-                ended = self._evaluation.set_rules(rules)
-                self._log(ended)
-                self._unwritten += ended
+                self._dropped.rules.extend(before.keys() - self._rules.keys())
+                rules = [row.rule for row in self._rules.values()]
+                for host in self._hosts.values():
+                    self._note(host.evaluation.set_rules(rules), host)
             else:
-                self._restore(rules)
+                self._restore()
             self._revision, self._limits_then = revision, limits
-        open_ids = self._evaluation.open.keys()
-        self._acknowledged = store.load_acknowledged(open_ids) if open_ids else {}
-        self._times = store.load_times_since(self._clock() - FLAPPING_SECONDS) if open_ids else {}
+        open_ids = [event.id for host in self._hosts.values() for event in host.open]
+        self._open.load(open_ids, self._clock())
 
-    def _restore(self, rules: list[Rule]) -> None:
-        evaluation = Evaluation()
-        evaluation.set_rules(rules)
-        saved = store.load_states(evaluation.judges.values())
-        self._unwritten += evaluation.restore(store.load_open_events(), saved, at=self._clock())
-        self._evaluation = evaluation
+    def _restore(self) -> None:
+        """Continue every host that has open events or states, heard of since or not."""
+        states, events = store.load_states(), store.load_open_events()
+        hosts: dict[str, HostAlerts] = {}
+        ended: list[Event] = []
+        for host_id in {"", *states, *events}:
+            host = hosts[host_id] = HostAlerts(host_id, Evaluation(host_id=host_id or None))
+            host.evaluation.set_rules(row.rule for row in self._rules.values())
+            saved = store.continued(host.evaluation.judges.values(), states.get(host_id, {}))
+            ended += host.evaluation.restore(events.get(host_id, ()), saved, at=self._clock())
+        self._unwritten += ended
+        self._hosts = hosts
         self._is_restored = True
 
     # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,89 +294,53 @@ class Engine:
         if not self._is_restored:
             return
         now = self._monotonic()
-        judges = self._changed_judges() if self._unwritten or now >= self._next_save else []
-        if not self._unwritten and not judges and not self._dropped:
+        is_time = now >= self._next_save
+        due = [host for host_id, host in self._hosts.items() if is_time or host_id in self._touched]
+        judges = [HostJudge(host.host_id, judge) for host in due for judge in host.changed_judges()]
+        if not self._unwritten and not judges and not any(self._dropped):
             # Check again after the usual interval, not at each reading.
-            if now >= self._next_save:
+            if is_time:
                 self._next_save = now + SAVE_SECONDS
             return
-        events, dropped = [*self._unwritten], [*self._dropped]
-        if not self._reaches_database(
+        events, dropped = [*self._unwritten], self._dropped
+        if not self._database.reaches(
             "alerts cannot be saved now; they are saved later, in order",
             lambda: store.save(events, judges, dropped, enqueue=self._enqueue, now=self._clock()),
         ):
             return
         self._unwritten.clear()
-        self._dropped.clear()
-        for judge in judges:
-            judge.is_changed = False
-            self._memories[judge.rule.id] = {**judge.memory}
-        self._next_save = now + SAVE_SECONDS
+        self._touched.clear()
+        self._dropped = Dropped([], [])
+        for host_id, judge in judges:
+            self._hosts[host_id].note_saved(judge)
+        if is_time:
+            self._next_save = now + SAVE_SECONDS
         if events:
             self._written()
 
     def _write_evidence(self, *, is_last: bool = False) -> None:
         """Write the evidence that is due, once its alerts are written and on their way."""
         if self._evidence is not None and self._is_restored and not self._unwritten:
-            self._evidence.write(self._wait_little, is_last=is_last)
-
-    def _changed_judges(self) -> list[Judge]:
-        return [
-            judge
-            for judge in self._evaluation.judges.values()
-            if judge.is_changed or judge.has_timers or judge.memory != self._memories.get(judge.rule.id, {})
-        ]
-
-    def _reaches_database(self, problem: str, do: Callable[[], None]) -> bool:
-        """Do it and return whether it worked. After a failure, wait RETRY_SECONDS first. `problem` is logged once."""
-        if self._monotonic() < self._retry_at:
-            return False
-        try:
-            self._wait_little()
-            do()
-        except (DatabaseError, InterfaceError) as error:
-            connection.close()
-            self._retry_at = self._monotonic() + RETRY_SECONDS
-            if problem not in self.problems:
-                log.warning("%s (%s)", problem, error)
-            self.problems[problem] = str(error)
-            return False
-        if self.problems.pop(problem, None) is not None:
-            log.info("recovered: %s", problem)
-        return True
-
-    def _wait_little(self) -> None:
-        """Wait a short time for the database. Django's own setting is for requests, which have nothing else to do."""
-        engine_of(connection).limit_waits(DATABASE_WAIT_SECONDS)
+            self._evidence.write(self._database.wait_little, is_last=is_last)
 
     # ── For pages and feeds ───────────────────────────────────────────────────────────────────────────────────────────
 
+    def _has_news(self) -> bool:
+        """Whether events have fired or ended, or others are about to end."""
+        is_clearing = [host.host_id for host in self._hosts.values() if host.follows_clearing()]
+        return bool(is_clearing or self._unwritten)
+
     def _show_open(self) -> None:
-        alerts = tuple(sorted(map(self._alert, self._evaluation.open.values()), key=_worst_first))
+        alerts = self._open.of(self._hosts.values(), self._rules, self._clock())
         if alerts != self._shown:
             self._shown = alerts
             self._show(alerts)
 
-    def _alert(self, event: Event) -> Alert:
-        seen = self._acknowledged.get(event.id)
-        known = self._rules.get(event.rule_then.id)
-        return msgspec.structs.replace(
-            event.alert(),
-            acknowledged_at=seen.at if seen else None,
-            acknowledged_by=seen.by if seen else None,
-            note=seen.note if seen else None,
-            is_muted=is_silent(known.row if known else None, as_time(self._clock()), event.gpu_uuid or ""),
-            times_in_last_hour=max(1, self._times.get((event.rule_then.id, event.host, event.subject), 1)),
-            is_clearing=event.id in self._clearing,
-        )
-
     def _log(self, events: list[Event]) -> None:
         for event in events:
+            where = f", host {event.host}" if event.host_id else ""
             if event.resolved_at is None:
-                log.warning("alert, %s: %s (rule %r)", event.severity, event.summary, event.rule)
+                log.warning("alert, %s: %s (rule %r%s)", event.severity, event.summary, event.rule, where)
             else:
-                log.info("alert resolved: %s (rule %r): %s", event.summary, event.rule, event.resolved_because)
-
-
-def _worst_first(alert: Alert) -> tuple[int, float]:
-    return -SEVERITIES.index(alert.severity), alert.fired_at
+                because = event.resolved_because
+                log.info("alert resolved: %s (rule %r%s): %s", event.summary, event.rule, where, because)

@@ -104,6 +104,8 @@ _READ_TYPE: dict[type[Any], Callable[[Any, Any], Any]] = {
     models.DateTimeField: _moment,
     models.ManyToManyField: _list,
 }
+_RENAMED: dict[Any, str] = {"host_pattern": "hosts"}
+"""Names of fields in the files of earlier versions."""
 _MODEL_FIELDS = {
     field.name: field
     for field in sorted((*AlertRule._meta.fields, *AlertRule._meta.many_to_many))
@@ -202,7 +204,11 @@ def _entry(said: Any, problems: dict[str, str]) -> Entry | None:
         problems[""] = "not a rule: it must consist of fields and their values (`name: …`)"
         return None
     values: dict[str, Any] = {}
-    for key, value in said.items():
+    for written_key, value in said.items():
+        key: Any = _RENAMED.get(written_key, written_key)
+        if key in values:
+            problems[str(key)] = f"given twice: {written_key!r} is its former name"
+            continue
         field = _MODEL_FIELDS.get(key)
         if field is None:
             problems[str(key)] = f"there is no such field; {_nearest(key, FIELDS)}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from monitor.alerts.alert_rows import as_time, columns_of, event_of, stored_rule
 from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
 from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
+from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule, make
 from monitor.telemetry.gpu_use import IdleLimits
@@ -37,6 +38,21 @@ class RuleRow(NamedTuple):
 
     rule: Rule
     row: AlertRule
+
+
+class HostJudge(NamedTuple):
+    """A judge and the host that it judges."""
+
+    host_id: str
+    """Of a host whose agent has joined; empty: the host that the server runs on."""
+    judge: Judge
+
+
+class Dropped(NamedTuple):
+    """Whose states are no longer needed."""
+
+    rules: list[int]
+    hosts: list[str]
 
 
 class Acknowledged(NamedTuple):
@@ -65,22 +81,34 @@ def load_rules(limits: IdleLimits) -> dict[int, RuleRow]:
     return found
 
 
-def load_open_events() -> list[Event]:
-    """Every alert that is still firing."""
-    return [
-        event_of(row)
-        for row in AlertEvent.objects.filter(state="firing").select_related("acknowledged_by").order_by("fired_at")
-    ]
+def load_open_events() -> dict[str, list[Event]]:
+    """Every alert that is still firing, by the host whose snapshots its rule was evaluated with."""
+    rows = AlertEvent.objects.filter(state="firing").select_related("acknowledged_by").order_by("fired_at")
+    found: dict[str, list[Event]] = {}
+    for event in map(event_of, rows):
+        kind = KINDS.get(event.rule_then.kind)
+        host_id = "" if kind is not None and kind.is_of_fleet else event.host_id or ""
+        found.setdefault(host_id, []).append(event)
+    return found
 
 
-def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]:
-    """The states that `save` stored for these judges, if their rules are unchanged; their memory is restored in place."""
-    by_rule: dict[int, dict[str, Any]] = {}
-    for rule_id, subject, state in AlertState.objects.values_list("rule_id", "subject", "state"):
-        by_rule.setdefault(rule_id, {})[subject] = state
-    found = {}
+States = dict[int, dict[str, dict[str, Any]]]
+"""Of one host: states by rule id and subject."""
+
+
+def load_states() -> dict[str, States]:
+    """What `save` stored, by host."""
+    found: dict[str, States] = {}
+    for host_id, rule_id, subject, state in AlertState.objects.values_list("host_id", "rule_id", "subject", "state"):
+        found.setdefault(host_id, {}).setdefault(rule_id, {})[subject] = state
+    return found
+
+
+def continued(judges: Iterable[Judge], stored: Mapping[int, Mapping[str, dict[str, Any]]]) -> States:
+    """The stored states of these judges, if their rules are unchanged; their memory is restored in place."""
+    found: States = {}
     for judge in judges:
-        states = by_rule.get(judge.rule.id, {})
+        states = {**stored.get(judge.rule.id, {})}
         of_rule = states.pop(_OF_RULE, None)
         if of_rule is not None and stored_rule(of_rule["rule"]) == judge.rule:
             judge.memory = of_rule["memory"]
@@ -89,17 +117,17 @@ def load_states(judges: Iterable[Judge]) -> dict[int, dict[str, dict[str, Any]]]
 
 
 def save(
-    events: Sequence[Event], judges: Sequence[Judge], dropped: Sequence[int], *, enqueue: Enqueue, now: float
+    events: Sequence[Event], judges: Sequence[HostJudge], dropped: Dropped, *, enqueue: Enqueue, now: float
 ) -> None:
     """Write events in order, their notifications and the states of these judges, in one transaction.
 
-    The states of `dropped` rules (ids) are deleted. `enqueue` is called for each event in the same transaction.
+    The states of what was dropped are deleted. `enqueue` is called for each event in the same transaction.
     Raises Django's database errors.
     """
     with transaction.atomic():
         known = set(
             AlertRule.objects.filter(
-                id__in={*[event.rule_then.id for event in events], *[judge.rule.id for judge in judges]}
+                id__in={*[event.rule_then.id for event in events], *[judge.rule.id for _, judge in judges]}
             ).values_list("id", flat=True)
         )
         for event in events:
@@ -110,16 +138,26 @@ def save(
                 id=event.id, defaults=columns, create_defaults={**columns, "rule_then": rule_then}
             )
             enqueue(row, now=as_time(now))
-        kept = [judge for judge in judges if judge.rule.id in known]
-        AlertState.objects.filter(rule_id__in=[*dropped, *[judge.rule.id for judge in judges]]).delete()
+        _delete_states(judges, dropped)
         AlertState.objects.bulk_create(
-            AlertState(rule_id=judge.rule.id, subject=subject, state=state)
-            for judge in kept
+            AlertState(rule_id=judge.rule.id, host_id=host_id, subject=subject, state=state)
+            for host_id, judge in judges
+            if judge.rule.id in known
             for subject, state in {
                 **judge.saved(),
                 _OF_RULE: {"rule": msgspec.to_builtins(judge.rule), "memory": judge.memory},
             }.items()
         )
+
+
+def _delete_states(judges: Iterable[HostJudge], dropped: Dropped) -> None:
+    if any(dropped):
+        AlertState.objects.filter(Q(rule_id__in=dropped.rules) | Q(host_id__in=dropped.hosts)).delete()
+    by_host: dict[str, list[int]] = {}
+    for host_id, judge in judges:
+        by_host.setdefault(host_id, []).append(judge.rule.id)
+    for host_id, rule_ids in by_host.items():
+        AlertState.objects.filter(host_id=host_id, rule_id__in=rule_ids).delete()
 
 
 def load_acknowledged(ids: Iterable[str]) -> dict[str, Acknowledged]:
@@ -131,24 +169,30 @@ def load_acknowledged(ids: Iterable[str]) -> dict[str, Acknowledged]:
 
 
 def load_times_since(moment: float) -> dict[tuple[int | None, str, str], int]:
-    """How often each rule fired since that Unix time: by its id, the host and the subject."""
+    """How often each rule fired since that Unix time: by its id, the host's id and the subject."""
     rows = AlertEvent.objects.filter(fired_at__gte=as_time(moment)).order_by()
-    counted = rows.values_list("rule_id", "host", "subject").annotate(times=Count("id"))
-    return {(rule_id, host, subject): times for rule_id, host, subject, times in counted}
+    counted = rows.values_list("rule_id", "host_id", "subject").annotate(times=Count("id"))
+    return {(rule_id, host_id, subject): times for rule_id, host_id, subject, times in counted}
 
 
-def remember_gpus(snapshot: Snapshot) -> None:
-    """Store the GPUs of a snapshot, so that rules can name them later."""
-    for gpu in snapshot.gpus:
-        SeenGpu.objects.update_or_create(
-            uuid=gpu.uuid,
-            defaults={
-                "name": gpu.name[:200],
-                "host": snapshot.host[:255],
-                "index": gpu.index,
-                "last_seen_at": as_time(snapshot.time),
-            },
-        )
+def remember_gpus(snapshot: Snapshot, host_id: str) -> None:
+    """Store the GPUs of a snapshot, so that rules can name them later. One statement: hundreds of hosts can come at once."""
+    SeenGpu.objects.bulk_create(
+        {
+            gpu.uuid: SeenGpu(
+                uuid=gpu.uuid,
+                host_id=host_id,
+                name=gpu.name[:200],
+                host=snapshot.host[:255],
+                index=gpu.index,
+                last_seen_at=as_time(snapshot.time),
+            )
+            for gpu in snapshot.gpus
+        }.values(),
+        update_conflicts=True,
+        unique_fields=("uuid", "host_id"),
+        update_fields=("name", "host", "index", "last_seen_at"),
+    )
 
 
 def forget_before(now: float, *, days: float) -> int:

@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from monitor.fleet.bus.base import Agent, Bus, HostNews
+from monitor.fleet.host_contacts import contact_of
 from monitor.fleet.host_summary import HostSummary
 from monitor.fleet.live_host import AgentSocket, LiveHost
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row, Seen, refused, why_not
 from monitor.live.hub import Hub
+from monitor.rules.host_contact import HostContact
 from monitor.sanitize import plain
 from monitor.telemetry.schema import Snapshot
 
@@ -37,7 +39,8 @@ class Fleet:
         self._monotonic = monotonic
         self._lock = threading.RLock()
         self._hosts: dict[str, LiveHost] = {}
-        self._seen_until = monotonic()
+        self._seen_until = self._started_at = monotonic()
+        self._has_rows = False
         self.on_connected: Callable[[], None] = lambda: None
         """Called in the event loop when an agent has connected. The registry's watch sets it."""
         bus.deliver_to(self)
@@ -170,6 +173,7 @@ class Fleet:
         ended: list[tuple[AgentSocket, Refused]] = []
         with self._lock:
             known = {row.host_id: row for row in rows}
+            self._has_rows = True
             for host_id, row in known.items():
                 host = self._hosts.get(host_id)
                 if host is None:
@@ -207,6 +211,19 @@ class Fleet:
                 )
                 for host in self._hosts.values()
                 if host.news is None and host.hello is not None and host.heard_at is not None and host.heard_at >= since
+            ]
+
+    # ── For alerts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def contacts(self, wall_time: float) -> list[HostContact] | None:
+        """Which hosts send readings; None before the registry was read. `wall_time`: now in Unix seconds. From any thread."""
+        with self._lock:
+            if not self._has_rows:
+                return None
+            at, started_at, trouble = self._monotonic(), self._started_at, self._bus.problem
+            return [
+                contact_of(host, at=at, started_at=started_at, wall_time=wall_time, trouble=trouble)
+                for host in self._hosts.values()
             ]
 
     # ── For pages and API ─────────────────────────────────────────────────────────────────────────────────────────────

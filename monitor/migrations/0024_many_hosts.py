@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import migrations, models
 
 
 def _host_id() -> models.CharField[str, str]:
     return models.CharField(blank=True, default="", max_length=32)
+
+
+HOST_DOWN: dict[str, Any] = {
+    "name": "Host down",
+    "severity": "critical",
+    "kind": "host_down",
+    "for_seconds": 60,
+    "clear_for_seconds": 0,
+}
+
+
+def add_host_down(apps: Any, schema_editor: Any) -> None:
+    """Add the rule, which waits for hosts to join. A rule of an administrator with its name stays as it is."""
+    rules = apps.get_model("monitor", "AlertRule").objects.using(schema_editor.connection.alias)
+    rules.get_or_create(name=HOST_DOWN["name"], defaults=HOST_DOWN)
 
 
 class Migration(migrations.Migration):
@@ -22,4 +37,47 @@ class Migration(migrations.Migration):
             models.UniqueConstraint(fields=("host_id", "key"), name="monitor_historysource_one_each"),
         ),
         migrations.AddField("historygap", "host_id", _host_id()),
+        migrations.RenameField("alertrule", "host_pattern", "hosts"),
+        migrations.AlterField("alertrule", "hosts", models.CharField(blank=True, max_length=1000)),
+        migrations.AddField(
+            "alertevent",
+            "host_id",
+            models.CharField(
+                blank=True, db_index=True, default="", editable=False, max_length=32, verbose_name="host ID"
+            ),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            "alertstate",
+            "host_id",
+            models.CharField(blank=True, default="", max_length=32),
+            preserve_default=False,
+        ),
+        migrations.RemoveConstraint("alertstate", "monitor_alertstate_one_each"),
+        migrations.AddConstraint(
+            "alertstate",
+            models.UniqueConstraint(fields=("rule", "host_id", "subject"), name="monitor_alertstate_one_each"),
+        ),
+        migrations.AddField(
+            "seengpu",
+            "host_id",
+            models.CharField(blank=True, default="", editable=False, max_length=32, verbose_name="host ID"),
+            preserve_default=False,
+        ),
+        migrations.AlterField("seengpu", "uuid", models.CharField(max_length=96, verbose_name="UUID")),
+        migrations.AddConstraint(
+            "seengpu", models.UniqueConstraint(fields=("uuid", "host_id"), name="monitor_seengpu_one_each")
+        ),
+        migrations.AddField(
+            "snooze",
+            "host_id",
+            models.CharField(blank=True, default="", max_length=32),
+            preserve_default=False,
+        ),
+        migrations.RemoveConstraint("snooze", "monitor_snooze_one_each"),
+        migrations.AddConstraint(
+            "snooze",
+            models.UniqueConstraint(fields=("rule", "gpu_uuid", "host_id"), name="monitor_snooze_one_each"),
+        ),
+        migrations.RunPython(add_host_down, migrations.RunPython.noop),
     ]

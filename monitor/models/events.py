@@ -23,6 +23,8 @@ class AlertEvent(models.Model):
     state = models.CharField(max_length=10, choices=[("firing", "Firing"), ("resolved", "Resolved")], default="firing")
 
     host = models.CharField(max_length=255)
+    host_id = models.CharField("host ID", max_length=32, blank=True, editable=False, db_index=True)
+    """Of a host whose agent has joined; empty: the host that the server runs on."""
     subject = models.CharField(max_length=200, blank=True)
     gpu_uuid = models.CharField("GPU UUID", max_length=96, blank=True)
     gpu_index = models.PositiveIntegerField("GPU index", null=True)

@@ -43,7 +43,7 @@ CONDITION_FIELDS = (
     "clear_for_seconds",
     "gpu_indexes",
     "gpu_name_pattern",
-    "host_pattern",
+    "hosts",
     "mig",
 )
 """Columns of an AlertRule that decide what fires. Its relation `gpus` does too."""
@@ -77,9 +77,11 @@ def validate_quiet_hours(text: str) -> None:
 class SeenGpu(models.Model):
     """A GPU that some host has shown, so that rules can name it while it is absent."""
 
-    uuid = models.CharField("UUID", max_length=96, unique=True)
+    uuid = models.CharField("UUID", max_length=96)
     name = models.CharField(max_length=200, blank=True)
     host = models.CharField(max_length=255, blank=True)
+    host_id = models.CharField("host ID", max_length=32, blank=True, editable=False)
+    """Of a host whose agent has joined; empty: the host that the server runs on."""
     index = models.PositiveIntegerField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
@@ -87,6 +89,7 @@ class SeenGpu(models.Model):
         verbose_name = "GPU"
         verbose_name_plural = "GPUs seen"
         ordering = ("host", "index", "uuid")
+        constraints = (models.UniqueConstraint(fields=("uuid", "host_id"), name="monitor_seengpu_one_each"),)
 
     def __str__(self) -> str:
         place = f"{self.host} · GPU {self.index}" if self.index is not None else "not seen yet"
@@ -124,7 +127,7 @@ class AlertRule(models.Model):
     gpus = models.ManyToManyField(SeenGpu, verbose_name="GPUs", blank=True, related_name="rules")
     gpu_indexes = models.CharField("GPU indexes", max_length=200, blank=True)
     gpu_name_pattern = models.CharField("GPU name", max_length=200, blank=True)
-    host_pattern = models.CharField("host", max_length=200, blank=True)
+    hosts = models.CharField(max_length=1000, blank=True)
     mig = models.CharField(
         "MIG",
         max_length=10,
@@ -180,11 +183,15 @@ class AlertState(models.Model):
     """What the engine remembers of a rule and one subject (a GPU, a process, the host), so that a restart loses nothing."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="states")
+    host_id = models.CharField(max_length=32, blank=True)
+    """Of a host whose agent has joined; empty: the host that the server runs on."""
     subject = models.CharField(max_length=200)
     state = models.JSONField()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("rule", "subject"), name="monitor_alertstate_one_each"),)
+        constraints = (
+            models.UniqueConstraint(fields=("rule", "host_id", "subject"), name="monitor_alertstate_one_each"),
+        )
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.subject or 'host'}"

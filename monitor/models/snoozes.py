@@ -9,11 +9,13 @@ from monitor.models.rules import AlertRule
 
 
 class Snooze(models.Model):
-    """One for each rule and GPU. For all GPUs until a moment, the rule itself is muted (AlertRule.muted_until)."""
+    """One for each rule and GPU or host. For everything until a moment, the rule itself is muted (AlertRule.muted_until)."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="snoozes")
     gpu_uuid = models.CharField(max_length=96, blank=True)
     """Empty: for all GPUs, and for rules about the host."""
+    host_id = models.CharField(max_length=32, blank=True)
+    """Of one host, with all its GPUs; empty: of all hosts, or of the GPU wherever it is."""
     until = models.DateTimeField(null=True)
     """Null: until the alerts that it applies to have resolved."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -22,7 +24,7 @@ class Snooze(models.Model):
 
     class Meta:
         default_permissions = ()  # the permission to mute the rule is enough
-        constraints = (models.UniqueConstraint(fields=("rule", "gpu_uuid"), name="monitor_snooze_one_each"),)
+        constraints = (models.UniqueConstraint(fields=("rule", "gpu_uuid", "host_id"), name="monitor_snooze_one_each"),)
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.gpu_uuid or 'all GPUs'}"

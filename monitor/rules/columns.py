@@ -6,10 +6,11 @@ several rules need are made once per tick.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from monitor.rules.host_contact import HostContact
 from monitor.rules.rule import Which
 from monitor.telemetry.schema import Gpu, GpuProcess, Snapshot
 
@@ -17,6 +18,14 @@ HOST = ""
 """The subject of rules about the host as a whole."""
 Memory = dict[str, Any]
 """What a rule must remember from one reading to the next, as JSON: counters, the most GPUs seen."""
+
+
+class HostName(NamedTuple):
+    """The host that a tick or an alert is about."""
+
+    name: str
+    host_id: str | None
+    """Of a host whose agent has joined; None: the host that the server runs on."""
 
 
 class Column:
@@ -76,8 +85,19 @@ class Column:
 class Tick:
     """One snapshot and the columns made from it so far."""
 
-    def __init__(self, snapshot: Snapshot, *, silent_seconds: float, places: dict[Any, Any]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        silent_seconds: float,
+        places: dict[Any, Any],
+        host_id: str | None = None,
+        contacts: Mapping[str, HostContact] | None = None,
+    ) -> None:
         self.snapshot = snapshot
+        self.host = HostName(snapshot.host, host_id)
+        self.contacts = contacts
+        """The other hosts by their ids; None if they are not known here."""
         self.silent_seconds = silent_seconds
         """Time since the last fresh reading."""
         self._columns: dict[Any, Column] = {}

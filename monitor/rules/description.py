@@ -62,6 +62,6 @@ def _selectors(which: Which) -> list[str]:
     return [
         *([f"index {listed(which.indexes)}"] if which.indexes else []),
         *([f"name {which.name_pattern}"] if which.name_pattern else []),
-        *([f"host {which.host_pattern}"] if which.host_pattern else []),
+        *([f"host {which.hosts}"] if which.hosts else []),
         *([_MIG[which.mig]] if which.mig in _MIG else []),
     ]

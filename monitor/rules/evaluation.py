@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.rules.columns import Tick
+from monitor.rules.host_contact import HostContact
 from monitor.rules.judge import Change, Judge, State
 from monitor.rules.kinds.registry import KINDS, kind_of
 from monitor.rules.rule import Rule
@@ -38,9 +39,13 @@ class Event(Alert, frozen=True, kw_only=True):
 
 
 class Evaluation:
-    """A judge for every rule, fed with snapshots."""
+    """A judge for every rule, fed with the snapshots of one host."""
 
-    def __init__(self, make_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+    def __init__(self, make_id: Callable[[], str] = lambda: str(uuid.uuid4()), *, host_id: str | None = None) -> None:
+        """`host_id`: of a host whose agent has joined; None: the host that the server runs on."""
+        self._host_id = host_id
+        self.tags: tuple[str, ...] = ()
+        """Of the host, by which rules can select it."""
         self.judges: dict[int, Judge] = {}
         self.open: dict[str, Event] = {}
         """Firing events by id."""
@@ -118,8 +123,15 @@ class Evaluation:
             if state.phase == "firing" and state.clear_since is not None
         }
 
-    def take(self, snapshot: Snapshot) -> list[Event]:
-        """Evaluate one snapshot: the events that fired and those that resolved (with `resolved_at`)."""
+    def end_all(self, because: str) -> list[Event]:
+        """Resolve every open event: the host is gone."""
+        changes = [change for judge in self.judges.values() for change in judge.end(self._now, because)]
+        return [self._ended(change) for change in changes]
+
+    def take(self, snapshot: Snapshot, contacts: Mapping[str, HostContact] | None = None) -> list[Event]:
+        """Evaluate one snapshot: the events that fired and those that resolved (with `resolved_at`). `contacts`: the other hosts,
+        with the hub's own snapshots; without them, rules about hosts wait.
+        """
         is_fresh = snapshot.sampled_at is not None and not snapshot.stale
         is_new_reading = is_fresh and snapshot.sampled_at != self._read_at
         seconds = self._snapshots.next(snapshot.time)
@@ -128,15 +140,24 @@ class Evaluation:
             reading_seconds = self._readings.next(snapshot.sampled_at, is_after_gap=self._silent_seconds > 0)
             self._read_at = snapshot.sampled_at
         self._silent_seconds = 0.0 if is_fresh else self._silent_seconds + seconds
-        tick = Tick(snapshot, silent_seconds=self._silent_seconds, places=self._places)
+        tick = Tick(
+            snapshot,
+            silent_seconds=self._silent_seconds,
+            places=self._places,
+            host_id=self._host_id,
+            contacts=contacts,
+        )
         at = self._now = snapshot.sampled_at if is_fresh and snapshot.sampled_at is not None else snapshot.time
         changes: list[tuple[Change, Tick]] = []
         for judge in self.judges.values():
             rule = judge.rule
-            if rule.which.host_pattern and not rule.which.fits_host(snapshot.host):
+            kind = kind_of(rule)
+            if kind.is_of_fleet:
+                if contacts is None:
+                    continue
+            elif rule.which.hosts and not rule.which.fits_host(snapshot.host, self.tags):
                 changes += [(change, tick) for change in judge.end(at, OTHER_HOST)]
                 continue
-            kind = kind_of(rule)
             if kind.is_of_host(rule):
                 found = judge.step(kind.column(tick, rule, judge.memory), seconds, snapshot.time)
             elif is_new_reading:
@@ -146,7 +167,7 @@ class Evaluation:
             if found:
                 changes += [(change, tick) for change in found]
         return [
-            self._fired(change, tick) if change.what == "fired" else self._ended(change, snapshot)
+            self._fired(change, tick) if change.what == "fired" else self._ended(change, tick)
             for change, tick in changes
         ]
 
@@ -156,13 +177,15 @@ class Evaluation:
         rule, words = change.rule, kind_of(change.rule).words(change, tick)
         gpu = change.column.gpus[change.place] if change.column.gpus else None
         process = change.column.processes[change.place] if change.column.processes else None
+        host = kind_of(change.rule).host_of(change, tick)
         change.state.event_id = self._make_id()
         event = Event(
             id=change.state.event_id,
             rule=rule.name,
             rule_then=rule,
             severity=rule.severity,
-            host=tick.snapshot.host,
+            host=host.name,
+            host_id=host.host_id,
             subject=change.key,
             gpu_uuid=gpu.uuid if gpu else None,
             gpu_index=gpu.index if gpu else None,
@@ -180,9 +203,9 @@ class Evaluation:
         self.open[event.id] = event
         return event
 
-    def _ended(self, change: Change, snapshot: Snapshot | None = None) -> Event:
+    def _ended(self, change: Change, tick: Tick | None = None) -> Event:
         event = self.open.pop(change.state.event_id)
-        return _resolved(event, change.at, _why_ended(change, snapshot), worst_value=_worst(event, change.state))
+        return _resolved(event, change.at, _why_ended(change, tick), worst_value=_worst(event, change.state))
 
 
 def _resolved(event: Event, at: float, because: str, **changes: Any) -> Event:
@@ -193,17 +216,17 @@ def _resolved(event: Event, at: float, because: str, **changes: Any) -> Event:
     )
 
 
-def _why_ended(change: Change, snapshot: Snapshot | None) -> str:
-    """Why the alert resolved; `snapshot` is the one that resolved it, None if none did."""
+def _why_ended(change: Change, tick: Tick | None) -> str:
+    """Why the alert resolved; `tick` is the one that resolved it, None if none did."""
     if change.because:
         return change.because
     kind = kind_of(change.rule)
     if change.column is not None:
         return kind.why_cleared(change)
-    if reason := kind.why_gone(change.key):
+    if reason := kind.why_gone(change.key, tick):
         return reason
     uuid = change.key.partition("/")[0]
-    is_there = snapshot is not None and any(gpu.uuid == uuid for gpu in snapshot.gpus)
+    is_there = tick is not None and any(gpu.uuid == uuid for gpu in tick.snapshot.gpus)
     return "the rule no longer applies to this GPU" if is_there else "this GPU is no longer on the host"
 
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from monitor.rules.choices import Comparator, Mig
+from monitor.rules.host_selection import selects
 from monitor.telemetry.schema import Gpu, Severity
 
 
@@ -17,12 +18,13 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     indexes: frozenset[int] = frozenset()
     name_pattern: str = ""
     """With * and ? as in file names, case-insensitive: *A100*."""
-    host_pattern: str = ""
+    hosts: str = msgspec.field(default="", name="host_pattern")
+    """Names with * and ?, and tags (tag:lab), separated by commas; empty: all. Stored under the name that it had before."""
     mig: Mig = "any"
 
-    def fits_host(self, host: str) -> bool:
+    def fits_host(self, host: str, tags: tuple[str, ...] = ()) -> bool:
         """Whether the rule applies to this host at all."""
-        return not self.host_pattern or fnmatchcase(host.lower(), self.host_pattern.lower())
+        return not self.hosts or selects(self.hosts, host, tags)
 
     def fits(self, gpu: Gpu) -> bool:
         """Whether the rule applies to this GPU of a matching host."""

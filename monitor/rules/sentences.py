@@ -50,6 +50,8 @@ def current_value(alert: Alert, snapshot: Snapshot) -> float | None:
 def value_of(key: str, alert: Alert, snapshot: Snapshot) -> float | None:
     """A metric of what the alert is about (GPU, process or host) in a snapshot; None if it is unknown there."""
     metric = metrics().get(key)
+    if alert.host_id not in (None, snapshot.host_id):  # of another host
+        return None
     if metric is None or (snapshot.stale and metric.of in ("gpu", "process")):
         return None
     if metric.of == "health":

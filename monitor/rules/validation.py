@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from monitor.rules.choices import COMPARE, SEVERITIES, THROTTLE_REASONS
+from monitor.rules.host_selection import entries_of
 from monitor.rules.kinds.base import Kind
 from monitor.rules.kinds.registry import KINDS, fields_of_kinds
 from monitor.rules.metrics import LIMITS
@@ -65,7 +66,11 @@ def problems_of(given: Mapping[str, Any]) -> dict[str, str]:
         problems["for_seconds"] = (
             f"“{kind.label}” lasts for one reading only: leave the field empty, or the rule never fires"
         )
-    readers: dict[str, Callable[[str], object]] = {"gpu_indexes": indexes_of, "ignored_xids": xids_of}
+    readers: dict[str, Callable[[str], object]] = {
+        "gpu_indexes": indexes_of,
+        "ignored_xids": xids_of,
+        "hosts": entries_of,
+    }
     for name, read in readers.items():
         try:
             read(given.get(name) or "")
@@ -101,7 +106,7 @@ def make(given: Mapping[str, Any], idle: IdleLimits) -> Rule:
             uuids=frozenset(given.get("gpus", ())),
             indexes=indexes_of(given.get("gpu_indexes") or ""),
             name_pattern=given.get("gpu_name_pattern") or "",
-            host_pattern=given.get("host_pattern") or "",
+            hosts=given.get("hosts") or "",
             mig=given.get("mig") or "any",
         ),
         **values | kind.values(given, idle),

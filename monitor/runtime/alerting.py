@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from monitor.alerts.engine import Engine
@@ -13,6 +13,7 @@ from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
 from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.senders import Sending
+from monitor.rules.host_contact import HostContact
 from monitor.runtime.effective_config import report_settings_of
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
@@ -29,10 +30,13 @@ class AlertStage:
         *,
         config: Callable[[], Config],
         show: Callable[[tuple[Alert, ...]], None],
+        contacts: Callable[[], Sequence[HostContact] | None],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        """`config`: the effective settings. `show`: receives the open alerts whenever they change."""
+        """`config`: the effective settings. `show`: receives the open alerts of all hosts whenever they change.
+        `contacts`: the other hosts; None while they are not known.
+        """
 
         self.recent = Recent()
         """The readings of the last 15 minutes, for rule previews and for the evidence of alerts."""
@@ -49,6 +53,7 @@ class AlertStage:
             retention_days=lambda: config().alert_retention_days,
             enqueue=outbox.enqueue,
             show=show,
+            contacts=contacts,
             keep=self.recent.add,
             evidence=self.evidence,
             written=self.notifier.wake,
@@ -62,6 +67,11 @@ class AlertStage:
 
     def take(self, snapshot: Snapshot) -> None:
         self.engine.offer(snapshot)
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """Late snapshots are not judged: what they show is over."""
+        if not is_late:
+            self.engine.offer_of_fleet(snapshot)
 
     def stop(self) -> None:
         """Save the engine's state, then finish the messages in progress: the engine may have queued one at the last moment."""

@@ -39,7 +39,7 @@ from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS
 from monitor.telemetry.sampler.supervisor import Supervisor
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 from monitor.usage.ledger import UsageLedger
 from monitor.version import __version__
 
@@ -68,7 +68,12 @@ class Runtime:
         self.setup_link = SetupLink(monotonic)
         self.hub = Hub(max_rate_hz=startup.ws_max_rate_hz, version=version, on_watched=self._set_watched)
         self.alerts = AlertStage(
-            startup, config=self._config_once_read, show=self.hub.set_alerts, clock=clock, monotonic=monotonic
+            startup,
+            config=self._config_once_read,
+            show=self._show_alerts,
+            contacts=lambda: self.fleet.contacts(clock()),
+            clock=clock,
+            monotonic=monotonic,
         )
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
@@ -199,6 +204,9 @@ class Runtime:
 
     def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
         self.pipeline.take_of_fleet(snapshot, is_late=is_late)
+
+    def _show_alerts(self, alerts: tuple[Alert, ...]) -> None:
+        self.hub.set_alerts(alerts)
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

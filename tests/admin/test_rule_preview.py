@@ -96,7 +96,7 @@ def test_form_errors_are_shown_as_messages(root: Client, recent: Recent) -> None
     [
         ({}, "No readings yet: try again in a few seconds."),
         ({"gpu_name_pattern": "A100"}, "No GPU or host in these readings matches the rule"),
-        ({"host_pattern": "elsewhere"}, "No GPU or host in these readings matches the rule"),
+        ({"hosts": "elsewhere"}, "No GPU or host in these readings matches the rule"),
         ({"metric": "gpu.hotspot_temperature_celsius"}, "The value is unknown in all of these readings"),
     ],
 )

@@ -9,6 +9,7 @@ from monitor.alerts.engine import Engine
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
+from monitor.rules.host_contact import HostContact
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.recent import Recent
@@ -30,6 +31,8 @@ class Scene:
         self.kernel_log: list[XidMessage] | OSError = []
         self.kernel_log_reads = 0
         self.limits = IdleLimits()
+        self.contacts: list[HostContact] | None = []
+        """The other hosts."""
         self.retention_days = 90.0
         self.engine = self.restarted()
 
@@ -47,6 +50,7 @@ class Scene:
             retention_days=lambda: self.retention_days,
             enqueue=lambda event, *, now: self.enqueue(event, now=now),
             show=self.shown.append,
+            contacts=lambda: self.contacts,
             keep=self.recent.add,
             evidence=self.evidence,
             clock=lambda: self.now + self.ahead,
@@ -62,6 +66,11 @@ class Scene:
 
     def record(self, event: AlertEvent, *, now: datetime) -> None:
         self.told.append((event.state, event.summary))
+
+    def arrives(self, host_id: str, *gpus: Gpu, **changes: Any) -> None:
+        """A snapshot of another host arrives; it is evaluated with the next one of the hub itself."""
+        given = {"host": f"node-{host_id}", "time": self.now, "sampled_at": self.now, **changes}
+        self.engine.offer_of_fleet(host(*gpus, host_id=host_id, **given))
 
     def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
         """Advance the clocks and evaluate a snapshot."""

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 from django.db import OperationalError, connection
 
-from monitor.alerts.engine import RETRY_SECONDS, Engine
+from monitor.alerts.database_attempts import RETRY_SECONDS
+from monitor.alerts.engine import Engine
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from monitor.telemetry.schema import Snapshot
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule

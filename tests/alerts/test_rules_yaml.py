@@ -86,7 +86,7 @@ def entries(draw: st.DrawFn) -> Entry:
         clear_for_seconds=draw(seconds),
         gpu_indexes=draw(st.sampled_from(["", "0", "0,2-5"])),
         gpu_name_pattern=draw(texts),
-        host_pattern=draw(texts),
+        hosts=draw(texts),
         mig=draw(st.sampled_from(["any", "only", "without"])),
         muted_until=draw(st.none() | moments),
         quiet_hours=draw(st.sampled_from(["", "Mon-Fri 22:00-07:00\r\nSat 00:00-24:00"])),

@@ -50,7 +50,7 @@ def words(**given: Any) -> str:
             "process: memory used > 1.0 GiB",
         ),
         ({"kind": "stale", "threshold": 30}, "no fresh reading for 30 s"),
-        ({"kind": "gpu_lost", "host_pattern": "dgx-*"}, "a GPU is lost (host dgx-*)"),
+        ({"kind": "gpu_lost", "hosts": "dgx-*"}, "a GPU is lost (host dgx-*)"),
         ({"kind": "xid"}, "a new Xid error"),
         ({"kind": "xid", "ignored_xids": "31, 13"}, "a new Xid error other than 13, 31"),
         (

@@ -198,8 +198,8 @@ def test_metrics_of_host_readings_and_processes_are_compared_too(metric: str, va
         (Which(name_pattern="*a100*"), [2]),
         (Which(mig="only"), [1]),
         (Which(mig="without"), [0, 2]),
-        (Which(host_pattern="dgx*"), [0, 1, 2]),
-        (Which(host_pattern="other"), []),
+        (Which(hosts="dgx*"), [0, 1, 2]),
+        (Which(hosts="other"), []),
         (Which(indexes=frozenset({0, 1}), mig="only"), [1]),
     ],
 )

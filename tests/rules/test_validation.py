@@ -29,7 +29,7 @@ def problems(**changes: Any) -> dict[str, str]:
 
 
 def test_valid_rule_has_the_given_values() -> None:
-    rule = made(id=4, clear_threshold=80.0, gpu_indexes="0, 2-3", gpus=["GPU-a"], host_pattern="dgx*", mig="only")
+    rule = made(id=4, clear_threshold=80.0, gpu_indexes="0, 2-3", gpus=["GPU-a"], hosts="dgx*", mig="only")
     assert (rule.id, rule.threshold, rule.clears_at, rule.for_seconds) == (4, 90, 80, 10)
     assert (rule.which.indexes, rule.which.uuids) == (frozenset({0, 2, 3}), frozenset({"GPU-a"}))
 
@@ -84,8 +84,10 @@ def test_every_kind_has_a_default_rule_or_a_reason_not_to() -> None:
     rules = importlib.import_module("monitor.migrations.0003_default_rules").RULES
     for fields in rules:
         make(fields, IDLE_BY_DEFAULT)
+    host_down = importlib.import_module("monitor.migrations.0024_many_hosts").HOST_DOWN
+    make(host_down, IDLE_BY_DEFAULT)
     # Many sites share a GPU between users on purpose.
-    assert {fields["kind"] for fields in rules} == KINDS.keys() - {"several_users"}
+    assert {fields["kind"] for fields in (*rules, host_down)} == KINDS.keys() - {"several_users"}
 
 
 def test_number_lists_accept_common_notations() -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from monitor.rules.columns import HOST, Column, Memory, Tick
+from monitor.rules.columns import HOST, Column, HostName, Memory, Tick
 from monitor.rules.judge import Change
 from monitor.rules.metrics import metrics
 from monitor.rules.phrases import SIGNS
@@ -93,9 +93,15 @@ class Kind(ABC):
     why_not_stored: ClassVar[str] = "the history stores no processes"
     """Why rules of this kind cannot be tested on the stored history, where `stored` returns None."""
 
+    why_not_previewed: ClassVar[str] = ""
+    """Why rules of this kind have no preview on the last minutes; empty if they have one."""
+
     def stored(self, rule: Rule) -> tuple[str, ...] | None:
         """The metrics that it reads, by struct and field, if the stored history can have all that it reads; else None."""
         return None
+
+    is_of_fleet: ClassVar[bool] = False
+    """Its subjects are the other hosts: it is evaluated once for all, with the snapshots of the hub itself."""
 
     @abstractmethod
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:
@@ -104,6 +110,10 @@ class Kind(ABC):
     def is_of_host(self, rule: Rule) -> bool:
         """Whether the rule is evaluated while GPU readings are stale."""
         return False
+
+    def host_of(self, change: Change, tick: Tick) -> HostName:
+        """The host that the alert is about."""
+        return tick.host
 
     # ── Words ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,8 +139,9 @@ class Kind(ABC):
         """Why the alert resolved while its subject still exists."""
         return CLEARED
 
-    def why_gone(self, key: str) -> str | None:
-        """Why the alert resolved with its subject; None if the subject is the GPU itself or something reported about it."""
+    def why_gone(self, key: str, tick: Tick | None) -> str | None:
+        """Why the alert resolved with its subject; None if the subject is the GPU itself or something reported about it. `tick`:
+        the one without it."""
         return PROCESS_GONE if "/" in key else None
 
     def charted(self, rule: Rule) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.rules.kinds.base import Kind
 from monitor.rules.kinds.gpu_count_fell import GpuCountFell
 from monitor.rules.kinds.gpu_lost import GpuLost
+from monitor.rules.kinds.host_down import HostDown
 from monitor.rules.kinds.idle_held import IdleHeld
 from monitor.rules.kinds.process_gone import ProcessGone
 from monitor.rules.kinds.rise import Rise
@@ -28,6 +29,7 @@ KINDS: dict[str, Kind] = {
         SeveralUsers(),
         IdleHeld(),
         ProcessGone(),
+        HostDown(),
     )
 }
 

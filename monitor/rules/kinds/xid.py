@@ -55,7 +55,7 @@ class XidError(Kind):
         meaning = meaning_of(code)
         return Words(f"GPU {gpu_of(change).index} reported Xid {code}: {meaning.what}", meaning.do, float(code))
 
-    def why_gone(self, key: str) -> str | None:
+    def why_gone(self, key: str, tick: Tick | None) -> str | None:
         return None
 
     def subject_label(self, key: str, column: Column, place: int) -> str:

@@ -20,6 +20,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     state: AlertState = "firing"
     host: str
+    """Its name when the alert fired."""
+    host_id: str | None = None
+    """Of a host whose agent has joined; null: the host that answers."""
     summary: str
     """What happened, in words that stay true: GPU 5 reached 88 °C (limit 87 °C). Names neither users nor commands. When the alert
     resolves, it gets the worst value and the duration: GPU 5 reached 91 °C (limit 87 °C) for 7 min 12 s.
