@@ -245,6 +245,12 @@ class Fleet:
             host = self._hosts.get(host_id)
             return None if host is None else host.summary(self._monotonic(), self._bus.problem)
 
+    def named(self, wanted: str) -> HostSummary | None:
+        """The host with this name or id; None if this process does not know it."""
+        with self._lock:
+            host = self._found(wanted)
+            return None if host is None else host.summary(self._monotonic(), self._bus.problem)
+
     def hub_of(self, wanted: str) -> Hub | None:
         """The hub of the host with this name or id, for a client that joins it now; None if there is no such host. In the event
         loop. A hub lasts from its first client to its last.

@@ -1,4 +1,4 @@
-"""`GET /api/history`: stored metrics of GPUs and the host over a span, as columns or as CSV."""
+"""`GET /api/history`: stored metrics of a host and its GPUs over a span, as columns or as CSV."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from monitor.history.store import HOST, sources
 from monitor.telemetry.schema import Snapshot
 from monitor.web.api.parameters import refuse_unknown, whole_number
 from monitor.web.csv_files import Cell, csv_response
+from monitor.web.recorded_hosts import RecordedHost, recorded_board
 from monitor.web.span import PARAMETERS, Span, span_of
 from monitor.web.stored_history import stored
 
@@ -28,17 +29,18 @@ FEWEST_POINTS, DEFAULT_POINTS, MOST_POINTS = 10, 600, 5000
 MOST_VALUES = 250_000
 """Points of all series together: what one answer may cost."""
 FORMATS = ("json", "csv")
-_PARAMETERS = ("gpu", "metric", *PARAMETERS, "points", "format")
+_PARAMETERS = ("host", "gpu", "metric", *PARAMETERS, "points", "format")
 CSV_HEADER = ("time", "source", "metric", "unit", "min", "mean", "max", "seconds")
 
 
-def answer(request: HttpRequest, latest: Snapshot | None) -> HttpResponse:
+def answer(request: HttpRequest, host: RecordedHost) -> HttpResponse:
     """The response, or an error with its reason. Blocks."""
-    if latest is None:
+    if host.is_own and host.latest is None:
         return json_error(503, "No reading yet. Retry in a second.")
     try:
-        wanted = wanted_of(request.GET.dict(), latest, [row.key for row in sources()], time.time())
-        found = read(wanted)
+        board = recorded_board(host)
+        wanted = wanted_of(request.GET.dict(), board, [row.key for row in sources(host.host_id)], time.time())
+        found = read(wanted, host)
     except UnknownGpu as error:
         return json_error(404, str(error))
     except ValueError as error:
@@ -47,13 +49,16 @@ def answer(request: HttpRequest, latest: Snapshot | None) -> HttpResponse:
         return json_error(503, f"The history is unavailable: {error}.")
     if not wanted.is_csv:
         return json_response(found)
-    labels = {gpu.uuid: f"GPU {gpu.index} ({gpu.uuid})" for gpu in latest.gpus}
-    return csv_response("gpumon-history", CSV_HEADER, csv_rows(found, labels))
+    labels = {gpu.uuid: f"GPU {gpu.index} ({gpu.uuid})" for gpu in board.gpus}
+    name = "-".join(filter(None, ("gpumon-history", host.file_name)))
+    return csv_response(name, CSV_HEADER, csv_rows(found, labels))
 
 
 class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of /api/history."""
 
+    host: str
+    """Name of the host."""
     start: float
     """Unix seconds, as requested."""
     end: float
@@ -125,7 +130,7 @@ def _known_metrics(sources: Collection[str]) -> list[str]:
     return list(dict.fromkeys(of_gpus + of_host))
 
 
-def read(wanted: Wanted) -> HistoryAnswer:
+def read(wanted: Wanted, host: RecordedHost) -> HistoryAnswer:
     """Read the series from the history. Blocks: call it in a thread."""
     start, end = math.floor(wanted.span.start), math.ceil(wanted.span.end)
     series: list[Answer] = []
@@ -133,8 +138,8 @@ def read(wanted: Wanted) -> HistoryAnswer:
         known = _known_metrics((source,))
         metrics = [name for name in wanted.metrics if name in known]
         if metrics:
-            series += stored(source, metrics, start, end, wanted.points)
-    return HistoryAnswer(start=wanted.span.start, end=wanted.span.end, series=tuple(series))
+            series += stored(source, metrics, start, end, wanted.points, host_id=host.host_id)
+    return HistoryAnswer(host=host.name, start=wanted.span.start, end=wanted.span.end, series=tuple(series))
 
 
 def csv_rows(answer: HistoryAnswer, labels: Mapping[str, str]) -> Iterator[Sequence[Cell]]:

@@ -151,10 +151,12 @@ OPERATIONS = {
     "api-history": Operation(
         {
             200: ("The series.", _a("HistoryAnswer")),
-            404: ("No such GPU.", _a("Error")),
+            404: ("No such host or GPU.", _a("Error")),
             503: ("No reading yet, or the history is unavailable.", _a("Error")),
         },
         (
+            Parameter("host", "Name or ID of a host, also of one that was deleted; by default the host that answers.",
+                      {"type": "string"}),
             Parameter("gpu", "Indexes or UUIDs of GPUs, host, or all, separated by commas.", {"type": "string", "default": "all"}),
             Parameter("metric", "Names of metrics, separated by commas; an unknown one is answered with the known ones.",
                       {"type": "string"}, is_required=True),

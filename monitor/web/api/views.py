@@ -16,6 +16,7 @@ from monitor import formats
 from monitor.access.middleware import opens_with_link
 from monitor.access.responses import UNAUTHORIZED, json_error, json_response
 from monitor.access.visitor import access, visitor_of
+from monitor.history.store import hosts as recorded_names
 from monitor.http.hosts import HOST, SENT_HOST
 from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
@@ -34,6 +35,7 @@ from monitor.web.api.json_schema import json_schema
 from monitor.web.api.openapi import openapi
 from monitor.web.api.read_only import read_only
 from monitor.web.hosts.picker import shown_hosts
+from monitor.web.recorded_hosts import recorded_host
 from monitor.web.snapshots import as_seen
 
 ALL_HOSTS = "all"
@@ -143,8 +145,17 @@ async def _free_on(running: Runtime, host: str | None) -> free_gpus.OfHost:
 @never_cache
 @read_only("read")
 async def history(request: HttpRequest) -> HttpResponse:
-    """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows."""
-    return await sync_to_async(stored_history.answer)(request, runtime().hub.latest)
+    """Stored metrics over a span, as columns with minimum, mean and maximum of each bucket; `?format=csv` as rows.
+
+    `?host=` for another host.
+    """
+    try:
+        host = await recorded_host(runtime(), request.GET.get("host"), recorded_names)
+    except NoSuchHost as error:
+        return json_error(404, str(error))
+    except DatabaseError as error:
+        return json_error(503, f"The history is unavailable: {error}.")
+    return await sync_to_async(stored_history.answer)(request, host)
 
 
 @opens_with_link

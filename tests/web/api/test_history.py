@@ -16,6 +16,7 @@ from monitor.history.queries import Answer
 from monitor.telemetry.schema import Snapshot
 from monitor.web.api import history as stored_history
 from monitor.web.api.history import DEFAULT_POINTS, UnknownGpu, Wanted, wanted_of
+from monitor.web.recorded_hosts import RecordedHost
 from tests.support.servers import Server, wait_for
 from tests.support.snapshots import gpu, host
 from tests.web.answers import answer
@@ -62,7 +63,7 @@ def test_unknown_gpu_is_named_with_the_known_ones() -> None:
         ({"metric": ""}, "metric is ''; it must be one or several of utilization_percent, "),
         ({"metric": "power_watts,colour"}, "metric is 'colour'; it must be"),
         ({"gpu": "host"}, "metric is 'power_watts'; it must be one or several of cpu_percent"),
-        ({"colour": "red"}, "unknown parameter 'colour'; known are gpu, metric, range, from, to, points, format"),
+        ({"colour": "red"}, "unknown parameter 'colour'; known are host, gpu, metric, range, from, to, points, format"),
         ({"points": "9"}, "points is '9'; it must be a whole number from 10 to 5000"),
         ({"points": "٣٣"}, "points is '٣٣'"),
         ({"format": "arrow"}, "format is 'arrow'; it must be json or csv"),
@@ -88,7 +89,10 @@ class Asked:
     def __init__(self) -> None:
         self.requests: list[tuple[str, tuple[str, ...], float, float, int]] = []
 
-    def __call__(self, source: str, metrics: Sequence[str], start: float, end: float, points: int) -> list[Answer]:
+    def __call__(
+        self, source: str, metrics: Sequence[str], start: float, end: float, points: int, *, host_id: str
+    ) -> list[Answer]:
+        assert host_id == ""
         self.requests.append((source, tuple(metrics), start, end, points))
         return [answer(source, name, [(1, 2, 3), None, (4, 5, 6.5)]) for name in metrics]
 
@@ -97,12 +101,13 @@ class Asked:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
     monkeypatch.setattr(stored_history, "stored", asked)
-    monkeypatch.setattr(stored_history, "sources", list)
+    monkeypatch.setattr(stored_history, "sources", lambda _host_id: [])
     return asked
 
 
 def respond(query: str, latest: Snapshot | None = BOARD) -> tuple[int, str]:
-    response = stored_history.answer(RequestFactory().get(f"/api/history?{query}"), latest)
+    own = RecordedHost("", latest.host if latest else "", latest)
+    response = stored_history.answer(RequestFactory().get(f"/api/history?{query}"), own)
     return response.status_code, response.content.decode()
 
 
@@ -149,7 +154,7 @@ def test_error_has_its_status_and_reason_in_json(query: str, status: int) -> Non
 def test_without_a_reading_or_a_database_the_answer_is_503(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     assert respond("metric=power_watts", None)[0] == 503
 
-    def locked(*_: object) -> list[Answer]:
+    def locked(*_: object, **__: object) -> list[Answer]:
         raise OperationalError("database is locked")
 
     monkeypatch.setattr(stored_history, "stored", locked)
