@@ -48,7 +48,7 @@ def save(client: Client, host: FleetHost, **given: str) -> str:
 def test_line_to_copy_lets_a_host_join_and_is_shown_once(boss: Client) -> None:
     assert 'name="name"' in boss.get(f"{LIST}add/").content.decode()
     page = boss.post(f"{LIST}add/", {"name": "node1"}).content.decode()
-    found = re.search(r"<code data-join-line>gpumon agent --hub http://testserver/ --code (\S+)</code>", page)
+    found = re.search(r"<code data-join-line>gpumon agent --hub http://testserver --code (\S+)</code>", page)
     assert found is not None
     hello = Hello(protocol=1, version="0.1.0", host_id="ab" * 16, host="x", sent_at=1.0, code=found[1])
     admitted = admit(hello, None, (), timezone.now())
@@ -57,6 +57,13 @@ def test_line_to_copy_lets_a_host_join_and_is_shown_once(boss: Client) -> None:
     listed = boss.get(LIST).content.decode()
     assert "node1" in listed
     assert found[1] not in listed
+
+
+def test_line_with_an_address_of_this_host_alone_says_so(boss: Client) -> None:
+    assert "No other host reaches" not in boss.post(f"{LIST}add/", {"name": "node1"}).content.decode()
+    page = boss.post(f"{LIST}add/", {"name": "node2"}, headers={"host": "localhost:5000"}).content.decode()
+    assert "gpumon agent --hub http://localhost:5000 --code" in page
+    assert "No other host reaches this server by <code>localhost</code>" in page
 
 
 def test_host_is_renamed_tagged_and_retired(boss: Client) -> None:

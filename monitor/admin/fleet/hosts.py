@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -15,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from monitor.access.policy import is_loopback
 from monitor.admin.bounded import BoundedAdmin, delete_selected
 from monitor.admin.fleet.host_form import HostForm, NewCodeForm
 from monitor.fleet import registry
@@ -89,7 +91,12 @@ class FleetHostAdmin(BoundedAdmin):
                 now=timezone.now(),
             )
             log.info("%s has made a code with which a host can join", request.user.get_username())
-            context |= {"line": f"gpumon agent --hub {shlex.quote(_own_address(request))} --code {code}"}
+            address = _own_address(request)
+            host = urlsplit(address).hostname or ""
+            context |= {
+                "line": f"gpumon agent --hub {shlex.quote(address)} --code {code}",
+                "only_here": host if is_loopback(host) else "",
+            }
         return TemplateResponse(request, "admin/monitor/fleethost/add.html", context)
 
     # ── Changing ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,4 +142,5 @@ def _live(host: FleetHost) -> HostSummary | None:
 
 def _own_address(request: HttpRequest) -> str:
     """Of this server, as other hosts reach it."""
-    return runtime().config.public_url or request.build_absolute_uri(f"{request.META['SCRIPT_NAME']}/")
+    opened = request.build_absolute_uri(f"{request.META['SCRIPT_NAME']}/")
+    return (runtime().config.public_url or opened).rstrip("/")
