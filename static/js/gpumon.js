@@ -1,5 +1,5 @@
-// Loads the page's scripts, which communicate only through events, and shows the controls that need them. Pages with charts
-// load sparklines.js or plots.js themselves. Hears gpumon:replaced on document; sends nothing.
+// Loads the scripts of all pages, which communicate only through events, and shows the controls that need them. Pages load
+// their other scripts themselves. Hears gpumon:replaced and toggle on document; sends nothing.
 
 import "./pieces.js";
 import "./connection.js";
@@ -7,8 +7,6 @@ import "./trouble.js";
 import "./times.js";
 import "./processes.js";
 import "./keys.js";
-import "./copy.js";
-import "./picker.js";
 import "./requests.js";
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
@@ -21,3 +19,7 @@ try {
 document.addEventListener("gpumon:replaced", (event) => {
   for (const element of event.target.querySelectorAll("[data-needs-script]")) element.hidden = false;
 });
+// toggle does not bubble
+document.addEventListener("toggle", ({ target }) => {
+  if (target.dataset.picker) import(target.dataset.picker);
+}, true);

@@ -54,7 +54,8 @@ def test_picker_offers_nothing_once_the_server_does_not_answer(demo: Server, ope
 def test_free_gpus_can_be_chosen_without_a_script(demo: Server, open_page: OpenPage) -> None:
     page = open_page(demo.url, java_script_enabled=False)
     page.locator("[data-picker] summary").click()
-    page.locator("[data-picker]").get_by_role("button", name="Show").click()
+    page.locator("[data-picker]").get_by_role("link", name="Choose free GPUs").click()
+    page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="Free GPUs")).to_be_visible()
     expect(page.locator(".copy-line").first).to_contain_text("CUDA_VISIBLE_DEVICES=GPU-")
     assert too_wide(page, WIDTHS) == []

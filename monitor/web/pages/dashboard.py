@@ -18,7 +18,7 @@ from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, use_of
 from monitor.telemetry.schema import Snapshot
 from monitor.web.api.hosts import NoSuchHost
 from monitor.web.components.banner import Banner
-from monitor.web.components.free_gpus import FreeForm, free_button
+from monitor.web.components.free_gpus import free_button
 from monitor.web.components.gpu_cards import Card
 from monitor.web.components.gpu_tiles import LEGEND, Tile
 from monitor.web.components.live_pieces import LivePieces
@@ -76,7 +76,6 @@ class Dashboard:
             for place, (gpu, use) in enumerate(zip(snapshot.gpus, uses, strict=True))
         ]
         self.free = free_button(snapshot, uses, live)
-        self.free_form = FreeForm({"host": host} if host else {})
         key = (
             layout,
             snapshot.host,

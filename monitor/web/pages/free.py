@@ -22,7 +22,7 @@ from monitor.web.snapshots import first_seen
 @never_cache
 @require_safe
 async def free(request: HttpRequest) -> HttpResponse:
-    """`?count=2&memory=20GiB&idle_for=5min`; for htmx only the GPUs and the lines to copy."""
+    """`?count=2&memory=20GiB&idle_for=5min`; for htmx only the GPUs and the lines to copy, and at first the form."""
     host = request.GET.get("host") or None
     try:
         snapshot = await first_seen(request, host)
@@ -32,6 +32,7 @@ async def free(request: HttpRequest) -> HttpResponse:
     free_seconds = runtime().free_time.seconds_on(snapshot, is_own=not other)
     choice = FreeChoice(snapshot, form, free_seconds, place=place_elsewhere if other else place_of)
     if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
-        return render(request, "monitor/fragments/free/choice.html", {"choice": choice})
+        name = "choice" if "count" in request.GET else "picker"
+        return render(request, f"monitor/fragments/free/{name}.html", {"choice": choice})
     page = StillPage(snapshot, "Free GPUs")
     return render(request, "monitor/free.html", {"page": page, "choice": choice, **await base_context(request, None)})
