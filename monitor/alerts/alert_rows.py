@@ -50,7 +50,7 @@ def alert_of(row: AlertEvent, *, now: dt.datetime | None = None) -> Alert:
         acknowledged_at=None if row.acknowledged_at is None else row.acknowledged_at.timestamp(),
         acknowledged_by=None if by is None else by.get_username(),
         note=row.note or None,
-        is_muted=now is not None and row.state == "firing" and is_silent(row.rule, now, row.gpu_uuid),
+        is_muted=now is not None and row.state == "firing" and is_silent(row.rule, now, row.gpu_uuid, row.host_id),
     )
 
 

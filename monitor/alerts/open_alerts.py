@@ -46,7 +46,7 @@ class OpenAlerts:
             acknowledged_at=seen.at if seen else None,
             acknowledged_by=seen.by if seen else None,
             note=seen.note if seen else None,
-            is_muted=is_silent(rule.row if rule else None, as_time(now), event.gpu_uuid or ""),
+            is_muted=is_silent(rule.row if rule else None, as_time(now), event.gpu_uuid or "", event.host_id or ""),
             times_in_last_hour=max(1, self._times.get((event.rule_then.id, event.host_id or "", event.subject), 1)),
             is_clearing=is_clearing,
         )

@@ -55,7 +55,7 @@ def take(given: Sequence[Entry], *, replace: bool, is_trial: bool = False) -> Pl
             for name in COLUMNS:
                 setattr(row, name, getattr(entry.row, name))
             row.save()
-            row.gpus.set([SeenGpu.objects.get_or_create(uuid=uuid)[0] for uuid in entry.gpus])
+            row.gpus.set(map(_gpu, entry.gpus))
             row.channels.set([known[name] for name in entry.channels])
         if replace:
             names = {entry.row.name for entry in given}
@@ -66,6 +66,11 @@ def take(given: Sequence[Entry], *, replace: bool, is_trial: bool = False) -> Pl
     return plan
 
 
+def _gpu(uuid: str) -> SeenGpu:
+    """Rules select GPUs by UUID, on whichever host."""
+    return SeenGpu.objects.filter(uuid=uuid).order_by("pk").first() or SeenGpu.objects.create(uuid=uuid)
+
+
 def _entry_of(row: AlertRule) -> Entry:
-    gpus = tuple(sorted(gpu.uuid for gpu in row.gpus.all()))
+    gpus = tuple(sorted({gpu.uuid for gpu in row.gpus.all()}))
     return Entry(row, gpus, tuple(sorted(channel.name for channel in row.channels.all())))

@@ -1,4 +1,4 @@
-"""Whether notifications are off: a rule is muted, in its quiet hours, or snoozed for a GPU."""
+"""Whether notifications are off: a rule is muted, in its quiet hours, or snoozed for a GPU or a host."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from monitor.models import AlertEvent, AlertRule, Snooze
+from monitor.models.snoozes import HUB
 from monitor.rules import quiet_hours
 
 log = logging.getLogger(__name__)
@@ -16,16 +17,16 @@ log = logging.getLogger(__name__)
 MORNING_HOUR = 8
 
 
-def is_silent(rule: AlertRule | None, now: datetime, gpu_uuid: str = "") -> bool:
-    """Whether a rule is muted, in its quiet hours (in the time zone of the settings), or snoozed for this GPU. A deleted rule
-    (None) is not.
+def is_silent(rule: AlertRule | None, now: datetime, gpu_uuid: str = "", host_id: str = "") -> bool:
+    """Whether a rule is muted, in its quiet hours (in the time zone of the settings), or snoozed for this GPU or host, as an
+    AlertEvent has them. A deleted rule (None) is not.
 
     Costs a query unless the rule's snoozes were prefetched.
     """
     if rule is None:
         return False
     return is_rule_silent(rule, now) or any(
-        _is_active(snooze, now) for snooze in rule.snoozes.all() if snooze.gpu_uuid in ("", gpu_uuid)
+        _is_active(snooze, now) for snooze in rule.snoozes.all() if _is_about(snooze, gpu_uuid, host_id)
     )
 
 
@@ -36,8 +37,8 @@ def is_rule_silent(rule: AlertRule, now: datetime) -> bool:
     return quiet_hours.is_quiet(_spans(rule.quiet_hours, rule.name), now.astimezone(timezone.get_default_timezone()))
 
 
-def reasons(rule: AlertRule | None, now: datetime, gpu_uuid: str = "") -> list[str]:
-    """Why notifications about this GPU are off now, in words; none if they are on."""
+def reasons(rule: AlertRule | None, now: datetime, gpu_uuid: str = "", host_id: str = "") -> list[str]:
+    """Why notifications about this GPU of this host are off now, in words; none if they are on."""
     if rule is None:
         return []
     found = []
@@ -46,9 +47,10 @@ def reasons(rule: AlertRule | None, now: datetime, gpu_uuid: str = "") -> list[s
     elif is_rule_silent(rule, now):
         found.append("during the quiet hours of this rule")
     for snooze in rule.snoozes.all():
-        if snooze.gpu_uuid in ("", gpu_uuid) and _is_active(snooze, now):
+        if _is_about(snooze, gpu_uuid, host_id) and _is_active(snooze, now):
             until = "until it has resolved" if snooze.until is None else f"until {moment(snooze.until)}"
-            found.append(f"{until}, for {'this GPU' if snooze.gpu_uuid else 'all GPUs of this rule'}")
+            what = "this GPU" if snooze.gpu_uuid else "this host" if snooze.host_id else "all GPUs of this rule"
+            found.append(f"{until}, for {what}")
     return found
 
 
@@ -64,17 +66,24 @@ def next_morning(now: datetime) -> datetime:
     return datetime(day.year, day.month, day.day, MORNING_HOUR, tzinfo=local.tzinfo)
 
 
+def _is_about(snooze: Snooze, gpu_uuid: str, host_id: str) -> bool:
+    return snooze.gpu_uuid in ("", gpu_uuid) and snooze.host_id in ("", host_id or HUB)
+
+
 def _is_active(snooze: Snooze, now: datetime) -> bool:
     return snooze.until is None or now < snooze.until
 
 
 def end_with(event: AlertEvent) -> None:
     """Call it when an event has resolved: snoozes until then end, unless another alert that they apply to still fires."""
-    lasting = Snooze.objects.filter(rule=event.rule_id, until=None, gpu_uuid__in={"", event.gpu_uuid})
+    about = {"gpu_uuid__in": {"", event.gpu_uuid}, "host_id__in": {"", event.host_id or HUB}}
+    lasting = Snooze.objects.filter(rule=event.rule_id, until=None, **about)
     for snooze in lasting:
         firing = AlertEvent.objects.filter(rule=event.rule_id, state="firing").exclude(pk=event.pk)
         if snooze.gpu_uuid:
             firing = firing.filter(gpu_uuid=snooze.gpu_uuid)
+        if snooze.host_id:
+            firing = firing.filter(host_id=event.host_id)
         if not firing.exists():
             snooze.delete()
             _announce(snooze.rule)
@@ -85,16 +94,24 @@ def _announce(rule: AlertRule) -> None:
     rule.save(update_fields=["updated_at"])
 
 
-def set_until(rule: AlertRule, until: datetime | None, *, gpu_uuid: str = "", by: int | None = None) -> None:
-    """Switch notifications off: for all GPUs of the rule, or for one, until a moment, or (None) until its alerts resolve. It
-    replaces what was set before for the same. `by`: a user's id.
+def set_until(
+    rule: AlertRule,
+    until: datetime | None,
+    *,
+    gpu_uuid: str = "",
+    of_host: AlertEvent | None = None,
+    by: int | None = None,
+) -> None:
+    """Switch notifications off: for all GPUs of the rule, for one, or for those of the event's host, until a moment, or (None)
+    until its alerts resolve. It replaces what was set before for the same. `by`: a user's id.
     """
-    if not gpu_uuid and until is not None:
+    host_id = "" if of_host is None else of_host.host_id or HUB
+    if not gpu_uuid and not host_id and until is not None:
         rule.muted_until = until
         rule.save(update_fields=["muted_until", "updated_at"])
         return
     values = {"until": until, "created_by_id": by}
-    Snooze.objects.update_or_create(rule=rule, gpu_uuid=gpu_uuid, defaults=values)
+    Snooze.objects.update_or_create(rule=rule, gpu_uuid=gpu_uuid, host_id=host_id, defaults=values)
     _announce(rule)
 
 

@@ -19,7 +19,7 @@ from monitor.fleet.registry import Admitted, Row, Seen, refused, why_not
 from monitor.live.hub import Hub
 from monitor.rules.host_contact import HostContact
 from monitor.sanitize import plain
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 
 
 class Fleet:
@@ -226,6 +226,19 @@ class Fleet:
                 for host in self._hosts.values()
             ]
 
+    def set_alerts(self, alerts: Iterable[Alert]) -> None:
+        """The open alerts of all hosts, worst first; each host shows its own. From any thread."""
+        by_host: dict[str | None, list[Alert]] = {}
+        for alert in alerts:
+            by_host.setdefault(alert.host_id, []).append(alert)
+        with self._lock:
+            for host in self._hosts.values():
+                of_host = tuple(by_host.get(host.host_id, ()))
+                if of_host != host.alerts:
+                    host.alerts = of_host
+                    if host.hub is not None:
+                        host.hub.set_alerts(of_host)
+
     # ── For pages and API ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def summaries(self) -> list[HostSummary]:
@@ -261,6 +274,7 @@ class Fleet:
                 return None
             if host.hub is None:
                 host.hub = self._make_hub(lambda is_watched: None if is_watched else self._forget_hub(host))
+                host.hub.set_alerts(host.alerts)
                 if host.snapshot is not None:
                     host.hub.take(host.snapshot)
                     host.hub.taken_at = host.arrived_at
@@ -300,6 +314,7 @@ class Fleet:
         snapshot = snapshot or host.snapshot
         if snapshot is None or host.arrived_at is None:
             return None
+        snapshot = msgspec.structs.replace(snapshot, alerts=host.alerts)
         now = self._monotonic()
         reason = host.stale_reason(now, self._bus.problem)
         if reason is None or snapshot.stale or snapshot.sampled_at is None:

@@ -16,7 +16,7 @@ from monitor.fleet.registry import Row
 from monitor.live.hub import Hub
 from monitor.sanitize import plain
 from monitor.telemetry.freshness import longest_silence
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 
 MOST_OFFSET_SECONDS = 2.0
 """A clock that is further off is reported."""
@@ -53,6 +53,8 @@ class LiveHost:
         self.snapshot: Snapshot | None = None
         """The newest; of a host that is connected elsewhere only while it is watched here."""
         self._summarized: SummarizedSnapshot | None = None
+        self.alerts: tuple[Alert, ...] = ()
+        """The open ones."""
         self.number = secrets.randbits(48)
         """Of that snapshot. It begins anywhere, so that no two processes give snapshots of a host the same."""
         self.arrived_at: float | None = None

@@ -157,7 +157,7 @@ class AlertRule(models.Model):
         """
         given: dict[str, Any] = {name: getattr(self, name) for name in ("name", *CONDITION_FIELDS)}
         given["id"] = self.pk
-        given["gpus"] = [] if self.pk is None else sorted(gpu.uuid for gpu in self.gpus.all())
+        given["gpus"] = [] if self.pk is None else sorted({gpu.uuid for gpu in self.gpus.all()})
         return given
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:

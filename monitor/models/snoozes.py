@@ -7,6 +7,9 @@ from django.db import models
 
 from monitor.models.rules import AlertRule
 
+HUB = "hub"
+"""Stands for the host that the server runs on; no host id is like it."""
+
 
 class Snooze(models.Model):
     """One for each rule and GPU or host. For everything until a moment, the rule itself is muted (AlertRule.muted_until)."""
@@ -15,7 +18,7 @@ class Snooze(models.Model):
     gpu_uuid = models.CharField(max_length=96, blank=True)
     """Empty: for all GPUs, and for rules about the host."""
     host_id = models.CharField(max_length=32, blank=True)
-    """Of one host, with all its GPUs; empty: of all hosts, or of the GPU wherever it is."""
+    """One host with all its GPUs, by its id or HUB; empty: all hosts, or the GPU wherever it is."""
     until = models.DateTimeField(null=True)
     """Null: until the alerts that it applies to have resolved."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -27,4 +30,4 @@ class Snooze(models.Model):
         constraints = (models.UniqueConstraint(fields=("rule", "gpu_uuid", "host_id"), name="monitor_snooze_one_each"),)
 
     def __str__(self) -> str:
-        return f"{self.rule_id}: {self.gpu_uuid or 'all GPUs'}"
+        return f"{self.rule_id}: {self.gpu_uuid or self.host_id or 'all GPUs'}"

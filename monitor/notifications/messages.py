@@ -225,8 +225,10 @@ def _link(delivery: Delivery, event: Alert | None, public_url: str) -> str:
 
 
 def link_to(event: Alert | None, public_url: str) -> str:
-    """The URL of the event's GPU page, or of the dashboard."""
+    """The URL of the event's GPU page, or of its host's dashboard."""
     base = public_url.rstrip("/") + "/"
+    if event is not None and event.host_id:
+        base += f"host/{event.host_id}/"
     return base if event is None or not event.gpu_uuid else f"{base}gpu/{quote(event.gpu_uuid, safe='')}"
 
 

@@ -36,7 +36,7 @@ def enqueue_fired(event: AlertEvent, *, now: datetime) -> bool:
 def channels_now(event: AlertEvent, *, now: datetime) -> list[Channel]:
     """The channels for a firing event; none while its rule is silent."""
     rule = rule_of(event)
-    return [] if is_silent(rule, now, event.gpu_uuid) else channels_for(event, rule)
+    return [] if is_silent(rule, now, event.gpu_uuid, event.host_id) else channels_for(event, rule)
 
 
 def remind(event: AlertEvent, *, every: timedelta, now: datetime) -> bool:
@@ -58,7 +58,7 @@ def rule_of(event: AlertEvent) -> AlertRule | None:
 
 def _add_resolved(event: AlertEvent, *, now: datetime) -> bool:
     """On the channels that got the firing message; held while the rule is silent. On a disabled channel it waits."""
-    status = "held" if is_silent(rule_of(event), now, event.gpu_uuid) else "waiting"
+    status = "held" if is_silent(rule_of(event), now, event.gpu_uuid, event.host_id) else "waiting"
     missing = _channels_of(event).exclude(
         pk__in=Delivery.objects.filter(events=event, kind="resolved").values("channel")
     )
@@ -96,8 +96,8 @@ def release_held(*, now: datetime, **which: Any) -> None:
     """Send the held messages, of those that match the given fields, whose alerts are no longer silent."""
     held = Delivery.objects.filter(status="held", **which).select_related("rule").order_by("id")
     for delivery in held:
-        uuids = set(delivery.events.values_list("gpu_uuid", flat=True)) or {""}
-        if not any(is_silent(delivery.rule, now, uuid) for uuid in uuids):
+        subjects = set(delivery.events.values_list("gpu_uuid", "host_id")) or {("", "")}
+        if not any(is_silent(delivery.rule, now, uuid, host_id) for uuid, host_id in subjects):
             Delivery.objects.filter(pk=delivery.pk, status="held").update(status="waiting", due_at=now)
 
 
@@ -108,7 +108,7 @@ def _delivery(channel: Channel, kind: str, event: AlertEvent, *, now: datetime, 
         channel=channel, rule=event.rule_id, kind=kind, status=status, attempts=0
     )
     if status == "held" and (rule := rule_of(event)) is not None and not is_rule_silent(rule, now):
-        open_ones = open_ones.none()  # only its GPU is snoozed: the others may be so for longer
+        open_ones = open_ones.none()  # only its GPU or host is snoozed: the others may be so for longer
     if status == "waiting":
         open_ones = open_ones.filter(created_at__gt=now - timedelta(seconds=GROUP_SECONDS))
     newest = open_ones.order_by("-id").first()
@@ -129,4 +129,4 @@ def _has_later_message(event: AlertEvent, delivery: Delivery) -> bool:
     reverse the order, with a resolution before its firing.
     """
     later = Delivery.objects.filter(channel=delivery.channel_id, rule=event.rule_id, id__gt=delivery.pk)
-    return later.filter(events__host=event.host, events__subject=event.subject).exists()
+    return later.filter(events__host=event.host, events__host_id=event.host_id, events__subject=event.subject).exists()

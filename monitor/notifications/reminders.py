@@ -39,7 +39,7 @@ def _add_delayed(now: datetime) -> None:
     for seen in unsent:
         # Checked first without a transaction, which would take the database's only write lock.
         rule, alike = rules.get(seen.rule_id or 0), (seen.rule_id, seen.severity)
-        if is_silent(rule, now, seen.gpu_uuid):
+        if is_silent(rule, now, seen.gpu_uuid, seen.host_id):
             continue
         if alike not in is_wanted:
             is_wanted[alike] = bool(outbox.channels_for(seen, rule))
@@ -65,5 +65,5 @@ def _remind(now: datetime) -> None:
         every = timedelta(minutes=minutes)
         with transaction.atomic():
             event = reminded.select_for_update(of=("self",)).filter(id=event_id, told_at=told_at).first()
-            if event is not None and not is_silent(outbox.rule_of(event), now, event.gpu_uuid):
+            if event is not None and not is_silent(outbox.rule_of(event), now, event.gpu_uuid, event.host_id):
                 outbox.remind(event, every=every, now=now)

@@ -6,6 +6,7 @@ import atexit
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class Runtime:
         self.alerts = AlertStage(
             startup,
             config=self._config_once_read,
-            show=self._show_alerts,
+            show=self.show_alerts,
             contacts=lambda: self.fleet.contacts(clock()),
             clock=clock,
             monotonic=monotonic,
@@ -185,6 +186,12 @@ class Runtime:
         """A rule from an AlertRule's fields (`gpus` as UUIDs), with the effective idle limits. Raises BadRule."""
         return validation.make(given, self.idle_limits())
 
+    def show_alerts(self, alerts: tuple[Alert, ...]) -> None:
+        """The open alerts of all hosts. The hub's own snapshots have all of them, those of others theirs. From any thread."""
+        self.hub.set_alerts(alerts)
+        self.fleet.set_alerts(alerts)
+        self.alerts.open_counts = Counter(alert.host_id for alert in alerts)
+
     @property
     def problems(self) -> dict[str, str]:
         """What is wrong with the stages, by name."""
@@ -204,9 +211,6 @@ class Runtime:
 
     def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
         self.pipeline.take_of_fleet(snapshot, is_late=is_late)
-
-    def _show_alerts(self, alerts: tuple[Alert, ...]) -> None:
-        self.hub.set_alerts(alerts)
 
     def _set_watched(self, is_watched: bool) -> None:
         self.supervisor.set_watched(is_watched)

@@ -81,5 +81,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderReport, ...] = ()
     notices: tuple[Notice, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    """Open alerts, the worst first. When one fires or resolves, the snapshot is published again with the same `seq`."""
+    """Open alerts, the worst first; of a hub those of all its hosts, each with its `host_id`. When one fires or resolves, the
+    snapshot is published again with the same `seq`."""
     unavailable: Reasons = {}

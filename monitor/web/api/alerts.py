@@ -12,10 +12,10 @@ from django.utils import timezone
 from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
 from monitor.telemetry.redaction import alert_without_details
-from monitor.telemetry.schema import Alert
+from monitor.telemetry.schema import Alert, Snapshot
 from monitor.web.api.parameters import refuse_unknown, whole_number
 
-PARAMETERS = ("state", "since", "limit")
+PARAMETERS = ("state", "since", "limit", "host")
 MOST = 1000
 DEFAULT_LIMIT = 100
 
@@ -67,8 +67,10 @@ def _since(text: str | None) -> datetime | None:
     raise ValueError(f"since is {text!r}; it must be a time in Unix seconds, such as 1790000000")
 
 
-def records(past: Past, *, has_details: bool) -> tuple[Alert, ...]:
-    """Read the history from the database. `has_details`: with fields that can name users and commands."""
+def records(past: Past, *, has_details: bool, host_id: str | None = None) -> tuple[Alert, ...]:
+    """Read the history from the database. `has_details`: with fields that can name users and commands. `host_id`: of one host,
+    as the database has it; None: of all.
+    """
     rows = (
         AlertEvent.objects.select_related("acknowledged_by", "rule")
         .prefetch_related("rule__snoozes")
@@ -76,8 +78,22 @@ def records(past: Past, *, has_details: bool) -> tuple[Alert, ...]:
     )
     if past.is_resolved_only:
         rows = rows.filter(state="resolved")
+    if host_id is not None:
+        rows = rows.filter(host_id=host_id)
     if past.since is not None:
         rows = rows.filter(fired_at__gte=past.since)
     now = timezone.now()
     alerts = [alert_of(row, now=now) for row in rows[: past.limit]]
     return tuple(alerts if has_details else [alert_without_details(alert) for alert in alerts])
+
+
+def open_alerts(latest: Snapshot | None, host_id: str | None) -> tuple[Alert, ...]:
+    """The open alerts in the hub's newest snapshot, of one host as in `records`."""
+    alerts = latest.alerts if latest else ()
+    return alerts if host_id is None else tuple([each for each in alerts if (each.host_id or "") == host_id])
+
+
+def hosts_with_alerts() -> dict[str, str]:
+    """The last names of hosts with alerts, by id. Reads the database."""
+    rows = AlertEvent.objects.exclude(host_id="").order_by("fired_at")
+    return dict(rows.values_list("host_id", "host"))

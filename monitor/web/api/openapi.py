@@ -118,9 +118,11 @@ OPERATIONS = {
     "api-alerts": Operation(
         {
             200: ("The alerts.", _a("Alerts")),
+            404: ("No such host.", _a("Error")),
             503: ("The alert history is unavailable.", _a("Error")),
         },
         (
+            Parameter("host", "Name or ID of a host: its alerts only.", {"type": "string"}),
             Parameter("state", "Which alerts; resolved and all include the history.",
                       {"enum": ["open", "resolved", "all"], "default": "open"}),
             Parameter("since", "Unix seconds: only alerts of the history that fired at or after this time. Not with state=open.",

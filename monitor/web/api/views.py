@@ -27,7 +27,7 @@ from monitor.web.api import free as free_gpus
 from monitor.web.api import history as stored_history
 from monitor.web.api import usage as usage_reports
 from monitor.web.api import usage_processes as process_records
-from monitor.web.api.alerts import Alerts, past_wanted, records
+from monitor.web.api.alerts import Alerts, hosts_with_alerts, open_alerts, past_wanted, records
 from monitor.web.api.health import health as health_of
 from monitor.web.api.health import now_of
 from monitor.web.api.hosts import NoSuchHost, hosts_of, is_own, latest_of
@@ -107,19 +107,25 @@ async def snapshot(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only("read")
 async def alerts(request: HttpRequest) -> HttpResponse:
-    """The open alerts; with `?state=resolved` or `all` also the history, limited by `&since=` and `&limit=`."""
+    """The open alerts; with `?state=resolved` or `all` also the history, limited by `&since=` and `&limit=`.
+
+    `?host=` for one host.
+    """
     try:
         past = past_wanted(request.GET.dict())
     except ValueError as error:
         return json_error(400, formats.sentence(error))
     try:
-        has_details = visitor_of(request).sees_details
-        history = None if past is None else await sync_to_async(records)(past, has_details=has_details)
+        wanted, has_details = request.GET.get("host"), visitor_of(request).sees_details
+        host_id = None if wanted is None else (await recorded_host(runtime(), wanted, hosts_with_alerts)).host_id
+        history = None if past is None else await sync_to_async(records)(past, has_details=has_details, host_id=host_id)
+    except NoSuchHost as error:
+        return json_error(404, str(error))
     except DatabaseError as error:
         return json_error(503, f"The alert history is unavailable: {error}. Omit `state` to get the open alerts.")
     latest = runtime().hub.latest
     latest = latest and as_seen(latest, request)
-    return json_response(Alerts(alerts=latest.alerts if latest else (), history=history))
+    return json_response(Alerts(alerts=open_alerts(latest, host_id), history=history))
 
 
 @never_cache

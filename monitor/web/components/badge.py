@@ -48,7 +48,7 @@ def gpu_badge(snapshot: Snapshot, gpu: Gpu) -> Badge:
     label = f"GPU {gpu.index}"
     if unknown := _unknown(snapshot):
         return _badge(snapshot, label, *unknown)
-    alerts = by_gpu(snapshot.alerts).get(gpu.uuid, ())
+    alerts = by_gpu(snapshot).get(gpu.uuid, ())
     state = state_of(gpu, gpu.use)
     word, _, why = state_in_words(gpu, state, alerts, snapshot.time)
     if word == STATES["busy"] and gpu.utilization_percent is not None:

@@ -7,7 +7,7 @@ import zlib
 from monitor.rules.sentences import happening
 from monitor.telemetry.schema import Snapshot
 from monitor.web.components.live_pieces import LivePieces
-from monitor.web.components.open_alerts import counted_in_words, level_of, speaking_up
+from monitor.web.components.open_alerts import counted_in_words, level_of, names_hosts, speaking_up
 
 
 class Banner:
@@ -22,7 +22,8 @@ class Banner:
             self.happening = live.text("banner-now", happening(alert, snapshot))
             # A value, not in the key: rendered again, the alert would be read out again.
             self.more = live.text("banner-more", f"and {len(loud) - 1} more" if len(loud) > 1 else "see all")
-            key = (alert.id, alert.severity, alert.summary, alert.rule)
+            self.host = alert.host if names_hosts(snapshot) and alert.host not in alert.summary else ""
+            key = (alert.id, alert.severity, alert.summary, alert.rule, self.host)
         self.part = live.part("banner", key, "monitor/fragments/banner.html", {"banner": self})
         counts = counted_in_words(alerts)
         self.count = live.text("alerts-count", str(len(alerts) or ""))

@@ -22,13 +22,23 @@ def speaking_up(alerts: Iterable[Alert]) -> list[Alert]:
     return [alert for alert in alerts if alert.acknowledged_at is None]
 
 
-def by_gpu(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
-    """Alerts by the GPU's UUID, worst first, without those of the whole host."""
+def is_elsewhere(alert: Alert, snapshot: Snapshot) -> bool:
+    """Whether it is of another host: a hub shows those of all."""
+    return alert.host_id not in (None, snapshot.host_id)
+
+
+def by_gpu(snapshot: Snapshot) -> dict[str, list[Alert]]:
+    """The host's alerts by the GPU's UUID, worst first, without those of the whole host."""
     found: dict[str, list[Alert]] = {}
-    for alert in alerts:
-        if alert.gpu_uuid is not None:
+    for alert in snapshot.alerts:
+        if alert.gpu_uuid is not None and not is_elsewhere(alert, snapshot):
             found.setdefault(alert.gpu_uuid, []).append(alert)
     return found
+
+
+def names_hosts(snapshot: Snapshot) -> bool:
+    """Whether its alerts are shown with the names of their hosts."""
+    return any(alert.host_id is not None for alert in snapshot.alerts)
 
 
 def count_by_severity(alerts: Iterable[Alert]) -> dict[Severity, int]:
@@ -53,8 +63,14 @@ def level_of(alerts: Iterable[Alert]) -> Level:
     return "critical" if "critical" in severities else "warning" if "warning" in severities else "ok"
 
 
-def in_a_few_words(alert: Alert, gpus: Iterable[Gpu]) -> str:
-    """GPU 5 hot, GPU 5 clearing, or GPU 5 and the rule's name, for the title of a tab."""
+def in_a_few_words(alert: Alert, snapshot: Snapshot) -> str:
+    """GPU 5 hot, GPU 5 clearing, or GPU 5 and the rule's name, for the title of a tab; of another host with its name."""
+    if is_elsewhere(alert, snapshot):
+        return f"{alert.host}: {_on_its_host(alert, ())}"
+    return _on_its_host(alert, snapshot.gpus)
+
+
+def _on_its_host(alert: Alert, gpus: Iterable[Gpu]) -> str:
     if alert.gpu_index is None:
         return alert.rule
     if alert.is_clearing:
@@ -79,11 +95,14 @@ class OpenAlert:
         self.fired_at = datetime.fromtimestamp(alert.fired_at, UTC)
         self.happening = live.text(f"now-{alert.id}", happening(alert, snapshot))
         self.repeated = repeated(alert.times_in_last_hour, "in the last hour")
+        self.host = alert.host if names_hosts(snapshot) else ""
 
 
 def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None) -> Part:
     """The list of open alerts of one GPU or of all."""
-    shown = [alert for alert in snapshot.alerts if gpu_uuid is None or alert.gpu_uuid == gpu_uuid]
+    shown = snapshot.alerts if gpu_uuid is None else by_gpu(snapshot).get(gpu_uuid, ())
     rows = [OpenAlert(alert, snapshot, live) for alert in shown]
     context: Mapping[str, object] = {"rows": rows, "is_of_one_gpu": gpu_uuid is not None}
-    return live.part("open-alerts", tuple(shown), "monitor/fragments/alerts/open_alerts.html", context)
+    return live.part(
+        "open-alerts", (names_hosts(snapshot), *shown), "monitor/fragments/alerts/open_alerts.html", context
+    )

@@ -21,13 +21,13 @@ def trouble(snapshot: Snapshot) -> tuple[str, Level]:
         return "Stale", "critical"
     alert = next(iter(speaking_up(snapshot.alerts)), None)
     if alert is not None and alert.severity == "critical":
-        return in_a_few_words(alert, snapshot.gpus), "critical"
+        return in_a_few_words(alert, snapshot), "critical"
     if lost := [gpu.index for gpu in snapshot.gpus if gpu.state == "lost"]:
         return f"{_named(lost)} lost", "critical"
     if hot := [gpu.index for gpu in snapshot.gpus if is_hot(gpu)]:
         return f"{_named(hot)} hot", "critical"
     if alert is not None and alert.severity == "warning":
-        return in_a_few_words(alert, snapshot.gpus), "warning"
+        return in_a_few_words(alert, snapshot), "warning"
     if not snapshot.gpus and snapshot.providers:
         return "No GPU", "warning"
     return "", "ok"

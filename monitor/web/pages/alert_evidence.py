@@ -112,7 +112,9 @@ def evident(event: AlertEvent, visitor: Visitor, *, show_commands: str, now: dat
         found = evidence_store.load(event.pk)
         if found is None:
             why_none = (
-                "No evidence is kept with this alert: it fired before an upgrade, or the database did not respond."
+                "The hub keeps no evidence with alerts of other hosts."
+                if event.host_id
+                else "No evidence is kept with this alert: it fired before an upgrade, or the database did not respond."
             )
         else:
             evidence = recorded = found

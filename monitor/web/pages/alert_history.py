@@ -24,6 +24,7 @@ from monitor.models import AlertEvent
 from monitor.rules.metrics import text_of
 from monitor.rules.sentences import lasted, repeated
 from monitor.web.components.open_alerts import WORST_FIRST
+from monitor.web.hosts.addresses import gpu_address
 from monitor.web.span import utc_text
 
 PAGE_SIZE = 50
@@ -38,11 +39,13 @@ log = logging.getLogger(__name__)
 
 
 class Wanted(NamedTuple):
-    """The filter in the address: `?severity=critical&state=resolved&rule=…&gpu=…&acknowledged=no&day=…&q=…&before=…`."""
+    """The filter in the address: `?severity=critical&state=resolved&rule=…&host=…&gpu=…&acknowledged=no&day=…&q=…&before=…`."""
 
     severity: str = ""
     state: str = ""
     rule: str = ""
+    host: str = ""
+    """Its name when the alert fired."""
     gpu: str = ""
     """UUID."""
     acknowledged: str = ""
@@ -68,6 +71,7 @@ class Wanted(NamedTuple):
             one_of("severity", WORST_FIRST),
             one_of("state", _STATES),
             text_of("rule", 100),
+            text_of("host", 255),
             text_of("gpu", 96),
             one_of("acknowledged", _YES_OR_NO),
             _day_of(query.get("day", "")),
@@ -133,9 +137,16 @@ class PastAlert:
         end = None if event.resolved_at is None else (event.resolved_at + _AROUND).timestamp()
         span = urlencode({"from": utc_text(int((event.started_at - _AROUND).timestamp())), **_until(end)})
         if event.gpu_uuid:
-            return f"{reverse('gpu', args=[event.gpu_uuid])}?{span}"
+            return f"{self.gpu_address}?{span}"
+        if event.host_id:
+            return ""
         metric = event.metric.removeprefix("system.")
         return f"{reverse('history')}?metric={metric}&{span}" if metric in _HOST_METRICS else ""
+
+    @property
+    def gpu_address(self) -> str:
+        """The page of its GPU."""
+        return gpu_address(self.event.host_id, self.event.gpu_uuid)
 
     @property
     def acknowledged_by(self) -> str:
@@ -198,7 +209,14 @@ class History(NamedTuple):
     """The query of the next page; empty on the last one."""
     rules: list[str]
     """Options of the rule filter."""
+    hosts: list[str]
+    """Options of the host filter; with one, there is none."""
     gpus: list[Choice]
+
+    @property
+    def names_hosts(self) -> bool:
+        """Whether alerts are shown with the names of their hosts."""
+        return len(self.hosts) > 1
 
 
 def history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) -> History | None:
@@ -247,7 +265,8 @@ def _history(wanted: Wanted, *, has_details: bool, open_now: Collection[str]) ->
         ],
         older,
         list(AlertEvent.objects.order_by("rule_name").values_list("rule_name", flat=True).distinct()),
-        _gpus(),
+        list(AlertEvent.objects.order_by("host").values_list("host", flat=True).distinct()),
+        _gpus(wanted.host),
     )
 
 
@@ -270,6 +289,7 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool
         "severity": wanted.severity,
         "state": wanted.state,
         "rule_name": wanted.rule,
+        "host": wanted.host,
         "gpu_uuid": wanted.gpu,
     }
     events = events.filter(**{name: value for name, value in exact.items() if value})
@@ -285,8 +305,9 @@ def _filtered(events: QuerySet[AlertEvent], wanted: Wanted, *, has_details: bool
     return events
 
 
-def _gpus() -> list[Choice]:
+def _gpus(host: str) -> list[Choice]:
     rows = AlertEvent.objects.exclude(gpu_uuid="").order_by("gpu_index", "gpu_uuid")
+    rows = rows.filter(host=host) if host else rows
     seen = {
         uuid: (index, name) for uuid, index, name in rows.values_list("gpu_uuid", "gpu_index", "gpu_name").distinct()
     }

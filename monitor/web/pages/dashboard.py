@@ -68,7 +68,7 @@ class Dashboard:
         self.banner = Banner(snapshot, live)
         self.totals = Totals(snapshot, live, uses)
         kind: type[Card | Tile] = Card if layout == "cards" else Tile
-        alerts = by_gpu(snapshot.alerts)
+        alerts = by_gpu(snapshot)
         self.gpus: list[Card | Tile] = [
             Card(place, gpu, live, use, alerts.get(gpu.uuid, ()), host=host)
             if layout == "cards"

@@ -29,6 +29,7 @@ from monitor.web.components.gpu_charts import charts_of
 from monitor.web.components.live_pieces import NOT_KNOWN, LivePieces
 from monitor.web.components.open_alerts import (
     Level,
+    by_gpu,
     in_a_few_words,
     level_of,
     open_alerts_part,
@@ -130,7 +131,7 @@ class GpuPage:
         self.source = live.text("source", source_of(snapshot))
         self.notices = notices_part(snapshot, live)
         self.banner = Banner(snapshot, live)
-        alerts = [alert for alert in snapshot.alerts if alert.gpu_uuid == uuid]
+        alerts = by_gpu(snapshot).get(uuid, [])
         self.open_alerts = open_alerts_part(snapshot, live, gpu_uuid=uuid)
         self.title, self.level = _title(snapshot, self.gpu, alerts)
         key: Hashable = None
@@ -183,7 +184,7 @@ def _title(snapshot: Snapshot, gpu: Gpu | None, alerts: Sequence[Alert]) -> tupl
         return f"Stale · GPU {gpu.index} · {snapshot.host}", "critical"
     loud = speaking_up(alerts)
     if loud and (level := level_of(loud)) != "ok":
-        return f"{in_a_few_words(loud[0], snapshot.gpus)} · {snapshot.host}", level
+        return f"{in_a_few_words(loud[0], snapshot)} · {snapshot.host}", level
     trouble = " lost" if gpu.state == "lost" else " hot" if is_hot(gpu) else ""
     return f"GPU {gpu.index}{trouble} · {snapshot.host}", "critical" if trouble else "ok"
 

@@ -76,8 +76,8 @@ def in_span(span: Span, names: dict[str, str], *, has_details: bool, gpu: str = 
     ones are listed, and if the span has none, the last ones.
     """
     events = AlertEvent.objects.select_related("acknowledged_by")
-    if gpu:
-        events = events.filter(gpu_uuid=gpu)
+    # Charts without a GPU are of the host that answers.
+    events = events.filter(gpu_uuid=gpu) if gpu else events.filter(host_id=OWN)
     try:
         rows = list(_overlapping(events, span).order_by("-started_at")[: MOST_ALERTS + 1])
         shaded = rows[:MOST_ALERTS]

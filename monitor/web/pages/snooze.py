@@ -50,10 +50,16 @@ async def form_for(user: User | AnonymousUser, event: AlertEvent) -> SnoozeForm 
         return None
     now = timezone.now()
     return SnoozeForm(
-        silence.reasons(event.rule, now, event.gpu_uuid),
+        silence.reasons(event.rule, now, event.gpu_uuid, event.host_id),
         choices(is_open=event.state == "firing", now=now),
-        ("gpu", "rule") if event.gpu_uuid else ("rule",),
+        _scopes(event),
     )
+
+
+def _scopes(event: AlertEvent) -> tuple[str, ...]:
+    """What a user can snooze: the alert's GPU, its host if there are several, all that the rule is about."""
+    has_hosts = event.host_id or runtime().fleet.has_hosts
+    return (*(("gpu",) if event.gpu_uuid else ()), *(("host",) if has_hosts else ()), "rule")
 
 
 class _Refused(Exception):
@@ -94,7 +100,7 @@ def _ask_again(request: HttpRequest, event_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def snooze(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """GET asks for a confirmation and changes nothing: mail scanners follow links. POST with `length` (1h, morning, resolved
-    or end) and `scope` (gpu or rule) switches notifications off, or (end) on.
+    or end) and `scope` (gpu, host or rule) switches notifications off, or (end) on.
 
     Refused: no login and no valid key (401 or the login page), no permission (403), an unknown alert (404), a deleted rule or
     `resolved` for an alert that has resolved (409), another length or scope (400), a database that does not respond (503).
@@ -133,7 +139,7 @@ async def _asked(request: HttpRequest, event_id: UUID) -> _Asked | HttpResponse:
             409, "Nothing to snooze", "The rule of this alert was deleted, so it sends no more notifications."
         )
     lengths = tuple(each.value for each in choices(is_open=event.state == "firing", now=timezone.now()))
-    scopes = ("gpu", "rule") if event.gpu_uuid else ("rule",)
+    scopes = _scopes(event)
     if by is None:
         allowed = snooze_link.read(key)
         scope = allowed.scope if isinstance(allowed, snooze_link.Key) else "gpu"
@@ -180,7 +186,8 @@ async def _do(asked: _Asked, length: str, scope: str) -> None:
     ]
     uuid = event.gpu_uuid if scope == "gpu" else ""
     by = None if asked.by is None else asked.by.pk
-    await sync_to_async(silence.set_until)(rule, until, gpu_uuid=uuid, by=by)
+    of_host = event if scope == "host" else None
+    await sync_to_async(silence.set_until)(rule, until, gpu_uuid=uuid, of_host=of_host, by=by)
 
 
 async def _page(request: HttpRequest, asked: _Asked, *, is_done: bool = False) -> HttpResponse:
@@ -188,7 +195,7 @@ async def _page(request: HttpRequest, asked: _Asked, *, is_done: bool = False) -
     now = timezone.now()
     context: dict[str, Any] = {
         "event": event,
-        "silent": silence.reasons(event.rule, now, event.gpu_uuid),
+        "silent": silence.reasons(event.rule, now, event.gpu_uuid, event.host_id),
         "is_done": is_done,
         "choices": [each for each in choices(is_open=event.state == "firing", now=now) if each.value in asked.lengths],
         "scopes": asked.scopes,

@@ -43,7 +43,8 @@ export function sound() {
 
 function notify(alert) {
   const icon = document.querySelector("[data-icon]").dataset[alert.severity];
-  const body = `Rule “${alert.rule}”, ${alert.severity}`;
+  const where = alert.host_id ? ` on ${alert.host}` : "";
+  const body = `Rule “${alert.rule}”${where}, ${alert.severity}`;
   const note = new Notification(alert.summary, { body, tag: alert.id, icon });
   note.onclick = () => {
     window.focus();

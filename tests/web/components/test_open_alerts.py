@@ -35,7 +35,7 @@ def test_alerts_are_counted_by_severity_with_the_acknowledged_ones() -> None:
 
 def test_alerts_of_the_whole_host_belong_to_no_gpu() -> None:
     alerts = [alert(1), alert(2), alert(3, gpu_uuid=None, gpu_index=None)]
-    assert {uuid: len(of_gpu) for uuid, of_gpu in by_gpu(alerts).items()} == {"GPU-5": 2}
+    assert {uuid: len(of_gpu) for uuid, of_gpu in by_gpu(host(alerts=tuple(alerts))).items()} == {"GPU-5": 2}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,18 @@ def test_alerts_of_the_whole_host_belong_to_no_gpu() -> None:
     ],
 )
 def test_title_has_a_few_words_for_an_alert(changes: dict[str, object], state: str, words: str) -> None:
-    assert in_a_few_words(alert(**changes), [gpu(5, state=state)]) == words
+    assert in_a_few_words(alert(**changes), host(gpu(5, state=state))) == words
+
+
+def test_alert_of_another_host_is_shown_with_its_name_and_none_of_our_values() -> None:
+    elsewhere = alert(host="gpu07", host_id="ab" * 16)
+    here = host(gpu(5, state="lost"), alerts=(elsewhere, alert(2, gpu_index=3, gpu_uuid="GPU-3")))
+    assert in_a_few_words(elsewhere, here) == "gpu07: GPU 5 hot"
+    assert by_gpu(here).keys() == {"GPU-3"}
+    live = LivePieces()
+    html = open_alerts_part(here, live).draw()
+    assert [*re.findall(r"· on (\S+)", html)] == ["gpu07", "dgx"]
+    assert not any(value.text.startswith("now") and value.name.startswith("now-") for value in live.values)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Alerts of several hosts on the pages, in the API and for snoozing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from monitor.alerts.alert_rows import alert_of
+from monitor.alerts.silence import end_with, is_silent, reasons
+from monitor.fleet.registry import Row
+from monitor.models import AlertEvent, AlertRule, Snooze
+from monitor.notifications.messages import link_to
+from monitor.runtime.runtime import Runtime
+from monitor.telemetry.schema import Alert
+from tests.support.clients import logged_in
+from tests.support.outbox_rows import a_rule
+from tests.support.runtimes import current_runtime
+from tests.support.snapshots import gpu, host
+from tests.web.alert_rows import event
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("static_root"),
+]
+OTHER, GONE, HUB = "cd" * 16, "ab" * 16, "ef" * 16
+
+
+@pytest.fixture(autouse=True)
+def hub() -> Iterator[Runtime]:
+    """The hub and dgx-02, of which one alert each is open, and dgx-01, which was deleted."""
+    with current_runtime(host_id=HUB) as runtime:
+        runtime.hub.take(host(gpu(5), host="hub", host_id=HUB))
+        runtime.fleet.set_rows([Row(OTHER, "dgx-02", ("lab",), "active", None, "", "", None, "")])
+        rule = a_rule(name="Too hot")
+        for minutes, host_id, name, state in (
+            (1, "", "hub", "firing"),
+            (2, OTHER, "dgx-02", "firing"),
+            (3, OTHER, "dgx-02", "resolved"),
+            (4, GONE, "dgx-01", "resolved"),
+        ):
+            event(minutes, host_id=host_id, host=name, state=state, rule=rule, summary=f"GPU 5 of {name} is hot")
+        shown = tuple(alert_of(row) for row in AlertEvent.objects.filter(state="firing"))
+        runtime.show_alerts(shown)
+        yield runtime
+
+
+def html(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def hosts(alerts: list[dict[str, str]]) -> list[str]:
+    return [alert["host"] for alert in alerts]
+
+
+@pytest.mark.parametrize(
+    ("query", "now", "past"),
+    [
+        ("?state=all", ["hub", "dgx-02"], ["hub", "dgx-02", "dgx-02", "dgx-01"]),
+        ("?state=all&host=hub", ["hub"], ["hub"]),
+        ("?state=all&host=dgx-02", ["dgx-02"], ["dgx-02", "dgx-02"]),
+        (f"?state=all&host={OTHER}", ["dgx-02"], ["dgx-02", "dgx-02"]),
+        ("?state=resolved&host=dgx-01", [], ["dgx-01"]),
+    ],
+)
+def test_api_lists_the_alerts_of_one_host(client: Client, query: str, now: list[str], past: list[str]) -> None:
+    found = client.get(f"/api/alerts{query}").json()
+    assert sorted(hosts(found["alerts"])) == sorted(now)
+    assert hosts(found["history"]) == past
+
+
+def test_api_names_an_unknown_host(client: Client) -> None:
+    answer = client.get("/api/alerts?host=dgx-09")
+    assert (answer.status_code, "No host 'dgx-09'" in answer.json()["error"]) == (404, True)
+
+
+def test_list_is_filtered_by_host_and_names_it(client: Client) -> None:
+    page = html(client.get("/alerts"))
+    assert "<h1>Alerts</h1>" in page
+    assert re.findall(r"· on (\S+)", page) == ["hub", "dgx-02", "dgx-02", "dgx-01"]
+    assert re.findall(r'<select name="host".*?</select>', page, re.DOTALL)
+    filtered = html(client.get("/alerts?host=dgx-01"))
+    assert "GPU 5 of dgx-01 is hot" in filtered
+    assert "<option selected>dgx-01</option>" in filtered
+
+
+def test_page_of_an_alert_leads_to_the_gpu_of_its_host(client: Client) -> None:
+    row = AlertEvent.objects.get(host_id=OTHER, state="resolved")
+    page = html(client.get(f"/alerts/{row.pk}"))
+    assert f'href="/host/{OTHER}/gpu/GPU-5"' in page
+    assert "The hub keeps no evidence with alerts of other hosts." in page
+    assert link_to(alert_of(row), "https://gpus.example.org/") == f"https://gpus.example.org/host/{OTHER}/gpu/GPU-5"
+
+
+def test_hub_counts_open_alerts_by_host(hub: Runtime) -> None:
+    assert hub.alerts.open_counts == {None: 1, OTHER: 1}
+
+
+def test_snapshot_of_a_host_has_its_alerts(client: Client, hub: Runtime) -> None:
+    live = hub.fleet.hub_of("dgx-02")
+    assert live is not None
+    live.take(host(gpu(5), host="dgx-02", host_id=OTHER))
+    assert live.published is not None
+    assert [alert.host for alert in live.published.alerts] == ["dgx-02"]
+    hub.show_alerts(())
+    assert live.published.alerts == ()
+
+
+def test_snooze_of_a_host_leaves_the_others(client: Client) -> None:
+    user = User.objects.create_user("operator")
+    user.user_permissions.add(Permission.objects.get(codename="mute_alertrule"))
+    operator = logged_in(user)
+    theirs = AlertEvent.objects.get(host_id=OTHER, state="firing")
+    page = html(operator.get(f"/alerts/{theirs.pk}"))
+    assert re.findall(r'name="scope" value="(\w+)"', page) == ["gpu", "host", "rule"]
+    operator.post(f"/alerts/{theirs.pk}/snooze", {"length": "resolved", "scope": "host"})
+    assert Snooze.objects.get().host_id == OTHER
+    rule, now = AlertRule.objects.get(name="Too hot"), timezone.now()
+    assert [is_silent(rule, now, "GPU-5", host_id) for host_id in (OTHER, GONE, "")] == [True, False, False]
+    assert reasons(rule, now, "GPU-5", OTHER) == ["until it has resolved, for this host"]
+    own = AlertEvent.objects.get(host_id="", state="firing")
+    operator.post(f"/alerts/{own.pk}/snooze", {"length": "1h", "scope": "host"})
+    rule = AlertRule.objects.get(name="Too hot")
+    assert [is_silent(rule, now, "GPU-5", host_id) for host_id in (OTHER, GONE, "")] == [True, False, True]
+    AlertEvent.objects.filter(pk=theirs.pk).update(state="resolved")
+    end_with(theirs)
+    assert not is_silent(AlertRule.objects.get(name="Too hot"), now, "GPU-5", OTHER)
+
+
+def test_alert_has_the_id_of_its_host() -> None:
+    made: Alert = alert_of(AlertEvent.objects.get(host_id=GONE))
+    assert (made.host, made.host_id) == ("dgx-01", GONE)
