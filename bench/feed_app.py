@@ -36,7 +36,10 @@ _for_both = {"hub": lambda _host: hub(), "origins": Origins([]), "admission": Ad
 _sockets = URLRouter(
     [
         path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),
-        path("ws/dashboard", DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name, _host: PAGE)),
+        path(
+            "ws/dashboard",
+            DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name, _host: PAGE, hub_of_fleet=lambda: hub),
+        ),
     ]
 )
 application = ProtocolTypeRouter({"websocket": HostCheck(_sockets, ServedHosts(["*"], "127.0.0.1"))})

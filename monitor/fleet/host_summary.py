@@ -46,6 +46,8 @@ class HostSummary(msgspec.Struct, frozen=True, kw_only=True):
     """When its GPUs were read, by its own clock."""
     age_seconds: float | None = None
     """Since its newest snapshot arrived, by the hub's clock."""
+    reading_age_seconds: Quantity | None = None
+    """Age of the GPU readings in that snapshot when it was made."""
     stale: bool
     """Its readings are too old, or there are none."""
     stale_reason: str | None = None
@@ -90,6 +92,7 @@ class SummarizedSnapshot:
         has_reading = snapshot.sampled_at is not None
         return {
             "sampled_at": snapshot.sampled_at,
+            "reading_age_seconds": snapshot.age_seconds,
             "gpu_count": len(snapshot.gpus) if has_reading else None,
             "gpus": self._gpus,
             "free_gpu_count": self._free_count if has_reading else None,

@@ -63,9 +63,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Refuse a handshake whose query string is wrong."""
         raise NotImplementedError
 
-    def wanted_host(self) -> str | None:
-        """The name or id of the host to watch; None for this one."""
-        return None
+    def wanted_hub(self) -> Hub | None:
+        """The hub of the host that `?host=` names, by default of this one; None if there is no such host."""
+        return self._get_hub(self.query("host"))
 
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """What makes the messages of this socket."""
@@ -106,7 +106,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             await refuse(self.scope, self.base_send, admitted)
             raise StopConsumer
         self._admitted = admitted
-        hub = self._get_hub(self.wanted_host())
+        hub = self.wanted_hub()
         if hub is None:
             await refuse(self.scope, self.base_send, Refusal(404, "No such host; /api/hosts lists all."))
             raise StopConsumer
@@ -236,10 +236,6 @@ class GpuFeedConsumer(LiveConsumer):
             return Refusal(403, f"{error}")
         return None
 
-    def wanted_host(self) -> str | None:
-        """That of `?host=`."""
-        return self.query("host")
-
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """The snapshot."""
         details, commands = admitted.sees_details, admitted.sees_commands
@@ -267,12 +263,13 @@ class DashboardConsumer(LiveConsumer):
         origins: Origins,
         admission: Admission,
         page_named: Callable[[str, str | None], LivePage | None],
+        hub_of_fleet: Callable[[], Hub],
     ) -> None:
         """`page_named`: the page of this name, on the host with that name or id; None if it does not exist. The empty name is a
-        page too.
+        page too. `hub_of_fleet`: for pages of all hosts.
         """
         super().__init__(hub=hub, origins=origins, admission=admission)
-        self._page_named = page_named
+        self._page_named, self._hub_of_fleet = page_named, hub_of_fleet
 
     def check_query(self) -> Refusal | None:
         """Find the page."""
@@ -282,9 +279,9 @@ class DashboardConsumer(LiveConsumer):
         self._page = page
         return None
 
-    def wanted_host(self) -> str | None:
-        """That of `?host=`."""
-        return self.query("host")
+    def wanted_hub(self) -> Hub | None:
+        """That of all hosts, if the page shows them."""
+        return self._hub_of_fleet() if self._page.is_of_fleet else super().wanted_hub()
 
     def renderer(self, admitted: AdmittedSocket) -> Render:
         """What has changed on the page."""

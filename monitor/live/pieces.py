@@ -71,6 +71,8 @@ class LivePage(NamedTuple):
     """Whether the page shows users and programs."""
     has_commands: bool = True
     """Whether it shows command lines as well."""
+    is_of_fleet: bool = False
+    """Whether it shows all hosts, not one."""
     is_by_link: bool = False
     """Whether the addresses on it begin with ANY_LINK."""
 

@@ -17,6 +17,7 @@ from monitor.fleet.bus.base import Bus, Publish
 from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.registry_watch import RegistryWatch
+from monitor.fleet.ticks import FleetTicks
 from monitor.history.recorder import HistoryRecorder
 from monitor.live.hub import Hub
 from monitor.logs.config import set_log_level
@@ -81,6 +82,7 @@ class Runtime:
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
         bus = _bus(startup, self._take_of_fleet)
         self.fleet = Fleet(host_id, make_hub=self._hub_for_host, bus=bus, monotonic=monotonic)
+        self.fleet_ticks = FleetTicks(make_hub=self._hub_for_host, host=self._host_name, alerts=lambda: self.hub.alerts)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
@@ -204,6 +206,10 @@ class Runtime:
 
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)
+
+    def _host_name(self) -> str:
+        latest = self.hub.published
+        return latest.host if latest else plain(socket.gethostname())
 
     def _record(self) -> None:
         """Of the processes of a hub, this one judges and records its own host."""

@@ -31,6 +31,10 @@ def _hub(host: str | None) -> Hub | None:
     return hub_of(runtime(), host)
 
 
+def _hub_of_fleet() -> Hub:
+    return runtime().fleet_ticks.hub()
+
+
 async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse the handshake (403). Without this, Channels raises an error for each unknown path, and servers log it."""
     await receive()
@@ -68,7 +72,10 @@ def websocket_urlpatterns() -> list[URLPattern]:
     for_both = {"hub": _hub, "origins": socket_origins(), "admission": socket_admission()}
     return [
         path("ws/gpu", GpuFeedConsumer.as_asgi(**for_both)),
-        path("ws/dashboard", DashboardConsumer.as_asgi(**for_both, page_named=live_page_named)),
+        path(
+            "ws/dashboard",
+            DashboardConsumer.as_asgi(**for_both, page_named=live_page_named, hub_of_fleet=_hub_of_fleet),
+        ),
         path("ws/agent", AgentConsumer.as_asgi(door=agents_door())),
         re_path(r"", _no_such_socket),  # type: ignore[arg-type]  # Django's types know views only
     ]

@@ -6,6 +6,7 @@ from django.urls import path
 
 from monitor.web import metrics
 from monitor.web.api import views
+from monitor.web.hosts import views as views_of_hosts
 from monitor.web.pages import (
     account,
     alerts,
@@ -23,7 +24,7 @@ from monitor.web.pages import (
 from monitor.web.plain_sockets import plain_socket
 
 urlpatterns = [
-    path("", dashboard.dashboard, name="dashboard"),
+    path("", views_of_hosts.home, name="dashboard"),
     path("gpu/<path:uuid>", gpu.gpu, name="gpu"),
     path("host/<str:host>/", dashboard.dashboard, name="host"),
     path("host/<str:host>/gpu/<path:uuid>", gpu.gpu, name="host-gpu"),

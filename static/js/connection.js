@@ -1,6 +1,6 @@
 // The connection: badge, age of the readings, pausing, a watchdog for silent sockets, and why there is none. Hears the
-// events of hx-ws, and gpumon:pause. Sends gpumon:message (detail: the message) once its content is in the page, and
-// gpumon:connection (detail: the state), on document.
+// events of hx-ws, gpumon:pause and gpumon:replaced. Sends gpumon:message (detail: the message) once its content is in the
+// page, and gpumon:connection (detail: the state), on document.
 
 const { htmx } = window;
 const page = document.querySelector("[data-page]");
@@ -73,6 +73,14 @@ function connect(isWanted) {
   htmx.process(socket, true);
 }
 
+// Another arrangement of the page has another socket: [data-view] has its address.
+function changeView() {
+  const wanted = document.querySelector("[data-view]")?.dataset.view;
+  if (!wanted || wanted === socket.dataset.socket) return;
+  socket.dataset.socket = wanted;
+  if (state !== "paused") connect(true);
+}
+
 function pause() {
   const isPaused = state !== "paused";
   pauseButton.setAttribute("aria-pressed", String(isPaused));
@@ -121,6 +129,7 @@ if (socket) {
   });
   document.addEventListener("visibilitychange", stillHere);
   document.addEventListener("gpumon:pause", pause);
+  document.addEventListener("gpumon:replaced", changeView);
   addEventListener("beforeunload", () => {
     isLeaving = true;
   });

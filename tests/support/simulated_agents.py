@@ -60,20 +60,26 @@ def join(server: Server, agents: Sequence[SimulatedAgent]) -> None:
 def running(url: str, agents: Sequence[SimulatedAgent], *, hz: float = 1.0) -> Iterator[None]:
     """Send the snapshots of all agents to the hub at this WebSocket URL, in a thread, until the block ends."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    sending = loop.create_task(_send_all(url, agents, hz))
+    thread = threading.Thread(
+        target=asyncio.Runner(loop_factory=lambda: loop).run, args=(_ended(sending),), daemon=True
+    )
     thread.start()
-    started = asyncio.run_coroutine_threadsafe(_send_all(url, agents, hz), loop)
     try:
         yield
     finally:
-        started.cancel()
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(sending.cancel)
         thread.join()
 
 
 async def _send_all(url: str, agents: Sequence[SimulatedAgent], hz: float) -> None:
     connected = [each for each in agents if each.read is not None]
     await asyncio.gather(*[_keep_sending(url, agent, hz, place / len(agents)) for place, agent in enumerate(connected)])
+
+
+async def _ended(sending: asyncio.Task[None]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await sending
 
 
 async def _keep_sending(url: str, agent: SimulatedAgent, hz: float, phase: float) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from monitor.live.pieces import LivePage
 from monitor.runtime.process import runtime
 from monitor.web.api.hosts import is_own
+from monitor.web.hosts import page as hosts
+from monitor.web.hosts.boards import boards
+from monitor.web.hosts.wanted import wanted_of_page
 from monitor.web.pages import alerts, dashboard, gpu, history
 
 _LONGEST_UUID = 96
@@ -19,6 +22,8 @@ def live_page_named(name: str, host: str | None = None) -> LivePage | None:
         return alerts.LIVE_PAGE
     if name == history.LIVE_PAGE.name:
         return history.LIVE_PAGE
+    if (wanted := wanted_of_page(name)) is not None:
+        return hosts.live_page(wanted, boards().at)
     uuid = name.removeprefix(gpu.PREFIX)
     return (
         gpu.live_page(uuid, runtime().idle_limits, other) if uuid != name and 0 < len(uuid) <= _LONGEST_UUID else None

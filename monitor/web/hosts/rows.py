@@ -1,0 +1,183 @@
+"""A host as a row: its live values, made once a tick for every page that shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from monitor import formats
+from monitor.fleet.host_summary import GpuSummary
+from monitor.live.pieces import Part, Value, mark_of
+from monitor.telemetry.schema import Alert
+from monitor.version import __version__
+from monitor.web.components.gpu_tiles import STATES as WORDS
+from monitor.web.components.live_pieces import LivePieces
+from monitor.web.components.open_alerts import level_of
+from monitor.web.hosts.addresses import host_address, host_of_addresses
+from monitor.web.hosts.drift import Drift
+from monitor.web.hosts.facts import HostFacts
+
+MOST_CELLS = 32
+"""GPUs drawn of a host; a number says how many more there are."""
+_MOST_OFFSET_SECONDS = 2.0
+_SHOWN_USES = ("busy", "held", "mig", "asleep", "lost", "unknown")
+"""In words; free GPUs have a column of their own."""
+
+
+class Chip(NamedTuple):
+    """A mark beside a host's name."""
+
+    text: str
+    level: str = ""
+    title: str = ""
+
+
+class HostRow:
+    """`place` is the host's number on every page: values have their names from it."""
+
+    def __init__(self, place: int, host: HostFacts, drifts: Sequence[Drift] = (), *, now: float) -> None:
+        """`now`: Unix seconds."""
+        live = LivePieces()
+        at = self.at = f"h{place}"
+        self.host = host
+        self.name, self.tags, self.model = host.name, host.tags, host.model or "—"
+        summary = host.summary
+        self._key = (place, summary.host_id, host.name, host.tags, host.model, host.gpu_count)
+        self.state = live.state(at, data_state=host.state)
+        chips = tuple(_chips(host, drifts))
+        self.chips = live.part(f"{at}-x", chips, "monitor/hosts/chips.html", {"chips": chips})
+        words, free = _in_words(host), host.free_count
+        titles = (
+            "\n".join([_of_gpu(gpu) for gpu in host.gpus[:MOST_CELLS]]) if host.state in ("live", "stale") else words
+        )
+        self.gpus = live.state(
+            f"{at}-c", title=titles, aria_label=f"{host.name}: {words}" + (f", {free} free" if free else "")
+        )
+        self.cells = [_cell(live, f"{at}c{number}", gpu, host) for number, gpu in enumerate(host.gpus[:MOST_CELLS])]
+        self.more = max(0, host.gpu_count - MOST_CELLS)
+        self.words = live.text(f"{at}-s", words)
+        self._why = why = summary.stale_reason or "not reported"
+        self.free = (
+            live.dash(f"{at}-f", why) if free is None else live.text(f"{at}-f", str(free), ("data-count", str(free)))
+        )
+        self.utilization = self._reading(live, "u", host.utilization_percent, formats.PERCENT)
+        self.meter = live.meter(f"{at}-um", host.utilization_percent)
+        used, whole = host.memory_used_bytes, host.memory_total_bytes
+        form = formats.memory_form(whole)
+        if used is None or whole is None:
+            self.memory = live.dash(f"{at}-m", why)
+        else:
+            text = f"{_short(form, used)} / {_short(form, whole)}{formats.THIN}{form.unit}"
+            self.memory = live.text(f"{at}-m", text)
+        self.hottest = self._reading(live, "t", host.hottest_celsius, formats.CELSIUS)
+        self.power = self._reading(live, "p", host.power_watts, formats.power_form(host.power_limit_watts))
+        self.alerts = _alerts(live, f"{at}-a", host.alerts)
+        self.age = _age(live, f"{at}-g", host, now)
+        self.values: list[Value] = live.values
+        self.parts: list[Part] = live.parts
+
+    def _reading(self, live: LivePieces, letter: str, value: float | None, form: formats.Form) -> Value:
+        name = f"{self.at}-{letter}"
+        return live.dash(name, self._why) if value is None else live.text(name, form.text(value))
+
+    @property
+    def key(self) -> Hashable:
+        """Everything that the structure of the row depends on."""
+        return self._key
+
+    @property
+    def mark(self) -> str:
+        """The digest of its key."""
+        return mark_of(self._key)
+
+    @property
+    def address(self) -> str:
+        """Of the host's dashboard."""
+        return host_address(host_of_addresses(self.host.summary))
+
+    def tags_beside(self, group: str) -> tuple[str, ...]:
+        """Its tags without that of its group."""
+        return tuple([tag for tag in self.tags if tag != group])
+
+
+def _short(form: formats.Form, value: float) -> str:
+    """Whole GiB: a host has hundreds."""
+    return f"{value / form.scale:.0f}" if form.unit == "GiB" else form.number(value)
+
+
+def _cell(live: LivePieces, name: str, gpu: GpuSummary, host: HostFacts) -> Value:
+    use = gpu.use if host.state in ("live", "stale") else "unknown"
+    load = gpu.utilization_percent
+    heat = f"{round(load / 10)}" if use == "busy" and load is not None else ""
+    level = level_of([alert for alert in host.alerts if alert.gpu_uuid == gpu.uuid])
+    return live.state(name, data_use=use, data_heat=heat, data_alert="" if level == "ok" else level)
+
+
+def _of_gpu(gpu: GpuSummary) -> str:
+    """GPU 3: busy 91 %, 66 °C."""
+    words = [f"GPU {gpu.index}: {WORDS[gpu.use]}"]
+    if gpu.utilization_percent is not None:
+        words[0] += f" {formats.PERCENT.text(gpu.utilization_percent)}"
+    if gpu.temperature_celsius is not None:
+        words.append(formats.CELSIUS.text(gpu.temperature_celsius))
+    return ", ".join(words)
+
+
+def _in_words(host: HostFacts) -> str:
+    """5 busy · 3 idle-held."""
+    if host.state in ("down", "off"):
+        return "no data"
+    if host.summary.gpu_count is None:
+        return "no reading yet"
+    counts = [f"{host.uses[use]} {WORDS[use]}" for use in _SHOWN_USES if host.uses[use]]
+    return " · ".join(counts) or ("no GPU" if not host.gpus else "all free")
+
+
+def _chips(host: HostFacts, drifts: Sequence[Drift]) -> list[Chip]:
+    summary, chips = host.summary, []
+    why = summary.stale_reason or ""
+    if host.state == "down":
+        age = summary.age_seconds
+        lasting = f" {formats.rough_duration(age)}" if age is not None and age >= 60 else ""
+        chips.append(Chip(f"Down{lasting}", "critical", why))
+    elif host.state == "off":
+        chips.append(Chip("Off", "", f"{why} It may be off."))
+    elif host.state == "stale":
+        chips.append(Chip("Stale", "warning", why))
+    offset = summary.clock_offset_seconds
+    if offset is not None and abs(offset) >= _MOST_OFFSET_SECONDS:
+        chips.append(
+            Chip(
+                f"clock {offset:+.1f}{formats.THIN}s", "warning", summary.problem or "Its clock differs from the hub's."
+            )
+        )
+    elif summary.problem:
+        chips.append(Chip("Problem", "warning", summary.problem))
+    if summary.agent_version not in (None, __version__):
+        text = f"agent {summary.agent_version}, hub {__version__}"
+        chips.append(
+            Chip(text, "info", "Works: versions that differ a little understand each other. Update the older one.")
+        )
+    return chips + [Chip(drift.text, "warning", drift.title) for drift in drifts]
+
+
+def _alerts(live: LivePieces, name: str, alerts: Sequence[Alert]) -> Value:
+    return live.text(name, str(len(alerts)), ("data-level", level_of(alerts) if alerts else ""))
+
+
+def _age(live: LivePieces, name: str, host: HostFacts, now: float) -> Value:
+    """Of its readings; of a host that the hub has not heard since its start, since it was last seen."""
+    summary = host.summary
+    level = {"down": "critical", "stale": "warning"}.get(host.state, "")
+    age = summary.age_seconds
+    if age is not None:
+        age += summary.reading_age_seconds or 0.0
+    elif summary.last_seen_at is not None:
+        age = max(0.0, now - summary.last_seen_at)
+    if age is None:
+        return live.text(
+            name, "—", ("data-level", level), ("data-unknown", ""), ("title", host.summary.stale_reason or "")
+        )
+    text = formats.rough_duration(age) if age >= 60 else f"{max(1, math.ceil(age))}{formats.THIN}s"
+    return live.text(name, text, ("data-level", level))
