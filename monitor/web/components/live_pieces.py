@@ -6,11 +6,15 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol
 
 from django.template.loader import get_template
+from django.urls import get_script_prefix
 
 from monitor.formats import Form
+from monitor.live.elements import Outline, Outlines
 from monitor.live.pieces import Part, Value
 
 NOT_KNOWN = "unknown"
+_OUTLINES = Outlines()
+"""Of all pages, as the templates themselves."""
 
 
 class Explains(Protocol):
@@ -69,11 +73,26 @@ class LivePieces:
         *,
         is_around: bool = False,
         is_rows: bool = False,
+        outline_key: Hashable = None,
     ) -> Part:
         """The content of an element, rendered by a template on demand.
 
-        `is_around`: it contains other parts, so it comes before them.
+        `is_around`: it contains other parts, so it comes before them. `outline_key`: if given, the template is rendered once for
+        this and the part's key, which together hold all that it shows but live pieces, and addresses' prefix.
         """
-        part = Part(name, key, lambda: get_template(template).render(dict(context)).strip(), is_rows)
+
+        def render(**more: Outline) -> str:
+            return get_template(template).render({**context, **more}).strip()
+
+        def draw() -> str:
+            pieces: dict[str, Value | Part] = {value.name: value for value in self.values}
+            pieces |= {part.name: part for part in self.parts}
+            has_twins = len(pieces) < len(self.values) + len(self.parts)  # such as a PID listed twice
+            if outline_key is None or has_twins:
+                return render()
+            shown = (template, key, outline_key, get_script_prefix())
+            return _OUTLINES.outline(shown, lambda outline: render(outline=outline)).filled(pieces)
+
+        part = Part(name, key, draw, is_rows)
         self.parts.insert(0 if is_around else len(self.parts), part)
         return part

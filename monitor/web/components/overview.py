@@ -159,7 +159,9 @@ def _container_in_words(system: System) -> str:
 def system_part(snapshot: Snapshot, live: LivePieces) -> Part:
     panel = SystemPanel(snapshot.system, live) if snapshot.system else None
     key = panel.key if panel else None
-    return live.part("system-panel", key, "monitor/fragments/system.html", {"panel": panel}, is_around=True)
+    return live.part(
+        "system-panel", key, "monitor/fragments/system.html", {"panel": panel}, is_around=True, outline_key=()
+    )
 
 
 def notices_part(snapshot: Snapshot, live: LivePieces) -> Part:

@@ -213,13 +213,26 @@ class ProcessTable:
         self.sorting = sorting
         # The key holds the filter: sockets do not filter, and bring the rows that the first response left out.
         key = (sorting.filter, *[row.key for row in rows])
-        self.rows = live.part("process-rows", key, "monitor/fragments/process_rows.html", {"rows": shown}, is_rows=True)
+        order = (tuple([column.name for column in columns]), *[row.at for row in shown])
+        self.rows = live.part(
+            "process-rows",
+            key,
+            "monitor/fragments/process_rows.html",
+            {"rows": shown},
+            is_rows=True,
+            outline_key=order,
+        )
         self.shown = f"{len(shown)} of " if len(shown) < len(rows) else ""
         self.count = live.text("process-count", _in_words(rows))
         totals = _totals_by_user(rows, live) if len(gpus) > 1 else []
         users = tuple(total.user for total in totals)
         self.users = live.part(
-            "users", users, "monitor/fragments/process_users.html", {"totals": totals}, is_around=True
+            "users",
+            users,
+            "monitor/fragments/process_users.html",
+            {"totals": totals},
+            is_around=True,
+            outline_key=(),
         )
 
 

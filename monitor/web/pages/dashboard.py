@@ -83,7 +83,14 @@ class Dashboard:
             tuple([kind.key(gpu) for gpu in snapshot.gpus]),
             None if snapshot.gpus else snapshot.providers,
         )
-        self.overview = live.part("overview", key, "monitor/fragments/overview.html", {"page": self}, is_around=True)
+        self.overview = live.part(
+            "overview",
+            key,
+            "monitor/fragments/overview.html",
+            {"page": self},
+            is_around=True,
+            outline_key=(host, self.arrangement),
+        )
         self.processes = ProcessTable(list(enumerate(snapshot.gpus)), live, sorting)
         self.system = system_part(snapshot, live)
         self.title, self.level = title_of(snapshot)

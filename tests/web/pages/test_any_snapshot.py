@@ -20,6 +20,8 @@ from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 from monitor.telemetry.schema import Snapshot
 from monitor.web.pages import alerts, dashboard, gpu, history
 
+pytestmark = pytest.mark.usefixtures("static_root")
+
 FLOATS = [0.0, -1.0, 1e300, -1e300, 1e18, 5e-324, -0.0, 1.79e9, 253_402_300_799.0, float("nan"), float("inf")]
 INTEGERS = [0, -1, 1, 10**12, 2**31, 2**63, 2**64 - 1, -(2**63)]
 TEXTS = ["", "a", "GPU-0", "a/b c", "x" * 5000, "\x00\x1b[31m", "\u202eabc", "<script>'\"", "%s{{7*7}}", "\U0001f600"]

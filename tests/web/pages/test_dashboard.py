@@ -18,6 +18,8 @@ from monitor.web.pages.gpu import GpuPage
 from monitor.web.pages.registry import live_page_named
 from tests.support.snapshots import GIB, gpu, host, process
 
+pytestmark = pytest.mark.usefixtures("static_root")
+
 SYSTEM = System(cpu_percent=23.0, cpu_core_percents=(0.0, 46.0), load_1m=14.2, memory_used_percent=31.0)
 
 
