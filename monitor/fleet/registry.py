@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import socket
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -160,9 +161,10 @@ def _new_host(hello: Hello, code: JoinCode, connected: Collection[str]) -> Fleet
 
 
 def free_name(wanted: str) -> str:
-    """This name, or with a number if another host has it."""
+    """This name, or with a number if another host has it; the hub is one too."""
     wanted = wanted[:_LONGEST_NAME]
     taken = set(FleetHost.objects.filter(name__startswith=wanted[: _LONGEST_NAME - 5]).values_list("name", flat=True))
+    taken.add(plain(socket.gethostname()))
     names = (wanted, *(f"{wanted[: _LONGEST_NAME - 5]}-{number}" for number in range(2, len(taken) + 3)))
     return next(name for name in names if name not in taken)
 

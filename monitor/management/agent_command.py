@@ -28,6 +28,7 @@ from monitor.logs.config import logging_config
 from monitor.private_file import reason_of
 from monitor.sanitize import plain
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.server.hangup import end_with_terminal
 from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.supervisor import Supervisor
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def agent(given: Sequence[str]) -> int:
-    """Run until SIGTERM or Ctrl-C. Returns the exit status; SystemExit with one line if it cannot run."""
+    """Run until SIGTERM, Ctrl-C or the end of its terminal. Returns the exit status; SystemExit with one line if it cannot run."""
     args = _parser().parse_args(given)
     for name, value in (("HUB", args.hub), ("HUB_CODE", args.code), ("HUB_CODE_FILE", args.code_file)):
         if value is not None:
@@ -110,6 +111,7 @@ def _run(config: Config, hub: str, name: str) -> None:
     is_over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
+    end_with_terminal()
     log.info("gpumon %s agent: sending the readings of %s to %s", __version__, name, hub)
     uplink.start()
     supervisor.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +73,7 @@ def test_host_is_renamed_tagged_and_retired(boss: Client) -> None:
     assert (host.name, host.tags, host.state) == ("gpu01", ["lab", "h100"], "retired")
     assert "lab, h100" in boss.get(LIST).content.decode()
     assert "A tag has at most 40 characters" in save(boss, host, tags="x" * 41)
+    assert "This is the name of the hub itself." in save(boss, host, name=socket.gethostname())
 
 
 def test_revoked_host_cannot_be_activated_by_the_form(boss: Client) -> None:

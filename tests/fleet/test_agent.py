@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import stat
 from pathlib import Path
 
@@ -32,13 +33,14 @@ def test_agent_joins_by_a_code_and_comes_back_by_its_key(hub: Server, tmp_path: 
     assert found["gpu_count"] == 1
     assert abs(found["clock_offset_seconds"]) < 2
     assert code not in agent.log
-    with Agent(agent.folder, hub.url):  # without the code
+    with Agent(agent.folder, hub.url) as agent:  # without the code
         wait_for(lambda: is_live(hub, "node1"), "node1 again")
         pid = hub.process
         hub.stop()
         hub.start()
         assert pid is not hub.process
         wait_for(lambda: is_live(hub, "node1"), "node1 after the hub's restart")
+        assert agent.stop(signal.SIGHUP) == 0, "with its terminal"
     names = [each["name"] for each in hub.json("/api/hosts")["hosts"]]
     assert names[1:].count("node1") == 1
     assert hub.json("/api/hosts")["hosts"][0]["is_hub"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 
 import pytest
@@ -116,6 +117,12 @@ def test_names_are_unique_and_harmless() -> None:
     joined(B, host="node\x1b[31m")
     joined("cc" * 16, host="\u202e\n")
     assert sorted(FleetHost.objects.values_list("name", flat=True)) == ["node [31m", "node [31m-2", "unnamed"]
+
+
+def test_host_with_the_hubs_name_gets_a_number() -> None:
+    """Images of one machine all have its name, and an address with it shows the hub's own readings."""
+    joined(host=socket.gethostname())
+    assert FleetHost.objects.get().name == f"{socket.gethostname()}-2"
 
 
 def test_administrators_manage_hosts_and_codes() -> None:

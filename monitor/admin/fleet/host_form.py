@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from monitor.models import FleetHost
+from monitor.sanitize import plain
 
 State = FleetHost.State
 MOST_TAGS, LONGEST_TAG = 20, 40
@@ -40,6 +42,13 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         field = self.fields["state"]
         assert isinstance(field, forms.TypedChoiceField)
         field.choices = [(each.value, each.label) for each in CHOICES.get(present, _EXPECTED)]
+
+    def clean_name(self) -> str:
+        """Not that of the hub, whose readings an address with it shows."""
+        name: str = self.cleaned_data["name"]
+        if name == plain(socket.gethostname()):
+            raise ValidationError("This is the name of the hub itself.")
+        return name
 
     def clean_tags(self) -> list[str]:
         """Words without repetitions, in the given order."""

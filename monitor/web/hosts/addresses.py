@@ -10,9 +10,10 @@ from monitor.web.api.hosts import is_own
 
 
 def host_of_addresses(host: HostSummary) -> str:
-    """What an address calls the host: its name, or its id if the name cannot be one part of a path."""
+    """What an address calls the host: its name, or its id if the name cannot be one part of a path, or is that of the hub."""
     is_part = "/" not in host.name and host.name not in ("", ".", "..")
-    return host.name if is_part else host.host_id or host.name
+    is_unique = host.is_hub or not is_own(runtime(), host.name)
+    return host.name if is_part and is_unique else host.host_id or host.name
 
 
 def host_in_addresses(wanted: str | None) -> str:

@@ -57,12 +57,14 @@ def test_unknown_host_is_404_with_a_way_back(client: Client) -> None:
         assert (status, "No host &#x27;nowhere&#x27;" in page) == (404, True)
 
 
-def test_name_that_is_no_part_of_a_path_is_replaced_by_the_id(client: Client, hub: Runtime) -> None:
-    join(hub, "a/b", host(gpu(0)))
+@pytest.mark.parametrize("name", ["a/b", "hub"], ids=["no part of a path", "the hub's own"])
+def test_name_that_does_not_lead_to_a_host_is_replaced_by_the_id(client: Client, hub: Runtime, name: str) -> None:
+    join(hub, name, host(gpu(0, uuid="GPU-of-it")))
     _, page = get(client, "/host/node1/")
-    found = re.search(r'href="(/host/[0-9a-f]{32}/)"\s*>a/b<', page)
+    found = re.search(rf'href="(/host/[0-9a-f]{{32}}/)"\s*>{name}<', page)
     assert found is not None, page
-    assert get(client, found[1])[0] == 200
+    status, page = get(client, found[1])
+    assert (status, "GPU-of-it" in page) == (200, True)
 
 
 def test_live_page_of_another_host_links_to_that_host(hub: Runtime) -> None:
