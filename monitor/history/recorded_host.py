@@ -15,10 +15,6 @@ from monitor.telemetry.schema import Snapshot
 
 SAVE_SECONDS = 600
 """Interval at which the end of a source's last bucket is written down."""
-MOST_AHEAD_SECONDS = 3600.0
-"""A snapshot from further in the future is refused: its chunks would stay open for too long."""
-MOST_BEHIND_SECONDS = 2 * 3600.0
-"""A snapshot that is older is refused. An agent repeats what the hub missed within an hour."""
 
 
 class Pause(NamedTuple):
@@ -193,12 +189,6 @@ class RecordedHost:
             taken = {*self.live.open_buckets(each.key, ()).starts, *stored.get(ids.get(each.key, 0), ())}
             found.append(each._replace(parts=_without(each.parts, taken)))
         return [*found, *(each for each in sources if not each.parts)]
-
-
-def has_plausible_time(snapshot: Snapshot, now: float) -> bool:
-    """Whether a snapshot of another host can be recorded at the time that its clock says."""
-    times = [snapshot.time] if snapshot.sampled_at is None or snapshot.stale else [snapshot.time, snapshot.sampled_at]
-    return all(-MOST_BEHIND_SECONDS <= at - now <= MOST_AHEAD_SECONDS for at in times)
 
 
 def _facts(row: HistorySource) -> tuple[object, ...]:

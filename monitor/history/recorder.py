@@ -19,12 +19,13 @@ from monitor.history import gaps, store
 from monitor.history.buckets import Buckets, empty
 from monitor.history.database import begin_anew, history_connection, prepare
 from monitor.history.pruning import Retention, prune
-from monitor.history.recorded_host import Pause, RecordedHost, has_plausible_time
+from monitor.history.recorded_host import Pause, RecordedHost
 from monitor.history.store import OWN
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import HistorySource
 from monitor.sqlite.errors import is_damage
 from monitor.steady_clock import SteadyClock
+from monitor.telemetry.freshness import has_plausible_time
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)

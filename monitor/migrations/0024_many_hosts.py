@@ -26,6 +26,20 @@ def add_host_down(apps: Any, schema_editor: Any) -> None:
     rules.get_or_create(name=HOST_DOWN["name"], defaults=HOST_DOWN)
 
 
+def copy_journal(apps: Any, schema_editor: Any) -> None:
+    """What is open of this host goes on."""
+    alias = schema_editor.connection.alias
+    for before in apps.get_model("monitor", "UsageOldJournal").objects.using(alias).filter(pk=1):
+        apps.get_model("monitor", "UsageJournal").objects.using(alias).create(until=before.until, data=before.data)
+
+
+def copy_journal_back(apps: Any, schema_editor: Any) -> None:
+    """The other hosts' journals have no place."""
+    alias = schema_editor.connection.alias
+    for each in apps.get_model("monitor", "UsageJournal").objects.using(alias).filter(pk=""):
+        apps.get_model("monitor", "UsageOldJournal").objects.using(alias).create(until=each.until, data=each.data)
+
+
 class Migration(migrations.Migration):
     dependencies = (("monitor", "0023_links_reports_and_hosts"),)
     operations: ClassVar[list[migrations.operations.base.Operation]] = [
@@ -80,4 +94,21 @@ class Migration(migrations.Migration):
             models.UniqueConstraint(fields=("rule", "gpu_uuid", "host_id"), name="monitor_snooze_one_each"),
         ),
         migrations.RunPython(add_host_down, migrations.RunPython.noop),
+        migrations.AddField("usagegpu", "host_id", _host_id()),
+        migrations.AlterField("usagegpu", "uuid", models.CharField(max_length=96)),
+        migrations.AddConstraint(
+            "usagegpu", models.UniqueConstraint(fields=("host_id", "uuid"), name="monitor_usagegpu_one_each")
+        ),
+        migrations.RenameModel("UsageJournal", "UsageOldJournal"),
+        migrations.CreateModel(
+            name="UsageJournal",
+            fields=[
+                ("host_id", models.CharField(blank=True, default="", max_length=32, primary_key=True, serialize=False)),
+                ("until", models.FloatField()),
+                ("data", models.BinaryField()),
+            ],
+            options={"default_permissions": ()},
+        ),
+        migrations.RunPython(copy_journal, copy_journal_back, hints={"model_name": "usagejournal"}),
+        migrations.DeleteModel("UsageOldJournal"),
     ]

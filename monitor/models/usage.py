@@ -27,15 +27,19 @@ class UsageUser(models.Model):
 
 
 class UsageGpu(models.Model):
-    """A GPU that this host has, or had."""
+    """A GPU that a host has, or had."""
 
-    uuid = models.CharField(max_length=_UUID, unique=True)
+    host_id = models.CharField(max_length=32, blank=True, default="")
+    """Of a host with an agent; empty: of this server's own host."""
+    uuid = models.CharField(max_length=_UUID)
     index = models.PositiveIntegerField()
     name = models.CharField(max_length=200)
     host = models.CharField(max_length=255)
+    """The host's name. It stays when the host is deleted."""
 
     class Meta:
         default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=("host_id", "uuid"), name="monitor_usagegpu_one_each"),)
 
     def __str__(self) -> str:
         return f"GPU {self.index} · {self.uuid}"
@@ -189,9 +193,10 @@ class UsageSpan(models.Model):
 
 
 class UsageJournal(models.Model):
-    """What is open: one row, written once a minute. monitor/usage/accounts.py says what is in it."""
+    """What is open of a host, written once a minute. monitor/usage/accounts.py says what is in it."""
 
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    host_id = models.CharField(max_length=32, blank=True, default="", primary_key=True)
+    """As of a UsageGpu."""
     until = models.FloatField()
     """Up to here the ledger is complete."""
     data = models.BinaryField()

@@ -6,6 +6,11 @@ import msgspec
 
 from monitor.telemetry.schema import Snapshot
 
+MOST_AHEAD_SECONDS = 3600.0
+"""A snapshot of another host from further in the future is not recorded: what it belongs to would stay open for too long."""
+MOST_BEHIND_SECONDS = 2 * 3600.0
+"""An older one is not recorded either. An agent repeats what the hub missed within an hour."""
+
 
 def longest_silence(interval_seconds: float | None) -> float:
     """How long snapshots may pause, in seconds. Stale ones are published as well, so a pause has no other cause than gpumon."""
@@ -28,3 +33,9 @@ def as_of_now(snapshot: Snapshot, silent_seconds: float) -> Snapshot:
         age_seconds=None if age is None else age + silent_seconds,
         stale_reason=silence_in_words(silent_seconds),
     )
+
+
+def has_plausible_time(snapshot: Snapshot, now: float) -> bool:
+    """Whether a snapshot of another host can be recorded at the time that its clock says. `now`: by the hub's clock."""
+    times = [snapshot.time] if snapshot.sampled_at is None or snapshot.stale else [snapshot.time, snapshot.sampled_at]
+    return all(-MOST_BEHIND_SECONDS <= at - now <= MOST_AHEAD_SECONDS for at in times)

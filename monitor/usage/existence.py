@@ -1,4 +1,4 @@
-"""Which GPUs the host had, and when: what "GPUs × time" of a span is."""
+"""Which GPUs the hosts had, and when: what "GPUs × time" of a span is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Lifetime(NamedTuple):
-    """Spans in which the host had one GPU, in order and without overlap."""
+    """Spans in which a host had one GPU, in order and without overlap."""
 
     spans: tuple[tuple[float, float], ...]
 
@@ -16,12 +16,11 @@ class Lifetime(NamedTuple):
         return sum(max(0.0, min(end, until) - max(start, since)) for since, until in self.spans)
 
 
-def lifetimes(periods: Iterable[tuple[int, float, float | None]], until: float) -> Mapping[int, Lifetime]:
-    """By GPU. `periods`: GPU, start, end (None: the host has it). `until`: end of the records."""
+def lifetimes(periods: Iterable[tuple[int, float, float]]) -> Mapping[int, Lifetime]:
+    """By GPU. `periods`: GPU, start, end."""
     found: dict[int, list[tuple[float, float]]] = {}
     for gpu, start, end in sorted(periods, key=lambda each: each[1]):
         spans = found.setdefault(gpu, [])
-        end = until if end is None else end
         if spans and start <= spans[-1][1]:  # the clock was set back in between
             spans[-1] = spans[-1][0], max(spans[-1][1], end)
         else:

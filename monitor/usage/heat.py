@@ -19,7 +19,7 @@ class HeatCell(msgspec.Struct, frozen=True, kw_only=True):
     held: float | None
     free: float | None
     gpus: float | None
-    """Mean number of GPUs that the host had. It is the sum of the three."""
+    """Mean number of GPUs that the hosts had. It is the sum of the three."""
     seconds: float
     """How much time there were readings of."""
 
@@ -32,11 +32,14 @@ class Heat(msgspec.Struct, frozen=True, kw_only=True):
     """The largest number of GPUs of any cell: the end of the scale."""
 
 
-def heat(start: float, end: float, zone: tzinfo) -> Heat:
-    """Over the closed quarter-hours of the span; reads the database."""
+def heat(start: float, end: float, zone: tzinfo, host_id: str | None = None) -> Heat:
+    """Over the closed quarter-hours of the span, of a host or of all; reads the database."""
+    of_host = {} if host_id is None else {"gpu__host_id": host_id}
     sums = [[_Sums() for _hour in range(24)] for _day in range(7)]
     rows = (
-        UsageSlice.objects.filter(start__gte=slice_start(start + SLICE_SECONDS - 1), start__lt=slice_start(end))
+        UsageSlice.objects.filter(
+            start__gte=slice_start(start + SLICE_SECONDS - 1), start__lt=slice_start(end), **of_host
+        )
         .values_list("start")
         .annotate(Sum("busy_ms"), Sum("held_ms"), Sum("free_ms"), Count("id"))
         .order_by()

@@ -1,12 +1,14 @@
-"""The stage that keeps the usage ledger, in a thread of its own: books in memory, written down once a minute."""
+"""The stage that keeps the usage ledger of all hosts, in a thread of its own: books in memory, written down once a minute."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
@@ -16,6 +18,7 @@ from monitor.database.engine import engine_of
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models.usage import UsageJournal
 from monitor.steady_clock import SteadyClock
+from monitor.telemetry.freshness import has_plausible_time
 from monitor.telemetry.schema import Snapshot
 from monitor.usage import store
 from monitor.usage.accounts import BadJournal, Journal, unpack
@@ -30,8 +33,12 @@ PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the ledger."""
 WAIT_SECONDS = 0.5
 """How long this thread waits for the database at a time."""
-MOST_WAITING = 180
-"""Snapshots that may wait, a second apart at least; beyond that (no database at the start), the oldest are dropped."""
+MOST_WAITING, MOST_WAITING_OF_OTHERS = 180, 8
+"""Snapshots that may wait, a second apart at least: of this host, and of each other one. Beyond that (no database at the start),
+the oldest are dropped.
+"""
+WAKE_SECONDS = 1.0
+"""Interval at which the snapshots of other hosts are counted."""
 
 
 class LedgerSettings(NamedTuple):
@@ -42,6 +49,32 @@ class LedgerSettings(NamedTuple):
     """The highest utilization of a GPU that counts as idle."""
     days: float = 1095.0
     process_days: float = 365.0
+
+
+class _Host:
+    """The books of one host, and its snapshots that wait."""
+
+    def __init__(self, host_id: str) -> None:
+        self.host_id = host_id
+        self.books: Books | None = None
+        self.waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING if host_id == store.OWN else MOST_WAITING_OF_OTHERS)
+        self._read_at: float | None = None
+        """Of the last reading that was queued."""
+
+    def queue(self, snapshot: Snapshot) -> bool:
+        """Whether the books need the snapshot: they would skip a reading that follows too fast."""
+        read_at = None if snapshot.stale else snapshot.sampled_at
+        if read_at is not None and self._read_at is not None and 0.0 <= read_at - self._read_at < LEAST_SECONDS:
+            return False
+        self._read_at = read_at
+        self.waiting.append(snapshot)
+        return True
+
+    def unsaved(self) -> store.Unsaved | None:
+        """What there is to write."""
+        if self.books is None or self.books.journal is None:
+            return None
+        return store.Unsaved(self.host_id, self.books.journal, [*self.books.closed])
 
 
 class UsageLedger:
@@ -58,14 +91,17 @@ class UsageLedger:
     ) -> None:
         self._options = options
         self._clock, self._monotonic = clock, monotonic
-        self._books: Books | None = None
-        self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
-        self._read_at: float | None = None
-        """Of the last reading that was queued."""
+        self._hosts = {store.OWN: _Host(store.OWN)}
+        """By host id."""
+        self._wake_at = -math.inf
+        self._has_opened = False
+        """The books of a host, since the last failure."""
         self._write_at = self._retry_at = 0.0
         self._prune_at = 0.0
         self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
+        self._faults: dict[str, str] = {}
+        """By the host of which the books could not count."""
         self._lasting = LastingProblem(log, monotonic=monotonic)
         self._woken = threading.Event()
         self._is_stopping = False
@@ -77,13 +113,21 @@ class UsageLedger:
         self._thread.start()
 
     def take(self, snapshot: Snapshot) -> None:
-        """Queue the next snapshot. The books would skip a reading that follows too fast, so it need not wake the thread."""
-        read_at = None if snapshot.stale else snapshot.sampled_at
-        if read_at is not None and self._read_at is not None and 0.0 <= read_at - self._read_at < LEAST_SECONDS:
+        """Queue the next snapshot of this server's own host."""
+        if self._hosts[store.OWN].queue(snapshot):
+            self._woken.set()
+
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        """Queue the next snapshot of another host. What the hub missed is not counted: that time is unknown."""
+        if is_late or not snapshot.host_id or not has_plausible_time(snapshot, self._clock()):
             return
-        self._read_at = read_at
-        self._waiting.append(snapshot)
-        self._woken.set()
+        host = self._hosts.get(snapshot.host_id)
+        if host is None:
+            host = self._hosts[snapshot.host_id] = _Host(snapshot.host_id)
+        host.queue(snapshot)
+        if (now := self._monotonic()) >= self._wake_at:
+            self._wake_at = now + WAKE_SECONDS
+            self._woken.set()
 
     def stop(self, seconds: float = 3.0) -> None:
         """Write down what is open and end the thread. Returns when it has ended or the time is up."""
@@ -96,7 +140,7 @@ class UsageLedger:
     def problem(self) -> str | None:
         if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping:
             return "the usage ledger's thread has ended"
-        return self._problem
+        return self._problem or next(iter([*self._faults.values()]), None)
 
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,56 +166,80 @@ class UsageLedger:
             if problem != self._problem:
                 log.exception("usage is not counted")
             self._problem = problem
-            self._books = None  # from the journal again: half-counted books would stay wrong
+            for host in [*self._hosts.values()]:
+                host.books = None  # from the journal again: half-counted books would stay wrong
 
     def _work(self) -> None:
         options = self._options()
         if not options.is_on:
             self._turn_off()
             return
-        if self._books is None and not self._reaches_database(self._open):
-            return
-        assert self._books is not None
-        while self._waiting:
-            self._books.take(self._waiting.popleft())
+        for host in [*self._hosts.values()]:
+            if host.books is None and not self._reaches_database(partial(self._open, host)):
+                return
+            self._count(host)
         if self._monotonic() >= self._write_at and self._reaches_database(self._write):
             self._write_at = self._monotonic() + WRITE_SECONDS
             self._prune(options)
 
+    def _count(self, host: _Host) -> None:
+        """Count what waits. What a host sends must not harm the books of others."""
+        try:
+            while host.waiting and host.books is not None:
+                host.books.take(host.waiting.popleft())
+                self._faults.pop(host.host_id, None)
+        except Exception as error:
+            if host.host_id not in self._faults:
+                log.exception("usage is not counted")
+            self._faults[host.host_id] = f"usage is not counted ({type(error).__name__}: {error})"
+            host.books = None  # from the journal again: half-counted books would stay wrong
+
     def _turn_off(self) -> None:
         """Write down what was counted; from now on, time passes as not recorded."""
-        self._waiting.clear()
-        if self._books is not None and self._reaches_database(self._write):
-            self._books = None
-        if self._books is None:
+        hosts = [*self._hosts.values()]
+        for host in hosts:
+            host.waiting.clear()
+        if any(host.books for host in hosts) and self._reaches_database(self._write):
+            for host in hosts:
+                host.books = None
+        if not any(host.books for host in hosts):
             self._is_well()
+            self._has_opened = False
 
-    def _open(self) -> None:
-        """Go on where the journal ends."""
-        data = UsageJournal.objects.filter(pk=1).values_list("data", flat=True).first()
+    def _open(self, host: _Host) -> None:
+        """Go on where the host's journal ends."""
+        data = UsageJournal.objects.filter(host_id=host.host_id).values_list("data", flat=True).first()
         journal: Journal | None = None
         if data is not None:
             try:
                 journal = unpack(bytes(data))
             except BadJournal as error:
                 log.warning("the usage journal cannot be continued (%s); a new one begins", error)
-        self._books = Books(journal, idle_percent=lambda: self._options().idle_percent, is_recorded=self._is_recorded)
-        self._write_at = self._monotonic() + (WRITE_SECONDS if self._problem is None else RETRY_SECONDS)
+        host.books = Books(
+            journal,
+            idle_percent=lambda: self._options().idle_percent,
+            is_recorded=partial(self._is_recorded, host.host_id),
+        )
+        if not self._has_opened:
+            self._has_opened = True
+            self._write_at = self._monotonic() + (WRITE_SECONDS if self._problem is None else RETRY_SECONDS)
 
-    def _is_recorded(self, uuid: str, start: int) -> bool:
+    def _is_recorded(self, host_id: str, uuid: str, start: int) -> bool:
         """If the database does not answer, yes: time that is counted twice would be worse than time that is not recorded."""
         try:
-            return store.is_recorded(uuid, start)
+            return store.is_recorded(host_id, uuid, start)
         except (DatabaseError, InterfaceError):
             return True
 
     def _write(self) -> None:
-        books = self._books
-        if books is None or books.journal is None:
+        unsaved = {each.host_id: each for host in [*self._hosts.values()] if (each := host.unsaved()) is not None}
+        if not unsaved:
             return
-        closed = [*books.closed]
-        store.save(books.journal, closed)
-        del books.closed[: len(closed)]
+        store.save([*unsaved.values()])
+        for host_id, each in unsaved.items():
+            books = self._hosts[host_id].books
+            assert books is not None
+            del books.closed[: len(each.closed)]
         self._is_well()
 
     def _prune(self, options: LedgerSettings) -> None:

@@ -10,12 +10,14 @@ from monitor.models.usage import UsageGpu, UsageProcess
 from monitor.usage.accounts import OpenGpu
 from monitor.usage.holders import Holder
 from monitor.usage.process_log import UNSEEN_SECONDS
-from monitor.usage.records import load_journal
+from monitor.usage.records import gpus_of, load_journals
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A process on a GPU, from first to last seen. Null: unknown, or there is none."""
 
+    host: str
+    """Name of the host."""
     gpu_uuid: str
     gpu_index: int
     pid: int
@@ -51,28 +53,31 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     then the share of its time in which a kernel ran."""
 
 
-def processes(start: float, end: float, *, uuid: str | None = None, most: int = 500) -> list[ProcessRecord]:
-    """Those seen in the span, the last seen first; of one GPU, if `uuid` names it. Reads the database."""
-    journal = load_journal()
+def processes(
+    start: float, end: float, *, uuid: str | None = None, host_id: str | None = None, most: int = 500
+) -> list[ProcessRecord]:
+    """Those seen in the span, the last seen first; of one GPU, if `uuid` names it; of a host or of all. Reads the database."""
     found = [
         record
-        for known in (journal.gpus.values() if journal else ())
+        for journal in load_journals(host_id).values()
+        for known in journal.gpus.values()
         if uuid in (None, known.uuid)
-        for record in _open_ones(known, journal.until if journal else end)
+        for record in _open_ones(known, journal.until)
         if record.last_at > start and record.first_at < end
     ]
     rows = UsageProcess.objects.filter(last_at__gt=start, first_at__lt=end).select_related("holder")
-    gpus = {gpu.pk: gpu for gpu in UsageGpu.objects.all()}
-    if uuid is not None:
-        rows = rows.filter(gpu_id__in=[id_ for id_, gpu in gpus.items() if gpu.uuid == uuid])
+    gpus = {id_: gpu for id_, gpu in gpus_of(host_id).items() if uuid in (None, gpu.uuid)}
+    if uuid is not None or host_id is not None:
+        rows = rows.filter(gpu_id__in=gpus)
     found += [_closed(row, gpus[row.gpu_id]) for row in rows.order_by("-last_at")[:most] if row.gpu_id in gpus]
-    found.sort(key=lambda record: (-record.last_at, record.gpu_index, record.pid))
+    found.sort(key=lambda record: (-record.last_at, record.host, record.gpu_index, record.pid))
     return found[:most]
 
 
 def _open_ones(known: OpenGpu, until: float) -> Iterator[ProcessRecord]:
     for process in known.processes.values():
         yield ProcessRecord(
+            host=known.host,
             gpu_uuid=known.uuid,
             gpu_index=known.index,
             pid=process.pid,
@@ -96,6 +101,7 @@ def _open_ones(known: OpenGpu, until: float) -> Iterator[ProcessRecord]:
 def _closed(row: UsageProcess, gpu: UsageGpu) -> ProcessRecord:
     holder = Holder(*[getattr(row.holder, name) for name in Holder._fields])
     return ProcessRecord(
+        host=gpu.host,
         gpu_uuid=gpu.uuid,
         gpu_index=gpu.index,
         pid=row.pid,

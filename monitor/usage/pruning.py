@@ -9,6 +9,7 @@ from django.db.models import Max, QuerySet
 from monitor.models.usage import (
     UsageGpu,
     UsageHolder,
+    UsageJournal,
     UsagePeriod,
     UsageProcess,
     UsageShare,
@@ -16,6 +17,7 @@ from monitor.models.usage import (
     UsageSpan,
 )
 from monitor.usage.ribbons import SPAN_DAYS
+from monitor.usage.store import OWN
 
 PRUNED_ROWS = 1000
 """Of a table at a time: a few milliseconds."""
@@ -40,6 +42,11 @@ def prune(now: float, *, days: float, process_days: float) -> bool:
         return True
     UsagePeriod.objects.filter(end__lt=before).delete()
     UsagePeriod.objects.filter(start__lt=before).update(start=before)
+    for journal in (
+        UsageJournal.objects.exclude(host_id=OWN).filter(until__lt=before).defer("data")
+    ):  # of hosts that are gone
+        UsagePeriod.objects.filter(gpu__host_id=journal.host_id, end=None).update(end=journal.until)
+        journal.delete()
     UsageHolder.objects.filter(last_at__lt=min(before, processes_before)).delete()
     UsageGpu.objects.filter(periods=None).delete()
     return False

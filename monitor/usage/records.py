@@ -1,17 +1,20 @@
-"""Reads what the ledger has for a span: the closed slices with two queries, the open ones from the journal."""
+"""Reads what the ledger has for a span: the closed slices with two queries, the open ones from the journals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from django.db.models import Sum
 
+from monitor.models.fleet import FleetHost
 from monitor.models.usage import UsageGpu, UsageHolder, UsageJournal, UsagePeriod, UsageShare, UsageSlice
 from monitor.usage.accounts import BadJournal, GpuAccount, HolderAccount, Journal, unpack
 from monitor.usage.existence import Lifetime, lifetimes
 from monitor.usage.holders import Holder
 from monitor.usage.slices import SLICE_SECONDS, slice_start
+from monitor.usage.store import OWN
 
 RECENT_SECONDS = 150.0
 """The journal is written once a minute: a span that ends later by no more than this ends with the journal."""
@@ -28,7 +31,7 @@ class GpuSums(NamedTuple):
     """What a span has of one GPU. All in seconds but the energy."""
 
     existing: float
-    """How long the host had it."""
+    """How long its host had it."""
     busy: float = 0.0
     held: float = 0.0
     nobody: float = 0.0
@@ -57,48 +60,87 @@ class Span(NamedTuple):
     recorded_from: float | None
     """Since when there are records; None without any."""
     gpus: Mapping[int, UsageGpu]
-    """Those that the host had in the span, by the database's id."""
+    """Those that the hosts had in the span, by the database's id."""
     sums: Mapping[int, GpuSums]
     shares: Mapping[tuple[int, Holder], HolderAccount]
     """By GPU and holder."""
 
 
-def load_journal() -> Journal | None:
-    """What is open; None without a journal, or with one that cannot be continued."""
-    data = UsageJournal.objects.filter(pk=1).values_list("data", flat=True).first()
-    if data is None:
-        return None
-    try:
-        return unpack(bytes(data))
-    except BadJournal:
-        return None
+def hosts() -> dict[str, str]:
+    """The names of the hosts with usage, also of those that were deleted, by host id; this server's own is first."""
+    rows = dict(UsageGpu.objects.order_by("pk").values_list("host_id", "host"))
+    return dict(sorted(rows.items(), key=lambda each: (each[0] != OWN, each[1])))
 
 
-def read_span(start: float, end: float, now: float) -> Span:
-    """Read the records of a span. Its end moves to now, and to the end of the journal if that is at most just before."""
-    journal = load_journal()
-    until = _recorded_until(journal)
+def gpus_of(host_id: str | None) -> dict[int, UsageGpu]:
+    """The GPUs of a host, or of all, by the database's id."""
+    rows = UsageGpu.objects.all() if host_id is None else UsageGpu.objects.filter(host_id=host_id)
+    return {gpu.pk: gpu for gpu in rows}
+
+
+def load_journals(host_id: str | None = None) -> dict[str, Journal]:
+    """What is open of a host, or of all, by host id; without journals that cannot be continued."""
+    rows = UsageJournal.objects.all() if host_id is None else UsageJournal.objects.filter(host_id=host_id)
+    journals = {}
+    for each, data in rows.values_list("host_id", "data"):
+        with contextlib.suppress(BadJournal):
+            journals[each] = unpack(bytes(data))
+    return journals
+
+
+def lifetimes_of(gpus: Mapping[int, UsageGpu], journals: Mapping[str, Journal], end: float) -> Mapping[int, Lifetime]:
+    """When their hosts had these GPUs. Those of a host that was retired or deleted end with its last reading."""
+    here = {OWN, *_hosts_of_the_fleet()}
+    until = {}
+    for host_id in {gpu.host_id for gpu in gpus.values()}:
+        journal = journals.get(host_id)
+        # Not to the journal's `until` only: slices that lie after it, because the clock was set back, are whole.
+        recorded_until = journal.recorded_until if journal else _last_slice(host_id)
+        until[host_id] = max(end, recorded_until) if host_id in here else recorded_until
+    rows = UsagePeriod.objects.filter(gpu_id__in=gpus).values_list("gpu_id", "start", "end")
+    return lifetimes(
+        (gpu, start, max(start, until[gpus[gpu].host_id]) if last is None else last) for gpu, start, last in rows
+    )
+
+
+def _hosts_of_the_fleet() -> Iterable[str]:
+    gone = (FleetHost.State.RETIRED, FleetHost.State.REVOKED)
+    return FleetHost.objects.exclude(state__in=gone).values_list("host_id", flat=True)
+
+
+def read_span(start: float, end: float, now: float, host_id: str | None = None) -> Span:
+    """Read the records of a span, of a host or of all. Its end moves to now, and to the end of the journals if that is at most just
+    before.
+    """
+    journals = load_journals(host_id)
     end = min(end, now)
+    until = _recorded_until(journals, host_id)
     if start < until < end <= until + RECENT_SECONDS:
         end = until
-    # Not to `until` only: slices that lie after it, because the clock was set back, are whole.
-    recorded_until = max(until, journal.recorded_until if journal else 0.0)
-    lives = lifetimes(UsagePeriod.objects.values_list("gpu_id", "start", "end"), max(end, recorded_until))
-    known = {gpu.pk: gpu for gpu in UsageGpu.objects.all()}
+    known = gpus_of(host_id)
+    lives = lifetimes_of(known, journals, end)
     existing = {gpu: life.within(start, end) for gpu, life in lives.items()}
     gpus = {gpu: known[gpu] for gpu, seconds in existing.items() if seconds > 0}
     reader = _Reader(start, end, lives)
     if gpus and start < end:
-        reader.read(journal, {gpu.uuid: gpu.pk for gpu in gpus.values()})
+        reader.read(journals, gpus, is_of_one=host_id is not None)
     recorded_from = min((life.spans[0][0] for life in lives.values()), default=None)
     sums = {gpu: GpuSums(existing[gpu], *reader.gpus.get(gpu, ())) for gpu in gpus}
     return Span(start, end, recorded_from, gpus, sums, reader.shares)
 
 
-def _recorded_until(journal: Journal | None) -> float:
-    if journal is not None:
-        return journal.until
-    last = UsageSlice.objects.order_by("-start").values_list("start", flat=True).first()
+def _recorded_until(journals: Mapping[str, Journal], host_id: str | None) -> float:
+    """Until when all hosts are recorded from which something has just come."""
+    if not journals:
+        return _last_slice(host_id)
+    newest = max(journal.until for journal in journals.values())
+    return min(journal.until for journal in journals.values() if journal.until >= newest - RECENT_SECONDS)
+
+
+def _last_slice(host_id: str | None) -> float:
+    """The end of the last slice of a host, or of all."""
+    rows = UsageSlice.objects.all() if host_id is None else UsageSlice.objects.filter(gpu__host_id=host_id)
+    last = rows.order_by("-start").values_list("start", flat=True).first()
     return 0.0 if last is None else float(last + SLICE_SECONDS)
 
 
@@ -110,7 +152,8 @@ class _Reader:
         self.gpus: dict[int, list[float]] = {}
         self.shares: dict[tuple[int, Holder], HolderAccount] = {}
 
-    def read(self, journal: Journal | None, ids: Mapping[str, int]) -> None:
+    def read(self, journals: Mapping[str, Journal], gpus: Mapping[int, UsageGpu], *, is_of_one: bool) -> None:
+        """`gpus`: by id. `is_of_one`: of one host, so that other rows need not be read."""
         first, last = slice_start(self._start), slice_start(self._end)
         edges = {first, last}
         after = first + SLICE_SECONDS
@@ -118,24 +161,28 @@ class _Reader:
             id_: Holder(*names)
             for id_, *names in UsageHolder.objects.filter(last_at__gte=first).values_list("id", *Holder._fields)
         }
-        whole = {"start__gte": after, "start__lt": last}
+        of_gpus = {"gpu_id__in": gpus} if is_of_one else {}
+        whole = {"start__gte": after, "start__lt": last, **of_gpus}
         for gpu, *sums in UsageSlice.objects.filter(**whole).values_list("gpu_id").annotate(*map(Sum, _OF_GPU)):
             self._add_gpu(gpu, _gpu_seconds(sums), 1.0)
         for gpu, holder, *sums in (
             UsageShare.objects.filter(**whole).values_list("gpu_id", "holder_id").annotate(*map(Sum, _OF_HOLDER))
         ):
             self._add_share(gpu, holders[holder], _holder_account(sums), 1.0)
-        for start, gpu, *values in UsageSlice.objects.filter(start__in=edges).values_list("start", "gpu_id", *_OF_GPU):
+        parts = {"start__in": edges, **of_gpus}
+        for start, gpu, *values in UsageSlice.objects.filter(**parts).values_list("start", "gpu_id", *_OF_GPU):
             self._add_gpu(gpu, _gpu_seconds(values), self._part(gpu, start, start + SLICE_SECONDS))
-        for start, gpu, holder, *values in UsageShare.objects.filter(start__in=edges).values_list(
+        for start, gpu, holder, *values in UsageShare.objects.filter(**parts).values_list(
             "start", "gpu_id", "holder_id", *_OF_HOLDER
         ):
             self._add_share(
                 gpu, holders[holder], _holder_account(values), self._part(gpu, start, start + SLICE_SECONDS)
             )
-        for known in journal.gpus.values() if journal else ():
-            if known.uuid in ids and not known.account.is_recorded_elsewhere:
-                self._add_open(ids[known.uuid], known.account, journal.until if journal else 0.0)
+        ids = {(gpu.host_id, gpu.uuid): id_ for id_, gpu in gpus.items()}
+        for host_id, journal in journals.items():
+            for known in journal.gpus.values():
+                if (host_id, known.uuid) in ids and not known.account.is_recorded_elsewhere:
+                    self._add_open(ids[host_id, known.uuid], known.account, journal.until)
 
     def _add_open(self, gpu: int, account: GpuAccount, until: float) -> None:
         part = self._part(gpu, account.start, min(account.start + SLICE_SECONDS, until))

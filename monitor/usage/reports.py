@@ -1,4 +1,4 @@
-"""Usage of a span by user, container, program, command, job or GPU. Users' shares + held by nobody + free + unknown = GPUs × time.
+"""Usage of a span by user, container, program, command, job, GPU or host. Shares + nobody + free + unknown = GPUs × time.
 
 These functions read the database: not in an event loop.
 """
@@ -15,15 +15,17 @@ from monitor.config.model import Config
 from monitor.models.usage import UsageGpu, UsageUser
 from monitor.usage.accounts import HolderAccount
 from monitor.usage.records import GpuSums, Span, read_span
+from monitor.usage.store import OWN
 
-By = Literal["user", "container", "program", "command", "job", "gpu"]
-GROUPINGS: tuple[By, ...] = ("user", "container", "program", "command", "job", "gpu")
+By = Literal["user", "container", "program", "command", "job", "gpu", "host"]
+GROUPINGS: tuple[By, ...] = ("user", "container", "program", "command", "job", "gpu", "host")
+_OF_MACHINES = ("gpu", "host")
 
 
 def groupings_for(*, has_details: bool, has_commands: bool) -> tuple[By, ...]:
     """What a viewer may see usage by. A command is a part of a command line: its program and script."""
     if not has_details:
-        return ("gpu",)
+        return ("gpu", "host")
     return tuple(by for by in GROUPINGS if has_commands or by != "command")
 
 
@@ -74,17 +76,23 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(Use, frozen=True, kw_only=True):
-    """One user, container, program, command, job or GPU."""
+    """One user, container, program, command, job, GPU or host."""
 
     key: str
     """The name, or the GPU's UUID. Empty: unknown user, outside containers, no job."""
     label: str
-    """To show: `key`, or what it stands for if it is empty; `GPU 3` for a GPU."""
+    """To show: `key`, or what it stands for if it is empty; `GPU 3` for a GPU, with the host's name where there are several."""
     hue: int
     """A user's colour, 1 to 8; 0: one of the others, or not a user."""
     gpu_count: int
     """On how many GPUs."""
     gpu_index: int | None = None
+    host: str | None = None
+    """Name of the host, of a GPU or a host."""
+    host_id: str | None = None
+    """Its ID; null for this server's own host."""
+    host_count: int = 1
+    """On GPUs of how many hosts."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,10 +104,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """As asked, but not later than the records."""
     recorded_from: float | None
     """Since when there are records; None: there are none."""
+    hosts: tuple[str, ...]
+    """Names of the hosts, this server's own first."""
     gpu_count: int
-    """GPUs that the host had at any time of the span."""
+    """GPUs that the hosts had at any time of the span."""
     gpu_seconds: float
-    """GPUs × time, for each GPU the time that the host had it."""
+    """GPUs × time, for each GPU the time that its host had it."""
     users_seconds: float
     nobody_seconds: float
     """In use (by work or memory), but no process visible."""
@@ -110,7 +120,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unread_seconds: float
     """Of unknown: the server ran, but had no reading that shows the use."""
     not_recorded_seconds: float
-    """Of unknown: the rest; the server did not run."""
+    """Of unknown: the rest; the server did not run, or the host had no connection to it."""
     energy_joules: float
     """Of all GPUs, also while they were free."""
     cost: float | None
@@ -138,16 +148,25 @@ def user_hues() -> dict[str, int]:
     return dict(UsageUser.objects.values_list("name", "hue"))
 
 
-def usage(start: float, end: float, by: By, *, prices: Prices | None = None, now: float | None = None) -> Report:
-    """Usage in the span from `start` to `end` (Unix seconds). `now`: to test."""
-    span = read_span(start, end, time.time() if now is None else now)
+def usage(
+    start: float,
+    end: float,
+    by: By,
+    *,
+    prices: Prices | None = None,
+    host_id: str | None = None,
+    now: float | None = None,
+) -> Report:
+    """Usage in the span from `start` to `end` (Unix seconds), of a host or of all. `now`: to test."""
+    span = read_span(start, end, time.time() if now is None else now, host_id)
     prices = prices or Prices()
-    groups: dict[str, _Group] = {}
-    if by == "gpu":
-        groups = {gpu.uuid: _Group({id_}) for id_, gpu in span.gpus.items()}
+    groups: dict[_Key, _Group] = {}
+    if by in _OF_MACHINES:
+        for id_, of in span.gpus.items():
+            groups.setdefault(_machine_key(of, by), _Group()).gpus.add(id_)
     for (gpu, holder), account in span.shares.items():
         if gpu in span.gpus:
-            key = span.gpus[gpu].uuid if by == "gpu" else getattr(holder, by)
+            key = _machine_key(span.gpus[gpu], by) if by in _OF_MACHINES else ("", getattr(holder, by))
             groups.setdefault(key, _Group()).add(gpu, account)
     everything = _Group(set(span.gpus))
     for group in groups.values():
@@ -163,19 +182,30 @@ def usage_of(user: str, start: float, end: float, *, prices: Prices | None = Non
         if gpu in span.gpus and holder.user == user:
             total.add(gpu, account)
             commands.setdefault(holder.command, _Group()).add(gpu, account)
-    (of_user,) = _rows({user: total}, "user", span, prices or Prices())
-    return of_user, _rows(commands, "command", span, prices or Prices())
+    (of_user,) = _rows({("", user): total}, "user", span, prices or Prices())
+    by_command = {("", command): group for command, group in commands.items()}
+    return of_user, _rows(by_command, "command", span, prices or Prices())
 
 
-def users_by_gpu(start: float, end: float, *, now: float | None = None) -> dict[str, tuple[str, ...]]:
-    """The known users of each GPU in a span, by its UUID, the largest share first. `now`: to test."""
-    span = read_span(start, end, time.time() if now is None else now)
+def users_by_gpu(
+    start: float, end: float, *, host_id: str = OWN, now: float | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The known users of each GPU of a host in a span, by its UUID, the largest share first. `now`: to test."""
+    span = read_span(start, end, time.time() if now is None else now, host_id)
     shares: dict[str, dict[str, float]] = {}
     for (gpu, holder), account in span.shares.items():
         if gpu in span.gpus and holder.user:
             users = shares.setdefault(span.gpus[gpu].uuid, {})
             users[holder.user] = users.get(holder.user, 0.0) + account.share
     return {uuid: tuple(sorted(users, key=lambda user: (-users[user], user))) for uuid, users in shares.items()}
+
+
+_Key = tuple[str, str]
+"""Host id (of a GPU or a host) and name or UUID: two hosts can have the same name, and GPUs of two hosts the same UUID."""
+
+
+def _machine_key(gpu: UsageGpu, by: By) -> _Key:
+    return gpu.host_id, gpu.uuid if by == "gpu" else gpu.host
 
 
 class _Group:
@@ -197,6 +227,7 @@ _OCCUPIED: dict[By, Callable[[HolderAccount], float]] = {
     "command": lambda account: account.command,
     "job": lambda account: account.job,
     "gpu": lambda account: account.share,
+    "host": lambda account: account.share,
 }
 _UNNAMED: dict[By, str] = {
     "user": "unknown user",
@@ -205,28 +236,37 @@ _UNNAMED: dict[By, str] = {
     "command": "unknown command",
     "job": "no job",
     "gpu": "",
+    "host": "unnamed host",
 }
 
 
-def _rows(groups: dict[str, _Group], by: By, span: Span, prices: Prices) -> list[Row]:
+def _rows(groups: dict[_Key, _Group], by: By, span: Span, prices: Prices) -> list[Row]:
     hues = user_hues() if by == "user" else {}
-    gpus = {gpu.uuid: gpu for gpu in span.gpus.values()}
-    rows = [_row(key, group, by, span, prices, hues, gpus) for key, group in groups.items()]
+    names_host = len({gpu.host_id for gpu in span.gpus.values()}) > 1
+    rows = [
+        _row(key, group, by, span, prices, hues, names_host=names_host) for (_host_id, key), group in groups.items()
+    ]
     return sorted(rows, key=lambda row: (-row.share_seconds, -row.occupied_seconds, row.label))
 
 
-def _row(
-    key: str, group: _Group, by: By, span: Span, prices: Prices, hues: dict[str, int], gpus: dict[str, UsageGpu]
-) -> Row:
-    gpu = gpus.get(key) if by == "gpu" else None
+def _row(key: str, group: _Group, by: By, span: Span, prices: Prices, hues: dict[str, int], *, names_host: bool) -> Row:
+    gpus = [span.gpus[id_] for id_ in group.gpus]
+    gpu = gpus[0] if by == "gpu" else None
     return Row(
         key=key,
-        label=f"GPU {gpu.index}" if gpu else key or _UNNAMED[by],
+        label=(_gpu_label(gpu, names_host=names_host) if gpu else key) or _UNNAMED[by],
         hue=hues.get(key, 0),
-        gpu_count=len(group.gpus),
+        gpu_count=len(gpus),
         gpu_index=gpu.index if gpu else None,
+        host=gpus[0].host if by in _OF_MACHINES else None,
+        host_id=gpus[0].host_id or None if by in _OF_MACHINES else None,
+        host_count=len({each.host_id for each in gpus}),
         **msgspec.structs.asdict(_use(group, by, span, prices)),
     )
+
+
+def _gpu_label(gpu: UsageGpu, *, names_host: bool) -> str:
+    return f"{gpu.host} · GPU {gpu.index}" if names_host else f"GPU {gpu.index}"
 
 
 def _use(group: _Group, by: By, span: Span, prices: Prices) -> Use:
@@ -249,6 +289,11 @@ def _use(group: _Group, by: By, span: Span, prices: Prices) -> Use:
     )
 
 
+def _hosts(span: Span) -> tuple[str, ...]:
+    named = {gpu.host_id: gpu.host for gpu in span.gpus.values()}
+    return tuple([name for _host_id, name in sorted(named.items(), key=lambda each: (each[0] != OWN, each[1]))])
+
+
 def _report(span: Span, by: By, prices: Prices, rows: list[Row], everything: _Group) -> Report:
     def summed(of: Callable[[GpuSums], float]) -> float:
         return sum(map(of, span.sums.values()))
@@ -261,6 +306,7 @@ def _report(span: Span, by: By, prices: Prices, rows: list[Row], everything: _Gr
         start=span.start,
         end=span.end,
         recorded_from=span.recorded_from,
+        hosts=_hosts(span),
         gpu_count=len(span.gpus),
         gpu_seconds=gpu_seconds,
         users_seconds=everything.account.share,

@@ -9,12 +9,13 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from monitor.models.usage import UsageGpu, UsagePeriod, UsageShare, UsageSlice, UsageSpan, UsageUser
+from monitor.models.usage import UsageGpu, UsageShare, UsageSlice, UsageSpan, UsageUser
 from monitor.usage.accounts import Journal, OpenGpu, State
-from monitor.usage.existence import Lifetime, lifetimes
-from monitor.usage.records import load_journal
+from monitor.usage.existence import Lifetime
+from monitor.usage.records import gpus_of, lifetimes_of, load_journals
 from monitor.usage.slices import MINUTE_SECONDS, SLICE_SECONDS, slice_start
 from monitor.usage.spans import longest
+from monitor.usage.store import OWN
 
 SPAN_DAYS = 40
 """How long spans by the minute are kept. Ribbons that begin earlier are by the quarter-hour."""
@@ -60,23 +61,31 @@ class _Piece(NamedTuple):
 
 
 def ribbons(
-    start: float, end: float, *, points: int = 288, uuid: str | None = None, now: float | None = None
+    start: float,
+    end: float,
+    *,
+    points: int = 288,
+    uuid: str | None = None,
+    host_id: str = OWN,
+    now: float | None = None,
 ) -> list[Ribbon]:
-    """One for each GPU that the host had in the span, or for one of them, by index. Reads the database.
+    """One for each GPU that a host had in the span, or for one of them, by index. Reads the database.
 
     `points`: how many spans one can have at most; where more happened in a part of the span, the longest state wins.
     """
     end = min(end, time.time() if now is None else now)
     if start >= end:
         return []
-    journal = load_journal()
+    journal = load_journals(host_id).get(host_id)
     until = journal.until if journal else end
-    lives = lifetimes(UsagePeriod.objects.values_list("gpu_id", "start", "end"), max(end, until))
+    known = gpus_of(host_id)
+    lives = lifetimes_of(known, {} if journal is None else {host_id: journal}, end)
     hues = dict(UsageUser.objects.values_list("name", "hue"))
-    found = UsageGpu.objects.filter(pk__in=[gpu for gpu, life in lives.items() if life.within(start, end) > 0])
-    if uuid is not None:
-        found = found.filter(uuid=uuid)
-    gpus = {gpu.pk: gpu for gpu in found.order_by("index")}
+    gpus = {
+        id_: gpu
+        for id_, gpu in sorted(known.items(), key=lambda each: each[1].index)
+        if uuid in (None, gpu.uuid) and id_ in lives and lives[id_].within(start, end) > 0
+    }
     pieces: dict[int, list[_Piece]] = {gpu: [] for gpu in gpus}
     is_recent = start >= until - SPAN_DAYS * 86400
     for gpu, piece in _minutes(start, end, journal, gpus) if is_recent else _quarters(start, end, gpus):
@@ -89,7 +98,7 @@ def ribbons(
 def _minutes(
     start: float, end: float, journal: Journal | None, gpus: dict[int, UsageGpu]
 ) -> Iterator[tuple[int, _Piece]]:
-    rows = UsageSpan.objects.filter(end__gt=start, start__lt=end).order_by("end")
+    rows = UsageSpan.objects.filter(end__gt=start, start__lt=end, gpu_id__in=gpus).order_by("end")
     for gpu, since, until, state, user in rows.values_list("gpu_id", "start", "end", "state", "user"):
         yield gpu, _Piece(since, until, cast("State", state), user, until - since)
     ids = {gpu.uuid: id_ for id_, gpu in gpus.items()}

@@ -1,8 +1,9 @@
-"""Writes what the ledger has closed, and the journal, in one transaction; reads the journal."""
+"""Writes what the ledger has closed, and the journals, of all hosts in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -39,30 +40,52 @@ _LARGEST = (1 << 31) - 1
 _MIB = 1 << 20
 
 
-def is_recorded(uuid: str, start: int) -> bool:
+OWN = ""
+"""The host id of this server's own host."""
+
+
+class Unsaved(NamedTuple):
+    """What there is to write of a host."""
+
+    host_id: str
+    journal: Journal
+    closed: Sequence[Closed]
+
+
+def is_recorded(host_id: str, uuid: str, start: int) -> bool:
     """Whether the slice of this GPU that starts then is in the database."""
-    return UsageSlice.objects.filter(gpu__uuid=uuid, start=start).exists()
+    return UsageSlice.objects.filter(gpu__host_id=host_id, gpu__uuid=uuid, start=start).exists()
 
 
-def save(journal: Journal, closed: Sequence[Closed]) -> None:
+def save(unsaved: Sequence[Unsaved]) -> None:
     """Write all of it or nothing. Raises DatabaseError."""
+    journals = [
+        UsageJournal(host_id=each.host_id, until=each.journal.until, data=pack(each.journal)) for each in unsaved
+    ]
+    users = {holder.user for each in unsaved for gpu in each.journal.gpus.values() for holder in gpu.account.holders}
     with transaction.atomic(using=settings.HISTORY_DATABASE):
-        _Writer(journal, closed).write()
-        _write_users({holder.user for gpu in journal.gpus.values() for holder in gpu.account.holders})
-        UsageJournal.objects.update_or_create(pk=1, defaults={"until": journal.until, "data": pack(journal)})
+        for each in unsaved:
+            _Writer(*each).write()
+        _write_users(users)
+        UsageJournal.objects.bulk_create(
+            journals, update_conflicts=True, unique_fields=["host_id"], update_fields=["until", "data"]
+        )
 
 
 class _Writer:
-    """One transaction. Ids are looked up each time: the file can have been replaced since the last one."""
+    """One host in one transaction. Ids are looked up each time: the file can have been replaced since the last one."""
 
-    def __init__(self, journal: Journal, closed: Sequence[Closed]) -> None:
+    def __init__(self, host_id: str, journal: Journal, closed: Sequence[Closed]) -> None:
+        self._host_id = host_id
         self._journal = journal
         self._closed = closed
         self._gpus: dict[str, int] = {}
+        self._open: dict[int, UsagePeriod] = {}
+        """By GPU."""
         self._holders: dict[Holder, int] = {}
 
     def write(self) -> None:
-        if not self._closed and UsageGpu.objects.exists():
+        if not self._closed and UsageGpu.objects.filter(host_id=self._host_id).exists():
             return
         self._write_gpus()
         self._write_periods([each for each in self._closed if isinstance(each, Period)])
@@ -81,16 +104,21 @@ class _Writer:
         )  # fmt: skip
 
     def _write_gpus(self) -> None:
+        rows = {row.uuid: row for row in UsageGpu.objects.filter(host_id=self._host_id)}
         for gpu in self._journal.gpus.values():
-            facts = {"index": gpu.index, "name": gpu.name[:200], "host": gpu.host[:255]}
-            UsageGpu.objects.update_or_create(uuid=gpu.uuid, defaults=facts)
-        self._gpus = dict(UsageGpu.objects.values_list("uuid", "pk"))
+            row = rows.setdefault(gpu.uuid, UsageGpu(host_id=self._host_id, uuid=gpu.uuid))
+            facts = gpu.index, gpu.name[:200], gpu.host[:255]
+            if row.pk is None or facts != (row.index, row.name, row.host):
+                row.index, row.name, row.host = facts
+                row.save()
+        self._gpus = {uuid: row.pk for uuid, row in rows.items()}
 
     def _write_periods(self, periods: Iterable[Period]) -> None:
+        open_ones = UsagePeriod.objects.filter(end=None, gpu_id__in=self._gpus.values())
+        self._open = {row.gpu_id: row for row in open_ones}
         for period in periods:
             if period.uuid in self._gpus:  # else it came and went between two writes
                 self._write_period(self._gpus[period.uuid], period)
-        open_ones = UsagePeriod.objects.filter(end=None)
         for gpu in self._journal.gpus.values():
             self._write_period(self._gpus[gpu.uuid], Period(gpu.uuid, gpu.since, None))
         here = [self._gpus[gpu.uuid] for gpu in self._journal.gpus.values()]
@@ -101,12 +129,16 @@ class _Writer:
 
     def _write_period(self, gpu: int, period: Period) -> None:
         """A GPU that is there before and after a loss of the journal was there in between."""
-        known = UsagePeriod.objects.filter(gpu_id=gpu, end=None).first()
+        known = self._open.get(gpu)
         if known is None:
-            UsagePeriod.objects.create(gpu_id=gpu, start=period.start, end=period.end)
+            made = UsagePeriod.objects.create(gpu_id=gpu, start=period.start, end=period.end)
+            if period.end is None:
+                self._open[gpu] = made
         elif period.end is not None or period.start < known.start:
             known.start, known.end = min(period.start, known.start), period.end
             known.save()
+            if period.end is not None:
+                del self._open[gpu]
 
     def _write_holders(self, slices: list[ClosedSlice], processes: list[ClosedProcess]) -> None:
         last: dict[Holder, int] = {}
@@ -135,11 +167,12 @@ class _Writer:
     def _write_slices(self, slices: list[ClosedSlice]) -> None:
         """A slice that is there already stays as it is."""
         starts = {each.account.start for each in slices}
-        there = set(UsageSlice.objects.filter(start__in=starts).values_list("gpu__uuid", "start"))
+        rows = UsageSlice.objects.filter(start__in=starts, gpu_id__in=self._gpus.values())
+        there = set(rows.values_list("gpu_id", "start"))
         new = {
             (each.uuid, each.account.start): each
             for each in slices
-            if each.uuid in self._gpus and (each.uuid, each.account.start) not in there
+            if each.uuid in self._gpus and (self._gpus[each.uuid], each.account.start) not in there
         }
         UsageSlice.objects.bulk_create(_slice(self._gpus[each.uuid], each.account) for each in new.values())
         UsageShare.objects.bulk_create(

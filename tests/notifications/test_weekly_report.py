@@ -126,8 +126,8 @@ def test_report_names_the_hottest_gpu(channel: Channel, monkeypatch: pytest.Monk
     use(MONDAY - timedelta(days=3), "ana")
     at = int((MONDAY - timedelta(days=2)).timestamp())
 
-    def stored(source: str, metrics: list[str], *_: float) -> list[SimpleNamespace]:
-        assert (source, metrics) == ("GPU-0", ["temperature_celsius"])
+    def stored(source: str, metrics: list[str], *_: float, host_id: str) -> list[SimpleNamespace]:
+        assert (source, metrics, host_id) == ("GPU-0", ["temperature_celsius"], "")
         return [SimpleNamespace(time=[at - 900, at, at + 900], high=[None, 91.0, 91.0])]
 
     monkeypatch.setattr(summary, "history", stored)

@@ -31,6 +31,7 @@ TESTS = (
     "tests/history/test_other_hosts.py",
     "tests/history/test_queries.py",
     "tests/usage/test_ledger.py",
+    "tests/usage/test_other_hosts.py",
     "tests/web/pages/test_alert_history.py",
 )
 NOT_HERE = ("digest_holds_any_number", "any_span_at_any_width", "every_tier_has_each_reading_once")

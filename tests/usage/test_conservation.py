@@ -21,7 +21,7 @@ from monitor.models.usage import (
     UsageSpan,
 )
 from monitor.telemetry.schema import EndedProcess, Gpu, GpuProcess
-from monitor.usage.records import load_journal
+from monitor.usage.records import load_journals
 from monitor.usage.reports import GROUPINGS, Report, usage
 from monitor.usage.slices import SLICE_SECONDS
 from tests.usage.scene import START, Scene, of, seen
@@ -107,10 +107,10 @@ def assert_no_slice_is_overfull() -> None:
     known: Counter[tuple[str, int]] = Counter()
     for row in UsageSlice.objects.select_related("gpu"):
         known[row.gpu.uuid, row.start] += row.busy_ms + row.held_ms + row.free_ms + row.lost_ms + row.unread_ms
-    journal = load_journal()
-    for gpu in journal.gpus.values() if journal else ():
-        if not gpu.account.is_recorded_elsewhere:
-            known[gpu.uuid, gpu.account.start] += round(gpu.account.known * 1000)
+    for journal in load_journals().values():
+        for gpu in journal.gpus.values():
+            if not gpu.account.is_recorded_elsewhere:
+                known[gpu.uuid, gpu.account.start] += round(gpu.account.known * 1000)
     assert {place: ms for place, ms in known.items() if ms > SLICE_SECONDS * 1000 + 5} == {}
 
 

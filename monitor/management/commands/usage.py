@@ -18,6 +18,7 @@ from django.utils import timezone
 from monitor.formats import THIN
 from monitor.runtime.effective_config import EffectiveConfig
 from monitor.sanitize import visible
+from monitor.usage.records import hosts
 from monitor.usage.reports import GROUPINGS, Report, prices_of, usage
 from monitor.web.api.usage import CSV_HEADER, csv_rows
 from monitor.web.csv_files import csv_text
@@ -27,6 +28,7 @@ from monitor.web.usage.table import Line, UsageTable
 _LAST = re.compile(r"([1-9][0-9]{0,3})(h|d|w|y)")
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
 COULD_NOT = 2
+_MOST_NAMES = 50
 
 
 class Command(BaseCommand):
@@ -44,6 +46,7 @@ class Command(BaseCommand):
             "--to", dest="until", metavar="DAY", help="to the end of this day, or to a time (default now)"
         )
         parser.add_argument("--by", choices=GROUPINGS, default="user", help="what each row is about (default user)")
+        parser.add_argument("--host", help="only this host, by its name or id (default all)")
         parser.add_argument("--csv", action="store_true", help="numbers for a spreadsheet instead of the table")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -52,7 +55,9 @@ class Command(BaseCommand):
         effective = EffectiveConfig(settings.GPU_MONITOR)
         effective.look()
         try:
-            report = usage(start, end, options["by"], prices=prices_of(effective.config))
+            report = usage(
+                start, end, options["by"], prices=prices_of(effective.config), host_id=_host_id(options["host"])
+            )
         except DatabaseError as error:
             raise CommandError(f"the usage ledger cannot be read: {error}", returncode=COULD_NOT) from error
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -63,6 +68,17 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is recorded yet.")
         else:
             self.stdout.write("\n".join(table_of(report)))
+
+
+def _host_id(wanted: str | None) -> str | None:
+    if wanted is None:
+        return None
+    known = hosts()
+    for host_id, name in known.items():
+        if wanted in (name, host_id or name):
+            return host_id
+    names = ", ".join([*known.values()][:_MOST_NAMES]) or "none"
+    raise CommandError(f"no usage of a host {wanted!r} is recorded; known hosts: {names}", returncode=COULD_NOT)
 
 
 def _seconds(text: str) -> float:
@@ -88,7 +104,7 @@ def _span(options: dict[str, Any]) -> tuple[float, float]:
 
 def table_of(report: Report) -> list[str]:
     """Lines of text: a heading, the columns with their units, the rows, the rest and the sum."""
-    table = UsageTable(report, {}, has_rows=True)
+    table = UsageTable(report, {}, has_rows=True, has_links=False)
     heads = [f"{column.title}{f' {column.unit}' if column.unit else ''}" for column in table.columns]
     rows = [[table.noun, *heads], *(_texts(line) for line in (*table.lines, *table.rest, table.sum))]
     widths = [max(len(row[place]) for row in rows) for place in range(len(heads) + 1)]
@@ -100,6 +116,7 @@ def table_of(report: Report) -> list[str]:
         for at in (report.start, report.end)
     )
     count = f"{report.gpu_count} GPU{'' if report.gpu_count == 1 else 's'}"
+    count += f" of {len(report.hosts)} hosts" if len(report.hosts) > 1 else ""
     return [f"{since} to {until}, {count}", "", *(line.rstrip().replace(THIN, " ") for line in lines)]
 
 

@@ -17,7 +17,7 @@ from monitor.notifications.reports.words import cost_and_co2, counted_gpus, ener
 from monitor.rules.choices import SEVERITIES
 from monitor.usage.reports import Report, Row, usage
 
-MOST_USERS = 20
+MOST_USERS = MOST_HOSTS = 20
 """Listed; the others are counted."""
 _TEMPERATURE = "temperature_celsius"
 _BUCKETS = 7 * 96
@@ -30,8 +30,9 @@ def title_and_text(created_at: datetime, settings: ReportSettings) -> tuple[str,
     by_user, by_gpu = usage(start, end, "user", prices=settings.prices), usage(start, end, "gpu")
     if not by_user.gpu_count:
         return f"GPU usage, {week.name}", "There are no records of this week."
+    hosts = _hosts(start, end) if len(by_user.hosts) > 1 else []
     users = [*_users(by_user), *_without_address(by_user.rows, settings.address)]
-    lines = [*_totals(by_user), "", *users, "", *_hottest(by_gpu.rows, start, end), _alerts(week)]
+    lines = [*_totals(by_user), *hosts, "", *users, "", *_hottest(by_gpu.rows, start, end), _alerts(week)]
     return f"GPU usage, {week.name}", "\n".join(lines)
 
 
@@ -47,10 +48,23 @@ def _totals(report: Report) -> list[str]:
     ]
     prices = cost_and_co2(report, report.prices.currency)
     return [
-        f"{counted_gpus(report.gpu_count)}, {hours(report.gpu_seconds)} together: {', '.join(named)}.",
+        f"{counted_gpus(report.gpu_count)}{_of_hosts(report)}, {hours(report.gpu_seconds)} together: {', '.join(named)}.",
         f"Held while idle: {hours(report.total.idle_held_seconds)}. Energy: {energy(report.energy_joules)}.",
         *([" ".join(prices)] if prices else []),
     ]
+
+
+def _of_hosts(report: Report) -> str:
+    return f" of {len(report.hosts)} hosts" if len(report.hosts) > 1 else ""
+
+
+def _hosts(start: float, end: float) -> list[str]:
+    rows = usage(start, end, "host").rows
+    lines = [
+        f"· {row.label}: {counted_gpus(row.gpu_count)}, {hours(row.share_seconds)} used" for row in rows[:MOST_HOSTS]
+    ]
+    more = len(rows) - MOST_HOSTS
+    return ["", "By host:", *lines, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _users(report: Report) -> list[str]:
@@ -76,7 +90,7 @@ def _without_address(rows: Sequence[Row], address: str | None) -> list[str]:
 def _hottest(gpus: Sequence[Row], start: float, end: float) -> list[str]:
     found = []
     for gpu in gpus:
-        (answer,) = history(gpu.key, [_TEMPERATURE], start, end, _BUCKETS)
+        (answer,) = history(gpu.key, [_TEMPERATURE], start, end, _BUCKETS, host_id=gpu.host_id or "")
         found += [(high, at, gpu.label) for at, high in zip(answer.time, answer.high, strict=True) if high is not None]
     if not found:
         return []

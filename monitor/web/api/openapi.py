@@ -174,9 +174,11 @@ OPERATIONS = {
     "api-usage": Operation(
         {
             200: ("The usage of the span.", _a("UsageReport")),
+            404: ("No such host.", _a("Error")),
             503: ("The usage ledger cannot be read.", _a("Error")),
         },
         (
+            Parameter("host", "Name or ID of a host, also of one that was deleted; by default all.", {"type": "string"}),
             Parameter("range", "A span that ends now, or a calendar month of the time zone. Not with from and to.",
                       {"enum": list(RANGES), "default": DEFAULT}),
             Parameter("from", "Begin of the span: a day (2026-11-26), ISO 8601, or Unix seconds.", {"type": "string"}),
@@ -190,6 +192,7 @@ OPERATIONS = {
     "api-usage-processes": Operation(
         {
             200: ("The processes, the last seen first.", _a("UsageProcesses")),
+            404: ("No such host.", _a("Error")),
             503: ("The usage ledger cannot be read.", _a("Error")),
         },
         (

@@ -15,9 +15,9 @@ from monitor.web.api.parameters import refuse_unknown
 from monitor.web.csv_files import Cell, csv_response
 from monitor.web.usage.span import UsageSpan, span_of
 
-PARAMETERS = ("range", "from", "to", "by", "format")
+PARAMETERS = ("host", "range", "from", "to", "by", "format")
 FORMATS = ("json", "csv")
-HIDDEN = "Only viewers who may see who runs what see who used the GPUs: log in, or use by=gpu."
+HIDDEN = "Only viewers who may see who runs what see who used the GPUs: log in, or use by=gpu or by=host."
 HIDDEN_COMMANDS = "Only viewers who may see command lines see commands: use by=program."
 CSV_HEADER = (
     "kind", "name", "occupied_hours", "share_hours", "gib_hours", "mean_sm_percent", "zero_hours", "idle_held_hours",
@@ -52,10 +52,16 @@ def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
 
 
 def report_of(
-    wanted: Wanted, prices: Prices, *, has_details: bool, has_commands: bool = True, now: float | None = None
+    wanted: Wanted,
+    prices: Prices,
+    *,
+    has_details: bool,
+    has_commands: bool = True,
+    host_id: str | None = None,
+    now: float | None = None,
 ) -> UsageReport:
-    """Read the ledger. Not in an event loop. `now`: to test."""
-    report = usage(wanted.span.start, wanted.span.end, wanted.by, prices=prices, now=now)
+    """Read the ledger, of a host or of all. Not in an event loop. `now`: to test."""
+    report = usage(wanted.span.start, wanted.span.end, wanted.by, prices=prices, host_id=host_id, now=now)
     hidden = None
     if wanted.by not in groupings_for(has_details=has_details, has_commands=has_commands):
         hidden = HIDDEN_COMMANDS if has_details else HIDDEN

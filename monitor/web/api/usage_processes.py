@@ -13,7 +13,7 @@ from monitor.usage.processes import ProcessRecord, processes
 from monitor.web.api.parameters import refuse_unknown, whole_number
 from monitor.web.usage.span import UsageSpan, span_of
 
-PARAMETERS = ("range", "from", "to", "gpu", "limit")
+PARAMETERS = ("host", "range", "from", "to", "gpu", "limit")
 DEFAULT_PROCESSES, MOST_PROCESSES = 500, 5000
 HIDDEN = "Only viewers who may see who runs what see processes: log in."
 
@@ -46,11 +46,11 @@ def wanted_of(query: Mapping[str, str], now: float, zone: tzinfo) -> Wanted:
     return Wanted(span_of(query, now, zone), query.get("gpu") or None, limit)
 
 
-def answer_of(wanted: Wanted, visitor: Visitor) -> UsageProcesses:
-    """Read the ledger. Not in an event loop."""
+def answer_of(wanted: Wanted, visitor: Visitor, host_id: str | None = None) -> UsageProcesses:
+    """Read the ledger, of a host or of all. Not in an event loop."""
     span, found = wanted.span, []
     if visitor.sees_details:
-        found = processes(span.start, span.end, uuid=wanted.gpu, most=wanted.limit)
+        found = processes(span.start, span.end, uuid=wanted.gpu, host_id=host_id, most=wanted.limit)
     if not visitor.sees_commands:
         found = [msgspec.structs.replace(each, command=None, command_line=None) for each in found]
     return UsageProcesses(

@@ -22,6 +22,7 @@ from monitor.runtime.process import runtime
 from monitor.runtime.runtime import Runtime
 from monitor.telemetry.free.topology import place_elsewhere, place_of
 from monitor.telemetry.schema import Gpu, Snapshot
+from monitor.usage.records import hosts as hosts_with_usage
 from monitor.usage.reports import prices_of
 from monitor.web.api import free as free_gpus
 from monitor.web.api import history as stored_history
@@ -156,7 +157,7 @@ async def history(request: HttpRequest) -> HttpResponse:
     `?host=` for another host.
     """
     try:
-        host = await recorded_host(runtime(), request.GET.get("host"), recorded_names)
+        host = await recorded_host(runtime(), request.GET.get("host") or None, recorded_names)
     except NoSuchHost as error:
         return json_error(404, str(error))
     except DatabaseError as error:
@@ -175,19 +176,23 @@ async def hosts(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only("read")
 async def usage(request: HttpRequest) -> HttpResponse:
-    """Who used the GPUs, with `?range=` or `&from=&to=`, and `&by=`; `&format=csv` for a spreadsheet."""
+    """Who used the GPUs, with `?range=` or `&from=&to=`, `&by=` and `&host=`; `&format=csv` for a spreadsheet."""
     try:
         wanted = usage_reports.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
     except ValueError as error:
         return json_error(400, formats.sentence(error))
     visitor = visitor_of(request)
     try:
+        host_id = await _host_of_usage(request)
         report = await sync_to_async(usage_reports.report_of)(
             wanted,
             prices_of(runtime().config),
             has_details=visitor.sees_details,
             has_commands=visitor.sees_commands,
+            host_id=host_id,
         )
+    except NoSuchHost as error:
+        return json_error(404, str(error))
     except DatabaseError as error:
         return json_error(503, f"The usage ledger cannot be read: {error}")
     return usage_reports.answer(wanted, report)
@@ -196,15 +201,24 @@ async def usage(request: HttpRequest) -> HttpResponse:
 @never_cache
 @read_only("read")
 async def usage_processes(request: HttpRequest) -> HttpResponse:
-    """The processes of a span, with `?range=` or `&from=&to=`; `&gpu=` for one GPU."""
+    """The processes of a span, with `?range=` or `&from=&to=`; `&host=` for one host, `&gpu=` for one GPU."""
     try:
         asked = process_records.wanted_of(request.GET.dict(), time.time(), timezone.get_current_timezone())
     except ValueError as error:
         return json_error(400, formats.sentence(error))
     try:
-        return json_response(await sync_to_async(process_records.answer_of)(asked, visitor_of(request)))
+        host_id = await _host_of_usage(request)
+        return json_response(await sync_to_async(process_records.answer_of)(asked, visitor_of(request), host_id))
+    except NoSuchHost as error:
+        return json_error(404, str(error))
     except DatabaseError as error:
         return json_error(503, f"The usage ledger cannot be read: {error}")
+
+
+async def _host_of_usage(request: HttpRequest) -> str | None:
+    """The id of the requested host; None: of all."""
+    wanted = request.GET.get("host")
+    return None if not wanted else (await recorded_host(runtime(), wanted, hosts_with_usage)).host_id
 
 
 def find_gpu(snapshot: Snapshot, wanted: str) -> Gpu | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from monitor.formats import THIN
 from monitor.runtime.process import runtime
 from monitor.telemetry.schema import Snapshot
 from monitor.usage.heat import Heat, heat
+from monitor.usage.records import hosts as hosts_with_usage
 from monitor.usage.reports import GROUPINGS, Prices, Report, groupings_for, prices_of, usage
 from monitor.web.api.usage import Wanted, wanted_of
 from monitor.web.pages.base_context import StillPage, base_context
@@ -66,13 +68,16 @@ class UsagePage(StillPage):
         *,
         has_details: bool,
         has_commands: bool = True,
+        hosts: Mapping[str, str] | None = None,
     ) -> None:
+        """`hosts`: names of those with usage, by id."""
         super().__init__(snapshot, "Usage")
         self.problem = ""
         self.has_details = has_details
-        kept = {name: value for name, value in query.items() if name in ("range", "from", "to", "by") and value}
+        kept = {name: value for name, value in query.items() if name in ("host", "range", "from", "to", "by") and value}
         known = groupings_for(has_details=has_details, has_commands=has_commands)
         kept.setdefault("by", "user")
+        self._choose_host(kept, hosts or {})
         if kept["by"] in GROUPINGS and kept["by"] not in known:
             kept["by"] = "program" if has_details else "gpu"
         try:
@@ -80,15 +85,35 @@ class UsagePage(StillPage):
         except ValueError as error:
             self.problem = f"This report cannot be shown: {error}."
             self.wanted = wanted_of({"by": "user" if has_details else "gpu"}, now, zone)
+        if len(self.hosts) < 2 and self.wanted.by != "host":
+            known = tuple([by for by in known if by != "host"])
         span, by = self.wanted.span, self.wanted.by
-        self.ranges = [Link(label, _query(f"range={name}", by), name == span.range) for name, label in RANGES.items()]
-        self.groupings = [Link(NOUNS[each][0], _query(span.query, each), each == by) for each in known]
+        self.ranges = [
+            Link(label, self._query(f"range={name}", by), name == span.range) for name, label in RANGES.items()
+        ]
+        self.groupings = [Link(NOUNS[each][0], self._query(span.query, each), each == by) for each in known]
         self.first_day, self.last_day = day_of(span.start, zone), day_of(max(span.start, span.end - 1), zone)
         self.by = by
-        self.csv_query = f"{_query(span.query, by)}&format=csv"
+        self.csv_query = f"{self._query(span.query, by)}&format=csv"
         chosen = {name: query[name] for name in ("sort", "heat") if query.get(name)}
         self.view = {**({} if self.problem else kept), **chosen}
         """The query of this view, for links that change one thing of it."""
+
+    def _choose_host(self, query: Mapping[str, str], hosts: Mapping[str, str]) -> None:
+        """The host of the address, by its name or id; without one, all."""
+        self.hosts = sorted(hosts.values())
+        self.host, self.host_id = query.get("host", ""), None
+        if self.host:
+            found = [host_id for host_id, name in hosts.items() if self.host in (name, host_id or name)]
+            if found:
+                self.host_id = found[0]
+                self.host = hosts[found[0]]
+            else:
+                self.problem = f"No usage of a host {self.host[:100]!r} is recorded: all hosts are shown."
+                self.host = ""
+
+    def _query(self, span: str, by: str) -> str:
+        return f"{span}&{urlencode({'by': by, **({'host': self.host} if self.host else {})})}"
 
     def fill(self, read: UsageRead) -> None:
         """Take over what was read."""
@@ -102,10 +127,6 @@ class UsagePage(StillPage):
         self.is_filled = True
 
     is_filled = False
-
-
-def _query(span: str, by: str) -> str:
-    return f"{span}&{urlencode({'by': by})}"
 
 
 def _recorded_from(report: Report) -> datetime | None:
@@ -165,27 +186,32 @@ def _prices_in_words(prices: Prices) -> str:
     return " · ".join(words)
 
 
-def read_usage(wanted: Wanted, prices: Prices, zone: tzinfo, now: float) -> UsageRead:
-    """Read the ledger. Not in an event loop."""
+def read_usage(wanted: Wanted, prices: Prices, zone: tzinfo, now: float, host_id: str | None = None) -> UsageRead:
+    """Read the ledger, of a host or of all. Not in an event loop."""
     span = wanted.span
-    report = usage(span.start, span.end, wanted.by, prices=prices, now=now)
-    by_user = report if wanted.by == "user" else usage(span.start, span.end, "user", prices=prices, now=now)
-    return UsageRead(report, by_user, heat(span.start, span.end, zone))
+    report = usage(span.start, span.end, wanted.by, prices=prices, host_id=host_id, now=now)
+    by_user = report
+    if wanted.by != "user":
+        by_user = usage(span.start, span.end, "user", prices=prices, host_id=host_id, now=now)
+    return UsageRead(report, by_user, heat(span.start, span.end, zone, host_id))
 
 
 @never_cache
 @require_safe
 async def usage_page(request: HttpRequest) -> HttpResponse:
-    """`?range=30d` or `?from=&to=`, `&by=user`, `&sort=idle`, `&heat=free`."""
+    """`?range=30d` or `?from=&to=`, `&host=`, `&by=user`, `&sort=idle`, `&heat=free`."""
     snapshot = await first_seen(request)
     visitor = visitor_of(request)
     zone = timezone.get_current_timezone()
     now = time.time()
-    seen = {"has_details": visitor.sees_details, "has_commands": visitor.sees_commands}
-    page = UsagePage(snapshot, request.GET.dict(), now, zone, **seen)
+    seen = partial(UsagePage, has_details=visitor.sees_details, has_commands=visitor.sees_commands)
     status = 200
+    page = seen(snapshot, request.GET.dict(), now, zone)
     try:
-        page.fill(await sync_to_async(read_usage)(page.wanted, prices_of(runtime().config), zone, now))
+        hosts = await sync_to_async(hosts_with_usage)()
+        page = seen(snapshot, request.GET.dict(), now, zone, hosts=hosts)
+        prices = prices_of(runtime().config)
+        page.fill(await sync_to_async(read_usage)(page.wanted, prices, zone, now, page.host_id))
     except DatabaseError as error:
         page.problem, status = f"The usage ledger cannot be read: {error}.", 503
     return render(request, "monitor/usage.html", {"page": page, **await base_context(request, None)}, status=status)

@@ -64,7 +64,8 @@ class UsageBar:
         ]
         days = (report.end - report.start) / 86400
         span = f"{days:.0f}{THIN}d" if days >= 2 else f"{days * 24:.0f}{THIN}h"
-        self.what = f"{report.gpu_count} GPU{'' if report.gpu_count == 1 else 's'} × {span}"
+        hosts = f" of {len(report.hosts)} hosts" if len(report.hosts) > 1 else ""
+        self.what = f"{report.gpu_count} GPU{'' if report.gpu_count == 1 else 's'}{hosts} × {span}"
 
 
 def _parts(report: Report, *, has_users: bool) -> Iterator[tuple[str, str, float]]:

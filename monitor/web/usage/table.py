@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from monitor import formats
 from monitor.usage.reports import Report, Row, Use
+from monitor.web.hosts.addresses import gpu_address
 from monitor.web.usage import numbers
 
 MOST_ROWS = 100
@@ -18,6 +19,7 @@ NOUNS = {
     "command": ("Command", "commands"),
     "job": ("Job", "jobs"),
     "gpu": ("GPU", "GPUs"),
+    "host": ("Host", "hosts"),
 }
 
 
@@ -82,14 +84,17 @@ class Line(NamedTuple):
     title: str
     hue: str
     """1 to 8 or others for a user; nobody, free or unknown for the rest; empty: no swatch."""
-    gpu: str
-    """A GPU's UUID, to link to its page."""
+    address: str
+    """Of the page of a GPU."""
     cells: tuple[Cell | None, ...]
 
 
 class UsageTable:
-    def __init__(self, report: Report, query: Mapping[str, str], *, has_rows: bool) -> None:
-        """`has_rows`: the viewer may see who it was. `query`: of the address, which the headings keep."""
+    def __init__(self, report: Report, query: Mapping[str, str], *, has_rows: bool, has_links: bool = True) -> None:
+        """`has_rows`: the viewer may see who it was. `query`: of the address, which the headings keep. `has_links`: to the pages of
+        GPUs.
+        """
+        self.has_links = has_links
         self.by = report.by
         self.noun, self.nouns = NOUNS[report.by]
         self.title = self.noun if self.noun.isupper() else self.noun.lower()
@@ -122,7 +127,8 @@ class UsageTable:
         hue = (str(row.hue) if row.hue else "others") if self.by == "user" else ""
         cells = tuple([self._cell(column, row, row.share_seconds) for column in self.columns])
         title = row.key if self.by == "gpu" else ""
-        return Line(row.label, title, hue, row.key if self.by == "gpu" else "", cells)
+        address = gpu_address(row.host_id or "", row.key) if self.by == "gpu" and self.has_links else ""
+        return Line(row.label, title, hue, address, cells)
 
     def _cell(self, column: Column, use: Use, share_seconds: float) -> Cell:
         bar = f"{numbers.share(share_seconds, self.most) or 0:.0f}" if column.name == "share" else ""
@@ -137,7 +143,7 @@ class UsageTable:
             for words, seconds in (
                 ("GPU lost", report.lost_seconds),
                 ("no readings", report.unread_seconds),
-                ("server not running", report.not_recorded_seconds),
+                ("server not running" if len(report.hosts) < 2 else "no connection", report.not_recorded_seconds),
             )
             if seconds >= 36
         )
