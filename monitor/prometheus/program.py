@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric, SummaryMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
 from monitor.prometheus.families import counter, gauge, info
+from monitor.prometheus.fleet_hosts import FleetHostFigures, fleet_hosts
 from monitor.telemetry.sampler.status import Status
 from monitor.telemetry.schema import Alert, Severity
 
@@ -36,6 +37,8 @@ class Program(NamedTuple):
     """Attempts since the start, by result: sent or failed."""
     database_bytes: Mapping[str, int]
     """Size of each SQLite database with its journal; empty with PostgreSQL."""
+    hosts: Sequence[FleetHostFigures] = ()
+    """The other hosts of the fleet."""
 
 
 def program(figures: Program) -> Iterator[Metric]:
@@ -71,6 +74,7 @@ def program(figures: Program) -> Iterator[Metric]:
         "gpumon_clients", "Open WebSockets by kind.", (({"kind": kind}, n) for kind, n in figures.clients.items())
     )
     yield from _alerting(figures)
+    yield from fleet_hosts(figures.hosts)
     yield from gauge(
         "gpumon_database_bytes",
         "Size of the SQLite database and its write-ahead log.",

@@ -89,22 +89,40 @@ class MetricsStage:
                 taken.bodies[wanted] = self._made(snapshot, wanted)
             return taken.bodies[wanted]
 
-    def _made(self, snapshot: Snapshot | None, wanted: _Wanted) -> Body:
+    def body_of(
+        self,
+        snapshot: Snapshot,
+        names: Sequence[str],
+        accept: str,
+        *,
+        is_silent: bool,
+        has_details: bool,
+        most_processes: int = 0,
+    ) -> Body:
+        """A snapshot of another host, which is made for each scrape. The rest as in `body`; nothing about gpumon itself.
+
+        `is_silent`: nothing has followed for too long, so its system metrics are too old as well.
+        """
+        shown = msgspec.structs.replace(snapshot, system=None) if is_silent else snapshot
+        wanted = _Wanted(tuple(names), _OPENMETRICS in accept, has_details, most_processes if has_details else 0)
+        return self._made(shown, wanted, has_program=False)
+
+    def _made(self, snapshot: Snapshot | None, wanted: _Wanted, *, has_program: bool = True) -> Body:
         encode, _ = choose_encoder(
             f"{_OPENMETRICS};version=1.0.0;escaping=allow-utf-8" if wanted.is_openmetrics else ""
         )
-        plain = encode(_Families(self._families(snapshot, wanted)))
+        plain = encode(_Families(self._families(snapshot, wanted, has_program=has_program)))
         content_type = OPENMETRICS_1_0_0 if wanted.is_openmetrics else CONTENT_TYPE_PLAIN_0_0_4
         return Body(content_type, plain, gzip.compress(plain, compresslevel=1, mtime=0))
 
-    def _families(self, snapshot: Snapshot | None, wanted: _Wanted) -> Iterator[Metric]:
+    def _families(self, snapshot: Snapshot | None, wanted: _Wanted, *, has_program: bool) -> Iterator[Metric]:
         if snapshot is not None:
             seen = redaction.as_seen(snapshot, has_details=wanted.has_details, has_commands=True)
             for name in wanted.names:
                 yield from VOCABULARIES[name](seen)
                 if wanted.most_processes and name in PROCESS_VOCABULARIES:
                     yield from PROCESS_VOCABULARIES[name](seen, wanted.most_processes)
-        if "own" in wanted.names:
+        if has_program and "own" in wanted.names:
             yield from self._program()
 
 

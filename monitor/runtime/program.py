@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
+from monitor.fleet.hosts import Fleet
 from monitor.live.hub import Hub
 from monitor.notifications.notifier import Notifier
+from monitor.prometheus.fleet_hosts import FleetHostFigures
 from monitor.prometheus.program import Program
 from monitor.runtime.data_folder import DATABASES
 from monitor.runtime.pipeline import Pipeline
@@ -17,7 +20,13 @@ _WITH_LOG = ("", "-wal")
 
 
 def program_of(
-    pipeline: Pipeline, supervisor: Supervisor, hub: Hub, notifier: Notifier, *, sqlite_folder: Path | None
+    pipeline: Pipeline,
+    supervisor: Supervisor,
+    hub: Hub,
+    notifier: Notifier,
+    fleet: Fleet,
+    *,
+    sqlite_folder: Path | None,
 ) -> Program:
     """`sqlite_folder`: where the databases are, unless PostgreSQL holds them."""
     latest = hub.published
@@ -34,7 +43,22 @@ def program_of(
         notifications_waiting=notifier.waiting,
         notifications=notifier.results,
         database_bytes={} if sqlite_folder is None else _sizes(sqlite_folder),
+        hosts=_hosts(fleet) if fleet.has_hosts else (),
     )
+
+
+def _hosts(fleet: Fleet) -> list[FleetHostFigures]:
+    is_down = {contact.host_id: contact.is_down for contact in fleet.contacts(time.time()) or ()}
+    return [
+        FleetHostFigures(
+            name=host.name,
+            state=host.state,
+            is_up=None if (down := is_down.get(host.host_id or "")) is None else not down,
+            age_seconds=host.age_seconds,
+            clock_offset_seconds=host.clock_offset_seconds,
+        )
+        for host in fleet.summaries()
+    ]
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -202,7 +202,8 @@ class Runtime:
     def _program(self) -> Program:
         startup = self.settings.startup
         folder = startup.data_dir if startup.database_address is None else None
-        return program_of(self.pipeline, self.supervisor, self.hub, self.alerts.notifier, sqlite_folder=folder)
+        notifier = self.alerts.notifier
+        return program_of(self.pipeline, self.supervisor, self.hub, notifier, self.fleet, sqlite_folder=folder)
 
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)

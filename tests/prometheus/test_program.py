@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from monitor.prometheus.fleet_hosts import FleetHostFigures
 from monitor.prometheus.program import Program, program
 from monitor.prometheus.stage import MetricsStage
 from monitor.telemetry.sampler.status import Status
@@ -56,6 +57,30 @@ def test_figures_have_a_metric_each() -> None:
         'gpumon_database_bytes{database="history"} 8192.0',
     ):
         assert f"\n{line}\n" in f"\n{text}"
+
+
+def test_hosts_of_a_fleet_have_metrics_while_they_can_send() -> None:
+    hosts = (
+        FleetHostFigures("gpu07", "active", True, 0.5, -3.25),
+        FleetHostFigures("gpu08", "may_be_off", False, 900.0, None),
+        FleetHostFigures("gpu09", "active", None, None, None),
+        FleetHostFigures("gpu10", "retired", False, None, None),
+    )
+    text = body_of(figures(hosts=hosts))
+    assert [line for line in text.splitlines() if line.startswith("gpumon_fleet")] == [
+        'gpumon_fleet_hosts{state="active"} 2.0',
+        'gpumon_fleet_hosts{state="may_be_off"} 1.0',
+        'gpumon_fleet_hosts{state="pending"} 0.0',
+        'gpumon_fleet_hosts{state="retired"} 1.0',
+        'gpumon_fleet_hosts{state="revoked"} 0.0',
+        'gpumon_fleet_host_up{host="gpu07",state="active"} 1.0',
+        'gpumon_fleet_host_up{host="gpu08",state="may_be_off"} 0.0',
+        'gpumon_fleet_host_age_seconds{host="gpu07"} 0.5',
+        'gpumon_fleet_host_age_seconds{host="gpu08"} 900.0',
+        'gpumon_fleet_host_clock_offset_seconds{host="gpu07"} -3.25',
+    ]
+    assert complaints(text) == ""
+    assert "gpumon_fleet" not in body_of(figures())
 
 
 def test_unknown_figures_are_absent() -> None:
