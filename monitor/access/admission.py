@@ -19,10 +19,11 @@ from monitor.access.backends import user_named
 from monitor.access.identity import Identity, by_link, by_session, by_token, by_user
 from monitor.access.link_paths import link_of
 from monitor.access.middleware import bearer_of
-from monitor.access.policy import Access, is_loopback
+from monitor.access.policy import Access
 from monitor.access.rate_limits.rate_limiter import client_of
 from monitor.access.responses import LOG_IN, UNAUTHORIZED
 from monitor.access.session_watch import SessionWatch
+from monitor.config.hosts import is_loopback
 from monitor.http.asgi_types import Scope
 from monitor.http.proxies import FORWARDED, remote_user
 from monitor.live.admission import AdmittedSocket, Refusal

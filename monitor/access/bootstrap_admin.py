@@ -10,9 +10,9 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 
-from monitor.access.policy import is_loopback
 from monitor.access.setup_link import SetupLink, has_administrator
 from monitor.config.declarations import PREFIX
+from monitor.config.hosts import is_loopback
 from monitor.config.model import Config
 
 log = logging.getLogger(__name__)

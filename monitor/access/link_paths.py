@@ -14,9 +14,9 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.urls import set_script_prefix
 
-from monitor.access.policy import is_loopback
 from monitor.access.rate_limits.rate_limiter import Rate, client_of
 from monitor.access.view_links import key_in
+from monitor.config.hosts import is_loopback
 from monitor.http.asgi_types import App, Receive, Scope, Send
 from monitor.http.security_headers import BELOW_DJANGO
 from monitor.live.admission import Refusal, refuse

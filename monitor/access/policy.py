@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from monitor.config.hosts import is_loopback
 from monitor.config.model import Config
 
 if TYPE_CHECKING:
@@ -61,19 +61,6 @@ def is_exposed(config: Config) -> bool:
     """
     names = [config.host, *config.allowed_hosts, *(urlsplit(url).hostname or "" for url in _opened_at(config))]
     return bool(config.trusted_proxies) or not all(map(is_loopback, names))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or a name as in ALLOWED_HOSTS, is the loopback of this host."""
-    name = host.lower().rstrip(".").strip("[]")
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 def is_behind_tls(config: Config) -> bool:

@@ -85,3 +85,16 @@ def _as_in_url(host: str) -> str:
     except ValueError:
         return host.lower().removesuffix(".")
     return f"[{address}]" if address.version == 6 else str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name as in ALLOWED_HOSTS, is the loopback of this host."""
+    name = host.lower().rstrip(".").strip("[]")
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

@@ -13,8 +13,8 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from monitor.access.policy import is_loopback
 from monitor.access.rate_limits.rate_limiter import Rate, client_of
+from monitor.config.hosts import is_loopback
 from monitor.fleet import bounds, protocol
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.message_limit import accept_messages_of

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from monitor.config.declarations import PREFIX
 from monitor.config.host_id import kept_host_id
+from monitor.config.hosts import is_loopback
 from monitor.config.loading import load_config
 from monitor.config.model import Config
 from monitor.config.sampling import idle_limits_of, sampler_options
@@ -34,7 +36,6 @@ from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.version import __version__
 
-_LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(config: Config, hub: str, name: str) -> None:
     host_id = kept_host_id(config.data_dir)
     options = agent_options(config)
-    if hub.startswith("http://") and not hub.startswith(_LOOPBACK):
+    site = urlsplit(hub)
+    if site.scheme == "http" and not is_loopback(site.hostname or ""):
         log.warning("the hub's address begins with http://: the agent's key and its readings can be read on the way")
 
     def hello() -> Hello:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from monitor.access.policy import access_of, is_behind_tls, is_loopback
+from monitor.access.policy import access_of, is_behind_tls
+from monitor.config.hosts import is_loopback
 from monitor.config.model import Config
 from monitor.config.overrides import validated
 

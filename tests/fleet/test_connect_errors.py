@@ -92,6 +92,21 @@ def test_no_server_no_name_and_no_web_server() -> None:
         assert "does not answer as a web server" in sentence(f"http://127.0.0.1:{port}")
 
 
+def test_proxy_of_the_environment_is_named_and_not_used_for_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent said that nothing listens at the hub, where nothing listened at the proxy."""
+    port = free_port()
+    monkeypatch.setenv("http_proxy", f"http://jo:secret@127.0.0.1:{port}")
+    said = sentence("http://gpus.example.org")
+    assert said.startswith(f"The proxy 127.0.0.1:{port}, which the environment of this host names")
+    assert "secret" not in said
+    assert "does not lead to gpus.example.org: Connection refused. If the hub is reached without it, add" in said
+    with web_server(502) as refusing:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{refusing}")
+        assert f"The proxy 127.0.0.1:{refusing}" in sentence("http://gpus.example.org")
+    with web_server(418) as hub:
+        assert "answers with status 418" in sentence(f"http://127.0.0.1:{hub}")
+
+
 def test_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(

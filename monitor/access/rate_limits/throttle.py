@@ -11,8 +11,8 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 
-from monitor.access.policy import is_loopback
 from monitor.access.rate_limits.rate_limiter import MOST_CLIENTS, Rate, client_of, site_of
+from monitor.config.hosts import is_loopback
 from monitor.http.program_paths import is_for_programs
 
 FORMS_PER_MINUTE = 30

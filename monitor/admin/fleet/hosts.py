@@ -16,9 +16,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from monitor.access.policy import is_loopback
 from monitor.admin.bounded import BoundedAdmin, delete_selected
 from monitor.admin.fleet.host_form import HostForm, NewCodeForm
+from monitor.config.hosts import is_loopback
 from monitor.fleet import registry
 from monitor.fleet.host_summary import HostSummary
 from monitor.fleet.live_host import MOST_OFFSET_SECONDS

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, ProxyError
 
+from monitor.fleet.agent.proxy import place_of, proxy_of
+
+_NO_ANSWER = (socket.gaierror, ConnectionRefusedError, TimeoutError)
 _LOGIN = "exempt the path {path} from its login: the agent's own key protects it"
 
 
@@ -18,6 +21,9 @@ def reason_of(error: Exception, url: str) -> str:
     where = site.netloc
     if isinstance(error, InvalidStatus):
         return _of_status(error, where, site.path)
+    proxy = proxy_of(url)
+    if isinstance(error, ProxyError) or (proxy is not None and isinstance(error, _NO_ANSWER)):
+        return _of_proxy(error, place_of(proxy or ""), site.hostname or "")
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"The certificate of {where} is not trusted ({error.verify_message}): correct it there, or name the file of its "
@@ -33,14 +39,20 @@ def reason_of(error: Exception, url: str) -> str:
         return f"Nothing listens at {where}: check the hub's address and port, and whether it runs."
     if isinstance(error, TimeoutError):
         return f"{where} does not answer: check the hub's address, and firewalls in between."
-    if isinstance(error, ProxyError):
-        return f"The proxy of this host does not connect to {where}: {error}"
     if isinstance(error, InvalidHandshake | ConnectionClosed):
         return f"{where} does not answer as a web server: check the port, and whether its address begins with https://."
     if isinstance(error, OSError):
         words = str(error) if error.errno is None else os.strerror(error.errno)
         return f"No connection to {where}: {words}."
     return f"The connection to {where} was closed: {error}"
+
+
+def _of_proxy(error: Exception, proxy: str, hub: str) -> str:
+    why = getattr(error, "strerror", None) or str(error) or "no answer"
+    return (
+        f"The proxy {proxy}, which the environment of this host names (HTTPS_PROXY, HTTP_PROXY), does not lead to {hub}: {why}. "
+        f"If the hub is reached without it, add {hub} to NO_PROXY."
+    )
 
 
 def _of_status(error: InvalidStatus, where: str, path: str) -> str:

@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, reconnect
 
 from monitor.fleet import protocol
 from monitor.fleet.agent.backlog import Kept
+from monitor.fleet.agent.proxy import proxy_of
 from monitor.fleet.protocol import EncodedSnapshotMessage, Hello, Ping, Pong, ProtocolError, Refused, Welcome
 
 OPEN_SECONDS = 15.0
@@ -60,6 +61,7 @@ class Connection:
             compression=None,
             additional_headers=headers,
             user_agent_header=f"gpumon/{hello.version}",
+            proxy=proxy_of(url),
             open_timeout=OPEN_SECONDS,
             ping_interval=None,  # the hub's own pings show that the connection lives
             close_timeout=CLOSE_SECONDS,
