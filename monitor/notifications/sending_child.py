@@ -20,6 +20,7 @@ from monitor.notifications.inert_text import inert
 _SHORTEST_PART = 1000
 """Characters. A service with a lower limit, such as SMS, gets only the beginning: dozens of parts, each seconds after the last,
 would take longer than the process has, and would be repeated with the next attempt."""
+_THIS_HOST = ("localhost", "127.0.0.0/8", "::1")
 NO_MAIL = "The channel sends no mail now, so users' reports cannot be sent with it."
 NotifyType = Literal["info", "success", "warning", "failure"]
 
@@ -152,7 +153,15 @@ def _limit(order: Order) -> None:
     signal.setitimer(signal.ITIMER_REAL, order.limit_seconds)
 
 
+def _leave_this_host_out_of_proxies() -> None:
+    """A proxy of the environment has a loopback of its own. requests, which Apprise uses too, reads these variables."""
+    kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if kept != "*":
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, (kept, *_THIS_HOST)))
+
+
 def main() -> None:
+    _leave_this_host_out_of_proxies()
     answer_to = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a service that prints must not write into the answer
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=AnyOrder)

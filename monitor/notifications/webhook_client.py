@@ -85,6 +85,8 @@ def _reason(error: Exception) -> str:
     """The failure in our own words: the libraries' messages contain the whole URL."""
     if isinstance(error, requests.ConnectTimeout):
         return f"No connection within {CONNECT_SECONDS:g} s."
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"No connection through the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY): {_cause(error)}."
     if isinstance(error, requests.exceptions.SSLError):
         return f"No trusted connection (TLS): {_cause(error)}."
     if isinstance(error, requests.ConnectionError):

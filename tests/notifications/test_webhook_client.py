@@ -17,6 +17,7 @@ from monitor.notifications.webhook_client import post
 from monitor.notifications.webhook_signature import signed_headers
 from tests.support.outbox_rows import NOON, SECRET
 from tests.support.receivers import Receiver, rude_server
+from tests.support.servers import free_port
 
 BODY = b'{"type":"alert.fired"}'
 
@@ -39,6 +40,17 @@ def test_receiver_can_verify_the_signature(receiver: Receiver) -> None:
     signed = b".".join([b"m-1", got.headers["webhook-timestamp"].encode(), got.body])
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     assert got.headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_proxy_of_the_environment_is_named_and_not_used_for_this_host(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    error = send_by_child("http://ops.example.org/")
+    assert error is not None
+    assert error.startswith("No connection through the proxy that the environment names")
+    assert send_by_child(receiver.url) is None
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
