@@ -1,4 +1,4 @@
-"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, agent, usage, link, Django's commands."""
+"""The `gpumon` command of an installed wheel: serve, demo, doctor, snapshot, free, wait, agent, engine, usage, link, Django's."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         ("free", _free, "print free GPUs as the value of CUDA_VISIBLE_DEVICES"),
         ("wait", _wait, "start a command when GPUs are free: gpumon wait --count 2 -- python train.py"),
         ("agent", _agent, "send the readings of this host to another gpumon: gpumon agent --hub https://gpus.example.org"),
+        ("engine", _engine, "judge and record the hosts of a hub of several processes"),
         ("usage", _usage, "print who used the GPUs: gpumon usage --last 7d"),
         ("link", _link, "create, list and revoke read-only links, for a wall screen or a colleague"),
         ("manage", _manage, "run any other command: createsuperuser, backup, restore, alerts …; `gpumon manage help` lists them"),
@@ -69,6 +70,10 @@ def _django(*arguments: str) -> int:
         return 0
 
     return interpreter.run(command)
+
+
+def _engine(rest: list[str]) -> int:
+    return _django("gpumon", "engine", *rest)
 
 
 def _serve(rest: list[str]) -> int:

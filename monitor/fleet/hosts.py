@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
@@ -20,6 +21,9 @@ from monitor.live.hub import Hub
 from monitor.rules.host_contact import HostContact
 from monitor.sanitize import plain
 from monitor.telemetry.schema import Alert, Snapshot
+
+REGAIN_SECONDS = 30.0
+"""How long after an outage of the bus no host counts as down: the other processes have to write their news first."""
 
 
 class Fleet:
@@ -43,6 +47,7 @@ class Fleet:
         self._has_rows = False
         self.on_connected: Callable[[], None] = lambda: None
         """Called in the event loop when an agent has connected. The registry's watch sets it."""
+        self._regained_at = -math.inf
         bus.deliver_to(self)
 
     # ── From the agents' sockets ──────────────────────────────────────────────────────────────────────────────────────
@@ -139,6 +144,17 @@ class Fleet:
                     host.hub.taken_at = host.arrived_at
                 host.number = 0  # so that it is shown again when Redis is back
 
+    def regain(self) -> None:
+        """News arrive again."""
+        with self._lock:
+            self._regained_at = self._monotonic()
+
+    def expect(self, host_id: str, name: str) -> None:
+        """A reading of this host has come by a stream, maybe before the registry was read again."""
+        if host_id not in self._hosts:
+            with self._lock:
+                self._hosts.setdefault(host_id, LiveHost(host_id, name, ()))
+
     def host_ids(self) -> list[str]:
         """Every host."""
         with self._lock:
@@ -181,8 +197,11 @@ class Fleet:
                 host.row, host.name, host.tags = row, row.name, row.tags
                 if host.socket is not None and (reason := why_not(row.state)) is not None:
                     ended.append((host.socket, reason))
-            # A host without a row has joined after the query, or was deleted.
-            for host in [each for each in self._hosts.values() if each.row is not None and each.host_id not in known]:
+            for host in [each for each in self._hosts.values() if each.host_id not in known]:
+                # A host without a row has joined after the query, or was deleted.
+                if host.row is None and (host.socket is not None or not host.is_missing):
+                    host.is_missing = True
+                    continue
                 del self._hosts[host.host_id]
                 if host.socket is not None:
                     ended.append((host.socket, refused("unknown_key")))
@@ -220,7 +239,9 @@ class Fleet:
         with self._lock:
             if not self._has_rows:
                 return None
-            at, started_at, trouble = self._monotonic(), self._started_at, self._bus.problem
+            at, started_at, trouble = self._monotonic(), self._started_at, self._bus.outage
+            if at - self._regained_at < REGAIN_SECONDS:
+                trouble = trouble or "other processes are heard again, but not for long enough"
             return [
                 contact_of(host, at=at, started_at=started_at, wall_time=wall_time, trouble=trouble)
                 for host in self._hosts.values()
@@ -244,7 +265,7 @@ class Fleet:
     def summaries(self) -> list[HostSummary]:
         """Every host, by name."""
         with self._lock:
-            now, trouble = self._monotonic(), self._bus.problem
+            now, trouble = self._monotonic(), self._bus.outage
             return sorted((each.summary(now, trouble) for each in self._hosts.values()), key=lambda each: each.name)
 
     @property
@@ -256,13 +277,13 @@ class Fleet:
         """One host; None if this process does not know it yet."""
         with self._lock:
             host = self._hosts.get(host_id)
-            return None if host is None else host.summary(self._monotonic(), self._bus.problem)
+            return None if host is None else host.summary(self._monotonic(), self._bus.outage)
 
     def named(self, wanted: str) -> HostSummary | None:
         """The host with this name or id; None if this process does not know it."""
         with self._lock:
             host = self._found(wanted)
-            return None if host is None else host.summary(self._monotonic(), self._bus.problem)
+            return None if host is None else host.summary(self._monotonic(), self._bus.outage)
 
     def hub_of(self, wanted: str) -> Hub | None:
         """The hub of the host with this name or id, for a client that joins it now; None if there is no such host. In the event
@@ -316,7 +337,7 @@ class Fleet:
             return None
         snapshot = msgspec.structs.replace(snapshot, alerts=host.alerts)
         now = self._monotonic()
-        reason = host.stale_reason(now, self._bus.problem)
+        reason = host.stale_reason(now, self._bus.outage)
         if reason is None or snapshot.stale or snapshot.sampled_at is None:
             return snapshot
         age = snapshot.age_seconds

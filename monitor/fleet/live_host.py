@@ -71,6 +71,9 @@ class LiveHost:
         self.copied_at = -math.inf
         """When it tried last."""
 
+        self.is_missing = False
+        """The registry was read once and did not have it."""
+
     def forget_hub(self) -> None:
         """The last client has left."""
         self.hub = None

@@ -18,6 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from monitor.config.database_url import place
 from monitor.database.engine import LockPurpose
+from monitor.postgresql import fence
 from monitor.postgresql.breaker import breaker_of
 from monitor.postgresql.connection import TimedConnection
 from monitor.postgresql.errors import brief, explain
@@ -111,6 +112,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         breaker = breaker_of(self.place)
         if not breaker.may_try():
             raise psycopg.OperationalError("PostgreSQL does not answer")
+        fence.check()
         try:
             made = TimedConnection.connect(**conn_params)
         except psycopg.OperationalError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
@@ -10,8 +9,6 @@ from django.db import DatabaseError
 
 from monitor.database.engine import ServerLock, server_lock
 from monitor.telemetry.schema import Snapshot
-
-log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 
@@ -26,13 +23,14 @@ class DatabaseWatch:
         lock: Callable[[], ServerLock | None] = server_lock,
         *,
         when_locked: Callable[[], None] | None = None,
+        when_lost: Callable[[], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """`lock`: called in the thread. `when_locked`: of several processes that share the database, one gets the lock, and this
-        is called there; None: the process got it before it started.
+        """`lock`: called in the thread. `when_locked`: called when this process gets the lock, which another one may have; None: it
+        got the lock before it started. `when_lost`: called when another process has it.
         """
         self._lock = lock
-        self._when_locked = when_locked
+        self._when_locked, self._when_lost = when_locked, when_lost
         self._poll_seconds = poll_seconds
         self._problem: str | None = None
         self._is_stopping = threading.Event()
@@ -58,17 +56,18 @@ class DatabaseWatch:
         lock = self._lock()
         if lock is None or self._when_locked is None:
             self._problem = None if lock is None else lock.check()
+            if lock is not None and lock.is_taken and self._when_lost is not None:
+                self._when_lost()
             return
         try:
-            is_locked = lock.try_acquire()
+            if lock.try_acquire():
+                lock.take_over()
+                self._when_locked()
+                self._when_locked = None
         except DatabaseError as error:
             self._problem = str(error)
-            return
-        self._problem = None
-        if is_locked:
-            log.info("this process judges and records the host it runs on; the other processes of the hub do not")
-            self._when_locked()
-            self._when_locked = None
+        else:
+            self._problem = None
 
     def _run(self) -> None:
         if self._when_locked is not None:

@@ -80,7 +80,7 @@ class Runtime:
         self.free_time = FreeTime()
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
-        bus = _bus(startup, self._take_of_fleet)
+        bus = _bus(startup, self._take_of_fleet, self.show_alerts)
         self.fleet = Fleet(host_id, make_hub=self._hub_for_host, bus=bus, monotonic=monotonic)
         self.fleet_ticks = FleetTicks(make_hub=self._hub_for_host, host=self._host_name, alerts=lambda: self.hub.alerts)
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
@@ -88,11 +88,12 @@ class Runtime:
         # viewers get a snapshot before anything else is done with it.
         settings = SettingsWatcher(self.settings, self._apply)
         is_shared = isinstance(bus, Stage)
-        recording: list[Stage] = [self.history, self.usage, self.alerts]
+        # The engine of a hub of several processes does this for all of them.
+        recording: list[Stage] = [] if is_shared else [self.history, self.usage, self.alerts]
         self.pipeline = Pipeline(
             [
                 settings,
-                *_storage_stages(startup, when_locked=self._record if is_shared else None),
+                *_storage_stages(startup),
                 self.hub,
                 self.metrics,
                 self.free_time,
@@ -101,8 +102,7 @@ class Runtime:
                 *([bus] if isinstance(bus, Stage) else ()),
                 *_heartbeat(startup, problems=lambda: self.problems, monotonic=monotonic),
                 *stages,
-            ],
-            later=recording if is_shared else (),
+            ]
         )
         self.supervisor = Supervisor(
             sampler_options(startup),
@@ -212,10 +212,6 @@ class Runtime:
         latest = self.hub.published
         return latest.host if latest else plain(socket.gethostname())
 
-    def _record(self) -> None:
-        """Of the processes of a hub, this one judges and records its own host."""
-        self.pipeline.start_later()
-
     def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
         self.pipeline.take_of_fleet(snapshot, is_late=is_late)
 
@@ -223,21 +219,22 @@ class Runtime:
         self.supervisor.set_watched(is_watched)
 
 
-def _bus(config: Config, publish: Publish) -> Bus:
+def _bus(config: Config, publish: Publish, show_alerts: Callable[[tuple[Alert, ...]], None]) -> Bus:
     """Redis and its library are loaded by a hub of several processes only."""
     if config.redis_url is None:
         return InProcessBus(publish)
     from monitor.fleet.bus.redis import RedisBus
 
-    return RedisBus(config.redis_url.get_secret_value())
+    return RedisBus(config.redis_url.get_secret_value(), show_alerts=show_alerts)
 
 
-def _storage_stages(config: Config, *, when_locked: Callable[[], None] | None) -> list[Stage]:
+def _storage_stages(config: Config) -> list[Stage]:
     """They watch where data are kept."""
     has_server = config.database_address is not None
     databases = () if has_server else DATABASES
     folder = DataFolder(config.data_dir, static_root=config.static_dir, databases=databases)
-    return [folder, DatabaseWatch(when_locked=when_locked)] if has_server else [folder]
+    # Of a hub of several processes, the engine has the lock.
+    return [folder, DatabaseWatch()] if has_server and config.redis_url is None else [folder]
 
 
 def _heartbeat(

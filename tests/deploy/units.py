@@ -37,7 +37,7 @@ def install(destination: Path) -> str:
 
 
 def locks() -> bytes:
-    return b"".join((ROOT / f"requirements-{name}.lock").read_bytes() for name in ("gunicorn", "postgresql"))
+    return b"".join((ROOT / f"requirements-{name}.lock").read_bytes() for name in ("gunicorn", "fleet"))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tests.support.servers import free_port, wait_for
 
 PASSWORD = "redis-password"
-RIGHTS = ("~gpumon:*", "+@read", "+@write", "+@connection")
+RIGHTS = ("~gpumon:*", "+@read", "+@write", "+@connection", "+time")
 """As docs/fleet.md says."""
 
 

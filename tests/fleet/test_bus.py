@@ -17,10 +17,10 @@ from monitor.fleet.hosts import Fleet
 from monitor.fleet.protocol import Hello, Refused
 from monitor.fleet.registry import Admitted, Row
 from monitor.live.hub import Hub
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 from tests.fleet.redis_server import RedisServer, running_redis
 from tests.support.servers import wait_for
-from tests.support.snapshots import gpu, host
+from tests.support.snapshots import alert, gpu, host
 
 ID = "ab" * 16
 ADMITTED = Admitted(ID, "node1", ("lab",), None)
@@ -228,3 +228,24 @@ def test_process_that_starts_knows_how_old_the_readings_are(over_redis: Processe
         assert age >= 0.5
     finally:
         bus.stop()
+
+
+def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.fleet.bus.redis.ENGINE_SECONDS", 0.5)
+    shown: list[tuple[Alert, ...]] = []
+    server = RedisBus(redis.url, show_alerts=shown.append, tick_seconds=0.02)
+    engine = RedisBus(redis.url, tick_seconds=0.02)
+    with ExitStack() as stack:
+        for bus in (server, engine):
+            fleet_on(bus)
+            bus.start()
+            stack.callback(bus.stop)
+        wait_for(lambda: "no gpumon engine is running" in (server.problem or ""), "the problem")
+        assert engine.problem is None
+        engine.set_alerts((alert(1),))
+        wait_for(lambda: shown, "the alert")
+        engine.set_alerts(())
+        wait_for(lambda: shown[-1] == (), "its end")
+    assert shown == [(alert(1),), ()]

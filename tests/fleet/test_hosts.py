@@ -157,6 +157,16 @@ def test_revoked_and_deleted_hosts_are_disconnected() -> None:
     assert hub.fleet.summaries() == []
 
 
+def test_host_that_is_known_by_its_readings_alone_stays_until_the_registry_was_read_twice_without_it() -> None:
+    hub = Hub()
+    hub.fleet.expect(ID, "node1")
+    assert hub.node["name"] == "node1"
+    hub.fleet.set_rows([])  # read before it joined
+    assert hub.node["name"] == "node1"
+    hub.fleet.set_rows([])
+    assert hub.fleet.summaries() == []
+
+
 def test_hosts_that_are_not_connected_are_listed_too() -> None:
     hub = Hub()
     hub.fleet.set_rows([ROW._replace(state="pending", problem="The same machine as node2.")])

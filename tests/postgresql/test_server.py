@@ -123,7 +123,7 @@ def test_server_does_not_start_without_its_database_and_says_why(tmp_path: Path)
 
 def test_second_server_on_a_database_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
-        def acquire(self) -> None:
+        def acquire(self, *, wait_seconds: float) -> None:
             raise startup.DatabaseTaken("another server (gpumon on first) uses the database")
 
     monkeypatch.setattr(startup, "server_lock", Taken)

@@ -63,7 +63,10 @@ class Receiver(Protocol):
         """The host's agent has opened a newer connection, to another process."""
 
     def lose(self) -> None:
-        """No news arrive, until `hear` and `show` are called again. The bus's problem says why."""
+        """No news arrive from now on. The bus's outage says why."""
+
+    def regain(self) -> None:
+        """News arrive again."""
 
     def host_ids(self) -> Collection[str]:
         """Every host."""
@@ -82,7 +85,7 @@ class Bus(Protocol):
     """One per process."""
 
     @property
-    def problem(self) -> str | None:
+    def outage(self) -> str | None:
         """Why hosts that are connected to other processes are not shown now; None while they are."""
 
     def deliver_to(self, receiver: Receiver) -> None:
@@ -95,4 +98,4 @@ class Bus(Protocol):
         """
 
     async def newest(self, host_id: str) -> Newest | None:
-        """The newest snapshot of a host that is not connected to this process; None if there is none, or if `problem` says why."""
+        """The newest snapshot of a host that is not connected to this process; None if there is none, or if `outage` says why."""

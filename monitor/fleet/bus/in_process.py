@@ -9,7 +9,7 @@ from monitor.telemetry.schema import Snapshot
 class InProcessBus:
     """Every agent is connected to this process, which shows, judges and records all hosts."""
 
-    problem: str | None = None
+    outage: str | None = None
 
     def __init__(self, publish: Publish = lambda _snapshot, *, is_late: None) -> None:
         """`publish`: judges and records."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,20 +19,35 @@ import msgspec
 from redis import Redis, RedisError
 
 from monitor.config.redis_url import place
+from monitor.fleet.bus import streams
 from monitor.fleet.bus.base import Agent, HostNews, Newest, Receiver
-from monitor.fleet.bus.keys import AGENT_SECONDS, KEPT_SECONDS, agent_key, client_of, newest_key, news_key, reason_of
-from monitor.telemetry.schema import Snapshot
+from monitor.fleet.bus.keys import (
+    AGENT_SECONDS,
+    ALERTS_KEY,
+    KEPT_SECONDS,
+    agent_key,
+    client_of,
+    newest_key,
+    news_key,
+    reason_of,
+)
+from monitor.fleet.bus.outgoing import Chunk, Outgoing, unpacked
+from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)
+
+ShowAlerts = Callable[[tuple[Alert, ...]], None]
 
 TICK_SECONDS = 0.25
 REFRESH_SECONDS = 4.0
 """Between extensions of the agents' keys."""
+ENGINE_SECONDS = 30.0
+"""How long no engine may run before that is a problem: one takes over from another within seconds."""
 _AT_ONCE = 50
 """Hosts written in one go, so that an answer never takes long."""
 _KEPT_MS, _AGENT_MS = int(KEPT_SECONDS * 1000), int(AGENT_SECONDS * 1000)
 _encode = msgspec.msgpack.encode
-_newest = msgspec.msgpack.Decoder(Newest)
+_alerts = msgspec.msgpack.Decoder(tuple[Alert, ...])
 _news = msgspec.msgpack.Decoder(HostNews)
 _agent = msgspec.msgpack.Decoder(Agent)
 
@@ -45,23 +61,30 @@ class RedisBus:
         self,
         url: str,
         *,
+        show_alerts: ShowAlerts | None = None,
         tick_seconds: float = TICK_SECONDS,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`show_alerts`: receives the open alerts of all hosts when they change; None: this process is the engine."""
         self._url = url
+        self._show_alerts = show_alerts
         self._tick_seconds = tick_seconds
         self._clock, self._monotonic = clock, monotonic
         self._receiver: Receiver | None = None
-        self._problem: str | None = None
-        self._put_lock = threading.Lock()
-        self._put: dict[str, Newest | None] = {}
-        """By host id: what has arrived since the last tick. None: only news."""
+        self._outage: str | None = None
+        self._alerts: bytes | None = None
+        """As they are in Redis, or, of the engine, as they should be."""
+        self._alerts_at = -math.inf
+        """When the engine has written them last, or they were seen last."""
+        self._outgoing = Outgoing()
+        self._process = streams.new_process()
         self._held: dict[str, str] = {}
         """The connections of agents to this process that Redis has, by host id."""
         self._heard: dict[str, tuple[bytes | None, bytes | None]] = {}
         """What Redis had of the other hosts: news and agent."""
         self._refreshed_at = -REFRESH_SECONDS
+        self._began_at = monotonic()
         self._lookups = ThreadPoolExecutor(2, thread_name_prefix="redis lookups")
         self._lookup_client = client_of(url)
         self._is_stopping = threading.Event()
@@ -74,25 +97,20 @@ class RedisBus:
 
     def put(self, snapshot: Snapshot, *, is_late: bool, number: int) -> None:
         assert self._receiver is not None
-        assert snapshot.host_id is not None
         if not is_late:
             self._receiver.show(snapshot, number=number)
-        with self._put_lock:
-            if is_late:
-                self._put.setdefault(snapshot.host_id, None)
-            else:
-                self._put[snapshot.host_id] = Newest(number=number, snapshot=snapshot)
+        self._outgoing.put(snapshot, number=number, is_late=is_late)
 
     async def newest(self, host_id: str) -> Newest | None:
-        if self._problem is not None:
+        if self._outage is not None:
             return None
         return await asyncio.get_running_loop().run_in_executor(self._lookups, self._look_up, host_id)
 
     def _look_up(self, host_id: str) -> Newest | None:
         try:
             found = self._lookup_client.get(newest_key(host_id))
-            return _newest.decode(found) if isinstance(found, bytes) else None
-        except (RedisError, msgspec.MsgspecError):  # the thread reports what is wrong with Redis
+            return unpacked(found) if isinstance(found, bytes) else None
+        except (RedisError, ValueError):  # the thread reports what is wrong with Redis
             return None
 
     # ── As a stage ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,8 +128,23 @@ class RedisBus:
         self._lookups.shutdown(wait=False)
 
     @property
+    def outage(self) -> str | None:
+        return self._outage
+
+    @property
     def problem(self) -> str | None:
-        return self._problem
+        if self._outage is None and self._show_alerts is not None and self._is_without_engine():
+            return "no gpumon engine is running: no host is judged or recorded"
+        return self._outage
+
+    def _is_without_engine(self) -> bool:
+        now = self._monotonic()
+        return now - max(self._alerts_at, self._began_at) > ENGINE_SECONDS
+
+    def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
+        """The engine has judged. From its thread."""
+        self._alerts = _encode(alerts)
+        self._alerts_at = -math.inf
 
     # ── In the thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,73 +166,77 @@ class RedisBus:
 
     def _tick(self, client: Redis, *, is_last: bool) -> None:
         assert self._receiver is not None
+        self._outgoing.encode()
         here = {} if is_last else self._receiver.agents()
         self._write(client, here)
         if not is_last:
             self._read(client, here)
+            self._carry_alerts(client)
+
+    def _carry_alerts(self, client: Redis) -> None:
+        """From the engine to everybody else."""
+        if self._show_alerts is None:
+            if self._alerts is not None and self._monotonic() - self._alerts_at >= REFRESH_SECONDS:
+                self._alerts_at = self._monotonic()
+                client.set(ALERTS_KEY, self._alerts, px=_AGENT_MS)
+            return
+        found = client.get(ALERTS_KEY)
+        if not isinstance(found, bytes):
+            return
+        self._alerts_at = self._monotonic()
+        if found != self._alerts:
+            self._alerts = found
+            self._show_alerts(_alerts.decode(found))
 
     def _failed(self, error: Exception) -> None:
-        if self._problem is None:
+        if self._outage is None:
             log.error("Redis at %s cannot be reached: %s", place(self._url), reason_of(error))
             since = datetime.fromtimestamp(self._clock(), UTC)
-            self._problem = f"Redis cannot be reached since {since:%H:%M} UTC ({reason_of(error)})"
+            self._outage = f"Redis cannot be reached since {since:%H:%M} UTC ({reason_of(error)})"
             self._heard.clear()
             self._held.clear()
             assert self._receiver is not None
             self._receiver.lose()
 
     def _succeeded(self) -> None:
-        if self._problem is not None:
+        if self._outage is not None:
             log.info("recovered: Redis at %s answers", place(self._url))
-            self._problem = None
+            self._outage = None
+            self._began_at = self._monotonic()
+            assert self._receiver is not None
+            self._receiver.regain()
 
     # ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, client: Redis, here: Mapping[str, Agent]) -> None:
         """What has arrived, and whose agents have come and gone."""
         come = {host_id: agent for host_id, agent in here.items() if self._held.get(host_id) != agent.connection}
-        gone = [host_id for host_id in self._held if host_id not in here]
-        with self._put_lock:
-            put, self._put = self._put, {}
-        for host_id in (*come, *gone):
-            put.setdefault(host_id, None)
-        try:
-            while put:
-                chunk = dict(list(put.items())[:_AT_ONCE])
-                self._write_hosts(client, chunk, come, here)
-                for host_id in chunk:
-                    del put[host_id]
-                    if host_id in here:
-                        self._held[host_id] = here[host_id].connection
-                    else:
-                        self._held.pop(host_id, None)
-        except (RedisError, OSError):
-            with self._put_lock:  # what has arrived since is newer
-                self._put = {
-                    **put,
-                    **{host_id: each for host_id, each in self._put.items() if each or host_id not in put},
-                }
-            raise
+        for host_id in (*come, *(host_id for host_id in self._held if host_id not in here)):
+            self._outgoing.add_news(host_id)
+        while (chunk := self._outgoing.chunk(_AT_ONCE)) is not None:
+            self._write_chunk(client, chunk, come, here)
+            self._outgoing.sent(chunk)
+            for host_id in chunk.hosts:
+                if host_id in here:
+                    self._held[host_id] = here[host_id].connection
+                else:
+                    self._held.pop(host_id, None)
         if self._monotonic() - self._refreshed_at >= REFRESH_SECONDS:
             # Whose connection the key names does not change by this: another process may have written it meanwhile.
             with client.pipeline(transaction=False) as pipe:
                 for host_id in self._held:
                     pipe.pexpire(agent_key(host_id), _AGENT_MS)
                 pipe.execute()
+            streams.trim(client)
             self._refreshed_at = self._monotonic()
 
-    def _write_hosts(
-        self,
-        client: Redis,
-        put: Mapping[str, Newest | None],
-        come: Mapping[str, Agent],
-        here: Mapping[str, Agent],
-    ) -> None:
+    def _write_chunk(self, client: Redis, chunk: Chunk, come: Mapping[str, Agent], here: Mapping[str, Agent]) -> None:
         assert self._receiver is not None
         with client.pipeline(transaction=False) as pipe:
-            for host_id, newest in put.items():
+            streams.add(pipe, chunk.readings, self._process)
+            for host_id, newest in chunk.hosts.items():
                 if newest is not None:
-                    pipe.set(newest_key(host_id), _encode(newest), px=_KEPT_MS)
+                    pipe.set(newest_key(host_id), newest, px=_KEPT_MS)
                 if (news := self._receiver.news_of(host_id)) is not None:
                     pipe.set(news_key(host_id), _encode(news), px=_KEPT_MS)
                 if host_id in come:
@@ -267,5 +304,5 @@ class RedisBus:
             return
         for found in client.mget([newest_key(host_id) for host_id in behind]):
             if isinstance(found, bytes):
-                newest = _newest.decode(found)
+                newest = unpacked(found)
                 self._receiver.show(newest.snapshot, number=newest.number)

@@ -1,0 +1,45 @@
+"""`manage.py engine`: judge and record the hosts of a hub of several processes, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from monitor.server.startup import CannotStart, prepare_server
+from monitor.server.systemd import READY, STOPPING, Systemd
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """Serves no page. Any number can run: one works, the others wait to take over."""
+
+    help = "Judge and record the hosts of a hub of several processes (GPU_MONITOR_REDIS_URL)."
+    requires_system_checks = ()
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        if settings.GPU_MONITOR.redis_url is None:
+            raise CommandError(
+                "gpumon engine: GPU_MONITOR_REDIS_URL is not set. A hub of one process judges and records its hosts itself"
+            )
+        # Imported here, because only a hub of several processes has the packages redis and psycopg.
+        from monitor.runtime.engine import EngineRuntime, name_connections
+
+        stopping = threading.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: stopping.set())
+        systemd = Systemd.taken_from(os.environ)
+        name_connections()
+        try:
+            prepare_server()
+        except CannotStart as error:
+            raise CommandError(f"gpumon engine: {error}") from error
+        systemd.notify(READY)
+        EngineRuntime(settings.GPU_MONITOR).run(stopping)
+        systemd.notify(STOPPING)

@@ -1,0 +1,18 @@
+"""What must be so before this process may open another connection to PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_requirements: list[Callable[[], None]] = []
+
+
+def require(requirement: Callable[[], None]) -> None:
+    """From now on, call this before each new connection, of any thread. It raises psycopg.OperationalError to refuse it."""
+    _requirements.append(requirement)
+
+
+def check() -> None:
+    """Raises psycopg.OperationalError if the process may not connect now."""
+    for requirement in _requirements:
+        requirement()

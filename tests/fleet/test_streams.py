@@ -1,0 +1,148 @@
+"""The streams of readings in Redis: order, what an engine gets that takes over, and readings that were written twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from monitor.fleet.bus import streams
+from monitor.fleet.bus.base import Newest
+from monitor.fleet.bus.keys import client_of
+from monitor.fleet.bus.outgoing import MOST_WAITING_BYTES, Outgoing, Reading, packed
+from monitor.fleet.bus.streams import READ_KEY, StreamReader
+from monitor.telemetry.schema import Snapshot
+from tests.fleet.redis_server import RedisServer, running_redis
+from tests.support.servers import wait_for
+from tests.support.snapshots import gpu, host
+
+HOSTS = ("0" * 32, "f" * 32)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def empty(redis: RedisServer) -> None:
+    redis.stop()
+    redis.start()
+
+
+def reading(host_id: str, number: int, *, is_late: bool = False) -> Reading:
+    snapshot = host(gpu(0), host_id=host_id, seq=number)
+    return Reading(host_id, number, is_late, packed(Newest(number=number, snapshot=snapshot)))
+
+
+def write(redis: RedisServer, *readings: Reading, process: str = "first") -> None:
+    with client_of(redis.url) as client, client.pipeline(transaction=False) as pipe:
+        streams.add(pipe, readings, process)
+        pipe.execute()
+
+
+class Engine:
+    """Remembers what it was given."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.given: list[tuple[str, int, bool]] = []
+        self.reader = StreamReader(redis.url, self._take)
+
+    def _take(self, snapshot: Snapshot, *, is_late: bool) -> None:
+        assert snapshot.host_id is not None
+        self.given.append((snapshot.host_id[0], snapshot.seq, is_late))
+
+    def of(self, digit: str) -> list[tuple[int, bool]]:
+        return [(seq, is_late) for host_digit, seq, is_late in self.given if host_digit == digit]
+
+
+def test_each_host_is_read_in_order_and_late_readings_stay_late(redis: RedisServer) -> None:
+    engine = Engine(redis)
+    write(redis, *(reading(host_id, number) for number in (1, 2) for host_id in HOSTS))
+    with ExitStack() as stack:
+        engine.reader.start()
+        stack.callback(engine.reader.stop)
+        wait_for(lambda: len(engine.given) == 4, "what was there")
+        write(redis, reading(HOSTS[0], 3), reading(HOSTS[0], 4, is_late=True))
+        wait_for(lambda: len(engine.given) == 6, "what followed")
+    assert engine.of("0") == [(1, False), (2, False), (3, False), (4, True)]
+    assert engine.of("f") == [(1, False), (2, False)]
+
+
+def test_engine_that_takes_over_gets_again_what_may_not_be_stored_and_that_is_late(redis: RedisServer) -> None:
+    killed, other = Engine(redis), Engine(redis)
+    write(redis, reading(HOSTS[0], 1), reading(HOSTS[0], 2))
+    killed.reader.start()
+    wait_for(lambda: len(killed.given) == 2, "the readings")
+    killed.reader.stop()
+    write(redis, reading(HOSTS[0], 3))
+    other.reader.start()
+    wait_for(lambda: len(other.given) == 3, "all readings")
+    other.reader.stop()
+    assert other.of("0") == [(1, True), (2, True), (3, False)]
+    third = Engine(redis)
+    other.reader.note_all_recorded()
+    write(redis, reading(HOSTS[0], 4))
+    third.reader.start()
+    wait_for(lambda: third.given, "what was not recorded")
+    third.reader.stop()
+    assert third.of("0") == [(4, False)]
+
+
+def test_reading_that_was_written_twice_is_handed_on_once(redis: RedisServer) -> None:
+    """Redis can be lost after it has done what was asked, and before it has answered."""
+    engine = Engine(redis)
+    write(redis, reading(HOSTS[0], 1), reading(HOSTS[0], 2))
+    write(redis, reading(HOSTS[0], 1), reading(HOSTS[0], 2), reading(HOSTS[0], 3))
+    write(redis, reading(HOSTS[0], 1), process="second")
+    engine.reader.start()
+    wait_for(lambda: len(engine.given) == 4, "the readings")
+    engine.reader.stop()
+    assert [seq for seq, _ in engine.of("0")] == [1, 2, 3, 1]
+
+
+def test_engine_reads_on_after_redis_was_away(redis: RedisServer) -> None:
+    engine = Engine(redis)
+    engine.reader.start()
+    write(redis, reading(HOSTS[0], 1))
+    wait_for(lambda: engine.given, "the first reading")
+    redis.stop()
+    problem = wait_for(lambda: engine.reader.problem, "the problem")
+    assert problem.startswith("readings cannot be read from Redis (")
+    redis.start()
+    write(redis, reading(HOSTS[0], 2))
+    wait_for(lambda: len(engine.given) == 2, "the second reading")
+    wait_for(lambda: engine.reader.problem is None, "the end of the problem")
+    engine.reader.stop()
+
+
+def test_position_is_noted_before_readings_are_handed_on(redis: RedisServer) -> None:
+    noted: list[object] = []
+    reader = StreamReader(redis.url, lambda _snapshot, *, is_late: noted.append(client.hgetall(READ_KEY)))
+    with client_of(redis.url) as client:
+        write(redis, reading(HOSTS[0], 1))
+        reader.start()
+        wait_for(lambda: noted, "the reading")
+        reader.stop()
+    assert noted != [{}]
+
+
+def test_memory_is_bounded_while_redis_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = len(reading(HOSTS[0], 1).data)
+    assert 1000 * size < MOST_WAITING_BYTES
+    monkeypatch.setattr("monitor.fleet.bus.outgoing.MOST_WAITING_BYTES", 3 * size + size // 2)
+    outgoing = Outgoing()
+    for number in range(1, 11):
+        outgoing.put(host(gpu(0), host_id=HOSTS[0], seq=number), number=number, is_late=False)
+    outgoing.encode()
+    chunk = outgoing.chunk(50)
+    assert chunk is not None
+    assert [each.number for each in chunk.readings] == [8, 9, 10]
+    assert [*chunk.hosts] == [HOSTS[0]]
+    outgoing.sent(chunk)
+    assert outgoing.chunk(50) is None
+    assert "7 readings of other hosts are lost" in caplog.text
