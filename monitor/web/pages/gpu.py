@@ -17,6 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 from monitor import formats
 from monitor.access.middleware import opens_with_link
 from monitor.access.visitor import visitor_of
+from monitor.history.store import OWN
 from monitor.live.pieces import LivePage, Pieces, Value
 from monitor.runtime.process import runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits, is_hot, use_of
@@ -281,7 +282,8 @@ def live_page(uuid: str, idle_limits: Callable[[], IdleLimits], host: str = "") 
 
 def _csv_query(page: GpuPage) -> str:
     """The query of /api/history for what the charts show, without the span."""
-    return urlencode({"gpu": page.uuid, "metric": ",".join(name for chart in page.charts for name in chart.series)})
+    metrics = ",".join(name for chart in page.charts for name in chart.series)
+    return urlencode({**({"host": page.host} if page.host else {}), "gpu": page.uuid, "metric": metrics})
 
 
 @opens_with_link
@@ -305,6 +307,7 @@ async def gpu(request: HtmxRequest, uuid: str, host: str | None = None) -> HttpR
         {uuid: f"GPU {page.gpu.index}"},
         has_details=visitor_of(request).sees_details,
         gpu=uuid,
+        host_id=(snapshot.host_id or OWN) if other else OWN,
     )
     context: dict[str, Any] = {"bar": bar, "shown": shown}
     if request.htmx:

@@ -69,15 +69,17 @@ class InSpan(NamedTuple):
     """JSON: a list of Period."""
 
 
-def in_span(span: Span, names: dict[str, str], *, has_details: bool, gpu: str = "") -> InSpan | None:
+def in_span(
+    span: Span, names: dict[str, str], *, has_details: bool, gpu: str = "", host_id: str = OWN
+) -> InSpan | None:
     """The alerts and gaps, or None if the database does not respond, which is logged. Blocks.
 
     `names`: of the sources, by key. `gpu`: UUID, for the page of a GPU, which lists its open alerts itself: only its resolved
     ones are listed, and if the span has none, the last ones.
     """
-    events = AlertEvent.objects.select_related("acknowledged_by")
-    # Charts without a GPU are of the host that answers.
-    events = events.filter(gpu_uuid=gpu) if gpu else events.filter(host_id=OWN)
+    events = AlertEvent.objects.select_related("acknowledged_by").filter(host_id=host_id)
+    if gpu:
+        events = events.filter(gpu_uuid=gpu)
     try:
         rows = list(_overlapping(events, span).order_by("-started_at")[: MOST_ALERTS + 1])
         shaded = rows[:MOST_ALERTS]
@@ -92,7 +94,7 @@ def in_span(span: Span, names: dict[str, str], *, has_details: bool, gpu: str = 
         bool(gpu),
         without_repetitions(PastAlert(event, has_details=has_details) for event in recent)[:RECENT],
         len(rows) > MOST_ALERTS,
-        _gaps(span, names),
+        _gaps(span, names, host_id),
         msgspec.json.encode([period_of(event) for event in shaded]).decode(),
     )
 
@@ -121,9 +123,9 @@ def period_of(event: AlertEvent) -> Period:
     )
 
 
-def _gaps(span: Span, names: dict[str, str]) -> list[GapRow] | None:
-    """Of all sources, and of these; newest first."""
-    rows = HistoryGap.objects.select_related("source").filter(host_id=OWN, start__lt=span.end, end__gt=span.start)
+def _gaps(span: Span, names: dict[str, str], host_id: str) -> list[GapRow] | None:
+    """Of all sources of the host, and of these; newest first."""
+    rows = HistoryGap.objects.select_related("source").filter(host_id=host_id, start__lt=span.end, end__gt=span.start)
     rows = rows.filter(Q(source=None) | Q(source__key__in=names))
     try:
         return [_gap_row(row, names) for row in rows.order_by("-start")[:MOST_GAPS]]

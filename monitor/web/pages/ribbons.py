@@ -23,10 +23,14 @@ from django.views.decorators.vary import vary_on_headers
 from monitor.access.middleware import opens_with_link
 from monitor.access.visitor import visitor_of
 from monitor.telemetry.schema import Snapshot
+from monitor.usage.records import hosts as hosts_with_usage
 from monitor.usage.ribbons import Ribbon
 from monitor.usage.ribbons import ribbons as read_ribbons
+from monitor.web.api.hosts import NoSuchHost
+from monitor.web.hosts.addresses import gpu_address
+from monitor.web.hosts.missing import no_such_host
 from monitor.web.pages.base_context import HtmxRequest, StillPage, base_context
-from monitor.web.snapshots import first_seen
+from monitor.web.recorded_hosts import RecordedHost, seen_host
 from monitor.web.span import span_of
 from monitor.web.usage.ribbon import HOURS, Who, start_of, strips_of, who_of
 
@@ -39,7 +43,8 @@ log = logging.getLogger(__name__)
 class GpuUse(NamedTuple):
     """Who had one GPU, for a page."""
 
-    uuid: str
+    address: str
+    """Of its page; empty if the host was deleted."""
     label: str
     who: Who | None
     reason: str
@@ -52,11 +57,14 @@ class GpuUse(NamedTuple):
 @require_safe
 async def ribbons(request: HtmxRequest) -> HttpResponse:
     """For htmx, elements that replace those with the same ids on the page; none if the ledger cannot be read."""
-    snapshot = await first_seen(request)
+    try:
+        host, snapshot = await seen_host(request, request.GET.get("host"), hosts_with_usage)
+    except NoSuchHost as error:
+        return await no_such_host(request, error)
     start = start_of(time.time())
     reason = NOT_RECORDED
     try:
-        found = await sync_to_async(read_ribbons)(start, start + HOURS * 3600)
+        found = await sync_to_async(read_ribbons)(start, start + HOURS * 3600, host_id=host.host_id)
     except DatabaseError as error:
         log.warning("the dashboard has no ribbons, the usage ledger cannot be read: %s", error)
         found, reason = [], NOT_READ
@@ -68,7 +76,7 @@ async def ribbons(request: HtmxRequest) -> HttpResponse:
 
     def use_of(uuid: str, label: str) -> GpuUse:
         made = _who(known.get(uuid), start, start + HOURS * 3600, zone, has_details=has_details)
-        return GpuUse(uuid, label, made, reason)
+        return GpuUse(_address(host, uuid), label, made, reason)
 
     uses = [use_of(gpu.uuid, f"GPU {gpu.index}") for gpu in snapshot.gpus]
     heading = "Who used the GPUs in the last 24 hours"
@@ -82,13 +90,19 @@ async def ribbons(request: HtmxRequest) -> HttpResponse:
 async def who(request: HtmxRequest, uuid: str) -> HttpResponse:
     """Who had this GPU in the span of the address, as that of its page."""
     try:
+        host, snapshot = await seen_host(request, request.GET.get("host"), hosts_with_usage)
+    except NoSuchHost as error:
+        return await no_such_host(request, error)
+    try:
         span = span_of(request.GET.dict(), time.time())
     except ValueError as error:
         return HttpResponseBadRequest(f"{error}.", content_type="text/plain; charset=utf-8")
     reason = NOT_RECORDED
     found = []
     try:
-        found = await sync_to_async(read_ribbons)(span.start, span.end, points=WHO_POINTS, uuid=uuid)
+        found = await sync_to_async(read_ribbons)(
+            span.start, span.end, points=WHO_POINTS, uuid=uuid, host_id=host.host_id
+        )
     except DatabaseError as error:
         log.warning("the usage ledger cannot be read: %s", error)
         reason = NOT_READ
@@ -96,10 +110,13 @@ async def who(request: HtmxRequest, uuid: str) -> HttpResponse:
     made = _who(found[0] if found else None, span.start, span.end, zone, has_details=has_details)
     if request.htmx:
         return render(request, "monitor/fragments/usage/who.html", {"who": made, "reason": reason})
-    snapshot = await first_seen(request)
     label = next((f"GPU {gpu.index}" for gpu in snapshot.gpus if gpu.uuid == uuid), uuid)
-    uses = [GpuUse(uuid, label, made, reason)]
+    uses = [GpuUse(_address(host, uuid), label, made, reason)]
     return await _page(request, snapshot, f"Who used {label}", uses, (span.start, span.end))
+
+
+def _address(host: RecordedHost, uuid: str) -> str:
+    return gpu_address(host.in_addresses, uuid) if host.has_pages else ""
 
 
 def _who(ribbon: Ribbon | None, start: float, end: float, zone: tzinfo, *, has_details: bool) -> Who | None:
