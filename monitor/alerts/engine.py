@@ -35,6 +35,8 @@ SAVE_SECONDS = 60.0
 write costs the disk several pages: at 5 s they were three quarters of all that gpumon writes.
 """
 CLEAN_SECONDS = 3600.0
+MOST_AT_ONCE = 50
+"""Events in one transaction: when a rack goes down, hundreds fire at once, and others want to write too."""
 NOT_JUDGED = "a snapshot could not be evaluated"
 
 
@@ -291,8 +293,11 @@ class Engine:
 
     def _write(self) -> None:
         """Write what is due. If the database does not respond, everything is kept for the next attempt."""
-        if not self._is_restored:
-            return
+        while self._is_restored and self._writes_some() and self._unwritten:
+            pass
+
+    def _writes_some(self) -> bool:
+        """Write the first events, and the states that are due. Whether that worked."""
         now = self._monotonic()
         is_time = now >= self._next_save
         due = [host for host_id, host in self._hosts.items() if is_time or host_id in self._touched]
@@ -301,14 +306,14 @@ class Engine:
             # Check again after the usual interval, not at each reading.
             if is_time:
                 self._next_save = now + SAVE_SECONDS
-            return
-        events, dropped = [*self._unwritten], self._dropped
+            return True
+        events, dropped = self._unwritten[:MOST_AT_ONCE], self._dropped
         if not self._database.reaches(
             "alerts cannot be saved now; they are saved later, in order",
             lambda: store.save(events, judges, dropped, enqueue=self._enqueue, now=self._clock()),
         ):
-            return
-        self._unwritten.clear()
+            return False
+        del self._unwritten[: len(events)]
         self._touched.clear()
         self._dropped = Dropped([], [])
         for host_id, judge in judges:
@@ -317,6 +322,7 @@ class Engine:
             self._next_save = now + SAVE_SECONDS
         if events:
             self._written()
+        return True
 
     def _write_evidence(self, *, is_last: bool = False) -> None:
         """Write the evidence that is due, once its alerts are written and on their way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from monitor.alerts.engine import Engine
@@ -38,8 +38,6 @@ class AlertStage:
         `contacts`: the other hosts; None while they are not known.
         """
 
-        self.open_counts: Mapping[str | None, int] = {}
-        """How many alerts are open, by host id; None: the host that the server runs on. Replaced whenever they change."""
         self.recent = Recent()
         """The readings of the last 15 minutes, for rule previews and for the evidence of alerts."""
         self.evidence = EvidenceRecorder(self.recent.snapshots, clock=clock, monotonic=monotonic)

@@ -6,7 +6,6 @@ import atexit
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -192,7 +191,6 @@ class Runtime:
         """The open alerts of all hosts. The hub's own snapshots have all of them, those of others theirs. From any thread."""
         self.hub.set_alerts(alerts)
         self.fleet.set_alerts(alerts)
-        self.alerts.open_counts = Counter(alert.host_id for alert in alerts)
 
     @property
     def problems(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from monitor.alerts.engine import MOST_AT_ONCE
 from monitor.alerts.host_alerts import SETTLED_SECONDS
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from monitor.rules.evaluation import Evaluation, Event
@@ -224,3 +225,14 @@ def test_alerts_of_a_host_end_when_it_is_removed(scene: Scene) -> None:
     assert AlertEvent.objects.get().resolved_because == REMOVED
     assert not AlertState.objects.filter(host_id="a").exists()
     assert scene.open == []
+
+
+def test_many_hosts_that_go_down_together_are_told_in_order(scene: Scene) -> None:
+    host_down(for_seconds=0)
+    ids = [f"{number:03}" for number in range(2 * MOST_AT_ONCE + 1)]
+    down(scene, *[contact(host_id, is_down=True) for host_id in ids])
+    assert [summary for _, summary in scene.told] == [f"node-{host_id} went down" for host_id in ids]
+    assert AlertEvent.objects.filter(state="firing").count() == len(ids)
+    scene.restarted()
+    down(scene, *[contact(host_id, is_down=True) for host_id in ids])
+    assert len(scene.told) == len(ids)

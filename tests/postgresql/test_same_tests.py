@@ -16,6 +16,7 @@ _RECORDER = "tests/history/test_recorder.py::test"
 TESTS = (
     "tests/alerts/test_default_rule_names.py",
     "tests/alerts/test_engine.py",
+    "tests/alerts/test_fleet_alerts.py",
     "tests/alerts/test_rule_rows.py",
     "tests/notifications/test_claims.py",
     "tests/notifications/test_outbox.py",

@@ -97,10 +97,6 @@ def test_page_of_an_alert_leads_to_the_gpu_of_its_host(client: Client) -> None:
     assert link_to(alert_of(row), "https://gpus.example.org/") == f"https://gpus.example.org/host/{OTHER}/gpu/GPU-5"
 
 
-def test_hub_counts_open_alerts_by_host(hub: Runtime) -> None:
-    assert hub.alerts.open_counts == {None: 1, OTHER: 1}
-
-
 def test_snapshot_of_a_host_has_its_alerts(client: Client, hub: Runtime) -> None:
     live = hub.fleet.hub_of("dgx-02")
     assert live is not None
