@@ -207,7 +207,7 @@ def _entry(said: Any, problems: dict[str, str]) -> Entry | None:
     for written_key, value in said.items():
         key: Any = _RENAMED.get(written_key, written_key)
         if key in values:
-            problems[str(key)] = f"given twice: {written_key!r} is its former name"
+            problems[str(key)] = "given twice, also by its former name"
             continue
         field = _MODEL_FIELDS.get(key)
         if field is None:

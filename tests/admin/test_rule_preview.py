@@ -106,6 +106,12 @@ def test_preview_explains_missing_data(root: Client, recent: Recent, fields: dic
     assert said in text(ask(root, {**HOT, **fields}))
 
 
+def test_rule_about_hosts_has_no_preview_and_says_why(root: Client, recent: Recent) -> None:
+    feed(recent, 80)
+    fields = {**HOT, "kind": "host_down", "metric": "", "comparator": "", "threshold": ""}
+    assert "there is no preview of rules of this kind" in text(ask(root, fields))
+
+
 def test_preview_without_dead_processes_shows_no_warning(root: Client, recent: Recent) -> None:
     feed(recent, 80)
     fields = {**HOT, "kind": "process_gone", "metric": "", "threshold": ""}

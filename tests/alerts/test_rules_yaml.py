@@ -173,6 +173,14 @@ def test_unknown_field_is_refused_with_the_closest_match() -> None:
     assert said == "rule 1 “Hot”, treshold: there is no such field; the nearest is 'threshold'"
 
 
+def test_former_name_of_a_field_is_read() -> None:
+    head = "gpumon_rules: 1\nrules:\n- {name: a, kind: gpu_lost, host_pattern: 'dgx-*'"
+    (entry,) = read(f"{head}}}")
+    assert entry.row.hosts == "dgx-*"
+    with pytest.raises(BadFile, match="hosts: given twice, also by its former name"):
+        read(f"{head}, hosts: other}}")
+
+
 def test_every_problem_is_reported_with_rule_and_field() -> None:
     said = complaint(
         file(

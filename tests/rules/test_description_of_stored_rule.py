@@ -27,6 +27,14 @@ def test_threshold_has_the_label_and_unit_of_its_metric() -> None:
     }
 
 
+def test_hosts_of_a_rule_that_an_earlier_version_stored_are_kept() -> None:
+    """Regression: open alerts of such rules would resolve at the upgrade, as if their rules had been edited."""
+    kept: Any = msgspec.to_builtins(Rule(id=3, name="Lost", kind="gpu_lost"))
+    kept["which"]["host_pattern"] = "dgx-*"
+    assert msgspec.convert(kept, Rule).which == Which(hosts="dgx-*")
+    assert lines(kind="gpu_lost", which=Which(hosts="dgx-*, tag:lab"))["GPUs"] == "host dgx-*, tag:lab"
+
+
 @pytest.mark.parametrize(
     ("offset", "limit"),
     [
