@@ -138,10 +138,11 @@ class PastAlert:
         span = urlencode({"from": utc_text(int((event.started_at - _AROUND).timestamp())), **_until(end)})
         if event.gpu_uuid:
             return f"{self.gpu_address}?{span}"
-        if event.host_id:
-            return ""
         metric = event.metric.removeprefix("system.")
-        return f"{reverse('history')}?metric={metric}&{span}" if metric in _HOST_METRICS else ""
+        if metric not in _HOST_METRICS:
+            return ""
+        host = {"host": event.host_id} if event.host_id else {}
+        return f"{reverse('history')}?{urlencode({**host, 'metric': metric})}&{span}"
 
     @property
     def gpu_address(self) -> str:

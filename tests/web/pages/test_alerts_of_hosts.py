@@ -18,6 +18,7 @@ from monitor.models import AlertEvent, AlertRule, Snooze
 from monitor.notifications.messages import link_to
 from monitor.runtime.runtime import Runtime
 from monitor.telemetry.schema import Alert
+from monitor.web.pages.alert_history import PastAlert
 from tests.support.clients import logged_in
 from tests.support.outbox_rows import a_rule
 from tests.support.runtimes import current_runtime
@@ -95,6 +96,11 @@ def test_page_of_an_alert_leads_to_the_gpu_of_its_host(client: Client) -> None:
     assert f'href="/host/{OTHER}/gpu/GPU-5"' in page
     assert "The hub keeps no evidence with alerts of other hosts." in page
     assert link_to(alert_of(row), "https://gpus.example.org/") == f"https://gpus.example.org/host/{OTHER}/gpu/GPU-5"
+
+
+def test_alert_of_a_host_itself_leads_to_its_history() -> None:
+    row = event(5, host_id=OTHER, host="dgx-02", gpu_uuid="", gpu_index=None, metric="system.memory_used_percent")
+    assert PastAlert(row, has_details=True).chart.startswith(f"/history?host={OTHER}&metric=memory_used_percent&from=")
 
 
 def test_snapshot_of_a_host_has_its_alerts(client: Client, hub: Runtime) -> None:
