@@ -30,7 +30,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.fleet import ingest
+from bench.measures.fleet import hosts_page, ingest
 from bench.measures.records import history_query, history_size, history_writes, recording, written
 from bench.measures.usage import query as usage_query
 
@@ -58,6 +58,7 @@ def main() -> int:
         "first-load": first_load.measure,
         "main-thread": main_thread.measure,
         "many-gpus": many_gpus.measure,
+        "hosts": hosts_page.measure,
         "scrape": scrape.measure,
         "scrolling": scrolling.measure,
         "alerts": alerts.measure,

@@ -25,7 +25,9 @@ class Column(NamedTuple):
     @property
     def css(self) -> str:
         """Classes of its header, as of its cells."""
-        return " ".join([self.name, *(["left"] if self.is_left else []), *(["secondary"] if self.is_secondary else [])])
+        return " ".join(
+            [f"column-{self.name}", *(["left"] if self.is_left else []), *(["secondary"] if self.is_secondary else [])]
+        )
 
 
 COLUMNS = (

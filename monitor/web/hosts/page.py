@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from monitor.live.pieces import LivePage, Pieces, Value
+from monitor.live.pieces import LivePage, Pieces, Value, mark_of
 from monitor.telemetry.schema import Snapshot
 from monitor.version import __version__
 from monitor.web.components.banner import Banner
@@ -50,12 +50,11 @@ class Group:
     """Hosts with one first tag, or one model."""
 
     def __init__(self, place: int, name: str, hosts: Sequence[HostFacts], board: Board, live: LivePieces) -> None:
+        self.at = f"b{place}"
         self.name = name
         self.rows = [board.rows[host.name] for host in hosts]
         self.sum = GroupSum(place, name, hosts, live)
-        key = (name, *sorted([row.mark for row in self.rows]))
-        context = {"group": self}
-        self.part = live.part(f"b{place}", key, "monitor/hosts/rows.html", context, is_rows=True)
+        self.mark = mark_of((name, *sorted([row.mark for row in self.rows])))
         for row in self.rows:
             live.values += row.values
             live.parts += row.parts
@@ -87,8 +86,8 @@ class HostsPage:
             Group(place, name, hosts, board, inside)
             for place, (name, hosts) in enumerate(_grouped(shown, wanted.group))
         ]
-        key = tuple([group.name for group in self.groups])
-        self.table = live.part("hosts-table", key, "monitor/hosts/table.html", {"page": self})
+        key = tuple([group.mark for group in self.groups])
+        self.table = live.part("hosts-table", key, "monitor/hosts/table.html", {"page": self}, is_rows=True)
         self.pieces = Pieces([*live.parts, *inside.parts], [*live.values, *inside.values], self.title, self.level)
 
 
