@@ -1,4 +1,4 @@
-"""docker-compose.yml, with and without its overrides, and docker-compose.agent.yml, as Docker Compose reads them."""
+"""docker-compose.yml, with and without its overrides, and those of the agent and of a fleet, as Docker Compose reads them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from monitor.config.database_url import parse
+from monitor.config.redis_url import check, password_of
 from tests.deploy.checkers import checker
 from tests.support.servers import ROOT
 
@@ -194,3 +195,54 @@ def test_each_mounted_file_exists() -> None:
     for service in composed(*MONITORING, GPUMON_GRAFANA_PASSWORD="for-grafana")["services"].values():
         for volume in service["volumes"]:
             assert volume["type"] != "bind" or Path(volume["source"]).exists()
+
+
+FLEET = "docker-compose.fleet.yml"
+SECRETS = {
+    "GPU_MONITOR_SECRET_KEY": "k" * 40,
+    "GPUMON_DATABASE_PASSWORD": "for-the-database",
+    "GPUMON_REDIS_PASSWORD": "for-redis",
+}
+
+
+def test_processes_of_a_fleet_share_database_redis_and_key_but_no_folder() -> None:
+    whole = composed(FLEET, **SECRETS)
+    names = ("hub-1", "hub-2", "engine-1", "engine-2")
+    processes = [whole["services"][name] for name in names]
+    for name in ("GPU_MONITOR_DATABASE_URL", "GPU_MONITOR_REDIS_URL", "GPU_MONITOR_SECRET_KEY"):
+        assert len({each["environment"][name] for each in processes}) == 1
+    url = processes[0]["environment"]["GPU_MONITOR_REDIS_URL"]
+    check(url)
+    assert password_of(url) == "for-redis"
+    folders = [volume["source"] for each in processes for volume in each["volumes"] if volume["target"] == "/data"]
+    assert len(set(folders)) == len(names)
+    assert [each["command"] for each in processes[2:]] == [["python", "manage.py", "engine"]] * 2
+    assert whole["services"]["redis"]["environment"]["PASSWORD"] == "for-redis"
+    for name in SECRETS:
+        assert name in config_refusal(name)
+
+
+def config_refusal(without: str) -> str:
+    """Why there is no configuration without this variable."""
+    ended = config(FLEET, **{name: value for name, value in SECRETS.items() if name != without})
+    assert ended.returncode != 0
+    return ended.stderr
+
+
+def test_only_nginx_of_a_fleet_is_published_and_reaches_both_servers_by_trusted_addresses() -> None:
+    whole = composed(FLEET, **SECRETS)
+    services = whole["services"]
+    assert {name: ports(each) for name, each in services.items() if each.get("ports")} == {
+        "nginx": [("127.0.0.1", "3000", 3000)]
+    }
+    upstream = (ROOT / "deploy/nginx/docker/gpumon-fleet-upstream.conf").read_text()
+    (subnet,) = whole["networks"]["behind-nginx"]["ipam"]["config"]
+    for name in ("hub-1", "hub-2"):
+        network = services[name]["networks"]["behind-nginx"]
+        assert f"server {network['aliases'][0]}:5000;" in upstream
+        assert ipaddress.ip_address(network["ipv4_address"]) in ipaddress.ip_network(subnet["subnet"])
+        trusted = services[name]["environment"]["GPU_MONITOR_TRUSTED_PROXIES"]
+        assert trusted == services["nginx"]["networks"]["behind-nginx"]["ipv4_address"]
+    for name in (*services.keys() - {"database"},):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]

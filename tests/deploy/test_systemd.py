@@ -16,7 +16,7 @@ import pytest
 from tests.deploy.checkers import checker
 from tests.deploy.commands import COMMANDS
 from tests.deploy.listening import NotifySocket
-from tests.deploy.units import AGENT, PREFIX, UNITS, allowed_calls, calls_in, install, locks, unit, values
+from tests.deploy.units import AGENT, ENGINE, PREFIX, UNITS, allowed_calls, calls_in, install, locks, unit, values
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import ROOT, Server, wait_for
 
@@ -94,7 +94,7 @@ def test_installation_without_root_and_without_a_folder_is_refused() -> None:
     assert "run it as root, or with DESTDIR set" in ended.stderr
 
 
-@pytest.mark.parametrize("name", [*UNITS, AGENT])
+@pytest.mark.parametrize("name", [*UNITS, AGENT, ENGINE])
 def test_systemd_reports_no_issue_in_the_units(installed: Path, name: str, tmp_path: Path) -> None:
     text = unit(installed, name).replace(PREFIX, str(installed / PREFIX.lstrip("/")))
     (tmp_path / name).write_text(text)
@@ -107,7 +107,7 @@ def test_systemd_reports_no_issue_in_the_units(installed: Path, name: str, tmp_p
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", [*UNITS, AGENT])
+@pytest.mark.parametrize("name", [*UNITS, AGENT, ENGINE])
 def test_systemd_rates_the_exposure_as_low(installed: Path, name: str) -> None:
     """At most 3.0 of 10; comments in the unit explain what is still allowed."""
     path = installed / "etc/systemd/system" / name
@@ -126,6 +126,13 @@ def test_units_allow_what_reading_needs(installed: Path, name: str) -> None:
     assert values(text, "DeviceAllow") == ["char-nvidia* rw", "char-drm rw"]
     assert not values(text, "PrivateDevices")
     assert (values(text, "ProtectProc"), values(text, "ProcSubset")) == (["default"], ["all"])
+
+
+def test_engine_reads_no_gpu_and_waits_for_its_turn_for_ever(installed: Path) -> None:
+    text = unit(installed, ENGINE)
+    assert values(text, "PrivateDevices") == ["yes"]
+    assert (values(text, "Restart"), values(text, "StartLimitIntervalSec")) == (["always"], ["0"])
+    assert values(text, "StateDirectory") != values(unit(installed, UNITS[0]), "StateDirectory")
 
 
 @pytest.mark.parametrize("name", UNITS)

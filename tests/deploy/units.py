@@ -18,7 +18,7 @@ from tests.support.servers import ROOT
 UNITS = ("gpumon.service", "gpumon-gunicorn.service")
 """The server's. A host enables one of them."""
 
-AGENT = "gpumon-agent.service"
+AGENT, ENGINE = "gpumon-agent.service", "gpumon-engine.service"
 PREFIX = "/opt/gpumon"
 
 
