@@ -33,7 +33,9 @@ def main(history: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def backup(main: Path, history: Path, tmp_path: Path) -> Path:
-    source = HistorySource.objects.create(key="GPU-0", kind="gpu", name="H100", first_at=1, last_at=2)
+    source = HistorySource.objects.create(
+        host_id="d" * 32, host="dgx-05", key="GPU-0", kind="gpu", name="H100", first_at=1, last_at=2
+    )
     HistoryChunk.objects.create(source=source, tier=1, start=1, end=2, data=b"readings")
     file = tmp_path / "backup"
     copy(main, file, change=lambda made: add_history(made, history))
@@ -64,7 +66,7 @@ def test_restored_history_is_used_as_before(backup: Path, history: Path, tmp_pat
     shutil.move(restored, history)
     prepare()
     (chunk,) = HistoryChunk.objects.all()
-    assert (bytes(chunk.data), chunk.source.key) == (b"readings", "GPU-0")
+    assert (bytes(chunk.data), chunk.source.host, chunk.source.key) == (b"readings", "dgx-05", "GPU-0")
     HistoryChunk.objects.create(source=chunk.source, tier=1, start=2, end=3, data=b"more")
     assert rows(history, "PRAGMA auto_vacuum") == [(2,)]
 
