@@ -29,7 +29,7 @@ def test_dashboard_of_another_host_has_its_gpus_processes_and_socket(client: Cli
     assert "python secret.py" in page
     assert 'data-socket="/ws/dashboard?view=cards&amp;host=node1"' in page
     assert 'href="/api/snapshot?host=node1"' in page
-    assert "/ribbons" not in page, "the usage of other hosts is not recorded"
+    assert 'hx-get="/ribbons?host=node1"' in page
 
 
 def test_page_of_a_gpu_of_another_host(client: Client) -> None:
@@ -37,6 +37,9 @@ def test_page_of_a_gpu_of_another_host(client: Client) -> None:
     assert status == 200
     assert 'data-socket="/ws/dashboard?view=gpu%3AGPU-free&amp;host=node1"' in page
     assert 'href="/host/node1/gpu/GPU-0"' in page, "the GPU before it"
+    assert 'data-who="/ribbons/GPU-free?host=node1"' in page
+    assert 'href="/history?host=node1">Compare GPUs' in page
+    assert 'href="/api/history?host=node1&amp;gpu=GPU-free&amp;metric=' in page, "as CSV"
     status, page = get(client, "/host/node1/gpu/GPU-none")
     assert (status, 'href="/host/node1/"' in page) == (404, True)
 
