@@ -41,7 +41,9 @@ def lines_of(kept: Any) -> list[Line]:
         *found,
         Line("Fires after", span_of(rule.for_seconds) if rule.for_seconds else "at once"),
         Line("Resolves after", span_of(rule.clear_for_seconds) if rule.clear_for_seconds else "at once"),
-        Line("GPUs", " · ".join([*sorted(rule.which.uuids), *_selectors(rule.which)]) or "all"),
+        Line("Hosts", rule.which.hosts or "all")
+        if kind and kind.is_of_fleet
+        else Line("GPUs", " · ".join([*sorted(rule.which.uuids), *_selectors(rule.which)]) or "all"),
     ]
 
 

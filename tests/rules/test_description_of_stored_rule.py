@@ -33,6 +33,8 @@ def test_hosts_of_a_rule_that_an_earlier_version_stored_are_kept() -> None:
     kept["which"]["host_pattern"] = "dgx-*"
     assert msgspec.convert(kept, Rule).which == Which(hosts="dgx-*")
     assert lines(kind="gpu_lost", which=Which(hosts="dgx-*, tag:lab"))["GPUs"] == "host dgx-*, tag:lab"
+    about_hosts = lines(kind="host_down", which=Which(hosts="tag:lab"))
+    assert (about_hosts["Condition"], about_hosts["Hosts"], "GPUs" in about_hosts) == ("host down", "tag:lab", False)
 
 
 @pytest.mark.parametrize(
