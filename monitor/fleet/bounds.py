@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sized
 
 import msgspec
@@ -12,6 +13,8 @@ from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.totals import total
 
 MOST_GPUS = 512
+MOST_GPUS_AN_HOUR = 2 * MOST_GPUS
+"""Different ones of one host."""
 MOST_PROCESSES = 10_000
 """On all GPUs of the host."""
 MOST_OF_OTHERS = 1024
@@ -29,6 +32,23 @@ def check(snapshot: Snapshot) -> None:
     for gpu in snapshot.gpus:
         others = (gpu.fans, gpu.nvlinks, gpu.xids, gpu.mig_instances, gpu.ended_processes, gpu.clock_event_reasons)
         _at_most(MOST_OF_OTHERS, "parts of a GPU", *others)
+
+
+class SeenGpus:
+    """The GPUs that one host has had within an hour: history, usage and alerts keep something of each."""
+
+    def __init__(self) -> None:
+        self._uuids: set[str] = set()
+        self._since = -math.inf
+
+    def add(self, snapshot: Snapshot, now: float) -> None:
+        """Count those of a snapshot; `now` is monotonic. Raise ProtocolError if there are too many different ones."""
+        if now - self._since > 3600:
+            self._uuids.clear()
+            self._since = now
+        self._uuids.update([gpu.uuid for gpu in snapshot.gpus])
+        if len(self._uuids) > MOST_GPUS_AN_HOUR:
+            raise ProtocolError(f"more than {MOST_GPUS_AN_HOUR} different GPUs within an hour")
 
 
 def plausible(snapshot: Snapshot) -> Snapshot:

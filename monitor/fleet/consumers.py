@@ -170,28 +170,32 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         try:
             message = protocol.decode_from_agent(data)
             if isinstance(message, SnapshotMessage):
-                bounds.check(message.snapshot)
+                self._take_snapshot(message)
         except ProtocolError as error:
             differ = f" The agent is version {plain(self.hello.version)}, the hub {__version__}: update the older one."
             await self._refuse(_invalid(f"{error}.{'' if self.hello.version == __version__ else differ}"))
             return
-        assert self._fleet is not None
-        assert self._host is not None
-        if isinstance(message, SnapshotMessage):
-            self._received += 1
-            # The agent speaks for its own host only, under the name that the hub has for it. Alerts are the hub's matter.
-            snapshot = msgspec.structs.replace(
-                with_plain_texts(bounds.plausible(message.snapshot)),
-                host=self._host.name,
-                host_id=self._host.host_id,
-                alerts=(),
-            )
-            self._fleet.take(self._host.host_id, snapshot, is_late=message.is_late)
-        elif isinstance(message, Pong) and message.number == self._ping_number:
+        if isinstance(message, Pong) and message.number == self._ping_number:
+            assert self._fleet is not None
+            assert self._host is not None
             round_trip = self._loop.time() - self._pinged_at
             self._fleet.took_pong(
                 self._host.host_id, agent_time=message.time, hub_time=time.time(), round_trip_seconds=round_trip
             )
+
+    def _take_snapshot(self, message: SnapshotMessage) -> None:
+        """The agent speaks for its own host only, under the name that the hub has for it. Alerts are the hub's matter."""
+        assert self._fleet is not None
+        assert self._host is not None
+        bounds.check(message.snapshot)
+        snapshot = msgspec.structs.replace(
+            with_plain_texts(bounds.plausible(message.snapshot)),
+            host=self._host.name,
+            host_id=self._host.host_id,
+            alerts=(),
+        )
+        self._fleet.take(self._host.host_id, snapshot, is_late=message.is_late)
+        self._received += 1
 
     async def _ping(self) -> None:
         """Ask for the agent's clock, and say how much has arrived, until the socket is closed."""

@@ -84,10 +84,11 @@ class Fleet:
                 host.socket = host.agent = None
 
     def take(self, host_id: str, snapshot: Snapshot, *, is_late: bool) -> None:
-        """A snapshot has arrived. A late one is not shown: newer ones have been."""
+        """A snapshot has arrived. A late one is not shown: newer ones have been. Raises ProtocolError: see SeenGpus."""
         host = self._hosts.get(host_id)
         if host is None or host.socket is None:  # deleted a moment ago, or connected elsewhere
             return
+        host.seen_gpus.add(snapshot, self._monotonic())
         host.heard_at = self._monotonic()
         host.late_count += is_late
         number = host.number + (not is_late)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from monitor.fleet.bounds import SeenGpus
 from monitor.fleet.bus.base import Agent, HostNews
 from monitor.fleet.clock_offset import ClockOffset
 from monitor.fleet.host_summary import HostSummary, SummarizedSnapshot
@@ -53,6 +54,7 @@ class LiveHost:
         self.snapshot: Snapshot | None = None
         """The newest; of a host that is connected elsewhere only while it is watched here."""
         self._summarized: SummarizedSnapshot | None = None
+        self.seen_gpus = SeenGpus()
         self.alerts: tuple[Alert, ...] = ()
         """The open ones."""
         self.number = secrets.randbits(48)

@@ -54,3 +54,18 @@ def test_figures_that_no_hardware_has_are_unknown_also_in_the_totals() -> None:
     wild = bounds.plausible(host(gpu(0, power_watts=1e18), gpu(1)))
     assert wild.gpus[0].power_watts is None
     assert (wild.totals.power_watts, wild.totals.unavailable["power_watts"]) == (350.0, "unknown for GPU 0")
+
+
+def test_host_with_other_gpus_each_time_is_refused() -> None:
+    """History, usage and alerts keep something of each: a host that made up 500 a reading took the hub a gigabyte a minute."""
+    seen = bounds.SeenGpus()
+
+    def read(first: int, now: float) -> None:
+        seen.add(host(*map(gpu, range(first, first + 500))), now)
+
+    for now in range(100):
+        read(0, now)
+    read(500, 101)
+    with pytest.raises(ProtocolError, match="more than 1024 different GPUs within an hour"):
+        read(1000, 102)
+    read(1000, 3601.5)
