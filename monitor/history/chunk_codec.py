@@ -8,11 +8,12 @@ wants, and a metric that another version of gpumon stored can be read without kn
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
-from collections.abc import Collection, Iterable, Sequence
-from itertools import compress, repeat
-from operator import mul, truediv
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import cast
 
 import msgspec
@@ -79,7 +80,7 @@ _HOW_DECODER = msgspec.msgpack.Decoder(_How)
 
 def pack(buckets: Buckets, metrics: Iterable[Metric]) -> bytes:
     """The bytes of at least one bucket. The metrics give the scales; a column of none of them is rounded to thousandths."""
-    scales = {metric.name: _whole(metric.scale) for metric in metrics}
+    scales = steps_of(metrics)
     covered = _covered(buckets.seconds)
     planes: list[bytes] = []
     starts, seconds = _packed(buckets.starts, planes), _packed(covered, planes)
@@ -96,18 +97,28 @@ def pack(buckets: Buckets, metrics: Iterable[Metric]) -> bytes:
     return _HEAD.pack(VERSION, zlib.crc32(rest)) + rest
 
 
-def unpack(data: bytes, wanted: Collection[str] | None = None) -> Buckets:
-    """The buckets, with the columns of these names or with all. Raises DamagedChunk."""
+def unpack(
+    data: bytes,
+    wanted: Collection[str] | None = None,
+    *,
+    start: float = -math.inf,
+    end: float = math.inf,
+    steps: Steps | None = None,
+) -> Buckets:
+    """The buckets that start in [start, end), with the columns of these names or with all. Raises DamagedChunk.
+
+    `steps`: leave the values in these steps, for `in_units`. What is rolled up before has fewer values to divide.
+    """
     if not data or data[0] != VERSION:
         raise DamagedChunk(f"version {data[0]} is not known" if data else "no bytes")
     if len(data) < _HEAD.size + _LENGTH.size:
         raise DamagedChunk(f"{len(data)} bytes only")
     _version, checksum = _HEAD.unpack_from(data)
-    rest = memoryview(data)[_HEAD.size :]
+    rest = data[_HEAD.size :]
     if zlib.crc32(rest) != checksum:
         raise DamagedChunk("the checksum is wrong")
     try:
-        return _unpacked(rest, wanted)
+        return _unpacked(rest, wanted, start, end, steps or {})
     except (zlib.error, msgspec.MsgspecError, ValueError, IndexError) as error:
         raise DamagedChunk(str(error)) from error
 
@@ -159,18 +170,20 @@ def _whole(scale: float) -> int:
 class _Planes:
     """The planes in their order."""
 
-    def __init__(self, data: memoryview, place: int) -> None:
+    def __init__(self, data: bytes, place: int) -> None:
         self._data = data
         self.place = place
 
-    def take(self, lengths: Iterable[int]) -> list[memoryview]:
+    def take(self, lengths: Iterable[int]) -> list[bytes]:
         found = []
+        data, place = self._data, self.place
         for length in lengths:
-            found.append(self._data[self.place : self.place + length])
-            self.place += length
+            found.append(data[place : place + length])
+            place += length
+        self.place = place
         return found
 
-    def integers(self, series: Series, count: int, reference: Sequence[int] | None = None) -> Iterable[int]:
+    def integers(self, series: Series, count: int, reference: Sequence[int] | None = None) -> Sequence[int]:
         return integer_series.unpack(series, self.take(series.planes), count, reference)
 
     def seconds(self, series: Series, count: int) -> list[float]:
@@ -179,44 +192,93 @@ class _Planes:
         return [tenths / _SECONDS_SCALE for tenths in self.integers(series, count)]
 
 
-def _unpacked(rest: memoryview, wanted: Collection[str] | None) -> Buckets:
-    end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
-    directory = _DECODER.decode(_inflated(rest[_LENGTH.size : end]))
-    count, planes = directory.count, _Planes(rest, end)
+def _unpacked(rest: bytes, wanted: Collection[str] | None, start: float, end: float, steps: Steps) -> Buckets:
+    first_plane = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
+    directory = _DECODER.decode(_inflated(rest[_LENGTH.size : first_plane]))
+    count, planes = directory.count, _Planes(rest, first_plane)
     starts = [*planes.integers(directory.starts, count)]
     seconds = planes.seconds(directory.seconds, count)
+    # Only these become numbers with a fraction, which takes longest.
+    shown = slice(bisect_left(starts, start), bisect_left(starts, end))
+    starts, covered = starts[shown], seconds[shown]
     columns = {}
     for column in directory.columns:
         if wanted is None or column.name in wanted:
-            columns[column.name] = _unpacked_column(_HOW_DECODER.decode(column.how), planes, count, seconds)
+            how = _HOW_DECODER.decode(column.how)
+            found = _unpacked_column(how, planes, count, shown, covered, has_steps=steps.get(column.name) == how.scale)
+            columns[column.name] = found
+            if column.name in steps and steps[column.name] != how.scale:  # of a version that rounded otherwise
+                columns[column.name] = _scaled(found, -steps[column.name])
         else:
             planes.place += column.length
-    return Buckets(starts, seconds, columns)
+    return Buckets(starts, covered, columns)
 
 
-def _unpacked_column(how: _How, planes: _Planes, count: int, covered: list[float]) -> Column:
+def _unpacked_column(
+    how: _How, planes: _Planes, count: int, shown: slice, covered: list[float], *, has_steps: bool
+) -> Column:
+    """`covered`: the seconds of the shown buckets. `has_steps`: the values stay integers."""
+    scale = 1 if has_steps else how.scale
     is_known = None
-    known_count = count
+    known_count, known = count, shown
     if how.unknown:
         is_known = integer_series.unpack_plane(planes.take(how.unknown)[0], count)
         known_count = sum(is_known)
-    integers = [*planes.integers(how.mean, known_count)]
-    low = mean = high = _values(integers, how.scale, is_known)
+        before = sum(is_known[: shown.start])
+        is_known = is_known[shown]
+        known = slice(before, before + sum(is_known))
+    integers = planes.integers(how.mean, known_count)
+    low = mean = high = _values(integers[known], scale, is_known)
     if how.low is not None:
-        low = _values(planes.integers(how.low, known_count, integers), how.scale, is_known)
+        low = _values(planes.integers(how.low, known_count, integers)[known], scale, is_known)
     if how.high is not None:
-        high = _values(planes.integers(how.high, known_count, integers), how.scale, is_known)
-    return Column(low, mean, high, covered if how.seconds is None else planes.seconds(how.seconds, count))
+        high = _values(planes.integers(how.high, known_count, integers)[known], scale, is_known)
+    return Column(low, mean, high, covered if how.seconds is None else planes.seconds(how.seconds, count)[shown])
 
 
-def _values(integers: Iterable[int], scale: int, is_known: bytes | None) -> Values:
-    values: Values = (
-        [*map(truediv, integers, repeat(scale))] if scale > 0 else [*map(mul, integers, repeat(-float(scale)))]
-    )
+def _values(integers: Sequence[int], scale: int, is_known: bytes | None) -> Values:
+    values = cast("Values", integers if isinstance(integers, list) else [*integers])
+    if scale != 1:
+        values = _divided(values, scale)
     if is_known is None:
         return values
     following = iter(values)
     return [next(following) if each else None for each in is_known]
+
+
+def _divided(values: Values, scale: int) -> Values:
+    """`scale`: what makes an integer of a unit or, if negative, how many units an integer is."""
+    if scale > 0:
+        return [None if value is None else value / scale for value in values]
+    return [None if value is None else value * -float(scale) for value in values]
+
+
+# ── Values in steps ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+Steps = Mapping[str, int]
+"""By metric: integers per unit or, if negative, units per integer."""
+
+
+def steps_of(metrics: Iterable[Metric]) -> Steps:
+    """The steps in which these metrics are stored."""
+    return {metric.name: _whole(metric.scale) for metric in metrics}
+
+
+def in_units(buckets: Buckets, steps: Steps) -> Buckets:
+    """What was unpacked in steps, in the metrics' units."""
+    columns = {name: _scaled(column, steps[name]) for name, column in buckets.columns.items()}
+    return Buckets(buckets.starts, buckets.seconds, columns)
+
+
+def _scaled(column: Column, scale: int) -> Column:
+    low, mean, high, seconds = column
+    middle = _divided(mean, scale)
+    return Column(
+        middle if low is mean else _divided(low, scale),
+        middle,
+        middle if high is mean else _divided(high, scale),
+        seconds,
+    )
 
 
 # ── The directory's bytes ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,6 +290,6 @@ def _deflated(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-def _inflated(data: memoryview) -> bytes:
+def _inflated(data: bytes) -> bytes:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS, _WORDS)
     return unpacker.decompress(data) + unpacker.flush()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, repeat
-from operator import add, mul, sub
+from operator import sub
 from typing import NamedTuple
 
 import msgspec
@@ -53,22 +53,19 @@ def pack(integers: Sequence[int], reference: Sequence[int] | None = None) -> tup
 
 
 def unpack(
-    series: Series, planes: Sequence[bytes | memoryview], count: int, reference: Sequence[int] | None = None
-) -> Iterable[int]:
-    """The integers, made one by one as they are asked for. Raises ValueError or zlib.error for planes that do not fit."""
-    codes: Iterable[int]
-    if not series.step:
-        codes = repeat(series.base, count)
-    elif series.kind == DIFFERENCES:
+    series: Series, planes: Sequence[bytes], count: int, reference: Sequence[int] | None = None
+) -> Sequence[int]:
+    """The integers. Raises ValueError or zlib.error for planes that do not fit."""
+    base, step = series.base, series.step
+    if series.kind == DIFFERENCES and step:
         differences = _codes(planes, count - 1, is_signed=True)
-        codes = accumulate(_times(differences, series.step), initial=series.base)
-    else:
-        codes = _times(_codes(planes, count, is_signed=False), series.step)
-        if series.base:
-            codes = map(add, codes, repeat(series.base))
+        return [*accumulate(differences if step == 1 else [code * step for code in differences], initial=base)]
+    codes = _codes(planes, count, is_signed=False) if step else bytes(count)
+    if step > 1:
+        codes = [code * step for code in codes]
     if series.kind == FROM_REFERENCE:
-        return map(add, codes, reference or ())
-    return codes
+        return [code + base + other for code, other in zip(codes, reference or (), strict=True)]
+    return [code + base for code in codes] if base else codes
 
 
 class _Codes(NamedTuple):
@@ -96,10 +93,6 @@ def _bits(made: _Codes) -> int:
     return sum(map(int.bit_length, map(sub, sample, repeat(median))))
 
 
-def _times(codes: Iterable[int], step: int) -> Iterable[int]:
-    return map(mul, codes, repeat(step)) if step > 1 else codes
-
-
 def _planes(codes: list[int], *, is_signed: bool) -> list[bytes]:
     """The lowest bytes of all codes, then the next ones. Of signed codes the higher bytes are 0 where they only repeat the sign."""
     least, most = min(codes), max(codes)
@@ -110,15 +103,14 @@ def _planes(codes: list[int], *, is_signed: bool) -> list[bytes]:
     return [planes[0], *[_without_sign(plane, planes[0]) for plane in planes[1:]]] if is_signed else planes
 
 
-def _codes(planes: Sequence[bytes | memoryview], count: int, *, is_signed: bool) -> array[int]:
+def _codes(planes: Sequence[bytes], count: int, *, is_signed: bool) -> Sequence[int]:
     inflated = [unpack_plane(plane, count) for plane in planes]
+    width = len(inflated)
+    if width == 1 and not is_signed:
+        return inflated[0]
     if is_signed:
         inflated[1:] = [_without_sign(plane, inflated[0]) for plane in inflated[1:]]
-    width = len(inflated)
     codes = array((_SIGNED if is_signed else _UNSIGNED)[width])
-    if width == 1:
-        codes.frombytes(inflated[0])
-        return codes
     together = bytearray(width * count)
     for place, plane in enumerate(inflated):
         together[place::width] = plane
@@ -142,14 +134,13 @@ def pack_plane(plane: bytes) -> bytes:
     return deflated if len(deflated) < len(plane) else plane
 
 
-def unpack_plane(packed: bytes | memoryview, count: int) -> bytes:
+def unpack_plane(packed: bytes, count: int) -> bytes:
     """The `count` bytes of a plane."""
-    plane = bytes(packed)
-    if len(plane) == count:
-        return plane
-    if len(plane) == 1:
-        return plane * count
-    inflated = zlib.decompress(plane, _RAW, count)
+    if len(packed) == count:
+        return packed
+    if len(packed) == 1:
+        return packed * count
+    inflated = zlib.decompress(packed, _RAW, count)
     if len(inflated) != count:
         raise ValueError(f"a plane has {len(inflated)} bytes instead of {count}")
     return inflated

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from monitor.history.buckets import Buckets, Column, Values, empty
-from monitor.history.chunk_codec import pack, unpack
+from monitor.history.chunk_codec import Steps, in_units, pack, steps_of, unpack
 from monitor.history.database import history_connection
 from monitor.history.gaps import NO_CONNECTION, NOT_RECORDED, REASONS
 from monitor.history.metrics import Metric, metric_of
@@ -110,19 +110,20 @@ def history(
         raise ValueError("the span is empty")
     chosen = [metric_of(name) for name in metrics]
     # Asked for before the database is read: what is written in between is then in both, and not in neither.
-    waiting = empty() if newest is None else _as_stored(newest(source_key, metrics, host_id))
+    steps = steps_of(chosen)
+    waiting = empty() if newest is None else _as_stored(newest(source_key, metrics, host_id), steps)
     width = width_for(start, end, points)
     tier = next(tier for tier in reversed(TIERS) if tier.bucket_seconds <= width)
     first, last = _aligned(start, end, width)
-    stored = stored_buckets(host_id, source_key, tier, first, last, metrics)
+    stored = stored_buckets(host_id, source_key, tier, first, last, metrics, steps=steps)
     if stored.first is None or stored.first > first + width:
         reaching = reaching_tier(tier, start)
         if reaching is not tier:
             tier, width = reaching, max(width, reaching.bucket_seconds)
             first, last = _aligned(start, end, width)
-            stored = stored_buckets(host_id, source_key, tier, first, last, metrics)
+            stored = stored_buckets(host_id, source_key, tier, first, last, metrics, steps=steps)
     parts = [*stored.parts, waiting.between(stored.until, math.inf)]
-    buckets = merged(parts, width).between(first, last)
+    buckets = in_units(merged(parts, width).between(first, last), steps)
     holes = _holes(buckets, width)
     since = first if stored.first_at is None else max(first, stored.first_at)
     gaps = _gaps(host_id, source_key, first, last, [*_edges(buckets, width, since, last), *holes.values()])
@@ -226,15 +227,17 @@ def _tenths(seconds: list[float]) -> list[float]:
     return [round(each, 1) for each in seconds]
 
 
-def _as_stored(buckets: Buckets) -> Buckets:
+def _as_stored(buckets: Buckets, steps: Steps) -> Buckets:
     """Rounded as if they were stored."""
-    return unpack(pack(buckets, map(metric_of, buckets.columns))) if buckets.starts else buckets
+    return unpack(pack(buckets, map(metric_of, buckets.columns)), steps=steps) if buckets.starts else buckets
 
 
 def _rounded(values: Values, metric: Metric) -> Values:
     """To a tenth of the step in which the metric is kept: of means, the rest is noise."""
-    digits = max(0, math.ceil(math.log10(metric.scale)) + 1)
-    return [None if value is None else round(value, digits) for value in values]
+    per_unit = 10 ** max(
+        0, math.ceil(math.log10(metric.scale)) + 1
+    )  # a fourth of the time that `round` takes with digits
+    return [None if value is None else round(value * per_unit) / per_unit for value in values]
 
 
 def _with_breaks(values: list[T], shape: _Shape, between: Sequence[T]) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby, pairwise
-from operator import mul, truediv
+from operator import add, mul, truediv
 from typing import NamedTuple, cast
 
 from monitor.history.buckets import Buckets, Column, Values, joined
@@ -93,8 +93,13 @@ def _together(known: Column, run: _Run, *, is_sum: bool) -> Column:
     if is_sum:
         total = cast("Values", _sums(values, size))
         return Column(total, total, total, run.seconds)
-    lowest = [*map(min, *_strides(cast("list[float]", known.low), size))]
-    highest = [*map(max, *_strides(cast("list[float]", known.high), size))]
+    low, high = cast("list[float]", known.low), cast("list[float]", known.high)
+    if size == 2:  # as often as not, and then min and max take three times as long
+        lowest = [one if one <= other else other for one, other in zip(low[::2], low[1::2], strict=True)]  # noqa: FURB136
+        highest = [one if one >= other else other for one, other in zip(high[::2], high[1::2], strict=True)]  # noqa: FURB136
+    else:
+        lowest = [*map(min, *_strides(low, size))]
+        highest = [*map(max, *_strides(high, size))]
     if run.is_even:
         means = [total / size for total in _sums(values, size)]
     else:
@@ -103,7 +108,11 @@ def _together(known: Column, run: _Run, *, is_sum: bool) -> Column:
 
 
 def _sums(values: list[float], size: int) -> list[float]:
-    return values if size == 1 else [*map(sum, zip(*_strides(values, size), strict=True))]
+    if size == 1:
+        return values
+    if size == 2:
+        return [*map(add, values[::2], values[1::2])]
+    return [*map(sum, zip(*_strides(values, size), strict=True))]
 
 
 def _strides(values: list[float], size: int) -> list[list[float]]:

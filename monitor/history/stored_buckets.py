@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from monitor.history.buckets import Buckets
-from monitor.history.chunk_codec import DamagedChunk, unpack
+from monitor.history.chunk_codec import DamagedChunk, Steps, unpack
 from monitor.history.database import history_connection
 from monitor.history.tiers import SECONDS, TIERS, Tier
 from monitor.models import HistoryChunk
@@ -37,7 +37,14 @@ class Stored(NamedTuple):
 
 
 def stored_buckets(
-    host_id: str, source_key: str, tier: Tier, start: float, end: float, names: Collection[str]
+    host_id: str,
+    source_key: str,
+    tier: Tier,
+    start: float,
+    end: float,
+    names: Collection[str],
+    *,
+    steps: Steps | None = None,
 ) -> Stored:
     """Read the buckets that touch [start, end), with these metrics. A damaged chunk is left out and logged.
 
@@ -55,7 +62,8 @@ def stored_buckets(
     parts = []
     for row in rows:
         try:
-            parts.append(unpack(bytes(row.data), names))
+            width = next(each.bucket_seconds for each in TIERS if each.number == row.tier)
+            parts.append(unpack(bytes(row.data), names, start=start // width * width, end=end, steps=steps))
         except DamagedChunk as error:
             log.error("a chunk of the history is left out (row %d): %s", row.id, error)
     if not rows:

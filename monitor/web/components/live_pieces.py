@@ -85,10 +85,11 @@ class LivePieces:
             return get_template(template).render({**context, **more}).strip()
 
         def draw() -> str:
+            if outline_key is None:
+                return render()
             pieces: dict[str, Value | Part] = {value.name: value for value in self.values}
             pieces |= {part.name: part for part in self.parts}
-            has_twins = len(pieces) < len(self.values) + len(self.parts)  # such as a PID listed twice
-            if outline_key is None or has_twins:
+            if len(pieces) < len(self.values) + len(self.parts):  # two with one name, such as a PID listed twice
                 return render()
             shown = (template, key, outline_key, get_script_prefix())
             return _OUTLINES.outline(shown, lambda outline: render(outline=outline)).filled(pieces)
