@@ -8,12 +8,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from tests.fleet.demo import fleet
 from tests.support.chromium import chromium
 from tests.support.servers import ROOT, Server, wait_for
 
 FOLDER = ROOT / "docs" / "screenshots"
 FILL_SECONDS = 62
 """Long enough for a sparkline to fill its minute."""
+SILENT_SECONDS = 20
+"""Until the host of the demo that ends counts as down."""
 _GPU = "/gpu/GPU-51e0cade-0002-4000-8000-000000000002"
 
 
@@ -58,6 +61,9 @@ def main() -> None:
         shoot(browser, "usage", f"{eight}/usage?range=24h")
         shoot(browser, "tiles", servers["many"].url)
         shoot(browser, "empty", servers["none"].url)
+        (folder / "fleet").mkdir()
+        hub = stack.enter_context(fleet(folder / "fleet"))
+        shoot(browser, "hosts", hub.url, seconds=SILENT_SECONDS)
 
 
 if __name__ == "__main__":

@@ -329,6 +329,7 @@ def test_every_socket_admits_exactly_the_clients_listed_here(site: Site, who: st
     assert _socket(site, browser, "/ws/nothing", own) == "refused"
     host = quote(SAMPLES["host"])
     assert _socket(site, browser, f"/ws/dashboard?host={host}", own) == ("allowed" if known else "refused")
+    assert _socket(site, browser, "/ws/dashboard?view=hosts%3Fgroup%3Dtag", own) == ("allowed" if known else "refused")
     assert _socket(site, browser, "/ws/dashboard?host=nowhere", own) in (("refused", "404") if known else ("refused",))
 
 

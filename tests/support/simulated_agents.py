@@ -8,6 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,12 +60,17 @@ def join(server: Server, agents: Sequence[SimulatedAgent]) -> None:
 @contextlib.contextmanager
 def running(url: str, agents: Sequence[SimulatedAgent], *, hz: float = 1.0) -> Iterator[None]:
     """Send the snapshots of all agents to the hub at this WebSocket URL, in a thread, until the block ends."""
-    loop = asyncio.new_event_loop()
-    sending = loop.create_task(_send_all(url, agents, hz))
-    thread = threading.Thread(
-        target=asyncio.Runner(loop_factory=lambda: loop).run, args=(_ended(sending),), daemon=True
-    )
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = Future()
+
+    async def send_until_cancelled() -> None:
+        sending = asyncio.ensure_future(_send_all(url, agents, hz))
+        started.set_result((asyncio.get_running_loop(), sending))
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+
+    thread = threading.Thread(target=lambda: asyncio.run(send_until_cancelled()), daemon=True)
     thread.start()
+    loop, sending = started.result()
     try:
         yield
     finally:
@@ -74,12 +80,9 @@ def running(url: str, agents: Sequence[SimulatedAgent], *, hz: float = 1.0) -> I
 
 async def _send_all(url: str, agents: Sequence[SimulatedAgent], hz: float) -> None:
     connected = [each for each in agents if each.read is not None]
-    await asyncio.gather(*[_keep_sending(url, agent, hz, place / len(agents)) for place, agent in enumerate(connected)])
-
-
-async def _ended(sending: asyncio.Task[None]) -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        await sending
+    async with asyncio.TaskGroup() as group:  # which waits until every socket is closed
+        for place, agent in enumerate(connected):
+            group.create_task(_keep_sending(url, agent, hz, place / len(connected)))
 
 
 async def _keep_sending(url: str, agent: SimulatedAgent, hz: float, phase: float) -> None:
@@ -88,7 +91,9 @@ async def _keep_sending(url: str, agent: SimulatedAgent, hz: float, phase: float
         with contextlib.suppress(OSError, WebSocketException):
             headers = {"Authorization": f"Bearer {agent.key}"}
             address = url + protocol.PATH
-            async with connect(address, additional_headers=headers, compression=None, ping_interval=None) as socket:
+            async with connect(
+                address, additional_headers=headers, compression=None, ping_interval=None, close_timeout=1
+            ) as socket:
                 await _send(socket, agent, hz, phase)
         await asyncio.sleep(1.0)
 

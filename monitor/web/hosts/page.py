@@ -118,5 +118,5 @@ def _title(snapshot: Snapshot, hosts: Sequence[HostFacts]) -> tuple[str, Level]:
     if down:
         return f"{down[0] if len(down) == 1 else f'{len(down)} hosts'} down · gpumon", "critical"
     if level != "ok":
-        return f"{loud[0].summary} · gpumon", level
+        return f"{loud[0].rule} · {loud[0].host}", level
     return f"{len(hosts)} hosts · gpumon", "ok"
