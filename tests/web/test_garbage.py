@@ -24,6 +24,7 @@ QUERIES = [b"%00", b"%ff=%fe", b"\xff", b"=&&=", b"gpu=%00", b"gpu=%ff", b"gpu="
            b"a=1&" * 2000, b"next=//evil.example", b"next=%00", b"_popup=1&_to_field=%00", b"e=1", b"q=%00&o=-9.9&p=x",
            b"state=all&since=nan", b"state=all&since=1e999&limit=%00", b"severity=%00&day=0000-00-00&rule=%ff&acknowledged=1&q=%00",
            b"before=9_9", b"before=%00_%00", b"before=" + b"9" * 60 + b"_00000000-0000-4000-8000-000000000001", b"day=" + b"9" * 99,
+           b"host=%00", b"host=%e2%80%ae'%22%20<>&gpu=all", b"host=" + b"%f0%9f%92%a9" * 400,
            b"layout=%00&kiosk=%ff&sort=__class__&order=%c3&filter=%00", b"filter=" + b"%f0%9f%92%a9" * 400]  # fmt: skip
 HEADERS = [
     b"Host: evil.example", b"Host:", b"Host: a b", b"Host: \xff", b"Host: [::1", b"Host: 127.0.0.1:99999", b"Host: 127.0.0.1\x00",
@@ -126,7 +127,10 @@ def test_no_header_breaks_an_address(gpu_server: Server, method: bytes) -> None:
 
 
 def test_no_query_breaks_a_socket(gpu_server: Server) -> None:
-    odd = [*QUERIES, *(name + value for name in (b"view=", b"view=gpu:", b"hz=") for value in PARTS)]
+    odd = [
+        *QUERIES,
+        *(name + value for name in (b"view=", b"view=gpu:", b"hz=", b"host=", b"view=cards&host=") for value in PARTS),
+    ]
     handshake = b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
     own = handshake + b"\r\nOrigin: " + gpu_server.url.encode()
     paths = (b"/ws/gpu", b"/ws/dashboard", b"/ws/%00", b"/ws/")
