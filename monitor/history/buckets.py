@@ -32,6 +32,12 @@ class Buckets(NamedTuple):
     columns: dict[str, Column]
     """By the metric's name. A metric that was never known has no column."""
 
+    @property
+    def covered(self) -> set[int]:
+        """The seconds (by their start) for which second buckets stand. A reading after a skipped one stands for both."""
+        pairs = zip(self.starts, self.seconds, strict=True)
+        return {each for start, seconds in pairs for each in range(start + 1 - max(1, round(seconds)), start + 1)}
+
     def between(self, start: float, end: float) -> Buckets:
         """The buckets that start in [start, end)."""
         first, last = bisect_left(self.starts, start), bisect_left(self.starts, end)

@@ -108,6 +108,7 @@ class Intake:
         self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
         self._presence = Presence()
         self._has_wrong_clock = False
+        self._has_news = False
         self._lock = threading.Lock()
         self._sources: dict[str, _Source] = {}
         self._gaps: dict[tuple[str | None, int, str], Gap] = {}
@@ -147,12 +148,16 @@ class Intake:
             self._read_waiting()
 
     def unwritten(self, *, is_last: bool = False) -> Unwritten:
-        """All that is to be written, and remains here until it is `forgotten`. The current second waits, unless it is the last."""
+        """All that is to be written, and remains here until it is `forgotten`. The current second waits, unless it is the last; of
+        late snapshots it is if none has come since the last call.
+        """
         with self._lock:
             self._read_waiting()
             found = []
+            is_over = self._is_late and not self._has_news
+            self._has_news = False
             for key, source in self._sources.items():
-                source.collect(is_last=is_last or self._is_late)
+                source.collect(is_last=is_last or is_over)
                 found.append(OfSource(key, source.facts, [*source.parts]))
             gaps = [(key, gap) for (key, _start, _reason), gap in self._gaps.items()]
             return Unwritten(found, gaps, [*self._presence.spans] if self._is_late else [])
@@ -223,7 +228,7 @@ class Intake:
             self._add_gap(
                 None, Gap(int(hole[0]), int(hole[1]), WRONG_CLOCK if self._has_wrong_clock else NO_CONNECTION)
             )
-        self._has_wrong_clock = False
+        self._has_wrong_clock, self._has_news = False, True
         if snapshot.system is not None:
             host = self._source(HOST)
             host.name = snapshot.host

@@ -96,7 +96,7 @@ class RecordedHost:
             self._saved.clear()
             self._gap_rows.clear()
         rows = self._rows
-        live, late = self.live.unwritten(is_last=is_last), self.late.unwritten()
+        live, late = self.live.unwritten(is_last=is_last), self.late.unwritten(is_last=is_last)
         written = [Written(self._row(rows, each, now), each.parts, is_last) for each in live.sources]
         written += [
             Written(self._late_row(rows, each, now), each.parts, is_changed=True)
@@ -186,7 +186,7 @@ class RecordedHost:
         stored = store.stored_seconds(ids.values(), start, end)
         found = []
         for each in late:
-            taken = {*self.live.open_buckets(each.key, ()).starts, *stored.get(ids.get(each.key, 0), ())}
+            taken = {*self.live.open_buckets(each.key, ()).covered, *stored.get(ids.get(each.key, 0), ())}
             found.append(each._replace(parts=_without(each.parts, taken)))
         return [*found, *(each for each in sources if not each.parts)]
 
@@ -196,7 +196,7 @@ def _facts(row: HistorySource) -> tuple[object, ...]:
 
 
 def _without(parts: Sequence[Buckets], taken: set[int]) -> list[Buckets]:
-    """The buckets that start at none of these times, and at no time of an earlier part."""
+    """The buckets that start at none of these seconds, and at none of an earlier part."""
     found = []
     for part in parts:
         places = [place for place, start in enumerate(part.starts) if start not in taken]

@@ -29,6 +29,8 @@ PARTS = 12
 """Of a chunk: an hour of minutes."""
 CLOSED_AT_ONCE = 32
 """Chunks that are closed in one transaction: less than a second of work."""
+_REACH_SECONDS = 60
+"""For how long before it a reading can stand."""
 _EITHER = (True, False)
 """For `is_open`, so that the index is used."""
 
@@ -109,8 +111,9 @@ def find_gap(host_id: str, source: HistorySource | None, start: int, reason: str
 
 
 def stored_seconds(source_ids: Collection[int], start: float, end: float) -> dict[int, set[int]]:
-    """The starts of the stored second buckets in [start, end), by source."""
+    """The seconds in [start, end) that are stored, by source."""
     tier = TIERS[0]
+    end += _REACH_SECONDS
     rows = HistoryChunk.objects.filter(
         is_open__in=_EITHER,
         tier=tier.number,
@@ -123,7 +126,7 @@ def stored_seconds(source_ids: Collection[int], start: float, end: float) -> dic
     owners = {id_: source_id for id_, source_id, _data in chunks}
     found: dict[int, set[int]] = {}
     for id_, buckets in _unpacked(((id_, data) for id_, _source_id, data in chunks), ()).items():
-        found.setdefault(owners[id_], set()).update(buckets.starts)
+        found.setdefault(owners[id_], set()).update(buckets.covered)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,15 @@ def test_snapshots_that_are_sent_again_count_once(remote: RemoteHost) -> None:
     assert {*stored().seconds, *stored("host").seconds} == {1.0}
 
 
+def test_reading_that_was_skipped_is_not_counted_when_it_comes_after_all(remote: RemoteHost) -> None:
+    remote.run(10)
+    remote.run(1, is_connected=False)
+    remote.run(70, late_per_second=1)
+    remote.machine.recorder.close()
+    assert sum(stored().seconds) == 81
+    assert stored().columns["energy_joules"].mean[9:11] == [(START + 10) % 301, 2 * ((START + 12) % 301)]
+
+
 def test_restarted_hub_says_when_it_was_not_running_until_the_agent_has_filled_that(remote: RemoteHost) -> None:
     remote.run(50)
     remote.run(50, is_connected=False)
@@ -154,7 +164,8 @@ def test_every_tier_has_each_reading_once_whenever_it_came(
         elif kind == "repeat":
             remote.repeat(min(seconds, 20))
         else:
-            remote.run(seconds, is_connected=kind == "on", late_per_second=late_per_second)
+            # Where one reading is missing, the next stands for its time.
+            remote.run(max(2, seconds), is_connected=kind == "on", late_per_second=late_per_second)
     remote.run(-(-len(remote.missed) // late_per_second), late_per_second=late_per_second)
     remote.machine.recorder.close()
     times = range(START + 1, int(remote.machine.now) + 1)
@@ -172,3 +183,19 @@ def test_every_tier_has_each_reading_once_whenever_it_came(
         assert high == [max(at % 97 for at in values) for values in reference.values()]
         joules = found.columns["energy_joules"].mean
         assert joules == [sum(at % 301 for at in values) for values in reference.values()]
+
+
+def test_late_readings_faster_than_one_a_second_keep_every_part_of_a_second(remote: RemoteHost) -> None:
+    """Regression: a second that was half sent when the minute was written lost its other half."""
+    remote.run(60)
+    remote.run(120, is_connected=False)
+    readings = [
+        msgspec.structs.replace(each, time=each.time + part, sampled_at=each.time + part, seq=each.seq * 4 + place,
+                                poll_interval_seconds=0.25)
+        for each in remote.missed
+        for place, part in enumerate((0.0, 0.25, 0.5, 0.75))
+    ]  # fmt: skip
+    remote.missed = readings
+    remote.run(300, late_per_second=3)
+    remote.machine.recorder.close()
+    assert [*stored().seconds[61:179]] == pytest.approx([1.0] * 118)
