@@ -30,7 +30,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.fleet import hosts_page, ingest
+from bench.measures.fleet import hosts_page, hub, ingest
 from bench.measures.records import history_query, history_size, history_writes, recording, written
 from bench.measures.usage import query as usage_query
 
@@ -50,6 +50,7 @@ def main() -> int:
         "delivery": delivery.measure,
         "delay": delay.measure,
         "ingest": ingest.measure,
+        "fleet": lambda: hub.measure(options.minutes or 1.0),
         "load": load.measure,
         "start": start.measure,
         "memory": lambda: memory.measure(options.minutes or 4.0),
@@ -69,7 +70,7 @@ def main() -> int:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="how long to watch written, recording, memory and heap (default: 10, 4, 4 and 1.5)",
+        help="how long to watch written, recording, memory, heap and fleet (default: 10, 4, 4, 1.5 and 1)",
     )
     options = parser.parse_args()
     if unknown := set(options.names) - measures.keys():
