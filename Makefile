@@ -102,6 +102,13 @@ audit: .venv/made ## Check the locked packages for known vulnerabilities
 bench: .venv/installed-dev ## Measure the cost of readings and messages
 	@$(BIN)/python -m bench
 
+.PHONY: bench-peers
+bench-peers: .venv/installed-dev .venv-peers/installed ## Compare the cost with nvitop, gpustat and others
+	@$(BIN)/python -m bench.peers .venv-peers/bin/python --write
+
+.venv-peers/installed: bench/requirements-peers.txt
+	@python3 -m venv .venv-peers && .venv-peers/bin/python -m pip install --quiet --requirement $< && touch $@
+
 .PHONY: screenshots
 screenshots: .venv/installed-dev ## Regenerate the screenshots in docs/screenshots
 	@$(BIN)/python -m tests.screenshots

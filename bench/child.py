@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Child:
-    """`python -m MODULE ARGUMENTS`; it ends when its stdin closes."""
+    """`PYTHON -m MODULE ARGUMENTS`; it ends when its stdin closes."""
 
-    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], python: str) -> None:
         self._module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [python, "-m", module, *arguments],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
@@ -66,9 +66,11 @@ class Child:
 
 
 @contextmanager
-def child(module: str, *arguments: str, environment: Mapping[str, str] = {}) -> Iterator[Child]:
+def child(
+    module: str, *arguments: str, environment: Mapping[str, str] = {}, python: str = sys.executable
+) -> Iterator[Child]:
     """Start the program; end it afterwards."""
-    started = Child(module, *arguments, environment=environment)
+    started = Child(module, *arguments, environment=environment, python=python)
     try:
         yield started
     finally:

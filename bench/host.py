@@ -1,4 +1,4 @@
-"""The measured host: 8 GPUs with 4 processes each, on the fake driver library, with real processes behind the PIDs."""
+"""The measured host: GPUs with some processes each, on the fake driver library, with real processes behind the PIDs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ GPUS, PROCESSES = 8, 4
 class Host:
     """A fake driver and the processes that use its GPUs."""
 
-    def __init__(self, driver: FakeDriver, folder: Path, pids: list[int]) -> None:
+    def __init__(self, driver: FakeDriver, folder: Path, pids: list[int], *, gpus: int) -> None:
         self.driver = driver
         self.folder = folder
+        self._gpus = gpus
         self._pids = pids
         self._random = random.Random(8)
         self.change()
@@ -34,10 +35,11 @@ class Host:
 
     def change(self) -> None:
         """Change every value that changes on a busy GPU; the driver reads the new ones within 20 ms."""
-        lines = ["gpus = 8", "sample_period_ms = 4"]
+        lines = [f"gpus = {self._gpus}", "sample_period_ms = 4"]
+        processes = len(self._pids) // self._gpus
         pids = iter(self._pids)
         draw = self._random.randint
-        for gpu in range(GPUS):
+        for gpu in range(self._gpus):
             values = {
                 "utilization": draw(0, 100),
                 "memory_utilization": draw(0, 100),
@@ -53,7 +55,7 @@ class Host:
                 "fan_speeds": f"{draw(20, 100)},{draw(20, 100)}",
                 "processes": ",".join(
                     f"{pid}:C:{draw(100, 9000)}:{draw(1, 100)}:{draw(1, 100)}"
-                    for pid in itertools.islice(pids, PROCESSES)
+                    for pid in itertools.islice(pids, processes)
                 ),
             }
             lines += [f"gpu.{gpu}.{key} = {value}" for key, value in values.items()]
@@ -68,8 +70,8 @@ class Host:
 
 
 @contextmanager
-def fake_host() -> Iterator[Host]:
-    """A host, removed at the end."""
+def fake_host(*, gpus: int = GPUS, processes: int = PROCESSES) -> Iterator[Host]:
+    """A host with this many GPUs and processes a GPU, removed at the end."""
     library = build_once("current")
     with tempfile.TemporaryDirectory(prefix="gpumon-bench-") as name:
         folder = Path(name)
@@ -77,10 +79,10 @@ def fake_host() -> Iterator[Host]:
         environment = {**os.environ, "LD_PRELOAD": str(library)}
         workload = [
             subprocess.Popen(["sleep", "infinity"], env=environment, start_new_session=True)
-            for _ in range(GPUS * PROCESSES)
+            for _ in range(gpus * processes)
         ]
         try:
-            yield Host(FakeDriver(library, folder), folder, [process.pid for process in workload])
+            yield Host(FakeDriver(library, folder), folder, [process.pid for process in workload], gpus=gpus)
         finally:
             for process in workload:
                 process.kill()

@@ -1,6 +1,7 @@
 """One side of a comparison of ticks, in its own process: `python -m bench.ticks SIDE PAUSE_SECONDS [URL]`.
 
-Sides: `provider`, a tick of the NVML provider; `bare`, the pynvml calls of such a tick; `floor`, these calls and the JSON
+Sides: `provider`, a tick of the NVML provider; `second`, one as at a reading a second, with its share of the slower calls; `bare`,
+the pynvml calls of such a tick; `floor`, these calls and the JSON
 encoding of the latest snapshot of a gpumon server at URL. For each number on stdin, it makes that many ticks, with the pause
 after each, and prints their CPU seconds.
 """
@@ -22,18 +23,18 @@ from monitor.telemetry.providers.nvml.links import pcie
 from monitor.telemetry.providers.nvml.provider import Pynvml
 from monitor.telemetry.schema import Snapshot
 
-INTERVAL_SECONDS = 0.1
+FAST_SECONDS = 0.1
 """The time between ticks by the provider's clock: its shortest, so that few of the slow calls fall on a tick."""
 
 
-def provider() -> Callable[[], object]:
+def provider(interval_seconds: float = FAST_SECONDS) -> Callable[[], object]:
     """A tick of the provider: from the driver to finished Gpu structs."""
     clock = [0.0]
     opened = Pynvml(Options(), monotonic=lambda: clock[0])
     opened.open()
 
     def tick() -> None:
-        clock[0] += INTERVAL_SECONDS
+        clock[0] += interval_seconds
         opened.read(time.time())
 
     return tick
@@ -94,7 +95,8 @@ def floor() -> Callable[[], object]:
 
 
 def main() -> None:
-    tick, pause_seconds = {"provider": provider, "bare": bare, "floor": floor}[sys.argv[1]](), float(sys.argv[2])
+    sides = {"provider": provider, "second": lambda: provider(1.0), "bare": bare, "floor": floor}
+    tick, pause_seconds = sides[sys.argv[1]](), float(sys.argv[2])
     for line in sys.stdin:
         began = time.process_time()
         for _ in range(int(line)):

@@ -65,3 +65,26 @@ API nvmlDeviceGetPersistenceMode(nvmlDevice_t handle, unsigned *out)
     ENTER_GPU(nvmlDeviceGetPersistenceMode, handle);
     return give(gpu->persistence, out);
 }
+
+/* No screen is connected. gpumon does not ask; the programs that it is compared with do. */
+API nvmlDeviceGetDisplayActive(nvmlDevice_t handle, unsigned *out)
+{
+    ENTER_GPU(nvmlDeviceGetDisplayActive, handle);
+    *out = 0;
+    return SUCCESS;
+}
+
+API nvmlDeviceGetDisplayMode(nvmlDevice_t handle, unsigned *out)
+{
+    ENTER_GPU(nvmlDeviceGetDisplayMode, handle);
+    *out = 0;
+    return SUCCESS;
+}
+
+/* Windows alone has driver models. */
+API nvmlDeviceGetDriverModel_v2(nvmlDevice_t handle, unsigned *current, unsigned *pending)
+{
+    ENTER_GPU(nvmlDeviceGetDriverModel_v2, handle);
+    (void)current, (void)pending;
+    return NOT_SUPPORTED;
+}
