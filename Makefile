@@ -102,6 +102,10 @@ audit: .venv/made ## Check the locked packages for known vulnerabilities
 bench: .venv/installed-dev ## Measure the cost of readings and messages
 	@$(BIN)/python -m bench
 
+.PHONY: chaos
+chaos: .venv/installed-dev ## Run a server in bad weather for ten minutes
+	@$(BIN)/python -m tests.chaos
+
 .PHONY: bench-peers
 bench-peers: .venv/installed-dev .venv-peers/installed ## Compare the cost with nvitop, gpustat and others
 	@$(BIN)/python -m bench.peers .venv-peers/bin/python --write

@@ -18,7 +18,7 @@ from tests.support.servers import Server
 
 BROADCAST = "websockets"
 COMMANDS = {
-    BROADCAST: ["-m", "bench.broadcast", "{port}"],
+    BROADCAST: ["-m", "bench.floors.broadcast", "{port}"],
     "uvicorn": ["-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "bench.feed_app:application"],
     "daphne": ["-m", "daphne", "-p", "{port}", "-v", "0", "bench.feed_app:application"],
 }

@@ -1,0 +1,39 @@
+"""`python -m tests.chaos`: a server in bad weather, for ten minutes. The seed repeats a run."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.storm import storm
+from tests.chaos.weather import EVERY
+from tests.chaos.world import world
+
+
+def main() -> None:
+    """Every weather once in random order, and again until the time is up. Fails at the first invariant that does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these weathers")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    chance, end = random.Random(options.seed), time.monotonic() + options.minutes * 60
+    known = [each for each in EVERY if options.only is None or each.__name__ in options.only]
+    with tempfile.TemporaryDirectory(prefix="gpumon-chaos-") as folder, world(Path(folder)) as made:
+        try:
+            is_first = True
+            while is_first or time.monotonic() < end:
+                is_first = False
+                storm(made, chance.sample(known, len(known)), chance, say=lambda text: print(text, flush=True))
+        except BaseException:
+            print(f"\nThe server's log ends:\n{made.server.log[-8000:]}")
+            raise
+    print("Everything held.")
+
+
+if __name__ == "__main__":
+    main()
