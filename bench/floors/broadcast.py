@@ -1,4 +1,4 @@
-"""The floor of `delivery` and `delay`: the `websockets` library's own broadcast. `python -m bench.broadcast PORT`.
+"""The floor of `delivery` and `delay`: the `websockets` library's own broadcast. `python -m bench.floors.broadcast PORT`.
 
 It makes the same messages from the same snapshots with the same functions. It has no hub, consumers, admission or rate limit.
 """
