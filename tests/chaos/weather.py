@@ -200,6 +200,38 @@ def _connections(world: World, count: int) -> Iterator[None]:
         yield
 
 
+# ── Another host ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def agent_killed(world: World, _chance: random.Random) -> Iterator[None]:
+    world.agent.stop(signal.SIGKILL)
+    yield
+    world.agent.start()
+
+
+@contextmanager
+def agent_stopped(world: World, _chance: random.Random) -> Iterator[None]:
+    assert world.agent.process is not None
+    world.agent.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        world.agent.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def link_cut(world: World, _chance: random.Random) -> Iterator[None]:
+    with world.link.cut():
+        yield
+
+
+@contextmanager
+def link_stalled(world: World, _chance: random.Random) -> Iterator[None]:
+    with world.link.stalled():
+        yield
+
+
 # ── The server ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -230,5 +262,6 @@ def server_restarted(world: World, _chance: random.Random) -> Iterator[None]:
 EVERY: tuple[Weather, ...] = (
     sampler_killed, sampler_crashes, sampler_stopped, driver_hangs, driver_is_slow, driver_reloads, driver_crashes, errors,
     gpu_lost, gpu_removed, gpu_added, database_locked, history_deleted, history_corrupt, disk_full, clock_set, few_descriptors,
-    half_open_connections, deaf_viewer, server_stopped, server_killed, server_restarted,
+    half_open_connections, deaf_viewer, agent_killed, agent_stopped, link_cut, link_stalled,
+    server_stopped, server_killed, server_restarted,
 )  # fmt: skip

@@ -10,19 +10,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
 from tests.chaos.feed import Feed
 from tests.fakes.fake_driver import FakeDriver, build_once
+from tests.fleet.agents import Agent, is_live, make_codes
 from tests.support.receivers import Receiver
 from tests.support.servers import ROOT, Server, wait_for
+from tests.support.weak_link import WeakLink
 
 GPUS = 4
 HOT_GPU, WEAK_GPU = 2, 1
 """The one whose alerts are counted, and the one that is lost and removed."""
 CALM, HOT = 60, 95
+OTHER = "other"
+"""The host whose agent sends its readings here, over a weak link."""
 RECOVERY_SECONDS = 60.0
 """The longest back-off of a sampler that keeps ending is 30 s; then it has to start, on a busy machine."""
 _RULE = """
@@ -71,6 +75,10 @@ class World:
         )
         self.server.manage("shell", "-c", _RULE.format(url=receiver.url, gpu=HOT_GPU))
         self.feed = Feed(self.server)
+        self.link = WeakLink(self.server.port)
+        [code] = make_codes(self.server, OTHER)
+        hub = f"http://127.0.0.1:{self.link.port}"
+        self.agent = Agent(folder / "agent", hub, "--code", code, poll_interval_ms=1000)
 
     @property
     def pid(self) -> int:
@@ -99,7 +107,8 @@ class World:
     def recover(self) -> None:
         """Wait until everything is well again."""
         self.feed.wait_for_fresh(RECOVERY_SECONDS)
-        wait_for(lambda: self._is_healthy(), "health", seconds=RECOVERY_SECONDS)
+        wait_for(self._is_healthy, "health", seconds=RECOVERY_SECONDS)
+        wait_for(lambda: is_live(self.server, OTHER), "the other host", seconds=RECOVERY_SECONDS)
 
     def history_begins(self) -> None:
         """From now on it has to be complete."""
@@ -142,10 +151,6 @@ class World:
             len(children),
         )
 
-    def health(self) -> dict[str, Any]:
-        """The content of /api/health."""
-        return self.server.health()
-
     def _is_healthy(self) -> bool:
         try:
             return self.server.get("/api/health")[0] == 200
@@ -176,10 +181,13 @@ def world(folder: Path) -> Iterator[World]:
     receiver = Receiver()
     made = World(folder, driver, receiver, [_preload(folder, name) for name in ("full_disk", "moved_clock")])
     try:
+        made.agent.start()
         made.start()
         yield made
     finally:
         made.feed.close()
+        made.agent.stop(signal.SIGKILL)
+        made.link.close()
         if made.server.process is not None and made.server.process.poll() is None:
             made.server.process.send_signal(signal.SIGCONT)
             made.driver.scenario("")  # a hanging sampler would hold up the end

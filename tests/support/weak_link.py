@@ -1,0 +1,82 @@
+"""A TCP connection through a link that can be cut, or lose everything: between an agent and its hub, for instance."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class WeakLink:
+    """Listens on a port of its own and connects to another. Ends with `close`."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self._is_cut = self._is_closed = False
+        self._sockets: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Its connections end, and new ones end at once."""
+        self._is_cut = True
+        self._end_all()
+        try:
+            yield
+        finally:
+            self._is_cut = False
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """What is sent arrives when the block has ended."""
+        self._is_open.clear()
+        try:
+            yield
+        finally:
+            self._is_open.set()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._is_closed = True
+        self._is_open.set()
+        self._listener.close()
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for each in [*self._sockets]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            try:
+                if self._is_cut:
+                    raise ConnectionResetError
+                far = socket.create_connection(("127.0.0.1", self._to), timeout=5)
+                far.settimeout(None)
+            except OSError:
+                near.close()
+                continue
+            self._sockets |= {near, far}
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                self._is_open.wait()
+                other.sendall(data)
+        for each in (one, other):
+            self._sockets.discard(each)
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
