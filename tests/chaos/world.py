@@ -116,7 +116,8 @@ class World:
 
     def set_clock(self, seconds: int) -> None:
         """Set the wall clock of the server this far ahead of this process's."""
-        self._clock.write_bytes(struct.pack("=q", seconds))
+        with self._clock.open("r+b") as file:  # truncated, it would end the processes that have mapped it
+            file.write(struct.pack("=q", seconds))
 
     # ── The alert that is counted ─────────────────────────────────────────────────────────────────────────────────────
 
