@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support.prepared_folder import prepare
 from tests.support.servers import ROOT
 
 ASK = """
@@ -29,8 +31,13 @@ for path in ("/ws/gpu", "/ws/dashboard"):
 
 
 @pytest.mark.slow
-def test_servers_of_the_benchmark_send_messages() -> None:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "gpumon_site.settings"}
+def test_servers_of_the_benchmark_send_messages(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "gpumon_site.settings",
+        "GPU_MONITOR_DATA_DIR": str(tmp_path),
+    }
     command = [sys.executable, "-c", ASK]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "True\nTrue\n"), ended.stderr

@@ -20,7 +20,8 @@ class WeakLink:
         self._is_open.set()
         self._is_cut = self._is_closed = False
         self._sockets: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     @contextmanager
     def cut(self) -> Iterator[None]:
@@ -45,8 +46,12 @@ class WeakLink:
         """End all connections."""
         self._is_closed = True
         self._is_open.set()
-        self._listener.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._end_all()
+        for thread in self._threads:
+            thread.join(10)
+        self._listener.close()
 
     def _end_all(self) -> None:
         for each in [*self._sockets]:
@@ -59,17 +64,22 @@ class WeakLink:
                 near, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            try:
-                if self._is_cut:
-                    raise ConnectionResetError
-                far = socket.create_connection(("127.0.0.1", self._to), timeout=5)
+            thread = threading.Thread(target=self._connect, args=(near,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _connect(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError):
+            if self._is_cut:
+                return
+            with socket.create_connection(("127.0.0.1", self._to), timeout=5) as far:
                 far.settimeout(None)
-            except OSError:
-                near.close()
-                continue
-            self._sockets |= {near, far}
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+                self._sockets |= {near, far}
+                back = threading.Thread(target=self._carry, args=(far, near), daemon=True)
+                back.start()
+                self._carry(near, far)
+                back.join()
+                self._sockets -= {near, far}
 
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -77,6 +87,5 @@ class WeakLink:
                 self._is_open.wait()
                 other.sendall(data)
         for each in (one, other):
-            self._sockets.discard(each)
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
