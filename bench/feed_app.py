@@ -38,7 +38,7 @@ _sockets = URLRouter(
         path("ws/gpu", GpuFeedConsumer.as_asgi(**_for_both)),
         path(
             "ws/dashboard",
-            DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name, _host: PAGE, hub_of_fleet=lambda: hub),
+            DashboardConsumer.as_asgi(**_for_both, page_named=lambda _name, _host: PAGE, hub_of_fleet=hub),
         ),
     ]
 )

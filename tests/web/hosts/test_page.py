@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from monitor.live.frames import as_html
 from monitor.live.pieces import Pieces
 from monitor.web.hosts.facts import HostFacts
 from monitor.web.hosts.page import Board, HostsPage
@@ -90,6 +91,23 @@ def test_alert_is_drawn_at_its_gpu_and_counted() -> None:
     shown = {value.name: value for value in page().pieces.values}
     assert dict(shown["h0c0"].attributes)["data-alert"] == "critical"
     assert shown["h0-a"] == ("h0-a", "1", (("data-level", "critical"),))
+
+
+def test_texts_of_other_hosts_are_escaped() -> None:
+    evil = '"><script>x</script>'
+    hostile = facts(
+        evil,
+        gpu(0, name=evil),
+        tags=(evil,),
+        driver=evil,
+        stale_reason=evil,
+        stale=True,
+        problem=evil,
+        agent_version=evil,
+    )
+    shown = page([hostile, facts("b", tags=(evil,)), facts("c", tags=(evil,))])
+    html = "".join(part.draw() for part in shown.pieces.parts)
+    assert "<script>" not in html + as_html([], shown.pieces.values)
 
 
 def test_what_is_not_understood_has_no_effect_and_is_said() -> None:
