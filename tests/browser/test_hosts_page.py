@@ -97,6 +97,20 @@ def test_filter_applies_as_one_types_and_follows_the_readings(scene: Scene, open
     expect(page.get_by_role("alert")).to_contain_text("there is no field 'fre'")
 
 
+def test_rows_follow_their_sorting_but_not_under_the_pointer(scene: Scene, open_page: OpenPage) -> None:
+    page = open_page(f"{scene.hub.url}/?filter=model:h100+tag:train&sort=free&order=desc")
+    names = page.locator(".of-host[id] .column-host > a")
+    expect(names).to_have_text(["node1", "node2"])
+    scene.nodes["node2"].load = 0.0
+    expect(names).to_have_text(["node2", "node1"])
+    names.first.hover()
+    scene.nodes["node1"].load, scene.nodes["node2"].load = 0.0, 50.0
+    expect(page.locator(row(page, "node1")).locator(".column-free")).to_have_text("2")
+    expect(names).to_have_text(["node2", "node1"])
+    page.mouse.move(0, 0)
+    expect(names).to_have_text(["node1", "node2"])
+
+
 def test_groups_are_chosen_without_a_script_too(scene: Scene, open_page: OpenPage) -> None:
     page = open_page(scene.hub.url, java_script_enabled=False)
     page.locator("#group-by").select_option("none")

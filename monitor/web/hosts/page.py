@@ -55,8 +55,8 @@ class Group:
         self.rows = [board.rows[host.name] for host in hosts]
         self.sum = GroupSum(place, name, hosts, live)
         self.mark = mark_of((name, *sorted([row.mark for row in self.rows])))
-        for row in self.rows:
-            live.values += row.values
+        for number, row in enumerate(self.rows):
+            live.values += row.values_at(number)
             live.parts += row.parts
 
 

@@ -81,6 +81,11 @@ class HostRow:
         name = f"{self.at}-{letter}"
         return live.dash(name, self._why) if value is None else live.text(name, form.text(value))
 
+    def values_at(self, number: int) -> list[Value]:
+        """Its values where it is the row of this number in its group, which the page's script sorts by."""
+        state = self.state._replace(attributes=(*self.state.attributes, ("data-place", str(number))))
+        return [state, *[value for value in self.values if value is not self.state]]
+
     @property
     def key(self) -> Hashable:
         """Everything that the structure of the row depends on."""
