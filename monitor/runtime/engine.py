@@ -63,7 +63,7 @@ class EngineRuntime:
         url = startup.redis_url.get_secret_value()
         self._clock = clock
         self._settings = EffectiveConfig(startup)
-        self._bus = RedisBus(url)
+        self._bus = RedisBus(url, problems=lambda: self.pipeline.problems)
         self._fleet = Fleet(None, make_hub=lambda _on_watched: Hub(max_rate_hz=1), bus=self._bus, monotonic=monotonic)
         self._alerts = AlertStage(
             startup,

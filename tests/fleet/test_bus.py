@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from monitor.fleet.bus.in_process import InProcessBus
+from monitor.fleet.bus.keys import agent_key, client_of, news_key
 from monitor.fleet.bus.redis import RedisBus
 from monitor.fleet.host_summary import HostSummary
 from monitor.fleet.hosts import Fleet
@@ -236,7 +237,8 @@ def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
     monkeypatch.setattr("monitor.fleet.bus.redis.ENGINE_SECONDS", 0.5)
     shown: list[tuple[Alert, ...]] = []
     server = RedisBus(redis.url, show_alerts=shown.append, tick_seconds=0.02)
-    engine = RedisBus(redis.url, tick_seconds=0.02)
+    problems: dict[str, str] = {}
+    engine = RedisBus(redis.url, problems=lambda: problems, tick_seconds=0.02)
     with ExitStack() as stack:
         for bus in (server, engine):
             fleet_on(bus)
@@ -248,4 +250,22 @@ def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
         wait_for(lambda: shown, "the alert")
         engine.set_alerts(())
         wait_for(lambda: shown[-1] == (), "its end")
+        problems["history"] = "the disk is full"
+        engine.set_alerts(())
+        wait_for(lambda: server.problem == "engine, history: the disk is full", "the engine's problem")
     assert shown == [(alert(1),), ()]
+
+
+def test_news_of_another_version_costs_its_host_alone(over_redis: Processes, redis: RedisServer) -> None:
+    other = ID[::-1]
+    for fleet in over_redis:
+        fleet.set_rows([ROW, ROW._replace(host_id=other, name="node2")])
+    with client_of(redis.url) as client:
+        client.set(news_key(other), b"\xc1")
+        client.set(agent_key(other), b"\x80")
+    over_redis.first.connect(ADMITTED, Socket())
+    over_redis.first.take(ID, reading(1), is_late=False)
+    seen_in(over_redis.second, lambda each: not each.stale, "the reading")
+    found = over_redis.second.summary_of(other)
+    assert found is not None
+    assert (found.is_connected, found.stale) == (False, True)

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from monitor.fleet.host_summary import HostSummary
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 
 
 class Publish(Protocol):
@@ -46,6 +46,15 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """As in HostNews."""
     snapshot: Snapshot
+
+
+class EngineNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine that works tells the servers of its hub."""
+
+    alerts: tuple[Alert, ...]
+    """The open ones of all hosts."""
+    problems: dict[str, str]
+    """What is wrong with its stages, by name."""
 
 
 class Receiver(Protocol):

@@ -3,7 +3,7 @@
     gpumon:newest:HOST   Newest: the newest snapshot
     gpumon:news:HOST     HostNews
     gpumon:agent:HOST    Agent: exists while the host's agent is connected to a process that runs
-    gpumon:alerts        the open alerts of all hosts, from the engine
+    gpumon:engine        EngineNews: exists while an engine works
 
 Every value is MessagePack and every key expires.
 """
@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 PREFIX = "gpumon:"
-ALERTS_KEY = f"{PREFIX}alerts"
+ENGINE_KEY = f"{PREFIX}engine"
 KEPT_SECONDS = 3600.0
 """How long snapshot and news of a silent host are kept."""
 AGENT_SECONDS = 12.0

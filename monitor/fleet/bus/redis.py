@@ -14,16 +14,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 from redis import Redis, RedisError
 
 from monitor.config.redis_url import place
 from monitor.fleet.bus import streams
-from monitor.fleet.bus.base import Agent, HostNews, Newest, Receiver
+from monitor.fleet.bus.base import Agent, EngineNews, HostNews, Newest, Receiver
 from monitor.fleet.bus.keys import (
     AGENT_SECONDS,
-    ALERTS_KEY,
+    ENGINE_KEY,
     KEPT_SECONDS,
     agent_key,
     client_of,
@@ -32,10 +33,12 @@ from monitor.fleet.bus.keys import (
     reason_of,
 )
 from monitor.fleet.bus.outgoing import Chunk, Outgoing, unpacked
+from monitor.logs.lasting_problem import LastingProblem
 from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 ShowAlerts = Callable[[tuple[Alert, ...]], None]
 
 TICK_SECONDS = 0.25
@@ -47,7 +50,7 @@ _AT_ONCE = 50
 """Hosts written in one go, so that an answer never takes long."""
 _KEPT_MS, _AGENT_MS = int(KEPT_SECONDS * 1000), int(AGENT_SECONDS * 1000)
 _encode = msgspec.msgpack.encode
-_alerts = msgspec.msgpack.Decoder(tuple[Alert, ...])
+_engine = msgspec.msgpack.Decoder(EngineNews)
 _news = msgspec.msgpack.Decoder(HostNews)
 _agent = msgspec.msgpack.Decoder(Agent)
 
@@ -62,27 +65,34 @@ class RedisBus:
         url: str,
         *,
         show_alerts: ShowAlerts | None = None,
+        problems: Callable[[], Mapping[str, str]] = dict,
         tick_seconds: float = TICK_SECONDS,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`show_alerts`: receives the open alerts of all hosts when they change; None: this process is the engine."""
+        """`show_alerts`: receives the open alerts of all hosts when they change; None: this process is the engine. `problems`: of
+        the engine's stages, by name.
+        """
         self._url = url
         self._show_alerts = show_alerts
         self._tick_seconds = tick_seconds
         self._clock, self._monotonic = clock, monotonic
         self._receiver: Receiver | None = None
         self._outage: str | None = None
-        self._alerts: bytes | None = None
-        """As they are in Redis, or, of the engine, as they should be."""
-        self._alerts_at = -math.inf
-        """When the engine has written them last, or they were seen last."""
+        self._problems = problems
+        self._alerts: tuple[Alert, ...] | None = None
+        """Of the engine: those of all hosts. Of a server: as they were shown last."""
+        self._engine: EngineNews | None = None
+        """As a server has seen it last."""
+        self._engine_at = -math.inf
+        """When the engine has written its news last, or they were seen last."""
         self._outgoing = Outgoing()
         self._process = streams.new_process()
         self._held: dict[str, str] = {}
         """The connections of agents to this process that Redis has, by host id."""
         self._heard: dict[str, tuple[bytes | None, bytes | None]] = {}
         """What Redis had of the other hosts: news and agent."""
+        self._unreadable = LastingProblem(log, monotonic=monotonic)
         self._refreshed_at = -REFRESH_SECONDS
         self._began_at = monotonic()
         self._lookups = ThreadPoolExecutor(2, thread_name_prefix="redis lookups")
@@ -133,18 +143,18 @@ class RedisBus:
 
     @property
     def problem(self) -> str | None:
-        if self._outage is None and self._show_alerts is not None and self._is_without_engine():
-            return "no gpumon engine is running: no host is judged or recorded"
-        return self._outage
+        return self._outage or (None if self._show_alerts is None else self._engine_problem())
 
-    def _is_without_engine(self) -> bool:
-        now = self._monotonic()
-        return now - max(self._alerts_at, self._began_at) > ENGINE_SECONDS
+    def _engine_problem(self) -> str | None:
+        if self._monotonic() - max(self._engine_at, self._began_at) > ENGINE_SECONDS:
+            return "no gpumon engine is running: no host is judged or recorded"
+        found = self._engine.problems if self._engine else {}
+        return "; ".join(f"engine, {name}: {problem}" for name, problem in found.items()) or None
 
     def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
         """The engine has judged. From its thread."""
-        self._alerts = _encode(alerts)
-        self._alerts_at = -math.inf
+        self._alerts = alerts
+        self._engine_at = -math.inf
 
     # ── In the thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -156,6 +166,10 @@ class RedisBus:
             try:
                 self._tick(client, is_last=is_last)
             except (RedisError, OSError) as error:
+                self._failed(error)
+            except Exception as error:  # whatever it is: the other processes must be heard again as soon as possible
+                if self._outage is None:
+                    log.exception("what other processes need could not be written or read")
                 self._failed(error)
             else:
                 self._succeeded()
@@ -171,22 +185,24 @@ class RedisBus:
         self._write(client, here)
         if not is_last:
             self._read(client, here)
-            self._carry_alerts(client)
+            self._carry_engine_news(client)
 
-    def _carry_alerts(self, client: Redis) -> None:
-        """From the engine to everybody else."""
+    def _carry_engine_news(self, client: Redis) -> None:
+        """From the engine to the servers."""
         if self._show_alerts is None:
-            if self._alerts is not None and self._monotonic() - self._alerts_at >= REFRESH_SECONDS:
-                self._alerts_at = self._monotonic()
-                client.set(ALERTS_KEY, self._alerts, px=_AGENT_MS)
+            if self._alerts is not None and self._monotonic() - self._engine_at >= REFRESH_SECONDS:
+                self._engine_at = self._monotonic()
+                news = EngineNews(alerts=self._alerts, problems={**self._problems()})
+                client.set(ENGINE_KEY, _encode(news), px=_AGENT_MS)
             return
-        found = client.get(ALERTS_KEY)
+        found = client.get(ENGINE_KEY)
         if not isinstance(found, bytes):
             return
-        self._alerts_at = self._monotonic()
-        if found != self._alerts:
-            self._alerts = found
-            self._show_alerts(_alerts.decode(found))
+        self._engine_at = self._monotonic()
+        self._engine = self._decoded(_engine, found)
+        if self._engine is not None and self._engine.alerts != self._alerts:
+            self._alerts = self._engine.alerts
+            self._show_alerts(self._alerts)
 
     def _failed(self, error: Exception) -> None:
         if self._outage is None:
@@ -275,7 +291,7 @@ class RedisBus:
         assert self._receiver is not None
         if found is None:  # it has expired while this process could not extend it
             self._held.pop(host_id, None)
-        elif (other := _agent.decode(found)).connection != mine.connection:
+        elif (other := self._decoded(_agent, found)) is not None and other.connection != mine.connection:
             self._held.pop(host_id, None)
             self._receiver.moved(host_id, other)
 
@@ -290,8 +306,7 @@ class RedisBus:
         waited = {host_id: (_KEPT_MS - rest) / 1000 for host_id, rest in zip(first, rests, strict=True) if rest > 0}
         for host_id, news_bytes, agent_bytes in changed:
             self._heard[host_id] = news_bytes, agent_bytes
-            news = None if news_bytes is None else _news.decode(news_bytes)
-            agent = None if agent_bytes is None else _agent.decode(agent_bytes)
+            news, agent = self._decoded(_news, news_bytes), self._decoded(_agent, agent_bytes)
             age = None if news is None else news.summary.age_seconds
             age = None if age is None else age + waited.get(host_id, 0.0)
             self._receiver.hear(host_id, news, agent, age_seconds=age)
@@ -303,6 +318,23 @@ class RedisBus:
         if not behind:
             return
         for found in client.mget([newest_key(host_id) for host_id in behind]):
-            if isinstance(found, bytes):
+            if not isinstance(found, bytes):
+                continue
+            try:
                 newest = unpacked(found)
+            except ValueError as error:
+                self._other_version(error)
+            else:
                 self._receiver.show(newest.snapshot, number=newest.number)
+
+    def _decoded(self, decoder: msgspec.msgpack.Decoder[T], data: bytes | None) -> T | None:
+        try:
+            return None if data is None else decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            self._other_version(error)
+            return None
+
+    def _other_version(self, error: Exception) -> None:
+        self._unreadable.noticed(
+            f"another process of the hub is of a version that this one cannot read ({error}): update the older"
+        )
