@@ -135,9 +135,10 @@ for (const row of rows) {
     (name.startsWith("pointer") ? row : button).addEventListener(name, () => forward(of));
   }
 }
-document.getElementById("metric").addEventListener("change", ({ target }) => {
+document.querySelector("[data-metric-form]").addEventListener("change", ({ target }) => {
   const url = new URL(withSpan(location.href));
-  url.searchParams.set("metric", target.value);
+  url.searchParams.set(target.name, target.value);
+  if (target.name === "host") url.searchParams.delete("gpu"); // lines of the other host
   location.assign(url);
 });
 document.querySelector("[data-metric-form] [type=submit]").hidden = true;
