@@ -16,6 +16,7 @@ from monitor.fleet.consumers import AgentConsumer, Door, wrong_handshakes  # noq
 from monitor.fleet.hosts import Fleet  # noqa: E402
 from monitor.fleet.protocol import Hello  # noqa: E402
 from monitor.fleet.registry import Admitted  # noqa: E402
+from monitor.fleet.work_budget import WorkBudget  # noqa: E402
 from monitor.live.hub import Hub  # noqa: E402
 from monitor.server.garbage import spare_what_was_loaded  # noqa: E402
 
@@ -28,5 +29,5 @@ async def _admit(hello: Hello, _key: str | None, _connected: Collection[str]) ->
 
 _fleet = Fleet(None, make_hub=lambda on_watched: Hub(max_rate_hz=1, on_watched=on_watched), bus=InProcessBus())
 spare_what_was_loaded()  # as at the start of the real server
-_door = Door(lambda: _fleet, _admit, None, wrong_handshakes())
+_door = Door(lambda: _fleet, _admit, None, wrong_handshakes(), WorkBudget())
 application = ProtocolTypeRouter({"websocket": URLRouter([path("ws/agent", AgentConsumer.as_asgi(door=_door))])})

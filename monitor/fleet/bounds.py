@@ -24,11 +24,16 @@ MOST_OF_OTHERS = 1024
 def check(snapshot: Snapshot) -> None:
     """Raise ProtocolError if there is more of something than a host has."""
     _at_most(MOST_GPUS, "GPUs", snapshot.gpus)
-    processes = sum([len(gpu.processes or ()) for gpu in snapshot.gpus])
-    if processes > MOST_PROCESSES:
-        raise ProtocolError(f"{processes} processes; a host may send {MOST_PROCESSES}")
+    processes = [process for gpu in snapshot.gpus for process in gpu.processes or ()]
+    _at_most(MOST_PROCESSES, "processes", processes)
     cores = snapshot.system.cpu_core_percents if snapshot.system else None
     _at_most(MOST_OF_OTHERS, "parts of the host", cores, snapshot.notices, snapshot.providers)
+    reasons = [
+        snapshot.unavailable,
+        *[gpu.unavailable for gpu in snapshot.gpus],
+        *[each.unavailable for each in processes],
+    ]
+    _at_most(MOST_OF_OTHERS, "reasons", *reasons, snapshot.system.unavailable if snapshot.system else None)
     for gpu in snapshot.gpus:
         others = (gpu.fans, gpu.nvlinks, gpu.xids, gpu.mig_instances, gpu.ended_processes, gpu.clock_event_reasons)
         _at_most(MOST_OF_OTHERS, "parts of a GPU", *others)

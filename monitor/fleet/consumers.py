@@ -20,6 +20,7 @@ from monitor.fleet.hosts import Fleet
 from monitor.fleet.message_limit import accept_messages_of
 from monitor.fleet.protocol import Hello, Ping, Pong, ProtocolError, Refused, SnapshotMessage, Welcome
 from monitor.fleet.registry import Admitted, refused
+from monitor.fleet.work_budget import WorkBudget
 from monitor.http.asgi_types import Message, Receive, Scope, Send
 from monitor.http.log_once import LogOnce
 from monitor.sanitize import plain, with_plain_texts
@@ -49,6 +50,7 @@ class Door(NamedTuple):
     """How often readings are wanted at most; None: as each agent's settings say."""
     wrong: Rate
     """Handshakes that are not admitted, by client."""
+    work: WorkBudget
 
 
 def wrong_handshakes() -> Rate:
@@ -120,6 +122,10 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
             await self._refuse(
                 Refused(code="too_many", text="The agent sends too many messages; the hub closes the connection.")
             )
+        elif self._door.work.is_spent(self._host.host_id):
+            await self._refuse(
+                Refused(code="too_many", text="The agent's messages take the hub too long; it closes the connection.")
+            )
         else:
             await self._take(bytes_data)
 
@@ -167,17 +173,22 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
     # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, data: bytes) -> None:
+        assert self._host is not None
+        assert self._fleet is not None
+        message: protocol.AgentMessage | None = None
+        problem = ""
+        began = time.thread_time()
         try:
             message = protocol.decode_from_agent(data)
             if isinstance(message, SnapshotMessage):
                 self._take_snapshot(message)
         except ProtocolError as error:
+            problem = str(error)
+        self._door.work.add(self._host.host_id, time.thread_time() - began)
+        if problem:
             differ = f" The agent is version {plain(self.hello.version)}, the hub {__version__}: update the older one."
-            await self._refuse(_invalid(f"{error}.{'' if self.hello.version == __version__ else differ}"))
-            return
-        if isinstance(message, Pong) and message.number == self._ping_number:
-            assert self._fleet is not None
-            assert self._host is not None
+            await self._refuse(_invalid(f"{problem}.{'' if self.hello.version == __version__ else differ}"))
+        elif isinstance(message, Pong) and message.number == self._ping_number:
             round_trip = self._loop.time() - self._pinged_at
             self._fleet.took_pong(
                 self._host.host_id, agent_time=message.time, hub_time=time.time(), round_trip_seconds=round_trip

@@ -17,6 +17,7 @@ from monitor.access.visitor import access
 from monitor.fleet.admission import admit_agent
 from monitor.fleet.consumers import AgentConsumer, Door, wrong_handshakes
 from monitor.fleet.hosts import Fleet
+from monitor.fleet.work_budget import WorkBudget
 from monitor.http.asgi_types import Receive, Scope, Send
 from monitor.http.origins import Origins
 from monitor.live.admission import Refusal, refuse
@@ -64,7 +65,7 @@ def agents_door() -> Door:
     """What the agents' sockets share."""
     interval_ms = settings.GPU_MONITOR.agent_interval_ms
     interval_seconds = None if interval_ms is None else interval_ms / 1000
-    return Door(_fleet, admit_agent, interval_seconds, wrong_handshakes())
+    return Door(_fleet, admit_agent, interval_seconds, wrong_handshakes(), WorkBudget())
 
 
 def websocket_urlpatterns() -> list[URLPattern]:

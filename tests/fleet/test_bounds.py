@@ -44,6 +44,9 @@ def test_more_than_a_host_has_is_refused() -> None:
     many = tuple(process(pid) for pid in range(5001))
     with pytest.raises(ProtocolError, match="10002 processes; a host may send 10000"):
         received(host(gpu(0, processes=many), gpu(1, processes=many)))
+    reasons = {f"reason {number}": "" for number in range(1025)}
+    with pytest.raises(ProtocolError, match="1025 reasons"):
+        received(host(gpu(0, processes=(process(1, unavailable=reasons),))))
     with pytest.raises(ProtocolError, match="2000 parts of a GPU"):
         received(host(gpu(0, fans=(Fan(speed_percent=1.0),) * 2000)))
 
