@@ -8,6 +8,7 @@ import itertools
 import json
 import signal
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -103,6 +104,15 @@ def test_engine_takes_over_from_one_that_was_killed_and_nothing_is_lost_or_doubl
     count = "print(AlertEvent.objects.filter(host='node2', rule__name='Always').count())"
     events = in_database(hub.first, f"from monitor.models import AlertEvent\n{count}")
     assert events == ["1"]
+
+
+def test_servers_of_a_hub_share_their_cookies(hub: Hub) -> None:
+    """A browser is logged in to both, or to none."""
+    names = set()
+    for server in (hub.first, hub.second):
+        with urllib.request.urlopen(f"{server.url}/login", timeout=20) as answer:
+            names.add(answer.headers["Set-Cookie"].partition("=")[0])
+    assert len(names) == 1
 
 
 def newest(hub: Hub) -> float:
