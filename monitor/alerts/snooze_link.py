@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from django.core import signing
 
 VALID_SECONDS = 24 * 3600
-Scope = Literal["gpu", "rule"]
-"""Whether a snooze is for the alert's GPU, or for all GPUs of its rule."""
+Scope = Literal["gpu", "host", "rule"]
+"""Whether a snooze is for the alert's GPU, for its host, or for all that its rule is about."""
 _SIGNER = signing.TimestampSigner(salt="monitor.snooze")
 
 
@@ -32,4 +32,4 @@ def read(key: str) -> Key | str:
         return "This link is older than a day. Log in to snooze the alert."
     except signing.BadSignature:
         return "This link is incomplete or was changed. Open it as it is in the message, or log in."
-    return Key(event_id, "rule" if scope == "rule" else "gpu")
+    return Key(event_id, next((known for known in get_args(Scope) if known == scope), "gpu"))

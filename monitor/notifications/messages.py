@@ -210,12 +210,18 @@ def _snooze_link(delivery: Delivery, public_url: str) -> list[str]:
     if delivery.kind not in ("fired", "reminder") or delivery.rule_id is None:
         return []
     firing = list(
-        delivery.events.filter(state="firing").order_by("fired_at", "gpu_index").values_list("pk", "gpu_uuid")
+        delivery.events.filter(state="firing")
+        .order_by("fired_at", "gpu_index")
+        .values_list("pk", "gpu_uuid", "host_id")
     )
     if not firing:
         return []
-    event_id, uuid = firing[0]
-    scope: snooze_link.Scope = "gpu" if uuid and len({each for _, each in firing}) == 1 else "rule"
+    event_id, uuid, host_id = firing[0]
+    scope: snooze_link.Scope = "rule"
+    if uuid and len({each for _, each, _ in firing}) == 1:
+        scope = "gpu"
+    elif host_id and len({each for _, _, each in firing}) == 1:
+        scope = "host"
     key = quote(snooze_link.made(str(event_id), scope), safe="")
     return [f"Snooze: {public_url.rstrip('/')}/alerts/{event_id}/snooze?key={key}"]
 

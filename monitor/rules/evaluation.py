@@ -174,10 +174,10 @@ class Evaluation:
     def _fired(self, change: Change, tick: Tick) -> Event:
         assert change.column is not None
         assert change.state.fired_at is not None
-        rule, words = change.rule, kind_of(change.rule).words(change, tick)
+        rule, kind = change.rule, kind_of(change.rule)
+        words, host = kind.words(change, tick), kind.host_of(change, tick)
         gpu = change.column.gpus[change.place] if change.column.gpus else None
         process = change.column.processes[change.place] if change.column.processes else None
-        host = kind_of(change.rule).host_of(change, tick)
         change.state.event_id = self._make_id()
         event = Event(
             id=change.state.event_id,

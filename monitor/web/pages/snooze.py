@@ -143,7 +143,7 @@ async def _asked(request: HttpRequest, event_id: UUID) -> _Asked | HttpResponse:
     if by is None:
         allowed = snooze_link.read(key)
         scope = allowed.scope if isinstance(allowed, snooze_link.Key) else "gpu"
-        scopes = (scope if event.gpu_uuid else "rule",)
+        scopes = (scope if scope in scopes else "rule",)
         lengths = tuple(each for each in lengths if each in _BY_LINK)
     return _Asked(event, by, scopes, lengths, key)
 

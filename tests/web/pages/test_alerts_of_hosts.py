@@ -14,8 +14,8 @@ from django.utils import timezone
 from monitor.alerts.alert_rows import alert_of
 from monitor.alerts.silence import end_with, is_silent, reasons
 from monitor.fleet.registry import Row
-from monitor.models import AlertEvent, AlertRule, Snooze
-from monitor.notifications.messages import link_to
+from monitor.models import AlertEvent, AlertRule, Channel, Delivery, Snooze
+from monitor.notifications.messages import link_to, message_of
 from monitor.runtime.runtime import Runtime
 from monitor.telemetry.schema import Alert
 from monitor.web.pages.alert_history import PastAlert
@@ -133,6 +133,23 @@ def test_snooze_of_a_host_leaves_the_others(client: Client) -> None:
     AlertEvent.objects.filter(pk=theirs.pk).update(state="resolved")
     end_with(theirs)
     assert not is_silent(AlertRule.objects.get(name="Too hot"), now, "GPU-5", OTHER)
+
+
+def test_link_of_a_message_about_one_host_snoozes_that_host_alone(client: Client) -> None:
+    rule = AlertRule.objects.get(name="Too hot")
+    channel = Channel.objects.create(name="ops", url="json://ops.example.org")
+    delivery = Delivery.objects.create(
+        channel=channel, rule=rule, kind="fired", created_at=timezone.now(), due_at=timezone.now()
+    )
+    down = event(1, rule=rule, host_id=OTHER, host="dgx-02", gpu_uuid="", gpu_index=None, state="firing")
+    delivery.events.add(down)
+    links = message_of(delivery, now=timezone.now(), public_url="https://gpus.example.org").links
+    path = links.rpartition("https://gpus.example.org")[2]
+    page = html(client.get(path))
+    assert re.findall(r'name="scope" value="(\w+)"', page) == ["host"]
+    key = re.findall(r'name="key" value="([^"]+)"', page)[0]
+    client.post(path.partition("?")[0], {"length": "1h", "scope": "host", "key": key})
+    assert Snooze.objects.get().host_id == OTHER
 
 
 def test_alert_has_the_id_of_its_host() -> None:
