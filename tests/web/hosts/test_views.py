@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import get_script_prefix, set_script_prefix
 
 from monitor.access.policy import Access
 from monitor.fleet.registry import Row
+from monitor.live.pieces import ANY_LINK
 from monitor.runtime.runtime import Runtime
+from monitor.web.pages.registry import live_page_named
 from tests.support.runtimes import current_runtime
 from tests.support.snapshots import gpu, host
 from tests.web.hosts.joined import HUB
@@ -62,6 +65,20 @@ def test_htmx_gets_the_list_with_the_address_of_its_socket(client: Client) -> No
     assert "<html" not in fragment
     assert 'data-view="/ws/dashboard?view=hosts%3Ffilter%3Dtag%253Atrain' in fragment
     assert 'id="hosts-count" role="status"' in fragment
+
+
+@pytest.mark.usefixtures("hub")
+def test_live_list_of_a_read_only_link_leads_to_pages_below_the_link() -> None:
+    live = live_page_named("hosts?group=none")
+    assert live is not None
+    assert live.is_of_fleet
+    before = get_script_prefix()
+    set_script_prefix(ANY_LINK)
+    try:
+        html = "".join(part.draw() for part in live.pieces(host(seq=7)).parts)
+    finally:
+        set_script_prefix(before)
+    assert f'href="{ANY_LINK}host/node1/"' in html
 
 
 def test_retired_hosts_are_in_the_admin_only(client: Client, hub: Runtime) -> None:
