@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import shutil
+import sqlite3
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 from django.apps import apps
+from django.contrib.auth.management import create_permissions
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, connections
+from django.db.models.signals import post_migrate
 from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 
-from tests.support.prepared_folder import shared_folder
+from tests.support.prepared_folder import prepared_folder, shared_folder
 from tests.support.programs import missing_programs
 
 # On a busy machine, Hypothesis' default limit of 200 ms per example fails correct tests.
@@ -49,15 +56,28 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """With SQLite, the test databases are there before Django looks: see the next fixture."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the test databases in files, as in production: in memory, threads and locks behave differently."""
+    """Keep the test databases in files, as in production: in memory, threads and locks behave differently. They are copies of
+    those that a start has migrated, because each test process would take seconds to do that.
+    """
     folder = tmp_path_factory.mktemp("database")
     for alias in ALIASES:
         if connections[alias].vendor != "sqlite":  # tests/postgresql
             continue
         given = connections[alias].settings_dict
-        given["TEST"]["NAME"] = str(folder / f"{alias}.sqlite3")
+        given["TEST"]["NAME"] = str(shutil.copy(migrated(alias), folder / f"{alias}.sqlite3"))
         given["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+
+
+def migrated(alias: str) -> Path:
+    """The database as the migrations make it, with their rows: groups, rules, permissions."""
+    return prepared_folder() / {"default": "gpumon.sqlite3", "history": "history.sqlite3"}[alias]
 
 
 ALIASES = frozenset(connections)
@@ -92,7 +112,7 @@ def pytest_collection_finish() -> None:
 
 
 MADE_BY_MIGRATIONS = pytest.StashKey[str]()
-"""The rows of the test database before the first test: groups, rules, permissions."""
+"""The rows of PostgreSQL's test database before the first test."""
 
 
 @pytest.fixture(scope="session")
@@ -104,9 +124,12 @@ def django_db_setup(
     Django's default takes half a second per password. Servers started by tests still use it.
     """
     with django_db_blocker.unblock():
-        pytestconfig.stash[MADE_BY_MIGRATIONS] = connection.creation.serialize_db_to_string()
+        if connection.vendor != "sqlite":
+            pytestconfig.stash[MADE_BY_MIGRATIONS] = connection.creation.serialize_db_to_string()
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
+    with django_db_blocker.unblock():
+        connections.close_all()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,19 +138,47 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
     Django therefore runs such tests last; but when files are distributed among processes, any other test can follow.
     """
-    yield
     marker = item.get_closest_marker("django_db")
-    if nextitem is None or marker is None or not marker.kwargs.get("transaction"):
-        return  # after the last test the database itself is dropped
+    if marker is None or not marker.kwargs.get("transaction"):
+        yield
+        return
+    # What Django creates after emptying a database takes a tenth of a second, and is restored below.
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid=PERMISSIONS)
+    try:
+        yield
+    finally:
+        post_migrate.connect(create_contenttypes)
+        post_migrate.connect(create_permissions, dispatch_uid=PERMISSIONS)
+    if nextitem is None:
+        return
     with item.config.stash[blocking_manager_key].unblock():
-        # Permissions that Django creates after emptying would collide with the restored ones, which have their first ids.
-        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
-        connection.creation.deserialize_db_from_string(item.config.stash[MADE_BY_MIGRATIONS])
-        # On PostgreSQL the next row would get the first ID again.
-        reset = connection.ops.sequence_reset_sql(no_style(), apps.get_models())
-        with connection.cursor() as cursor:
-            for statement in reset:
-                cursor.execute(statement)
+        if connection.vendor == "sqlite":
+            restore_copies()
+        else:
+            restore_rows(item.config.stash[MADE_BY_MIGRATIONS])
+
+
+PERMISSIONS = "django.contrib.auth.management.create_permissions"
+
+
+def restore_copies() -> None:
+    """Copy the migrated databases over those of the tests, page by page: that takes milliseconds."""
+    for alias in ALIASES:
+        connections[alias].ensure_connection()
+        with contextlib.closing(sqlite3.connect(f"file:{migrated(alias)}?immutable=1", uri=True)) as source:
+            source.backup(connections[alias].connection)
+
+
+def restore_rows(made_by_migrations: str) -> None:
+    # Permissions that Django creates after emptying would collide with the restored ones, which have their first ids.
+    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+    connection.creation.deserialize_db_from_string(made_by_migrations)
+    # The next row would get the first ID again.
+    reset = connection.ops.sequence_reset_sql(no_style(), apps.get_models())
+    with connection.cursor() as cursor:
+        for statement in reset:
+            cursor.execute(statement)
 
 
 @pytest.hookimpl(wrapper=True)
