@@ -85,6 +85,12 @@ TransactionTestCase.databases = ALIASES
 """Each test with a database may use all of them: code finds its own through the router."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that try many examples take long, together a quarter of the time of the others."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Name the databases of each test, and put the files of slow tests first.

@@ -161,6 +161,7 @@ def every_way(pattern: re.Pattern[Any]) -> Callable[[str], object]:
     return search
 
 
+@pytest.mark.slow
 def test_every_pattern_is_a_constant_of_its_module() -> None:
     assert {name: found for name, tree in sources() if (found := escaping(tree))} == {}
 

@@ -282,6 +282,7 @@ def test_line_that_sets_nothing_is_reported_once(env_file: Path, caplog: pytest.
     assert caplog.messages == [f"gpumon: line {number} of {env_file} is not NAME=value; ignored" for number in (2, 4)]
 
 
+@pytest.mark.slow
 def test_warnings_before_the_log_is_configured_have_its_format(tmp_path: Path) -> None:
     variables = {"GPU_MONITOR_PROT": "1", "GPU_MONITOR_LOG_FORMAT": "json", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
     ended = subprocess.run(
@@ -313,6 +314,7 @@ def test_any_text_for_any_setting_is_accepted_or_refused_in_one_printable_line(t
         pytest.param(["-m", "pytest", "tests/config/test_hosts.py", "-q"], id="pytest"),
     ],
 )
+@pytest.mark.slow
 def test_invalid_value_ends_every_start_command_with_only_that_line(command: list[str], tmp_path: Path) -> None:
     variables = {"GPU_MONITOR_POLL_INTERVAL_MS": "50", "GPU_MONITOR_DATA_DIR": str(tmp_path)}
     ended = subprocess.run(

@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
     ],
     ids=" ".join,
 )
+@pytest.mark.slow
 def test_promtool_accepts_the_files(folder: Path, arguments: tuple[str, ...]) -> None:
     ended = subprocess.run(
         [checker("promtool"), *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False

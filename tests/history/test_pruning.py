@@ -82,6 +82,7 @@ def test_open_chunks_are_never_deleted_for_their_size(source: HistorySource) -> 
     assert HistoryChunk.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_the_file_shrinks_to_little_more_than_what_is_left(source: HistorySource, history: Path) -> None:
     fill(source, SECONDS, 30, size=6000)
     list(prune(NOW, ALL))

@@ -75,6 +75,7 @@ def test_a_killed_server_loses_the_last_minute_at_most_and_the_rest_is_rolled_up
     assert gaps() == [("not_running", None, 540, 621)]
 
 
+@pytest.mark.slow
 def test_chunks_are_closed_and_every_tier_has_every_reading(machine: Machine) -> None:
     machine.run(7 * 3600, every=10)
     machine.recorder.close()

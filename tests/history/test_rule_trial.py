@@ -86,6 +86,7 @@ def spiky(seconds: int) -> list[float]:
 
 
 @pytest.mark.parametrize("for_seconds", [0, 3, 20])
+@pytest.mark.slow
 def test_alerts_are_those_of_the_readings_themselves(for_seconds: int) -> None:
     columns = spiky(7200), [*spiky(2700)[::-1], *spiky(4500)], [60.0] * 7200
     for index, values in enumerate(columns):

@@ -21,6 +21,7 @@ HOUR = 1_800_014_400
 """The start of a chunk of minutes."""
 
 
+@pytest.mark.slow
 def test_pieces_of_an_hour_become_one() -> None:
     source = HistorySource(key="GPU-0", kind="gpu", index=0, name="H100", first_at=HOUR, last_at=HOUR)
     seconds = SecondBuckets(METRICS)

@@ -141,6 +141,7 @@ def test_what_is_no_request_gets_the_headers_too(server: Server, sent: bytes) ->
         assert f"{name}: {value}\r\n".encode() in answer
 
 
+@pytest.mark.slow
 def test_cookie_names_belong_to_an_installation(tmp_path: Path) -> None:
     """Browsers keep cookies by host name, whatever the port: logging in to a second server logged out of the first."""
 

@@ -64,6 +64,7 @@ def test_process_without_a_start_or_utilization_is_recorded_with_what_is_known(s
     assert found.last_at == scene.wall
 
 
+@pytest.mark.slow
 def test_restart_records_no_process_twice(scene: Scene) -> None:
     short = ended(7, scene.wall)
     scene.goes(5, after(short))

@@ -85,6 +85,7 @@ def test_secret_is_hidden_whatever_else_the_command_line_contains(text: str, nam
 @pytest.mark.parametrize(
     "unit", ["token", "token=", "a:", "'", "@", " --token", "://", "a.", "A", "=", "aA", "Bearer "]
 )
+@pytest.mark.slow
 def test_time_grows_with_the_length_of_the_text(unit: str) -> None:
     def seconds(length: int) -> float:
         text = (unit * length)[: length * 4]
