@@ -160,6 +160,7 @@ class GpuPage:
 
     def _of(self, gpu: Gpu, live: LivePieces, sorting: Sorting, idle: IdleLimits, alerts: Sequence[Alert]) -> None:
         self.name = short_name(gpu.name)
+        self.place = f"{self.snapshot.host}, GPU {gpu.index}" if self.host else f"GPU {gpu.index}"
         shown = chips(gpu, gpu.use if self.host else use_of(gpu, idle), alerts)
         self.state = live.state("gpu-state", data_state=gpu.state)
         self.chips = live.part("gpu-chips", shown, "monitor/fragments/gpus/chips.html", {"chips": shown})

@@ -38,6 +38,7 @@ def test_page_of_a_gpu_of_another_host(client: Client) -> None:
     assert 'data-socket="/ws/dashboard?view=gpu%3AGPU-free&amp;host=node1"' in page
     assert 'href="/host/node1/gpu/GPU-0"' in page, "the GPU before it"
     assert 'data-who="/ribbons/GPU-free?host=node1"' in page
+    assert '<h1><span class="visually-hidden">node1, GPU 1, </span>' in page, "also the title of its charts as PNG"
     assert 'href="/history?host=node1">Compare GPUs' in page
     assert 'href="/api/history?host=node1&amp;gpu=GPU-free&amp;metric=' in page, "as CSV"
     status, page = get(client, "/host/node1/gpu/GPU-none")
