@@ -34,7 +34,7 @@ def plain(text: str) -> str:
 def with_plain_texts(value: T) -> T:
     """The same struct, tuple or dict with every text in it plain; the same object if they are already.
 
-    Called at each tick and for each reading of another host: with 8 GPUs and their processes it takes 0.15 ms, because the whole is
+    Called at each tick and for each reading of another host: with 8 GPUs and their processes it takes 0.07 ms, because the whole is
     looked at as JSON first. Walking through it takes 0.6 ms.
     """
     if _is_plain(value):
@@ -55,9 +55,11 @@ _WINDOW = LONGEST // 2
 def _is_plain(value: object) -> bool:
     """False if a text may not be plain."""
     try:
-        encoded = _encode(value).replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate
         return False
+    if b"\\" in encoded:  # looking first takes a hundredth of replacing nothing
+        encoded = encoded.replace(b"\\\\", b"__").replace(b'\\"', b"__")
     # A text that is too long has no quote in a whole window.
     is_long = any(encoded.find(b'"', at, at + _WINDOW) < 0 for at in range(0, len(encoded) - _WINDOW, _WINDOW))
     return not is_long and _HARMFUL.search(encoded.translate(None, _HARMLESS)) is None
