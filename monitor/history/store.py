@@ -17,7 +17,7 @@ from monitor.history.gaps import Gap, without
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged, roll_up
 from monitor.history.tiers import TIERS, Tier
-from monitor.models import HistoryChunk, HistoryGap, HistorySource
+from monitor.models import FleetHost, HistoryChunk, HistoryGap, HistorySource
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,9 @@ def sources(host_id: str = OWN) -> list[HistorySource]:
 
 def hosts() -> dict[str, str]:
     """The names of the hosts with history, also of those that were deleted, by host id."""
-    rows = HistorySource.objects.order_by("last_at").values_list("host_id", "host")
-    return dict(sorted(dict(rows).items(), key=lambda each: (each[0] != OWN, each[1])))
+    rows = dict(HistorySource.objects.order_by("last_at").values_list("host_id", "host"))
+    names = {**rows, **dict(FleetHost.objects.filter(host_id__in=rows).values_list("host_id", "name"))}
+    return dict(sorted(names.items(), key=lambda each: (each[0] != OWN, each[1])))
 
 
 def read(source_id: int, tier: Tier, start: float, end: float, names: Collection[str] | None = None) -> Buckets:

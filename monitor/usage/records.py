@@ -68,14 +68,19 @@ class Span(NamedTuple):
 
 def hosts() -> dict[str, str]:
     """The names of the hosts with usage, also of those that were deleted, by host id; this server's own is first."""
-    rows = dict(UsageGpu.objects.order_by("pk").values_list("host_id", "host"))
-    return dict(sorted(rows.items(), key=lambda each: (each[0] != OWN, each[1])))
+    names = {gpu.host_id: gpu.host for gpu in gpus_of(None).values()}
+    return dict(sorted(names.items(), key=lambda each: (each[0] != OWN, each[1])))
 
 
 def gpus_of(host_id: str | None) -> dict[int, UsageGpu]:
-    """The GPUs of a host, or of all, by the database's id."""
+    """The GPUs of a host, or of all, by the database's id. A host that was renamed has its new name."""
     rows = UsageGpu.objects.all() if host_id is None else UsageGpu.objects.filter(host_id=host_id)
-    return {gpu.pk: gpu for gpu in rows}
+    names = dict(FleetHost.objects.values_list("host_id", "name"))
+    gpus = {}
+    for gpu in rows.order_by("pk"):
+        gpu.host = names.get(gpu.host_id, gpu.host)
+        gpus[gpu.pk] = gpu
+    return gpus
 
 
 def load_journals(host_id: str | None = None) -> dict[str, Journal]:

@@ -114,6 +114,13 @@ def test_gpus_of_a_host_that_was_retired_end_with_its_last_reading(scene: FleetS
     assert (report.users_seconds, report.hosts) == (pytest.approx(300), ("dgx-05",))
 
 
+def test_host_that_was_renamed_has_its_new_name_at_once(scene: FleetScene) -> None:
+    scene.both(301, [seen(0, of("ana"))])
+    FleetHost.objects.update(name="dgx-05 (replaced)", state=FleetHost.State.RETIRED)
+    assert scene.of_host(None).hosts == ("dgx", "dgx-05 (replaced)")
+    assert hosts() == {"": "dgx", DGX: "dgx-05 (replaced)"}
+
+
 def test_books_of_each_host_go_on_after_a_restart(scene: FleetScene) -> None:
     scene.both(301, [seen(0, of("ana"))])
     scene.ledger.write_now()
