@@ -14,7 +14,7 @@ from tests.support.servers import Server
 
 _ROUNDS, _REQUESTS, _WARM_UP = 9, 20, 10
 _BOUND = 6.5
-"""Measured: 3.9 to 4.3. The page makes some 500 live elements and a header by templates, where the plain text is one value."""
+"""Measured: 3.2 to 4.3. The page makes some 500 live elements and a header by templates, where the plain text is one value."""
 
 
 def measure() -> Iterator[Figure]:
