@@ -33,6 +33,7 @@ ADDRESSES = frozenset(
         "free",
         "gpu",
         "history",
+        "host",
         "login",
         "logout",
         "manifest.webmanifest",

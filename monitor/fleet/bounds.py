@@ -9,6 +9,7 @@ import msgspec
 
 from monitor.fleet.protocol import ProtocolError
 from monitor.telemetry.providers.plausible_gpus import plausible_gpus
+from monitor.telemetry.sampler.identity import is_usable
 from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.totals import total
 
@@ -22,8 +23,11 @@ MOST_OF_OTHERS = 1024
 
 
 def check(snapshot: Snapshot) -> None:
-    """Raise ProtocolError if there is more of something than a host has."""
+    """Raise ProtocolError if there is more of something than a host has, or a GPU that no address can name."""
     _at_most(MOST_GPUS, "GPUs", snapshot.gpus)
+    for gpu in snapshot.gpus:
+        if not is_usable(gpu.uuid):
+            raise ProtocolError(f"GPU {gpu.index} has the UUID {gpu.uuid[:100]!r}, which an agent would have replaced")
     processes = [process for gpu in snapshot.gpus for process in gpu.processes or ()]
     _at_most(MOST_PROCESSES, "processes", processes)
     cores = snapshot.system.cpu_core_percents if snapshot.system else None

@@ -37,6 +37,12 @@ def test_times_outside_of_the_calendar_are_refused() -> None:
             received(host(gpu(0), system=System(booted_at=wrong)))
 
 
+@pytest.mark.parametrize("uuid", ["", " \x00", "a/b c", "x" * 97])
+def test_gpus_that_no_address_can_name_are_refused(uuid: str) -> None:
+    with pytest.raises(ProtocolError, match="GPU 0 has the UUID"):
+        received(host(gpu(0, uuid=uuid)))
+
+
 def test_more_than_a_host_has_is_refused() -> None:
     received(host(gpu(0, processes=tuple(process(pid) for pid in range(1000)))))
     with pytest.raises(ProtocolError, match="513 GPUs; a host may send 512"):

@@ -162,7 +162,12 @@ def test_kinds_without_their_readings_say_why() -> None:
         "xid": {}, "stale": {"threshold": 5}, "idle_held": {}, "process_gone": {}, "several_users": {"threshold": 2},
         "gpu_count_fell": {}, "rise": {"metric": "gpu.pcie_replays", "threshold": 1},
     }  # fmt: skip
-    assert set(KINDS) - set(lacking) == {"threshold", "throttled", "gpu_lost"}
+    assert set(KINDS) - set(lacking) == {
+        "threshold",
+        "throttled",
+        "gpu_lost",
+        "host_down",
+    }  # the last is about no readings
     for kind, given in lacking.items():
         with pytest.raises(
             CannotTry, match=r"cannot be tested on stored history: the history (stores no|does not store)"

@@ -17,6 +17,11 @@ _EMPTY = re.compile(r"(?:GPU|MIG)?-?(?:0{8}[-0]*)?|N/A|unknown", re.IGNORECASE)
 """Boards flashed or passed through to a virtual machine report "GPU-", or only zeros."""
 
 
+def is_usable(uuid: str) -> bool:
+    """Whether it can be a GPU's: of 1 to 80 characters that need no quoting in an address."""
+    return _USABLE.fullmatch(uuid) is not None
+
+
 class Identities:
     """Remembers which UUIDs several GPUs have reported: one of them alone is not recognized by it either."""
 
@@ -51,13 +56,13 @@ class Identities:
         return tuple(distinct), found
 
     def _is_unique(self, uuid: str) -> bool:
-        return uuid not in self._shared and _USABLE.fullmatch(uuid) is not None and not _EMPTY.fullmatch(uuid)
+        return uuid not in self._shared and is_usable(uuid) and not _EMPTY.fullmatch(uuid)
 
 
 def _substitutes(gpu: Gpu, places: Counter[str | None]) -> Iterator[str]:
     """Possible identities, the most lasting first."""
     place = gpu.pci_bus_id
-    if place is not None and places[place] == 1 and _USABLE.fullmatch(place):
+    if place is not None and places[place] == 1 and is_usable(place):
         yield f"pci-{place}"
     yield f"index-{gpu.index}"
     number = 2

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from monitor.telemetry.schema.units import GpuUuid, Integer, Percent, Quantity, UnixSeconds
+from monitor.telemetry.schema.units import Integer, Percent, Quantity, UnixSeconds
 
 GpuIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ProcessType = Literal["compute", "graphics", "mps"]
@@ -146,7 +146,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU. It is identified by its UUID: index and PCI bus id can change when the driver restarts."""
 
     index: GpuIndex
-    uuid: GpuUuid
+    uuid: str
     """Unique among the GPUs of a snapshot. As the driver reports it (GPU-…), or a substitute."""
     uuid_is_substitute: bool = False
     """`uuid` is gpumon's own, so CUDA and `nvidia-smi` do not know it: the driver reports no UUID, or the same for several GPUs.

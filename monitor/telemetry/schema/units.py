@@ -19,5 +19,3 @@ Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """A number that databases have room for: signed, 64 bits."""
 PollSeconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 """The time between two readings, by which silence is judged. The settings allow a minute."""
-GpuUuid = Annotated[str, msgspec.Meta(pattern="[!-~]", max_length=96)]
-"""With at least one visible character, because it is part of addresses. The database has room for so much."""
