@@ -110,8 +110,10 @@ chaos: .venv/installed-dev ## Run a server in bad weather for ten minutes
 bench-peers: .venv/installed-dev .venv-peers/installed ## Compare the cost with nvitop, gpustat and others
 	@$(BIN)/python -m bench.peers .venv-peers/bin/python --write
 
-.venv-peers/installed: bench/requirements-peers.txt
-	@python3 -m venv .venv-peers && .venv-peers/bin/python -m pip install --quiet --requirement $< && touch $@
+.venv-peers/installed: bench/requirements-peers.lock
+	@$(BIN)/python -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
 
 .PHONY: screenshots
 screenshots: .venv/installed-dev ## Regenerate the screenshots in docs/screenshots
@@ -148,7 +150,8 @@ lock: .venv/made ## Regenerate the lock files from requirements*.txt
 	  $$compile --constraint requirements.lock --output-file requirements-postgresql.lock requirements-postgresql.txt; \
 	  $$compile --constraint requirements-postgresql.lock --output-file requirements-fleet.lock requirements-fleet.txt; \
 	  $$compile --constraint requirements-gunicorn.lock --constraint requirements-fleet.lock \
-	    --output-file requirements-dev.lock requirements-dev.txt
+	    --output-file requirements-dev.lock requirements-dev.txt; \
+	  $$compile --output-file bench/requirements-peers.lock bench/requirements-peers.txt
 
 .venv/made:
 	@python=$$( ($(FIND_PYTHON)) 2>/dev/null || true); \

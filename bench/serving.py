@@ -69,7 +69,7 @@ def watched(server: Server) -> Iterator[None]:
     """Keep one dashboard socket and one feed socket open, each in its own process."""
     with ExitStack() as stack:
         watchers = [
-            stack.enter_context(child("bench.readers", str(server.port), path, "1"))
+            stack.enter_context(child("bench.clients.readers", str(server.port), path, "1"))
             for path in ("/ws/dashboard", "/ws/gpu")
         ]
         for watcher in watchers:

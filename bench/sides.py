@@ -50,7 +50,7 @@ def side(name: str, *, clients: int, hz: float) -> Iterator[Side]:
     """Start the server of this name and connect its clients; at the end stop the clients first, then the server."""
     with (
         server_of(name, hz=hz) as server,
-        child("bench.readers", str(server.port), "/ws/gpu", str(clients)) as readers,
+        child("bench.clients.readers", str(server.port), "/ws/gpu", str(clients)) as readers,
     ):
         readers.answer()  # all are connected
         assert server.process is not None
@@ -70,7 +70,7 @@ def measure_ages(
     """Connect this many clients to each server, and measure all of them over the same seconds."""
     with ExitStack() as stack:
         readers = {
-            name: stack.enter_context(child("bench.delay_readers", str(server.port), path, str(clients)))
+            name: stack.enter_context(child("bench.clients.delay_readers", str(server.port), path, str(clients)))
             for name, server in servers.items()
         }
         for each in readers.values():

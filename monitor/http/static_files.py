@@ -30,8 +30,10 @@ STAMP = "sources.sha256"
 """The file that says which sources the collected files come from."""
 _STYLE_SPACE = re.compile(r"""(?P<text>"[^"]*")|(?:(?<!\s)\s++)?(?P<mark>[{};,])\s*+|(?<=[\w-]):[ ]+""")
 _STYLE_COMMENT = re.compile(r"""(?P<text>"[^"]*")|/\*.*?\*/""", re.DOTALL)
-_SCRIPT_TEXT = r"""(?P<text>"[^"]*"|'[^']*'|`[^`]*`)"""
-_SCRIPT_SPACE = re.compile(_SCRIPT_TEXT + r"|[ ]*(?P<mark>=>|[!=]==|&&|\|\||\?\?|[=,;{}()?:])[ ]*")
+_SCRIPT_TEXT = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|`[^`]*`)""")
+_SCRIPT_SPACE = re.compile(
+    _SCRIPT_TEXT.pattern + r"|(?:(?<![ ])[ ]++)?(?P<mark>=>|[!=]==|&&|\|\||\?\?|[=,;{}()?:])[ ]*+"
+)
 
 
 class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # has no types
@@ -80,7 +82,7 @@ def _without_remark(line: str) -> str:
 
 
 def _compact_line(line: str) -> str:
-    is_plain = line.count("`") <= 2 and not {"/", "\\"} & {*re.sub(_SCRIPT_TEXT, "", line)}
+    is_plain = line.count("`") <= 2 and not {"/", "\\"} & {*_SCRIPT_TEXT.sub("", line)}
     return _SCRIPT_SPACE.sub(lambda found: found["text"] or found["mark"], line) if is_plain else line
 
 

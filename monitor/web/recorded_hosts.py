@@ -18,6 +18,9 @@ from monitor.web.api.hosts import NoSuchHost, is_own, latest_of
 from monitor.web.snapshots import as_seen, first_seen
 
 
+_NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+
+
 class RecordedHost(NamedTuple):
     """A host with records, or one that can have some."""
 
@@ -37,7 +40,7 @@ class RecordedHost(NamedTuple):
     @property
     def file_name(self) -> str:
         """Its name in those of files; empty for the host that answers."""
-        return "" if self.is_own else re.sub("[^A-Za-z0-9._-]+", "-", self.name).strip("-.") or self.host_id
+        return "" if self.is_own else _NOT_IN_FILE_NAMES.sub("-", self.name).strip("-.") or self.host_id
 
     @property
     def is_own(self) -> bool:

@@ -1,4 +1,4 @@
-"""WebSocket clients that measure the age of each message: `python -m bench.delay_readers PORT PATH COUNT`.
+"""WebSocket clients that measure the age of each message: `python -m bench.clients.delay_readers PORT PATH COUNT`.
 
 Prints "open" in JSON once every client is connected; then, for each line on stdin, the ages of the messages received since the
 line before, in seconds, from `sampled_at` to the last byte. Snapshots from before that line do not count: they waited for a client
@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from bench.readers import opened
+from bench.clients.readers import opened
 
 _STDIN = 0
 _SAMPLED_AT = re.compile(rb'"sampled_at":([0-9.]+)')
@@ -87,7 +87,7 @@ class Measurement:
                 self._clients[client.connection.fileno()] = client
                 self._ready.register(client.connection, select.EPOLLIN)
         except OSError as error:
-            print(f"bench.delay_readers: {path}: {error}", file=sys.stderr, flush=True)
+            print(f"bench.clients.delay_readers: {path}: {error}", file=sys.stderr, flush=True)
             os._exit(1)
         print(json.dumps("open"), flush=True)
 
@@ -120,7 +120,7 @@ def main() -> None:
     try:
         measurement.run()
     except OSError as error:
-        sys.exit(f"bench.delay_readers: {path}: {error}")
+        sys.exit(f"bench.clients.delay_readers: {path}: {error}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""WebSocket clients that only read and count bytes: `python -m bench.readers PORT PATH COUNT`.
+"""WebSocket clients that only read and count bytes: `python -m bench.clients.readers PORT PATH COUNT`.
 
 Prints "open" in JSON once every client is connected; then, for each line on stdin, the number of bytes received so far. Ends
 when stdin closes, and with exit status 1 when the server closes a connection. No client offers compression, so that bytes
@@ -70,7 +70,7 @@ def main() -> None:
         print(json.dumps("open"), flush=True)
         count(opened_clients)
     except OSError as error:
-        sys.exit(f"bench.readers: {path}: {error}")
+        sys.exit(f"bench.clients.readers: {path}: {error}")
 
 
 if __name__ == "__main__":

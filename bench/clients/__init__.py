@@ -1,0 +1,1 @@
+"""The clients that watch the measured servers."""
