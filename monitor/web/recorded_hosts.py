@@ -17,7 +17,6 @@ from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.web.api.hosts import NoSuchHost, is_own, latest_of
 from monitor.web.snapshots import as_seen, first_seen
 
-
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
