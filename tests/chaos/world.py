@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,10 +123,15 @@ class World:
     # ── The alert that is counted ─────────────────────────────────────────────────────────────────────────────────────
 
     def heat(self) -> str:
-        """Heat a GPU until its alert is open; returns the alert's id."""
+        """Heat a GPU until its alert is open and stored, a moment later; returns the alert's id."""
         self.driver.set({f"gpu.{HOT_GPU}.temperature": HOT})
         self.heat_count += 1
-        return str(wait_for(self.open_alert, "the alert", seconds=RECOVERY_SECONDS))
+        alert = str(wait_for(self.open_alert, "the alert", seconds=RECOVERY_SECONDS))
+        stored = "SELECT 1 FROM monitor_alertevent WHERE id = ?"
+        wait_for(
+            lambda: self.server.sql(stored, uuid.UUID(alert).hex), "the alert to be stored", seconds=RECOVERY_SECONDS
+        )
+        return alert
 
     def cool(self) -> None:
         """Cool it again until the alert has resolved."""
