@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from statistics import median
@@ -16,8 +17,8 @@ from bench.serving import Readings, processes, serving_host, watched
 BARE, FAST, SECOND, WHOLE = "bare calls", "gpumon, fast tick", "gpumon, at 1 Hz", "gpumon, whole tick"
 PEERS = ("nvitop", "nvitop-exporter", "gpustat", "glances")
 _OWN = {BARE: "bare", FAST: "provider", SECOND: "second"}
-_ROUNDS, _ROUND_SECONDS, _MOST_READINGS = 5, 0.25, 60
-"""Each side reads for about so many seconds of CPU a round."""
+_ROUNDS, _ROUND_SECONDS, _MOST_READINGS = 5, 0.4, 60
+"""Each side reads for about so long a round. Some sleep a part of it."""
 _PAUSE_SECONDS = "0.005"
 _LISTENING = "nvmlEventSetWait_v2"
 """gpumon waits for Xid errors in its own thread, every few seconds; not part of a reading."""
@@ -62,7 +63,9 @@ def _measured(host: Host, sides: Mapping[str, Child]) -> dict[str, Cost]:
     counts, calls = {}, {}
     for name, side in sides.items():
         side.ask(1)
-        counts[name] = max(1, min(_MOST_READINGS, round(_ROUND_SECONDS / side.ask(1))))
+        began = time.monotonic()
+        side.ask(1)
+        counts[name] = max(1, min(_MOST_READINGS, round(_ROUND_SECONDS / (time.monotonic() - began))))
         host.driver.reset_calls()
         side.ask(counts[name])
         made = host.driver.calls()
