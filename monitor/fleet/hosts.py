@@ -171,11 +171,9 @@ class Fleet:
         """For other processes."""
         with self._lock:
             host = self._hosts.get(host_id)
-            return (
-                None
-                if host is None or host.hello is None or host.news is not None
-                else host.news_here(self._monotonic())
-            )
+            if host is None or host.hello is None or host.news is not None:
+                return None
+            return host.news_here(self._monotonic())
 
     def behind(self) -> list[str]:
         """Hosts that are watched here and have newer snapshots elsewhere."""
@@ -273,12 +271,6 @@ class Fleet:
     def has_hosts(self) -> bool:
         """Whether a host has ever joined this hub, in whatever state it is."""
         return bool(self._hosts)
-
-    def summary_of(self, host_id: str) -> HostSummary | None:
-        """One host; None if this process does not know it yet."""
-        with self._lock:
-            host = self._hosts.get(host_id)
-            return None if host is None else host.summary(self._monotonic(), self._bus.outage)
 
     def named(self, wanted: str) -> HostSummary | None:
         """The host with this name or id; None if this process does not know it."""

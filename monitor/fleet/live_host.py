@@ -72,7 +72,6 @@ class LiveHost:
         """A sentence about the other machine with the same id, once one has tried to connect."""
         self.copied_at = -math.inf
         """When it tried last."""
-
         self.is_missing = False
         """The registry was read once and did not have it."""
 
@@ -98,7 +97,7 @@ class LiveHost:
         return self.snapshot.poll_interval_seconds if self.snapshot else None
 
     def news_here(self, now: float) -> HostNews:
-        """What other processes are told about it while its agent is connected to this one."""
+        """Its news for other processes, while its agent is connected to this one."""
         return HostNews(summary=self.summary(now), number=self.number, poll_interval_seconds=self._interval)
 
     # ── In words ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,7 +19,7 @@ class WorkBudget:
         """Seconds taken above the share, and as of when."""
 
     def add(self, host_id: str, seconds: float) -> None:
-        """A message of this host took so much processor time."""
+        """A message of this host took this many seconds of processor time."""
         self._taken[host_id] = self._above_share(host_id) + seconds, self._monotonic()
 
     def is_spent(self, host_id: str) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from monitor.history.buckets import Buckets
 from monitor.history.chunk_codec import DamagedChunk, pack, unpack
@@ -50,16 +50,16 @@ def hosts() -> dict[str, str]:
     return dict(sorted(names.items(), key=lambda each: (each[0] != OWN, each[1])))
 
 
+def _chunks(tier: Tier, start: float, end: float) -> QuerySet[HistoryChunk]:
+    """Those of any source that may have buckets in [start, end)."""
+    return HistoryChunk.objects.filter(
+        is_open__in=_EITHER, tier=tier.number, start__gt=start - tier.chunk_seconds, start__lt=end, end__gt=start
+    )
+
+
 def read(source_id: int, tier: Tier, start: float, end: float, names: Collection[str] | None = None) -> Buckets:
     """The stored buckets of one source that start in [start, end), with these metrics or all."""
-    rows = HistoryChunk.objects.filter(
-        is_open__in=_EITHER,
-        tier=tier.number,
-        start__gt=start - tier.chunk_seconds,
-        start__lt=end,
-        end__gt=start,
-        source_id=source_id,
-    )
+    rows = _chunks(tier, start, end).filter(source_id=source_id)
     parts = _unpacked(rows.order_by("start").values_list("id", "data"), names).values()
     return merged(parts, tier.bucket_seconds).between(start, end)
 
@@ -115,14 +115,7 @@ def stored_seconds(source_ids: Collection[int], start: float, end: float) -> dic
     """The seconds in [start, end) that are stored, by source."""
     tier = TIERS[0]
     end += _REACH_SECONDS
-    rows = HistoryChunk.objects.filter(
-        is_open__in=_EITHER,
-        tier=tier.number,
-        start__gt=start - tier.chunk_seconds,
-        start__lt=end,
-        end__gt=start,
-        source_id__in=source_ids,
-    )
+    rows = _chunks(tier, start, end).filter(source_id__in=source_ids)
     chunks = [*rows.values_list("id", "source_id", "data")]
     owners = {id_: source_id for id_, source_id, _data in chunks}
     found: dict[int, set[int]] = {}

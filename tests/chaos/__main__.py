@@ -25,10 +25,10 @@ def main() -> None:
     known = [each for each in EVERY if options.only is None or each.__name__ in options.only]
     with tempfile.TemporaryDirectory(prefix="gpumon-chaos-") as folder, world(Path(folder)) as made:
         try:
-            is_first = True
-            while is_first or time.monotonic() < end:
-                is_first = False
+            while True:
                 storm(made, chance.sample(known, len(known)), chance, say=lambda text: print(text, flush=True))
+                if time.monotonic() >= end:
+                    break
         except BaseException:
             print(f"\nThe server's log ends:\n{made.server.log[-8000:]}")
             raise

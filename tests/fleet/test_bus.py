@@ -94,7 +94,7 @@ def seen_in(fleet: Fleet, check: Callable[[HostSummary], bool], what: str) -> Ho
     """What the process says about the host, once this is so."""
 
     def found() -> HostSummary | None:
-        summary = fleet.summary_of(ID)
+        summary = fleet.named(ID)
         return summary if summary is not None and check(summary) else None
 
     return wait_for(found, what)
@@ -105,7 +105,7 @@ def test_host_is_listed_alike_by_every_process(hub: Processes) -> None:
     hub.first.connect(ADMITTED, socket)
     hub.first.take(ID, reading(), is_late=False)
     there = seen_in(hub.second, lambda each: not each.stale, "the reading")
-    here = hub.first.summary_of(ID)
+    here = hub.first.named(ID)
     assert here is not None
     assert (there.is_connected, there.gpu_count, there.name, there.tags) == (True, 1, "node1", ("lab",))
     assert (there.sampled_at, there.agent_version) == (here.sampled_at, here.agent_version)
@@ -197,7 +197,7 @@ def test_without_redis_own_hosts_go_on_and_others_are_stale_with_the_reason(
         assert reason in (lost.stale_reason or "")
         assert str(redis.port) not in (lost.stale_reason or "")
         over_redis.first.take(ID, reading(2), is_late=False)
-        own = over_redis.first.summary_of(ID)
+        own = over_redis.first.named(ID)
         assert own is not None
         assert not own.stale
         assert own.age_seconds is not None
@@ -266,6 +266,6 @@ def test_news_of_another_version_costs_its_host_alone(over_redis: Processes, red
     over_redis.first.connect(ADMITTED, Socket())
     over_redis.first.take(ID, reading(1), is_late=False)
     seen_in(over_redis.second, lambda each: not each.stale, "the reading")
-    found = over_redis.second.summary_of(other)
+    found = over_redis.second.named(other)
     assert found is not None
     assert (found.is_connected, found.stale) == (False, True)

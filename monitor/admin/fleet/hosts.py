@@ -137,7 +137,7 @@ class FleetHostAdmin(BoundedAdmin):
 
 
 def _live(host: FleetHost) -> HostSummary | None:
-    return runtime().fleet.summary_of(host.host_id)
+    return runtime().fleet.named(host.host_id)
 
 
 def _own_address(request: HttpRequest) -> str:

@@ -89,7 +89,7 @@ class Outgoing:
             self._dropped += 1
 
     def chunk(self, most: int) -> Chunk | None:
-        """The next at most so many hosts and readings; None if there is nothing. It stays until it is `sent`."""
+        """The next hosts and readings, at most `most` of each; None if there is nothing. It stays until it is `sent`."""
         if not self._hosts and not self._readings:
             return None
         hosts = {host_id: self._hosts[host_id] for host_id, _ in zip(self._hosts, range(most), strict=False)}
