@@ -31,7 +31,6 @@ log_uncaught()
 
 # Only now: these import models, which need Django to be set up.
 from monitor.access.link_paths import LinkPaths  # noqa: E402
-from monitor.server.pulse import pulse_of_readings  # noqa: E402
 from monitor.server.startup import start_server  # noqa: E402
 from monitor.web.routing import router  # noqa: E402
 
@@ -48,7 +47,7 @@ _protocols = ProtocolTypeRouter(
     {
         "http": BodyLimit(Handler()),
         "websocket": router(),
-        "lifespan": lifespan(_systemd, pulse_of_readings(_runtime), at_end=_runtime.stop),
+        "lifespan": lifespan(_systemd, _runtime.pulse(), at_end=_runtime.stop),
     }
 )
 _checked = HostCheck(BasePath(LinkPaths(_protocols), _config.base_path), settings.SERVED_HOSTS)

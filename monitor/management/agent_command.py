@@ -31,8 +31,10 @@ from monitor.private_file import reason_of
 from monitor.sanitize import plain
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
 from monitor.server.hangup import end_with_terminal
+from monitor.server.systemd import READY, STOPPING, Systemd
 from monitor.telemetry.host.system import SystemMetrics
 from monitor.telemetry.options import Options
+from monitor.telemetry.pulse import Pulse
 from monitor.telemetry.sampler.supervisor import Supervisor
 from monitor.version import __version__
 
@@ -45,6 +47,7 @@ def agent(given: Sequence[str]) -> int:
     for name, value in (("HUB", args.hub), ("HUB_CODE", args.code), ("HUB_CODE_FILE", args.code_file)):
         if value is not None:
             os.environ[PREFIX + name] = value
+    systemd = Systemd.taken_from(os.environ)  # before the sampler starts: it must not inherit the socket
     config = load_config()
     if config.hub is None:
         raise SystemExit(f"gpumon: the hub's address is missing: --hub https://gpus.example.org, or {PREFIX}HUB")
@@ -57,7 +60,7 @@ def agent(given: Sequence[str]) -> int:
     except OSError as error:
         raise SystemExit(f"gpumon: {PREFIX}DATA_DIR={config.data_dir}: {reason_of(error, config.data_dir)}") from None
     with lock:
-        _run(config, config.hub, plain(args.name or socket.gethostname()))
+        _run(config, config.hub, plain(args.name or socket.gethostname()), systemd)
     return 0
 
 
@@ -76,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(config: Config, hub: str, name: str) -> None:
+def _run(config: Config, hub: str, name: str, systemd: Systemd) -> None:
     host_id = kept_host_id(config.data_dir)
     options = agent_options(config)
     site = urlsplit(hub)
@@ -117,7 +120,10 @@ def _run(config: Config, hub: str, name: str) -> None:
     log.info("gpumon %s agent: sending the readings of %s to %s", __version__, name, hub)
     uplink.start()
     supervisor.start()
-    is_over.wait()
+    systemd.notify(READY)  # also while the hub cannot be reached: readings are kept for it
+    pulse = Pulse(lambda: uplink.taken_at, lambda: supervisor.options.interval_seconds)
+    systemd.signal_watchdog_until(is_over, lambda: uplink.is_running and pulse())
+    systemd.notify(STOPPING)
     uplink.stop()
     supervisor.stop()
 

@@ -37,6 +37,7 @@ from monitor.sanitize import plain
 from monitor.telemetry.free.free_time import FreeTime
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.system import SystemMetrics
+from monitor.telemetry.pulse import Pulse
 from monitor.telemetry.sampler.process import COMMAND
 from monitor.telemetry.sampler.restart_schedule import LOOK_AGAIN_SECONDS
 from monitor.telemetry.sampler.supervisor import Supervisor
@@ -149,6 +150,10 @@ class Runtime:
     def is_running(self) -> bool:
         """Whether snapshots can be expected."""
         return self._has_started and not self._has_stopped
+
+    def pulse(self) -> Pulse:
+        """Whether snapshots are made from now on, for a watchdog."""
+        return Pulse(lambda: self.hub.taken_at, lambda: self.config.poll_interval_ms / 1000)
 
     # ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

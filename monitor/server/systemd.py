@@ -1,10 +1,11 @@
-"""Notify systemd of a server of `Type=notify`: ready, alive, stopping. See sd_notify(3)."""
+"""Notify systemd of a server or an agent of `Type=notify`: ready, alive, stopping. See sd_notify(3)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Callable, Mapping, MutableMapping
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,21 @@ class Systemd:
             return
         was_alive = True
         while True:
-            if is_still := is_alive():
-                self.notify(ALIVE)
-            elif was_alive:
-                log.critical("readings have stopped; no longer signaling the systemd watchdog")
-            was_alive = is_still
+            was_alive = self._signal(is_alive, was_alive=was_alive)
             await asyncio.sleep(self.watchdog_seconds / 2)
+
+    def signal_watchdog_until(self, is_over: threading.Event, is_alive: Callable[[], bool]) -> None:
+        """Wait for `is_over` in this thread, and signal the watchdog meanwhile, if there is one, in the same way."""
+        was_alive = True
+        while not is_over.wait(None if self.watchdog_seconds is None else self.watchdog_seconds / 2):
+            was_alive = self._signal(is_alive, was_alive=was_alive)
+
+    def _signal(self, is_alive: Callable[[], bool], *, was_alive: bool) -> bool:
+        if is_still := is_alive():
+            self.notify(ALIVE)
+        elif was_alive:
+            log.critical("readings have stopped; no longer signaling the systemd watchdog")
+        return is_still
 
 
 def _seconds(given: Mapping[str, str]) -> float | None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.deploy.checkers import checker
+from tests.deploy.listening import NotifySocket
 from tests.deploy.units import AGENT, PREFIX, UNITS, allowed_calls, calls_in, unit, values
 from tests.fakes.fake_driver import FakeDriver
 from tests.fleet.stub_hub import StubHub
@@ -36,7 +37,7 @@ def test_agent_starts_again_always_and_bounds_what_it_takes(installed: Path) -> 
     assert values(text, "StateDirectory") != values(unit(installed, UNITS[0]), "StateDirectory")
 
 
-def test_agent_joins_by_the_credential_and_makes_no_system_call_that_its_filter_refuses(
+def test_agent_joins_by_the_credential_reports_to_systemd_and_makes_no_system_call_that_its_filter_refuses(
     installed: Path, tmp_path: Path, fake_driver: FakeDriver
 ) -> None:
     (tmp_path / "hub-code").write_text("gpumonjoin_of_the_test\n")
@@ -47,6 +48,12 @@ def test_agent_joins_by_the_credential_and_makes_no_system_call_that_its_filter_
     given = shlex.split(command.replace(PREFIX, str(folder)).replace("${CREDENTIALS_DIRECTORY}", str(tmp_path)))
     fake_driver.set(gpus=2)
     counted = tmp_path / "calls"
+    assert (values(text, "Type"), values(text, "NotifyAccess"), values(text, "WatchdogSec")) == (
+        ["notify"],
+        ["main"],
+        ["60"],
+    )
+    notify = NotifySocket(tmp_path, watchdog_seconds=0.2)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_MONITOR_")}
     with StubHub().running() as hub:
         strace = subprocess.Popen(
@@ -54,6 +61,7 @@ def test_agent_joins_by_the_credential_and_makes_no_system_call_that_its_filter_
             cwd=folder,
             env=clean
             | fake_driver.env
+            | notify.environment
             | {
                 "GPU_MONITOR_HUB": hub.url,
                 "GPU_MONITOR_DATA_DIR": str(tmp_path / "data"),
@@ -62,10 +70,14 @@ def test_agent_joins_by_the_credential_and_makes_no_system_call_that_its_filter_
         )
         try:
             wait_for(lambda: len(hub.received) > 1 and len(hub.received[-1].snapshot.gpus) == 2, "both GPUs")
+            notify.wait_for("READY=1")
+            notify.wait_for("WATCHDOG=1", times=3)
         finally:
             for child in psutil.Process(strace.pid).children():
                 child.terminate()
             assert strace.wait(30) == 0
+    assert [message for message in notify.heard() if message != "WATCHDOG=1"] == ["READY=1", "STOPPING=1"]
+    notify.close()
     assert hub.hellos[0].code == "gpumonjoin_of_the_test"
     made = calls_in(counted)
     assert "connect" in made

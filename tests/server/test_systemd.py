@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from monitor.server.lifespan import lifespan
-from monitor.server.pulse import Pulse
 from monitor.server.systemd import ALIVE, READY, Systemd
+from monitor.telemetry.pulse import Pulse
 
 
 @pytest.fixture
@@ -91,14 +92,31 @@ def test_pings_continue_while_the_server_is_alive_and_stop_with_one_log_line(
     assert caplog.text.count("readings have stopped") == 1
 
 
+def test_thread_that_waits_signals_too_while_it_is_alive(
+    listener: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_over, lives = threading.Event(), [True, False, False, True]
+
+    def is_alive() -> bool:
+        if len(lives) == 1:
+            is_over.set()
+        return lives.pop(0)
+
+    with caplog.at_level(logging.CRITICAL):
+        Systemd(listener.getsockname(), watchdog_seconds=0.001).signal_watchdog_until(is_over, is_alive)
+    assert heard(listener) == [ALIVE] * 2
+    assert caplog.text.count("readings have stopped") == 1
+    Systemd(None).signal_watchdog_until(is_over, is_alive)  # without a watchdog, it only waits
+
+
 def test_pulse_stops_after_too_long_without_a_new_reading() -> None:
-    newest, time = [object()], [0.0]
-    pulse = Pulse(lambda: newest[0], lambda: 13.0, now=lambda: time[0])
+    newest, time = [1.0], [0.0]
+    pulse = Pulse(lambda: newest[0], lambda: 1.0, now=lambda: time[0])
     time[0] = 13.0
     assert pulse()
     time[0] = 13.1
     assert not pulse()
-    newest[0] = object()
+    newest[0] = 2.0
     assert pulse()
     time[0] = 26.2
     assert not pulse()

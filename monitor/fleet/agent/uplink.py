@@ -70,6 +70,8 @@ class Uplink:
         self._problem: str | None = None
         self._lasting = LastingProblem(log, monotonic=monotonic)
         self._clock = LastingProblem(log, monotonic=monotonic)
+        self.taken_at: float | None = None
+        """When the newest snapshot was taken, by the monotonic clock; None before the first."""
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
     # ── From the telemetry thread ─────────────────────────────────────────────────────────────────────────────────────
@@ -81,6 +83,7 @@ class Uplink:
     def take(self, snapshot: Snapshot) -> None:
         """Send this next, or keep it until the hub can be reached."""
         with self._condition:
+            self.taken_at = self._monotonic()
             if self._is_connected:
                 self._newest = snapshot
                 self._condition.notify()
@@ -93,6 +96,11 @@ class Uplink:
             self._is_stopping = True
             self._condition.notify()
         self._thread.join(seconds)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread sends, or tries to connect."""
+        return self._thread.is_alive()
 
     @property
     def is_connected(self) -> bool:

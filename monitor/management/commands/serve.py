@@ -17,7 +17,6 @@ from django.utils.module_loading import import_string
 from monitor.config.model import Config
 from monitor.runtime.process import runtime
 from monitor.server.hangup import end_with_terminal
-from monitor.server.pulse import pulse_of_readings
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
 from monitor.server.watchdog import stop_for_terminal, watch
@@ -97,7 +96,7 @@ class Command(BaseCommand):
         """Called when the database is ready, before anything is served. The demo creates its account here."""
 
     def _signal_watchdog(self, systemd: Systemd) -> None:
-        self._watchdog = asyncio.ensure_future(watch(systemd, pulse_of_readings(runtime())))
+        self._watchdog = asyncio.ensure_future(watch(systemd, runtime().pulse()))
 
     def _announce(self, address_at: float | None) -> None:
         """Print which GPUs were found, then the address, so that it is easy to find. Later changes are in the log.
