@@ -18,12 +18,17 @@ MOST_GPUS_AN_HOUR = 2 * MOST_GPUS
 """Different ones of one host."""
 MOST_PROCESSES = 10_000
 """On all GPUs of the host."""
+MOST_INTERVAL_SECONDS = 60.0
+"""Between two readings, as the settings of an agent allow: it decides when the host counts as silent."""
 MOST_OF_OTHERS = 1024
 """Fans, links, errors, MIG instances and ended processes of a GPU; cores, notices and data sources of the host."""
 
 
 def check(snapshot: Snapshot) -> None:
     """Raise ProtocolError if there is more of something than a host has, or a GPU that no address can name."""
+    interval = snapshot.poll_interval_seconds
+    if interval is not None and interval > MOST_INTERVAL_SECONDS:
+        raise ProtocolError(f"a polling interval of {interval:g} s; an agent may have {MOST_INTERVAL_SECONDS:g} s")
     _at_most(MOST_GPUS, "GPUs", snapshot.gpus)
     for gpu in snapshot.gpus:
         if not is_usable(gpu.uuid):

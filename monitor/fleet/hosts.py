@@ -88,9 +88,13 @@ class Fleet:
         host = self._hosts.get(host_id)
         if host is None or host.socket is None:  # deleted a moment ago, or connected elsewhere
             return
-        host.seen_gpus.add(snapshot, self._monotonic())
-        host.heard_at = self._monotonic()
-        host.late_count += is_late
+        now = self._monotonic()
+        host.seen_gpus.add(snapshot, now)
+        host.heard_at = now
+        if is_late:
+            host.late_count += 1
+        else:
+            snapshot = host.reading_age.judged(snapshot, now)
         number = host.number + (not is_late)
         self._bus.put(snapshot, is_late=is_late, number=number)
 

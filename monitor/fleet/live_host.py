@@ -13,6 +13,7 @@ from monitor.fleet.bus.base import Agent, HostNews
 from monitor.fleet.clock_offset import ClockOffset
 from monitor.fleet.host_summary import HostSummary, SummarizedSnapshot
 from monitor.fleet.protocol import Hello, Refused
+from monitor.fleet.reading_age import ReadingAge
 from monitor.fleet.registry import Row
 from monitor.live.hub import Hub
 from monitor.sanitize import plain
@@ -55,6 +56,7 @@ class LiveHost:
         """The newest; of a host that is connected elsewhere only while it is watched here."""
         self._summarized: SummarizedSnapshot | None = None
         self.seen_gpus = SeenGpus()
+        self.reading_age = ReadingAge()
         self.alerts: tuple[Alert, ...] = ()
         """The open ones."""
         self.number = secrets.randbits(48)

@@ -57,6 +57,12 @@ def test_more_than_a_host_has_is_refused() -> None:
         received(host(gpu(0, fans=(Fan(speed_percent=1.0),) * 2000)))
 
 
+def test_host_that_asks_to_be_silent_for_an_hour_is_refused() -> None:
+    received(host(gpu(0), poll_interval_seconds=60.0))
+    with pytest.raises(ProtocolError, match="a polling interval of 3600 s; an agent may have 60 s"):
+        received(host(gpu(0), poll_interval_seconds=3600.0))
+
+
 def test_figures_that_no_hardware_has_are_unknown_also_in_the_totals() -> None:
     believable = host(gpu(0), gpu(1))
     assert bounds.plausible(believable) is believable

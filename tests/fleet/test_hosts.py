@@ -54,7 +54,9 @@ class Hub:
 
 
 def reading(seq: int = 1, **changes: Any) -> Snapshot:
-    return host(gpu(0), seq=seq, sampled_at=5.0, poll_interval_seconds=1.0, host_id=ID, **changes)
+    return host(
+        gpu(0), seq=seq, poll_interval_seconds=1.0, host_id=ID, **{"sampled_at": 5.0, "age_seconds": 0.0, **changes}
+    )
 
 
 def test_staleness_is_judged_by_the_hubs_clock() -> None:
@@ -82,7 +84,7 @@ def test_clients_of_a_host_share_a_hub_that_ends_with_the_last_of_them() -> None
         live.join("gpu")
         live.join("gpu")
         first = await live.newer(0)
-        hub.fleet.take(ID, reading(seq=2), is_late=False)
+        hub.fleet.take(ID, reading(seq=2, sampled_at=35.0), is_late=False)
         second = await live.newer(first.number)
         live.leave("gpu")
         assert hub.fleet.hub_of("node1") is live
@@ -98,6 +100,21 @@ def test_stale_reading_of_the_host_stays_stale_with_its_reason() -> None:
     hub.fleet.connect(ADMITTED, Socket())
     hub.fleet.take(ID, reading(stale=True, stale_reason="The driver hangs."), is_late=False)
     assert hub.node["stale_reason"] == "The driver hangs."
+
+
+def test_reading_that_comes_again_is_as_old_as_the_hub_knows_it_whatever_the_agent_says() -> None:
+    hub = Hub()
+    hub.fleet.connect(ADMITTED, Socket())
+    for seq, age in enumerate((0.0, 0.0, -1e9), start=1):
+        hub.fleet.take(ID, reading(seq=seq, age_seconds=age), is_late=False)
+        assert (hub.node["stale"], hub.node["reading_age_seconds"]) == (seq == 3, 10.0 * (seq - 1))
+        hub.now += 10
+    assert hub.node["stale_reason"] == "The host sends no new reading; the newest is 20 s old."
+    assert hub.node["free_gpu_count"] is None
+    hub.fleet.take(ID, reading(seq=4, sampled_at=6.0), is_late=False)
+    assert (hub.node["stale"], hub.node["reading_age_seconds"]) == (False, 0.0)
+    hub.fleet.take(ID, reading(seq=5, sampled_at=7.0, age_seconds=3600.0), is_late=False)
+    assert (hub.node["stale"], hub.node["reading_age_seconds"]) == (True, 3600.0), "by its agent, which says the worse"
 
 
 def test_late_readings_are_counted_and_published_but_not_shown() -> None:
