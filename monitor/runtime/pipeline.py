@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -21,6 +22,8 @@ class Pipeline:
         """`later`: those of the stages that receive nothing before `start_later`."""
         self._places = [_Place(stage) for stage in stages]
         self._later = later
+        self._changes = threading.Lock()
+        """Held while stages start or stop: two threads can ask for it at once."""
         self._fleet_places = [(place, place.stage) for place in self._places if isinstance(place.stage, FleetStage)]
         self.tick_count = 0
         """Snapshots handed to the stages since the start."""
@@ -29,14 +32,16 @@ class Pipeline:
 
     def start(self) -> None:
         """Start every stage. One that cannot start receives nothing, and its problem stays until the process restarts."""
-        for place in self._places:
-            if place.stage not in self._later:
-                place.start()
+        with self._changes:
+            for place in self._places:
+                if place.stage not in self._later:
+                    place.start()
 
     def start_later(self) -> None:
-        """Start the remaining stages. From any thread."""
-        for place in self._places:
-            place.start()
+        """Start the remaining stages. From any thread, also one that a stage has just started."""
+        with self._changes:
+            for place in self._places:
+                place.start()
 
     def take(self, snapshot: Snapshot) -> None:
         """Hand the snapshot to every running stage."""
@@ -55,8 +60,9 @@ class Pipeline:
 
     def stop(self) -> None:
         """Stop every stage that was started. Snapshots that arrive later are dropped."""
-        for place in reversed(self._places):
-            place.stop()
+        with self._changes:
+            for place in reversed(self._places):
+                place.stop()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ SERVICE_RESTART = 1012
 """The close code for sockets at shutdown, as uvicorn sends it; registered with IANA for RFC 6455."""
 FAREWELL_SECONDS = 1.0
 """How long to wait for the clients' close frames: a client that is gone must not delay the shutdown."""
+CLOSE_SECONDS = 5.0
+"""How long to wait for a client's close frame otherwise, as the consumers do. After autobahn's one second, the connection of a busy
+client would be reset, and what it has not read would be lost.
+"""
 _POLL_SECONDS = 0.02
 LINGER_SECONDS = 2.0
 """How long what a refused client still sends is read and dropped, so that it gets the answer."""
@@ -77,6 +81,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
     @ws_factory.setter
     def ws_factory(self, factory: WebSocketFactory) -> None:
         factory.protocol = Socket
+        factory.setProtocolOptions(closeHandshakeTimeout=CLOSE_SECONDS)
         self._ws_factory = factory
 
     @property
