@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from django.db import connection
+from django.db import connections
 
 from monitor.alerts import store
 from monitor.alerts.arrivals import Arrival, Arrivals
@@ -59,7 +59,7 @@ class Engine:
     ) -> None:
         """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts of all hosts whenever they
         change. `contacts`: the other hosts; None while they are not known. `written`: called when events are in the database.
-        `keep`: receives each snapshot of the hub itself that was evaluated. `evidence`: records what surrounds its alerts.
+        `keep`: receives each snapshot of the hub itself that was evaluated. `evidence`: records what surrounds alerts.
         """
         self._limits, self._retention_days = limits, retention_days
         self._enqueue, self._show, self._written, self._keep = enqueue, show, written, keep
@@ -136,7 +136,7 @@ class Engine:
         self._next_save = self._database.retry_at = 0.0
         self._write()
         self._write_evidence(is_last=True)
-        connection.close()
+        connections.close_all()  # of this thread: the history too
 
     def run_once(self) -> None:
         """Do what is due. An error becomes a problem and does not end the thread: the next snapshot is evaluated."""
@@ -188,9 +188,9 @@ class Engine:
             self._follow_clock(host, jump)
         events = host.evaluation.take(snapshot, None if arrival.host_id else contacts)
         self._note(events, host)
+        if self._evidence is not None:
+            self._evidence.take(snapshot, events, arrival.host_id)
         if not arrival.host_id:
-            if self._evidence is not None:
-                self._evidence.take(snapshot, [event for event in events if event.host_id is None])
             self._keep(snapshot)
         identity = tuple([(gpu.uuid, gpu.index) for gpu in snapshot.gpus])
         if identity != host.gpus and self._database.reaches(
@@ -237,8 +237,8 @@ class Engine:
         )
         if not host.host_id:
             self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
-            if self._evidence is not None:
-                self._evidence.shift(seconds)
+        if self._evidence is not None:
+            self._evidence.shift(seconds, host.host_id)
         moved = host.evaluation.shift(seconds)
         self._unwritten += moved
         if moved:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 from monitor.alerts.evidence import AFTER_SECONDS, BEFORE_SECONDS, Evidence, Gap, GpuThen, KernelLine, Line, SeenXid
 from monitor.rules.evaluation import Event
@@ -34,6 +35,21 @@ _TOPS = {
 }
 _NO_READING = "no fresh reading"
 NOT_RUNNING = "server not running"
+_KERNEL_LOG_ELSEWHERE = "the kernel log of another host is not read"
+
+
+class Earlier(NamedTuple):
+    """What the history has of the time before an alert. Times are Unix seconds."""
+
+    times: Sequence[float]
+    columns: Sequence[Sequence[float | None]]
+    """The values of each metric, one for each of the times."""
+    gaps: Sequence[Gap]
+
+
+def nothing_stored(case: Case) -> Earlier:
+    """Where there is no history."""
+    return Earlier((), [()] * len(case.metrics), ())
 
 
 class Case:
@@ -41,7 +57,9 @@ class Case:
 
     def __init__(self, event: Event) -> None:
         self.event = event
-        self.key = event.rule_then.id, event.host, event.subject
+        self.host_id = event.host_id or ""
+        """Empty: the host that the server runs on."""
+        self.key = event.rule_then.id, self.host_id, event.subject
         """What flaps if it fires again."""
         self.fired_at = event.fired_at
         """By the clock of the readings as it is set now."""
@@ -107,7 +125,7 @@ class Case:
         return bool(self._recorded_with)
 
     def is_over(self, now: float) -> bool:
-        """Whether nothing more is recorded. `now`: Unix seconds."""
+        """Whether nothing more is recorded. `now`: by the clock of the readings, Unix seconds."""
         return self.is_recorded_with_another or now - self.fired_at > AFTER_SECONDS
 
     def shift(self, seconds: float) -> None:
@@ -132,6 +150,19 @@ class Case:
         case.fired_at = self.fired_at
         case._last = (self._times[0] if self._times else 0.0) - _SHORTEST_STEP_SECONDS
         return case
+
+    def take_stored(self, stored: Earlier) -> None:
+        """Add what the history has."""
+        self._times = array("d", [at - self.fired_at for at in stored.times])
+        self._columns = [
+            array("d", [math.nan if value is None else value for value in each]) for each in stored.columns
+        ]
+        self._gaps = [Gap(gap.start - self.fired_at, gap.end - self.fired_at, gap.reason) for gap in stored.gaps]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Of what the case takes, in Unix seconds."""
+        return self.fired_at + self._first, self.fired_at + self._last
 
     def prepend(self, earlier: Case) -> None:
         """Add what was read before it fired."""
@@ -198,7 +229,9 @@ class Case:
         return True
 
     def _look_in_kernel_log(self, gpu: Gpu, snapshot: Snapshot) -> None:
-        if gpu.pci_bus_id is not None and not snapshot.is_simulated:
+        if self.host_id:
+            self._kernel_log_note = _KERNEL_LOG_ELSEWHERE
+        elif gpu.pci_bus_id is not None and not snapshot.is_simulated:
             self._in_kernel_log[gpu.pci_bus_id.rpartition(".")[0]] = gpu.index
             self.wants_kernel_log = True
 
@@ -236,6 +269,13 @@ def add_before(cases: Sequence[Case], snapshots: Iterable[Snapshot]) -> None:
             each.take(snapshot)
     for case, each in zip(cases, found, strict=True):
         case.prepend(each)
+
+
+def add_stored(case: Case, stored: Callable[[Case], Earlier]) -> None:
+    """Add what the history has of the time before this alert fired."""
+    earlier = case.earlier()
+    earlier.take_stored(stored(earlier))
+    case.prepend(earlier)
 
 
 def charted(rule: Rule) -> tuple[str, ...]:

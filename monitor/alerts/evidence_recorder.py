@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from django.db import DatabaseError, InterfaceError, connection
 
 from monitor.alerts import evidence_store
-from monitor.alerts.evidence_case import Case, add_before
+from monitor.alerts.evidence_case import Case, Earlier, add_before, add_stored, nothing_stored
 from monitor.rules.evaluation import Event
 from monitor.telemetry.host.kernel_log import XidMessage, why_unreadable, xid_messages
 from monitor.telemetry.schema import Snapshot
@@ -24,6 +24,7 @@ _MOST_WAITING = 5 * MOST_CASES
 """The same while the database does not respond."""
 NOT_SAVED = "the evidence of alerts cannot be saved"
 NOT_RECORDED = "the evidence of alerts cannot be recorded"
+NOT_READ = "what is stored of the time before an alert cannot be read"
 
 
 class EvidenceRecorder:
@@ -33,13 +34,19 @@ class EvidenceRecorder:
         self,
         recent: Callable[[], Iterable[Snapshot]],
         *,
+        stored: Callable[[Case], Earlier] = nothing_stored,
         kernel_log: Callable[[], Sequence[XidMessage]] = xid_messages,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`recent`: the readings of the last 15 minutes, the oldest first."""
-        self._recent, self._kernel_log, self._clock, self._monotonic = recent, kernel_log, clock, monotonic
+        """`recent`: the readings of this host in the last 15 minutes, the oldest first. `stored`: what the history has of another
+        host in the span of a case; raises Django's database errors.
+        """
+        self._recent, self._stored, self._kernel_log = recent, stored, kernel_log
+        self._clock, self._monotonic = clock, monotonic
         self._cases: list[Case] = []
+        self._ahead: dict[str, float] = {}
+        """How far the clocks of hosts with cases are ahead of this one, in seconds, by host id."""
         self._is_resumed = False
         self._is_new = False
         self._next_write = 0.0
@@ -50,23 +57,29 @@ class EvidenceRecorder:
         """Why evidence is missing; None while all is well. From any thread."""
         return "; ".join(f"{what} ({why})" for what, why in [*self._problems.items()]) or None
 
-    def take(self, snapshot: Snapshot, events: Iterable[Event]) -> None:
-        """Add a snapshot to what is recorded, and begin with the alerts that fired with it."""
+    def take(self, snapshot: Snapshot, events: Iterable[Event], host_id: str = "") -> None:
+        """Add a snapshot to what is recorded of its host, and begin with the alerts that fired with it. `host_id`: of a host whose
+        agent has joined; empty: the host that the server runs on.
+        """
         try:
-            for case in self._cases:
+            cases = [case for case in self._cases if case.host_id == host_id]
+            fired = [event for event in events if event.resolved_at is None and (event.host_id or "") == host_id]
+            if cases or fired:
+                self._ahead[host_id] = snapshot.time - self._clock()
+            for case in cases:
                 case.take(snapshot)
-            for event in events:
-                if event.resolved_at is None:
-                    self._begin(event, snapshot)
-                    self._recover(NOT_RECORDED)
+            for event in fired:
+                self._begin(event, snapshot)
+                self._recover(NOT_RECORDED)
         except Exception as error:
             if self._is_news(NOT_RECORDED, error):
                 log.exception(NOT_RECORDED)
 
-    def shift(self, seconds: float) -> None:
-        """The clock was moved by this many seconds."""
+    def shift(self, seconds: float, host_id: str = "") -> None:
+        """The clock of a host was moved by this many seconds."""
         for case in self._cases:
-            case.shift(seconds)
+            if case.host_id == host_id:
+                case.shift(seconds)
 
     def write(self, prepare: Callable[[], None], *, is_last: bool = False) -> None:
         """Write what is due. `prepare` readies the database's connection. `is_last`: the server stops, so all is due."""
@@ -122,15 +135,29 @@ class EvidenceRecorder:
     def _save(self) -> None:
         now = self._clock()
         new = [case for case in self._cases[-MOST_CASES:] if case.lacks_before]
-        if new:
-            add_before(new, self._recent())
+        if own := [case for case in new if not case.host_id]:
+            add_before(own, self._recent())
+        self._add_stored([case for case in new if case.host_id])
         self._add_kernel_lines([case for case in self._cases[-MOST_CASES:] if case.wants_kernel_log])
         changed = [case for case in self._cases if case.is_changed]
         if changed:
             evidence_store.save({case.event.id: case.evidence() for case in changed})
         for case in changed:
             case.is_changed = False
-        self._cases = [case for case in self._cases if not case.is_over(now)][-MOST_CASES:]
+        self._cases = [case for case in self._cases if not case.is_over(now + self._ahead.get(case.host_id, 0.0))]
+        del self._cases[:-MOST_CASES]
+        self._ahead = {host_id: self._ahead.get(host_id, 0.0) for host_id in {case.host_id for case in self._cases}}
+
+    def _add_stored(self, cases: Sequence[Case]) -> None:
+        """Of a history that cannot be read now, at the next write."""
+        try:
+            for case in cases:
+                add_stored(case, self._stored)
+        except (DatabaseError, InterfaceError) as error:
+            if self._is_news(NOT_READ, error):
+                log.warning("%s (%s)", NOT_READ, error)
+        else:
+            self._recover(NOT_READ)
 
     def _add_kernel_lines(self, cases: Sequence[Case]) -> None:
         if not cases:

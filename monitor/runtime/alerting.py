@@ -9,12 +9,14 @@ from monitor.alerts.engine import Engine
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.config.model import Config
 from monitor.config.sampling import idle_limits_of
+from monitor.history.queries import Newest
 from monitor.notifications import outbox
 from monitor.notifications.notifier import Notifier
 from monitor.notifications.reports.settings import ReportSettings
 from monitor.notifications.senders import Sending
 from monitor.rules.host_contact import HostContact
 from monitor.runtime.effective_config import report_settings_of
+from monitor.runtime.stored_evidence import stored_before
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -31,16 +33,22 @@ class AlertStage:
         config: Callable[[], Config],
         show: Callable[[tuple[Alert, ...]], None],
         contacts: Callable[[], Sequence[HostContact] | None],
+        newest: Newest,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         """`config`: the effective settings. `show`: receives the open alerts of all hosts whenever they change.
-        `contacts`: the other hosts; None while they are not known.
+        `contacts`: the other hosts; None while they are not known. `newest`: seconds that the history has not written yet.
         """
 
         self.recent = Recent()
-        """The readings of the last 15 minutes, for rule previews and for the evidence of alerts."""
-        self.evidence = EvidenceRecorder(self.recent.snapshots, clock=clock, monotonic=monotonic)
+        """The readings of this host in the last 15 minutes, for rule previews and for the evidence of alerts."""
+        self.evidence = EvidenceRecorder(
+            self.recent.snapshots,
+            stored=lambda case: stored_before(case, newest=newest),
+            clock=clock,
+            monotonic=monotonic,
+        )
 
         def reports() -> ReportSettings:
             return report_settings_of(config())

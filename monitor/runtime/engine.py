@@ -65,15 +65,16 @@ class EngineRuntime:
         self._settings = EffectiveConfig(startup)
         self._bus = RedisBus(url, problems=lambda: self.pipeline.problems)
         self._fleet = Fleet(None, make_hub=lambda _on_watched: Hub(max_rate_hz=1), bus=self._bus, monotonic=monotonic)
+        history = HistoryRecorder(lambda: history_settings_of(self._settings.config), clock=clock, monotonic=monotonic)
         self._alerts = AlertStage(
             startup,
             config=self._config_once_read,
             show=self._bus.set_alerts,
             contacts=lambda: self._fleet.contacts(clock()),
+            newest=history.open_buckets,
             clock=clock,
             monotonic=monotonic,
         )
-        history = HistoryRecorder(lambda: history_settings_of(self._settings.config), clock=clock, monotonic=monotonic)
         usage = UsageLedger(lambda: ledger_settings_of(self._settings.config), clock=clock, monotonic=monotonic)
         self._reader = StreamReader(url, self._take_of_fleet, monotonic=monotonic)
         watch = DatabaseWatch(when_locked=self._begin, when_lost=self._end_at_once, poll_seconds=LOOK_SECONDS)

@@ -69,16 +69,17 @@ class Runtime:
         self.settings = EffectiveConfig(startup)
         self.setup_link = SetupLink(monotonic)
         self.hub = Hub(max_rate_hz=startup.ws_max_rate_hz, version=version, on_watched=self._set_watched)
+        self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.alerts = AlertStage(
             startup,
             config=self._config_once_read,
             show=self.show_alerts,
             contacts=lambda: self.fleet.contacts(clock()),
+            newest=self.history.open_buckets,
             clock=clock,
             monotonic=monotonic,
         )
         self.free_time = FreeTime()
-        self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
         bus = _bus(startup, self._take_of_fleet, self.show_alerts)
         self.fleet = Fleet(host_id, make_hub=self._hub_for_host, bus=bus, monotonic=monotonic)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from monitor.alerts.engine import Engine
+from monitor.alerts.evidence_case import Case, Earlier, nothing_stored
 from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
@@ -30,6 +32,8 @@ class Scene:
         """What the engine calls for each event; a test can replace it by one that fails."""
         self.kernel_log: list[XidMessage] | OSError = []
         self.kernel_log_reads = 0
+        self.stored: Callable[[Case], Earlier] = nothing_stored
+        """What the history has of another host."""
         self.limits = IdleLimits()
         self.contacts: list[HostContact] | None = []
         """The other hosts."""
@@ -41,6 +45,7 @@ class Scene:
         self.recent = Recent()
         self.evidence = EvidenceRecorder(
             self.recent.snapshots,
+            stored=lambda case: self.stored(case),
             kernel_log=self.read_kernel_log,
             clock=lambda: self.now + self.ahead,
             monotonic=lambda: self.now,

@@ -10,9 +10,10 @@ from django.db import DatabaseError
 
 from monitor.alerts import evidence_store
 from monitor.alerts.evidence import AFTER_SECONDS, Evidence, Gap
-from monitor.alerts.evidence_case import MOST_KERNEL_LINES
-from monitor.alerts.evidence_recorder import MOST_CASES, NOT_RECORDED, NOT_SAVED, WRITE_SECONDS
+from monitor.alerts.evidence_case import MOST_KERNEL_LINES, Case, Earlier
+from monitor.alerts.evidence_recorder import MOST_CASES, NOT_READ, NOT_RECORDED, NOT_SAVED, WRITE_SECONDS
 from monitor.models import AlertEvent, AlertEvidence, AlertRule
+from monitor.rules.host_contact import HostContact
 from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.schema import Xid
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
@@ -305,3 +306,76 @@ def test_many_alerts_at_once_each_have_their_processes(scene: Scene) -> None:
     scene.goes(WRITE_SECONDS, *(gpu(index, temperature_celsius=95) for index in range(count)))
     lengths = {len(evidence(pk=pk).times) for pk in AlertEvent.objects.values_list("pk", flat=True)}
     assert lengths == {1, 2}
+
+
+# ── Other hosts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def fleet(scene: Scene) -> Scene:
+    scene.contacts = [HostContact("a", "node-a", (), False, None), HostContact("b", "node-b", (), False, None)]
+    return scene
+
+
+def test_alert_of_another_host_has_the_readings_of_that_host_and_its_history_before(fleet: Scene) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def stored(case: Case) -> Earlier:
+        asked.append(case.span)
+        times = [fleet.now - 3, fleet.now - 2]
+        return Earlier(times, [[70.0, None], [1500.0, 1600.0]], [Gap(fleet.now - 900, fleet.now - 4, "no connection")])
+
+    fleet.stored = stored
+    rule(for_seconds=0)
+    fleet.arrives("a", gpu(temperature_celsius=95, processes=(process(7),)))
+    fleet.arrives("b", COOL)
+    fleet.goes(0, COOL)
+    found = evidence()
+    assert asked == [(fleet.now - 900, pytest.approx(fleet.now - 0.9))]
+    assert found.times == (-3, -2, 0)
+    assert (values(found), values(found, "gpu.sm_clock_mhz")) == ([70, None, 95], [1500, 1600, 990])
+    assert found.gaps == (Gap(-900, -4, "no connection"),)
+    assert [each.pid for each in found.gpus[0].processes or ()] == [7]
+    fleet.now += WRITE_SECONDS
+    fleet.arrives("a", gpu(temperature_celsius=96))
+    fleet.arrives("b", gpu(temperature_celsius=61))
+    fleet.goes(0, gpu(temperature_celsius=62))
+    assert (evidence().times, values(evidence())) == ((-3, -2, 0, 60), [70, None, 95, 96])
+
+
+def test_evidence_lasts_15_minutes_of_the_clock_of_the_host(fleet: Scene) -> None:
+    rule(for_seconds=0)
+    behind = 3600
+    for seconds in (0, WRITE_SECONDS, WRITE_SECONDS):
+        fleet.now += seconds
+        fleet.arrives("a", HOT, time=fleet.now - behind, sampled_at=fleet.now - behind)
+        fleet.goes(0, COOL)
+    assert evidence().times == (0, 60, 120)
+
+
+def test_kernel_log_of_this_host_says_nothing_about_another(fleet: Scene) -> None:
+    rule(for_seconds=0)
+    fleet.kernel_log = [XidMessage(fleet.now, "0000:3b:00", f"{NVRM}79, of the GPU at this address here")]
+    xid = Xid(code=79, count=1, last_at=fleet.now)
+    fleet.arrives("a", gpu(temperature_celsius=95, pci_bus_id="0000:3b:00.0", xids=(xid,)))
+    fleet.goes(0, COOL)
+    found = evidence()
+    assert (found.kernel_lines, found.kernel_log_note) == ((), "the kernel log of another host is not read")
+    assert [seen.code for seen in found.xids] == [79]
+    assert fleet.kernel_log_reads == 0
+
+
+def test_history_that_cannot_be_read_is_a_problem_until_it_is_read(fleet: Scene) -> None:
+    def fail(_case: Case) -> Earlier:
+        raise DatabaseError("locked")
+
+    fleet.stored = fail
+    rule(for_seconds=0)
+    fleet.arrives("a", HOT)
+    fleet.goes(0, COOL)
+    assert evidence().times == (0,)
+    assert fleet.evidence.problem == f"{NOT_READ} (locked)"
+    fleet.stored = lambda case: Earlier([case.fired_at - 5], [[80.0], [None]], ())
+    fleet.goes(WRITE_SECONDS, COOL)
+    assert evidence().times == (-5, 0)
+    assert fleet.evidence.problem is None

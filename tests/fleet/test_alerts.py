@@ -33,8 +33,10 @@ def test_host_goes_down_is_told_once_and_returns(hub: Server, tmp_path: Path) ->
         first = wait_for(lambda: open_of(hub).get("Always"), "the alert of its GPU")
         assert (first["host"], first["host_id"]) == ("node1", agent.host_id)
         assert [each["id"] for each in hub.json("/api/snapshot?host=node1")["alerts"]] == [first["id"]]
+        wait_for(lambda: "Processes when it fired" in hub.get(f"/alerts/{first['id']}")[1], "its evidence")
     down = wait_for(lambda: open_of(hub, "?host=node1").get("Host down"), "the alert that it is down")
     assert down["summary"].startswith("node1 went down · last reading ")
+    assert "A host that is down sends no readings" in hub.get(f"/alerts/{down['id']}")[1]
     hub.stop()
     hub.start()
     kept = wait_for(lambda: len(found := open_of(hub, "?host=node1")) == 2 and found, "the alerts after a restart")

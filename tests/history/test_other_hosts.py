@@ -10,12 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.alerts.evidence_case import Case
 from monitor.history import store
 from monitor.history.buckets import Buckets
-from monitor.history.gaps import NO_CONNECTION
+from monitor.history.gaps import NO_CONNECTION, REASONS
 from monitor.history.queries import history as stored_history
 from monitor.history.tiers import MINUTES, SECONDS, TIERS, Tier
 from monitor.models import HistoryChunk, HistoryGap, HistorySource
+from monitor.rules.evaluation import Event
+from monitor.rules.rule import Rule
+from monitor.runtime.stored_evidence import stored_before
 from tests.history.machines import BEGIN, Machine
 from tests.history.remote_host import DGX, RemoteHost
 
@@ -39,6 +43,7 @@ def gaps(host_id: str = DGX) -> list[tuple[str, str | None, int, int]]:
     return [(row.reason, row.source and row.source.key, row.start - START, row.end - START) for row in rows]
 
 
+@pytest.mark.usefixtures("django_db_setup")  # the names of hosts are in the main database
 def test_each_host_has_its_own_history_also_of_gpus_with_one_uuid(remote: RemoteHost) -> None:
     remote.run(70)
     recorder = remote.machine.recorder
@@ -199,3 +204,26 @@ def test_late_readings_faster_than_one_a_second_keep_every_part_of_a_second(remo
     remote.run(300, late_per_second=3)
     remote.machine.recorder.close()
     assert [*stored().seconds[61:179]] == pytest.approx([1.0] * 118)
+
+
+def test_evidence_of_an_alert_begins_with_what_is_stored_and_what_is_not_yet(remote: RemoteHost) -> None:
+    remote.run(70)
+    remote.run(40, is_connected=False)
+    remote.run(100)
+    fired_at = remote.machine.now
+    event = Event(
+        id="", rule="", severity="info", host="dgx-05", host_id=DGX, subject=GPU, gpu_uuid=GPU, summary="", started_at=fired_at,
+        fired_at=fired_at, rule_then=Rule(id=1, name="", kind="process_gone"),
+    )  # fmt: skip
+    case = Case(event).earlier()
+    case.metrics = (f"gpu.{UTILIZATION}", "process.memory_used_bytes", "system.cpu_percent")
+    earlier = stored_before(case, newest=remote.machine.recorder.open_buckets)
+    begin = [*range(START + 1, START + 71), *range(START + 111, START + 210)]
+    known = [at for at, value in zip(earlier.times, earlier.columns[0], strict=True) if value is not None]
+    assert known == begin
+    assert [value for value in earlier.columns[0] if value is not None] == [at % 97 for at in begin]
+    assert earlier.columns[2] == earlier.columns[0]  # as this host's CPU goes
+    assert {*earlier.columns[1]} == {None}  # the history has no processes
+    assert [(gap.start - START, gap.end - START, gap.reason) for gap in earlier.gaps] == [
+        (70, 110, REASONS[NO_CONNECTION])
+    ]

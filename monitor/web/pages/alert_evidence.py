@@ -111,11 +111,7 @@ def evident(event: AlertEvent, visitor: Visitor, *, show_commands: str, now: dat
     try:
         found = evidence_store.load(event.pk)
         if found is None:
-            why_none = (
-                "The hub keeps no evidence with alerts of other hosts."
-                if event.host_id
-                else "No evidence is kept with this alert: it fired before an upgrade, or the database did not respond."
-            )
+            why_none = _why_none(event)
         else:
             evidence = recorded = found
             if found.recorded_with:
@@ -153,6 +149,13 @@ def evident(event: AlertEvent, visitor: Visitor, *, show_commands: str, now: dat
         kernel_lines=lines if visitor.sees_details else [],
         kernel_log_note=recorded.kernel_log_note if visitor.sees_details or not lines else _HIDDEN_LINES,
     )
+
+
+def _why_none(event: AlertEvent) -> str:
+    rule = stored_rule(event.rule_then)
+    if rule is not None and rule.kind in KINDS and KINDS[rule.kind].is_of_fleet:
+        return "A host that is down sends no readings. Its history has those until then."
+    return "No evidence is kept with this alert: it fired before an upgrade, or the database did not respond."
 
 
 def happened(event: AlertEvent, found: Evident, *, has_details: bool) -> list[Moment]:

@@ -95,7 +95,7 @@ def test_page_of_an_alert_leads_to_the_gpu_of_its_host(client: Client) -> None:
     page = html(client.get(f"/alerts/{row.pk}"))
     assert f'href="/host/{OTHER}/gpu/GPU-5"' in page
     assert f'<a href="/host/{OTHER}/">dgx-02</a>' in page
-    assert "The hub keeps no evidence with alerts of other hosts." in page
+    assert "No evidence is kept with this alert: it fired before an upgrade" in page
     assert link_to(alert_of(row), "https://gpus.example.org/") == f"https://gpus.example.org/host/{OTHER}/gpu/GPU-5"
 
 
