@@ -114,11 +114,17 @@ class Device:
         """Make every call at the next reading that the driver has refused: the GPU was lost."""
         self._timer.expire()
 
-    def begin(self) -> None:
-        """Read what has to be read twice in a tick for the first time; an error shows in the reading itself."""
+    def begin_sample(self) -> None:
+        """Read for the first time what has to be read twice in a tick; an error shows in the reading itself."""
         if self._counts_pcie and not self._is_unified:
             with contextlib.suppress(*errors.FIELD_ERRORS):
                 self._pcie_rates.begin(self.handle)
+
+    def end_sample(self) -> None:
+        """Read it for the second time."""
+        if self._counts_pcie and not self._is_unified:
+            with contextlib.suppress(*errors.FIELD_ERRORS):
+                self._pcie_rates.end(self.handle)
 
     def read(self, now: float, at: float) -> Gpu:
         """The GPU at `now` (Unix time; `at` is monotonic seconds). Raises GpuLost and ProviderFailed."""
@@ -127,7 +133,6 @@ class Device:
             self._processes.clock_was_set()
         if has_asked_again := self._timer.is_due(at):
             self._make_refused_calls()
-        self.begin()
         has_made_slow_calls = self._make_slow_calls(at - self._at)
         if has_asked_again or has_made_slow_calls:
             self._check_facts()

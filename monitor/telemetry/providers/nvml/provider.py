@@ -70,9 +70,11 @@ class Pynvml:
     def read(self, now: float) -> Reading:
         """Every GPU at `now` (Unix time). Raises ProviderFailed if the driver as a whole fails."""
         self._look(now, self._monotonic())
-        for device in self._devices:
-            if device not in self._lost:
-                device.begin()
+        present = [device for device in self._devices if device not in self._lost]
+        for device in present:
+            device.begin_sample()
+        for device in present:
+            device.end_sample()
         gpus = [self._read_device(device, now) for device in self._devices]
         if self._devices and all(device.answers_nothing for device in self._devices):
             raise ProviderFailed(*errors.EVERYTHING[errors.UNKNOWN])

@@ -2,11 +2,11 @@
 
 The counters are 32 bits wide (driver 580 on an H100): at 52 GB/s they wrap every 83 ms, so their difference over a second
 says nothing. Where the link can move 2^31 bytes between two readings, the rate is sampled: the counters are read at the
-start of a tick and again at its end, at least 5 ms later. On that H100 samples of 5 ms gave 58.3 to 59.2 GB/s and
-nvmlDeviceGetPcieThroughput, which samples for 20 ms, 58.9.
+start of a tick and again 5 ms later. On that H100 samples of 5 ms gave 58.3 to 59.2 GB/s and nvmlDeviceGetPcieThroughput,
+which samples for 20 ms, 58.9.
 
-A sample costs one more driver call per GPU. The counters of all GPUs are read before the first wait, so a tick waits at
-most once, for what is missing of the 5 ms; ticks of more GPUs take longer than that anyway.
+A sample costs one more driver call per GPU. All GPUs are sampled together before anything else is read, so a tick waits once,
+however many GPUs there are and however slow their other calls are.
 """
 
 from __future__ import annotations
@@ -65,33 +65,42 @@ class PcieRates:
         self._link_bytes_per_second = link_bytes_per_second(None, None)
         self._previous: Sample | None = None
         self._first: Sample | None = None
+        self._last: Sample | None = None
 
     def set_link(self, generation: int | None, width: int | None) -> None:
         """The fastest link this GPU can have; None: unknown."""
         self._link_bytes_per_second = link_bytes_per_second(generation, width)
 
     def begin(self, handle: Handle) -> None:
-        """Read the counters for the first time in this tick, if the rate has to be sampled. Raises NVMLError.
+        """Read the counters for the first time in this tick, if the rate has to be sampled. Raises NVMLError."""
+        previous = self._previous
+        if previous is not None and self._clock() - previous.at >= self._wraps_after_seconds / 2:
+            self._first = self._read(handle)  # else the mean since the previous reading is exact
 
-        Called again later in the tick, it replaces a reading so old that the counters could wrap before the second one.
+    def end(self, handle: Handle) -> None:
+        """Read them for the second time, once SAMPLE_SECONDS have passed. Raises NVMLError.
+
+        If another GPU has held up the driver for so long that these counters may have wrapped, this one is sampled alone.
         """
-        previous, first = self._previous, self._first
-        if previous is None:
+        first = self._first
+        if first is None:
             return
         now = self._clock()
-        if now - previous.at < self._wraps_after_seconds / 2:
-            return  # the mean since the previous reading is exact
-        if first is None or now - first.at > self._wraps_after_seconds / 4:
-            self._first = self._read(handle)
+        if now - first.at > self._wraps_after_seconds / 4:
+            self._first = first = self._read(handle)
+            now = first.at
+        if (missing := first.at + SAMPLE_SECONDS - now) > 0:
+            self._sleep(missing)
+        self._last = self._read(handle)
 
     def fill(self, handle: Handle, values: Values) -> None:
         """Fill METRICS. Raises NVMLError if the driver lacks the counters."""
-        first, self._first = self._first, None
-        if first is None:
-            first = self._previous
-        elif (missing := first.at + SAMPLE_SECONDS - self._clock()) > 0:
-            self._sleep(missing)
-        self._previous = last = self._read(handle)
+        if self._last is None:  # not sampled with the others: new, or the driver failed then
+            self.begin(handle)
+            self.end(handle)
+        first, last = self._first or self._previous, self._last or self._read(handle)
+        self._first = self._last = None
+        self._previous = last
         rx = tx = None
         if first is None or last.at <= first.at:
             self.reasons = _NEEDS_TWO_READINGS
