@@ -106,6 +106,13 @@ bench: .venv/installed-dev ## Measure the cost of readings and messages
 chaos: .venv/installed-dev ## Run a server in bad weather for ten minutes
 	@$(BIN)/python -m tests.chaos
 
+TARGET :=
+SECONDS := 300
+
+.PHONY: fuzz
+fuzz: .venv/installed-dev ## Feed mutated inputs to all that reads any, or to TARGET=nvtop, for SECONDS=300 each
+	@$(BIN)/python -m tests.fuzz --target '$(TARGET)' --seconds '$(SECONDS)'
+
 .PHONY: bench-peers
 bench-peers: .venv/installed-dev .venv-peers/installed ## Compare the cost with nvitop, gpustat and others
 	@$(BIN)/python -m bench.peers .venv-peers/bin/python --write

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from monitor.telemetry.schema import GpuProcess
+from monitor.unreadable import UNREADABLE
 
 BEFORE_SECONDS = 900.0
 AFTER_SECONDS = 900.0
@@ -146,7 +147,7 @@ def unpack(data: bytes) -> Evidence:
             GpuThen(index, uuid, None if found is None else tuple(msgspec.convert(each, GpuProcess) for each in found))
             for index, uuid, found in packed.gpus
         )
-    except (zlib.error, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (zlib.error, *UNREADABLE) as error:
         raise UnreadableEvidence(f"the stored evidence cannot be read ({error})") from error
     if packed.version != _VERSION:
         raise UnreadableEvidence(f"the evidence is stored in form {packed.version}, which is unknown here")

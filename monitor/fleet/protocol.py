@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.telemetry.schema import Snapshot
 from monitor.telemetry.schema.units import UnixSeconds
+from monitor.unreadable import UNREADABLE
 
 PROTOCOL = 1
 PATH = "/ws/agent"
@@ -165,5 +166,5 @@ def _known(data: bytes, decoder: msgspec.msgpack.Decoder[M], types: set[str]) ->
 def _decoded(data: bytes, decoder: msgspec.msgpack.Decoder[M]) -> M:
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(str(error)) from error

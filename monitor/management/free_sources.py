@@ -20,6 +20,7 @@ from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.options import Options
 from monitor.telemetry.sampler.supervisor import START_LIMIT_SECONDS, Supervisor
 from monitor.telemetry.schema import Snapshot
+from monitor.unreadable import UNREADABLE
 
 ANSWER_SECONDS = 5.0
 POLL_SECONDS = 2.0
@@ -73,7 +74,7 @@ class Server:
         if status in (200, 409):
             try:
                 return _decoder.decode(body)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise NoAnswer(f"the server at {self.url} is not gpumon, or a different version of it") from error
         reason = _error_of(body)
         if status == 503 and reason:
@@ -113,7 +114,7 @@ def _error_of(body: bytes) -> str:
 
     try:
         return msgspec.json.decode(body, type=Error).error
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
 
 

@@ -16,6 +16,7 @@ from monitor.sanitize import with_plain_texts
 from monitor.telemetry.providers.base import Explained
 from monitor.telemetry.providers.plausible import Bounds
 from monitor.telemetry.schema import Reading
+from monitor.unreadable import UNREADABLE
 
 VERSION = 1
 
@@ -32,8 +33,8 @@ class BadRecording(Explained):
     """The file is not a recording, or a line of it is not a reading."""
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError, zlib.error)
-"""What reading and decoding a line raises. msgspec leaves text that is not UTF-8 to Python; gzip raises the last two."""
+_UNREADABLE = (*UNREADABLE, OSError, EOFError, zlib.error)
+"""What reading and decoding a line raises; gzip raises the last two."""
 _HEADER_BYTES = 1 << 16
 """A longer first line is not a header: the file may be anything, of any size."""
 _LINE_BYTES = 64 << 20

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from monitor.unreadable import UNREADABLE
 from monitor.usage.holders import Holder
 
 State = Literal["busy", "held", "free", "unknown", "lost"]
@@ -189,7 +190,7 @@ def unpack(data: bytes) -> Journal:
     inflater = zlib.decompressobj()
     try:
         journal = _decoder.decode(inflater.decompress(data, _LARGEST_BYTES))
-    except (zlib.error, msgspec.DecodeError) as error:
+    except (zlib.error, *UNREADABLE) as error:
         raise BadJournal(str(error)) from error
     if journal.version != JOURNAL_VERSION:
         raise BadJournal(f"its version is {journal.version}")

@@ -201,11 +201,12 @@ def test_truncated_recording_is_reported_with_the_line_and_the_fix(path: Path) -
         (b'"sampled_at":1800000001.25', b'"sampled_at":1e999'),
         (b'"sampled_at":1800000001.25', b'"sampled_at":null'),
         (b'"sampled_at":1800000001.25', b'"sampled_at":1800000001250'),
+        (b'"type":"reading"', b'"x":' + b"[" * 5000),
     ],
-    ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time", "a time in no calendar"],
+    ids=["a share above 100", "no UTF-8", "another kind", "no number", "no time", "a time in no calendar", "nested"],
 )
 def test_corrupt_line_is_reported_by_number_after_the_good_ones(path: Path, before: bytes, after: bytes) -> None:
-    """Invalid UTF-8 caused a traceback."""
+    """Invalid UTF-8, and later deep nesting, caused a traceback."""
     lines = path.read_bytes().splitlines(keepends=True)
     assert before in lines[2]
     lines[2] = lines[2].replace(before, after)

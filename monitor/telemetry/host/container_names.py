@@ -17,7 +17,8 @@ from monitor.sanitize import plain
 from monitor.telemetry.host.background_lookups import BackgroundLookups
 from monitor.telemetry.host.bounded_files import read_bounded
 from monitor.telemetry.host.container_ids import Membership
-from monitor.telemetry.host.container_socket import UNREADABLE, Described, SocketProblem, describe, in_kubernetes
+from monitor.telemetry.host.container_socket import Described, SocketProblem, describe, in_kubernetes
+from monitor.unreadable import UNREADABLE
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from monitor.unreadable import UNREADABLE
+
 DEADLINE_SECONDS = 2.0
 """For the whole exchange, however slowly the answer arrives."""
 MOST_BYTES = 1 << 20
@@ -34,8 +36,6 @@ class _Container(msgspec.Struct):
     names: list[str] = msgspec.field(name="Names", default_factory=list)
 
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for text that is not JSON, not UTF-8, or nested without end."""
 _decoder = msgspec.json.Decoder(list[_Container])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from monitor.telemetry.schema import Notice, ProviderReport, Reading
+from monitor.unreadable import UNREADABLE
 
 _LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -83,5 +84,5 @@ class MessageReader:
             del self._buffer[: _LENGTH_BYTES + length]
             try:
                 yield _decoder.decode(body)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise WireError(str(error)) from error

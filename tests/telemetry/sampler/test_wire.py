@@ -39,9 +39,18 @@ def test_zero_stays_zero_and_unknown_stays_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", wire.encode(MESSAGES[0]).replace(b"selected", b"unheard-")]
+    "data",
+    [
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x01\xc1",
+        wire.encode(MESSAGES[0]).replace(b"selected", b"unheard-"),
+        wire.encode(MESSAGES[3]).replace(b"gone", b"\xff\xfe\xfd\xfc"),
+        b"\x00\x01\x00\x00" + b"\x91" * (1 << 16),
+    ],
+    ids=["too long", "no MessagePack", "another kind", "no UTF-8", "nested"],
 )
 def test_bytes_that_are_not_a_message_are_refused(data: bytes) -> None:
+    """Found by fuzzing: invalid UTF-8 and deep nesting were not named as the sampler's fault, and it was not replaced."""
     with pytest.raises(wire.WireError):
         list(wire.MessageReader().feed(data))
 

@@ -13,13 +13,9 @@ import hypothesis.strategies as some
 import msgspec
 import pytest
 
-from monitor.live.frames import Frame
-from monitor.live.hub import Hub
 from monitor.sanitize import with_plain_texts
-from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT
 from monitor.telemetry.schema import Snapshot
-from monitor.web.pages import alerts, dashboard, history
-from monitor.web.pages import gpu as gpu_page
+from tests.support.every_output import show_everywhere
 
 pytestmark = pytest.mark.usefixtures("static_root")
 
@@ -69,18 +65,7 @@ def test_any_snapshot_is_shown(chance: random.Random) -> None:
     # Alerts are the server's own. No UUID that cannot be in an address gets here (sampler/identity.py, fleet/bounds.py).
     gpus = tuple(msgspec.structs.replace(gpu, uuid=chance.choice(("a", "GPU-0"))) for gpu in snapshot.gpus)
     snapshot = msgspec.structs.replace(snapshot, gpus=gpus, alerts=())
-    hub = Hub(max_rate_hz=5)
-    hub.take(snapshot)
-    frame = Frame(1, snapshot, minute=hub.minute, quarter=hub.quarter, version="1")
-    pages = [
-        *(dashboard.live_page(layout, lambda: IDLE_BY_DEFAULT) for layout in dashboard.LAYOUTS.values()),
-        *(gpu_page.live_page(each.uuid, lambda: IDLE_BY_DEFAULT) for each in snapshot.gpus),
-        alerts.LIVE_PAGE,
-        history.LIVE_PAGE,
-    ]
-    assert msgspec.json.decode(frame.feed())["seq"] == snapshot.seq
-    for page in pages:
-        assert msgspec.json.decode(frame.page(page, 0))["kind"] == "full"
+    show_everywhere(snapshot)
 
 
 @pytest.mark.parametrize(
