@@ -94,6 +94,13 @@ def _demo(rest: list[str]) -> int:
 
 def _admin(rest: list[str]) -> int:
     """Create an account where it can be used."""
+    if not rest and not sys.stdin.isatty():
+        # Django creates none either, but ends as if it had.
+        raise SystemExit(
+            "gpumon: admin asks for a name and a password, which needs a terminal (over SSH: ssh -t). Without one, set "
+            "DJANGO_SUPERUSER_PASSWORD and run: gpumon admin --noinput --username NAME --email ADDRESS (in a checkout: "
+            ".venv/bin/python -m gpumon_site.cli admin …)"
+        )
     _use_running_demo()
     _django("gpumon", "migrate", "--verbosity", "0")
     return _django("gpumon", "createsuperuser", *rest)

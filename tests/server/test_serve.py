@@ -106,6 +106,7 @@ def test_port_in_use_is_an_error_that_names_the_port(tmp_path: Path) -> None:
         taken.listen()
         assert server.launch().wait(30) == 1
     assert f"cannot listen on 127.0.0.1 port {server.port}" in server.log
+    assert "choose another one with GPU_MONITOR_PORT" in server.log
 
 
 def test_server_waiting_at_startup_exits_cleanly_on_sigterm(tmp_path: Path) -> None:
@@ -215,6 +216,17 @@ def test_demo_prints_a_login_that_works_and_keeps_it(tmp_path: Path) -> None:
         assert set(re.findall(r"demo, password (\S+)$", server.log, re.MULTILINE)) == set(printed)
     finally:
         server.stop()
+
+
+def test_admin_without_a_terminal_is_an_error(tmp_path: Path) -> None:
+    """Regression: it ended with status 0, but no account was created."""
+    create = [sys.executable, "-m", "gpumon_site.cli", "admin"]
+    environment = Server(tmp_path).environment
+    ended = subprocess.run(
+        create, cwd=BASE_DIR, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "needs a terminal (over SSH: ssh -t)" in ended.stderr
 
 
 def test_admin_account_is_created_in_the_data_of_whichever_server_runs(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ NO_GPU = (
     "no GPU found, so only the host is shown; the reasons and how to fix them: .venv/bin/python manage.py doctor "
     "(installed: gpumon doctor)"
 )
+OTHER_PORT = (
+    "If another program has the port, such as a gpumon that already runs, choose another one with GPU_MONITOR_PORT; "
+    "GPU_MONITOR_HOST must be an address of this host."
+)
 
 
 class Command(BaseCommand):
@@ -90,7 +94,7 @@ class Command(BaseCommand):
             websocket_max_frame_size=MAX_MESSAGE_BYTES,
         ).run()
         if failures:
-            raise CommandError(f"gpumon: cannot listen on {host} port {port} (GPU_MONITOR_HOST, PORT): {failures[0]}")
+            raise CommandError(f"gpumon: cannot listen on {host} port {port}: {failures[0]} {OTHER_PORT}")
 
     def prepared(self) -> None:
         """Called when the database is ready, before anything is served. The demo creates its account here."""

@@ -17,7 +17,8 @@ from monitor.telemetry.schema import Reading
 
 _SNAPSHOT_SINCE, _LOOP_SINCE = (3, 2, 0), (3, 3, 2)
 _INSTALL = (
-    "AMD and Intel GPUs are read through nvtop 3.2 or newer: `apt install nvtop`, or https://github.com/Syllo/nvtop."
+    "AMD and Intel GPUs are read through nvtop 3.2 or newer: "
+    "`apt install nvtop` on Debian 13, or https://github.com/Syllo/nvtop."
 )
 _VERSION = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 
