@@ -24,6 +24,7 @@ from monitor.telemetry.schema import Alert, Snapshot
 
 REGAIN_SECONDS = 30.0
 """How long after an outage of the bus no host counts as down: the other processes have to write their news first."""
+FOLLOWED_SECONDS = 10.0
 
 
 class Fleet:
@@ -182,8 +183,14 @@ class Fleet:
     def behind(self) -> list[str]:
         """Hosts that are watched here and have newer snapshots elsewhere."""
         with self._lock:
-            watched = [host for host in self._hosts.values() if host.hub is not None]
-            return [host.host_id for host in watched if host.news is not None and host.number != host.news.number]
+            now, elsewhere = self._monotonic(), [host for host in self._hosts.values() if host.news is not None]
+            for host in elsewhere:
+                host.forget_unwatched(now)
+            return [
+                host.host_id
+                for host in elsewhere
+                if host.news and host.is_watched(now) and host.number != host.news.number
+            ]
 
     # ── From the registry's watch ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -300,7 +307,8 @@ class Fleet:
 
     def _forget_hub(self, host: LiveHost) -> None:
         with self._lock:
-            host.forget_hub()
+            host.hub = None
+            host.forget_unwatched(self._monotonic())
 
     def set_max_rate(self, max_rate_hz: float) -> None:
         """Make at most this many frames per second and host from now on. From any thread."""
@@ -311,6 +319,17 @@ class Fleet:
 
     def _found(self, wanted: str) -> LiveHost | None:
         return self._hosts.get(wanted) or next((each for each in self._hosts.values() if each.name == wanted), None)
+
+    def follow(self, host_id: str) -> Snapshot | None:
+        """The newest snapshot of a host that this process has, stale if it is, for a page that asks again soon: from now on, those
+        of a host that is connected elsewhere are read too.
+        """
+        with self._lock:
+            host = self._hosts.get(host_id)
+            if host is None:
+                return None
+            host.followed_until = self._monotonic() + FOLLOWED_SECONDS
+            return self._shown(host)
 
     async def latest_of(self, wanted: str) -> Snapshot | None:
         """The newest snapshot of the host with this name or id, stale if nothing has followed for too long; None before the first.

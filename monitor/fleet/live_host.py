@@ -69,6 +69,8 @@ class LiveHost:
         """Snapshots from times without a connection that have arrived since the hub started."""
         self.hub: Hub | None = None
         """For the clients that watch it live; None while there are none."""
+        self.followed_until = -math.inf
+        """Until when this process reads its snapshots, if it is connected elsewhere, also without such clients."""
         self.offset = ClockOffset()
         self.copied = ""
         """A sentence about the other machine with the same id, once one has tried to connect."""
@@ -77,10 +79,13 @@ class LiveHost:
         self.is_missing = False
         """The registry was read once and did not have it."""
 
-    def forget_hub(self) -> None:
-        """The last client has left."""
-        self.hub = None
-        if self.news is not None:
+    def is_watched(self, now: float) -> bool:
+        """Whether this process needs its snapshots."""
+        return self.hub is not None or now < self.followed_until
+
+    def forget_unwatched(self, now: float) -> None:
+        """Nobody may need the snapshot any more, which is then kept by the process that has its agent."""
+        if self.news is not None and not self.is_watched(now):
             self.snapshot, self.number = None, 0
 
     def is_heard(self, now: float) -> bool:

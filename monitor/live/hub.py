@@ -99,11 +99,6 @@ class Hub:
         return snapshot and as_of_now(snapshot, self.silent_seconds)
 
     @property
-    def alerts(self) -> tuple[Alert, ...]:
-        """The open alerts."""
-        return self._alerts
-
-    @property
     def published(self) -> Snapshot | None:
         """The newest snapshot as it was when it was published."""
         return self._published

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.fleet.hosts import Fleet
@@ -14,6 +15,7 @@ from monitor.prometheus.program import Program
 from monitor.runtime.data_folder import DATABASES
 from monitor.runtime.pipeline import Pipeline
 from monitor.telemetry.sampler.supervisor import Supervisor
+from monitor.telemetry.schema import Alert
 from monitor.version import __version__
 
 _WITH_LOG = ("", "-wal")
@@ -26,10 +28,10 @@ def program_of(
     notifier: Notifier,
     fleet: Fleet,
     *,
+    alerts: Sequence[Alert],
     sqlite_folder: Path | None,
 ) -> Program:
-    """`sqlite_folder`: where the databases are, unless PostgreSQL holds them."""
-    latest = hub.published
+    """`alerts`: the open ones of all hosts. `sqlite_folder`: where the databases are, unless PostgreSQL holds them."""
     return Program(
         version=__version__,
         sampler=supervisor.status,
@@ -39,7 +41,7 @@ def program_of(
         problems=pipeline.problems.keys(),
         clients=dict(hub.clients),
         dropped_frames=hub.dropped_frames,
-        alerts=latest.alerts if latest else (),
+        alerts=alerts,
         notifications_waiting=notifier.waiting,
         notifications=notifier.results,
         database_bytes={} if sqlite_folder is None else _sizes(sqlite_folder),

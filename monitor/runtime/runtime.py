@@ -68,6 +68,8 @@ class Runtime:
         self.version = version
         self.settings = EffectiveConfig(startup)
         self.setup_link = SetupLink(monotonic)
+        self.open_alerts: tuple[Alert, ...] = ()
+        """Of all hosts, the worst first."""
         self.hub = Hub(max_rate_hz=startup.ws_max_rate_hz, version=version, on_watched=self._set_watched)
         self.history = HistoryRecorder(lambda: history_settings_of(self.config), clock=clock, monotonic=monotonic)
         self.alerts = AlertStage(
@@ -83,7 +85,9 @@ class Runtime:
         self.usage = UsageLedger(lambda: ledger_settings_of(self.config), clock=clock, monotonic=monotonic)
         bus = _bus(startup, self._take_of_fleet, self.show_alerts)
         self.fleet = Fleet(host_id, make_hub=self._hub_for_host, bus=bus, monotonic=monotonic)
-        self.fleet_ticks = FleetTicks(make_hub=self._hub_for_host, host=self._host_name, alerts=lambda: self.hub.alerts)
+        self.fleet_ticks = FleetTicks(
+            make_hub=self._hub_for_host, host=self._host_name, alerts=lambda: self.open_alerts
+        )
         self.metrics = MetricsStage(lambda: program(self._program()), monotonic=monotonic)
         # The settings first, so that no other stage starts with settings that the admin has replaced. Then the hub, so that
         # viewers get a snapshot before anything else is done with it.
@@ -194,8 +198,9 @@ class Runtime:
         return validation.make(given, self.idle_limits())
 
     def show_alerts(self, alerts: tuple[Alert, ...]) -> None:
-        """The open alerts of all hosts. The hub's own snapshots have all of them, those of others theirs. From any thread."""
-        self.hub.set_alerts(alerts)
+        """The open alerts of all hosts, the worst first; the snapshots of each host have its own. From any thread."""
+        self.open_alerts = alerts
+        self.hub.set_alerts(tuple([alert for alert in alerts if alert.host_id is None]))
         self.fleet.set_alerts(alerts)
 
     @property
@@ -207,7 +212,15 @@ class Runtime:
         startup = self.settings.startup
         folder = startup.data_dir if startup.database_address is None else None
         notifier = self.alerts.notifier
-        return program_of(self.pipeline, self.supervisor, self.hub, notifier, self.fleet, sqlite_folder=folder)
+        return program_of(
+            self.pipeline,
+            self.supervisor,
+            self.hub,
+            notifier,
+            self.fleet,
+            alerts=self.open_alerts,
+            sqlite_folder=folder,
+        )
 
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)

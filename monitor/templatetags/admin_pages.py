@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from django import template
 from django.http import HttpRequest
 from django.template.context import Context
@@ -42,7 +43,9 @@ def site_header(context: Context) -> dict[str, Any]:
     """The header of every page, without what needs a socket."""
     request: HttpRequest = context["request"]
     user = request.user
-    snapshot = runtime().hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())
+    running = runtime()
+    snapshot = running.hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())
+    snapshot = msgspec.structs.replace(snapshot, alerts=running.open_alerts)
     return {
         "request": request,
         "csrf_token": context.get("csrf_token"),

@@ -6,11 +6,13 @@ import asyncio
 import socket
 import time
 
+import msgspec
 from django.http import HttpRequest
 
 from monitor.access.visitor import visitor_of
 from monitor.live.hub import Hub
 from monitor.runtime.process import runtime
+from monitor.runtime.runtime import Runtime
 from monitor.sanitize import plain
 from monitor.telemetry import redaction
 from monitor.telemetry.schema import Snapshot
@@ -32,8 +34,17 @@ async def first_seen(request: HttpRequest, host: str | None = None) -> Snapshot:
     if not is_own(running, host):
         assert host is not None
         return as_seen(await latest_of(running, host) or _without_readings(host), request)
-    patience = LONGEST_WAIT_SECONDS if running.is_running else 0.0
-    return as_seen(await first_snapshot(running.hub, longest_seconds=patience), request)
+    return as_seen(await _own(running), request)
+
+
+async def first_seen_of_all(request: HttpRequest) -> Snapshot:
+    """For a page that is of no host in particular: the newest snapshot of the host that answers, with the open alerts of all."""
+    running = runtime()
+    return as_seen(msgspec.structs.replace(await _own(running), alerts=running.open_alerts), request)
+
+
+async def _own(running: Runtime) -> Snapshot:
+    return await first_snapshot(running.hub, longest_seconds=LONGEST_WAIT_SECONDS if running.is_running else 0.0)
 
 
 async def first_snapshot(hub: Hub, *, longest_seconds: float = LONGEST_WAIT_SECONDS) -> Snapshot:

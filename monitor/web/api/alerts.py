@@ -1,9 +1,9 @@
-"""`GET /api/alerts`: the open alerts, from the live snapshot, and on request the alert history, from the database."""
+"""`GET /api/alerts`: the open alerts of all hosts, from memory, and on request the alert history, from the database."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,7 +12,7 @@ from django.utils import timezone
 from monitor.alerts.alert_rows import alert_of
 from monitor.models import AlertEvent
 from monitor.telemetry.redaction import alert_without_details
-from monitor.telemetry.schema import Alert, Snapshot
+from monitor.telemetry.schema import Alert
 from monitor.web.api.parameters import refuse_unknown, whole_number
 
 PARAMETERS = ("state", "since", "limit", "host")
@@ -87,10 +87,10 @@ def records(past: Past, *, has_details: bool, host_id: str | None = None) -> tup
     return tuple(alerts if has_details else [alert_without_details(alert) for alert in alerts])
 
 
-def open_alerts(latest: Snapshot | None, host_id: str | None) -> tuple[Alert, ...]:
-    """The open alerts in the hub's newest snapshot, of one host as in `records`."""
-    alerts = latest.alerts if latest else ()
-    return alerts if host_id is None else tuple([each for each in alerts if (each.host_id or "") == host_id])
+def open_alerts(alerts: Iterable[Alert], *, has_details: bool, host_id: str | None) -> tuple[Alert, ...]:
+    """The open alerts; parameters as in `records`."""
+    found = [each for each in alerts if host_id is None or (each.host_id or "") == host_id]
+    return tuple(found if has_details else [alert_without_details(each) for each in found])
 
 
 def hosts_with_alerts() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -13,7 +13,7 @@ from monitor.live.hub import Hub
 from monitor.telemetry.freshness import longest_silence, silence_in_words
 from monitor.telemetry.gpu_use import is_silent
 from monitor.telemetry.sampler.status import Status
-from monitor.telemetry.schema import ProviderReport, Severity, Snapshot
+from monitor.telemetry.schema import Alert, ProviderReport, Severity, Snapshot
 from monitor.web.components.open_alerts import count_by_severity
 
 
@@ -74,8 +74,15 @@ def now_of(hub: Hub) -> float:
     return time.time() if hub.published is None else hub.published.time + hub.silent_seconds
 
 
-def health(hub: Hub, status: Status, *, now: float, problems: Mapping[str, str] = MappingProxyType({})) -> Health:
-    """The supervisor's and the stages' health. `problems`: of the stages, by name."""
+def health(
+    hub: Hub,
+    status: Status,
+    *,
+    now: float,
+    alerts: Iterable[Alert] = (),
+    problems: Mapping[str, str] = MappingProxyType({}),
+) -> Health:
+    """The supervisor's and the stages' health. `alerts`: the open ones of all hosts. `problems`: of the stages, by name."""
     snapshot = hub.published
     verdict, reason = status_of(snapshot, status, now=now)
     if verdict == "ok" and problems:
@@ -97,7 +104,7 @@ def health(hub: Hub, status: Status, *, now: float, problems: Mapping[str, str] 
         sampler_abandoned=status.abandoned,
         clamped_count=status.clamped_count,
         clients=dict(hub.clients),
-        alerts=count_by_severity(snapshot.alerts if snapshot else ()),
+        alerts=count_by_severity(alerts),
         problems=dict(problems),
         alerts_problem=problems.get("alerts"),
     )

@@ -53,7 +53,13 @@ async def health(request: HttpRequest) -> HttpResponse:
     rebinding).
     """
     running = runtime()
-    answer = health_of(running.hub, running.supervisor.status, now=now_of(running.hub), problems=running.problems)
+    answer = health_of(
+        running.hub,
+        running.supervisor.status,
+        now=now_of(running.hub),
+        alerts=running.open_alerts,
+        problems=running.problems,
+    )
     scope = getattr(request, "scope", {})
     has_known_host = HOST in scope or SENT_HOST not in scope
     shown = answer if has_known_host and visitor_of(request).may_look else {"status": answer.status}
@@ -124,9 +130,8 @@ async def alerts(request: HttpRequest) -> HttpResponse:
         return json_error(404, str(error))
     except DatabaseError as error:
         return json_error(503, f"The alert history is unavailable: {error}. Omit `state` to get the open alerts.")
-    latest = runtime().hub.latest
-    latest = latest and as_seen(latest, request)
-    return json_response(Alerts(alerts=open_alerts(latest, host_id), history=history))
+    shown = open_alerts(runtime().open_alerts, has_details=has_details, host_id=host_id)
+    return json_response(Alerts(alerts=shown, history=history))
 
 
 @never_cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,6 +14,7 @@ from monitor.telemetry.schema import Alert, Gpu, Severity, Snapshot
 from monitor.web.components.live_pieces import LivePieces
 
 Level = Literal["ok", "warning", "critical"]
+HostOf = Callable[[Alert], Snapshot | None]
 WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
@@ -22,16 +23,11 @@ def speaking_up(alerts: Iterable[Alert]) -> list[Alert]:
     return [alert for alert in alerts if alert.acknowledged_at is None]
 
 
-def is_elsewhere(alert: Alert, snapshot: Snapshot) -> bool:
-    """Whether it is of another host: a hub shows those of all."""
-    return alert.host_id not in (None, snapshot.host_id)
-
-
 def by_gpu(snapshot: Snapshot) -> dict[str, list[Alert]]:
     """The host's alerts by the GPU's UUID, worst first, without those of the whole host."""
     found: dict[str, list[Alert]] = {}
     for alert in snapshot.alerts:
-        if alert.gpu_uuid is not None and not is_elsewhere(alert, snapshot):
+        if alert.gpu_uuid is not None:
             found.setdefault(alert.gpu_uuid, []).append(alert)
     return found
 
@@ -64,8 +60,10 @@ def level_of(alerts: Iterable[Alert]) -> Level:
 
 
 def in_a_few_words(alert: Alert, snapshot: Snapshot) -> str:
-    """GPU 5 hot, GPU 5 clearing, or GPU 5 and the rule's name, for the title of a tab; of another host with its name."""
-    if is_elsewhere(alert, snapshot):
+    """GPU 5 hot, GPU 5 clearing, or GPU 5 and the rule's name, for the title of a tab. On a page of all hosts, an alert of
+    another one has its name.
+    """
+    if alert.host_id not in (None, snapshot.host_id):
         return f"{alert.host}: {_on_its_host(alert, ())}"
     return _on_its_host(alert, snapshot.gpus)
 
@@ -90,18 +88,20 @@ def periods_of(alerts: Iterable[Alert]) -> str:
 
 
 class OpenAlert:
-    def __init__(self, alert: Alert, snapshot: Snapshot, live: LivePieces) -> None:
+    def __init__(self, alert: Alert, snapshot: Snapshot, live: LivePieces, host_of: HostOf) -> None:
         self.alert = alert
         self.fired_at = datetime.fromtimestamp(alert.fired_at, UTC)
-        self.happening = live.text(f"now-{alert.id}", happening(alert, snapshot))
+        self.happening = live.text(f"now-{alert.id}", happening(alert, host_of(alert) or snapshot))
         self.repeated = repeated(alert.times_in_last_hour, "in the last hour")
         self.host = alert.host if names_hosts(snapshot) else ""
 
 
-def open_alerts_part(snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None) -> Part:
-    """The list of open alerts of one GPU or of all."""
+def open_alerts_part(
+    snapshot: Snapshot, live: LivePieces, *, gpu_uuid: str | None = None, host_of: HostOf = lambda _alert: None
+) -> Part:
+    """The list of open alerts of one GPU or of all. `host_of`: the newest snapshot of an alert's host, if that is another one."""
     shown = snapshot.alerts if gpu_uuid is None else by_gpu(snapshot).get(gpu_uuid, ())
-    rows = [OpenAlert(alert, snapshot, live) for alert in shown]
+    rows = [OpenAlert(alert, snapshot, live, host_of) for alert in shown]
     context: Mapping[str, object] = {"rows": rows, "is_of_one_gpu": gpu_uuid is not None}
     return live.part(
         "open-alerts", (names_hosts(snapshot), *shown), "monitor/fragments/alerts/open_alerts.html", context

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
+import msgspec
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
@@ -28,7 +29,7 @@ from monitor.models import AlertEvent
 from monitor.rules.description import lines_of
 from monitor.rules.sentences import happening
 from monitor.runtime.process import runtime
-from monitor.telemetry.schema import Snapshot
+from monitor.telemetry.schema import Alert, Snapshot
 from monitor.web.components.banner import Banner
 from monitor.web.components.live_pieces import LivePieces
 from monitor.web.components.open_alerts import WORST_FIRST, counted_in_words, open_alerts_part
@@ -37,7 +38,7 @@ from monitor.web.pages.alert_evidence import alert_page
 from monitor.web.pages.alert_history import PastAlert, Wanted, history
 from monitor.web.pages.base_context import MAY_ACKNOWLEDGE, HtmxRequest, StillPage, base_context
 from monitor.web.pages.snooze import form_for
-from monitor.web.snapshots import first_seen
+from monitor.web.snapshots import first_seen_of_all
 
 MAY_CHANGE_RULES = "monitor.change_alertrule"
 LONGEST_NOTE = 1000
@@ -53,7 +54,7 @@ class Refusal(NamedTuple):
 
 
 class AlertsPage:
-    """Everything live on the page of alerts: the open ones. The history below comes from the database."""
+    """Everything live on the page of alerts: the open ones of all hosts. The history below comes from the database."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         live = LivePieces()
@@ -62,13 +63,29 @@ class AlertsPage:
         self.notices = notices_part(snapshot, live)
         self.banner = Banner(snapshot, live)
         self.open_count = live.text("open-count", counted_in_words(snapshot.alerts) or "none")
-        self.open_alerts = open_alerts_part(snapshot, live)
+        self.open_alerts = open_alerts_part(snapshot, live, host_of=_host_of)
         what, self.level = trouble(snapshot)
         self.title = f"{what} · {snapshot.host}" if what else f"Alerts · {snapshot.host}"
         self.pieces = Pieces(live.parts, live.values, self.title, self.level)
 
 
+def _host_of(alert: Alert) -> Snapshot | None:
+    """The newest snapshot of the alert's host, if that is another one."""
+    return None if alert.host_id is None else runtime().fleet.follow(alert.host_id)
+
+
 LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has_charts=False)
+"""On a host without a fleet."""
+LIVE_PAGE_OF_FLEET = LIVE_PAGE._replace(
+    pieces=lambda snapshot: AlertsPage(_as_own(snapshot)).pieces,
+    is_of_fleet=True,
+)
+
+
+def _as_own(snapshot: Snapshot) -> Snapshot:
+    """The newest snapshot of the host that answers, with the open alerts of this one, which has those of all hosts."""
+    own = runtime().hub.latest
+    return snapshot if own is None else msgspec.structs.replace(own, alerts=snapshot.alerts)
 
 
 @opens_with_link
@@ -77,7 +94,7 @@ LIVE_PAGE = LivePage("alerts", lambda snapshot: AlertsPage(snapshot).pieces, has
 @require_safe
 async def alerts(request: HtmxRequest) -> HttpResponse:
     """The open alerts, live, and the page of the alert history that the address selects; for htmx only the latter."""
-    snapshot = await first_seen(request)
+    snapshot = await first_seen_of_all(request)
     wanted = Wanted.of(request.GET)
     has_details, open_now = visitor_of(request).sees_details, [alert.id for alert in snapshot.alerts]
     context: dict[str, Any] = {
@@ -103,8 +120,9 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         return await _refuse(request, _no_answer(error))
     if event is None:
         return await _refuse(request, _UNKNOWN)
-    snapshot = await first_seen(request)
+    snapshot = await first_seen_of_all(request)
     live = next((alert for alert in snapshot.alerts if alert.id == str(event_id)), None)
+    host = None if live is None or live.host_id is None else await _newest_of(live.host_id)
     visitor = visitor_of(request)
     try:
         shown = await sync_to_async(alert_page)(event, visitor, show_commands=runtime().config.show_commands)
@@ -112,7 +130,7 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         return await _refuse(request, _no_answer(error))
     context = {
         "rule_address": await _rule_address(request, event),
-        "happening": "" if live is None else happening(live, snapshot),
+        "happening": "" if live is None else happening(live, host or snapshot),
         "snooze": snooze,
         "page": StillPage(snapshot, event.summary),
         "past": PastAlert(event, has_details=visitor.sees_details),
@@ -121,6 +139,14 @@ async def alert(request: HtmxRequest, event_id: UUID) -> HttpResponse:
         **await base_context(request, None),
     }
     return render(request, "monitor/alert.html", context)
+
+
+async def _newest_of(host_id: str) -> Snapshot | None:
+    """The newest snapshot of another host; None if there is none, or the host was deleted a moment ago."""
+    try:
+        return await runtime().fleet.latest_of(host_id)
+    except KeyError:
+        return None
 
 
 async def _rule_address(request: HtmxRequest, event: AlertEvent) -> str:
@@ -239,6 +265,6 @@ async def _refuse(
     if request.htmx:
         context = {"event": event, "note": note, "problem": f"{heading}. {reason}"}
         return render(request, "monitor/fragments/alerts/acknowledge_form.html", context, status=status)
-    page = StillPage(await first_seen(request), heading)
+    page = StillPage(await first_seen_of_all(request), heading)
     page_context = {"page": page, "heading": heading, "reason": reason, **await base_context(request, None)}
     return render(request, "monitor/refused.html", page_context, status=status)

@@ -19,7 +19,7 @@ def live_page_named(name: str, host: str | None = None) -> LivePage | None:
     if layout := dashboard.LAYOUTS.get(name or "cards"):
         return dashboard.live_page(layout, runtime().idle_limits, other)
     if name == alerts.LIVE_PAGE.name:
-        return alerts.LIVE_PAGE
+        return alerts.LIVE_PAGE_OF_FLEET if runtime().fleet.has_hosts else alerts.LIVE_PAGE
     if name == history.LIVE_PAGE.name:
         return history.LIVE_PAGE
     if (wanted := wanted_of_page(name)) is not None:

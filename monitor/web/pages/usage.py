@@ -26,7 +26,7 @@ from monitor.usage.records import hosts as hosts_with_usage
 from monitor.usage.reports import GROUPINGS, Prices, Report, groupings_for, prices_of, usage
 from monitor.web.api.usage import Wanted, wanted_of
 from monitor.web.pages.base_context import StillPage, base_context
-from monitor.web.snapshots import first_seen
+from monitor.web.snapshots import first_seen_of_all
 from monitor.web.usage import numbers
 from monitor.web.usage.bar import UsageBar
 from monitor.web.usage.heat_map import HeatMap
@@ -200,7 +200,7 @@ def read_usage(wanted: Wanted, prices: Prices, zone: tzinfo, now: float, host_id
 @require_safe
 async def usage_page(request: HttpRequest) -> HttpResponse:
     """`?range=30d` or `?from=&to=`, `&host=`, `&by=user`, `&sort=idle`, `&heat=free`."""
-    snapshot = await first_seen(request)
+    snapshot = await first_seen_of_all(request)
     visitor = visitor_of(request)
     zone = timezone.get_current_timezone()
     now = time.time()

@@ -88,7 +88,7 @@ def test_clock_set_back_does_not_lower_the_age() -> None:
 
 def test_open_alerts_are_counted_by_severity() -> None:
     alerts = (alert(1), alert(2, severity="warning", acknowledged_at=5.0))
-    answer = health(hub_with(snapshot(alerts=alerts)), Status(), now=NOW)
+    answer = health(hub_with(snapshot()), Status(), now=NOW, alerts=alerts)
     assert answer.alerts == {"info": 0, "warning": 1, "critical": 1}
 
 

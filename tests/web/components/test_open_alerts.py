@@ -53,15 +53,18 @@ def test_title_has_a_few_words_for_an_alert(changes: dict[str, object], state: s
     assert in_a_few_words(alert(**changes), host(gpu(5, state=state))) == words
 
 
-def test_alert_of_another_host_is_shown_with_its_name_and_none_of_our_values() -> None:
+def test_alert_of_another_host_is_shown_with_its_name_and_its_value_there() -> None:
     elsewhere = alert(host="gpu07", host_id="ab" * 16)
-    here = host(gpu(5, state="lost"), alerts=(elsewhere, alert(2, gpu_index=3, gpu_uuid="GPU-3")))
+    here = host(gpu(5, temperature_celsius=33), alerts=(elsewhere, alert(2, gpu_index=3, gpu_uuid="GPU-3")))
     assert in_a_few_words(elsewhere, here) == "gpu07: GPU 5 hot"
-    assert by_gpu(here).keys() == {"GPU-3"}
     live = LivePieces()
     html = open_alerts_part(here, live).draw()
     assert [*re.findall(r"· on (\S+)", html)] == ["gpu07", "dgx"]
     assert not any(value.text.startswith("now") and value.name.startswith("now-") for value in live.values)
+    live, there = LivePieces(), host(gpu(5, temperature_celsius=91), host="gpu07", host_id="ab" * 16)
+    open_alerts_part(here, live, host_of=lambda alert: there if alert.host_id else None)
+    texts = [value.text.partition(",")[0] for value in live.values if value.name.startswith("now-")]
+    assert texts[0] == "now 91\u2009°C"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from monitor.notifications.messages import link_to, message_of
 from monitor.runtime.runtime import Runtime
 from monitor.telemetry.schema import Alert
 from monitor.web.pages.alert_history import PastAlert
+from monitor.web.pages.registry import live_page_named
 from tests.support.clients import logged_in
 from tests.support.outbox_rows import a_rule
 from tests.support.runtimes import current_runtime
@@ -112,6 +114,30 @@ def test_snapshot_of_a_host_has_its_alerts(client: Client, hub: Runtime) -> None
     assert [alert.host for alert in live.published.alerts] == ["dgx-02"]
     hub.show_alerts(())
     assert live.published.alerts == ()
+
+
+def test_snapshot_of_the_hub_has_its_own_alerts_and_pages_of_no_host_those_of_all(client: Client, hub: Runtime) -> None:
+    assert hub.hub.published is not None
+    assert [alert.host for alert in hub.hub.published.alerts] == ["hub"]
+    assert hosts(client.get("/api/snapshot").json()["alerts"]) == ["hub"]
+    assert client.get("/api/health").json()["alerts"] == {"info": 0, "warning": 2, "critical": 0}
+    count = re.compile(r'id="alerts-count"[^>]*>(\d*)<')
+    shown = {path: count.findall(html(client.get(path))) for path in ("/alerts", "/usage", "/host/hub/", "/")}
+    assert shown == {"/alerts": ["2"], "/usage": ["2"], "/host/hub/": ["1"], "/": ["2"]}
+
+
+def test_list_has_the_value_that_each_host_has_now(client: Client, hub: Runtime) -> None:
+    theirs = AlertEvent.objects.get(host_id=OTHER, state="firing")
+    hub.hub.take(host(gpu(5, memory_used_percent=88), host="hub", host_id=HUB))
+    hub.fleet.show(host(gpu(5, memory_used_percent=91), host="dgx-02", host_id=OTHER, sampled_at=time.time()), number=1)
+    banner, *rows = re.findall(r"now (\d+)\u2009%, for", html(client.get("/alerts")))
+    assert (banner, rows) == ("88", ["88", "91"])
+    assert "now 91\u2009%, for" in html(client.get(f"/alerts/{theirs.pk}"))
+    page = live_page_named("alerts")
+    assert page is not None
+    assert page.is_of_fleet
+    texts = {value.name: value.text for value in page.pieces(hub.fleet_ticks.snapshot()).values}
+    assert texts[f"now-{theirs.pk}"].startswith("now 91\u2009%, for")
 
 
 def test_snooze_of_a_host_leaves_the_others(client: Client) -> None:
