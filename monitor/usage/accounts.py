@@ -67,6 +67,13 @@ class GpuAccount(msgspec.Struct):
         """How much of the slice is accounted for."""
         return self.busy + self.held + self.free + self.lost + self.unread
 
+    def add(self, other: GpuAccount) -> None:
+        """Take over other time of the same slice."""
+        for name in ("busy", "held", "nobody", "free", "lost", "unread", "energy_joules", "energy_known"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for holder, account in other.holders.items():
+            self.holders.setdefault(holder, HolderAccount()).add(account)
+
 
 class Span(msgspec.Struct):
     """A span of whole minutes in one state, for the ribbon."""
@@ -107,6 +114,21 @@ class OpenProcess(msgspec.Struct):
         """Mean SM time, 0 to 100; None: never known."""
         return self.sm_percent_seconds / self.sm_seconds if self.sm_seconds else None
 
+    def add(self, other: OpenProcess) -> None:
+        """Take over other time of the same process."""
+        self.first_at, self.last_at = min(self.first_at, other.first_at), max(self.last_at, other.last_at)
+        for name in (
+            "seconds",
+            "memory_byte_seconds",
+            "memory_seconds",
+            "sm_percent_seconds",
+            "sm_seconds",
+            "zero_seconds",
+        ):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        peaks = [each for each in (self.memory_peak_bytes, other.memory_peak_bytes) if each is not None]
+        self.memory_peak_bytes = max(peaks, default=None)
+
 
 class OpenGpu(msgspec.Struct):
     """Everything open about one GPU."""
@@ -142,6 +164,8 @@ class Journal(msgspec.Struct):
     """The latest `until` there ever was. It is later than `until` after the clock was set back."""
     gpus: dict[str, OpenGpu] = {}
     """By UUID."""
+    missed: list[tuple[float, float]] = []
+    """See late/missed.py."""
     version: int = JOURNAL_VERSION
 
 
@@ -166,6 +190,20 @@ class ClosedSlice(msgspec.Struct, frozen=True):
     account: GpuAccount
 
 
+class AddedSlice(msgspec.Struct, frozen=True):
+    """Time that readings have shown late, to add to a slice in the database if it is there."""
+
+    uuid: str
+    account: GpuAccount
+
+
+class AddedProcess(msgspec.Struct, frozen=True):
+    """A process that late readings have shown, to add to the one in the database if it is there."""
+
+    uuid: str
+    process: OpenProcess
+
+
 class Period(msgspec.Struct, frozen=True):
     """The host has a GPU from `start`; with an `end`, it had."""
 
@@ -174,7 +212,7 @@ class Period(msgspec.Struct, frozen=True):
     end: float | None
 
 
-Closed = ClosedProcess | ClosedSpan | ClosedSlice | Period
+Closed = ClosedProcess | ClosedSpan | ClosedSlice | AddedProcess | AddedSlice | Period
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Journal)

@@ -12,6 +12,7 @@ from monitor.telemetry.schema import Gpu, Snapshot
 from monitor.usage import process_log, spans
 from monitor.usage.accounts import Closed, ClosedSlice, GpuAccount, Journal, OpenGpu, Period
 from monitor.usage.gpu_time import count, power_of
+from monitor.usage.late.missed import Spans, add
 from monitor.usage.shares import divide
 from monitor.usage.slices import SLICE_SECONDS, minute_start, minutes, slice_start
 
@@ -32,14 +33,17 @@ class Books:
         *,
         idle_percent: Callable[[], float],
         is_recorded: Callable[[str, int], bool] = lambda _uuid, _start: False,
+        may_come_late: bool = False,
     ) -> None:
         """`journal`: where the books were left. `idle_percent`: the highest utilization that counts as idle.
-        `is_recorded`: whether the database has the slice of this GPU that starts then.
+        `is_recorded`: whether the database has the slice of this GPU that starts then. `may_come_late`: what is missing now may
+        follow, so it is noted as missed.
         """
         self.journal = journal
         self.closed: list[Closed] = []
         self._idle_percent = idle_percent
         self._is_recorded = is_recorded
+        self._may_come_late = may_come_late
         self._has_run = False
         """A snapshot was taken since the books were opened."""
         self._was_read = False
@@ -61,13 +65,13 @@ class Books:
         start = journal.until
         if not self._was_read or at - start > reach:
             start = max(start, at - interval)
-            if self._has_run and start - journal.until <= 2 * reach:
-                self._count_unread(journal.until, start)
+            self._skip(journal.until, start, reach)
         listed = {gpu.uuid: gpu for gpu in snapshot.gpus}
         self._remove_all_but(listed)
         is_continuous = self._was_read and start == journal.until
-        for uuid, known in journal.gpus.items():
-            self._count(known, listed[uuid], start, at, is_continuous=is_continuous)
+        for since, until in self._countable(start, at):
+            for uuid, known in journal.gpus.items():
+                self._count(known, listed[uuid], since, until, is_continuous=is_continuous)
         for gpu in snapshot.gpus:
             known_now = journal.gpus.get(gpu.uuid)
             if known_now is None:
@@ -92,12 +96,22 @@ class Books:
         if journal.until - at > SLICE_SECONDS:
             self._set_back(at)
             return
-        step = at - journal.until
-        if step <= reach:
-            return  # the next reading can still stand for it
-        if self._has_run and step <= 2 * reach:
-            self._count_unread(journal.until, at)
+        if self._may_come_late or at - journal.until <= reach:
+            return  # readings that follow can still stand for it
+        self._skip(journal.until, at, reach)
         self._pass(at, was_read=False)
+
+    def _skip(self, start: float, end: float, reach: float) -> None:
+        """Pass over time of which there is no reading."""
+        assert self.journal is not None
+        if self._may_come_late:
+            add(self.journal.missed, start, end)
+        elif self._has_run and end - start <= 2 * reach:
+            self._count_unread(start, end)
+
+    def _countable(self, start: float, end: float) -> Spans:
+        """The parts of a span that a reading stands for that are to be counted."""
+        return [(start, end)]
 
     def _pass(self, at: float, *, was_read: bool) -> None:
         assert self.journal is not None
@@ -109,6 +123,7 @@ class Books:
     def _set_back(self, at: float) -> None:
         """Close everything that ended in what is now the future."""
         assert self.journal is not None
+        self.journal.missed.clear()
         for known in self.journal.gpus.values():
             known.recorded_until = max(known.recorded_until, self.journal.until)
             self._close_open(known)

@@ -23,6 +23,7 @@ from monitor.telemetry.schema import Snapshot
 from monitor.usage import store
 from monitor.usage.accounts import BadJournal, Journal, unpack
 from monitor.usage.books import LEAST_SECONDS, Books
+from monitor.usage.late.late_books import LateBooks
 from monitor.usage.pruning import prune
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ MOST_WAITING, MOST_WAITING_OF_OTHERS = 180, 8
 """Snapshots that may wait, a second apart at least: of this host, and of each other one. Beyond that (no database at the start),
 the oldest are dropped.
 """
+MOST_LATE = 180
+"""Late snapshots of a host that may wait. An agent sends five a second; an engine that takes over reads a minute at once."""
 WAKE_SECONDS = 1.0
 """Interval at which the snapshots of other hosts are counted."""
 
@@ -57,6 +60,9 @@ class _Host:
     def __init__(self, host_id: str) -> None:
         self.host_id = host_id
         self.books: Books | None = None
+        self.late_books: LateBooks | None = None
+        """Of another host."""
+        self.late: deque[Snapshot] = deque(maxlen=MOST_LATE)
         self.waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING if host_id == store.OWN else MOST_WAITING_OF_OTHERS)
         self._read_at: float | None = None
         """Of the last reading that was queued."""
@@ -70,10 +76,16 @@ class _Host:
         self.waiting.append(snapshot)
         return True
 
+    def forget_books(self) -> None:
+        """What they counted since the journal was written is lost."""
+        self.books = self.late_books = None
+
     def unsaved(self) -> store.Unsaved | None:
         """What there is to write."""
         if self.books is None or self.books.journal is None:
             return None
+        if self.late_books is not None:
+            self.late_books.hand_over()
         return store.Unsaved(self.host_id, self.books.journal, [*self.books.closed])
 
 
@@ -118,13 +130,16 @@ class UsageLedger:
             self._woken.set()
 
     def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
-        """Queue the next snapshot of another host. What the hub missed is not counted: that time is unknown."""
-        if is_late or not snapshot.host_id or not has_plausible_time(snapshot, self._clock()):
+        """Queue the next snapshot of another host."""
+        if not snapshot.host_id or not has_plausible_time(snapshot, self._clock()):
             return
         host = self._hosts.get(snapshot.host_id)
         if host is None:
             host = self._hosts[snapshot.host_id] = _Host(snapshot.host_id)
-        host.queue(snapshot)
+        if is_late:
+            host.late.append(snapshot)
+        else:
+            host.queue(snapshot)
         if (now := self._monotonic()) >= self._wake_at:
             self._wake_at = now + WAKE_SECONDS
             self._woken.set()
@@ -167,7 +182,7 @@ class UsageLedger:
                 log.exception("usage is not counted")
             self._problem = problem
             for host in [*self._hosts.values()]:
-                host.books = None  # from the journal again: half-counted books would stay wrong
+                host.forget_books()  # from the journal again: half-counted books would stay wrong
 
     def _work(self) -> None:
         options = self._options()
@@ -188,20 +203,23 @@ class UsageLedger:
             while host.waiting and host.books is not None:
                 host.books.take(host.waiting.popleft())
                 self._faults.pop(host.host_id, None)
+            while host.late and host.late_books is not None:
+                host.late_books.take(host.late.popleft())
         except Exception as error:
             if host.host_id not in self._faults:
                 log.exception("usage is not counted")
             self._faults[host.host_id] = f"usage is not counted ({type(error).__name__}: {error})"
-            host.books = None  # from the journal again: half-counted books would stay wrong
+            host.forget_books()  # from the journal again: half-counted books would stay wrong
 
     def _turn_off(self) -> None:
         """Write down what was counted; from now on, time passes as not recorded."""
         hosts = [*self._hosts.values()]
         for host in hosts:
             host.waiting.clear()
+            host.late.clear()
         if any(host.books for host in hosts) and self._reaches_database(self._write):
             for host in hosts:
-                host.books = None
+                host.forget_books()
         if not any(host.books for host in hosts):
             self._is_well()
             self._has_opened = False
@@ -219,7 +237,9 @@ class UsageLedger:
             journal,
             idle_percent=lambda: self._options().idle_percent,
             is_recorded=partial(self._is_recorded, host.host_id),
+            may_come_late=host.host_id != store.OWN,
         )
+        host.late_books = LateBooks(host.books, idle_percent=lambda: self._options().idle_percent)
         if not self._has_opened:
             self._has_opened = True
             self._write_at = self._monotonic() + (WRITE_SECONDS if self._problem is None else RETRY_SECONDS)

@@ -77,6 +77,22 @@ def _unread(ended: EndedProcess, at: float) -> OpenProcess:
     )
 
 
+def add_to_open(known: OpenGpu, process: OpenProcess) -> bool:
+    """Add time of a process that was missed to the same process, if it is still open."""
+    for found in known.processes.values():
+        if is_same_process(found, process):
+            found.add(process)
+            return True
+    return False
+
+
+def is_same_process(one: OpenProcess, other: OpenProcess) -> bool:
+    """By PID and start."""
+    if one.pid != other.pid or one.started_at is None or other.started_at is None:
+        return False
+    return abs(one.started_at - other.started_at) <= SAME_START_SECONDS
+
+
 def end_unseen(known: OpenGpu, at: float, closed: list[Closed]) -> None:
     """Move the processes that have not been seen for a minute to `closed`."""
     unseen = [key for key, found in known.processes.items() if found.last_at < at - UNSEEN_SECONDS]

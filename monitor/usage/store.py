@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -21,6 +21,8 @@ from monitor.models.usage import (
     UsageUser,
 )
 from monitor.usage.accounts import (
+    AddedProcess,
+    AddedSlice,
     Closed,
     ClosedProcess,
     ClosedSlice,
@@ -33,11 +35,19 @@ from monitor.usage.accounts import (
     pack,
 )
 from monitor.usage.holders import Holder
+from monitor.usage.process_log import SAME_START_SECONDS
 from monitor.usage.slices import SLICE_SECONDS
+
+Row = TypeVar("Row", UsageSlice, UsageShare)
 
 HUES = 8
 _LARGEST = (1 << 31) - 1
 _MIB = 1 << 20
+_OF_SLICE = ("busy_ms", "held_ms", "nobody_ms", "free_ms", "lost_ms", "unread_ms", "energy_joules", "energy_ms")
+_OF_SHARE = (
+    "share_ms", "user_ms", "container_ms", "program_ms", "command_ms", "job_ms", "held_ms", "zero_ms", "sm_known_ms",
+    "sm_percent_seconds", "memory_mib_seconds", "energy_joules",
+)  # fmt: skip
 
 
 OWN = ""
@@ -89,13 +99,12 @@ class _Writer:
             return
         self._write_gpus()
         self._write_periods([each for each in self._closed if isinstance(each, Period)])
-        slices = [each for each in self._closed if isinstance(each, ClosedSlice)]
-        processes = [each for each in self._closed if isinstance(each, ClosedProcess)]
+        slices = [each for each in self._closed if isinstance(each, ClosedSlice | AddedSlice)]
+        processes = [each for each in self._closed if isinstance(each, ClosedProcess | AddedProcess)]
         self._write_holders(slices, processes)
-        self._write_slices(slices)
-        UsageProcess.objects.bulk_create(
-            [self._process(each.uuid, each.process) for each in processes if each.uuid in self._gpus]
-        )
+        self._write_slices([each for each in slices if isinstance(each, ClosedSlice)])
+        self._add_slices([each for each in slices if isinstance(each, AddedSlice)])
+        self._write_processes([each for each in processes if each.uuid in self._gpus])
         UsageSpan.objects.bulk_create(
             UsageSpan(gpu_id=self._gpus[each.uuid], start=each.span.start, end=each.span.end, state=each.span.state,
                       user=each.span.user)
@@ -140,7 +149,9 @@ class _Writer:
             if period.end is not None:
                 del self._open[gpu]
 
-    def _write_holders(self, slices: list[ClosedSlice], processes: list[ClosedProcess]) -> None:
+    def _write_holders(
+        self, slices: Sequence[ClosedSlice | AddedSlice], processes: Sequence[ClosedProcess | AddedProcess]
+    ) -> None:
         last: dict[Holder, int] = {}
         for process in processes:
             last[process.process.holder] = max(int(process.process.last_at), last.get(process.process.holder, 0))
@@ -181,6 +192,38 @@ class _Writer:
             for holder, account in each.account.holders.items()
         )
 
+    def _add_slices(self, slices: list[AddedSlice]) -> None:
+        """Add late time to the slices that are there; the others begin with it."""
+        for each in slices:
+            gpu, account = self._gpus.get(each.uuid), each.account
+            if gpu is None:
+                continue
+            made = _slice(gpu, account)
+            row = UsageSlice.objects.filter(gpu_id=gpu, start=account.start).first()
+            _summed(row, made, _OF_SLICE).save()
+            shares = {row.holder_id: row for row in UsageShare.objects.filter(gpu_id=gpu, start=account.start)}
+            for holder, of_holder in account.holders.items():
+                share = _share(gpu, account.start, self._holders[holder], of_holder)
+                _summed(shares.get(share.holder_id), share, _OF_SHARE).save()
+
+    def _write_processes(self, processes: Sequence[ClosedProcess | AddedProcess]) -> None:
+        """A process that was seen before and after readings that come late is one, whatever of it is written first."""
+        new = []
+        for each in processes:
+            row = None
+            if isinstance(each, AddedProcess) and each.process.started_at is not None:
+                row = self._written(self._gpus[each.uuid], each.process.pid, each.process.started_at)
+            made = self._process(each.uuid, each.process)
+            if row is None:
+                new.append(made)
+            else:
+                _joined(row, made).save()
+        UsageProcess.objects.bulk_create(new)
+
+    def _written(self, gpu: int, pid: int, started_at: float) -> UsageProcess | None:
+        around = (started_at - SAME_START_SECONDS, started_at + SAME_START_SECONDS)
+        return UsageProcess.objects.filter(gpu_id=gpu, pid=pid, started_at__range=around).order_by("-last_at").first()
+
     def _process(self, uuid: str, process: OpenProcess) -> UsageProcess:
         return UsageProcess(
             gpu_id=self._gpus[uuid],
@@ -199,6 +242,32 @@ class _Writer:
             zero_seconds=process.zero_seconds,
             is_from_accounting=process.is_from_accounting,
         )
+
+
+def _summed(row: Row | None, more: Row, names: Sequence[str]) -> Row:
+    """The row with what is added to it; the added one itself, if there is no row."""
+    if row is None:
+        return more
+    for name in names:
+        setattr(row, name, min(_LARGEST, getattr(row, name) + getattr(more, name)))
+    return row
+
+
+def _joined(row: UsageProcess, more: UsageProcess) -> UsageProcess:
+    """Both parts of a process. Means are weighted by how long it was seen."""
+    total = (row.seconds + more.seconds) or 1.0
+    for name in ("memory_mean_bytes", "sm_percent"):
+        before, after = getattr(row, name), getattr(more, name)
+        if before is None or after is None:
+            mean = after if before is None else before
+        else:
+            mean = (before * row.seconds + after * more.seconds) / total
+        setattr(row, name, mean if mean is None or name == "sm_percent" else round(mean))
+    peaks = [each for each in (row.memory_peak_bytes, more.memory_peak_bytes) if each is not None]
+    row.memory_peak_bytes = max(peaks, default=None)
+    row.first_at, row.last_at = min(row.first_at, more.first_at), max(row.last_at, more.last_at)
+    row.seconds, row.zero_seconds = row.seconds + more.seconds, row.zero_seconds + more.zero_seconds
+    return row
 
 
 def _write_users(names: set[str]) -> None:

@@ -1,0 +1,1 @@
+"""What a hub missed of a host, counted when it arrives."""
