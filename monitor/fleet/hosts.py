@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-import msgspec
-
 from monitor.fleet.bus.base import Agent, Bus, HostNews
 from monitor.fleet.host_contacts import contact_of
 from monitor.fleet.host_summary import HostSummary
@@ -347,18 +345,7 @@ class Fleet:
             return self._shown(host)
 
     def _shown(self, host: LiveHost, snapshot: Snapshot | None = None) -> Snapshot | None:
-        """The snapshot (None: the one that this process has), marked as stale if it is."""
-        snapshot = snapshot or host.snapshot
-        if snapshot is None or host.arrived_at is None:
-            return None
-        snapshot = msgspec.structs.replace(snapshot, alerts=host.alerts)
-        now = self._monotonic()
-        reason = host.stale_reason(now, self._bus.outage)
-        if reason is None or snapshot.stale or snapshot.sampled_at is None:
-            return snapshot
-        age = snapshot.age_seconds
-        reading_age = None if age is None else age + now - host.arrived_at
-        return msgspec.structs.replace(snapshot, stale=True, age_seconds=reading_age, stale_reason=reason)
+        return host.shown(self._monotonic(), self._bus.outage, snapshot)
 
 
 def _agent_of(hello: Hello) -> Agent:

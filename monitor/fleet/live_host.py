@@ -125,6 +125,19 @@ class LiveHost:
             return self.snapshot.stale_reason or "There is no reading yet."
         return None
 
+    def shown(self, now: float, trouble: str | None, snapshot: Snapshot | None = None) -> Snapshot | None:
+        """The snapshot (None: the one that this process has) with the open alerts, marked as stale if it is."""
+        snapshot = snapshot or self.snapshot
+        if snapshot is None or self.arrived_at is None:
+            return None
+        snapshot = msgspec.structs.replace(snapshot, alerts=self.alerts)
+        reason = self.stale_reason(now, trouble)
+        if reason is None or snapshot.stale or snapshot.sampled_at is None:
+            return snapshot
+        age = snapshot.age_seconds
+        reading_age = None if age is None else age + now - self.arrived_at
+        return msgspec.structs.replace(snapshot, stale=True, age_seconds=reading_age, stale_reason=reason)
+
     def problem(self, now: float) -> str | None:
         """What is wrong with the connection, as a sentence."""
         if now - self.copied_at < COPY_SECONDS:
