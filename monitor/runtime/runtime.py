@@ -33,6 +33,7 @@ from monitor.runtime.pipeline import Pipeline
 from monitor.runtime.program import program_of
 from monitor.runtime.settings_watcher import SettingsWatcher
 from monitor.runtime.stages import Stage
+from monitor.runtime.unrecorded_gpus import UnrecordedGpus
 from monitor.sanitize import plain
 from monitor.telemetry.free.free_time import FreeTime
 from monitor.telemetry.gpu_use import IdleLimits
@@ -104,7 +105,7 @@ class Runtime:
                 self.free_time,
                 *recording,
                 RegistryWatch(self.fleet, is_shared=is_shared),
-                *([bus] if isinstance(bus, Stage) else ()),
+                *([bus, UnrecordedGpus(self._gpus_of_agents, monotonic=monotonic)] if isinstance(bus, Stage) else ()),
                 *_heartbeat(startup, problems=lambda: self.problems, monotonic=monotonic),
                 *stages,
             ]
@@ -224,6 +225,9 @@ class Runtime:
 
     def _hub_for_host(self, on_watched: Callable[[bool], None]) -> Hub:
         return Hub(max_rate_hz=self.config.ws_max_rate_hz, version=self.version, on_watched=on_watched)
+
+    def _gpus_of_agents(self) -> set[str]:
+        return {gpu.uuid for host in self.fleet.summaries() for gpu in host.gpus}
 
     def _host_name(self) -> str:
         latest = self.hub.published
