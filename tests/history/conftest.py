@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from monitor.history.database import prepare
 from monitor.models import HistoryChunk, HistoryGap, HistorySource
+from tests.support.prepared_folder import prepared_folder
 
 
 @contextmanager
@@ -37,20 +37,12 @@ def file(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="session")
-def empty_history(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Path:
-    path = tmp_path_factory.mktemp("history") / "history.sqlite3"
-    with _using(path, django_db_blocker):
-        prepare()
-    return path
-
-
 @pytest.fixture
 def history(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[Path | None]:
     """An empty history with its tables. None if it is in PostgreSQL (tests/postgresql)."""
     if connections[settings.HISTORY_DATABASE].vendor == "sqlite":
         file: Path = request.getfixturevalue("file")
-        shutil.copy(request.getfixturevalue("empty_history"), file)
+        shutil.copy(prepared_folder() / file.name, file)
         yield file
         return
     request.getfixturevalue("django_db_setup")

@@ -21,7 +21,7 @@ def printed(*arguments: str) -> str:
 
 
 def test_table_ends_in_the_same_sum_as_its_rows() -> None:
-    fill(time.time(), days=9)
+    fill(time.time(), days=2)
     heading, _, columns, *lines = printed("--last", "7d").splitlines()
     assert heading.endswith(", 8 GPUs")
     assert columns.split("  ")[0] == "User"
@@ -33,7 +33,7 @@ def test_table_ends_in_the_same_sum_as_its_rows() -> None:
 
 
 def test_csv_has_a_row_for_each_user_and_is_safe_in_a_spreadsheet() -> None:
-    fill(time.time(), days=9)
+    fill(time.time(), days=2)
     rows = list(csv.DictReader(io.StringIO(printed("--last", "1w", "--csv"))))
     users = {row["name"].removeprefix("'") for row in rows if row["kind"] == "user"}
     assert users <= set(PEOPLE)

@@ -36,7 +36,7 @@ def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (
         name: UsageHolder.objects.create(
             user=name, container="trainer" if name == "mira" else "", program="python", command=f"python {name[:4]}.py",
             job="", last_at=end,
-        )
+        ).pk
         for name in users
     }  # fmt: skip
     slices, shares, spans = [], [], []
@@ -55,11 +55,11 @@ def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (
             until = min(end, at + length)
             shown = {"nobody": "busy", "unread": "unknown"}.get(state, state)
             user = name if state in ("busy", "held") else ""
-            spans.append(UsageSpan(gpu=gpu, start=at, end=until, state=shown, user=user))
+            spans.append(UsageSpan(gpu_id=gpu.pk, start=at, end=until, state=shown, user=user))
             for each in range(at, until, SLICE):
                 slices.append(
                     UsageSlice(
-                        gpu=gpu, start=each, busy_ms=MS if state in ("busy", "nobody") else 0,
+                        gpu_id=gpu.pk, start=each, busy_ms=MS if state in ("busy", "nobody") else 0,
                         held_ms=MS if state == "held" else 0, nobody_ms=MS if state == "nobody" else 0,
                         free_ms=MS if state == "free" else 0, lost_ms=0, unread_ms=MS if state == "unread" else 0,
                         energy_joules=SLICE * (500 if state == "busy" else 90), energy_ms=MS,
@@ -69,7 +69,7 @@ def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (
                     sm = draw.randint(60, 99) if state == "busy" else 0
                     shares.append(
                         UsageShare(
-                            gpu=gpu, start=each, holder=holders[name], share_ms=MS, user_ms=MS, container_ms=MS,
+                            gpu_id=gpu.pk, start=each, holder_id=holders[name], share_ms=MS, user_ms=MS, container_ms=MS,
                             program_ms=MS, command_ms=MS, job_ms=MS, held_ms=MS if state == "held" else 0,
                             zero_ms=MS if state == "held" else 0, sm_known_ms=MS, sm_percent_seconds=sm * SLICE,
                             memory_mib_seconds=40_000 * SLICE, energy_joules=SLICE * (500 if sm else 90),
