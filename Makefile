@@ -56,14 +56,16 @@ install: .venv/installed ## Create the virtualenv in .venv and install the depen
 # Tests of one file share their servers, so a file runs in one process. Much of the time they wait for a server or a browser, so
 # there are four processes even on two cores. Files keep the order of tests/conftest.py: the slow ones first.
 IN_PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# The others wait for nothing: a process without a core of its own would only import and collect everything once more.
+A_CORE_EACH := --numprocesses logical --maxprocesses 4
 
 .PHONY: test
 test: .venv/installed-dev ## Run every test, in parallel
 	@$(BIN)/python -m pytest $(IN_PARALLEL)
 
 .PHONY: test-fast
-test-fast: .venv/installed-dev ## Run the tests that need neither servers nor a browser
-	@$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not browser"
+test-fast: .venv/installed-dev ## Run the tests that start no program and take little
+	@$(BIN)/python -m pytest $(IN_PARALLEL) $(A_CORE_EACH) -m "not slow and not browser"
 
 .PHONY: lint
 lint: .venv/installed-dev ## Check style, types, imports, templates, security issues and committed secrets

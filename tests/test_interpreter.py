@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.servers import ROOT
 
+pytestmark = pytest.mark.slow
+
 PREPARED = "from monitor import interpreter; interpreter.prepare(); import sys\n"
 
 
@@ -73,7 +75,6 @@ def test_other_errors_and_exit_statuses_pass_through() -> None:
     assert "FileNotFoundError" in ended.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", [["manage.py"], ["-m", "gpumon_site.cli", "manage"], ["-P", "manage.py"]])
 def test_doctor_survives_what_a_shell_can_do(command: list[str], tmp_path: Path) -> None:
     environment = {

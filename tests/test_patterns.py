@@ -166,6 +166,7 @@ def test_every_pattern_is_a_constant_of_its_module() -> None:
     assert {name: found for name, tree in sources() if (found := escaping(tree))} == {}
 
 
+@pytest.mark.slow
 def test_every_constant_is_measured() -> None:
     written = Counter(name for name, tree in sources() for _ in compiled_in(tree))
     measured = Counter({module: len(patterns(module)) for module in MODULES})

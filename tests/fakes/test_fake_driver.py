@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def test_default_scenario_has_eight_gpus_with_different_identities(ask: Child) -> None:
     assert ask("n.nvmlDeviceGetCount()") == 8

@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_call_on_a_lost_gpu_fails_and_only_that_gpu_cannot_be_opened(fake_driver: FakeDriver, ask: Child) -> None:
     ask("lost = gpu(1); uuid = n.nvmlDeviceGetUUID(lost); bus = n.nvmlDeviceGetPciInfo(lost).busId;; True")

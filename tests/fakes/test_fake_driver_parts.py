@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.fake_driver import FakeDriver
 from tests.fakes.pynvml_child import Child, eventually
+
+pytestmark = pytest.mark.slow
 
 
 def test_each_field_has_a_status(fake_driver: FakeDriver, ask: Child) -> None:

@@ -23,6 +23,8 @@ from tests.fleet.redis_server import RedisServer, running_redis
 from tests.support.servers import wait_for
 from tests.support.snapshots import alert, gpu, host
 
+pytestmark = pytest.mark.slow
+
 ID = "ab" * 16
 ADMITTED = Admitted(ID, "node1", ("lab",), None)
 ROW = Row(

@@ -107,6 +107,7 @@ def test_proxy_of_the_environment_is_named_and_not_used_for_this_host(monkeypatc
         assert "answers with status 418" in sentence(f"http://127.0.0.1:{hub}")
 
 
+@pytest.mark.slow
 def test_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(

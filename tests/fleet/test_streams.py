@@ -17,6 +17,8 @@ from tests.fleet.redis_server import RedisServer, running_redis
 from tests.support.servers import wait_for
 from tests.support.snapshots import gpu, host
 
+pytestmark = pytest.mark.slow
+
 HOSTS = ("0" * 32, "f" * 32)
 
 

@@ -31,6 +31,7 @@ def test_each_database_has_its_own_tables() -> None:
     assert (HistorySource.objects.db, AlertRule.objects.db) == (settings.HISTORY_DATABASE, "default")
 
 
+@pytest.mark.slow
 def test_a_new_history_is_private_has_a_write_ahead_log_and_can_shrink(file: Path) -> None:
     prepare()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -40,6 +41,7 @@ def test_a_new_history_is_private_has_a_write_ahead_log_and_can_shrink(file: Pat
     assert "monitor_historychunk" in tables(file)
 
 
+@pytest.mark.slow
 def test_a_damaged_history_is_set_aside_and_begun_anew(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.write_bytes(b"no database" * 1000)
     prepare()
@@ -49,6 +51,7 @@ def test_a_damaged_history_is_set_aside_and_begun_anew(file: Path, caplog: pytes
     assert f"it is now {aside}" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_existing_history_is_kept(file: Path) -> None:
     prepare()
     HistorySource.objects.create(key="host", kind="host", name="here", first_at=1, last_at=2)
@@ -56,6 +59,7 @@ def test_an_existing_history_is_kept(file: Path) -> None:
     assert HistorySource.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_a_deleted_history_is_created_again_though_the_main_database_must_not_be(file: Path) -> None:
     prepare()
     HistorySource.objects.count()

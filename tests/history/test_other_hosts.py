@@ -58,6 +58,7 @@ def test_each_host_has_its_own_history_also_of_gpus_with_one_uuid(remote: Remote
     assert answer.mean == [(START + each) % 97 for each in range(1, 60)]
 
 
+@pytest.mark.slow
 def test_what_the_hub_missed_is_stored_at_its_own_time_and_the_gap_vanishes(remote: RemoteHost) -> None:
     remote.run(700)
     remote.run(1400, is_connected=False)

@@ -155,6 +155,7 @@ def test_span_without_readings_keeps_the_tier_of_its_neighbors() -> None:
     assert (answer.tier, answer.bucket_seconds, answer.time, answer.mean) == ("seconds", 1, [], [])
 
 
+@pytest.mark.slow
 def test_peak_of_one_quarter_is_seen_in_three_years() -> None:
     starts = [*range(NOON - 3 * 365 * 86_400, NOON, 900)]
     watts: Values = [300.0 + place % 5 for place in range(len(starts))]

@@ -122,6 +122,7 @@ def _no_database(*_given: object, **_options: object) -> None:
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_adds_to_the_seconds_that_are_there(machine: Machine) -> None:
     machine.run(1300)
     machine.now -= 900
@@ -202,6 +203,7 @@ def test_a_switched_off_history_stores_nothing_and_the_time_is_not_recorded(mach
     assert gaps() == [("not_recorded", None, 11, 111)]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_set_aside_and_nothing_in_memory_is_lost(machine: Machine, history: Path) -> None:
     machine.run(70)
     for path in history.parent.glob("history.sqlite3*"):
@@ -214,6 +216,7 @@ def test_a_damaged_file_is_set_aside_and_nothing_in_memory_is_lost(machine: Mach
     assert stored() == expected(BEGIN + 60, 81)
 
 
+@pytest.mark.slow
 def test_damage_that_only_a_reader_meets_is_found_and_whole_files_stay(machine: Machine, history: Path) -> None:
     machine.run(1300, every=5)
     machine.recorder.look_for_damage()
@@ -248,6 +251,7 @@ def test_a_chunk_that_cannot_be_read_stays_and_is_tried_once(
     assert min(stored()) == BEGIN + 60
 
 
+@pytest.mark.slow
 def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> None:
     machine.run(70)
     for path in history.parent.glob("history.sqlite3*"):
@@ -258,6 +262,7 @@ def test_a_deleted_file_is_created_again(machine: Machine, history: Path) -> Non
     assert stored() == expected(BEGIN + 60, 81)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"no database" * 1000], ids=["deleted", "damaged"])
 def test_lost_file_can_be_read_again_before_the_next_write(
     machine: Machine, history: Path, content: bytes | None

@@ -67,6 +67,7 @@ log_uncaught()
     return ended.returncode, [json.loads(line) for line in ended.stderr.splitlines()]
 
 
+@pytest.mark.slow
 def test_error_that_ends_a_thread_is_logged() -> None:
     status, (record,) = ended_by(
         "one = threading.Thread(target=lambda: 1 / 0, name='of work'); one.start(); one.join()"
@@ -75,11 +76,13 @@ def test_error_that_ends_a_thread_is_logged() -> None:
     assert "ZeroDivisionError" in record["exception"]
 
 
+@pytest.mark.slow
 def test_error_that_ends_the_process_is_logged() -> None:
     status, (record,) = ended_by("raise ValueError('no\\nmore')")
     assert (status, record["level"], record["message"]) == (1, "CRITICAL", "ended by an error")
     assert record["exception"].endswith("ValueError: no\nmore")
 
 
+@pytest.mark.slow
 def test_thread_that_exits_by_itself_is_not_logged() -> None:
     assert ended_by("one = threading.Thread(target=sys.exit); one.start(); one.join()") == (0, [])

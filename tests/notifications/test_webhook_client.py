@@ -42,6 +42,7 @@ def test_receiver_can_verify_the_signature(receiver: Receiver) -> None:
     assert got.headers["webhook-signature"] == f"v1,{expected}"
 
 
+@pytest.mark.slow
 def test_proxy_of_the_environment_is_named_and_not_used_for_this_host(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.servers import ROOT
 
+pytestmark = pytest.mark.slow
+
 PYTHON = """#!/bin/sh
 echo "python $* [$PIP_USER|$PYTHONPATH|$PIP_TARGET]" >> "$CALLS"
 case "$*" in

@@ -14,6 +14,8 @@ from monitor.postgresql.breaker import breaker_of
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.databases import ask, connection_to
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def connection(cluster: Cluster) -> Iterator[Any]:

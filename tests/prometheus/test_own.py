@@ -236,6 +236,7 @@ def test_64_gpus_have_at_most_6000_series() -> None:
     assert sum(not line.startswith("#") for line in text.splitlines()) <= 6000
 
 
+@pytest.mark.slow
 def test_promtool_accepts_the_metrics() -> None:
     provider = Simulated(Options(simulated_gpus=8))
     provider.open()

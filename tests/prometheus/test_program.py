@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitor.prometheus.fleet_hosts import FleetHostFigures
@@ -59,6 +60,7 @@ def test_figures_have_a_metric_each() -> None:
         assert f"\n{line}\n" in f"\n{text}"
 
 
+@pytest.mark.slow
 def test_hosts_of_a_fleet_have_metrics_while_they_can_send() -> None:
     hosts = (
         FleetHostFigures("gpu07", "active", True, 0.5, -3.25),
@@ -90,6 +92,7 @@ def test_unknown_figures_are_absent() -> None:
     assert "gpumon_database_bytes" not in text
 
 
+@pytest.mark.slow
 def test_both_formats_are_valid() -> None:
     assert complaints(body_of(figures())) == ""
     families = {

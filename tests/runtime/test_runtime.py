@@ -124,6 +124,7 @@ class Counting:
 SIMULATED = {"telemetry_provider": "simulated", "simulated_gpus": 2, "poll_interval_ms": 100}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
 def test_stage_is_added_with_one_line_and_its_problem_is_in_health(client: Client) -> None:
@@ -140,6 +141,7 @@ def test_stage_is_added_with_one_line_and_its_problem_is_in_health(client: Clien
     assert counting.calls == ["start", "stop"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
 def test_the_admins_settings_are_in_effect_before_the_first_reading() -> None:
@@ -155,6 +157,7 @@ def test_the_admins_settings_are_in_effect_before_the_first_reading() -> None:
     assert {each.system for each in counting.taken} == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("log_levels")
 def test_shutdown_saves_alerts_and_ends_the_threads_and_the_sampler() -> None:
@@ -184,6 +187,7 @@ def test_first_use_creates_an_unstarted_runtime_and_a_test_can_replace_it() -> N
     assert runtime() is not usual
 
 
+@pytest.mark.slow
 def test_clocks_are_arguments() -> None:
     """Snapshots have the time of the given clock."""
     counting = Counting()

@@ -43,6 +43,7 @@ def test_write_ahead_log_is_used_where_it_works(path: Path, caplog: pytest.LogCa
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["delete", "wal"])
 def test_file_system_without_shared_memory_gets_a_rollback_journal(path: Path, before: str) -> None:
     """Also for a database that comes from another disk, with a write-ahead log."""

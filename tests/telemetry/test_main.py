@@ -44,6 +44,7 @@ def snapshots(ended: Ended) -> list[Snapshot]:
 # ── Its output ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_command_prints_one_snapshot_as_json(fake_driver: FakeDriver) -> None:
     fake_driver.set({"gpu.0.utilization": 42}, gpus=2)
     ended = run(environment=fake_driver.env)
@@ -54,6 +55,7 @@ def test_command_prints_one_snapshot_as_json(fake_driver: FakeDriver) -> None:
     assert not snapshot.stale
 
 
+@pytest.mark.slow
 def test_stream_has_one_snapshot_per_line(tmp_path: Path) -> None:
     ended = run("--stream", "--count", "4", *SIMULATED)
     given = snapshots(ended)
@@ -61,6 +63,7 @@ def test_stream_has_one_snapshot_per_line(tmp_path: Path) -> None:
     assert [later.seq > earlier.seq for earlier, later in itertools.pairwise(given)] == [True] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recording.jsonl", "recording.jsonl.gz"])
 def test_recording_replays_the_printed_readings(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -81,6 +84,7 @@ def test_provider_can_be_spelled_like_its_program() -> None:
 # ── Errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_every_reason_and_fix_and_the_system_are_printed_without_a_gpu() -> None:
     ended = run(environment=NOTHING_HERE)
     (snapshot,) = snapshots(ended)
@@ -94,6 +98,7 @@ def test_every_reason_and_fix_and_the_system_are_printed_without_a_gpu() -> None
     assert "libnvidia-ml.so.1" in said
 
 
+@pytest.mark.slow
 def test_missing_provider_is_reported_with_its_fix() -> None:
     ended = run("--provider", "nvidia_smi", environment=NOTHING_HERE)
     assert ended.returncode == 1
@@ -101,6 +106,7 @@ def test_missing_provider_is_reported_with_its_fix() -> None:
     assert b"pynvml" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_file_that_is_not_a_recording_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"\xffhello\n")
@@ -110,6 +116,7 @@ def test_file_that_is_not_a_recording_is_reported(tmp_path: Path) -> None:
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "reason"),
     [("/nonexistent/recording", "No such file"), ("/dev/full", "No space left"), ("/", "Is a directory")],
@@ -205,6 +212,7 @@ def is_gone(pid: int) -> bool:
     return "(zombie)" in Path(f"/proc/{pid}/status").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_command_and_its_sampler_silently(stream: Callable[..., Stream], how: signal.Signals) -> None:
     streaming = stream(*SIMULATED)
@@ -214,6 +222,7 @@ def test_signal_ends_the_command_and_its_sampler_silently(stream: Callable[..., 
     assert is_gone(sampler)
 
 
+@pytest.mark.slow
 def test_second_ctrl_c_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> None:
     streaming = stream(*SIMULATED)
     assert streaming.line()
@@ -224,6 +233,7 @@ def test_second_ctrl_c_leaves_no_sampler_behind(stream: Callable[..., Stream]) -
     wait_for(lambda: is_gone(sampler), "the sampler to end")
 
 
+@pytest.mark.slow
 def test_killed_command_leaves_no_sampler_behind(stream: Callable[..., Stream]) -> None:
     streaming = stream(*SIMULATED)
     assert streaming.line()
@@ -246,6 +256,7 @@ def test_command_ends_with_its_sampler_while_the_driver_hangs(
     assert is_gone(sampler)
 
 
+@pytest.mark.slow
 def test_command_ends_silently_when_its_reader_closes_the_pipe(stream: Callable[..., Stream]) -> None:
     """`… --stream | head -1` ended with an error about the broken pipe and exit status 120."""
     streaming = stream(*SIMULATED)

@@ -59,6 +59,7 @@ def test_last_15_minutes_are_kept() -> None:
     assert times(recent) == [float(second) for second in range(1990 - int(KEPT_SECONDS), 2000, 10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpus", [16, 64])
 def test_large_snapshots_are_kept_further_apart_so_that_15_minutes_fit(gpus: int) -> None:
     most_bytes = MOST_BYTES // 50  # a fiftieth of the size, for a fiftieth of the test's duration

@@ -11,6 +11,8 @@ import pytest
 
 from monitor.telemetry.subprocesses import ROOT, command_of, environment
 
+pytestmark = pytest.mark.slow
+
 
 def test_file_with_the_name_of_our_package_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "monitor.py").write_text("raise ImportError('not this one')")

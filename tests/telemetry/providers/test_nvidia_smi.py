@@ -18,6 +18,8 @@ from tests.support.servers import ROOT
 from tests.telemetry.providers.fake_program import FakeProgram
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (ROOT / "tests/fakes/smi/h100-driver-580.xml").read_text()
 HALF = DOCUMENT[: len(DOCUMENT) // 2]
 MISMATCH = "Failed to initialize NVML: Driver/library version mismatch\n"

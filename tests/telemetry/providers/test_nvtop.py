@@ -208,6 +208,7 @@ def version(text: str) -> list[dict[str, object]]:
     return [{"out": f"nvtop version {text}\n"}]
 
 
+@pytest.mark.slow
 def test_version_with_a_loop_is_started_once(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvtop")
     steps: list[dict[str, object]] = [{"out": printed(L4)}, {"sleep": 0.05}, {"repeat": 0}]
@@ -217,6 +218,7 @@ def test_version_with_a_loop_is_started_once(open_reader: Open, fake_program: Pr
     assert [call[1:] for call in program.calls] == [["--version"], ["-l", "-d", "5"]]
 
 
+@pytest.mark.slow
 def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_program: Program) -> None:
     program = fake_program("nvtop")
     reader = open_reader("nvtop", program.plays({"--version": version("3.2.0"), "-s": [{"out": printed(L4)}]}))
@@ -225,6 +227,7 @@ def test_version_without_a_loop_is_run_for_each_reading(open_reader: Open, fake_
     assert [call[1:] for call in program.calls][1:] == [["-s"], ["-s"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "reason"),
     [
@@ -246,11 +249,13 @@ def test_each_failure_at_the_start_has_a_reason(
     assert failed.fix
 
 
+@pytest.mark.slow
 def test_missing_program_is_reported(open_reader: Open) -> None:
     failed = open_reader("nvtop", {"PATH": "/nonexistent"}).failure()
     assert failed.reason == "`nvtop` is not in PATH."
 
 
+@pytest.mark.slow
 def test_crash_within_an_array_is_an_error_and_gives_no_reading(open_reader: Open, fake_program: Program) -> None:
     steps: list[dict[str, object]] = [
         {"out": printed(L4)},

@@ -11,6 +11,8 @@ from monitor.telemetry.providers.nvml.accounting import IS_OFF, KEPT_SECONDS, MO
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Reader]
 
 MIB = 1 << 20

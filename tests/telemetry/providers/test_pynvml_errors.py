@@ -11,6 +11,8 @@ from monitor.telemetry.schema import Fan, Gpu
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Reader]
 
 

@@ -12,6 +12,8 @@ from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import wait_for
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Reader]
 LOOK_SECONDS = 11
 

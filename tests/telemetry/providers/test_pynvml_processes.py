@@ -10,6 +10,8 @@ from monitor.telemetry.schema import Gpu
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 Open = Callable[..., Reader]
 

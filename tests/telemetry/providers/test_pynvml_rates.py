@@ -12,6 +12,8 @@ from monitor.telemetry.schema import Gpu
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Reader]
 
 

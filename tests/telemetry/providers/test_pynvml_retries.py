@@ -15,6 +15,8 @@ from monitor.telemetry.schema import Gpu, Reading
 from tests.fakes.fake_driver import FakeDriver
 from tests.telemetry.providers.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Reader]
 
 ESSENTIAL = {"nvmlInitWithFlags", "nvmlErrorString", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2"}
@@ -77,7 +79,6 @@ def assert_is_well(reading: Reading) -> None:
     assert reading.notices == ()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("code", [3, 4, 9, 13, 15, 999])
 def test_refused_calls_cost_no_gpu_and_their_values_come_back(
     fake_driver: FakeDriver, open_reader: Open, code: int
@@ -99,7 +100,6 @@ def test_refused_calls_cost_no_gpu_and_their_values_come_back(
         assert_is_well(read_when_well(reader))
 
 
-@pytest.mark.slow
 @settings(
     max_examples=8,
     deadline=None,

@@ -164,6 +164,7 @@ def run_in(folder: Path, *command: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_new_provider_is_one_file_and_one_line(with_acme: Path) -> None:
     """It is tried in its order, the command line and the setting accept its name, and it has a label."""
     for choice in ((), ("--provider", "acme")):

@@ -230,6 +230,7 @@ def test_error_that_stays_ends_the_process_so_that_a_new_one_tries(host: FakeHos
         ticks.message(NOW + MOST_ERRORS_IN_A_ROW, is_watched=True)
 
 
+@pytest.mark.slow
 def test_process_that_ends_by_an_error_in_gpumon_says_so_and_does_not_abort() -> None:
     """Python aborted ("Fatal Python error: _enter_buffered_busy"), which was reported as a crash of the driver."""
     program = """

@@ -22,6 +22,8 @@ from monitor.telemetry.schema import Reading
 from monitor.telemetry.subprocesses import environment
 from tests.fakes.fake_driver import FakeDriver
 
+pytestmark = pytest.mark.slow
+
 
 class Process:
     """A sampler process: options go in, frames come out one by one."""
@@ -133,7 +135,6 @@ def test_process_ends_when_its_frames_have_no_reader(start_sampler: Callable[...
     assert process.popen.wait(20) == 0
 
 
-@pytest.mark.slow
 def test_process_ends_when_stdin_closes_while_the_driver_hangs(
     fake_driver: FakeDriver, start_sampler: Callable[..., Process]
 ) -> None:

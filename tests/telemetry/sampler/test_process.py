@@ -62,6 +62,7 @@ def line_of(child: Child) -> bytes:
     return line
 
 
+@pytest.mark.slow
 def test_child_receives_its_options_first_and_later_lines_in_order(start_child: Start) -> None:
     child = start_child(ECHO)
     assert msgspec.json.decode(line_of(child), type=Options) == Options()
@@ -69,6 +70,7 @@ def test_child_receives_its_options_first_and_later_lines_in_order(start_child: 
     assert msgspec.json.decode(line_of(child), type=Options).is_watched
 
 
+@pytest.mark.slow
 def test_child_ends_on_request_without_a_signal(start_child: Start) -> None:
     child = start_child(ECHO)
     assert not child.is_ending
@@ -77,12 +79,14 @@ def test_child_ends_on_request_without_a_signal(start_child: Start) -> None:
     assert child.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_child_gets_no_signal_without_a_request_to_end(start_child: Start) -> None:
     child = start_child(ECHO)
     assert child.press(1e9) is None
     assert child.exit_status() is None
 
 
+@pytest.mark.slow
 def test_options_for_an_ending_child_are_dropped_without_an_error(start_child: Start) -> None:
     """The first viewer during a driver hang ended the supervisor's thread, which wrote to a closed pipe."""
     child = start_child(STUBBORN)
@@ -91,12 +95,14 @@ def test_options_for_an_ending_child_are_dropped_without_an_error(start_child: S
     assert child.exit_status() is None
 
 
+@pytest.mark.slow
 def test_options_for_an_ended_child_are_dropped_without_an_error(start_child: Start) -> None:
     child = start_child("sys.stdin.close(); os.close(1)")
     assert child.wait(10) == 0
     child.order(Options(is_watched=True))
 
 
+@pytest.mark.slow
 def test_child_that_reads_nothing_is_not_waited_for_and_gets_the_newest_options_later(
     start_child: Start, tmp_path: Path
 ) -> None:
@@ -116,6 +122,7 @@ def test_child_that_reads_nothing_is_not_waited_for_and_gets_the_newest_options_
     assert all(msgspec.json.decode(line, type=Options) for line in received.splitlines())
 
 
+@pytest.mark.slow
 def test_child_that_does_not_end_gets_sigterm_and_later_sigkill(start_child: Start) -> None:
     child = start_child(STUBBORN)
     assert line_of(child) == b"deaf\n"
@@ -128,6 +135,7 @@ def test_child_that_does_not_end_gets_sigterm_and_later_sigkill(start_child: Sta
     assert child.press(ABANDON_AFTER_SECONDS) is None
 
 
+@pytest.mark.slow
 def test_second_request_to_end_does_not_extend_the_deadline(start_child: Start) -> None:
     child = start_child(STUBBORN)
     child.ask_to_end(0.0)
@@ -135,6 +143,7 @@ def test_second_request_to_end_does_not_extend_the_deadline(start_child: Start) 
     assert child.press(0.0) == TERM_AFTER_SECONDS
 
 
+@pytest.mark.slow
 def test_programs_started_by_the_child_are_signalled_too(start_child: Start) -> None:
     child = start_child(
         """
@@ -152,6 +161,7 @@ def test_programs_started_by_the_child_are_signalled_too(start_child: Start) -> 
     assert line_of(child) == b"%d\n" % -signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_pipe_ends_with_the_child(start_child: Start) -> None:
     assert start_child("os.close(1)").receive() == b""
 
@@ -161,6 +171,7 @@ def test_signal_of_a_sampler_without_the_drivers_library_is_not_blamed_on_it() -
     assert how_it_ended(-signal.SIGSEGV, calls_driver=False) == "was ended by SIGSEGV"
 
 
+@pytest.mark.slow
 def test_real_sampler_sends_frames_until_its_stdin_closes() -> None:
     child = Child(Options(provider="simulated", simulated_gpus=2, interval_seconds=0.1), started_at=0.0)
     try:

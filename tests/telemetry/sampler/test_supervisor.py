@@ -12,6 +12,8 @@ import pytest
 from monitor.telemetry.schema import Snapshot, System
 from tests.telemetry.sampler.supervisor_watch import Watch, is_fresh
 
+pytestmark = pytest.mark.slow
+
 
 def test_readings_become_numbered_snapshots(watch: Watch) -> None:
     watch.start("write(selected())\nwhile True: write(reading()); time.sleep(0.1)")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from monitor.telemetry.options import Options
 from monitor.telemetry.schema import System
 from tests.telemetry.sampler.supervisor_watch import Watch, is_fresh
+
+pytestmark = pytest.mark.slow
 
 
 def test_options_reach_the_sampler_and_a_new_provider_restarts_it(watch: Watch) -> None:
