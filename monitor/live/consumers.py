@@ -27,6 +27,8 @@ UNSUPPORTED_DATA, INVALID_DATA, TOO_BIG = 4003, 4007, 4009
 application (autobahn's sendClose)."""
 CLOSE_SECONDS = 5.0
 """How long a client may take to answer a close frame. After that, the socket counts as closed."""
+MAX_REASON_BYTES = 123
+"""Of a close frame (RFC 6455, section 5.5), in UTF-8."""
 MAX_MESSAGE_BYTES = 4096
 MIN_FEED_HZ, MAX_FEED_HZ = 0.01, 30.0
 
@@ -172,11 +174,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def end(self, code: int, reason: str) -> None:
-        """Send nothing more, and close the socket. It ends when the client has answered, or after CLOSE_SECONDS."""
+        """Send nothing more, and close the socket. It ends when the client has answered, or after CLOSE_SECONDS. A reason that does
+        not fit a close frame is cut.
+        """
         if not self._is_open or self._delivery is None:
             return
         self._is_open = False
         self._delivery.cancel()
+        reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         self._closing = asyncio.ensure_future(self._outlet.close(code, reason))
         self._lifetime.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
 
@@ -246,7 +251,7 @@ class GpuFeedConsumer(LiveConsumer):
         try:
             self.set_rate(msgspec.json.decode(text, type=FeedRequest).hz)
         except (msgspec.MsgspecError, ValueError) as error:
-            self.end(INVALID_DATA, f'a message must be like {{"hz": 1}}: {error}'[:120])
+            self.end(INVALID_DATA, f'a message must be like {{"hz": 1}}: {error}')
 
 
 class DashboardConsumer(LiveConsumer):

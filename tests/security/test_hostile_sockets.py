@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
@@ -272,6 +273,21 @@ def test_odd_handshake_is_refused_or_harmless(server: Server, name: str) -> None
         except (ConnectionError, TimeoutError):
             head = b""  # uvicorn waits for the rest of a request that can never be valid; a proxy in front limits that time
     assert head == b"" or head.startswith(b"HTTP/1.1 4") or (head == b"HTTP/1.1 101" and name in HARMLESS), head
+    assert is_well(server)
+
+
+def test_refusal_that_names_a_long_field_fits_a_close_frame(server: Server) -> None:
+    """Found by fuzzing: 120 characters of another alphabet are more than the 123 bytes that RFC 6455 allows, and uvicorn logged a
+    traceback.
+    """
+    with connect(f"{server.ws}/ws/gpu") as client:
+        client.send(json.dumps({"ü" * 200: 1}, ensure_ascii=False))
+        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012
+            for _ in range(100):
+                client.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4007
+    assert closed.value.rcvd.reason.startswith('a message must be like {"hz": 1}: Object contains unknown field `üü')
     assert is_well(server)
 
 
