@@ -63,8 +63,8 @@ class Broken(AssertionError):
 def campaign(target: Target, corpus: Mapping[str, bytes], extent: Extent) -> None:
     """Raises Broken, with the input saved."""
     inputs, began, number = [*corpus.values()], time.monotonic(), 0
-    for name, data in corpus.items():
-        _feed(target, data, f"{name} of the corpus", is_weighed=True)
+    for place, (name, data) in enumerate(corpus.items()):
+        _feed(target, data, f"{name} of the corpus", is_weighed=place % WEIGHED_EACH == 0)
     while time.monotonic() - began < extent.seconds if extent.seconds else number < target.mutation_count:
         number += 1
         data = mutated(target, inputs, extent.seed, number)
