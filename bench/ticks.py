@@ -49,9 +49,13 @@ def bare() -> Callable[[], object]:
     fields = list(METRICS)
 
     def tick() -> None:
+        began = time.monotonic()
         for handle in handles:  # a sample of the PCIe counters begins
             nvml.nvmlDeviceGetFieldValues(handle, [pcie.RX, pcie.TX])
-        began = time.monotonic()
+        if (missing := began + pcie.SAMPLE_SECONDS - time.monotonic()) > 0:
+            time.sleep(missing)
+        for handle in handles:
+            nvml.nvmlDeviceGetFieldValues(handle, [pcie.RX, pcie.TX])
         for index, handle in enumerate(handles):
             nvml.nvmlDeviceGetUtilizationRates(handle)
             nvml.nvmlDeviceGetEncoderUtilization(handle)
@@ -72,9 +76,6 @@ def bare() -> Callable[[], object]:
                 newest[index] = samples[0].timeStamp
             except nvml.NVMLError_NotFound:
                 pass
-            if (missing := began + pcie.SAMPLE_SECONDS - time.monotonic()) > 0:
-                time.sleep(missing)
-            nvml.nvmlDeviceGetFieldValues(handle, [pcie.RX, pcie.TX])
             for fan in range(fans[index]):
                 nvml.nvmlDeviceGetFanSpeed_v2(handle, fan)
 

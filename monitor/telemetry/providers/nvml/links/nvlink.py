@@ -57,12 +57,8 @@ class NvLinks:
         self._counters: dict[tuple[int, int], Counter] = {}
         self._why_none = NO_NVLINK
         self.reasons: dict[str, str] = {}
-
-    @property
-    def refused_count(self) -> int:
+        self.refused_count = 0
         """How many links were not found, or lack a fact."""
-        incomplete = [facts for facts in self._facts.values() if None in facts]
-        return int(nvml.NVML_NVLINK_MAX_LINKS) - len(self._links) + len(incomplete)
 
     def find(self, handle: Handle) -> None:
         """Look for every link that a GPU can have, and keep those found before. Facts that are unknown will be asked again."""
@@ -76,6 +72,7 @@ class NvLinks:
                     self._why_none = field_reason(error)
             else:
                 self._links.add(link)
+        self._count_refused()
 
     def fill(self, handle: Handle, values: Values, at: float) -> None:
         """Fill METRICS; `at` is monotonic seconds. Raises NVMLError if no link's state can be read."""
@@ -97,6 +94,11 @@ class NvLinks:
         for metric, direction in (("nvlink_rx_bytes_per_second", RX), ("nvlink_tx_bytes_per_second", TX)):
             known = [rate for (_, way), rate in rates.items() if way == direction]
             values[metric] = sum(known) if known else None
+        self._count_refused()
+
+    def _count_refused(self) -> None:
+        incomplete = [facts for facts in self._facts.values() if None in facts]
+        self.refused_count = int(nvml.NVML_NVLINK_MAX_LINKS) - len(self._links) + len(incomplete)
 
     def _states(self, handle: Handle) -> dict[int, bool]:
         """Whether each link is active, in order; a link that is refused now is left out."""
