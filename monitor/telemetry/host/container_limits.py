@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from monitor.telemetry.schema import ContainerLimits
 
 _NO_LIMIT_BYTES = 1 << 60
 """Without a limit, version 1 has a number near 2^63."""
+_MOST_BYTES = 1 << 16
+"""Of a file; the longest, memory.stat, has 2 kB."""
 
 NO_LIMIT = "the container has no limit"
 NOT_REPORTED = "not reported by the container's cgroup"
@@ -32,6 +35,7 @@ class Limits:
         self._is_v2 = (self._base / "cgroup.controllers").exists()
         if self._is_v2:
             self._base = self._own(root)
+        self._folder = str(self._base)
         self._last: tuple[float, float] | None = None
 
     def read(self, at: float) -> ContainerLimits:
@@ -80,7 +84,7 @@ class Limits:
 
     def _cpu_seconds(self) -> float | None:
         if self._is_v2:
-            usage = _table(self._text("cpu.stat")).get("usage_usec")
+            usage = _number(self._text("cpu.stat"), "usage_usec")
             return None if usage is None else usage / 1e6
         text = self._text("cpuacct/cpuacct.usage")
         return int(text) / 1e9 if text.isdigit() else None
@@ -96,16 +100,24 @@ class Limits:
         limit_bytes = int(limit_text) if limit_text.isdigit() and int(limit_text) < _NO_LIMIT_BYTES else None
         if not used_text.isdigit():
             return limit_bytes, None
-        return limit_bytes, max(0, int(used_text) - _table(self._text(stat)).get(spare, 0))
+        return limit_bytes, max(0, int(used_text) - (_number(self._text(stat), spare) or 0))
 
     def _text(self, name: str) -> str:
+        # At every reading, six of them: a file object and its decoder would double the cost.
         try:
-            return (self._base / name).read_text(errors="replace").strip()
+            file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
         except OSError:
             return ""
+        try:
+            return os.read(file, _MOST_BYTES).decode(errors="replace").strip()
+        except OSError:
+            return ""
+        finally:
+            os.close(file)
 
 
-def _table(text: str) -> dict[str, int]:
-    """Lines of "name number"."""
-    rows = (line.partition(" ") for line in text.splitlines())
-    return {name: int(number) for name, _, number in rows if number.isdigit()}
+def _number(text: str, name: str) -> int | None:
+    """The number in the line "name number"."""
+    _, _, after = f"\n{text}".partition(f"\n{name} ")
+    number = after.partition("\n")[0]
+    return int(number) if number.isdigit() else None

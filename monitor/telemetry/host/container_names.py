@@ -88,7 +88,7 @@ class ContainerNames:
 
     def keep_only(self, contained: Collection[Membership]) -> None:
         """Forget the other containers."""
-        self._names.keep_only({each._replace(job_id=None) for each in contained})
+        self._names.keep_only({each._replace(job_id=None) for each in set(contained)})
 
 
 _PENDING = Names(None, None, NOT_ANSWERED, NOT_ANSWERED)

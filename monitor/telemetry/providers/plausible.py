@@ -6,6 +6,7 @@ Drivers return garbage after sleep, on unsupported boards and in virtual machine
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Collection, Container, MutableMapping
 from typing import Any, NamedTuple, TypeVar
@@ -109,6 +110,12 @@ _LIMITS = ("power_max_limit_watts", "power_default_limit_watts", "power_limit_wa
 def checks_without(metrics: Container[str]) -> tuple[Check, ...]:
     """All checks but those of `metrics`, which change rarely and are checked then."""
     return tuple(check for metric, check in _CHECKS.items() if metric not in metrics)
+
+
+@functools.cache
+def checks_of(metrics: tuple[str, ...]) -> tuple[Check, ...]:
+    """The checks of `metrics`, which have just been read."""
+    return tuple(_CHECKS[metric] for metric in metrics if metric in _CHECKS)
 
 
 class Bounds:

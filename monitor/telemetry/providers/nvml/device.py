@@ -21,7 +21,7 @@ from monitor.telemetry.providers.nvml.mig import Mig
 from monitor.telemetry.providers.nvml.processes import Processes
 from monitor.telemetry.providers.nvml.retry_timer import RetryTimer
 from monitor.telemetry.providers.nvml.xid import XidLog
-from monitor.telemetry.providers.plausible import Bounds, checks_without
+from monitor.telemetry.providers.plausible import Bounds, checks_of, checks_without
 from monitor.telemetry.providers.unified import take_host_memory
 from monitor.telemetry.schema import Gpu
 
@@ -133,9 +133,8 @@ class Device:
             self._processes.clock_was_set()
         if has_asked_again := self._timer.is_due(at):
             self._make_refused_calls()
-        has_made_slow_calls = self._make_slow_calls(at - self._at)
-        if has_asked_again or has_made_slow_calls:
             self._check_facts()
+        self._make_slow_calls(at - self._at)
         self._now, self._at = now, at
         values: Values = self._facts.copy()
         handle, failing, unanswered = self.handle, self._failing, 0
@@ -193,20 +192,22 @@ class Device:
     def _unknown_facts(self) -> list[Call]:
         return [call for call in calls.STATIC if any(self._facts[metric] is None for metric in call.metrics)]
 
-    def _check_facts(self) -> None:
-        self._reasons.note(self._bounds.check(self._facts))
+    def _check_facts(self, metrics: tuple[str, ...] | None = None) -> None:
+        """Check the facts of these metrics, or all."""
+        checks = None if metrics is None else checks_of(metrics)
+        self._reasons.note(self._bounds.check(self._facts, checks=checks))
 
-    def _make_slow_calls(self, elapsed: float) -> bool:
-        """Make those that are due; return whether there were any."""
+    def _make_slow_calls(self, elapsed: float) -> None:
+        """Make those that are due."""
         self._slow_due += len(self._slow) * elapsed / _SLOW_SECONDS
-        is_any_due = self._slow_due >= 1
         for _ in range(min(int(self._slow_due), len(self._slow))):
             self._slow_cursor = (self._slow_cursor + 1) % len(self._slow)
-            self._make(self._slow[self._slow_cursor], self._facts, self._slow)
+            call = self._slow[self._slow_cursor]
+            self._make(call, self._facts, self._slow)
+            self._check_facts(call.metrics)
             if not self._slow:
                 break
         self._slow_due %= 1
-        return is_any_due
 
     def _make_refused_calls(self) -> None:
         """Give every refused call its place back, and make those now that are not made at each tick."""
