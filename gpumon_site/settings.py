@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "monitor.access.rate_limits.middleware.rate_limits",
     "monitor.web.errors.unknown_hosts",
     "monitor.http.static_files.StaticFiles",
+    "monitor.http.in_the_loop.Compression",
     "monitor.http.in_the_loop.Sessions",
     "monitor.http.in_the_loop.Common",
     "monitor.access.middleware.AccessMiddleware",

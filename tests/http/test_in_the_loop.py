@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
@@ -44,3 +45,14 @@ def test_changed_session_and_messages_are_saved(admin_user: User, in_threads: li
     again = client.get(reverse("admin:auth_group_changelist"))
     assert b"was added successfully" in answer.content
     assert b"was added successfully" not in again.content, "a message is shown once"
+
+
+def test_pages_are_compressed_for_browsers_and_json_is_not() -> None:
+    client = Client(headers={"accept-encoding": "gzip"})
+    page = client.get("/login")
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in page.headers["Vary"]
+    assert int(page.headers["Content-Length"]) == len(page.content)
+    assert gzip.decompress(page.content).rstrip().endswith(b"</html>")
+    assert "Content-Encoding" not in Client().get("/login").headers
+    assert "Content-Encoding" not in client.get("/api/schema").headers
