@@ -13,7 +13,7 @@ from monitor.usage import process_log, spans
 from monitor.usage.accounts import Closed, ClosedSlice, GpuAccount, Journal, OpenGpu, Period
 from monitor.usage.gpu_time import count, power_of
 from monitor.usage.late.missed import Spans, add
-from monitor.usage.shares import divide
+from monitor.usage.process_log import Listing
 from monitor.usage.slices import SLICE_SECONDS, minute_start, minutes, slice_start
 
 LEAST_SECONDS = 0.95
@@ -42,6 +42,8 @@ class Books:
         self.journal = journal
         self.closed: list[Closed] = []
         self._idle_percent = idle_percent
+        self._listings: dict[str, Listing] = {}
+        """The processes of the last reading, by GPU."""
         self._is_recorded = is_recorded
         self._may_come_late = may_come_late
         self._has_run = False
@@ -69,9 +71,10 @@ class Books:
         listed = {gpu.uuid: gpu for gpu in snapshot.gpus}
         self._remove_all_but(listed)
         is_continuous = self._was_read and start == journal.until
+        idle_percent = self._idle_percent()
         for since, until in self._countable(start, at):
             for uuid, known in journal.gpus.items():
-                self._count(known, listed[uuid], since, until, is_continuous=is_continuous)
+                self._count(known, listed[uuid], since, until, idle_percent=idle_percent, is_continuous=is_continuous)
         for gpu in snapshot.gpus:
             known_now = journal.gpus.get(gpu.uuid)
             if known_now is None:
@@ -146,10 +149,14 @@ class Books:
         assert self.journal is not None
         for known in [known for uuid, known in self.journal.gpus.items() if uuid not in listed]:
             self._close_open(known)
-            process_log.end_all(known, self.closed)
+            self._end_processes(known)
             end = max(self.journal.until, known.recorded_until)
             self.closed.append(Period(known.uuid, known.since, end))
             del self.journal.gpus[known.uuid]
+
+    def _end_processes(self, known: OpenGpu) -> None:
+        process_log.end_all(known, self.closed)
+        self._listings.pop(known.uuid, None)
 
     def _close_open(self, known: OpenGpu) -> None:
         self._close_slice(known)
@@ -196,13 +203,18 @@ class Books:
                 known.account.unread += until - since
                 spans.add(known, "unknown", "", until - since)
 
-    def _count(self, known: OpenGpu, gpu: Gpu, start: float, end: float, *, is_continuous: bool) -> None:
+    def _count(
+        self, known: OpenGpu, gpu: Gpu, start: float, end: float, *, idle_percent: float, is_continuous: bool
+    ) -> None:
         """Count what the reading at `end` says about this span."""
-        listed = process_log.follow(known, gpu, end, end - start, self.closed)
+        listing, uses = process_log.follow(known, gpu, end, end - start, self.closed, self._listings.get(known.uuid))
+        self._listings[known.uuid] = listing
         process_log.add_unread(known, gpu, end, self.closed, is_first=not self._has_run)
         portions = []
-        if listed and gpu.use in ("busy", "held"):
-            portions = divide(listed, utilization_percent=gpu.utilization_percent, idle_percent=self._idle_percent())
+        if uses and gpu.use in ("busy", "held"):
+            portions = listing.division.portions(
+                uses, utilization_percent=gpu.utilization_percent, idle_percent=idle_percent
+            )
         watts = power_of(known, gpu, end - start, is_continuous=is_continuous)
         for since, until in minutes(start, end):
             self._enter(known, since)

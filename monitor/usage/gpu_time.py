@@ -41,9 +41,10 @@ def count(known: OpenGpu, gpu: Gpu, portions: Sequence[Portion], seconds: float,
         if not portions:
             account.nobody += seconds
             spans.add(known, use, "", seconds)
+        is_held, joules = use == "held", (watts or 0.0) * seconds
         for portion in portions:
-            of_holder = _holder_account(account, portion.holder)
-            _add(of_holder, portion, seconds, (watts or 0.0) * seconds, is_held=use == "held")
+            of_holder = account.holders.get(portion.holder) or _holder_account(account, portion.holder)
+            _add(of_holder, portion, seconds, joules, is_held)
             if portion.share:
                 spans.add(known, use, portion.holder.user, portion.share * seconds)
 
@@ -62,29 +63,27 @@ def power_of(known: OpenGpu, gpu: Gpu, seconds: float, *, is_continuous: bool) -
 
 
 def _holder_account(account: GpuAccount, holder: Holder) -> HolderAccount:
-    found = account.holders.get(holder)
-    if found is None:
-        if len(account.holders) >= MOST_HOLDERS:
-            return account.holders.setdefault(Holder(user=holder.user), HolderAccount())
-        found = account.holders[holder] = HolderAccount()
-    return found
+    """A new one."""
+    if len(account.holders) >= MOST_HOLDERS:
+        holder = Holder(user=holder.user)
+    return account.holders.setdefault(holder, HolderAccount())
 
 
-def _add(account: HolderAccount, portion: Portion, seconds: float, joules: float, *, is_held: bool) -> None:
-    share = portion.share * seconds
-    user, container, program, command, job = portion.occupied
+def _add(account: HolderAccount, portion: Portion, seconds: float, joules: float, is_held: bool) -> None:
+    _holder, part, (user, container, program, command, job), memory, sm_percent, energy = portion
+    share = part * seconds
     account.share += share
     account.user += user * seconds
     account.container += container * seconds
     account.program += program * seconds
     account.command += command * seconds
     account.job += job * seconds
-    account.memory_byte_seconds += portion.memory_bytes * seconds
-    account.energy_joules += portion.energy * joules
+    account.memory_byte_seconds += memory * seconds
+    account.energy_joules += energy * joules
     if is_held:
         account.held += share
-    if portion.sm_percent is not None:
+    if sm_percent is not None:
         account.sm_known += user * seconds
-        account.sm_percent_seconds += portion.sm_percent * seconds
-        if portion.sm_percent == 0.0:
+        account.sm_percent_seconds += sm_percent * seconds
+        if sm_percent == 0.0:
             account.zero += share

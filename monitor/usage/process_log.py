@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
 from monitor.telemetry.schema import EndedProcess, Gpu, GpuProcess
 from monitor.usage import spans
 from monitor.usage.accounts import Closed, ClosedProcess, OpenGpu, OpenProcess
 from monitor.usage.holders import Holder, holder_of
-from monitor.usage.shares import Listed
+from monitor.usage.shares import Division, Use
 
 UNSEEN_SECONDS = 60.0
 """So long a process may be missing from the driver's list before it counts as ended."""
@@ -16,28 +19,57 @@ MOST_CHARACTERS = 300
 """Of a command line in the ledger."""
 
 
-def follow(known: OpenGpu, gpu: Gpu, at: float, seconds: float, closed: list[Closed]) -> list[Listed]:
-    """Count these seconds, which the reading at `at` stands for, to the processes that it lists, and return those.
+_FACTS = attrgetter(
+    "pid", "mig_instance", "started_at", "user", "name", "command", "container_id", "container_name", "pod_id", "pod_name", "job_id"
+)  # fmt: skip
+"""What says that a process is the same as in the reading before, and has the same names."""
+
+_USE: Callable[[GpuProcess], Use] = attrgetter("memory_used_bytes", "sm_utilization_percent")
+
+
+class Listing:
+    """The processes that a reading of a GPU lists. Most readings list the same ones as the reading before."""
+
+    def __init__(self, at: float, facts: list[tuple[object, ...]], found: list[OpenProcess]) -> None:
+        self.at = at
+        """The time of the last reading that lists them."""
+        self.facts = facts
+        self.found = found
+        self.division = Division([each.holder for each in found])
+
+
+def follow(
+    known: OpenGpu, gpu: Gpu, at: float, seconds: float, closed: list[Closed], before: Listing | None
+) -> tuple[Listing, list[Use]]:
+    """Count these seconds, which the reading at `at` stands for, to the processes that it lists, and return those with their uses.
+    `before`: of the last reading.
 
     A process that has ended but whose memory the driver still counts is not one of them.
     """
-    listed = []
-    nobody_works = gpu.utilization_percent == 0.0
-    for process in gpu.processes or ():
-        if process.status == "gone":
-            continue
-        key = process.pid, -1 if process.mig_instance is None else process.mig_instance
-        found = known.processes.get(key)
-        if found is not None and not _is_same(found, process, at):
-            closed.append(ClosedProcess(known.uuid, found))
-            found = None
-        if found is None:
-            found = known.processes[key] = _opened(process, at - seconds)
-        else:
-            _learn(known, found, process)
-        _count(found, process, at, seconds, nobody_works=nobody_works)
-        listed.append(Listed(found.holder, process.memory_used_bytes, process.sm_utilization_percent))
-    return listed
+    processes = [each for each in gpu.processes or () if each.status != "gone"]
+    facts = [*map(_FACTS, processes)]
+    if before is not None and facts == before.facts and at - before.at <= UNSEEN_SECONDS:
+        listing = before
+        listing.at = at
+    else:
+        listing = Listing(at, facts, [_found(known, process, at, seconds, closed) for process in processes])
+    uses = [*map(_USE, processes)]
+    _count(listing.found, uses, at, seconds, nobody_works=gpu.utilization_percent == 0.0)
+    return listing, uses
+
+
+def _found(known: OpenGpu, process: GpuProcess, at: float, seconds: float, closed: list[Closed]) -> OpenProcess:
+    """The open process that this is, or a new one."""
+    key = process.pid, -1 if process.mig_instance is None else process.mig_instance
+    found = known.processes.get(key)
+    if found is not None and not _is_same(found, process, at):
+        closed.append(ClosedProcess(known.uuid, found))
+        found = None
+    if found is None:
+        found = known.processes[key] = _opened(process, at - seconds)
+    else:
+        _learn(known, found, process)
+    return found
 
 
 def add_unread(known: OpenGpu, gpu: Gpu, at: float, closed: list[Closed], *, is_first: bool) -> None:
@@ -151,18 +183,21 @@ def _relabel(known: OpenGpu, before: Holder, holder: Holder) -> None:
         spans.relabel(known, before.user, holder.user)
 
 
-def _count(found: OpenProcess, process: GpuProcess, at: float, seconds: float, *, nobody_works: bool) -> None:
-    found.last_at = at
-    found.seconds += seconds
-    memory, sm_percent = process.memory_used_bytes, process.sm_utilization_percent
-    if memory is not None:
-        found.memory_byte_seconds += memory * seconds
-        found.memory_seconds += seconds
-        found.memory_peak_bytes = max(memory, found.memory_peak_bytes or 0)
-    if sm_percent is None and nobody_works:
-        sm_percent = 0.0
-    if sm_percent is not None:
-        found.sm_percent_seconds += sm_percent * seconds
-        found.sm_seconds += seconds
-        if sm_percent == 0.0:
+def _count(
+    processes: Sequence[OpenProcess], uses: Sequence[Use], at: float, seconds: float, *, nobody_works: bool
+) -> None:
+    for found, (memory, sm_percent) in zip(processes, uses, strict=True):
+        found.last_at = at
+        found.seconds += seconds
+        if memory is not None:
+            found.memory_byte_seconds += memory * seconds
+            found.memory_seconds += seconds
+            if found.memory_peak_bytes is None or memory > found.memory_peak_bytes:
+                found.memory_peak_bytes = memory
+        if sm_percent is not None:
+            found.sm_percent_seconds += sm_percent * seconds
+            found.sm_seconds += seconds
+        elif nobody_works:
+            found.sm_seconds += seconds
+        if sm_percent == 0.0 or (sm_percent is None and nobody_works):
             found.zero_seconds += seconds

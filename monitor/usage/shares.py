@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.usage.holders import DIMENSIONS, Holder
@@ -14,13 +13,8 @@ MINOR_PART = 0.1
 do not halve a training's time."""
 
 
-class Listed(NamedTuple):
-    """What one reading says about one process."""
-
-    holder: Holder
-    memory_bytes: int | None
-    sm_percent: float | None
-    """0 to 100; None: unknown."""
+Use = tuple[int | None, float | None]
+"""What one reading says about one process: bytes of memory, and SM time in percent, 0 to 100; None: unknown."""
 
 
 class Portion(NamedTuple):
@@ -36,71 +30,73 @@ class Portion(NamedTuple):
     """By SM time; as `share` where nobody's SM time is known or positive."""
 
 
-class _Use(NamedTuple):
-    memory_bytes: int | None
-    sm_percent: float | None
-
-
 _WHOLE = (1.0,) * len(DIMENSIONS)
 
 
-def divide(listed: Sequence[Listed], *, utilization_percent: float | None, idle_percent: float) -> list[Portion]:
-    """The portions of a GPU that these processes hold. Users share equally, then each user's holders do.
-
-    `utilization_percent`: of the GPU. It stands for a single holder whose SM time is unknown; 0 means that nobody worked.
-    `idle_percent`: the highest SM time that counts as no work.
+class Division:
+    """How the time of a GPU divides among its processes, the same for many readings. Users share equally, then each user's holders
+    do.
     """
-    uses: dict[Holder, _Use] = {}
-    for holder, memory, time in listed:
-        before = uses.get(holder)
-        uses[holder] = _Use(memory, time) if before is None else _together(before, memory, time)
-    if utilization_percent is not None and (len(uses) == 1 or utilization_percent == 0.0):
-        for holder, use in uses.items():
-            if use.sm_percent is None:
-                uses[holder] = _Use(use.memory_bytes, utilization_percent)
-    if len(uses) == 1:
-        ((holder, only),) = uses.items()
-        return [Portion(holder, 1.0, _WHOLE, only.memory_bytes or 0, only.sm_percent, 1.0)]
-    least = max([use.memory_bytes or 0 for use in uses.values()]) * MINOR_PART
-    sharing = [
-        holder
-        for holder, (memory, time) in uses.items()
-        if memory is None or memory >= least or (time is not None and time > idle_percent)
-    ]
-    shares, occupied = _shares(tuple(sharing)), _occupied(tuple(uses))
-    times = [use.sm_percent for use in uses.values()]
-    total = 0.0 if None in times else sum([time or 0.0 for time in times])
+
+    def __init__(self, holders: Sequence[Holder]) -> None:
+        """`holders`: of each process."""
+        self._holders = [*dict.fromkeys(holders)]
+        self._places = [self._holders.index(holder) for holder in holders]
+        self._occupied = _occupied(self._holders)
+        self._shares: dict[tuple[bool, ...], list[float]] = {}
+        """By which holders get a share."""
+
+    def portions(self, uses: Sequence[Use], *, utilization_percent: float | None, idle_percent: float) -> list[Portion]:
+        """The portions of all holders. `uses`: of each process.
+
+        `utilization_percent`: of the GPU. It stands for a single holder whose SM time is unknown; 0 means that nobody worked.
+        `idle_percent`: the highest SM time that counts as no work.
+        """
+        memories, times = self._together(uses)
+        count = len(self._holders)
+        if utilization_percent is not None and (count == 1 or utilization_percent == 0.0):
+            times = [utilization_percent if time is None else time for time in times]
+        if count == 1:
+            return [Portion(self._holders[0], 1.0, _WHOLE, memories[0] or 0, times[0], 1.0)]
+        least = max([memory or 0 for memory in memories]) * MINOR_PART
+        is_sharing = tuple([
+            memory is None or memory >= least or (time is not None and time > idle_percent)
+            for memory, time in zip(memories, times, strict=True)
+        ])  # fmt: skip
+        shares = self._shares.get(is_sharing)
+        if shares is None:
+            shares = self._shares[is_sharing] = _shares(self._holders, is_sharing)
+        total = 0.0 if None in times else sum([time or 0.0 for time in times])
+        return [
+            Portion(holder, share, occupied, memory or 0, time, share if not total else (time or 0.0) / total)
+            for holder, share, occupied, memory, time in zip(
+                self._holders, shares, self._occupied, memories, times, strict=True
+            )
+        ]
+
+    def _together(self, uses: Sequence[Use]) -> tuple[list[int | None], list[float | None]]:
+        """The sums of each holder; unknown if one is unknown. The driver's percentages of several processes can exceed 100
+        together.
+        """
+        if len(uses) == len(self._holders):
+            return [memory for memory, _time in uses], [time for _memory, time in uses]
+        memories: list[int | None] = [0] * len(self._holders)
+        times: list[float | None] = [0.0] * len(self._holders)
+        for place, (memory, time) in zip(self._places, uses, strict=True):
+            memory_before, time_before = memories[place], times[place]
+            memories[place] = None if memory is None or memory_before is None else memory_before + memory
+            times[place] = None if time is None or time_before is None else min(100.0, time_before + time)
+        return memories, times
+
+
+def _shares(holders: Sequence[Holder], is_sharing: Sequence[bool]) -> list[float]:
+    of_user = Counter(holder.user for holder, shares in zip(holders, is_sharing, strict=True) if shares)
     return [
-        Portion(
-            holder,
-            shares.get(holder, 0.0),
-            occupied[holder],
-            memory or 0,
-            time,
-            shares.get(holder, 0.0) if not total else (time or 0.0) / total,
-        )
-        for holder, (memory, time) in uses.items()
+        1.0 / len(of_user) / of_user[holder.user] if shares else 0.0
+        for holder, shares in zip(holders, is_sharing, strict=True)
     ]
 
 
-@functools.lru_cache(maxsize=1024)
-def _shares(sharing: tuple[Holder, ...]) -> Mapping[Holder, float]:
-    """Of those that get a share."""
-    of_user = Counter(holder.user for holder in sharing)
-    return {holder: 1.0 / len(of_user) / of_user[holder.user] for holder in sharing}
-
-
-@functools.lru_cache(maxsize=1024)
-def _occupied(holders: tuple[Holder, ...]) -> Mapping[Holder, tuple[float, ...]]:
+def _occupied(holders: Sequence[Holder]) -> list[tuple[float, ...]]:
     counts = [Counter(names) for names in zip(*holders, strict=True)]
-    return {
-        holder: tuple([1.0 / count[name] for count, name in zip(counts, holder, strict=True)]) for holder in holders
-    }
-
-
-def _together(use: _Use, memory: int | None, time: float | None) -> _Use:
-    """The sums; unknown if one is unknown. The driver's percentages of several processes can exceed 100 together."""
-    return _Use(
-        None if memory is None or use.memory_bytes is None else use.memory_bytes + memory,
-        None if time is None or use.sm_percent is None else min(100.0, use.sm_percent + time),
-    )
+    return [tuple([1.0 / count[name] for count, name in zip(counts, holder, strict=True)]) for holder in holders]

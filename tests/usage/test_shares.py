@@ -7,21 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.usage.holders import DIMENSIONS, Holder
-from monitor.usage.shares import Listed, Portion, divide
+from monitor.usage.shares import Division, Portion, Use
 from tests.support.snapshots import GIB
 
 names = st.sampled_from(["", "a", "b"])
-listed = st.builds(
-    Listed,
-    holder=st.builds(Holder, user=names, container=names, program=names, command=names, job=names),
-    memory_bytes=st.none() | st.integers(0, 80 * GIB),
-    sm_percent=st.none() | st.floats(0, 100),
-)
+holders = st.builds(Holder, user=names, container=names, program=names, command=names, job=names)
+uses = st.tuples(st.none() | st.integers(0, 80 * GIB), st.none() | st.floats(0, 100))
 
 
-@given(st.lists(listed, min_size=1, max_size=6), st.none() | st.floats(0, 100))
-def test_shares_energy_and_occupied_time_are_whole(given_ones: list[Listed], utilization: float | None) -> None:
-    portions = divide(given_ones, utilization_percent=utilization, idle_percent=5.0)
+@given(st.lists(st.tuples(holders, uses), min_size=1, max_size=6), st.none() | st.floats(0, 100))
+def test_shares_energy_and_occupied_time_are_whole(listed: list[tuple[Holder, Use]], utilization: float | None) -> None:
+    portions = divided(listed, utilization)
     assert sum(each.share for each in portions) == pytest.approx(1)
     assert sum(each.energy for each in portions) == pytest.approx(1)
     assert all(each.sm_percent is None or 0 <= each.sm_percent <= 100 for each in portions)
@@ -32,12 +28,16 @@ def test_shares_energy_and_occupied_time_are_whole(given_ones: list[Listed], uti
             assert occupied == pytest.approx(1)
 
 
+def divided(listed: list[tuple[Holder, Use]], utilization: float | None) -> list[Portion]:
+    division = Division([holder for holder, _use in listed])
+    return division.portions([use for _holder, use in listed], utilization_percent=utilization, idle_percent=5.0)
+
+
 def portions_of(*uses: tuple[str, int | None, float | None], utilization: float | None = 50.0) -> dict[str, Portion]:
-    given_ones = [Listed(Holder(user=user, command=f"job {place}"), *use) for place, (user, *use) in enumerate(uses)]
-    return {
-        f"{each.holder.user} {each.holder.command}": each
-        for each in divide(given_ones, utilization_percent=utilization, idle_percent=5.0)
-    }
+    listed = [
+        (Holder(user=user, command=f"job {place}"), (memory, time)) for place, (user, memory, time) in enumerate(uses)
+    ]
+    return {f"{each.holder.user} {each.holder.command}": each for each in divided(listed, utilization)}
 
 
 def test_users_share_equally_whatever_the_number_of_their_processes() -> None:

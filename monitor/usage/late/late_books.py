@@ -41,7 +41,7 @@ class LateBooks(Books):
             return
         for known in self.journal.gpus.values():
             self._close_open(known)
-            process_log.end_all(known, self.closed)
+            self._end_processes(known)
             known.account, known.minute = GpuAccount(slice_start(self.journal.until)), 0
         closed, self.closed = self.closed, []
         assert self._of_host.journal is not None
