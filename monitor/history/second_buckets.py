@@ -9,7 +9,7 @@ from typing import Any
 from monitor.history.buckets import Buckets, Column, Values, empty
 from monitor.history.energy import EnergyMeter
 from monitor.history.gaps import LONGEST_WAIT
-from monitor.history.metrics import Metric
+from monitor.history.metrics import Metric, reader_of
 from monitor.history.rollup import merged
 
 _MOST_ROWS = 600
@@ -21,8 +21,8 @@ class SecondBuckets:
 
     def __init__(self, metrics: Sequence[Metric], begun: Buckets | None = None) -> None:
         """`begun`: buckets to go on from, as read back after a restart."""
-        self._metrics = tuple(metrics)
-        names = [metric.name for metric in metrics]
+        self._names = names = [metric.name for metric in sorted(metrics, key=lambda metric: not metric.is_field)]
+        self._read = reader_of(metrics)
         self._energy = names.index("energy_joules") if "energy_joules" in names else None
         self._power = names.index("power_watts") if "power_watts" in names else 0
         self._meter = EnergyMeter()
@@ -43,14 +43,15 @@ class SecondBuckets:
 
         False if the clock was set back behind the newest bucket: take all buckets first, then add the reading again.
         """
-        second, newest = int(at), self.newest
-        if newest is not None and second < newest:
+        second = int(at)
+        starts = self._starts or self._done.starts
+        if starts and second < starts[-1]:
             return False
         passed = 0.0 if self._last_at is None else at - self._last_at
         self._last_at = at
         is_consecutive = 0 < passed <= LONGEST_WAIT * interval_seconds
         seconds = passed if is_consecutive else interval_seconds
-        values = [metric.read(source) for metric in self._metrics]
+        values = self._read(source)
         if self._energy is not None:
             counter, watts = values[self._energy], values[self._power]
             values[self._energy] = self._meter.used(counter, watts, seconds, is_consecutive=is_consecutive)
@@ -70,21 +71,28 @@ class SecondBuckets:
 
     def take_before(self, end: float) -> Buckets:
         """Remove and return the buckets that start before `end`."""
+        if not self._done.starts:  # else it is a rare call, and the readings are added to them first
+            place = bisect_left(self._starts, end)
+            found = merged([self._readings(place)], 1)
+            for waiting in (self._starts, self._seconds, self._rows):
+                del waiting[:place]
+            return found
         found = self.buckets()
         place = bisect_left(found.starts, end)
         self._done = found.slice(place, len(found.starts))
         return found.slice(0, place)
 
-    def _readings(self) -> Buckets:
-        """The readings as columns; several can start in the same second."""
+    def _readings(self, count: int | None = None) -> Buckets:
+        """The first readings, or all, as columns; several can start in the same second."""
+        seconds = self._seconds[:count]
         columns = {}
-        for metric, values in zip(self._metrics, zip(*self._rows, strict=True), strict=True):
+        for name, values in zip(self._names, zip(*self._rows[:count], strict=True), strict=False):
             column: Values = [*values]
             unknown = column.count(None)
             if unknown == len(column):
                 continue
-            known = self._seconds
+            known = seconds
             if unknown:
                 known = [0.0 if value is None else each for value, each in zip(column, known, strict=True)]
-            columns[metric.name] = Column(column, column, column, known)
-        return Buckets(self._starts, self._seconds, columns)
+            columns[name] = Column(column, column, column, known)
+        return Buckets(self._starts[:count], seconds, columns)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
 from monitor.history.buckets import Buckets
-from monitor.history.chunk_codec import DamagedChunk, pack, unpack
+from monitor.history.chunk_codec import DamagedChunk, Steps, pack, steps_of, unpack
 from monitor.history.gaps import Gap, without
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged, roll_up
@@ -27,8 +29,13 @@ OWN = ""
 """The host id of this server's own host."""
 PARTS = 12
 """Of a chunk: an hour of minutes."""
-CLOSED_AT_ONCE = 32
-"""Chunks that are closed in one transaction: less than a second of work."""
+CLOSED_AT_ONCE = 16
+"""Chunks that are closed in one transaction, of one span: less than 0.1 s of work."""
+_SOURCE_FIELDS = ("host", "index", "name", "first_at", "last_at", "limits")
+"""Of a HistorySource: those that change."""
+_METRICS = {HOST: HOST_METRICS, "gpu": GPU_METRICS}
+"""By the kind of source."""
+_STEPS = {kind: steps_of(metrics) for kind, metrics in _METRICS.items()}
 _REACH_SECONDS = 60
 """For how long before it a reading can stand."""
 _EITHER = (True, False)
@@ -148,12 +155,14 @@ def write(written: Sequence[Written], gaps: Iterable[HistoryGap], filled: Iterab
         [row for part in each.parts for row in _pieces(each.source.pk or 0, each.source.kind, TIERS[0], part)]
         for each in written
     ]
+    changed = [each.source for each in written if each.is_changed and each.source.pk is not None]
     with transaction.atomic(using=settings.HISTORY_DATABASE):
-        for (source, _parts, is_changed), rows in zip(written, packed, strict=True):
+        HistorySource.objects.bulk_create(
+            changed, update_conflicts=True, unique_fields=("id",), update_fields=_SOURCE_FIELDS
+        )
+        for (source, _parts, _is_changed), rows in zip(written, packed, strict=True):
             if source.pk is None:
                 source.save()
-            elif is_changed:
-                source.save(update_fields=("host", "index", "name", "first_at", "last_at", "limits"))
             for row in rows:
                 row.source = source
         HistoryChunk.objects.bulk_create([row for rows in packed for row in rows])
@@ -182,13 +191,12 @@ def close_chunks(before: float) -> Iterator[None]:
     Whatever is interrupted is done the next time: pieces that are still there are not yet in the next tier.
     """
     for tier in TIERS:
-        due = _due(tier, before)
+        due = _pieces_before(tier, tier.chunk_of(before), tier.chunk_seconds)
         if not due:
             continue
         kinds = dict(HistorySource.objects.values_list("id", "kind"))
-        for first in range(0, len(due), CLOSED_AT_ONCE):
-            part = due[first : first + CLOSED_AT_ONCE]
-            _replace([_closing(source_id, kinds[source_id], tier, chunk) for source_id, chunk in part])
+        for part in _parts(sorted(due)):
+            _replace(_closings(tier, part, due, kinds))
             yield
         if tier is not TIERS[-1]:
             for _step in _join_pieces(kinds, _next(tier), before):
@@ -204,6 +212,12 @@ class _Closing(NamedTuple):
     """Ids of pieces, damaged or of a later version, which stay as they are."""
 
 
+_Bytes = bytes | memoryview
+"""As SQLite or PostgreSQL gives them."""
+_Span = tuple[int, int]
+"""Its start, and the id of a source."""
+
+
 def _replace(closings: Sequence[_Closing]) -> None:
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         HistoryChunk.objects.filter(id__in=[id_ for closing in closings for id_ in closing.replaced]).delete()
@@ -217,53 +231,87 @@ def _next(tier: Tier) -> Tier:
     return TIERS[TIERS.index(tier) + 1]
 
 
-def _due(tier: Tier, before: float) -> list[tuple[int, int]]:
-    """Source and start of each chunk that has pieces and is over."""
-    rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=tier.chunk_of(before))
-    return sorted({(source_id, tier.chunk_of(start)) for source_id, start in rows.values_list("source_id", "start")})
+def _pieces_before(tier: Tier, end: float, seconds: int) -> dict[_Span, list[int]]:
+    """The ids of the pieces that start before this time, by spans of so many seconds."""
+    rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=end)
+    found: dict[_Span, list[int]] = {}
+    for id_, source_id, start in rows.values_list("id", "source_id", "start"):
+        found.setdefault((start // seconds * seconds, source_id), []).append(id_)
+    return found
 
 
-def _closing(source_id: int, kind: str, tier: Tier, chunk: int) -> _Closing:
-    """A closed chunk may be there too, from before the clock was set back: what is new is added to it."""
-    rows = HistoryChunk.objects.filter(
-        is_open__in=_EITHER,
+def _parts(spans: Iterable[_Span]) -> Iterator[list[_Span]]:
+    """Up to CLOSED_AT_ONCE spans with the same start."""
+    for _start, same in groupby(spans, key=itemgetter(0)):
+        together = [*same]
+        for first in range(0, len(together), CLOSED_AT_ONCE):
+            yield together[first : first + CLOSED_AT_ONCE]
+
+
+def _closings(
+    tier: Tier, part: Sequence[_Span], pieces: Mapping[_Span, list[int]], kinds: Mapping[int, str]
+) -> list[_Closing]:
+    """A closed chunk may be there too, from before the clock was set back or of late readings: what is new is added to it."""
+    data = _data_of(HistoryChunk.objects.filter(id__in=[id_ for span in part for id_ in pieces[span]]))
+    start = part[0][0]
+    closed = HistoryChunk.objects.filter(
+        is_open=False,
         tier=tier.number,
-        start__gte=chunk,
-        start__lt=chunk + tier.chunk_seconds,
-        source_id=source_id,
+        start__gte=start,
+        start__lt=start + tier.chunk_seconds,
+        source_id__in=[source_id for _start, source_id in part],
     )
-    found = list(rows.values_list("id", "is_open", "data"))
-    pieces = _unpacked((id_, data) for id_, is_open, data in found if is_open)
-    old = _unpacked((id_, data) for id_, is_open, data in found if not is_open)
-    new = merged(pieces.values(), tier.bucket_seconds)
-    made = [*_pieces(source_id, kind, tier, merged([*old.values(), new], tier.bucket_seconds), is_open=False)]
+    old: dict[int, dict[int, _Bytes]] = {}
+    for id_, source_id, packed in closed.values_list("id", "source_id", "data"):
+        old.setdefault(source_id, {})[id_] = packed
+    return [
+        _closing(
+            span[1], kinds[span[1]], tier, {id_: data[id_] for id_ in pieces[span] if id_ in data}, old.get(span[1], {})
+        )
+        for span in part
+    ]
+
+
+def _closing(
+    source_id: int, kind: str, tier: Tier, pieces: Mapping[int, _Bytes], old: Mapping[int, _Bytes]
+) -> _Closing:
+    """All in the metrics' steps: nothing is rounded again, and integers take less time."""
+    steps = _STEPS[kind]
+    new, before = _unpacked(pieces.items(), steps=steps), _unpacked(old.items(), steps=steps)
+    added = merged(new.values(), tier.bucket_seconds)
+    whole = merged([*before.values(), added], tier.bucket_seconds) if before else added
+    made = [*_pieces(source_id, kind, tier, whole, is_open=False, has_steps=True)]
     if tier is not TIERS[-1]:
         wider = _next(tier)
-        made += _pieces(source_id, kind, wider, roll_up(new, wider.bucket_seconds))
-    return _Closing([*pieces, *old], made, [id_ for id_, is_open, _ in found if is_open and id_ not in pieces])
+        made += _pieces(source_id, kind, wider, roll_up(added, wider.bucket_seconds), has_steps=True)
+    return _Closing([*new, *before], made, [id_ for id_ in pieces if id_ not in new])
 
 
-def _join_pieces(kinds: dict[int, str], tier: Tier, before: float) -> Iterator[None]:
+def _data_of(rows: QuerySet[HistoryChunk]) -> dict[int, _Bytes]:
+    return dict(rows.values_list("id", "data"))
+
+
+def _join_pieces(kinds: Mapping[int, str], tier: Tier, before: float) -> Iterator[None]:
     """The pieces of each part of a chunk that is over become one: a query would read dozens of small ones."""
-    span = tier.chunk_seconds // PARTS
-    rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=before // span * span)
-    together: dict[tuple[int, int], list[int]] = {}
-    for id_, source_id, start in rows.values_list("id", "source_id", "start"):
-        together.setdefault((source_id, start // span), []).append(id_)
-    several = [(source_id, ids) for (source_id, _part), ids in together.items() if len(ids) > 1]
-    for first in range(0, len(several), CLOSED_AT_ONCE):
+    seconds = tier.chunk_seconds // PARTS
+    pieces = _pieces_before(tier, before // seconds * seconds, seconds)
+    for part in _parts(sorted(span for span, ids in pieces.items() if len(ids) > 1)):
+        data = _data_of(HistoryChunk.objects.filter(id__in=[id_ for span in part for id_ in pieces[span]]))
         joined = []
-        for source_id, ids in several[first : first + CLOSED_AT_ONCE]:
-            found = _unpacked(HistoryChunk.objects.filter(id__in=ids).values_list("id", "data"))
+        for span in part:
+            kind = kinds[span[1]]
+            found = _unpacked(((id_, data[id_]) for id_ in pieces[span] if id_ in data), steps=_STEPS[kind])
             whole = merged(found.values(), tier.bucket_seconds)
-            joined.append(_Closing([*found], [*_pieces(source_id, kinds[source_id], tier, whole)]))
+            joined.append(_Closing([*found], [*_pieces(span[1], kind, tier, whole, has_steps=True)]))
         _replace(joined)
         yield
 
 
-def _pieces(source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open: bool = True) -> Iterator[HistoryChunk]:
+def _pieces(
+    source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open: bool = True, has_steps: bool = False
+) -> Iterator[HistoryChunk]:
     """A row for each chunk that the buckets touch."""
-    metrics = HOST_METRICS if kind == HOST else GPU_METRICS
+    metrics = _METRICS[kind]
     first = 0
     while first < len(buckets.starts):
         last = bisect_left(buckets.starts, tier.chunk_of(buckets.starts[first]) + tier.chunk_seconds)
@@ -274,19 +322,22 @@ def _pieces(source_id: int, kind: str, tier: Tier, buckets: Buckets, *, is_open:
             start=part.starts[0],
             end=part.starts[-1] + tier.bucket_seconds,
             is_open=is_open,
-            data=pack(part, metrics),
+            data=pack(part, metrics, has_steps=has_steps, is_brief=is_open),
         )
         first = last
 
 
 def _unpacked(
-    rows: Iterable[tuple[int, bytes | memoryview[int]]], names: Collection[str] | None = None
+    rows: Iterable[tuple[int, _Bytes]],
+    names: Collection[str] | None = None,
+    *,
+    steps: Steps | None = None,
 ) -> dict[int, Buckets]:
     """By id, without those that are damaged or of a later version."""
     found = {}
     for id_, data in rows:
         try:
-            found[id_] = unpack(bytes(data), names)
+            found[id_] = unpack(bytes(data), names, steps=steps)
         except DamagedChunk as error:
             log.error("a chunk of the history is left out (row %d): %s", id_, error)
     return found
