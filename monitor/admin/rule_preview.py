@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ from django.utils import timezone
 
 from monitor import formats
 from monitor.admin.preview_span import Asked, BadSpan, asked_span
+from monitor.history.store import OWN
 from monitor.history.tiers import SECONDS
 from monitor.history.trial.rule_trial import CannotTry, try_on_history
+from monitor.history.trial.tried_host import TriedHost, host_for
 from monitor.models import AlertRule
 from monitor.rules.description import condition_of
 from monitor.rules.evaluation import Event
@@ -30,6 +33,7 @@ from monitor.rules.trial import Tried, try_rule
 from monitor.rules.trial_chart import chart_of
 from monitor.runtime.process import runtime
 from monitor.sanitize import plain
+from monitor.telemetry.recent import KEPT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +101,18 @@ def _tried(rule: Rule, asked: Asked | None) -> dict[str, Any]:
     """The context of a result. Raises CannotTry and DatabaseError."""
     if asked is None and (reason := kind_of(rule).why_not_previewed):
         raise CannotTry(reason)
+    latest = runtime().hub.latest
+    own = TriedHost(OWN, plain(socket.gethostname()) if latest is None else latest.host)
+    host = host_for(rule, own, has_gpus=latest is not None and bool(latest.gpus))
+    if asked is None and not host.is_own:  # whose readings are not in memory
+        now = time.time()
+        asked = Asked(now - KEPT_SECONDS, now)
     if asked is None:
         recent = runtime().alerts.recent
         tried = try_rule(rule, recent.snapshots())
         basis = {"step": formats.duration(recent.step_seconds)}
     else:
-        found = try_on_history(rule, asked.start, asked.end, host=_host())
+        found = try_on_history(rule, asked.start, asked.end, host=host)
         tried = found.tried
         basis = {"tier": found.tier.name, "compared": _COMPARED[found.pick] if found.tier is not SECONDS else ""}
     firing = tried.firing
@@ -113,6 +123,7 @@ def _tried(rule: Rule, asked: Asked | None) -> dict[str, Any]:
         "from": _time(tried.began_at),
         "until": _time(tried.ended_at),
         "is_stored": asked is not None,
+        "other_host": "" if host.is_own else host.name,
         **basis,
         "firing": [event.summary for event in firing[:MOST_EVENTS]],
         "unlisted_firing": max(0, len(firing) - MOST_EVENTS),
@@ -123,12 +134,6 @@ def _tried(rule: Rule, asked: Asked | None) -> dict[str, Any]:
         "chart_json": None if chart is None else msgspec.json.encode(chart).decode(),
         "lacking": _lacking(tried, is_stored=asked is not None),
     }
-
-
-def _host() -> str:
-    """The name of this host, as rules select it."""
-    latest = runtime().hub.latest
-    return plain(socket.gethostname()) if latest is None else latest.host
 
 
 def _lacking(tried: Tried, *, is_stored: bool) -> str:

@@ -64,11 +64,21 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 class Trial:
     """A rule under test: give it the snapshots in order, then ask for the result."""
 
-    def __init__(self, rule: Rule, *, track_seconds: float = 0.0, gap_seconds: float = LONGEST_STEP_SECONDS) -> None:
-        """`track_seconds`: of the values in a span of this length, the tracks keep the worst; with 0, every value."""
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        tags: tuple[str, ...] = (),
+        track_seconds: float = 0.0,
+        gap_seconds: float = LONGEST_STEP_SECONDS,
+    ) -> None:
+        """`tags`: of the host. `track_seconds`: of the values in a span of this length, the tracks keep the worst; with 0, every
+        value.
+        """
         self._gap_seconds = max(gap_seconds, 2 * track_seconds)
         self._judge = _RecordingJudge(rule, track_seconds)
         self._evaluation = Evaluation()
+        self._evaluation.tags = tags
         self._evaluation.judges[rule.id] = self._judge
         self._events: dict[str, Event] = {}
         self._count = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from monitor.admin import rule_preview
 from monitor.admin.preview_span import CHOICES
 from monitor.history import store
 from monitor.history.buckets import Buckets, Column
-from monitor.models import AlertRule, HistorySource
+from monitor.models import AlertRule, FleetHost, HistorySource
 from monitor.telemetry.recent import Recent
 from tests.support.clients import holder_of, text
 from tests.support.hot_rule import HOT, LIST, hot
@@ -175,17 +176,17 @@ def test_preview_needs_a_post_with_a_csrf_token_and_a_login(root: Client) -> Non
 STORED_AT = 1_800_000_000
 
 
-def stored(*temperatures: float) -> None:
+def stored(*temperatures: float, at: int = STORED_AT, host_id: str = "") -> None:
     """A GPU's temperatures, a second each."""
     values: list[float | None] = [*temperatures]
     seconds = [1.0] * len(values)
     buckets = Buckets(
-        [STORED_AT + place for place in range(len(values))],
+        [at + place for place in range(len(values))],
         seconds,
         {"temperature_celsius": Column(values, values, values, seconds)},
     )
     source = HistorySource(
-        key="GPU-0", kind="gpu", index=0, name="H100", first_at=STORED_AT, last_at=STORED_AT + len(values)
+        host_id=host_id, key="GPU-0", kind="gpu", index=0, name="H100", first_at=at, last_at=at + len(values)
     )
     store.write([store.Written(source, [buckets], is_changed=True)], [])
 
@@ -221,12 +222,48 @@ def test_span_that_cannot_be_tested_says_why(root: Client, recent: Recent, given
 
 
 def test_history_that_does_not_respond_is_said(root: Client, recent: Recent, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(_host_id: str) -> None:
         raise OperationalError("disk I/O error")
 
     monkeypatch.setattr(store, "sources", fail)
     said = text(ask(root, {**HOT, "preview_span": "24h"}))
     assert "The stored history cannot be read now (disk I/O error)." in said
+
+
+@pytest.fixture
+def hosts() -> dict[str, str]:
+    """Two other hosts, the second of which has readings, also of the last minutes."""
+    ids = {"node-1": "a" * 32, "node-2": "b" * 32, "node-3": "c" * 32}
+    for name, host_id in ids.items():
+        FleetHost.objects.create(host_id=host_id, name=name, tags=["lab"])
+    FleetHost.objects.filter(name="node-3").update(state="retired")
+    stored(80, 95, 96, 80, 92, 80, at=STORED_AT, host_id=ids["node-2"])
+    return ids
+
+
+@pytest.mark.parametrize("hosts_of_rule", ["tag:lab", "node-*", "node-2, dgx-9"])
+def test_rule_for_other_hosts_is_tested_on_one_that_it_applies_to(
+    root: Client, recent: Recent, hosts: dict[str, str], hosts_of_rule: str
+) -> None:
+    stored(99, 99, 99)  # of the host that answers
+    said = text(ask(root, {**HOT, **CHOSEN, "hosts": hosts_of_rule}))
+    assert "Evaluated on the stored seconds of node-2, a host that the rule applies to, from 15 Jan 2027" in said
+    assert "It would have fired 2 times, for 3 s in all." in said
+
+
+def test_last_minutes_of_another_host_are_read_from_the_history(
+    root: Client, recent: Recent, hosts: dict[str, str]
+) -> None:
+    stored(95, 96, at=int(time.time()) - 60, host_id=hosts["node-1"])
+    said = text(ask(root, {**HOT, "hosts": "node-1"}))
+    assert "Evaluated on the stored seconds of node-1" in said
+    assert "It would fire at the end: GPU 0 reached 9" in said
+
+
+def test_rule_for_a_host_that_was_retired_has_no_readings(root: Client, recent: Recent, hosts: dict[str, str]) -> None:
+    stored(95, 96)
+    said = text(ask(root, {**HOT, **CHOSEN, "hosts": "node-3"}))
+    assert "No GPU or host in these readings matches the rule: check its GPUs and host." in said
 
 
 def test_form_offers_the_spans(root: Client) -> None:

@@ -15,6 +15,7 @@ from monitor.history.rollup import roll_up
 from monitor.history.tiers import MINUTES, QUARTERS, SECONDS, Tier
 from monitor.history.trial import rule_trial
 from monitor.history.trial.rule_trial import CannotTry, TriedOnHistory, try_on_history
+from monitor.history.trial.tried_host import TriedHost
 from monitor.models import HistoryChunk, HistoryGap, HistorySource
 from monitor.rules import validation
 from monitor.rules.kinds.registry import KINDS
@@ -69,7 +70,7 @@ def store_tier(row: HistorySource, tier: Tier, found: Buckets, moved: int = 0) -
 
 
 def tried(of: Rule, seconds: float, start: float = 0.0) -> TriedOnHistory:
-    return try_on_history(of, START + start, START + seconds, host="dgx")
+    return try_on_history(of, START + start, START + seconds, host=TriedHost("", "dgx"))
 
 
 def fired(found: TriedOnHistory) -> list[tuple[float, float | None]]:

@@ -78,6 +78,13 @@ def test_json_output_has_one_event_a_line_with_unix_times(rules: Path, hot: Path
     assert resolved["id"] == fired["id"]
 
 
+def test_rules_select_the_recorded_host_by_the_tags_that_are_given(tmp_path: Path, hot: Path) -> None:
+    rules = tmp_path / "lab.yaml"
+    rules.write_text(RULES.replace("metric:", "hosts: tag:lab\n  metric:", 1))
+    assert run("check", hot, "--rules", rules)[0] == 0
+    assert run("check", hot, "--rules", rules, "--tag", "train", "--tag", "Lab")[0] == 1
+
+
 def test_duration_is_omitted_if_the_clock_was_set_back(rules: Path, tmp_path: Path) -> None:
     """Regression: it printed "after -1 d 23 h"."""
     path = heat(tmp_path / "set_back.jsonl", [95, 95, 95, 60])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from monitor.history import store
 from monitor.history.tiers import MINUTES, QUARTERS, SECONDS, TIERS, Tier
 from monitor.history.trial.stored_snapshots import Lane, Pick, Window, is_stored, limit_of, windows
+from monitor.history.trial.tried_host import TriedHost
 from monitor.rules.choices import COMPARE
 from monitor.rules.evaluation import LONGEST_STEP_SECONDS
 from monitor.rules.kinds.registry import kind_of
@@ -34,8 +35,8 @@ class TriedOnHistory(NamedTuple):
     """Which value of each minute was compared."""
 
 
-def try_on_history(rule: Rule, start: float, end: float, *, host: str) -> TriedOnHistory:
-    """Evaluate what is stored from `start` to `end` (Unix seconds). `host`: the name of this host, which the rule may select.
+def try_on_history(rule: Rule, start: float, end: float, *, host: TriedHost) -> TriedOnHistory:
+    """Evaluate what is stored of a host from `start` to `end` (Unix seconds).
 
     Raises CannotTry, and Django's database errors.
     """
@@ -45,11 +46,12 @@ def try_on_history(rule: Rule, start: float, end: float, *, host: str) -> TriedO
     for metric in metrics:
         if not is_stored(metric):
             raise CannotTry(f"The history does not store {label_of(metric)}.")
-    tier = _tier(start, end)
+    tier = _tier(host.host_id, start, end)
     pick = _pick(rule, tier)
     track_seconds = float((end - start) // _TRACKED)
     trial = Trial(
         rule,
+        tags=host.tags,
         track_seconds=track_seconds if track_seconds > tier.bucket_seconds else 0.0,
         gap_seconds=max(LONGEST_STEP_SECONDS, 2.5 * tier.bucket_seconds),
     )
@@ -60,9 +62,9 @@ def try_on_history(rule: Rule, start: float, end: float, *, host: str) -> TriedO
     return TriedOnHistory(trial.result(), tier, pick)
 
 
-def _tier(start: float, end: float) -> Tier:
+def _tier(host_id: str, start: float, end: float) -> Tier:
     """Seconds where they still reach back to the start, or have all there is; else minutes."""
-    seconds, minutes, quarters = (_first(tier) for tier in TIERS)
+    seconds, minutes, quarters = (_first(host_id, tier) for tier in TIERS)
     known = [first for first in (seconds, minutes, quarters) if first is not None]
     if not known:
         raise CannotTry("Nothing is stored yet.")
@@ -75,8 +77,8 @@ def _tier(start: float, end: float) -> Tier:
     )
 
 
-def _first(tier: Tier) -> int | None:
-    found = [extent for row in store.sources() if (extent := store.extent(row.pk, tier)) is not None]
+def _first(host_id: str, tier: Tier) -> int | None:
+    found = [extent for row in store.sources(host_id) if (extent := store.extent(row.pk, tier)) is not None]
     return min((first for first, _last in found), default=None)
 
 

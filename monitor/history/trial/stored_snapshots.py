@@ -11,6 +11,7 @@ from monitor.history import gaps, store
 from monitor.history.buckets import Buckets, Values
 from monitor.history.metrics import GPU_METRICS, HOST_METRICS, SUMS
 from monitor.history.tiers import Tier
+from monitor.history.trial.tried_host import TriedHost
 from monitor.models import HistorySource
 from monitor.rules.choices import THROTTLE_REASONS
 from monitor.rules.rule import Which
@@ -92,14 +93,14 @@ class Window(NamedTuple):
 
 
 def windows(
-    metrics: Sequence[str], which: Which, tier: Tier, start: float, end: float, *, host: str, pick: Pick
+    metrics: Sequence[str], which: Which, tier: Tier, start: float, end: float, *, host: TriedHost, pick: Pick
 ) -> Iterator[Window]:
     """The windows of a span that have readings, in order. `metrics`: by struct and field; without any, the GPUs' losses only.
     `which`: other GPUs are left out.
 
     Raises Django's database errors.
     """
-    rows = [row for row in store.sources() if row.first_at < end and row.last_at > start]
+    rows = [row for row in store.sources(host.host_id) if row.first_at < end and row.last_at > start]
     names = tuple(dict.fromkeys(metric.partition(".")[2] for metric in metrics))
     is_of_host = any(metric.startswith("system.") for metric in metrics)
     wanted = [
@@ -121,7 +122,7 @@ def windows(
         if any(lane.buckets.starts or lane.lost for lane in lanes):
             gpus = sorted((lane for lane in lanes if lane.source.key != store.HOST), key=_index)
             system = next((lane for lane in lanes if lane.source.key == store.HOST), None)
-            yield Window(host, gpus, system, names, pick)
+            yield Window(host.name, gpus, system, names, pick)
         at += tier.chunk_seconds
 
 

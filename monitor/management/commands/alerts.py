@@ -50,6 +50,13 @@ class Command(BaseCommand):
             "file", metavar="FILE", help="a recording (python -m monitor.telemetry --stream --record FILE)"
         )
         check.add_argument("--rules", metavar="YAML", help="use the rules of this file instead of the database's")
+        check.add_argument(
+            "--tag",
+            action="append",
+            default=[],
+            metavar="TAG",
+            help="a tag of the recorded host, for rules that select hosts by tag; can be given several times",
+        )
         check.add_argument("--json", action="store_true", help="print one JSON object per line, with Unix times")
         export = commands.add_parser("export", help="write all rules as YAML")
         export.add_argument("file", metavar="FILE", nargs="?", help="default: standard output, as for -")
@@ -88,6 +95,7 @@ class Command(BaseCommand):
             raise CommandError("there are no rules to check", returncode=COULD_NOT)
         header, readings = recording.read_file(recording.open_file(path), name=str(path))
         evaluation = Evaluation()
+        evaluation.tags = tuple(options["tag"])
         evaluation.set_rules(rules)
         count = fired = 0
         for snapshot in snapshots_of(header, readings):
