@@ -21,6 +21,9 @@ _ONE_CORE = (95.0, 115.0)
 _HOST_IS_BUSY_PERCENT = 95.0
 _BUSY_PERCENT = 50.0
 """PCIe lowers its generation while the GPU does little; above this it does not."""
+_SLOWDOWNS = frozenset({"hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown", "hw_slowdown"})
+"""Clock-event reasons that always cost something; all others only below the highest clock."""
+_CLOCK_LIMITS = {"board_limit": "Board limit", "reliability": "Reliability limit", "sync_boost": "Sync boost"}
 _SHARES = {2: "half the bandwidth", 4: "1/4 of the bandwidth", 8: "1/8 of the bandwidth", 16: "1/16 of the bandwidth"}
 
 NOT_READ = "the GPU is not read now"
@@ -44,9 +47,15 @@ def bottleneck_of(
     return Bottleneck(code="none", text="Nothing slows it down")
 
 
+def slowing_reasons(gpu: Gpu) -> tuple[str, ...]:
+    """The clock-event reasons that slow the GPU down now: at its highest clock, a limit does not."""
+    reasons = gpu.clock_event_reasons or ()
+    return tuple([reason for reason in reasons if reason in _SLOWDOWNS]) if _is_at_maximum(gpu) else reasons
+
+
 def _reasons(gpu: Gpu, system: System | None, idle: IdleLimits, held_seconds: float | None) -> Iterator[Bottleneck]:
     """Every reason, the strongest first."""
-    events = gpu.clock_event_reasons or ()
+    events = slowing_reasons(gpu)
     if is_hot(gpu) or "hw_thermal_slowdown" in events or "sw_thermal_slowdown" in events:
         yield _of_clocks("thermal", "critical", "Too hot", gpu, _at(gpu.temperature_celsius, formats.CELSIUS))
     if "hw_power_brake_slowdown" in events:
@@ -55,11 +64,14 @@ def _reasons(gpu: Gpu, system: System | None, idle: IdleLimits, held_seconds: fl
         yield _of_clocks("hardware_slowdown", "warning", "Hardware slowdown", gpu)
     if use_of(gpu, idle) == "held":
         yield _held(gpu, held_seconds)
-    if "sw_power_cap" in events and not _is_at_maximum(gpu):
+    if "sw_power_cap" in events:
         yield _of_clocks("power_limit", "info", "Power limit", gpu, _at(gpu.power_watts, formats.WATTS))
+    for event in events:
+        if event in _CLOCK_LIMITS or event.startswith("0x"):
+            yield _of_clocks("clock_limit", "info", _CLOCK_LIMITS.get(event, f"Reason {event}"), gpu)
     yield from _narrow_pcie(gpu)
     yield from _waiting(gpu, system)
-    if "applications_clocks_setting" in events and not _is_at_maximum(gpu):
+    if "applications_clocks_setting" in events:
         yield _of_clocks("clocks_setting", "info", "Clocks set to", gpu, colon="")
     limit, temperature = gpu.slowdown_temperature_celsius, gpu.temperature_celsius
     if limit is not None and temperature is not None and temperature >= limit - NEAR_CELSIUS:

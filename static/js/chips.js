@@ -1,5 +1,5 @@
 // Chips of states that come and go within a second, such as the power cap, stay for 10 s after they were last true: those with
-// data-hold. On a card the first two show. Hears and sends nothing; pieces.js calls it for new chips.
+// data-hold. Meanwhile data-is-over and the tooltip say so. On a card the first two show. Hears and sends nothing; pieces.js calls it for new chips.
 
 const HOLD_MS = 10_000;
 const MOST_ON_A_CARD = 2;
@@ -17,6 +17,8 @@ export function replaceChips(element, content) {
   for (const chip of held) {
     if (leaving.has(chip)) continue;
     leaving.add(chip);
+    chip.dataset.isOver = "";
+    chip.title = `No longer; shown for ${HOLD_MS / 1000} s. ${chip.title}`;
     setTimeout(() => {
       chip.remove();
       hideOthers(element);

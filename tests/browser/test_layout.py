@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,9 +121,12 @@ def test_chip_that_comes_and_goes_stays_for_ten_seconds(
         driver.set({"gpu.0.clock_reasons": "0x4"})
         until(page, f"document.getElementById('g0-chips').dataset.key !== '{without}'")
         assert chip.is_visible()
+        expect(chip).not_to_have_attribute("data-is-over", "")
         driver.set({"gpu.0.clock_reasons": "0x0"})
         until(page, f"document.getElementById('g0-chips').dataset.key === '{without}'")
         assert chip.is_visible()
+        expect(chip).to_have_attribute("data-is-over", "")  # the sentence below says that nothing slows the GPU down
+        expect(chip).to_have_attribute("title", re.compile("^No longer; shown for 10 s. Throttled"))
     page.evaluate("for (const then of held) then()")
     expect(chip).to_be_hidden()
 

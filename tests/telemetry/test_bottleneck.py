@@ -39,6 +39,9 @@ def words(**given: Any) -> str:
         ({**CAPPED, "power_watts": None}, "Power limit: 1590 of 1980 MHz"),
         ({**CAPPED, "sm_clock_max_mhz": None}, "Power limit: 1590 MHz at 700 W"),
         ({**CAPPED, "sm_clock_mhz": 1980.0}, "Nothing slows it down"),
+        ({"clock_event_reasons": ("gpu_idle", "reliability")}, "Reliability limit: 990 of 1980 MHz"),
+        ({"clock_event_reasons": ("0x800",)}, "Reason 0x800: 990 of 1980 MHz"),
+        ({"clock_event_reasons": ("sync_boost", "board_limit"), "sm_clock_mhz": 1980.0}, "Nothing slows it down"),
         (
             {"clock_event_reasons": ("sw_thermal_slowdown",), "sm_clock_mhz": 1320.0, "temperature_celsius": 88.0},
             "Too hot: 1320 of 1980 MHz at 88 °C",

@@ -15,8 +15,8 @@ GpuState = Literal["ok", "asleep", "lost"]
 NvLinkPeerType = Literal["gpu", "switch", "npu"]
 GpuUse = Literal["busy", "held", "free", "unknown"]
 BottleneckCode = Literal[
-    "thermal", "power_brake", "hardware_slowdown", "held", "power_limit", "pcie", "waiting_for_data", "clocks_setting",
-    "thermal_near", "shared", "persistence_mode_off", "none",
+    "thermal", "power_brake", "hardware_slowdown", "held", "power_limit", "clock_limit", "pcie", "waiting_for_data",
+    "clocks_setting", "thermal_near", "shared", "persistence_mode_off", "none",
 ]  # fmt: skip
 Reasons = Mapping[str, str]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from monitor.telemetry.bottleneck import slowing_reasons
 from monitor.telemetry.gpu_use import is_silent
 from monitor.telemetry.schema import Alert, Gpu, GpuUse
 from monitor.web.components.live_pieces import NOT_KNOWN
@@ -37,7 +38,7 @@ _THROTTLED = {
     "reliability": ("Reliability", ""),
 }
 """Clock-event reasons shown as chips, worst first. Idle and clocks set by an administrator are left out. Running at the power
-limit is normal under load and therefore no warning."""
+limit is normal under load and therefore no warning; at the highest clock it costs nothing and is left out."""
 
 
 class Chip(NamedTuple):
@@ -70,7 +71,7 @@ def _chips(gpu: Gpu, use: GpuUse, alerts: Sequence[Alert]) -> Iterator[Chip]:
     if is_silent(gpu):
         why = gpu.unavailable.get("utilization_percent", NOT_KNOWN)
         yield Chip("No data", "warning", f"The driver gives no readings of this GPU: {why}")
-    yield from (chip for chip in _throttle_chips(gpu.clock_event_reasons or ()) if not said.startswith(chip.word))
+    yield from (chip for chip in _throttle_chips(slowing_reasons(gpu)) if not said.startswith(chip.word))
     if use == "held":
         yield Chip("Idle-held", "info", "Memory allocated, GPU idle", may_flicker=True)
     if gpu.mig_mode:

@@ -32,6 +32,12 @@ def test_power_limit_is_no_warning() -> None:
     assert chip.level == ""
 
 
+def test_limit_that_costs_nothing_has_no_chip() -> None:
+    """The chip said that the GPU was throttled, and the sentence that nothing slows it down."""
+    reasons = ("sw_power_cap", "sync_boost", "hw_slowdown")
+    assert words(*chips(gpu(clock_event_reasons=reasons, sm_clock_mhz=1980.0), "busy")) == ["HW slowdown"]
+
+
 def test_what_comes_and_goes_within_a_second_may_flicker_and_an_alert_does_not() -> None:
     made = chips(gpu(clock_event_reasons=("sw_power_cap",), performance_state="P0"), "held", [alert()])
     assert [(chip.word, chip.may_flicker) for chip in made] == [
