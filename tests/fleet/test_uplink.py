@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.fleet.agent.agent_key import AgentKey
+from monitor.fleet.agent.retries import Retries
 from monitor.fleet.agent.uplink import Uplink
 from monitor.fleet.protocol import Hello, Refused, Welcome
 from tests.fleet.stub_hub import StubHub
@@ -27,8 +28,7 @@ def uplink(hub: StubHub, folder: Path, **changes: Any) -> Iterator[Uplink]:
         hub.url,
         lambda: HELLO,
         AgentKey(folder),
-        first_retry_seconds=0.02,
-        last_retry_seconds=0.05,
+        retries=Retries(first_seconds=0.02, last_seconds=0.05),
         repeat_seconds=0.001,
         **changes,
     )
@@ -142,3 +142,13 @@ def test_key_that_cannot_be_kept_is_reported(hub: StubHub, tmp_path: Path) -> No
     (tmp_path / "agent_key").mkdir()
     with hub.running(), uplink(hub, tmp_path) as made:
         wait_for(lambda: made.problem and "agent_key cannot be used" in made.problem, "the problem")
+
+
+def test_first_retry_after_a_connection_that_lasted_comes_soon_whatever_failed_before() -> None:
+    retries = Retries(first_seconds=1.0, last_seconds=60.0)
+    failed = [retries.wait(connected_seconds=0.0, is_refused=False) for _ in range(13)]
+    assert failed[:4] == [(0.0, 1.0), (0.0, 1.5), (0.0, 2.25), (0.0, 3.375)]
+    assert failed[-2:] == [(0.0, 60.0)] * 2
+    assert retries.wait(connected_seconds=3600.0, is_refused=False) == (0.0, 1.0)
+    assert retries.wait(connected_seconds=1.0, is_refused=False) == (0.0, 1.5), "it broke at once"
+    assert retries.wait(connected_seconds=3600.0, is_refused=True) == (30.0, 60.0)

@@ -15,6 +15,7 @@ from monitor.fleet.agent.agent_key import AgentKey
 from monitor.fleet.agent.backlog import Backlog, Kept
 from monitor.fleet.agent.connect_errors import reason_of
 from monitor.fleet.agent.connection import Connection, Disconnected, RefusedByHub, address_of
+from monitor.fleet.agent.retries import Retries
 from monitor.fleet.protocol import Hello
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.private_file import reason_of as reason_of_file
@@ -22,12 +23,8 @@ from monitor.sanitize import visible
 from monitor.telemetry.sampler.own_error import own_error
 from monitor.telemetry.schema import Snapshot
 
-FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 60.0
-"""The longest wait before the first retry and before the later ones; each waits a random part of it."""
 REPEAT_SECONDS = 0.2
 """Between two snapshots that the hub has missed: an hour of readings takes twelve minutes."""
-LASTING_SECONDS = 10.0
-"""A connection that lived for longer was good: the next retry comes soon."""
 MOST_CLOCK_SECONDS = 2.0
 """A clock that is further off is reported."""
 log = logging.getLogger(__name__)
@@ -46,8 +43,7 @@ class Uplink:
         *,
         on_interval: Callable[[float | None], None] = lambda _seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
-        first_retry_seconds: float = FIRST_RETRY_SECONDS,
-        last_retry_seconds: float = LAST_RETRY_SECONDS,
+        retries: Retries | None = None,
         repeat_seconds: float = REPEAT_SECONDS,
     ) -> None:
         """`hub`: its URL. `hello`: makes the first message of a connection. `on_interval`: gets the interval that the hub asks for,
@@ -57,8 +53,7 @@ class Uplink:
         self._hello = hello
         self._key = key
         self._on_interval = on_interval
-        self._first_retry_seconds = first_retry_seconds
-        self._last_retry_seconds = last_retry_seconds
+        self._retries = retries or Retries()
         self._repeat_seconds = repeat_seconds
         self._monotonic = monotonic
         self._encoder = msgspec.msgpack.Encoder()
@@ -115,15 +110,16 @@ class Uplink:
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        failures = 0
         while not self._is_stopping:
-            began = self._monotonic()
-            least, most = 0.0, min(self._last_retry_seconds, self._first_retry_seconds * 2**failures)
+            connected_at: float | None = None
+            is_refused = False
             try:
-                self._serve(self._connected())
+                connection = self._connected()
+                connected_at = self._monotonic()
+                self._serve(connection)
             except RefusedByHub as error:
                 self._note(str(error))
-                least, most = self._last_retry_seconds / 2, self._last_retry_seconds
+                is_refused = True
             except Disconnected as error:
                 self._note(str(error))
             except (OSError, WebSocketException) as error:
@@ -133,8 +129,8 @@ class Uplink:
                 if reason != self._problem:
                     log.exception("%s", reason)
                 self._problem = reason
-            failures = 0 if self._monotonic() - began > LASTING_SECONDS else min(failures + 1, 10)
-            # A random wait, so that the agents of a hub that restarts do not all come at once.
+            connected_seconds = 0.0 if connected_at is None else self._monotonic() - connected_at
+            least, most = self._retries.wait(connected_seconds=connected_seconds, is_refused=is_refused)
             with self._condition:
                 self._condition.wait_for(lambda: self._is_stopping, random.uniform(least, most))  # noqa: S311  # no secret  # nosec
 
