@@ -14,7 +14,7 @@ from monitor.telemetry.schema.units import Quantity
 GpuUseOrState = Literal["busy", "held", "free", "mig", "asleep", "lost", "unknown"]
 
 
-class GpuSummary(msgspec.Struct, frozen=True, kw_only=True):
+class GpuSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A GPU in the list of hosts."""
 
     index: int
@@ -30,7 +30,7 @@ class GpuSummary(msgspec.Struct, frozen=True, kw_only=True):
     mig_mode: bool | None = None
 
 
-class HostSummary(msgspec.Struct, frozen=True, kw_only=True):
+class HostSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host in the list of /api/hosts."""
 
     host_id: str | None

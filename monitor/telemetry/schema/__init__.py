@@ -1,7 +1,10 @@
 """The one schema: every provider fills it, every transport carries it, every page reads it.
 
 `None` means unknown and nothing else; 0 is a value. For each metric that is None the struct's `unavailable` map says
-why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`."""
+why. Field names use NVML's words with their unit; times are Unix seconds. `smi` below is `nvidia-smi -q -x`.
+
+No struct can refer to itself, so Python's garbage collector is told to pass them over (`gc=False`): with hundreds of hosts it would
+stop the event loop to look at them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["firing", "resolved"]
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An alert from the moment it fires, as feeds, API, webhooks and the command line encode it. A snapshot has the open ones."""
 
     id: str

@@ -21,7 +21,7 @@ BottleneckCode = Literal[
 Reasons = Mapping[str, str]
 
 
-class Fan(msgspec.Struct, frozen=True, kw_only=True):
+class Fan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fan of a GPU. NVML reports the intended speed, not the measured one."""
 
     speed_percent: Percent | None = None
@@ -30,7 +30,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     """Turns a minute. NVML nvmlDeviceGetFanSpeedRPM; nvtop for AMD and Intel."""
 
 
-class NvLink(msgspec.Struct, frozen=True, kw_only=True):
+class NvLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One NVLink of a GPU. NVML nvmlDeviceGetNvLinkState, nvmlDeviceGetNvLinkVersion, fields 138 and 139."""
 
     link: Integer
@@ -47,7 +47,7 @@ class NvLink(msgspec.Struct, frozen=True, kw_only=True):
     virtual machine does not see."""
 
 
-class Xid(msgspec.Struct, frozen=True, kw_only=True):
+class Xid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An Xid error that the driver has reported since gpumon began to listen. NVML nvmlEventSetWait_v2."""
 
     code: Integer
@@ -56,7 +56,7 @@ class Xid(msgspec.Struct, frozen=True, kw_only=True):
     """When it was last reported, Unix seconds."""
 
 
-class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
+class GpuProcess(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A process with a context on a GPU: the driver's facts, then the host's facts about that PID."""
 
     pid: Integer
@@ -95,7 +95,7 @@ class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Reasons = {}
 
 
-class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
+class EndedProcess(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A process that has ended, by the driver's accounting mode, which does not know whose it was. NVML
     nvmlDeviceGetAccountingStats.
     """
@@ -110,7 +110,7 @@ class EndedProcess(msgspec.Struct, frozen=True, kw_only=True):
     """Share of that time in which a kernel ran."""
 
 
-class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
+class MigInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A compute instance of a GPU in MIG mode. Its processes are the GPU's with the same `mig_instance`."""
 
     index: Integer
@@ -132,7 +132,7 @@ class MigInstance(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Reasons = {}
 
 
-class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
+class Bottleneck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What slows a GPU down most, as far as its readings show it."""
 
     code: BottleneckCode
@@ -142,7 +142,7 @@ class Bottleneck(msgspec.Struct, frozen=True, kw_only=True):
     """In words, at most 42 characters: "Power limit: 1590 of 1980 MHz at 700 W"."""
 
 
-class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+class Gpu(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One GPU. It is identified by its UUID: index and PCI bus id can change when the driver restarts."""
 
     index: GpuIndex

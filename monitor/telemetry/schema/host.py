@@ -8,7 +8,7 @@ from monitor.telemetry.schema.gpu import Reasons
 from monitor.telemetry.schema.units import Integer, Load, Percent, Quantity, UnixSeconds
 
 
-class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Limits and use of this container's cgroup; a limit is null if there is none."""
 
     cpu_limit_cores: Quantity | None = None
@@ -19,7 +19,7 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Reasons = {}
 
 
-class System(msgspec.Struct, frozen=True, kw_only=True):
+class System(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The host around the GPUs, from psutil."""
 
     os_name: str | None = None
@@ -45,7 +45,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: Reasons = {}
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
+class Totals(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All GPUs of the host together. Sums and means cover the GPUs that report; `unavailable` names those that do not."""
 
     gpu_count: Integer = 0

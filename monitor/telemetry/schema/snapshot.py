@@ -12,7 +12,7 @@ from monitor.telemetry.schema.units import Integer, PollSeconds, Quantity, UnixS
 SCHEMA_VERSION = 1
 
 
-class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The result of trying one provider, in the same words in the log, on the page, in health and in doctor."""
 
     name: str
@@ -23,7 +23,7 @@ class ProviderReport(msgspec.Struct, frozen=True, kw_only=True):
     """How to fix that."""
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class Notice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something about this host that costs readings or power, reported once."""
 
     code: str
@@ -31,7 +31,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
+class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="reading"):
     """What a provider returns at one tick: the GPUs of a Snapshot."""
 
     sampled_at: UnixSeconds
@@ -45,7 +45,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, tag="reading"):
     """Percentages slightly above 100 that the provider has brought back to 100 so far."""
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One host at one moment."""
 
     schema_version: Integer = SCHEMA_VERSION

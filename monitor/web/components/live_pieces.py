@@ -85,8 +85,6 @@ class LivePieces:
             return get_template(template).render({**context, **more}).strip()
 
         def draw() -> str:
-            if outline_key is None:
-                return render()
             pieces: dict[str, Value | Part] = {value.name: value for value in self.values}
             pieces |= {part.name: part for part in self.parts}
             if len(pieces) < len(self.values) + len(self.parts):  # two with one name, such as a PID listed twice
@@ -94,6 +92,8 @@ class LivePieces:
             shown = (template, key, outline_key, get_script_prefix())
             return _OUTLINES.outline(shown, lambda outline: render(outline=outline)).filled(pieces)
 
-        part = Part(name, key, draw, is_rows)
+        # Without an outline, the part does not hold the pieces that hold it: the page of many hosts would be freed by full garbage
+        # collections only, which stop the event loop.
+        part = Part(name, key, render if outline_key is None else draw, is_rows)
         self.parts.insert(0 if is_around else len(self.parts), part)
         return part

@@ -87,7 +87,8 @@ class HostsPage:
             for place, (name, hosts) in enumerate(_grouped(shown, wanted.group))
         ]
         key = tuple([group.mark for group in self.groups])
-        self.table = live.part("hosts-table", key, "monitor/hosts/table.html", {"page": self}, is_rows=True)
+        shown_in_table = {"headers": self.headers, "groups": self.groups}  # not the page, which holds the table
+        self.table = live.part("hosts-table", key, "monitor/hosts/table.html", shown_in_table, is_rows=True)
         self.pieces = Pieces([*live.parts, *inside.parts], [*live.values, *inside.values], self.title, self.level)
 
 
