@@ -30,7 +30,7 @@ from bench.measures import (
     start,
     whole_tick,
 )
-from bench.measures.fleet import hosts_page, hub, ingest
+from bench.measures.fleet import faults, hosts_page, hub, ingest, processes, restart
 from bench.measures.records import history_query, history_size, history_writes, recording, written
 from bench.measures.usage import query as usage_query
 
@@ -51,6 +51,9 @@ def main() -> int:
         "delay": delay.measure,
         "ingest": ingest.measure,
         "fleet": lambda: hub.measure(options.minutes or 1.0),
+        "fleet-faults": faults.measure,
+        "fleet-restart": restart.measure,
+        "fleet-processes": lambda: processes.measure(options.minutes or 1.0),
         "load": load.measure,
         "start": start.measure,
         "memory": lambda: memory.measure(options.minutes or 4.0),
@@ -70,7 +73,7 @@ def main() -> int:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="how long to watch written, recording, memory, heap and fleet (default: 10, 4, 4, 1.5 and 1)",
+        help="how long to watch written, recording, memory, heap and fleet… (default: 10, 4, 4, 1.5 and 1)",
     )
     options = parser.parse_args()
     if unknown := set(options.names) - measures.keys():

@@ -24,11 +24,11 @@ _FIRST = 1_000_000
 def snapshot(number: int) -> Snapshot:
     """The snapshot of this number, 0 to 999,999, taken now. Its values differ from those of the previous one."""
     at = int(time.time() * 1e4) / 1e4 + 0.00005  # always 5 decimals
-    gpus = tuple([_at(gpu, number) for gpu in _BASE.gpus])
+    gpus = tuple([changed(gpu, number) for gpu in _BASE.gpus])
     return msgspec.structs.replace(_BASE, seq=_FIRST + number, time=at, sampled_at=at, gpus=gpus)
 
 
-def _at(gpu: Gpu, number: int) -> Gpu:
+def changed(gpu: Gpu, number: int) -> Gpu:
     """The GPU with other values, of the same length in JSON."""
     step = (7 * number + gpu.index) % 50
     return msgspec.structs.replace(

@@ -1,117 +1,56 @@
-"""What a hub costs: one process with SQLite, and two servers and two engines over Redis and PostgreSQL, with the same agents."""
+"""What a hub of one process costs with many hosts and viewers, and how long these wait."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from collections.abc import Iterator
+from statistics import quantiles
 
-import psutil
-
-from bench.child import child
-from bench.cpu import Stopwatch, with_children
 from bench.figures import CouldNotMeasure, Figure
-from bench.ingest.joined_agents import JOIN
-from bench.serving import data_folder
-from tests.fleet.redis_server import running_redis
-from tests.postgresql.cluster import running_cluster
-from tests.support.servers import Server, wait_for
+from bench.measures.fleet.scene import Hub, Viewers, Watch, one_process, sending, viewing
 
-_HOSTS, _HZ = 100, 1.0
-_SETTLE_SECONDS = 20.0
+HOSTS, HZ = 300, 1.0
+PAGES = {"/": 8, "/host/node1/": 4, "/host/node2/": 4, "/ws/gpu?host=node3": 4}
+"""Viewers of each: 20."""
+SETTLE_SECONDS = 20.0
+_RESPONSES = 100
 _MIB = 1 << 20
-_LEAST = 0.8
-"""The share of the due readings that must be sent: with fewer, the machine is too busy to measure."""
-_QUIET = {"telemetry_provider": "simulated", "simulated_gpus": 1, "poll_interval_ms": 1000}
-_SECRET_KEY = "of a hub that is only measured, and not kept"  # pragma: allowlist secret
-
-
-class _Cost(NamedTuple):
-    cpu_seconds: float
-    """Of a reading."""
-    cores: float
-    resident_bytes: int
 
 
 def measure(minutes: float) -> Iterator[Figure]:
-    """A minute of each, or as long as given."""
-    with _one_process() as ports_and_servers:
-        one = _watched(*ports_and_servers, minutes)["server"]
+    """A minute, or as long as given."""
+    with one_process() as hub:
+        hub.join(HOSTS)
+        with sending(hub, hz=HZ, hosts=HOSTS) as agents, viewing(hub.servers[0], PAGES) as readers:
+            time.sleep(SETTLE_SECONDS)
+            watch, viewers = Watch(hub, agents), Viewers(readers)
+            time.sleep(minutes * 60)
+            cost, readings = watch.costs()["server"], watch.readings(due_hz=HOSTS * HZ)
+            ages = viewers.p99()
+            responses = _response_seconds(hub)
+    what = f"a hub of one process, SQLite: {HOSTS} hosts × 8 GPUs at {HZ:g} Hz, {sum(PAGES.values())} viewers"
+    yield Figure(cost.cores, " cores", 1.0, what)
+    yield Figure(cost.resident_bytes / _MIB, " MiB", 1024, "its resident memory")
     yield Figure(
-        one.cores, " cores", 1.0, f"a hub of one process, SQLite: {_HOSTS} hosts × 8 GPUs at {_HZ:g} Hz, all processes"
+        cost.cores * 60 * minutes / readings * 1e3, " ms", None, "its CPU of a host's reading, with all it does"
     )
-    yield Figure(one.resident_bytes / _MIB, " MiB", 1024, "its resident memory")
-    yield Figure(one.cpu_seconds * 1e3, " ms", None, "its CPU of a host's reading: received, judged, stored")
-    with _several_processes() as ports_and_servers:
-        costs = _watched(*ports_and_servers, minutes)
-    together = sum(each.cpu_seconds for each in costs.values())
+    for path, seconds in ages.items():
+        yield Figure(seconds, " s", 1.0, f"p99 from a reading to a viewer of {path}")
     yield Figure(
-        together / one.cpu_seconds, "x", 2.0, "two servers and two engines over Redis, their CPU together / one process"
+        quantiles(responses, n=100, method="inclusive")[98],
+        " s",
+        1.0,
+        f"p99 of {_RESPONSES} responses with the page of all hosts",
     )
-    for name, each in costs.items():
-        what = f"{name}: {each.cpu_seconds * 1e3:.2f} ms of CPU a reading, {each.resident_bytes / _MIB:.0f} MiB"
-        yield Figure(each.cores, " cores", None, what)
 
 
-@contextmanager
-def _one_process() -> Iterator[tuple[list[Server], dict[str, list[Server]]]]:
-    with data_folder() as folder:
-        server = Server(folder, **_QUIET).start()
-        try:
-            yield [server], {"server": [server]}
-        finally:
-            server.stop()
-
-
-@contextmanager
-def _several_processes() -> Iterator[tuple[list[Server], dict[str, list[Server]]]]:
-    with running_redis() as redis, running_cluster() as cluster, ExitStack() as stack:
-        shared = {
-            **_QUIET,
-            "redis_url": redis.url,
-            "secret_key": _SECRET_KEY,
-            "database_url": cluster.new_database("hub"),
-        }
-
-        def new(command: str) -> Server:
-            folder = stack.enter_context(data_folder())
-            server = Server(folder, command=[sys.executable, "manage.py", command], is_first_start=True, **shared)
-            server.launch()
-            stack.callback(server.stop)
-            return server
-
-        servers = [new("serve") for _ in range(2)]
-        for server in servers:
-            wait_for(server.listens, "the servers", seconds=120)
-        working, waiting = new("engine"), new("engine")
-        wait_for(lambda: "from now on" in working.log + waiting.log, "an engine", seconds=60)
-        yield servers, {"the two servers": servers, "the two engines": [working, waiting]}
-
-
-def _watched(servers: Sequence[Server], parts: dict[str, list[Server]], minutes: float) -> dict[str, _Cost]:
-    """What each part costs while the agents send."""
-    servers[0].manage("shell", "-v", "0", "-c", JOIN.replace("HOSTS", str(_HOSTS)))
-    ports = [str(server.port) for server in servers]
-    with child("bench.ingest.joined_agents", str(_HZ), str(_HOSTS), *ports) as agents:
-        agents.answer()  # all are connected
-        time.sleep(_SETTLE_SECONDS)
-        pids = {
-            name: [pid for each in part if each.process for pid in with_children(each.process.pid)]
-            for name, part in parts.items()
-        }
-        watch = Stopwatch(pid for each in pids.values() for pid in each)
-        before = agents.ask("count")
-        time.sleep(minutes * 60)
-        readings, seconds = agents.ask("count") - before, watch.wall
-        if readings < _LEAST * _HOSTS * _HZ * seconds:
-            raise CouldNotMeasure(f"the agents sent {readings} readings where {_HOSTS * _HZ * seconds:.0f} were due")
-        return {
-            name: _Cost(
-                sum(map(watch.cpu_of, each)) / readings,
-                sum(map(watch.cpu_of, each)) / seconds,
-                sum(psutil.Process(pid).memory_info().rss for pid in each),
-            )
-            for name, each in pids.items()
-        }
+def _response_seconds(hub: Hub) -> list[float]:
+    taken = []
+    for _ in range(_RESPONSES):
+        began = time.monotonic()
+        status, _ = hub.servers[0].get("/")
+        taken.append(time.monotonic() - began)
+        if status != 200:
+            raise CouldNotMeasure(f"the page of all hosts answers {status}")
+        time.sleep(0.1)
+    return taken
