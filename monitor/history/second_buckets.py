@@ -30,7 +30,8 @@ class SecondBuckets:
         self._done = begun or empty()
         self._starts: list[int] = []
         self._seconds: list[float] = []
-        self._rows: list[list[float | None]] = []
+        self._rows: list[tuple[float | None, ...]] = []
+        """Tuples of numbers, which the garbage collector looks at once only: a large hub has a hundred thousand of them."""
 
     @property
     def newest(self) -> int | None:
@@ -57,7 +58,7 @@ class SecondBuckets:
             values[self._energy] = self._meter.used(counter, watts, seconds, is_consecutive=is_consecutive)
         self._starts.append(second)
         self._seconds.append(seconds)
-        self._rows.append(values)
+        self._rows.append(tuple(values))
         if len(self._rows) >= _MOST_ROWS:
             self.buckets()
         return True
