@@ -49,6 +49,12 @@ class FleetTicks:
             alerts=self._alerts(),
         )
 
+    def newest(self) -> Snapshot:
+        """That of the last tick while somebody watches, at most a second old; else of this moment."""
+        if self._hub is not None and self._timer is not None and (ticked := self._hub.published) is not None:
+            return ticked
+        return self.snapshot()
+
     def _set_watched(self, is_watched: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -36,10 +36,12 @@ def test_frames_come_once_a_second_and_only_while_somebody_watches() -> None:
             seen = frame.number
             at.append(loop.time())
         assert frame.snapshot.alerts == (alert(),)
+        assert ticks.newest().seq == 4, "a page that is opened meanwhile shows the tick that is there"
         hub.leave("dashboard")
         assert ticks.hub() is hub
         hub.leave("dashboard")
         await asyncio.sleep(60)
+        assert ticks.newest().seq == 5, "of this moment"
         assert ticks.hub() is not hub
         return at
 

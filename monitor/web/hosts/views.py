@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from monitor.access.middleware import opens_with_link
 from monitor.http.security_headers import allow_frames
 from monitor.runtime.process import runtime
-from monitor.web.hosts.boards import board_of
+from monitor.web.hosts.boards import boards
 from monitor.web.hosts.page import HostsPage
 from monitor.web.hosts.picker import shown_hosts
 from monitor.web.hosts.wanted import Wanted
@@ -31,8 +31,8 @@ async def home(request: HttpRequest) -> HttpResponse:
         only: HttpResponse = await dashboard(request)
         return only
     wanted = Wanted.of(request.GET.dict())
-    snapshot = as_seen(running.fleet_ticks.snapshot(), request)
-    page = HostsPage(board_of(running, snapshot), wanted, snapshot)
+    tick = running.fleet_ticks.newest()
+    page = HostsPage(boards().at(tick), wanted, as_seen(tick, request))
     context = {"page": page, **await base_context(request, wanted.page_name)}
     is_fragment = request.htmx  # type: ignore[attr-defined]  # set by HtmxMiddleware
     response = render(request, "monitor/hosts/list.html" if is_fragment else "monitor/hosts/hosts.html", context)
