@@ -23,6 +23,7 @@ from monitor.database.changes import Changes
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.host_contact import HostContact
 from monitor.rules.kinds.host_down import REMOVED
+from monitor.shards import EVERY_HOST, Shard
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -54,26 +55,29 @@ class Engine:
         written: Callable[[], None] = lambda: None,
         keep: Callable[[Snapshot], None] = lambda _snapshot: None,
         evidence: EvidenceRecorder | None = None,
+        shard: Shard = EVERY_HOST,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts of all hosts whenever they
-        change. `contacts`: the other hosts; None while they are not known. `written`: called when events are in the database.
-        `keep`: receives each snapshot of the hub itself that was evaluated. `evidence`: records what surrounds alerts.
+        """`enqueue`: puts messages about an event into the outbox. `show`: receives the open alerts of all hosts, at the start and
+        whenever they change. `contacts`: the other hosts; None while they are not known. `written`: called when events are in the
+        database. `keep`: receives each snapshot of the hub itself that was evaluated. `evidence`: records what surrounds alerts.
+        `shard`: the hosts to judge; with the first one, the rules about hosts are, and old alerts of all hosts are deleted.
         """
         self._limits, self._retention_days = limits, retention_days
         self._enqueue, self._show, self._written, self._keep = enqueue, show, written, keep
         self._contacts = contacts
         self._evidence = evidence
+        self._shard = shard
         self._clock, self._monotonic = clock, monotonic
-        self._hosts: dict[str, HostAlerts] = {"": HostAlerts("", Evaluation())}
+        self._hosts: dict[str, HostAlerts] = {"": HostAlerts("", Evaluation())} if shard.is_first else {}
         """By host id; the hub itself has none."""
         self._rules: dict[int, RuleRow] = {}
         self._revision: object = None
         self._changes = Changes(monotonic=monotonic)
         self._limits_then: IdleLimits | None = None
         self._open = OpenAlerts()
-        self._shown: tuple[Alert, ...] = ()
+        self._shown: tuple[Alert, ...] | None = None
         self._unwritten: list[Event] = []
         self._touched: set[str] = set()
         """Host ids with events since the last write."""
@@ -120,6 +124,11 @@ class Engine:
         if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping:
             return "the alert engine's thread has ended"
         return "; ".join(f"{what} ({why})" for what, why in [*self.problems.items()]) or None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is written any more."""
+        return not self._thread.is_alive()
 
     def changed(self) -> None:
         """Load rules, limits and acknowledgements now."""
@@ -183,6 +192,8 @@ class Engine:
         return True
 
     def _judge(self, arrival: Arrival, contacts: Mapping[str, HostContact] | None) -> None:
+        if not self._shard.has(arrival.host_id):
+            return
         host, snapshot = self._host(arrival.host_id), arrival.snapshot
         if jump := host.jump(arrival):
             self._follow_clock(host, jump)
@@ -256,7 +267,7 @@ class Engine:
             self._load_changes(limits)
             self._changes.note_read()
         is_due = self._next_clean is None or self._monotonic() >= self._next_clean
-        if is_due and not self._hosts[""].is_jump(self._clock() - self._monotonic()):
+        if self._shard.is_first and is_due and not self._hosts[""].is_jump(self._clock() - self._monotonic()):
             self._next_clean = self._monotonic() + CLEAN_SECONDS
             store.forget_before(self._clock(), days=self._retention_days())
 
@@ -280,7 +291,7 @@ class Engine:
         states, events = store.load_states(), store.load_open_events()
         hosts: dict[str, HostAlerts] = {}
         ended: list[Event] = []
-        for host_id in {"", *states, *events}:
+        for host_id in filter(self._shard.has, {"", *states, *events}):
             host = hosts[host_id] = HostAlerts(host_id, Evaluation(host_id=host_id or None))
             host.evaluation.set_rules(row.rule for row in self._rules.values())
             saved = store.continued(host.evaluation.judges.values(), states.get(host_id, {}))
@@ -310,7 +321,7 @@ class Engine:
         events, dropped = self._unwritten[:MOST_AT_ONCE], self._dropped
         if not self._database.reaches(
             "alerts cannot be saved now; they are saved later, in order",
-            lambda: store.save(events, judges, dropped, enqueue=self._enqueue, now=self._clock()),
+            lambda: store.save(events, judges, dropped, shard=self._shard, enqueue=self._enqueue, now=self._clock()),
         ):
             return False
         del self._unwritten[: len(events)]

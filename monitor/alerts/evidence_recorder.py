@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from monitor.alerts import evidence_store
 from monitor.alerts.evidence_case import Case, Earlier, add_before, add_stored, nothing_stored
 from monitor.rules.evaluation import Event
+from monitor.shards import EVERY_HOST, Shard
 from monitor.telemetry.host.kernel_log import XidMessage, why_unreadable, xid_messages
 from monitor.telemetry.schema import Snapshot
 
@@ -36,12 +37,14 @@ class EvidenceRecorder:
         *,
         stored: Callable[[Case], Earlier] = nothing_stored,
         kernel_log: Callable[[], Sequence[XidMessage]] = xid_messages,
+        shard: Shard = EVERY_HOST,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`recent`: the readings of this host in the last 15 minutes, the oldest first. `stored`: what the history has of another
-        host in the span of a case; raises Django's database errors.
+        host in the span of a case; raises Django's database errors. `shard`: the hosts whose evidence it continues.
         """
+        self._shard = shard
         self._recent, self._stored, self._kernel_log = recent, stored, kernel_log
         self._clock, self._monotonic = clock, monotonic
         self._cases: list[Case] = []
@@ -127,7 +130,7 @@ class EvidenceRecorder:
         before = [
             Case.resumed(event, evidence, now=now)
             for event, evidence in evidence_store.load_unfinished(now)
-            if event.id not in begun and not evidence.recorded_with
+            if event.id not in begun and not evidence.recorded_with and self._shard.has(event.host_id or "")
         ]
         self._cases = [*before, *self._cases]
         self._is_resumed = True

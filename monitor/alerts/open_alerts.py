@@ -37,7 +37,7 @@ class OpenAlerts:
             for host in hosts
             for event in host.open
         ]
-        return tuple(sorted(found, key=_worst_first))
+        return tuple(sorted(found, key=worst_first))
 
     def _alert(self, event: Event, rule: RuleRow | None, now: float, *, is_clearing: bool) -> Alert:
         seen = self._acknowledged.get(event.id)
@@ -52,5 +52,6 @@ class OpenAlerts:
         )
 
 
-def _worst_first(alert: Alert) -> tuple[int, float]:
+def worst_first(alert: Alert) -> tuple[int, float]:
+    """The order in which alerts are shown."""
     return -SEVERITIES.index(alert.severity), alert.fired_at

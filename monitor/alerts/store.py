@@ -18,6 +18,7 @@ from monitor.rules.judge import Judge
 from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule, make
+from monitor.shards import Shard
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.schema import Snapshot
 
@@ -117,11 +118,18 @@ def continued(judges: Iterable[Judge], stored: Mapping[int, Mapping[str, dict[st
 
 
 def save(
-    events: Sequence[Event], judges: Sequence[HostJudge], dropped: Dropped, *, enqueue: Enqueue, now: float
+    events: Sequence[Event],
+    judges: Sequence[HostJudge],
+    dropped: Dropped,
+    *,
+    shard: Shard,
+    enqueue: Enqueue,
+    now: float,
 ) -> None:
     """Write events in order, their notifications and the states of these judges, in one transaction.
 
-    The states of what was dropped are deleted. `enqueue` is called for each event in the same transaction.
+    The states of what was dropped are deleted, of the hosts of this shard. `enqueue` is called for each event in the same
+    transaction.
     Raises Django's database errors.
     """
     with transaction.atomic():
@@ -138,7 +146,7 @@ def save(
                 id=event.id, defaults=columns, create_defaults={**columns, "rule_then": rule_then}
             )
             enqueue(row, now=as_time(now))
-        _delete_states(judges, dropped)
+        _delete_states(judges, dropped, shard)
         AlertState.objects.bulk_create(
             AlertState(rule_id=judge.rule.id, host_id=host_id, subject=subject, state=state)
             for host_id, judge in judges
@@ -150,9 +158,10 @@ def save(
         )
 
 
-def _delete_states(judges: Iterable[HostJudge], dropped: Dropped) -> None:
+def _delete_states(judges: Iterable[HostJudge], dropped: Dropped, shard: Shard) -> None:
     if any(dropped):
-        AlertState.objects.filter(Q(rule_id__in=dropped.rules) | Q(host_id__in=dropped.hosts)).delete()
+        found = AlertState.objects.filter(Q(rule_id__in=dropped.rules) | Q(host_id__in=dropped.hosts))
+        found.filter(**shard.lookups("host_id")).delete()
     by_host: dict[str, list[int]] = {}
     for host_id, judge in judges:
         by_host.setdefault(host_id, []).append(judge.rule.id)

@@ -24,6 +24,7 @@ from monitor.history.recorded_host import Pause, RecordedHost
 from monitor.history.store import OWN
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models import HistorySource
+from monitor.shards import EVERY_HOST, Shard
 from monitor.sqlite.errors import is_damage
 from monitor.steady_clock import SteadyClock
 from monitor.telemetry.freshness import has_plausible_time
@@ -68,10 +69,13 @@ class HistoryRecorder:
         self,
         options: Callable[[], HistorySettings] = HistorySettings,
         *,
+        shard: Shard = EVERY_HOST,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`shard`: the hosts that it stores. The recorder of the first one deletes what is too old, of all."""
         self._options = options
+        self._shard = shard
         self._clock, self._monotonic = clock, monotonic
         self._hosts = {OWN: RecordedHost(OWN)}
         """By host id."""
@@ -129,6 +133,11 @@ class HistoryRecorder:
         if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping.is_set():
             return "the history recorder's thread has ended"
         return self._problem
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is written any more."""
+        return not self._thread.is_alive()
 
     def open_buckets(self, source_key: str, names: Collection[str], host_id: str = OWN) -> Buckets:
         """The newest seconds of a source, which are not in the database yet (`store.HOST` or a GPU's UUID). Late readings are seen
@@ -201,8 +210,8 @@ class HistoryRecorder:
     def _end_round(self, steady_seconds: float) -> None:
         """All hosts are written."""
         if self._closing is None:
-            self._closing = store.close_chunks(self._began_at - _CLOSE_AFTER_SECONDS)
-        if steady_seconds >= PRUNE_SECONDS and self._monotonic() >= self._prune_at:
+            self._closing = store.close_chunks(self._began_at - _CLOSE_AFTER_SECONDS, self._shard)
+        if self._shard.is_first and steady_seconds >= PRUNE_SECONDS and self._monotonic() >= self._prune_at:
             self._attempt(self._prune)
             self._prune_at = self._monotonic() + PRUNE_SECONDS
 
@@ -267,7 +276,7 @@ class HistoryRecorder:
 
     def _begin(self, began_at: float) -> None:
         """Note until when an earlier run, or this one before the history was switched off, has recorded."""
-        last = store.last_moment()
+        last = store.last_moment(shard=self._shard)
         reason = gaps.NOT_RECORDED if self._was_off else gaps.NOT_RUNNING
         self._pause = None if last is None else Pause(last, began_at, reason)
         self._was_off, self._has_begun = False, True

@@ -20,6 +20,7 @@ from monitor.history.metrics import GPU_METRICS, HOST_METRICS
 from monitor.history.rollup import merged, roll_up
 from monitor.history.tiers import TIERS, Tier
 from monitor.models import FleetHost, HistoryChunk, HistoryGap, HistorySource
+from monitor.shards import EVERY_HOST, Shard
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,9 @@ def gaps(source: HistorySource, start: float, end: float) -> list[HistoryGap]:
     return list(rows.filter(Q(source=None) | Q(source=source)).order_by("start"))
 
 
-def last_moment(host_id: str | None = None) -> int | None:
-    """When the newest row of this host or of all ended, of a reading or a gap; None if there is none."""
-    of_sources = {} if host_id is None else {"host_id": host_id}
+def last_moment(host_id: str | None = None, *, shard: Shard = EVERY_HOST) -> int | None:
+    """When the newest row of this host or of these ended, of a reading or a gap; None if there is none."""
+    of_sources = shard.lookups("host_id") if host_id is None else {"host_id": host_id}
     saved = HistorySource.objects.filter(**of_sources).aggregate(last=Max("last_at"))["last"]
     ends = [saved, HistoryGap.objects.filter(**of_sources).aggregate(last=Max("end"))["last"]]
     if saved is not None:
@@ -102,8 +103,7 @@ def last_moment(host_id: str | None = None) -> int | None:
         rows = HistoryChunk.objects.filter(
             tier=seconds.number, start__gte=since, start__lt=since + 3 * seconds.chunk_seconds
         )
-        if host_id is not None:
-            rows = rows.filter(source__host_id=host_id)
+        rows = rows.filter(**{f"source__{field}": value for field, value in of_sources.items()})
         ends.append(rows.aggregate(last=Max("end"))["last"])
     return max((end for end in ends if end is not None), default=None)
 
@@ -184,14 +184,14 @@ def _shorten_gaps(filled: Filled) -> None:
         HistoryGap.objects.bulk_create(HistoryGap(host_id=filled.host_id, **gap._asdict()) for gap in rest)
 
 
-def close_chunks(before: float) -> Iterator[None]:
-    """Replace the pieces of each chunk whose span ended before this time by the whole chunk, and roll it up into the next tier; at
-    each `next` some of them, in one transaction.
+def close_chunks(before: float, shard: Shard = EVERY_HOST) -> Iterator[None]:
+    """Replace the pieces of each chunk of these hosts whose span ended before this time by the whole chunk, and roll it up into the
+    next tier; at each `next` some of them, in one transaction.
 
     Whatever is interrupted is done the next time: pieces that are still there are not yet in the next tier.
     """
     for tier in TIERS:
-        due = _pieces_before(tier, tier.chunk_of(before), tier.chunk_seconds)
+        due = _pieces_before(tier, tier.chunk_of(before), tier.chunk_seconds, shard)
         if not due:
             continue
         kinds = dict(HistorySource.objects.values_list("id", "kind"))
@@ -199,7 +199,7 @@ def close_chunks(before: float) -> Iterator[None]:
             _replace(_closings(tier, part, due, kinds))
             yield
         if tier is not TIERS[-1]:
-            for _step in _join_pieces(kinds, _next(tier), before):
+            for _step in _join_pieces(kinds, _next(tier), before, shard):
                 yield
 
 
@@ -231,9 +231,10 @@ def _next(tier: Tier) -> Tier:
     return TIERS[TIERS.index(tier) + 1]
 
 
-def _pieces_before(tier: Tier, end: float, seconds: int) -> dict[_Span, list[int]]:
-    """The ids of the pieces that start before this time, by spans of so many seconds."""
+def _pieces_before(tier: Tier, end: float, seconds: int, shard: Shard) -> dict[_Span, list[int]]:
+    """The ids of the pieces of these hosts that start before this time, by spans of so many seconds."""
     rows = HistoryChunk.objects.filter(is_open=True, tier=tier.number, start__lt=end)
+    rows = rows.filter(**shard.lookups("source__host_id"))
     found: dict[_Span, list[int]] = {}
     for id_, source_id, start in rows.values_list("id", "source_id", "start"):
         found.setdefault((start // seconds * seconds, source_id), []).append(id_)
@@ -291,10 +292,10 @@ def _data_of(rows: QuerySet[HistoryChunk]) -> dict[int, _Bytes]:
     return dict(rows.values_list("id", "data"))
 
 
-def _join_pieces(kinds: Mapping[int, str], tier: Tier, before: float) -> Iterator[None]:
+def _join_pieces(kinds: Mapping[int, str], tier: Tier, before: float, shard: Shard) -> Iterator[None]:
     """The pieces of each part of a chunk that is over become one: a query would read dozens of small ones."""
     seconds = tier.chunk_seconds // PARTS
-    pieces = _pieces_before(tier, before // seconds * seconds, seconds)
+    pieces = _pieces_before(tier, before // seconds * seconds, seconds, shard)
     for part in _parts(sorted(span for span, ids in pieces.items() if len(ids) > 1)):
         data = _data_of(HistoryChunk.objects.filter(id__in=[id_ for span in part for id_ in pieces[span]]))
         joined = []

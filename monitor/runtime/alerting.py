@@ -17,6 +17,7 @@ from monitor.notifications.senders import Sending
 from monitor.rules.host_contact import HostContact
 from monitor.runtime.effective_config import report_settings_of
 from monitor.runtime.stored_evidence import stored_before
+from monitor.shards import EVERY_HOST, Shard
 from monitor.telemetry.recent import Recent
 from monitor.telemetry.schema import Alert, Snapshot
 
@@ -34,18 +35,21 @@ class AlertStage:
         show: Callable[[tuple[Alert, ...]], None],
         contacts: Callable[[], Sequence[HostContact] | None],
         newest: Newest,
+        shard: Shard = EVERY_HOST,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         """`config`: the effective settings. `show`: receives the open alerts of all hosts whenever they change.
         `contacts`: the other hosts; None while they are not known. `newest`: seconds that the history has not written yet.
+        `shard`: the hosts to judge; with the first one, messages about all are sent.
         """
-
+        self._shard = shard
         self.recent = Recent()
         """The readings of this host in the last 15 minutes, for rule previews and for the evidence of alerts."""
         self.evidence = EvidenceRecorder(
             self.recent.snapshots,
             stored=lambda case: stored_before(case, newest=newest),
+            shard=shard,
             clock=clock,
             monotonic=monotonic,
         )
@@ -64,6 +68,7 @@ class AlertStage:
             contacts=contacts,
             keep=self.recent.add,
             evidence=self.evidence,
+            shard=shard,
             written=self.notifier.wake,
             clock=clock,
             monotonic=monotonic,
@@ -71,7 +76,8 @@ class AlertStage:
 
     def start(self) -> None:
         self.engine.start()
-        self.notifier.start()
+        if self._shard.is_first:
+            self.notifier.start()
 
     def take(self, snapshot: Snapshot) -> None:
         self.engine.offer(snapshot)
@@ -89,6 +95,11 @@ class AlertStage:
     @property
     def problem(self) -> str | None:
         return "; ".join(filter(None, (self.engine.problem, self.evidence.problem))) or None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is written any more."""
+        return self.engine.has_ended
 
     def changed(self) -> None:
         """Load rules, limits and acknowledgements now. From any thread."""

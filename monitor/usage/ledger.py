@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from monitor.database.engine import engine_of
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.models.usage import UsageJournal
+from monitor.shards import EVERY_HOST, Shard
 from monitor.steady_clock import SteadyClock
 from monitor.telemetry.freshness import has_plausible_time
 from monitor.telemetry.schema import Snapshot
@@ -98,12 +99,15 @@ class UsageLedger:
         self,
         options: Callable[[], LedgerSettings] = LedgerSettings,
         *,
+        shard: Shard = EVERY_HOST,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`shard`: whose books it keeps. The ledger of the first one deletes what is too old, of all."""
         self._options = options
+        self._shard = shard
         self._clock, self._monotonic = clock, monotonic
-        self._hosts = {store.OWN: _Host(store.OWN)}
+        self._hosts = {store.OWN: _Host(store.OWN)} if shard.is_first else {}
         """By host id."""
         self._wake_at = -math.inf
         self._has_opened = False
@@ -156,6 +160,11 @@ class UsageLedger:
         if self._thread.ident is not None and not self._thread.is_alive() and not self._is_stopping:
             return "the usage ledger's thread has ended"
         return self._problem or next(iter([*self._faults.values()]), None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is written any more."""
+        return not self._thread.is_alive()
 
     # ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +273,11 @@ class UsageLedger:
 
     def _prune(self, options: LedgerSettings) -> None:
         """Once an hour, or once a minute while there is more to delete."""
-        if self._steady.steady_seconds() < PRUNE_SECONDS or self._monotonic() < self._prune_at:
+        if (
+            not self._shard.is_first
+            or self._steady.steady_seconds() < PRUNE_SECONDS
+            or self._monotonic() < self._prune_at
+        ):
             return
 
         def delete() -> None:

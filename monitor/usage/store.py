@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from django.conf import settings
@@ -68,15 +68,19 @@ def is_recorded(host_id: str, uuid: str, start: int) -> bool:
 
 
 def save(unsaved: Sequence[Unsaved]) -> None:
-    """Write all of it or nothing. Raises DatabaseError."""
+    """Write all of it or nothing, but for the names of who held something. Raises DatabaseError."""
     journals = [
         UsageJournal(host_id=each.host_id, until=each.journal.until, data=pack(each.journal)) for each in unsaved
     ]
+    last = _last_times(unsaved)
     users = {holder.user for each in unsaved for gpu in each.journal.gpus.values() for holder in gpu.account.holders}
+    # In a transaction of their own, because engines of one hub share these rows: none waits for the long one of another.
+    with transaction.atomic(using=settings.HISTORY_DATABASE):
+        _write_users(users | {holder.user for holder in last})
+        holders = _written_holders(last)
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         for each in unsaved:
-            _Writer(*each).write()
-        _write_users(users)
+            _Writer(*each, holders).write()
         UsageJournal.objects.bulk_create(
             journals, update_conflicts=True, unique_fields=["host_id"], update_fields=["until", "data"]
         )
@@ -85,14 +89,15 @@ def save(unsaved: Sequence[Unsaved]) -> None:
 class _Writer:
     """One host in one transaction. Ids are looked up each time: the file can have been replaced since the last one."""
 
-    def __init__(self, host_id: str, journal: Journal, closed: Sequence[Closed]) -> None:
+    def __init__(self, host_id: str, journal: Journal, closed: Sequence[Closed], holders: Mapping[Holder, int]) -> None:
+        """`holders`: the ids of all that are in `closed`."""
         self._host_id = host_id
         self._journal = journal
         self._closed = closed
         self._gpus: dict[str, int] = {}
         self._open: dict[int, UsagePeriod] = {}
         """By GPU."""
-        self._holders: dict[Holder, int] = {}
+        self._holders = holders
 
     def write(self) -> None:
         if not self._closed and UsageGpu.objects.filter(host_id=self._host_id).exists():
@@ -101,7 +106,6 @@ class _Writer:
         self._write_periods([each for each in self._closed if isinstance(each, Period)])
         slices = [each for each in self._closed if isinstance(each, ClosedSlice | AddedSlice)]
         processes = [each for each in self._closed if isinstance(each, ClosedProcess | AddedProcess)]
-        self._write_holders(slices, processes)
         self._write_slices([each for each in slices if isinstance(each, ClosedSlice)])
         self._add_slices([each for each in slices if isinstance(each, AddedSlice)])
         self._write_processes([each for each in processes if each.uuid in self._gpus])
@@ -148,32 +152,6 @@ class _Writer:
             known.save()
             if period.end is not None:
                 del self._open[gpu]
-
-    def _write_holders(
-        self, slices: Sequence[ClosedSlice | AddedSlice], processes: Sequence[ClosedProcess | AddedProcess]
-    ) -> None:
-        last: dict[Holder, int] = {}
-        for process in processes:
-            last[process.process.holder] = max(int(process.process.last_at), last.get(process.process.holder, 0))
-        for each in slices:
-            for holder in each.account.holders:
-                last[holder] = max(each.account.start, last.get(holder, 0))
-        known = {
-            Holder(*names): (id_, at) for id_, at, *names in UsageHolder.objects.filter(
-                user__in={holder.user for holder in last}
-            ).values_list("pk", "last_at", *Holder._fields)
-        }  # fmt: skip
-        UsageHolder.objects.bulk_create(
-            UsageHolder(last_at=at, **holder._asdict()) for holder, at in last.items() if holder not in known
-        )
-        later = [(known[holder][0], at) for holder, at in last.items() if holder in known and known[holder][1] < at]
-        UsageHolder.objects.bulk_update([UsageHolder(pk=id_, last_at=at) for id_, at in later], ["last_at"])
-        users = {holder.user for holder in last}
-        self._holders = {
-            Holder(*names): id_
-            for id_, *names in UsageHolder.objects.filter(user__in=users).values_list("pk", *Holder._fields)
-        }
-        _write_users(users)
 
     def _write_slices(self, slices: list[ClosedSlice]) -> None:
         """A slice that is there already stays as it is."""
@@ -270,14 +248,44 @@ def _joined(row: UsageProcess, more: UsageProcess) -> UsageProcess:
     return row
 
 
+def _last_times(unsaved: Iterable[Unsaved]) -> dict[Holder, int]:
+    """When each holder of what is closed held something last."""
+    last: dict[Holder, int] = {}
+    for closed in (each for host in unsaved for each in host.closed):
+        if isinstance(closed, ClosedProcess | AddedProcess):
+            last[closed.process.holder] = max(int(closed.process.last_at), last.get(closed.process.holder, 0))
+        elif isinstance(closed, ClosedSlice | AddedSlice):
+            for holder in closed.account.holders:
+                last[holder] = max(closed.account.start, last.get(holder, 0))
+    return last
+
+
+def _written_holders(last: Mapping[Holder, int]) -> dict[Holder, int]:
+    """Write when each has held something last. Returns their ids."""
+    if not last:
+        return {}
+    users = {holder.user for holder in last}
+    rows = UsageHolder.objects.filter(user__in=users)
+    known = {Holder(*names): (id_, at) for id_, at, *names in rows.values_list("pk", "last_at", *Holder._fields)}
+    UsageHolder.objects.bulk_create(
+        [UsageHolder(last_at=last[holder], **holder._asdict()) for holder in sorted(last) if holder not in known],
+        ignore_conflicts=True,  # another engine may have written it meanwhile
+    )
+    later = [(known[holder][0], at) for holder, at in last.items() if holder in known and known[holder][1] < at]
+    UsageHolder.objects.bulk_update([UsageHolder(pk=id_, last_at=at) for id_, at in sorted(later)], ["last_at"])
+    return {Holder(*names): id_ for id_, *names in rows.values_list("pk", *Holder._fields)}
+
+
 def _write_users(names: set[str]) -> None:
     """The next free hue to each new user, in the order of their names where several are new."""
     known = dict(UsageUser.objects.values_list("name", "hue"))
     taken = set(known.values())
+    new = []
     for name in sorted(names - known.keys() - {""}):
         hue = next((hue for hue in range(1, HUES + 1) if hue not in taken), 0)
         taken.add(hue)
-        UsageUser.objects.create(name=name, hue=hue)
+        new.append(UsageUser(name=name, hue=hue))
+    UsageUser.objects.bulk_create(new, ignore_conflicts=True)  # another engine may have written one meanwhile
 
 
 def _ms(seconds: float) -> int:

@@ -12,6 +12,7 @@ from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.store import Enqueue
 from monitor.models import AlertEvent, AlertRule
 from monitor.rules.host_contact import HostContact
+from monitor.shards import EVERY_HOST
 from monitor.telemetry.gpu_use import IdleLimits
 from monitor.telemetry.host.kernel_log import XidMessage
 from monitor.telemetry.recent import Recent
@@ -38,6 +39,7 @@ class Scene:
         self.contacts: list[HostContact] | None = []
         """The other hosts."""
         self.retention_days = 90.0
+        self.shard = EVERY_HOST
         self.engine = self.restarted()
 
     def restarted(self) -> Engine:
@@ -58,6 +60,7 @@ class Scene:
             contacts=lambda: self.contacts,
             keep=self.recent.add,
             evidence=self.evidence,
+            shard=self.shard,
             clock=lambda: self.now + self.ahead,
             monotonic=lambda: self.now,
         )

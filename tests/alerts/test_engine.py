@@ -46,11 +46,11 @@ def test_event_and_its_end_are_written_queued_and_shown(scene: Scene) -> None:
     assert scene.open == []
 
 
-def test_snapshot_without_changes_shows_nothing(scene: Scene) -> None:
+def test_snapshot_without_changes_shows_nothing_more(scene: Scene) -> None:
     rule()
     scene.goes(0, COOL)
     scene.goes(1, COOL)
-    assert scene.shown == []
+    assert scene.shown == [()]
 
 
 def test_timer_continues_after_a_restart(scene: Scene) -> None:

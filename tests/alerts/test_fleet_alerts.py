@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitor.alerts.engine import MOST_AT_ONCE
+from monitor.alerts.engine import LOOK_SECONDS, MOST_AT_ONCE
 from monitor.alerts.host_alerts import SETTLED_SECONDS
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.host_contact import HostContact
 from monitor.rules.kinds.host_down import REMOVED
+from monitor.shards import SHARDS
 from monitor.telemetry.schema import Snapshot
 from tests.alerts.engine_scene import COOL, HOT, Scene, rule
 
@@ -236,3 +237,27 @@ def test_many_hosts_that_go_down_together_are_told_in_order(scene: Scene) -> Non
     scene.restarted()
     down(scene, *[contact(host_id, is_down=True) for host_id in ids])
     assert len(scene.told) == len(ids)
+
+
+def test_engine_of_some_hosts_leaves_the_alerts_of_others_alone(scene: Scene) -> None:
+    """Two engines share the hosts: "a" is the other one's, and so are the hub's own host and the rules about hosts."""
+    hot = rule(for_seconds=0)
+    AlertRule.objects.create(name="down", kind="host_down", for_seconds=0, severity="critical")
+    scene.contacts = [contact("a"), contact("d", is_down=True)]
+    scene.arrives("a", HOT)
+    scene.goes(1, HOT)
+    before = {("", "dgx"), ("a", "node-a"), ("d", "node-d")}
+    assert {*open_by_host()} == before
+    scene.shard = SHARDS[3]
+    scene.restarted()
+    scene.contacts = [contact("d", is_down=True)]
+    scene.goes(1, COOL)
+    assert scene.open == []
+    scene.arrives("d", HOT)
+    scene.goes(1, COOL)
+    assert [(alert.host_id, alert.rule) for alert in scene.shown[-1]] == [("d", "hot")]
+    assert {*open_by_host()} == before
+    assert AlertEvent.objects.filter(state="firing").count() == 4
+    hot.delete()
+    scene.goes(LOOK_SECONDS, COOL)
+    assert AlertEvent.objects.filter(state="firing", rule_then__name="hot").count() == 2

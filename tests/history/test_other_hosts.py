@@ -20,6 +20,7 @@ from monitor.models import HistoryChunk, HistoryGap, HistorySource
 from monitor.rules.evaluation import Event
 from monitor.rules.rule import Rule
 from monitor.runtime.stored_evidence import stored_before
+from monitor.shards import SHARDS
 from tests.history.machines import BEGIN, Machine
 from tests.history.remote_host import DGX, RemoteHost
 
@@ -228,3 +229,19 @@ def test_evidence_of_an_alert_begins_with_what_is_stored_and_what_is_not_yet(rem
     assert [(gap.start - START, gap.end - START, gap.reason) for gap in earlier.gaps] == [
         (70, 110, REASONS[NO_CONNECTION])
     ]
+
+
+def test_recorder_of_some_hosts_closes_the_chunks_of_no_other(remote: RemoteHost) -> None:
+    remote.run(70)
+    remote.machine.recorder.close()
+
+    def open_hosts() -> set[str]:
+        rows = HistoryChunk.objects.filter(is_open=True, tier=SECONDS.number)
+        return set(rows.values_list("source__host_id", flat=True))
+
+    deque(store.close_chunks(BEGIN + 10_000, SHARDS[3]), maxlen=0)
+    assert open_hosts() == {""}
+    deque(store.close_chunks(BEGIN + 10_000, SHARDS[0]), maxlen=0)
+    assert open_hosts() == set()
+    last = START + 71
+    assert [store.last_moment(shard=shard) for shard in SHARDS] == [last, None, None, last]
