@@ -28,20 +28,8 @@ class ServerLock(Protocol):
     def acquire(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
         """Wait for another server to exit. Raises DatabaseTaken if it does not in time."""
 
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody has it, and say whether it is held now. Raises Django's database errors."""
-
     def check(self) -> str | None:
         """Take the lock again if it was lost. Returns what is wrong, without the database's address, or None."""
-
-    @property
-    def is_taken(self) -> bool:
-        """Another process has the lock, as of the last check."""
-
-    def take_over(self) -> None:
-        """End the connections of the process that had the lock before. From now on, this process connects only while it has the
-        lock, so that it cannot write once another one has taken over. Raises Django's database errors.
-        """
 
     def release(self) -> None:
         """End the lock."""

@@ -18,6 +18,7 @@ from monitor.fleet.registry import Admitted, Row, Seen, refused, why_not
 from monitor.live.hub import Hub
 from monitor.rules.host_contact import HostContact
 from monitor.sanitize import plain
+from monitor.shards import EVERY_HOST, Shard
 from monitor.telemetry.schema import Alert, Snapshot
 
 REGAIN_SECONDS = 30.0
@@ -242,8 +243,8 @@ class Fleet:
 
     # ── For alerts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def contacts(self, wall_time: float) -> list[HostContact] | None:
-        """Which hosts send readings; None before the registry was read. `wall_time`: now in Unix seconds. From any thread."""
+    def contacts(self, wall_time: float, shard: Shard = EVERY_HOST) -> list[HostContact] | None:
+        """Which of these hosts send readings; None before the registry was read. `wall_time`: in Unix seconds. From any thread."""
         with self._lock:
             if not self._has_rows:
                 return None
@@ -253,6 +254,7 @@ class Fleet:
             return [
                 contact_of(host, at=at, started_at=started_at, wall_time=wall_time, trouble=trouble)
                 for host in self._hosts.values()
+                if shard.has(host.host_id)
             ]
 
     def set_alerts(self, alerts: Iterable[Alert]) -> None:

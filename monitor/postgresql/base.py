@@ -7,7 +7,7 @@ statements and answers each have one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from monitor.database.engine import LockPurpose
 from monitor.postgresql import fence
 from monitor.postgresql.breaker import breaker_of
 from monitor.postgresql.connection import TimedConnection
+from monitor.postgresql.engine_locks import EngineLocks
 from monitor.postgresql.errors import brief, explain
 from monitor.postgresql.initialized import is_initialized, lost, set_initialized
 from monitor.postgresql.server_lock import KEYS, AdvisoryLock
@@ -77,6 +78,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         set_initialized(settings.GPU_MONITOR.data_dir)
 
     def new_server_lock(self, purpose: LockPurpose = "server") -> AdvisoryLock:
+        return AdvisoryLock(self._connect_for_locks(), self.place, KEYS[purpose])
+
+    def new_engine_locks(self) -> EngineLocks:
+        """For `gpumon engine`."""
+        return EngineLocks(self._connect_for_locks())
+
+    def _connect_for_locks(self) -> Callable[[], TimedConnection]:
         params = self.get_connection_params()
 
         def connect() -> TimedConnection:
@@ -84,7 +92,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             made.answer_seconds = LOCK_ANSWER_SECONDS
             return made
 
-        return AdvisoryLock(connect, self.place, KEYS[purpose])
+        return connect
 
     def prepare(self) -> None:
         """There is nothing to set."""
@@ -112,7 +120,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         breaker = breaker_of(self.place)
         if not breaker.may_try():
             raise psycopg.OperationalError("PostgreSQL does not answer")
-        fence.check()
         try:
             made = TimedConnection.connect(**conn_params)
         except psycopg.OperationalError as error:
@@ -123,6 +130,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise psycopg.OperationalError(brief(error)) from error
         breaker.answers()
         made.breaker = breaker
+        try:
+            # Not before: an engine that takes over from now on finds this connection and ends it.
+            fence.check()
+        except psycopg.OperationalError:
+            made.close()
+            raise
         return made
 
     def init_connection_state(self) -> None:

@@ -1,4 +1,4 @@
-"""What must be so before this process may open another connection to PostgreSQL."""
+"""What must be so for this process to open another connection to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _requirements: list[Callable[[], None]] = []
 
 
 def require(requirement: Callable[[], None]) -> None:
-    """From now on, call this before each new connection, of any thread. It raises psycopg.OperationalError to refuse it."""
+    """From now on, call this with each new connection, in any thread. It raises psycopg.OperationalError to refuse it."""
     _requirements.append(requirement)
 
 

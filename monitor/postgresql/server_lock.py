@@ -16,7 +16,6 @@ import psycopg
 from django.db import DatabaseError
 
 from monitor.database.engine import WAIT_SECONDS, DatabaseTaken, LockPurpose
-from monitor.postgresql import fence
 from monitor.postgresql.errors import brief, explain
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,6 @@ AND (l.classid::bigint << 32) + l.objid::bigint = %s
 """
 
 
-ENGINE_NAME = "gpumon engine "
-"""How the `application_name` of an engine's connections begins; it goes on with the engine's own name."""
-_END_OTHERS = """
-SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name LIKE %s AND application_name <> current_setting('application_name')
-"""
-
-
 class AdvisoryLock:
     """Held from `acquire` to `release`, on a connection of its own. Used from any thread."""
 
@@ -53,8 +44,6 @@ class AdvisoryLock:
         self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
         self._problem: str | None = None
-        self.is_taken = False
-        """Another process has the lock, as of the last check."""
 
     def acquire(
         self,
@@ -74,43 +63,16 @@ class AdvisoryLock:
                 has_logged = True
             sleep(_POLL_SECONDS)
 
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody has it, and say whether it is held now. Raises Django's database errors."""
-        return self._take_for_django() is None
-
     def check(self) -> str | None:
         """Take the lock again if its connection was lost. Returns what is wrong, or None; the log also says where."""
         try:
             holder = self._take()
         except psycopg.Error as error:
             return self._note(brief(error), explain(error, self._place))
-        self.is_taken = holder is not None
         if holder is None:
             return self._note(None, "")
         text = "another server has taken over the database: alerts are sent twice until one of the two is stopped"
         return self._note(text, f"{text}{holder}")
-
-    def take_over(self) -> None:
-        """See ServerLock. Both are called by `application_name`, which ENGINE_NAME begins."""
-        with self._lock:
-            if self._connection is None:
-                raise DatabaseError("the lock was lost")
-            try:
-                self._connection.execute(_END_OTHERS, (f"{ENGINE_NAME}%",))
-            except psycopg.Error as error:
-                raise DatabaseError(str(error)) from error
-        fence.require(self.require_held)
-
-    def require_held(self) -> None:
-        """Raises psycopg.OperationalError unless this process has the lock."""
-        with self._lock:
-            if self._connection is None:
-                raise psycopg.OperationalError("another engine may have taken over")
-            try:
-                self._connection.execute("SELECT 1")
-            except psycopg.Error:
-                self._forget()
-                raise
 
     def _note(self, problem: str | None, record: str) -> str | None:
         if problem is not None and problem != self._problem:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from django.db import DatabaseError
-
 from monitor.database.engine import ServerLock, server_lock
 from monitor.telemetry.schema import Snapshot
 
@@ -22,15 +20,10 @@ class DatabaseWatch:
         self,
         lock: Callable[[], ServerLock | None] = server_lock,
         *,
-        when_locked: Callable[[], None] | None = None,
-        when_lost: Callable[[], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """`lock`: called in the thread. `when_locked`: called when this process gets the lock, which another one may have; None: it
-        got the lock before it started. `when_lost`: called when another process has it.
-        """
+        """`lock`: called in the thread."""
         self._lock = lock
-        self._when_locked, self._when_lost = when_locked, when_lost
         self._poll_seconds = poll_seconds
         self._problem: str | None = None
         self._is_stopping = threading.Event()
@@ -52,25 +45,10 @@ class DatabaseWatch:
         return self._problem
 
     def look(self) -> None:
-        """Check the lock now, or try to get it."""
+        """Check the lock now."""
         lock = self._lock()
-        if lock is None or self._when_locked is None:
-            self._problem = None if lock is None else lock.check()
-            if lock is not None and lock.is_taken and self._when_lost is not None:
-                self._when_lost()
-            return
-        try:
-            if lock.try_acquire():
-                lock.take_over()
-                self._when_locked()
-                self._when_locked = None
-        except DatabaseError as error:
-            self._problem = str(error)
-        else:
-            self._problem = None
+        self._problem = None if lock is None else lock.check()
 
     def _run(self) -> None:
-        if self._when_locked is not None:
-            self.look()
         while not self._is_stopping.wait(self._poll_seconds):
             self.look()

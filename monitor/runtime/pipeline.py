@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -18,10 +18,8 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """Stages start and receive snapshots in the order of the list, and stop in reverse order."""
 
-    def __init__(self, stages: Sequence[Stage], *, later: Collection[Stage] = ()) -> None:
-        """`later`: those of the stages that receive nothing before `start_later`."""
+    def __init__(self, stages: Sequence[Stage]) -> None:
         self._places = [_Place(stage) for stage in stages]
-        self._later = later
         self._changes = threading.Lock()
         """Held while stages start or stop: two threads can ask for it at once."""
         self._fleet_places = [(place, place.stage) for place in self._places if isinstance(place.stage, FleetStage)]
@@ -32,13 +30,6 @@ class Pipeline:
 
     def start(self) -> None:
         """Start every stage. One that cannot start receives nothing, and its problem stays until the process restarts."""
-        with self._changes:
-            for place in self._places:
-                if place.stage not in self._later:
-                    place.start()
-
-    def start_later(self) -> None:
-        """Start the remaining stages. From any thread, also one that a stage has just started."""
         with self._changes:
             for place in self._places:
                 place.start()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from monitor.fleet.bus.base import EngineNews
 from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.bus.keys import agent_key, client_of, news_key
 from monitor.fleet.bus.redis import RedisBus
@@ -236,11 +237,11 @@ def test_process_that_starts_knows_how_old_the_readings_are(over_redis: Processe
 def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.fleet.bus.redis.ENGINE_SECONDS", 0.5)
+    monkeypatch.setattr("monitor.fleet.bus.engine_view.ENGINE_SECONDS", 0.5)
     shown: list[tuple[Alert, ...]] = []
     server = RedisBus(redis.url, show_alerts=shown.append, tick_seconds=0.02)
-    problems: dict[str, str] = {}
-    engine = RedisBus(redis.url, problems=lambda: problems, tick_seconds=0.02)
+    news: dict[int, EngineNews] = {}
+    engine = RedisBus(redis.url, news=lambda: {**news}, tick_seconds=0.02)
     with ExitStack() as stack:
         for bus in (server, engine):
             fleet_on(bus)
@@ -248,14 +249,20 @@ def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
             stack.callback(bus.stop)
         wait_for(lambda: "no gpumon engine is running" in (server.problem or ""), "the problem")
         assert engine.problem is None
-        engine.set_alerts((alert(1),))
+        news[3] = EngineNews(alerts=(alert(1),), problems={})
         wait_for(lambda: shown, "the alert")
-        engine.set_alerts(())
-        wait_for(lambda: shown[-1] == (), "its end")
-        problems["history"] = "the disk is full"
-        engine.set_alerts(())
+        wait_for(lambda: "no gpumon engine has part 1 of 4 of the hosts" in (server.problem or ""), "the other problem")
+        news.update({number: EngineNews(alerts=(), problems={}) for number in range(3)})
+        wait_for(lambda: server.problem is None, "the end of the problem")
+        news[3] = EngineNews(alerts=(), problems={})
+        wait_for(lambda: shown[-1] == (), "the end of the alert")
+        worst = alert(2, fired_at=1.0)
+        news[2] = EngineNews(alerts=(worst,), problems={"history": "the disk is full"})
         wait_for(lambda: server.problem == "engine, history: the disk is full", "the engine's problem")
-    assert shown == [(alert(1),), ()]
+        news[0] = EngineNews(alerts=(alert(1),), problems={"history": "the disk is full"})
+        wait_for(lambda: len(shown) == 4, "alerts of two shards")
+        assert server.problem == "engine, history: the disk is full"
+    assert shown == [(alert(1),), (), (worst,), (worst, alert(1))]
 
 
 def test_news_of_another_version_costs_its_host_alone(over_redis: Processes, redis: RedisServer) -> None:

@@ -1,11 +1,12 @@
-"""A hub of two servers and two engines over real Redis and PostgreSQL: every server shows each host, and one engine at a time
-judges and records them, whoever dies.
+"""A hub of two servers and two engines over real Redis and PostgreSQL: every server shows each host, and each host is judged and
+recorded by one engine at a time, whoever dies.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import sys
 import urllib.request
@@ -23,7 +24,8 @@ from tests.postgresql.cluster import running_cluster
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
-RECORDS = "this engine judges and records the hosts from now on"
+TAKES = re.compile(r"judges and records part (\d) of 4")
+GIVES = re.compile(r"has given part (\d) of 4")
 SECRET_KEY = "that the processes of the hub share"  # pragma: allowlist secret
 ALWAYS = """
 from monitor.models import AlertRule
@@ -75,35 +77,45 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             assert PASSWORD not in server.log
 
 
-def test_engine_takes_over_from_one_that_was_killed_and_nothing_is_lost_or_doubled(hub: Hub, tmp_path: Path) -> None:
+def test_engines_share_the_hosts_and_whoever_dies_nothing_is_lost_or_doubled(hub: Hub, tmp_path: Path) -> None:
     hub.first.manage("shell", "-v", "0", "-c", ALWAYS)
-    killed = hub.new_engine()
-    wait_for(lambda: RECORDS in killed.log, "the first engine", seconds=60)
-    other = hub.new_engine()
-    [code] = make_codes(hub.first, "node2")
-    with Agent(tmp_path / "b", hub.first.url, "--code", code, poll_interval_ms=500):
-        alert = wait_for(lambda: alert_of(hub.second, "node2"), "the alert, in the other server")
-        wait_for(lambda: "waiting for the lock" in other.log, "the second engine", seconds=60)
-        wait_for(lambda: is_live(hub.second, "node2"), "node2 in the second server")
+    engine = hub.new_engine()
+    wait_for(lambda: len(parts_of(engine)) == 4, "the first engine", seconds=60)
+    names = ("node2", "node3")
+    with ExitStack() as stack:
+        for name, digit in zip(names, "1d", strict=True):
+            [code] = make_codes(hub.first, name)
+            agent = Agent(tmp_path / name, hub.first.url, "--code", code, poll_interval_ms=500)
+            (agent.folder / "host_id").write_text(digit * 32)  # of the first part and of the last
+            stack.enter_context(agent)
+            wait_for(lambda: is_live(hub.second, name), "the host in the second server")  # noqa: B023  # called at once
+        alerts = wait_for(lambda: alerts_of(hub.second, names), "the alerts, in the other server")
         began = newest(hub)
-        wait_for(lambda: newest(hub) > began + 5, "some readings")
-        assert RECORDS not in other.log
-        killed.stop(signal.SIGKILL)
-        wait_for(lambda: RECORDS in other.log, "the second engine to take over")
-        took_over = newest(hub)
-        wait_for(lambda: newest(hub) > took_over + 5, "more readings")
-        assert alert_of(hub.second, "node2") == alert
+        for _ in range(2):
+            runs(hub, "with all parts in one engine")
+            other = hub.new_engine()
+            wait_for(
+                lambda: len(parts_of(engine)) == len(parts_of(other)) == 2,  # noqa: B023  # called before the next round
+                "equal parts",
+                seconds=60,
+            )
+            runs(hub, "with two engines")
+            engine.stop(signal.SIGKILL)
+            wait_for(lambda: len(parts_of(other)) == 4, "the other engine to take over")  # noqa: B023
+            engine = other
+        runs(hub, "after the last engine has died")
+        assert alerts_of(hub.second, names) == alerts
         until = newest(hub)
-    assert other.stop() == 0  # it writes what it knows
-    [series] = hub.first.json(f"/api/history?host=node2&metric=power_watts&from={began}&to={until - 1}&points=5000")[
-        "series"
-    ]
-    assert series["gaps"] == []
-    assert {round(after - before) for before, after in itertools.pairwise(series["time"])} == {1}
-    assert max(series["seconds"]) <= 1.1
-    count = "print(AlertEvent.objects.filter(host='node2', rule__name='Always').count())"
-    events = in_database(hub.first, f"from monitor.models import AlertEvent\n{count}")
-    assert events == ["1"]
+    assert engine.stop() == 0  # it writes what it knows
+    for name in names:
+        query = f"host={name}&metric=power_watts&from={began}&to={until - 1}&points=5000"
+        [series] = hub.first.json(f"/api/history?{query}")["series"]
+        assert series["gaps"] == []
+        assert {round(after - before) for before, after in itertools.pairwise(series["time"])} == {1}
+        assert max(series["seconds"]) <= 1.1
+    fired = f"AlertEvent.objects.filter(rule__name='Always', host__in={names})"
+    count = f"print(sorted({fired}.values_list('host', flat=True)))"
+    assert in_database(hub.first, f"from monitor.models import AlertEvent\n{count}") == [str([*names])]
 
 
 def test_servers_of_a_hub_share_their_cookies(hub: Hub) -> None:
@@ -115,16 +127,30 @@ def test_servers_of_a_hub_share_their_cookies(hub: Hub) -> None:
     assert len(names) == 1
 
 
+def parts_of(engine: Server) -> set[str]:
+    """The parts of the hosts that this engine judges and records, by its log."""
+    parts: set[str] = set()
+    for line in engine.log.splitlines():
+        parts.update(TAKES.findall(line))
+        parts.difference_update(GIVES.findall(line))
+    return parts
+
+
+def runs(hub: Hub, when: str) -> None:
+    """Wait until every agent has been read some more times."""
+    since = newest(hub)
+    wait_for(lambda: newest(hub) > since + 3, f"readings {when}")
+
+
 def newest(hub: Hub) -> float:
-    """When node2 was read last."""
-    return float((host(hub.second, "node2") or {})["sampled_at"])
+    """Until when both agents were read."""
+    return min(float((host(hub.second, name) or {})["sampled_at"]) for name in ("node2", "node3"))
 
 
-def alert_of(server: Server, name: str) -> str | None:
-    """The id of the open alert of the rule above, as the server shows it."""
-    alerts = server.json("/api/snapshot")["alerts"]
-    found = [each["id"] for each in alerts if (each["host"], each["rule"]) == (name, "Always")]
-    return found[0] if found else None
+def alerts_of(server: Server, names: tuple[str, ...]) -> list[str] | None:
+    """The ids of the open alerts of the rule above, as the server shows them; None before each host has one."""
+    found = {each["host"]: each["id"] for each in server.json("/api/alerts")["alerts"] if each["rule"] == "Always"}
+    return [found[name] for name in names] if found.keys() >= {*names} else None
 
 
 def test_agent_of_one_process_is_live_in_the_other(hub: Hub, tmp_path: Path) -> None:

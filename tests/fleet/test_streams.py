@@ -12,6 +12,7 @@ from monitor.fleet.bus.base import Newest
 from monitor.fleet.bus.keys import client_of
 from monitor.fleet.bus.outgoing import MOST_WAITING_BYTES, Outgoing, Reading, packed
 from monitor.fleet.bus.streams import READ_KEY, StreamReader
+from monitor.shards import EVERY_HOST, SHARDS, Shard
 from monitor.telemetry.schema import Snapshot
 from tests.fleet.redis_server import RedisServer, running_redis
 from tests.support.servers import wait_for
@@ -48,9 +49,9 @@ def write(redis: RedisServer, *readings: Reading, process: str = "first") -> Non
 class Engine:
     """Remembers what it was given."""
 
-    def __init__(self, redis: RedisServer) -> None:
+    def __init__(self, redis: RedisServer, shard: Shard = EVERY_HOST) -> None:
         self.given: list[tuple[str, int, bool]] = []
-        self.reader = StreamReader(redis.url, self._take)
+        self.reader = StreamReader(redis.url, self._take, shard=shard)
 
     def _take(self, snapshot: Snapshot, *, is_late: bool) -> None:
         assert snapshot.host_id is not None
@@ -91,6 +92,24 @@ def test_engine_that_takes_over_gets_again_what_may_not_be_stored_and_that_is_la
     wait_for(lambda: third.given, "what was not recorded")
     third.reader.stop()
     assert third.of("0") == [(4, False)]
+
+
+def test_engines_that_share_the_hosts_read_each_reading_once(redis: RedisServer) -> None:
+    engines = [Engine(redis, shard) for shard in SHARDS]
+    write(redis, *(reading(digit * 32, 1) for digit in "0123456789abcdef"))
+    for engine in engines:
+        engine.reader.start()
+    for engine in engines:
+        wait_for(lambda: len(engine.given) == 4, "its readings")  # noqa: B023  # called before the next one
+        engine.reader.stop()
+        engine.reader.note_all_recorded()
+    assert "".join(digit for engine in engines for digit, _, _ in engine.given) == "0123456789abcdef"
+    after = Engine(redis)
+    write(redis, reading(HOSTS[1], 2))
+    after.reader.start()
+    wait_for(lambda: after.given, "what followed")
+    after.reader.stop()
+    assert after.given == [("f", 2, False)]
 
 
 def test_reading_that_was_written_twice_is_handed_on_once(redis: RedisServer) -> None:

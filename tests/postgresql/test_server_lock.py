@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import DatabaseError
 
 from monitor.database.engine import DatabaseTaken
-from monitor.postgresql import fence
 from tests.postgresql.cluster import Cluster
-from tests.postgresql.databases import ask, connection_to
+from tests.postgresql.databases import connection_to
 from tests.support.servers import wait_for
 
 pytestmark = pytest.mark.slow
@@ -77,27 +74,3 @@ def test_database_taken_over_meanwhile_is_a_problem(cluster: Cluster) -> None:
         assert "another server has taken over the database" in lock.check()
         other.release()  # by ending its connection, which the server notices a moment later
         wait_for(lambda: lock.check() is None, "the lock to be taken back")
-
-
-def test_engine_that_has_lost_the_lock_can_write_no_more(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its network may be back, and it does not know yet that another engine has taken over."""
-    required: list[Callable[[], None]] = []
-    monkeypatch.setattr(fence, "require", required.append)
-    names = [f"{cluster.url()}?application_name=gpumon+engine+{name}" for name in ("first", "second")]
-    with lock_of(names[0]) as first, lock_of(names[1]) as second:
-        assert first.try_acquire()
-        first.take_over()
-        assert not second.try_acquire()
-        writing = connection_to(names[0])
-        assert ask(writing, "SELECT 1") == [(1,)]
-        required[0]()
-        cluster.run("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        wait_for(second.try_acquire, "the second engine to get the lock")
-        second.take_over()
-        with pytest.raises(DatabaseError):
-            ask(writing, "SELECT 1")
-        with pytest.raises(psycopg.OperationalError):
-            required[0]()
-        assert "another server has taken over the database" in first.check()
-        assert first.is_taken
-        writing.close()

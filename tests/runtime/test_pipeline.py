@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -128,24 +127,3 @@ def test_snapshots_of_other_hosts_go_to_the_stages_that_receive_those(steps: lis
     broken.fails_at.clear()
     pipeline.take_of_fleet(host(host="b"), is_late=False)
     assert pipeline.problems == {}
-
-
-def test_stage_is_started_once_though_another_thread_starts_the_later_ones_meanwhile(steps: list[str]) -> None:
-    """As in an engine: the stage `database` gets the lock while the stages after it have not started."""
-
-    class GetsTheLock(Recorder):
-        def start(self) -> None:
-            super().start()
-            thread.start()
-
-    class Slow(Recorder):
-        def start(self) -> None:
-            super().start()
-            thread.join(0.2)
-
-    later = Recorder("later", steps)
-    pipeline = Pipeline([GetsTheLock("database", steps), Slow("slow", steps), later], later=[later])
-    thread = threading.Thread(target=pipeline.start_later)
-    pipeline.start()
-    thread.join()
-    assert steps == ["database start", "slow start", "later start"]

@@ -49,12 +49,12 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineNews(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine that works tells the servers of its hub."""
+    """What the engine of a shard tells the servers of its hub."""
 
     alerts: tuple[Alert, ...]
-    """The open ones of all hosts."""
+    """The open ones of the hosts of this shard."""
     problems: dict[str, str]
-    """What is wrong with its stages, by name."""
+    """What is wrong with the engine's stages, by name."""
 
 
 class Receiver(Protocol):

@@ -3,7 +3,7 @@
     gpumon:newest:HOST   Newest: the newest snapshot
     gpumon:news:HOST     HostNews
     gpumon:agent:HOST    Agent: exists while the host's agent is connected to a process that runs
-    gpumon:engine        EngineNews: exists while an engine works
+    gpumon:engine:SHARD  EngineNews: exists while an engine judges and records the hosts of this shard
 
 Every value is MessagePack and every key expires.
 """
@@ -15,13 +15,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 PREFIX = "gpumon:"
-ENGINE_KEY = f"{PREFIX}engine"
 KEPT_SECONDS = 3600.0
 """How long snapshot and news of a silent host are kept."""
 AGENT_SECONDS = 12.0
 """How long a process that has died holds its agents' connections."""
 ANSWER_SECONDS = 2.0
 """Redis answers in milliseconds. One that hangs holds up nothing but the bus's own thread."""
+
+
+def engine_key(shard: int) -> str:
+    return f"{PREFIX}engine:{shard}"
 
 
 def newest_key(host_id: str) -> str:

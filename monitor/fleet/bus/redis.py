@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from redis import Redis, RedisError
@@ -22,18 +22,20 @@ from redis import Redis, RedisError
 from monitor.config.redis_url import place
 from monitor.fleet.bus import streams
 from monitor.fleet.bus.base import Agent, EngineNews, HostNews, Newest, Receiver
+from monitor.fleet.bus.engine_view import EngineView
 from monitor.fleet.bus.keys import (
     AGENT_SECONDS,
-    ENGINE_KEY,
     KEPT_SECONDS,
     agent_key,
     client_of,
+    engine_key,
     newest_key,
     news_key,
     reason_of,
 )
 from monitor.fleet.bus.outgoing import Chunk, Outgoing, unpacked
 from monitor.logs.lasting_problem import LastingProblem
+from monitor.shards import SHARDS
 from monitor.telemetry.schema import Alert, Snapshot
 
 log = logging.getLogger(__name__)
@@ -44,13 +46,10 @@ ShowAlerts = Callable[[tuple[Alert, ...]], None]
 TICK_SECONDS = 0.25
 REFRESH_SECONDS = 4.0
 """Between extensions of the agents' keys."""
-ENGINE_SECONDS = 30.0
-"""How long no engine may run before that is a problem: one takes over from another within seconds."""
 _AT_ONCE = 50
 """Hosts written in one go, so that an answer never takes long."""
 _KEPT_MS, _AGENT_MS = int(KEPT_SECONDS * 1000), int(AGENT_SECONDS * 1000)
 _encode = msgspec.msgpack.encode
-_engine = msgspec.msgpack.Decoder(EngineNews)
 _news = msgspec.msgpack.Decoder(HostNews)
 _agent = msgspec.msgpack.Decoder(Agent)
 
@@ -65,13 +64,13 @@ class RedisBus:
         url: str,
         *,
         show_alerts: ShowAlerts | None = None,
-        problems: Callable[[], Mapping[str, str]] = dict,
+        news: Callable[[], Mapping[int, EngineNews]] = dict,
         tick_seconds: float = TICK_SECONDS,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`show_alerts`: receives the open alerts of all hosts when they change; None: this process is the engine. `problems`: of
-        the engine's stages, by name.
+        """`show_alerts`: receives the open alerts of all hosts when they change; None: this process is an engine. `news`: what the
+        engine tells of its shards, by number.
         """
         self._url = url
         self._show_alerts = show_alerts
@@ -79,13 +78,11 @@ class RedisBus:
         self._clock, self._monotonic = clock, monotonic
         self._receiver: Receiver | None = None
         self._outage: str | None = None
-        self._problems = problems
-        self._alerts: tuple[Alert, ...] | None = None
-        """Of the engine: those of all hosts. Of a server: as they were shown last."""
-        self._engine: EngineNews | None = None
-        """As a server has seen it last."""
-        self._engine_at = -math.inf
-        """When the engine has written its news last, or they were seen last."""
+        self._news = news
+        self._written: dict[int, tuple[float, EngineNews]] = {}
+        """Of an engine: what it wrote last of each shard, and when."""
+        self._engines = EngineView()
+        """Of a server."""
         self._outgoing = Outgoing()
         self._process = streams.new_process()
         self._held: dict[str, str] = {}
@@ -143,18 +140,9 @@ class RedisBus:
 
     @property
     def problem(self) -> str | None:
-        return self._outage or (None if self._show_alerts is None else self._engine_problem())
-
-    def _engine_problem(self) -> str | None:
-        if self._monotonic() - max(self._engine_at, self._began_at) > ENGINE_SECONDS:
-            return "no gpumon engine is running: no host is judged or recorded"
-        found = self._engine.problems if self._engine else {}
-        return "; ".join(f"engine, {name}: {problem}" for name, problem in found.items()) or None
-
-    def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
-        """The engine has judged. From its thread."""
-        self._alerts = alerts
-        self._engine_at = -math.inf
+        if self._outage is not None or self._show_alerts is None:
+            return self._outage
+        return self._engines.problem(self._monotonic(), since=self._began_at)
 
     # ── In the thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,21 +176,25 @@ class RedisBus:
             self._carry_engine_news(client)
 
     def _carry_engine_news(self, client: Redis) -> None:
-        """From the engine to the servers."""
-        if self._show_alerts is None:
-            if self._alerts is not None and self._monotonic() - self._engine_at >= REFRESH_SECONDS:
-                self._engine_at = self._monotonic()
-                news = EngineNews(alerts=self._alerts, problems={**self._problems()})
-                client.set(ENGINE_KEY, _encode(news), px=_AGENT_MS)
+        """From the engines to the servers."""
+        now = self._monotonic()
+        if self._show_alerts is not None:
+            found: Any = client.mget([engine_key(shard.number) for shard in SHARDS])
+            try:
+                alerts = self._engines.hear(found, now)
+            except msgspec.MsgspecError as error:
+                self._other_version(error)
+            else:
+                if alerts is not None:
+                    self._show_alerts(alerts)
             return
-        found = client.get(ENGINE_KEY)
-        if not isinstance(found, bytes):
-            return
-        self._engine_at = self._monotonic()
-        self._engine = self._decoded(_engine, found)
-        if self._engine is not None and self._engine.alerts != self._alerts:
-            self._alerts = self._engine.alerts
-            self._show_alerts(self._alerts)
+        current = self._news()
+        for shard, news in current.items():
+            at, before = self._written.get(shard, (-math.inf, None))
+            if news != before or now - at >= REFRESH_SECONDS:
+                client.set(engine_key(shard), _encode(news), px=_AGENT_MS)
+                self._written[shard] = now, news
+        self._written = {shard: written for shard, written in self._written.items() if shard in current}
 
     def _failed(self, error: Exception) -> None:
         if self._outage is None:

@@ -1,4 +1,4 @@
-"""The streams of readings: every process writes those of its agents, and the engine reads all.
+"""The streams of readings: every process writes those of its agents, and each engine reads those of its shards.
 
     gpumon:readings:0 … f   by the first digit of the host id: readings of one host stay in order
 
@@ -16,7 +16,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from redis import Redis, RedisError
@@ -26,11 +26,14 @@ from monitor.fleet.bus.base import Publish
 from monitor.fleet.bus.keys import PREFIX, client_of, reason_of
 from monitor.fleet.bus.outgoing import Reading, unpacked
 from monitor.logs.lasting_problem import LastingProblem
+from monitor.shards import EVERY_HOST, Shard
 from monitor.telemetry.schema import Snapshot
 
 log = logging.getLogger(__name__)
 
-STREAMS = tuple(f"{PREFIX}readings:{digit:x}" for digit in range(16))
+DIGITS = "0123456789abcdef"
+STREAMS = {digit: f"{PREFIX}readings:{digit}" for digit in DIGITS}
+"""By the first digit of the host id."""
 READ_KEY, RECORDED_KEY = f"{PREFIX}read", f"{PREFIX}recorded"
 KEPT_SECONDS = 150
 MOST_KEPT = 2500
@@ -47,25 +50,33 @@ def add(pipe: Pipeline, readings: tuple[Reading, ...], process: str) -> None:
     """Add the readings to their streams. `process`: random, of the one that writes."""
     for host_id, number, is_late, data in readings:
         fields: Any = {"from": process, "number": number, "late": int(is_late), "data": data}
-        pipe.xadd(f"{PREFIX}readings:{host_id[0]}", fields, maxlen=MOST_KEPT, approximate=True)
+        pipe.xadd(STREAMS[host_id[0]], fields, maxlen=MOST_KEPT, approximate=True)
 
 
 def trim(client: Redis) -> None:
     """Drop what is older than KEPT_SECONDS, by Redis' clock."""
     now_seconds, _ = client.time()
     with client.pipeline(transaction=False) as pipe:
-        for stream in STREAMS:
+        for stream in STREAMS.values():
             pipe.xtrim(stream, minid=f"{(int(now_seconds) - KEPT_SECONDS) * 1000}-0", approximate=True)
         pipe.execute()
 
 
 class StreamReader:
-    """A stage of the engine that judges and records: hands every reading of every stream to the others, in order."""
+    """A stage of an engine: hands every reading of the hosts of a shard to the others, in order."""
 
     name = "streams"
 
-    def __init__(self, url: str, publish: Publish, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        publish: Publish,
+        *,
+        shard: Shard = EVERY_HOST,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url, self._publish = url, publish
+        self._streams = tuple(stream for digit, stream in STREAMS.items() if shard.has(digit))
         self._monotonic = monotonic
         self._problem: str | None = None
         self._lasting = LastingProblem(log)
@@ -95,6 +106,11 @@ class StreamReader:
     def problem(self) -> str | None:
         return self._problem
 
+    @property
+    def has_ended(self) -> bool:
+        """Nothing is handed on any more."""
+        return not self._thread.is_alive()
+
     def note_all_recorded(self) -> None:
         """Every stage has written everything, because it has stopped. After `stop`."""
         try:
@@ -121,8 +137,8 @@ class StreamReader:
 
     def _begin(self, client: Redis) -> None:
         """After what an engine before this one has surely recorded."""
-        self._late_until = _noted(client, READ_KEY)
-        self._at = _noted(client, RECORDED_KEY)
+        self._late_until = _noted(client, READ_KEY, self._streams)
+        self._at = _noted(client, RECORDED_KEY, self._streams)
 
     def _read(self, client: Redis) -> None:
         since: Any = {**self._at}
@@ -166,9 +182,9 @@ def _note(client: Redis, key: str, at: Mapping[str, str]) -> None:
         client.hset(key, mapping=known)
 
 
-def _noted(client: Redis, key: str) -> dict[str, str]:
+def _noted(client: Redis, key: str, streams: Iterable[str]) -> dict[str, str]:
     found: Any = client.hgetall(key)
-    return {stream: found.get(stream.encode(), _FIRST.encode()).decode() for stream in STREAMS}
+    return {stream: found.get(stream.encode(), _FIRST.encode()).decode() for stream in streams}
 
 
 def _number(entry: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    """Serves no page. Any number can run: one works, the others wait to take over."""
+    """Serves no page. Several can run: they share the hosts, and take over from one that dies."""
 
     help = "Judge and record the hosts of a hub of several processes (GPU_MONITOR_REDIS_URL)."
     requires_system_checks = ()
@@ -35,11 +35,11 @@ class Command(BaseCommand):
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: stopping.set())
         systemd = Systemd.taken_from(os.environ)
-        name_connections()
         try:
             prepare_server()
         except CannotStart as error:
             raise CommandError(f"gpumon engine: {error}") from error
+        name_connections()
         systemd.notify(READY)
         EngineRuntime(settings.GPU_MONITOR).run(stopping)
         systemd.notify(STOPPING)
