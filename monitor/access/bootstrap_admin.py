@@ -50,8 +50,11 @@ def _make(name: str, password: str) -> bool:
     users = get_user_model()
     try:
         validate_password(password, users(username=name))
+        account = users(username=users.normalize_username(name), is_staff=True, is_superuser=True)
+        # Hashing takes up to a second, during which a transaction would lock out every other writer.
+        account.set_password(password)
         with transaction.atomic():
-            users._default_manager.create_superuser(name, password=password)
+            account.save()
     except ValidationError as error:
         log.error("%sADMIN_PASSWORD is rejected: %s", PREFIX, " ".join(error.messages))
         return False

@@ -121,6 +121,22 @@ def test_password_in_the_settings_creates_the_administrator_and_is_never_logged(
     assert "/setup/" not in caplog.text
 
 
+@pytest.mark.django_db(transaction=True)
+def test_password_is_hashed_before_the_database_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: on a first start, the alert engine could not read its rules meanwhile, and logged a warning."""
+    hashed_in_transaction = []
+    hash_password = User.set_password
+
+    def hashed(user: User, password: str | None) -> None:
+        hashed_in_transaction.append(connection.in_atomic_block)
+        hash_password(user, password)
+
+    monkeypatch.setattr(User, "set_password", hashed)
+    prepare(config(admin_password=PASSWORD), SetupLink(), needs_login=True)
+    assert User.objects.get().check_password(PASSWORD)
+    assert hashed_in_transaction == [False]
+
+
 @pytest.mark.django_db
 def test_later_password_in_the_settings_changes_no_account() -> None:
     for password in (PASSWORD, "another staple of horses"):
