@@ -42,6 +42,16 @@ def test_second_xid_fires_while_the_alert_of_the_first_is_open() -> None:
     assert (over.value, over.resolved_because) == (31, "this GPU is no longer on the host")
 
 
+def test_xid_of_a_lost_gpu_fires_and_its_alert_stays_open() -> None:
+    seen = evaluation(rule("xid", clear_for_seconds=100.0))
+    assert seen.take(at(1, gpu(xids=()))) == []
+    fallen = Xid(code=79, count=1, last_at=5)
+    (event,) = seen.take(at(6, gpu(xids=(fallen,), state="lost")))
+    assert event.value == 79
+    for time in range(7, 1000, 50):
+        assert seen.take(at(time, gpu(xids=(fallen,), state="lost"))) == []
+
+
 def test_xid_from_long_before_a_rule_was_created_or_edited_does_not_fire() -> None:
     """Regression: renaming the rule fired every Xid since the start of the server again."""
     seen = evaluation(rule("xid"))

@@ -27,12 +27,14 @@ class XidError(Kind):
 
         An Xid is new if it was reported after the code was last seen; after the list was empty, counting starts over.
         A rule that sees a GPU for the first time, after it was created or edited, does not take old reports as new.
+        Of a lost GPU, only new ones are known: what is open stays open.
         """
         found: list[tuple[str, float | None, Gpu, int | None]] = []
         for gpu in tick.selected(rule.which)[1]:
             known: dict[str, float] = memory.get(gpu.uuid, {})
             # The GPU itself is a subject too, so that a GPU without any Xid is known to have none.
-            found.append((gpu.uuid, None if gpu.xids is None else 0.0, gpu, None))
+            nothing_new = None if gpu.xids is None or gpu.state == "lost" else 0.0
+            found.append((gpu.uuid, nothing_new, gpu, None))
             if gpu.xids is None:
                 found += [(f"{gpu.uuid}/xid{code}", None, gpu, int(code)) for code in known]
                 continue
@@ -40,7 +42,7 @@ class XidError(Kind):
             last = {**dict.fromkeys(known, 0.0), **{str(xid.code): xid.last_at for xid in gpu.xids}}
             memory[gpu.uuid] = last
             found += [
-                (f"{gpu.uuid}/xid{code}", float(last_at > known.get(code, before)), gpu, int(code))
+                (f"{gpu.uuid}/xid{code}", 1.0 if last_at > known.get(code, before) else nothing_new, gpu, int(code))
                 for code, last_at in last.items()
                 if int(code) not in rule.ignored_xids
             ]

@@ -20,7 +20,7 @@ FACTS = frozenset(
     if name.endswith(("_max", "_max_mhz", "_total_bytes", "_limit_watts"))
     or name in ("pci_bus_id", "architecture", "brand", "serial_number", "compute_capability", "vbios_version")
     or name in ("compute_mode", "persistence_mode", "mig_mode")
-    or name in ("slowdown_temperature_celsius", "shutdown_temperature_celsius", "ecc_is_enabled")
+    or name in ("slowdown_temperature_celsius", "shutdown_temperature_celsius", "ecc_is_enabled", "xids")
 )
 """Metrics that stay true while a GPU is not read; all others are momentary."""
 
@@ -108,8 +108,11 @@ class Roster:
         if gpu.state == "asleep":
             return self._remembered(gpu, listed)
         if gpu.state == "lost" and gpu.uuid in self._known:
+            known = self._known[gpu.uuid]
+            if gpu.xids is not None:  # the one that it was lost with is often reported after it
+                known = msgspec.structs.replace(known, xids=self._counted(gpu))
             return facts_only(
-                self._known[gpu.uuid],
+                known,
                 state="lost",
                 since=gpu.since,
                 read_at=self._read_at.get(gpu.uuid),
@@ -117,10 +120,13 @@ class Roster:
             )
         if gpu.uuid_is_substitute and (last := self._known_at(gpu.pci_bus_id, listed)) and last.name == gpu.name:
             gpu = msgspec.structs.replace(gpu, uuid=last.uuid, uuid_is_substitute=last.uuid_is_substitute)
+        xids = self._counted(gpu)
+        return gpu if xids is gpu.xids else msgspec.structs.replace(gpu, xids=xids)
+
+    def _counted(self, gpu: Gpu) -> tuple[Xid, ...] | None:
+        """Its Xids with those of earlier samplers."""
         before = self._xids_before.get(gpu.uuid)
-        if before and gpu.xids is not None:
-            return msgspec.structs.replace(gpu, xids=_added(before, gpu.xids))
-        return gpu
+        return _added(before, gpu.xids) if before and gpu.xids is not None else gpu.xids
 
     def _forget_substitutes(self, present: Mapping[str, Gpu]) -> None:
         """Forget a GPU without a UUID of its own once one with it is in its place: it has woken, or the driver was asked again."""

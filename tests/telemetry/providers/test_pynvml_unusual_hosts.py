@@ -155,6 +155,17 @@ def test_gpu_that_falls_off_the_bus_is_lost_and_the_others_are_read(fake_driver:
     assert reader.read().gpus[1].since == gpus[1].since
 
 
+def test_xid_that_a_gpu_is_lost_with_is_heard_though_it_comes_later(fake_driver: FakeDriver, open_reader: Open) -> None:
+    fake_driver.set(gpus=2)
+    reader = open_reader("pynvml", fake_driver.env)
+    reader.read()
+    fake_driver.set({"gpu.1.lost": 1})
+    wait_for(lambda: reader.read().gpus[1].state == "lost", "the loss")
+    fake_driver.set({"gpu.1.xid": "79@1"})
+    gpu = wait_for(lambda: (found := reader.read().gpus[1]).xids and found, "the Xid")
+    assert (gpu.state, [xid.code for xid in gpu.xids or ()]) == ("lost", [79])
+
+
 def test_gpu_lost_before_the_start_does_not_hide_the_others(fake_driver: FakeDriver, open_reader: Open) -> None:
     fake_driver.set({"gpu.1.lost": 1}, gpus=3)
     reading = open_reader("pynvml", fake_driver.env).read()

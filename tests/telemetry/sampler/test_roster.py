@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from monitor.telemetry.providers.base import GPU_METRICS
 from monitor.telemetry.sampler.roster import Roster
 from monitor.telemetry.schema import Gpu, Xid
@@ -83,6 +85,20 @@ def test_xid_count_continues_across_samplers() -> None:
         [gpu(0, "a", xids=(Xid(code=79, count=1, last_at=30.0), Xid(code=13, count=1, last_at=31.0)))], 31.0
     )
     assert again.xids == (Xid(code=13, count=1, last_at=31.0), Xid(code=79, count=3, last_at=30.0))
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_lost_gpu_keeps_its_xids_as_counters_do(is_listed: bool) -> None:
+    """The series of its Xids ended just when it fell off the bus."""
+    fallen = Xid(code=79, count=1, last_at=10.0)
+    roster = Roster()
+    roster.update([gpu(0, "a", xids=(fallen,))], 10.0)
+    (lost,) = roster.update([gpu(0, "a", state="lost", since=11.0)] if is_listed else [], 11.0)
+    assert (lost.state, lost.xids, "xids" in lost.unavailable) == ("lost", (fallen,), False)
+    roster.restarted()
+    again = (gpu(0, "a", state="lost", since=12.0, xids=(Xid(code=79, count=1, last_at=12.0),)),)
+    (lost,) = roster.update(again, 12.0)
+    assert lost.xids == (Xid(code=79, count=2, last_at=12.0),)
 
 
 def test_gpu_asleep_at_the_start_is_the_same_gpu_once_it_wakes() -> None:

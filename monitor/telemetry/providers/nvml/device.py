@@ -168,7 +168,7 @@ class Device:
 
     def lost(self, since: float) -> Gpu:
         """The GPU after it fell off the bus. The roster adds its lasting facts."""
-        values: Values = {"pci_bus_id": self.identity.pci_bus_id}
+        values: Values = {"pci_bus_id": self.identity.pci_bus_id, "xids": self.xid_log.xids}
         reasons = base.explain(values, base.GPU_METRICS, {}, "the GPU is lost: it has fallen off the bus")
         return Gpu(
             index=self.identity.index,

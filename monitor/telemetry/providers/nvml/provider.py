@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pynvml as nvml
 
 from monitor.telemetry.options import Options
@@ -161,7 +162,7 @@ class Pynvml:
         if device in self._lost:
             gpu, asked_at = self._lost[device]
             if at - asked_at < _RETRY_LOST_SECONDS:
-                return gpu
+                return _with_xids(gpu, device)
             device.ask_again()
         try:
             gpu = device.read(now, at)
@@ -173,9 +174,15 @@ class Pynvml:
                 log.warning(
                     "GPU %d (%s) is lost: it has fallen off the bus", device.identity.index, device.identity.uuid
                 )
-            return gpu
+            return _with_xids(gpu, device)
         self._lost.pop(device, None)
         return gpu
+
+
+def _with_xids(gpu: Gpu, device: Device) -> Gpu:
+    """A lost GPU with the Xids reported so far: the one that it was lost with can come later."""
+    xids = device.xid_log.xids
+    return gpu if xids is gpu.xids else msgspec.structs.replace(gpu, xids=xids)
 
 
 def _unavailable(error: Explained) -> ProviderUnavailable:
