@@ -17,11 +17,23 @@ from bench.serving import data_folder, listening
 from tests.support.servers import Server
 
 BROADCAST = "websockets"
+_NO_PINGS = ["--ws-ping-interval", "3600"]
+"""The clients of `delivery` answer no pings of uvicorn, which would close them after 40 seconds."""
 COMMANDS = {
     BROADCAST: ["-m", "bench.floors.broadcast", "{port}"],
-    "uvicorn": ["-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "bench.feed_app:application"],
+    "uvicorn": [
+        "-m",
+        "uvicorn",
+        "--port",
+        "{port}",
+        "--log-level",
+        "warning",
+        *_NO_PINGS,
+        "bench.feed_app:application",
+    ],
     "daphne": ["-m", "daphne", "-p", "{port}", "-v", "0", "bench.feed_app:application"],
 }
+PATHS = {"feed": "/ws/gpu", "dashboard": "/ws/dashboard"}
 _SETTLE_SECONDS = 1.5
 _ENOUGH = 0.9
 """The share of the due messages that must arrive."""
@@ -46,11 +58,11 @@ def server_of(name: str, *, hz: float, among: Sequence[str] = tuple(COMMANDS)) -
 
 
 @contextmanager
-def side(name: str, *, clients: int, hz: float) -> Iterator[Side]:
+def side(name: str, path: str, *, clients: int, hz: float) -> Iterator[Side]:
     """Start the server of this name and connect its clients; at the end stop the clients first, then the server."""
     with (
         server_of(name, hz=hz) as server,
-        child("bench.clients.readers", str(server.port), "/ws/gpu", str(clients)) as readers,
+        child("bench.clients.readers", str(server.port), path, str(clients)) as readers,
     ):
         readers.answer()  # all are connected
         assert server.process is not None

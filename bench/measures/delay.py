@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 from bench.figures import Figure
-from bench.sides import BROADCAST, COMMANDS, Ages, measure_ages, server_of
+from bench.sides import BROADCAST, COMMANDS, PATHS, Ages, measure_ages, server_of
 
 _CLIENTS = (1, 50, 150, 300)
 _SECONDS = {5.0: 6.0, 1.0: 10.0}
 """The messages per second, and the duration of the measurement in seconds."""
-_PATHS = {"feed": "/ws/gpu", "dashboard": "/ws/dashboard"}
 _BOUNDS = {("uvicorn", "p50"): 2.0, ("uvicorn", "p99"): 2.0, ("daphne", "p50"): 2.0, ("daphne", "p99"): 2.0}
 """The largest number of clients. With fewer, a p99 is a single message."""
 
@@ -25,7 +24,7 @@ def measure() -> Iterator[Figure]:
     for hz, seconds in _SECONDS.items():
         with ExitStack() as stack:
             servers = {name: stack.enter_context(server_of(name, hz=hz)) for name in COMMANDS}
-            for kind, path in _PATHS.items():
+            for kind, path in PATHS.items():
                 ages = {
                     clients: measure_ages(servers, path, clients=clients, hz=hz, seconds=seconds)
                     for clients in _CLIENTS
