@@ -14,8 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from monitor.access import tokens, view_links
-from monitor.fleet.protocol import Hello, Refused
-from monitor.fleet.registry import Admitted, Row
+from monitor.fleet.registry import Row
 from monitor.history.buckets import Buckets, Column
 from monitor.history.store import Written, write
 from monitor.models import AlertEvent, AlertRule, Channel, Delivery, FleetHost, HistoryGap, HistorySource, SeenGpu
@@ -24,8 +23,9 @@ from monitor.runtime.runtime import Runtime
 from tests.fuzz.mutations import NUMBERS, PIECES, TEXTS
 from tests.support.site_addresses import PLACEHOLDER, UUID_PLACEHOLDER
 from tests.support.snapshots import alert, gpu, host, process
+from tests.web.hosts.joined import HUB, id_of, join
 
-HUB, OTHER = "ef" * 16, "cd" * 16
+OTHER = id_of(PLACEHOLDER)
 MIB = 1 << 20
 LARGEST_ANSWER = 8 * MIB
 NEVER_STALE = {"poll_interval_seconds": 3600.0}
@@ -44,9 +44,7 @@ def furnish(runtime: Runtime) -> User:
     root = User.objects.create_superuser("root", password="correct horse")
     Group.objects.get_or_create(pk=1, defaults={"name": "some"})
     FleetHost.objects.create(pk=1, host_id=OTHER, name=PLACEHOLDER)
-    runtime.fleet.connect(Admitted(OTHER, PLACEHOLDER, (), None), _Socket())
-    other = host(*gpus, host=PLACEHOLDER, host_id=OTHER, time=now, sampled_at=now, **NEVER_STALE)
-    runtime.fleet.take(OTHER, other, is_late=False)
+    join(runtime, PLACEHOLDER, host(*gpus, host=PLACEHOLDER, host_id=OTHER, time=now, sampled_at=now, **NEVER_STALE))
     runtime.fleet.set_rows([Row(OTHER, PLACEHOLDER, ("rack 1",), "active", None, "", "", None, "")])
     rule = AlertRule.objects.first()
     channel = Channel.objects.create(pk=1, name="c", url="json://127.0.0.1:9")
@@ -97,15 +95,6 @@ def _record(host_id: str, name: str, start: int) -> None:
     used = UsageGpu.objects.create(host_id=host_id, host=name, uuid=PLACEHOLDER, index=0, name="H100")
     UsagePeriod.objects.create(gpu=used, start=start, end=start + 600)
     UsageSpan.objects.create(gpu=used, start=start, end=start + 600, state="busy", user="ana")
-
-
-class _Socket:
-    """Of the other host's agent."""
-
-    hello = Hello(protocol=1, version="0.1.0", host_id=OTHER, host=PLACEHOLDER, sent_at=1.0)
-
-    def end(self, refusal: Refused) -> None:
-        raise AssertionError(refusal.text)
 
 
 class Visitor:

@@ -10,9 +10,10 @@ from django.db import transaction
 from monitor.runtime.runtime import Runtime
 from tests.fuzz.campaign import CORPUS, Extent, Target, campaign
 from tests.fuzz.mutations import OF_BYTES
-from tests.fuzz.site import HUB, MIB, Visitor, change_pairs, furnish, lines_of
+from tests.fuzz.site import MIB, Visitor, change_pairs, furnish, lines_of
 from tests.support.runtimes import current_runtime
 from tests.support.site_addresses import addresses
+from tests.web.hosts.joined import HUB
 
 pytestmark = [
     pytest.mark.slow,

@@ -24,10 +24,12 @@ from tests.support import virtual_time
 from tests.support.admission import AdmitEverybody
 from tests.support.runtimes import current_runtime
 from tests.support.snapshots import gpu, host, process
+from tests.web.hosts.joined import join
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("static_root")]
 LONGEST_REASON_BYTES = 123
 """RFC 6455, section 5.5: a control frame has 125 bytes, and two are the code."""
+HOSTS = (None, "hub", "a/b")
 BINARY = b"binary:"
 """Begins the lines of a session that are sent as binary messages."""
 
@@ -35,6 +37,7 @@ BINARY = b"binary:"
 @pytest.fixture
 def runtime() -> Iterator[Runtime]:
     with current_runtime() as runtime:
+        join(runtime, "a/b", None)
         yield runtime
 
 
@@ -47,7 +50,11 @@ class Session:
         self.events: list[str] = []
 
     def _consumer(self, path: str) -> Any:
-        shared = {"hub": lambda _host: self.hub, "origins": Origins([]), "admission": self.admission}
+        shared = {
+            "hub": lambda host: self.hub if host in HOSTS else None,
+            "origins": Origins([]),
+            "admission": self.admission,
+        }
         if path != "/ws/dashboard":
             return GpuFeedConsumer.as_asgi(**shared)
         return DashboardConsumer.as_asgi(**shared, page_named=live_page_named, hub_of_fleet=lambda: self.hub)

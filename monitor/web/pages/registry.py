@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from monitor.live.pieces import LivePage
 from monitor.runtime.process import runtime
-from monitor.web.api.hosts import is_own
 from monitor.web.hosts import page as hosts
+from monitor.web.hosts.addresses import host_in_addresses
 from monitor.web.hosts.boards import boards
 from monitor.web.hosts.wanted import wanted_of_page
 from monitor.web.pages import alerts, dashboard, gpu, history
@@ -15,7 +15,7 @@ _LONGEST_UUID = 96
 
 def live_page_named(name: str, host: str | None = None) -> LivePage | None:
     """The page of this name (cards where it is empty) on the host with that name or id (None: on this one), or None."""
-    other = "" if is_own(runtime(), host) else host or ""
+    other = host_in_addresses(host)
     if layout := dashboard.LAYOUTS.get(name or "cards"):
         return dashboard.live_page(layout, runtime().idle_limits, other)
     if name == alerts.LIVE_PAGE.name:

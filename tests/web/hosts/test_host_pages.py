@@ -12,7 +12,7 @@ from monitor.access.policy import Access
 from monitor.runtime.runtime import Runtime
 from monitor.web.pages.registry import live_page_named
 from tests.support.snapshots import gpu, host
-from tests.web.hosts.joined import join
+from tests.web.hosts.joined import id_of, join
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_root", "hub")]
 
@@ -69,6 +69,15 @@ def test_name_that_does_not_lead_to_a_host_is_replaced_by_the_id(client: Client,
     assert found is not None, page
     status, page = get(client, found[1])
     assert (status, "GPU-of-it" in page) == (200, True)
+
+
+def test_live_page_asked_for_by_a_name_with_a_slash_links_by_the_id(hub: Runtime) -> None:
+    """Found by fuzzing: the socket of the page ended, with a traceback in the log."""
+    latest = host(gpu(0))
+    join(hub, "a/b", latest)
+    page = live_page_named("tiles", "a/b")
+    assert page is not None
+    assert f"/host/{id_of('a/b')}/gpu/GPU-0" in "".join(part.draw() for part in page.pieces(latest).parts)
 
 
 def test_live_page_of_another_host_links_to_that_host(hub: Runtime) -> None:
