@@ -30,7 +30,7 @@ def main() -> None:
                 if time.monotonic() >= end:
                     break
         except BaseException:
-            print(f"\nThe server's log ends:\n{made.server.log[-8000:]}")
+            print(f"\nThe log ends:\n{made.log[-8000:]}")
             raise
     print("Everything held.")
 

@@ -20,7 +20,7 @@ class Seen(NamedTuple):
     """One message."""
 
     start: int
-    """Of the server: its number."""
+    """Of what numbers the readings: which one it was."""
     seq: int
     is_fresh: bool
     age_seconds: float
@@ -32,10 +32,11 @@ class Seen(NamedTuple):
 class Feed:
     """Reads in a thread until it is closed."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, query: str = "") -> None:
+        """`query`: of the socket's address."""
+        self._address = f"{server.ws}/ws/gpu{query}"
         self.server_start = 0
-        """Raise it before the server starts again."""
+        """Raise it before what numbers the readings starts again."""
         self.seen: list[Seen] = []
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -63,7 +64,7 @@ class Feed:
         while not self._is_closing.is_set():
             start = self.server_start
             try:
-                with connect(f"{self._server.ws}/ws/gpu", compression=None, open_timeout=5) as socket:
+                with connect(self._address, compression=None, open_timeout=5) as socket:
                     while not self._is_closing.is_set():
                         self.seen.append(_seen(start, msgspec.json.decode(socket.recv(timeout=5))))
             except (OSError, TimeoutError, WebSocketException):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import random
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from statistics import fmean
+from typing import TypeVar
 
-from tests.chaos.weather import Weather
-from tests.chaos.world import HOT_GPU, Size, World
+from tests.chaos.scene import HOT_GPU, Scene, Size
 from tests.support.servers import wait_for
 
+S = TypeVar("S", bound=Scene)
 MOST_GROWTH = Size(memory_bytes=40 << 20, descriptors=12, threads=6, children=0)
 MOST_LOG_BYTES = 20_000
 """Per weather."""
@@ -21,7 +22,11 @@ _TOLERANCE_CELSIUS = 0.6
 
 
 def storm(
-    world: World, weathers: Sequence[Weather], chance: random.Random, *, say: Callable[[str], object] = print
+    world: S,
+    weathers: Sequence[Callable[[S, random.Random], AbstractContextManager[None]]],
+    chance: random.Random,
+    *,
+    say: Callable[[str], object] = print,
 ) -> None:
     """One weather after the other. Each second one comes while an alert is open, which has to outlast it."""
     began, start = world.size(), world.feed.server_start
@@ -31,11 +36,11 @@ def storm(
             f"{number + 1}/{len(weathers)} {weather.__name__}, {seconds:g} s{', while an alert is open' if is_hot else ''}"
         )
         alert = world.heat() if is_hot else None
-        written = len(world.server.log)
+        written = len(world.log)
         with weather(world, chance):
             world.sleep(seconds)
         world.recover()
-        assert len(world.server.log) - written < MOST_LOG_BYTES, "the log grew too fast"
+        assert len(world.log) - written < MOST_LOG_BYTES, "the log grew too fast"
         if is_hot:
             assert wait_for(world.open_alert, "the open alert") == alert
             world.cool()
@@ -48,7 +53,7 @@ def storm(
     check_alerts(world)
 
 
-def check_size(world: World, before: Size) -> None:
+def check_size(world: Scene, before: Size) -> None:
     """Nothing grows. A sampler that has just been replaced may still be there."""
     wait_for(lambda: not grown(before, world.size()), f"the size of before: {before}; now {world.size()}")
 
@@ -62,7 +67,7 @@ def grown(before: Size, after: Size) -> dict[str, int]:
     }
 
 
-def check_history(world: World) -> None:
+def check_history(world: Scene) -> None:
     """The seconds that were stored are those that were shown."""
     shown: dict[int, list[float]] = {}
     for each in world.feed.seen:
@@ -72,7 +77,7 @@ def check_history(world: World) -> None:
     seconds = sorted(shown)[1:-3]  # whole seconds, which the recorder has read
     if not seconds:
         return
-    span = f"from={seconds[0]}&to={seconds[-1] + 1}&points=5000"
+    span = f"from={seconds[0]}&to={seconds[-1] + 1}&points=5000{world.history}"
     [series] = world.server.json(f"/api/history?gpu={HOT_GPU}&metric=temperature_celsius&{span}")["series"]
     assert series["tier"] == "seconds", series["tier"]
     stored = dict(zip(map(int, series["time"]), series["mean"], strict=True))
@@ -84,21 +89,20 @@ def check_history(world: World) -> None:
     assert wrong == {}, f"stored and shown differ: {wrong}"
 
 
-def check_alerts(world: World) -> None:
+def check_alerts(world: Scene) -> None:
     """Each time the GPU was hot is one event, told once when it began and once when it ended.
 
     Messages that are late, as after the clock was set, are combined: such a digest tells of an event once.
     """
-    rows = world.server.sql("SELECT id FROM monitor_alertevent WHERE rule_name = 'Chaos'")
-    ids = {str(uuid.UUID(row[0])) for row in rows}
+    ids = set(world.events())
     assert len(ids) == world.heat_count
     with contextlib.suppress(AssertionError):  # what follows says more
         wait_for(lambda: all(_is_told(told(world)[each]) for each in ids), "all messages", seconds=90)
     wrong = {each: kinds for each, kinds in told(world).items() if not _is_told(kinds) or max(kinds.values()) > 1}
-    assert (wrong, told(world).keys()) == ({}, ids), world.server.sql("SELECT * FROM monitor_delivery")
+    assert (wrong, told(world).keys()) == ({}, ids)
 
 
-def told(world: World) -> defaultdict[str, Counter[str]]:
+def told(world: Scene) -> defaultdict[str, Counter[str]]:
     """How many messages of each type told of an event, by its id. Attempts of one message count once."""
     messages = {request.headers["webhook-id"]: request.json for request in world.receiver.requests}
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import random
 import signal
@@ -13,8 +14,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import psutil
 
+from monitor.server.watchdog import HANG_SECONDS
+from tests.chaos.scene import RECOVERY_SECONDS
 from tests.chaos.world import WEAK_GPU, World
 from tests.support.deaf_clients import HANDSHAKE, PING, deaf_client
+from tests.support.servers import wait_for
 
 Weather = Callable[[World, random.Random], AbstractContextManager[None]]
 _UNKNOWN_ERROR, _NOT_LOADED = 999, 9
@@ -148,6 +152,16 @@ def disk_full(world: World, _chance: random.Random) -> Iterator[None]:
         world.full_disk.unlink()
 
 
+@contextmanager
+def disk_read_only(world: World, _chance: random.Random) -> Iterator[None]:
+    """As after an error of the file system. The modes of files would not do: root may write everything."""
+    world.read_only_disk.touch()
+    try:
+        yield
+    finally:
+        world.read_only_disk.unlink()
+
+
 # ── Clock and limits ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -170,6 +184,44 @@ def few_descriptors(world: World, _chance: random.Random) -> Iterator[None]:
             yield
     finally:
         server.rlimit(psutil.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def server_out_of_memory(world: World, _chance: random.Random) -> Iterator[None]:
+    """Viewers ask for pages and for much history meanwhile. The server may end afterwards, as what starts services expects: in
+    Python, the thread that starts another one waits for ever if that one has no memory to begin.
+    """
+    with _no_more_memory(psutil.Process(world.pid)):
+        for path in ("/", "/api/history?gpu=all&metric=power_watts&range=1y&points=5000"):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                world.server.get(path)
+        yield
+    place = len(world.feed.seen)
+    wait_for(
+        lambda: world.has_ended or any(each.is_fresh for each in world.feed.seen[place:][1:]),
+        "a fresh reading, or the end of the server",
+        seconds=HANG_SECONDS + RECOVERY_SECONDS,
+    )
+    if world.has_ended:
+        world.start()
+
+
+@contextmanager
+def sampler_out_of_memory(world: World, _chance: random.Random) -> Iterator[None]:
+    with _no_more_memory(world.sampler):
+        yield
+
+
+@contextmanager
+def _no_more_memory(process: psutil.Process) -> Iterator[None]:
+    """The kernel refuses what is larger than what Python has at hand. A process that has ended needs none."""
+    before = process.rlimit(psutil.RLIMIT_AS)
+    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + (1 << 20), before[1]))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.rlimit(psutil.RLIMIT_AS, before)
 
 
 # ── Clients ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,7 +313,7 @@ def server_restarted(world: World, _chance: random.Random) -> Iterator[None]:
 
 EVERY: tuple[Weather, ...] = (
     sampler_killed, sampler_crashes, sampler_stopped, driver_hangs, driver_is_slow, driver_reloads, driver_crashes, errors,
-    gpu_lost, gpu_removed, gpu_added, database_locked, history_deleted, history_corrupt, disk_full, clock_set, few_descriptors,
-    half_open_connections, deaf_viewer, agent_killed, agent_stopped, link_cut, link_stalled,
-    server_stopped, server_killed, server_restarted,
+    gpu_lost, gpu_removed, gpu_added, database_locked, history_deleted, history_corrupt, disk_full, disk_read_only, clock_set,
+    few_descriptors, server_out_of_memory, sampler_out_of_memory, half_open_connections, deaf_viewer, agent_killed, agent_stopped,
+    link_cut, link_stalled, server_stopped, server_killed, server_restarted,
 )  # fmt: skip
