@@ -30,6 +30,8 @@ HELLO_SECONDS = 10.0
 """How long an agent may take to send Hello, and the database to check it."""
 CLOSE_SECONDS = 5.0
 PING_SECONDS = 10.0
+TRY_LATER_CODE = 1013
+"""Close code: there was no Hello in time, or no answer of the database."""
 REFUSED_CODE = 4003
 """Close code: a Refused has been sent."""
 WRONG_PER_MINUTE, WRONG_AT_ONCE = 30, 60
@@ -86,6 +88,8 @@ class AgentConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels h
         except TimeoutError:
             if not self._lifetime.expired():
                 raise
+            if not self._has_ended:  # a server leaves the socket open when the application ends
+                await send({"type": "websocket.close", "code": TRY_LATER_CODE})
         finally:
             if self._pings is not None:
                 self._pings.cancel()
