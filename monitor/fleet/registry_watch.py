@@ -18,6 +18,8 @@ from monitor.telemetry.schema import Snapshot
 
 POLL_SECONDS = 3.0
 """Between looks at the registry while agents are connected: another process may have changed it. One small query each."""
+LEAST_SECONDS = 0.5
+"""Between two looks. Each reads all hosts, and each of the agents that connect after a restart asks for one."""
 WRITE_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class RegistryWatch:
         self._is_shared = is_shared
         self._problem: str | None = None
         self._woken = threading.Event()
-        self._is_stopping = False
+        self._stopping = threading.Event()
         self._written_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
@@ -53,7 +55,7 @@ class RegistryWatch:
         """Write once more, and end the thread."""
         for signal in (post_save, post_delete):
             signal.disconnect(sender=FleetHost, dispatch_uid=f"registry watch {id(self)}")
-        self._is_stopping = True
+        self._stopping.set()
         self._woken.set()
         self._thread.join(seconds)
 
@@ -67,6 +69,7 @@ class RegistryWatch:
     def _run(self) -> None:
         while True:
             self._woken.clear()
+            looked_at = time.monotonic()
             try:
                 self._look()
             except Exception as error:  # whatever it is: revoked agents must be found as soon as that is possible again
@@ -78,15 +81,16 @@ class RegistryWatch:
                 if self._problem is not None:
                     log.info("recovered: the hosts of the fleet can be read and written")
                 self._problem = None
-            if self._is_stopping:
+            if self._stopping.is_set():
                 break
             self._woken.wait(POLL_SECONDS if self._is_shared or self._fleet.connected or self._problem else None)
+            self._stopping.wait(max(0.0, looked_at + LEAST_SECONDS - time.monotonic()))
         connection.close()
 
     def _look(self) -> None:
         now = time.monotonic()
-        if self._is_stopping or now - self._written_at >= WRITE_SECONDS:
+        if self._stopping.is_set() or now - self._written_at >= WRITE_SECONDS:
             registry.write_seen(self._fleet.seen(timezone.now()))
             self._written_at = now
-        if not self._is_stopping:
+        if not self._stopping.is_set():
             self._fleet.set_rows(registry.rows())
