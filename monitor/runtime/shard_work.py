@@ -51,7 +51,13 @@ class ShardWork:
         )
         self._usage = UsageLedger(lambda: ledger_settings_of(config()), shard=shard, clock=clock, monotonic=monotonic)
         url = startup.redis_url.get_secret_value()
-        self._reader = StreamReader(url, self._take_of_fleet, shard=shard, monotonic=monotonic)
+        self._reader = StreamReader(
+            url,
+            self._take_of_fleet,
+            shard=shard,
+            is_recording=lambda: not self._pipeline.problems,
+            monotonic=monotonic,
+        )
         self._pipeline = Pipeline([self._history, self._usage, self._alerts, self._reader])
 
     def start(self) -> None:

@@ -11,7 +11,7 @@ from monitor.fleet.bus import streams
 from monitor.fleet.bus.base import Newest
 from monitor.fleet.bus.keys import client_of
 from monitor.fleet.bus.outgoing import MOST_WAITING_BYTES, Outgoing, Reading, packed
-from monitor.fleet.bus.streams import READ_KEY, StreamReader
+from monitor.fleet.bus.streams import READ_KEY, RECORDED_KEY, StreamReader
 from monitor.shards import EVERY_HOST, SHARDS, Shard
 from monitor.telemetry.schema import Snapshot
 from tests.fleet.redis_server import RedisServer, running_redis
@@ -148,6 +148,33 @@ def test_position_is_noted_before_readings_are_handed_on(redis: RedisServer) -> 
         wait_for(lambda: noted, "the reading")
         reader.stop()
     assert noted != [{}]
+
+
+def test_what_the_stages_cannot_write_is_not_noted_as_recorded(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this engine dies while the database is away, the next one reads it again."""
+    monkeypatch.setattr(streams, "WRITTEN_SECONDS", 0)
+    monkeypatch.setattr(streams, "_NOTE_SECONDS", 0)
+    asked: list[bool] = []
+    can_write = False
+
+    def is_recording() -> bool:
+        asked.append(can_write)
+        return can_write
+
+    given: list[int] = []
+    reader = StreamReader(redis.url, lambda snapshot, *, is_late: given.append(snapshot.seq), is_recording=is_recording)
+    write(redis, reading(HOSTS[0], 1))
+    with client_of(redis.url) as client:
+        reader.start()
+        wait_for(lambda: given, "the reading")
+        seen = len(asked)
+        wait_for(lambda: len(asked) > seen + 1, "two more rounds")
+        assert client.hgetall(RECORDED_KEY) == {}
+        can_write = True
+        wait_for(lambda: client.hgetall(RECORDED_KEY), "the position")
+        reader.stop()
 
 
 def test_memory_is_bounded_while_redis_is_away(

@@ -73,10 +73,13 @@ class StreamReader:
         publish: Publish,
         *,
         shard: Shard = EVERY_HOST,
+        is_recording: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`is_recording`: whether every stage can write what it was given."""
         self._url, self._publish = url, publish
         self._streams = tuple(stream for digit, stream in STREAMS.items() if shard.has(digit))
+        self._is_recording = is_recording
         self._monotonic = monotonic
         self._problem: str | None = None
         self._lasting = LastingProblem(log)
@@ -165,6 +168,9 @@ class StreamReader:
         self._publish(snapshot, is_late=was_read or fields[b"late"] == b"1")
 
     def _note_recorded(self, client: Redis) -> None:
+        if not self._is_recording():
+            self._passed.clear()  # what waits in memory is read again if this engine dies
+            return
         now = self._monotonic()
         if self._passed and now - self._passed[-1][0] < _NOTE_SECONDS:
             return
