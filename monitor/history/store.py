@@ -155,10 +155,11 @@ def write(written: Sequence[Written], gaps: Iterable[HistoryGap], filled: Iterab
         [row for part in each.parts for row in _pieces(each.source.pk or 0, each.source.kind, TIERS[0], part)]
         for each in written
     ]
-    changed = [each.source for each in written if each.is_changed and each.source.pk is not None]
+    # Of readings in time and late ones there can be both; PostgreSQL changes no row twice in one statement.
+    changed = {each.source.pk: each.source for each in written if each.is_changed and each.source.pk is not None}
     with transaction.atomic(using=settings.HISTORY_DATABASE):
         HistorySource.objects.bulk_create(
-            changed, update_conflicts=True, unique_fields=("id",), update_fields=_SOURCE_FIELDS
+            changed.values(), update_conflicts=True, unique_fields=("id",), update_fields=_SOURCE_FIELDS
         )
         for (source, _parts, _is_changed), rows in zip(written, packed, strict=True):
             if source.pk is None:
