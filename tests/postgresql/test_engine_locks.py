@@ -17,6 +17,8 @@ from tests.postgresql.cluster import Cluster
 from tests.postgresql.databases import ask, connection_to
 from tests.support.servers import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 class Engines(NamedTuple):
     first: EngineLocks
