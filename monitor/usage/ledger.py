@@ -30,6 +30,8 @@ from monitor.usage.pruning import prune
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 60.0
+LEAST_HOSTS, TURNS = 8, 30
+"""A transaction writes so many hosts, or the part of all that is needed to write them in so many turns, a second apart."""
 RETRY_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the ledger."""
@@ -113,6 +115,8 @@ class UsageLedger:
         self._has_opened = False
         """The books of a host, since the last failure."""
         self._write_at = self._retry_at = 0.0
+        self._to_write: list[_Host] = []
+        """Hosts that are due, in this minute."""
         self._prune_at = 0.0
         self._steady = SteadyClock(clock, monotonic)
         self._problem: str | None = None
@@ -179,7 +183,10 @@ class UsageLedger:
     def write_now(self) -> None:
         """Count what waits, and write down what is open."""
         self._write_at = self._retry_at = 0.0
+        self._to_write = []
         self.work()
+        while self._to_write and self._retry_at == 0.0:
+            self.work()
 
     def work(self) -> None:
         """Count the waiting snapshots, and write if it is time. An error becomes a problem and does not end the thread."""
@@ -202,8 +209,10 @@ class UsageLedger:
             if host.books is None and not self._reaches_database(partial(self._open, host)):
                 return
             self._count(host)
-        if self._monotonic() >= self._write_at and self._reaches_database(self._write):
+        if not self._to_write and self._monotonic() >= self._write_at:
+            self._to_write = [*self._hosts.values()]
             self._write_at = self._monotonic() + WRITE_SECONDS
+        if self._to_write and self._reaches_database(self._write) and not self._to_write:
             self._prune(options)
 
     def _count(self, host: _Host) -> None:
@@ -226,7 +235,7 @@ class UsageLedger:
         for host in hosts:
             host.waiting.clear()
             host.late.clear()
-        if any(host.books for host in hosts) and self._reaches_database(self._write):
+        if any(host.books for host in hosts) and self._reaches_database(self._write_all):
             for host in hosts:
                 host.forget_books()
         if not any(host.books for host in hosts):
@@ -260,16 +269,23 @@ class UsageLedger:
         except (DatabaseError, InterfaceError):
             return True
 
+    def _write_all(self) -> None:
+        self._to_write = [*self._hosts.values()]
+        while self._to_write:
+            self._write()
+
     def _write(self) -> None:
-        unsaved = {each.host_id: each for host in [*self._hosts.values()] if (each := host.unsaved()) is not None}
-        if not unsaved:
-            return
-        store.save([*unsaved.values()])
-        for host_id, each in unsaved.items():
-            books = self._hosts[host_id].books
-            assert books is not None
-            del books.closed[: len(each.closed)]
-        self._is_well()
+        """Some of the hosts that are due, in one transaction: a long one would delay what viewers see."""
+        hosts = self._to_write[: max(LEAST_HOSTS, len(self._hosts) // TURNS + 1)]
+        unsaved = {each.host_id: each for host in hosts if (each := host.unsaved()) is not None}
+        if unsaved:
+            store.save([*unsaved.values()])
+            for host_id, each in unsaved.items():
+                books = self._hosts[host_id].books
+                assert books is not None
+                del books.closed[: len(each.closed)]
+            self._is_well()
+        del self._to_write[: len(hosts)]
 
     def _prune(self, options: LedgerSettings) -> None:
         """Once an hour, or once a minute while there is more to delete."""

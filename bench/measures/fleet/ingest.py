@@ -24,6 +24,8 @@ _COMMANDS = {
 _AGENTS, _HZ = 20, 4.0
 _ROUNDS, _SECONDS, _SETTLE_SECONDS = 9, 3.0, 2.0
 _BOUND = 4.0
+_RECORDED_HOSTS, _RECORDED_SECONDS = 20, 1200
+"""So that each host's chunk of ten minutes is closed as often as in any 20 minutes."""
 
 
 def measure() -> Iterator[Figure]:
@@ -37,6 +39,13 @@ def measure() -> Iterator[Figure]:
             f"CPU of a host's reading under {name} / of a websockets server that receives and decodes the same bytes"
         )
         yield Figure(ratio, "x", _BOUND, measured)
+    recorded = _recorded()
+    ratio = median((costs["uvicorn"] + recorded) / costs[FLOOR] for costs in rounds)
+    yield Figure(ratio, "x", _BOUND, "the same under uvicorn, with history and usage, in a database of SQLite")
+    measured = (
+        f"history and usage of a reading: {_RECORDED_HOSTS} hosts for {_RECORDED_SECONDS // 60} min, with all writing"
+    )
+    yield Figure(recorded * 1e6, " µs", None, measured)
     floor = median(costs[FLOOR] for costs in rounds)
     measured = f"a reading of that server: 8 GPUs with processes, {_AGENTS} agents, {_HZ:g} Hz each"
     yield Figure(floor * 1e6, " µs", None, measured)
@@ -54,6 +63,16 @@ def _side(name: str) -> Iterator[Side]:
         agents.answer()  # all are connected
         assert server.process is not None
         yield Side(server.process.pid, agents)
+
+
+def _recorded() -> float:
+    """CPU seconds of a host's reading."""
+    with data_folder() as folder:
+        arguments = str(_RECORDED_HOSTS), str(_RECORDED_SECONDS)
+        environment = {"GPU_MONITOR_DATA_DIR": str(folder)}
+        with child("bench.ingest.recorded", *arguments, environment=environment) as stages:
+            seconds: float = stages.answer()
+    return seconds
 
 
 def _round(sides: dict[str, Side]) -> dict[str, float]:
