@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
 from monitor.history.buckets import Buckets, empty
 from monitor.history.gaps import (
@@ -37,6 +38,8 @@ _LIMITS_OF_GPU = (
     "memory_clock_max_mhz",
 )  # fmt: skip
 _LIMITS_OF_HOST = ("memory_total_bytes", "swap_total_bytes")
+_NUMBERS_OF_GPU = attrgetter("name", "index", *_LIMITS_OF_GPU)
+_NUMBERS_OF_HOST = attrgetter(*_LIMITS_OF_HOST)
 
 
 class Facts(NamedTuple):
@@ -68,7 +71,11 @@ class Unwritten(NamedTuple):
 class _Source:
     def __init__(self, seconds: SecondBuckets) -> None:
         self.name = ""
-        self.latest: Gpu | System | None = None
+        self.index: int | None = None
+        """Of a GPU."""
+        self.limits: Sequence[float | None] = ()
+        """As of the last reading, which is not kept itself: a GPU's is a hundred times as large."""
+        self.is_described = False
         self.seconds = seconds
         self.parts: list[Buckets] = []
         self.absence = Absence()
@@ -77,12 +84,20 @@ class _Source:
 
     @property
     def facts(self) -> Facts:
-        if isinstance(self.latest, Gpu):
-            return Facts(self.latest.name, self.latest.index, _limits(self.latest, _LIMITS_OF_GPU))
-        return Facts(self.name, None, _limits(self.latest, _LIMITS_OF_HOST) if self.latest else {})
+        names = _LIMITS_OF_HOST if self.index is None else _LIMITS_OF_GPU
+        known = zip(names, self.limits, strict=False)
+        return Facts(self.name, self.index, {name: value for name, value in known if value is not None})
+
+    def describe(self, source: Gpu | System) -> None:
+        """Keep what the database keeps about a source itself."""
+        if isinstance(source, Gpu):
+            self.name, self.index, *self.limits = _NUMBERS_OF_GPU(source)
+        else:
+            self.limits = _NUMBERS_OF_HOST(source)
+        self.is_described = True
 
     def add(self, at: float, source: Gpu | System, interval: float) -> None:
-        self.latest = source
+        self.describe(source)
         if not self.seconds.add(at, source, interval):  # the clock was set back
             self.parts.append(self.seconds.take_before(float("inf")))
             self.seconds.add(at, source, interval)
@@ -258,8 +273,8 @@ class Intake:
 
     def _note_absence(self, gpu: Gpu, reason: str, text: str, *, at: float) -> None:
         source = self._source(gpu.uuid)
-        if source.latest is None:
-            source.latest = gpu
+        if not source.is_described:
+            source.describe(gpu)
         since = None if self._is_late else gpu.since
         start = source.read_until if source.read_until is not None else since or at
         self._add_gap(gpu.uuid, source.absence.begin(reason, start, at, text))
@@ -272,11 +287,6 @@ class Intake:
     def _add_gap(self, key: str | None, gap: Gap | None) -> None:
         if gap is not None:
             self._gaps[key, gap.start, gap.reason] = gap
-
-
-def _limits(source: Any, names: tuple[str, ...]) -> dict[str, float]:
-    found = {name: getattr(source, name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _after(parts: list[Buckets], count: int) -> Iterator[Buckets]:
