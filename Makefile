@@ -105,8 +105,9 @@ bench: .venv/installed-dev ## Measure the cost of readings and messages
 	@$(BIN)/python -m bench
 
 .PHONY: chaos
-chaos: .venv/installed-dev ## Run a server in bad weather for ten minutes
+chaos: .venv/installed-dev ## Run a server in bad weather for ten minutes, and a hub of several processes for five
 	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python -m tests.chaos --hub --minutes 5
 
 TARGET :=
 SECONDS := 300

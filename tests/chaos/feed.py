@@ -19,8 +19,8 @@ LONGEST_FRESH_SECONDS = 4.0
 class Seen(NamedTuple):
     """One message."""
 
-    start: int
-    """Of what numbers the readings: which one it was."""
+    boot_id: str | None
+    """Of the process that numbers the readings."""
     seq: int
     is_fresh: bool
     age_seconds: float
@@ -36,7 +36,7 @@ class Feed:
         """`query`: of the socket's address."""
         self._address = f"{server.ws}/ws/gpu{query}"
         self.server_start = 0
-        """Raise it before what numbers the readings starts again."""
+        """Raised when a process is replaced: the sizes before and after are not compared."""
         self.seen: list[Seen] = []
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -54,27 +54,26 @@ class Feed:
 
     def check(self) -> None:
         """Numbers never go back, and nothing old is shown as fresh."""
-        newest: dict[int, int] = {}
+        newest: dict[str | None, int] = {}
         for each in self.seen:
-            assert each.seq >= newest.get(each.start, 0), f"the number went back to {each}"
-            newest[each.start] = each.seq
+            assert each.seq >= newest.get(each.boot_id, 0), f"the number went back to {each}"
+            newest[each.boot_id] = each.seq
             assert not each.is_fresh or each.age_seconds <= LONGEST_FRESH_SECONDS, f"shown as fresh: {each}"
 
     def _run(self) -> None:
         while not self._is_closing.is_set():
-            start = self.server_start
             try:
                 with connect(self._address, compression=None, open_timeout=5) as socket:
                     while not self._is_closing.is_set():
-                        self.seen.append(_seen(start, msgspec.json.decode(socket.recv(timeout=5))))
+                        self.seen.append(_seen(msgspec.json.decode(socket.recv(timeout=5))))
             except (OSError, TimeoutError, WebSocketException):
                 time.sleep(0.2)  # the server is down, stopped or out of descriptors: that is what this is about
 
 
-def _seen(start: int, message: dict[str, Any]) -> Seen:
+def _seen(message: dict[str, Any]) -> Seen:
     is_fresh = not message["stale"] and message["sampled_at"] is not None
     return Seen(
-        start,
+        message["boot_id"],
         message["seq"],
         is_fresh,
         message["age_seconds"] if is_fresh else 0.0,

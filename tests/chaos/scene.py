@@ -77,6 +77,10 @@ class Scene(ABC):
         """From now on it has to be complete."""
         self.checked_from = max((each.sampled_at for each in self.feed.seen), default=0.0) + 1.0
 
+    @abstractmethod
+    def wait_for_history(self, second: int) -> None:
+        """Wait until the history of this second can be read."""
+
     def heat(self) -> str:
         """Heat a GPU until its alert is open and stored, a moment later; returns the alert's id."""
         self.driver.set({f"gpu.{HOT_GPU}.temperature": HOT})

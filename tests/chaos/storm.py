@@ -77,6 +77,7 @@ def check_history(world: Scene) -> None:
     seconds = sorted(shown)[1:-3]  # whole seconds, which the recorder has read
     if not seconds:
         return
+    world.wait_for_history(seconds[-1])
     span = f"from={seconds[0]}&to={seconds[-1] + 1}&points=5000{world.history}"
     [series] = world.server.json(f"/api/history?gpu={HOT_GPU}&metric=temperature_celsius&{span}")["series"]
     assert series["tier"] == "seconds", series["tier"]

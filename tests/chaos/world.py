@@ -103,6 +103,9 @@ class World(Scene):
         with self._clock.open("r+b") as file:  # truncated, it would end the processes that have mapped it
             file.write(struct.pack("=q", seconds))
 
+    def wait_for_history(self, second: int) -> None:
+        """The process that records also answers, from its memory too."""
+
     def events(self) -> list[str]:
         rows = self.server.sql("SELECT id FROM monitor_alertevent WHERE rule_name = 'Chaos'")
         return [str(uuid.UUID(row[0])) for row in rows]

@@ -1,10 +1,11 @@
-"""A TCP connection through a link that can be cut, or lose everything: between an agent and its hub, for instance."""
+"""A TCP connection through a link that can be cut, stalled or slowed: between an agent and its hub, for instance."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ class WeakLink:
         self._is_open = threading.Event()
         self._is_open.set()
         self._is_cut = self._is_closed = False
+        self._delay_seconds = 0.0
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -41,6 +43,15 @@ class WeakLink:
             yield
         finally:
             self._is_open.set()
+
+    @contextmanager
+    def slowed(self, seconds: float) -> Iterator[None]:
+        """Each piece of what is sent takes so long."""
+        self._delay_seconds = seconds
+        try:
+            yield
+        finally:
+            self._delay_seconds = 0.0
 
     def close(self) -> None:
         """End all connections."""
@@ -85,6 +96,8 @@ class WeakLink:
         with contextlib.suppress(OSError):
             while data := one.recv(1 << 16):
                 self._is_open.wait()
+                if self._delay_seconds:
+                    time.sleep(self._delay_seconds)
                 other.sendall(data)
         for each in (one, other):
             with contextlib.suppress(OSError):
