@@ -75,6 +75,8 @@ class Hub:
     def set_alerts(self, alerts: tuple[Alert, ...]) -> None:
         """Add the open alerts to the newest snapshot and to all later ones. From any thread."""
         with self._lock:
+            if alerts == self._alerts:
+                return
             self._alerts = alerts
             if self._published is not None:
                 self._published = msgspec.structs.replace(self._published, alerts=alerts)
