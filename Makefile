@@ -120,6 +120,14 @@ fuzz: .venv/installed-dev ## Feed mutated inputs to all that reads any, or to TA
 bench-peers: .venv/installed-dev .venv-peers/installed ## Compare the cost with nvitop, gpustat and others
 	@$(BIN)/python -m bench.peers .venv-peers/bin/python --write
 
+.PHONY: bench-growth
+bench-growth: .venv/installed-dev ## Measure how costs grow with GPUs, processes, clients, hosts and history
+	@$(BIN)/python -m bench.growth --write
+
+.PHONY: bench-profile
+bench-profile: .venv/installed-dev ## Show where the CPU of a reading goes
+	@$(BIN)/python -m bench.profile --write
+
 .venv-peers/installed: bench/requirements-peers.lock
 	@$(BIN)/python -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --require-hashes --requirement $<

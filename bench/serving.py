@@ -46,10 +46,12 @@ def serving(environment: Mapping[str, str] | None = None, **settings: object) ->
 
 
 @contextmanager
-def serving_host(host: Host, *, hz: int, **more: object) -> Iterator[Server]:
-    """Run the server on the fake driver's GPUs, as `make run` starts it, with more settings."""
+def serving_host(
+    host: Host, *, hz: int, environment: Mapping[str, str] | None = None, **more: object
+) -> Iterator[Server]:
+    """Run the server on the fake driver's GPUs, as `make run` starts it, with more variables and settings."""
     settings = {"poll_interval_ms": 1000 // hz, "ws_max_rate_hz": 30, **more}
-    with serving(host.environment, telemetry_provider="pynvml", **settings) as server:
+    with serving({**host.environment, **(environment or {})}, telemetry_provider="pynvml", **settings) as server:
         yield server
 
 

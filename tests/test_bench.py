@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.growth.row import Row
 from tests.support.prepared_folder import prepare
 from tests.support.servers import ROOT
 
@@ -41,3 +42,9 @@ def test_servers_of_the_benchmark_send_messages(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ASK]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "True\nTrue\n"), ended.stderr
+
+
+def test_growth_says_which_step_costs_more_than_its_size() -> None:
+    row = Row("GPUs", "CPU of a tick, ms", {0: 1.0, 1: 2.0, 10: 20.0, 100: 2000.0})
+    assert row.exponents == pytest.approx([None, 1.0, 2.0])
+    assert row.cliffs == ["CPU of a tick, ms, from 10 to 100 GPUs: 2.00"]

@@ -7,16 +7,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.child import ROOT
-from bench.machine import machine
 from bench.peers import readings, services, xml_reports
 from bench.peers.readings import BARE, FAST, PEERS, SECOND, WHOLE, Cost
+from bench.report.tables import head, measured_on, row, write
 
-_DOCUMENT = ROOT / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _GPUS, _PROCESSES = (1, 8, 64), (0, 4, 50)
 _FULL_PEERS = tuple(name for name in PEERS if name != "glances")
 """Those that read processes as well."""
@@ -40,12 +36,12 @@ def main() -> int:
         print(line, flush=True)
         lines.append(line)
     if options.write:
-        _write(lines)
+        write("measured", lines)
     return 0
 
 
 def _report(options: argparse.Namespace) -> Iterator[str]:
-    yield f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}."
+    yield measured_on()
     yield from _readings(options.gpus, options.processes, str(options.python))
     yield from _services(options.python.parent, options.minutes)
     yield from _xml()
@@ -54,31 +50,31 @@ def _report(options: argparse.Namespace) -> Iterator[str]:
 def _readings(gpus: Sequence[int], processes: Sequence[int], python: str) -> Iterator[str]:
     names = (BARE, FAST, SECOND, WHOLE, *PEERS)
     yield from ("", "### One reading, milliseconds of CPU", "")
-    yield from _head("GPUs × processes each", *names, "best full peer / gpumon at 1 Hz")
+    yield from head("GPUs × processes each", *names, "best full peer / gpumon at 1 Hz")
     calls: list[str] = []
     for count in gpus:
         for each in processes:
             costs = readings.measure(count, each, python)
             best = min(costs[name].milliseconds for name in _FULL_PEERS)
             ratio = f"**{best / costs[SECOND].milliseconds:.1f}×**"
-            yield _row(f"{count} × {each}", *[f"{costs[name].milliseconds:.2f}" for name in names], ratio)
+            yield row(f"{count} × {each}", *[f"{costs[name].milliseconds:.2f}" for name in names], ratio)
             calls.append(_calls(f"{count} × {each}", count, costs))
     yield from ("", "### One reading, NVML calls a GPU", "")
-    yield from _head("GPUs × processes each", *[name for name in names if name != WHOLE])
+    yield from head("GPUs × processes each", *[name for name in names if name != WHOLE])
     yield from calls
 
 
 def _calls(label: str, gpus: int, costs: Mapping[str, Cost]) -> str:
     counted = (cost.calls for cost in costs.values() if cost.calls is not None)
-    return _row(label, *[f"{calls / gpus:.1f}" for calls in counted])
+    return row(label, *[f"{calls / gpus:.1f}" for calls in counted])
 
 
 def _services(folder: Path, minutes: float) -> Iterator[str]:
     uses = services.measure(folder, minutes)
     yield from ("", f"### Running, 8 GPUs × 4 processes, a reading a second, over {minutes:g} min", "")
-    yield from _head("", "CPU, of one core", "memory (PSS)")
+    yield from head("", "CPU, of one core", "memory (PSS)")
     for name, use in uses.items():
-        yield _row(name, f"{use.cpu_percent:.2f} %", f"{use.memory_mb:.0f} MB")
+        yield row(name, f"{use.cpu_percent:.2f} %", f"{use.memory_mb:.0f} MB")
 
 
 def _xml() -> Iterator[str]:
@@ -88,22 +84,6 @@ def _xml() -> Iterator[str]:
         f"{cost.kilobytes:.0f} kB of {cost.gpus} GPU: {cost.milliseconds:.2f} ms of CPU from bytes to readings, "
         f"{cost.ratio:.1f}× the standard library's parser on the same bytes."
     )
-
-
-def _head(*cells: str) -> Iterator[str]:
-    yield _row(*cells)
-    yield _row("---", *["---:"] * (len(cells) - 1))
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _write(lines: Sequence[str]) -> None:
-    text = _DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    _DOCUMENT.write_text("\n".join([before + _BEGIN, *lines, _END + after]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from monitor.history.queries import history
 _ROUNDS = 9
 _POINTS = 600
 _DAY = 86_400
-_PAGE = (
+PAGE = (
     "utilization_percent",
     "memory_used_bytes",
     "temperature_celsius",
@@ -45,13 +45,15 @@ def times(now: int) -> dict[str, dict[str, float]]:
     """By query: the medians of its ratio to the floor and of both in milliseconds, and how many rows it reads."""
     gpus = [f"GPU-{number}" for number in range(8)]
     return {
-        "week": _measured(gpus[:1], _PAGE, now - 7 * _DAY, now),
-        "day": _measured(gpus, _PAGE[:1], now - _DAY, now),
-        "day of all": _measured(gpus, _PAGE, now - _DAY, now),
+        "week": measured(gpus[:1], PAGE, now - 7 * _DAY, now),
+        "day": measured(gpus, PAGE[:1], now - _DAY, now),
+        "day of all": measured(gpus, PAGE, now - _DAY, now),
     }
 
 
-def _measured(keys: list[str], metrics: tuple[str, ...], start: int, end: int) -> dict[str, float]:
+def measured(keys: list[str], metrics: tuple[str, ...], start: int, end: int) -> dict[str, float]:
+    """Of one query."""
+
     def ours() -> None:
         for key in keys:
             if not any(answer.time for answer in history(key, metrics, start, end, _POINTS)):

@@ -19,7 +19,7 @@ django.setup()
 from bench.records.noisy_gpu import readings  # noqa: E402
 from monitor.history import store  # noqa: E402
 from monitor.history.buckets import Buckets  # noqa: E402
-from monitor.history.chunk_codec import pack  # noqa: E402
+from monitor.history.chunk_codec import pack, unpack  # noqa: E402
 from monitor.history.database import history_connection, prepare  # noqa: E402
 from monitor.history.metrics import GPU_METRICS  # noqa: E402
 from monitor.history.pruning import Retention, prune, used_bytes  # noqa: E402
@@ -39,18 +39,18 @@ _KEPT_DAYS = {SECONDS: 7, MINUTES: 90, QUARTERS: 3 * 365}
 _CUT = Retention((2, 30, 365), 1 << 40)
 
 
-def store_day() -> dict[str, Buckets]:
+def store_day(gpus: int = GPUS) -> dict[str, Buckets]:
     """The day before NOW of all GPUs, written and closed as the recorder does. Returns their minutes."""
     sources = [
         HistorySource(
             key=f"GPU-{number}", kind="gpu", index=number, name="H100", first_at=NOW - 1000 * DAY, last_at=NOW
         )
-        for number in range(GPUS)
+        for number in range(gpus)
     ]
-    days = [_parts(number) for number in range(_DIFFERENT)]
+    days = [_parts(number) for number in range(min(gpus, _DIFFERENT))]
     minutes: dict[str, list[Buckets]] = {source.key: [] for source in sources}
     for different in zip(*days, strict=True):
-        parts = different * (GPUS // _DIFFERENT)
+        parts = different * (gpus // len(different))
         store.write([Written(source, [part], is_changed=True) for source, part in zip(sources, parts, strict=True)], [])
         deque(store.close_chunks(parts[0].starts[-1] + 1), maxlen=0)
         for source, part in zip(sources, parts, strict=True):
@@ -71,25 +71,32 @@ def _parts(number: int) -> Iterator[Buckets]:
 
 
 def fill(minutes: dict[str, Buckets]) -> None:
-    """Everything older: quarter-hours of the last weeks, as the day was, and beyond what the queries read copies of any chunk."""
+    """Everything older: quarter-hours of the last weeks, as the day was, and before that copies of the largest chunk."""
     for key, of_day in minutes.items():
         source = HistorySource.objects.get(key=key)
         quarters = roll_up(of_day, QUARTERS.bucket_seconds)
-        weeks = merged([_earlier(quarters, days) for days in range(1, 21)], QUARTERS.bucket_seconds)
+        weeks = merged([_moved(quarters, -days * DAY) for days in range(1, 21)], QUARTERS.bucket_seconds)
         _store_closed(
             source, QUARTERS, weeks.between(QUARTERS.chunk_of(weeks.starts[0]) + QUARTERS.chunk_seconds, NOW - DAY)
         )
         for tier, days in _KEPT_DAYS.items():
             rows = [*HistoryChunk.objects.filter(source=source, tier=tier.number, is_open=False)]
-            oldest, data = min(row.start for row in rows), max((bytes(row.data) for row in rows), key=len)
+            oldest, largest = min(row.start for row in rows), max(rows, key=lambda row: len(row.data))
+            copied = unpack(bytes(largest.data))
             HistoryChunk.objects.bulk_create(
-                HistoryChunk(source=source, tier=tier.number, start=start, end=start + tier.chunk_seconds, data=data)
+                HistoryChunk(
+                    source=source,
+                    tier=tier.number,
+                    start=start,
+                    end=start + tier.chunk_seconds,
+                    data=pack(_moved(copied, start - largest.start), GPU_METRICS),
+                )
                 for start in range(tier.chunk_of(oldest) - tier.chunk_seconds, NOW - days * DAY, -tier.chunk_seconds)
             )
 
 
-def _earlier(buckets: Buckets, days: int) -> Buckets:
-    return buckets._replace(starts=[start - days * DAY for start in buckets.starts])
+def _moved(buckets: Buckets, seconds: int) -> Buckets:
+    return buckets._replace(starts=[start + seconds for start in buckets.starts])
 
 
 def _store_closed(source: HistorySource, tier: Tier, buckets: Buckets) -> None:

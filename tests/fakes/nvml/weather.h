@@ -9,7 +9,7 @@
 #include "functions.h"
 
 enum {
-    MAX_GPUS = 64,
+    MAX_GPUS = 128,
     MAX_PROCESSES = 128,
     MAX_SAMPLES = 16,
     MAX_ACCOUNTED = 64,

@@ -1,0 +1,1 @@
+"""Where the CPU of a reading goes: by thread of the server, and by part of the sampler's work."""

@@ -1,0 +1,1 @@
+"""The tables of docs/benchmarks.md, which are made by a run."""
