@@ -106,7 +106,7 @@ def test_engines_share_the_hosts_and_whoever_dies_nothing_is_lost_or_doubled(hub
         runs(hub, "after the last engine has died")
         assert alerts_of(hub.second, names) == alerts
         until = newest(hub)
-    assert engine.stop() == 0  # it writes what it knows
+    assert engine.stop(seconds=60) == 0  # it writes what it knows
     for name in names:
         query = f"host={name}&metric=power_watts&from={began}&to={until - 1}&points=5000"
         [series] = hub.first.json(f"/api/history?{query}")["series"]
