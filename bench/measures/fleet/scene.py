@@ -78,7 +78,11 @@ def several_processes() -> Iterator[Hub]:
         for server in servers:
             wait_for(server.listens, "the servers", seconds=120)
         engines = [new("engine") for _ in range(2)]
-        wait_for(lambda: any("from now on" in each.log for each in engines), "an engine", seconds=60)
+        wait_for(
+            lambda: all("from now on" in each.log for each in engines),
+            "a share of the hosts for each engine",
+            seconds=90,
+        )
         yield Hub(servers, {"server": servers, "engine": engines})
 
 
