@@ -17,12 +17,16 @@ Weather = Callable[[Hub, random.Random], AbstractContextManager[None]]
 
 @contextmanager
 def redis_killed(hub: Hub, _chance: random.Random) -> Iterator[None]:
-    """It has kept nothing when it comes back."""
+    """It has kept nothing when it comes back. What the engine has read before is written within a minute: if the engine were killed
+    too before that, these readings would be lost.
+    """
     hub.redis.stop()
     try:
         yield
     finally:
         hub.redis.start()
+    hub.recover()
+    hub.wait_for_history(int(hub.feed.seen[-1].sampled_at) - 1)
 
 
 @contextmanager
@@ -30,6 +34,8 @@ def redis_restarted(hub: Hub, _chance: random.Random) -> Iterator[None]:
     hub.redis.stop()
     hub.redis.start()
     yield
+    hub.recover()
+    hub.wait_for_history(int(hub.feed.seen[-1].sampled_at) - 1)
 
 
 @contextmanager
