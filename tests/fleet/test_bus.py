@@ -265,12 +265,17 @@ def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
     assert shown == [(alert(1),), (), (worst,), (worst, alert(1))]
 
 
-def test_news_of_another_version_costs_its_host_alone(over_redis: Processes, redis: RedisServer) -> None:
+@pytest.mark.parametrize(
+    "data", [b"\xc1", b"\x81\xa1\xff\xc0", b"\x81\xa1x" + b"\x91" * 100_000], ids=["invalid", "not UTF-8", "nested"]
+)
+def test_news_of_another_version_costs_its_host_alone(
+    over_redis: Processes, redis: RedisServer, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     other = ID[::-1]
     for fleet in over_redis:
         fleet.set_rows([ROW, ROW._replace(host_id=other, name="node2")])
     with client_of(redis.url) as client:
-        client.set(news_key(other), b"\xc1")
+        client.set(news_key(other), data)
         client.set(agent_key(other), b"\x80")
     over_redis.first.connect(ADMITTED, Socket())
     over_redis.first.take(ID, reading(1), is_late=False)
@@ -278,3 +283,5 @@ def test_news_of_another_version_costs_its_host_alone(over_redis: Processes, red
     found = over_redis.second.named(other)
     assert found is not None
     assert (found.is_connected, found.stale) == (False, True)
+    assert "of a version that this one cannot read" in caplog.text
+    assert "Traceback" not in caplog.text

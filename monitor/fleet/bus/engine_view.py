@@ -29,7 +29,7 @@ class EngineView:
 
     def hear(self, found: Sequence[bytes | None], now: float) -> tuple[Alert, ...] | None:
         """What Redis has of each shard; `now` by the monotonic clock. Returns the open alerts of all hosts, the worst first, if
-        they have changed. Those of a shard that no engine has stay open. Raises msgspec.MsgspecError.
+        they have changed. Those of a shard that no engine has stay open. Raises one of UNREADABLE.
         """
         is_changed = False
         for shard, data in zip(SHARDS, found, strict=True):

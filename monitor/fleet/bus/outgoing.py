@@ -13,6 +13,7 @@ import msgspec
 
 from monitor.fleet.bus.base import Newest
 from monitor.telemetry.schema import Snapshot
+from monitor.unreadable import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def unpacked(data: bytes) -> Newest:
     """Raises ValueError."""
     try:
         return _newest.decode(zlib.decompress(data))
-    except (zlib.error, msgspec.MsgspecError) as error:
+    except (zlib.error, *UNREADABLE) as error:
         raise ValueError(str(error)) from error
 
 

@@ -37,6 +37,7 @@ from monitor.fleet.bus.outgoing import Chunk, Outgoing, unpacked
 from monitor.logs.lasting_problem import LastingProblem
 from monitor.shards import SHARDS
 from monitor.telemetry.schema import Alert, Snapshot
+from monitor.unreadable import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ class RedisBus:
             found: Any = client.mget([engine_key(shard.number) for shard in SHARDS])
             try:
                 alerts = self._engines.hear(found, now)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 self._other_version(error)
             else:
                 if alerts is not None:
@@ -322,7 +323,7 @@ class RedisBus:
     def _decoded(self, decoder: msgspec.msgpack.Decoder[T], data: bytes | None) -> T | None:
         try:
             return None if data is None else decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self._other_version(error)
             return None
 
