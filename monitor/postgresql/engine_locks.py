@@ -30,13 +30,13 @@ _OWNERS = f"""
 SELECT e.pid, ARRAY(
     SELECT l.objid::int FROM pg_locks l WHERE {_HERE} AND l.objsubid = 2 AND l.classid = {_SHARDS} AND l.pid = e.pid
 ) FROM (SELECT l.pid FROM pg_locks l WHERE {_ALIVE}) e
-"""  # noqa: S608  # numbers of this file
+"""  # noqa: S608  # numbers of this file  # nosec
 _END_DEAD = f"""
 SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE '{ENGINE_NAME}%' AND application_name NOT IN (
     SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE {_ALIVE}
 )
-"""  # noqa: S608
+"""  # noqa: S608  # nosec
 
 
 class ShardLost(Exception):
