@@ -178,7 +178,7 @@ def test_dash_says_that_a_login_shows_more(site: Site) -> None:
     assert 'title="shown to people who are logged in"' in content
 
 
-FILL = "import time\nfrom tests.web.usage.ledger_rows import fill\nfill(time.time(), days=2)"
+FILL = "import time\nfrom tests.web.usage.ledger_rows import fill\nfill(time.time(), days=3)"
 HOLDERS = ("oskar", "render", "trainer", "oska.py")
 """Users, a container and a command of those rows."""
 

@@ -24,7 +24,9 @@ PEOPLE = ("mira", "oskar", "lin", "jo", "render", "sofia", "dev-ci", "aziz", "<b
 
 
 def fill(now: float, days: float = 30, gpus: int = 8, uuids: tuple[str, ...] = (), seed: int = 3) -> None:
-    """Write it down up to the last whole quarter-hour before `now`."""
+    """Write it down up to the last whole quarter-hour before `now`. With less than three days, it depends on the time of the day
+    whether each of the first five people is in it.
+    """
     draw = random.Random(seed)
     end = int(now // SLICE) * SLICE
     start = end - int(days * 86400)
