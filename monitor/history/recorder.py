@@ -42,7 +42,7 @@ PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the history."""
 PRUNE_PAUSE_SECONDS = 0.05
 LEAST_HOSTS, LOOKS = 8, 20
-"""A transaction writes so many hosts, or the part of all that is needed to write them in so many looks."""
+"""Of a transaction: at least this many hosts, and enough to write all hosts in this many looks."""
 CLOSE_SECONDS = 0.2
 """For how long chunks are closed in one look: 300 hosts take a minute or two of the ten minutes that there are."""
 WAIT_SECONDS = 1.0

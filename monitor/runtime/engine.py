@@ -96,7 +96,7 @@ class EngineRuntime:
         )
 
     def _news(self) -> dict[int, EngineNews]:
-        """What the servers are told of each shard, with what is wrong in the engine itself."""
+        """The news of each shard for the servers, with the problems of the engine itself."""
         found = {number: work.news() for number, work in [*self._shards.works.items()]}
         problems = self._pipeline.problems
         return {

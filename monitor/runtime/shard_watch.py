@@ -23,7 +23,7 @@ LOOKS_FREE = 2
 """In how many looks in a row a shard must be without an engine before the one with the fewest takes it: when PostgreSQL restarts,
 every engine comes back to its own."""
 LOOKS_LEFT = 5
-"""After so many looks, any engine takes it: the one with the fewest may hang."""
+"""After this many looks, any engine takes it: the one with the fewest may hang."""
 
 
 class ShardWatch:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 60.0
 LEAST_HOSTS, TURNS = 8, 30
-"""A transaction writes so many hosts, or the part of all that is needed to write them in so many turns, a second apart."""
+"""Of a transaction: at least this many hosts, and enough to write all hosts in this many turns, a second apart."""
 RETRY_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
 """Also how long the clock must have run steadily before anything is deleted: a wrong date must not delete the ledger."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from monitor.alerts.open_alerts import worst_first
 from monitor.fleet.bus.base import EngineNews
 from monitor.shards import SHARDS
 from monitor.telemetry.schema import Alert
+from monitor.unreadable import UNREADABLE
 
 ENGINE_SECONDS = 30.0
 """How long no engine may have a shard before that is a problem: one takes over from another within seconds."""
@@ -27,9 +28,12 @@ class EngineView:
         self._heard_at: dict[int, float] = {}
         self._shown: tuple[Alert, ...] | None = None
 
-    def hear(self, found: Sequence[bytes | None], now: float) -> tuple[Alert, ...] | None:
+    def hear(
+        self, found: Sequence[bytes | None], now: float, *, unreadable: Callable[[Exception], None]
+    ) -> tuple[Alert, ...] | None:
         """What Redis has of each shard; `now` by the monotonic clock. Returns the open alerts of all hosts, the worst first, if
-        they have changed. Those of a shard that no engine has stay open. Raises one of UNREADABLE.
+        they have changed. Those of a shard that no engine has stay open, and those of one whose news cannot be read, which
+        `unreadable` is told.
         """
         is_changed = False
         for shard, data in zip(SHARDS, found, strict=True):
@@ -39,7 +43,10 @@ class EngineView:
             if data != self._bytes.get(shard.number):
                 self._bytes[shard.number] = data
                 is_changed = True
-                self._news[shard.number] = _engine.decode(data)
+                try:
+                    self._news[shard.number] = _engine.decode(data)
+                except UNREADABLE as error:
+                    unreadable(error)
         if not is_changed:
             return None
         alerts = tuple(sorted((alert for news in self._news.values() for alert in news.alerts), key=worst_first))

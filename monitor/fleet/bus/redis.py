@@ -181,13 +181,9 @@ class RedisBus:
         now = self._monotonic()
         if self._show_alerts is not None:
             found: Any = client.mget([engine_key(shard.number) for shard in SHARDS])
-            try:
-                alerts = self._engines.hear(found, now)
-            except UNREADABLE as error:
-                self._other_version(error)
-            else:
-                if alerts is not None:
-                    self._show_alerts(alerts)
+            alerts = self._engines.hear(found, now, unreadable=self._other_version)
+            if alerts is not None:
+                self._show_alerts(alerts)
             return
         current = self._news()
         for shard, news in current.items():
