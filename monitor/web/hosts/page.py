@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from django.utils.safestring import SafeString
+
 from monitor.live.pieces import LivePage, Pieces, Value, mark_of
 from monitor.telemetry.schema import Snapshot
 from monitor.version import __version__
@@ -58,6 +60,11 @@ class Group:
         for number, row in enumerate(self.rows):
             live.values += row.values_at(number)
             live.parts += row.parts
+
+    @property
+    def html(self) -> SafeString:
+        """Its rows."""
+        return SafeString("".join([row.html(self.name) for row in self.rows]))  # safe as they are  # nosec
 
 
 class HostsPage:

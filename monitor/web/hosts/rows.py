@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from django.template.loader import get_template
+from django.urls import get_script_prefix
+from django.utils.safestring import SafeString
 
 from monitor import formats
 from monitor.fleet.host_summary import GpuSummary
+from monitor.live.elements import Outline, Outlines
 from monitor.live.pieces import Part, Value, mark_of
 from monitor.telemetry.schema import Alert
 from monitor.version import __version__
@@ -23,6 +29,8 @@ MOST_CELLS = 32
 _MOST_OFFSET_SECONDS = 2.0
 _SHOWN_USES = ("busy", "held", "mig", "asleep", "lost", "unknown")
 """In words; free GPUs have a column of their own."""
+_OUTLINES = Outlines(2048)
+"""Of the rows on all pages: those of a thousand hosts, in two groupings."""
 
 
 class Chip(NamedTuple):
@@ -44,9 +52,10 @@ class HostRow:
         self.name, self.tags, self.model = host.name, host.tags, host.model or "—"
         summary = host.summary
         self._key = (place, summary.host_id, host.name, host.tags, host.model, host.gpu_count)
+        self._html: dict[tuple[str, str], SafeString] = {}
         self.state = live.state(at, data_state=host.state)
         chips = tuple(_chips(host, drifts))
-        self.chips = live.part(f"{at}-x", chips, "monitor/hosts/chips.html", {"chips": chips})
+        self.chips = Part(f"{at}-x", chips, functools.partial(_chips_html, chips))
         words, free = _in_words(host), host.free_count
         titles = (
             "\n".join([_of_gpu(gpu) for gpu in host.gpus[:MOST_CELLS]]) if host.state in ("live", "stale") else words
@@ -75,7 +84,7 @@ class HostRow:
         self.alerts = _alerts(live, f"{at}-a", host.alerts)
         self.age = _age(live, f"{at}-g", host, now)
         self.values: list[Value] = live.values
-        self.parts: list[Part] = live.parts
+        self.parts: list[Part] = [self.chips]
 
     def _reading(self, live: LivePieces, letter: str, value: float | None, form: formats.Form) -> Value:
         name = f"{self.at}-{letter}"
@@ -87,23 +96,31 @@ class HostRow:
         return [state, *[value for value in self.values if value is not self.state]]
 
     @property
-    def key(self) -> Hashable:
-        """Everything that the structure of the row depends on."""
-        return self._key
-
-    @property
     def mark(self) -> str:
         """The digest of its key."""
         return mark_of(self._key)
 
-    @property
-    def address(self) -> str:
-        """Of the host's dashboard."""
-        return host_address(host_of_addresses(self.host.summary))
+    def html(self, group: str) -> SafeString:
+        """The row in the group of this name. Its template is rendered once for a structure, and filled once a tick for all."""
+        address, prefix = host_of_addresses(self.host.summary), get_script_prefix()
+        shown = group, prefix
+        if shown not in self._html:
 
-    def tags_beside(self, group: str) -> tuple[str, ...]:
-        """Its tags without that of its group."""
-        return tuple([tag for tag in self.tags if tag != group])
+            def render(outline: Outline) -> str:
+                tags = [tag for tag in self.tags if tag != group]
+                context = {"row": self, "tags": tags, "address": host_address(address), "outline": outline}
+                return get_template("monitor/hosts/row.html").render(context).strip()
+
+            pieces: dict[str, Value | Part] = {value.name: value for value in self.values}
+            pieces[self.chips.name] = self.chips
+            outline = _OUTLINES.outline((self._key, address, *shown), render)
+            self._html[shown] = SafeString(outline.filled(pieces))  # the template escapes its values  # nosec
+        return self._html[shown]
+
+
+@functools.lru_cache(maxsize=256)
+def _chips_html(chips: tuple[Chip, ...]) -> str:
+    return get_template("monitor/hosts/chips.html").render({"chips": chips}).strip() if chips else ""
 
 
 def _short(form: formats.Form, value: float) -> str:

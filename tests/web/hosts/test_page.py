@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import pytest
+from django.urls import set_script_prefix
+
+from monitor.live.elements import Outlines
 from monitor.live.frames import as_html
 from monitor.live.pieces import Pieces
+from monitor.web.hosts import rows
 from monitor.web.hosts.facts import HostFacts
 from monitor.web.hosts.page import Board, HostsPage
 from monitor.web.hosts.wanted import Wanted, wanted_of_page
@@ -108,6 +113,27 @@ def test_texts_of_other_hosts_are_escaped() -> None:
     shown = page([hostile, facts("b", tags=(evil,)), facts("c", tags=(evil,))])
     html = "".join(part.draw() for part in shown.pieces.parts)
     assert "<script>" not in html + as_html([], shown.pieces.values)
+
+
+def test_template_of_a_row_is_rendered_once_and_its_values_are_those_of_the_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = [HOSTS, (facts("dgx", FREE, gpu(1, use="lost"), tags=("train", "rack-1"), problem="<b>"), *HOSTS[1:])]
+    monkeypatch.setattr(rows, "_OUTLINES", Outlines(100))
+    drawn = [page(hosts, group=group).table.draw() for hosts in ticks for group in ("tag", "none", "model")]
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "get_template", lambda name: pytest.fail(f"{name} is rendered again"))
+        assert page(ticks[1]).table.draw() == drawn[3]
+    for number, expected in enumerate(drawn):
+        monkeypatch.setattr(rows, "_OUTLINES", Outlines(100))
+        assert page(ticks[number // 3], group=("tag", "none", "model")[number % 3]).table.draw() == expected
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_addresses_of_rows_begin_as_those_of_the_page() -> None:
+    for prefix in ("/", "/gpumon/", "/"):
+        set_script_prefix(prefix)
+        assert f'<a href="{prefix}host/dgx/">dgx</a>' in page().table.draw()
 
 
 def test_what_is_not_understood_has_no_effect_and_is_said() -> None:
