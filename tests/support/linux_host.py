@@ -66,7 +66,8 @@ class FakeHost:
         self.write(f"proc/{pid}/cgroup", cgroup)
 
     def end(self, pid: int) -> None:
-        """Remove a process."""
+        """Remove a process. As in the kernel, a program that has its files open reads nothing more of it."""
+        self.write(f"proc/{pid}/stat", "")
         shutil.rmtree(self.root / f"proc/{pid}")
 
     def gpu(self, pci: str, *, status: str = "active", control: str = "auto", driver: str | None = "nvidia") -> None:

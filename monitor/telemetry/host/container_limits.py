@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from monitor.telemetry.host.kernel_files import KernelFile
 from monitor.telemetry.providers.base import explain
 from monitor.telemetry.schema import ContainerLimits
 
@@ -35,7 +35,7 @@ class Limits:
         self._is_v2 = (self._base / "cgroup.controllers").exists()
         if self._is_v2:
             self._base = self._own(root)
-        self._folder = str(self._base)
+        self._files: dict[str, KernelFile] = {}
         self._last: tuple[float, float] | None = None
 
     def read(self, at: float) -> ContainerLimits:
@@ -103,17 +103,13 @@ class Limits:
         return limit_bytes, max(0, int(used_text) - (_number(self._text(stat), spare) or 0))
 
     def _text(self, name: str) -> str:
-        # At every reading, six of them: a file object and its decoder would double the cost.
+        file = self._files.get(name)
+        if file is None:
+            file = self._files[name] = KernelFile(f"{self._base}/{name}", _MOST_BYTES)
         try:
-            file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
+            return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
-        try:
-            return os.read(file, _MOST_BYTES).decode(errors="replace").strip()
-        except OSError:
-            return ""
-        finally:
-            os.close(file)
 
 
 def _number(text: str, name: str) -> int | None:

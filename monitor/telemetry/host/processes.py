@@ -18,6 +18,7 @@ from monitor.sanitize import plain
 from monitor.telemetry.host.background_lookups import BackgroundLookups
 from monitor.telemetry.host.command_secrets import hide_secrets
 from monitor.telemetry.host.container_ids import Membership
+from monitor.telemetry.host.kernel_files import ProcessStats
 from monitor.telemetry.host.placement import FIELDS as PLACEMENT_FIELDS
 from monitor.telemetry.host.placement import Placements
 from monitor.telemetry.host.process_facts import Facts, ProcessKey, holds_driver, read_facts
@@ -45,8 +46,6 @@ _THREADS = 4
 """For what hangs. A process whose memory map is locked keeps one busy."""
 _DOUBT_SECONDS = 10.0
 """How long a PID that is not known to be ours is not examined again."""
-_STAT_BYTES = 4096
-"""Far above 52 numbers and a name of at most 64 bytes."""
 _INODE = re.compile(r"\[(\d+)\]")
 _NOTICE = Notice(
     code="pid_namespace",
@@ -102,6 +101,7 @@ class ProcessTable:
         self._root = root
         self._show = show_commands
         self._known: dict[int, _Known] = {}
+        self._stats = ProcessStats(self._proc)
         self._ticks = os.sysconf("SC_CLK_TCK")
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._booted_at = self._boot_time()
@@ -128,6 +128,7 @@ class ProcessTable:
         described = tuple([self._describe_gpu(gpu, now, seen) if gpu.processes else gpu for gpu in gpus])
         if len(self._known) > len(seen):
             self._known = {pid: known for pid, known in self._known.items() if pid in seen}
+        self._stats.keep_only(self._known.keys())
         keys = {ProcessKey(pid, known.start_ticks) for pid, known in self._known.items()}
         self._facts.keep_only(keys)
         self._holders.keep_only(keys)
@@ -211,13 +212,7 @@ class ProcessTable:
     # ── /proc ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _stat(self, pid: int) -> _Stat:
-        # At every tick for every process: a file object would double the cost.
-        file = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY)
-        try:
-            data = os.read(file, _STAT_BYTES)
-        finally:
-            os.close(file)
-        before, _, after = data.rpartition(b")")  # the name can contain spaces and parentheses
+        before, _, after = self._stats.read(pid).rpartition(b")")  # the name can contain spaces and parentheses
         fields = after.split()
         # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name.
         return _Stat(
