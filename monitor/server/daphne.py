@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import daphne.server  # before twisted: installs the reactor
@@ -71,6 +72,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
+        self._resting_checks: list[Callable[[], None]] = []
         self.endpoints = [with_backlog(each) for each in self.endpoints]
 
     @property
@@ -92,6 +94,26 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne has no types
     @http_factory.setter
     def http_factory(self, _daphnes: HTTPFactory) -> None:
         self._http_factory = Factory(self)
+
+    def protocol_connected(self, protocol: Any) -> None:
+        """Called for a new connection."""
+        super().protocol_connected(protocol)
+        while self._resting_checks:
+            reactor.callLater(1, self._resting_checks.pop())  # type: ignore[arg-type]  # zope's interfaces have no self
+
+    def application_checker(self) -> None:
+        """Called each second while there are connections; without any, it would wake an idle server for nothing."""
+        if self.connections:
+            super().application_checker()
+        else:
+            self._resting_checks.append(self.application_checker)
+
+    def timeout_checker(self) -> None:
+        """Called every two seconds while there are connections."""
+        if self.connections:
+            super().timeout_checker()
+        else:
+            self._resting_checks.append(self.timeout_checker)
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         """Log without query strings, which can contain tokens."""
@@ -287,6 +309,9 @@ class Factory(HTTPFactory):  # type: ignore[misc]  # daphne has no types
         super().__init__(server)
         self.timeOut = server.request_seconds
         self.waiting = WaitingConnections(room_for_connections(raise_limit()))
+
+    def startFactory(self) -> None:  # noqa: N802  # Twisted's name
+        """Called at the start. Twisted would format each request, and the date each second, for a log that is not kept."""
 
     def buildProtocol(self, address: Any) -> Any:  # noqa: N802  # Twisted's name
         channel = super().buildProtocol(address)
