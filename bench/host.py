@@ -35,7 +35,8 @@ class Host:
 
     def change(self) -> None:
         """Change every value that changes on a busy GPU; the driver reads the new ones within 20 ms."""
-        lines = [f"gpus = {self._gpus}", "sample_period_ms = 4"]
+        # A real driver waits for events without CPU of the program's; this one would look ten times a second.
+        lines = [f"gpus = {self._gpus}", "sample_period_ms = 4", "event_look_ms = 5000"]
         processes = len(self._pids) // self._gpus
         pids = iter(self._pids)
         draw = self._random.randint

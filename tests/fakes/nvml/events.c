@@ -5,7 +5,7 @@
 
 #include "calls.h"
 
-enum { MAX_SETS = 16, LOOK_EVERY_MS = 100 };
+enum { MAX_SETS = 16 };
 
 /* The events that a set waits for, and the last one it has received from each GPU. */
 struct EventSet { bool in_use; bool registered[MAX_GPUS]; unsigned long long seen[MAX_GPUS]; };
@@ -111,7 +111,8 @@ static nvmlReturn_t wait_for_event(
         if (now >= end)
             return TIMEOUT;
         uint64_t left_ms = (end - now) / 1000000 + 1;
-        sleep_ms(left_ms < LOOK_EVERY_MS ? (unsigned)left_ms : LOOK_EVERY_MS);
+        unsigned look_ms = weather()->event_look_ms;
+        sleep_ms(left_ms < look_ms ? (unsigned)left_ms : look_ms);
         weather_refresh();
         trouble = weather()->all_code != SUCCESS ? weather()->all_code : suffer(function, -1);
         if (trouble != SUCCESS)

@@ -74,6 +74,8 @@ static bool read_key(struct Weather *out, char *key, char *value)
         return out->all_code = (int)number, is_number;
     if (strcmp(key, "sample_period_ms") == 0)
         return out->sample_period_ms = (unsigned)number, is_number && number > 0;
+    if (strcmp(key, "event_look_ms") == 0)
+        return out->event_look_ms = (unsigned)number, is_number && number > 0;
     if (strcmp(key, "pcie_throughput_ms") == 0)
         return out->pcie_throughput_ms = (unsigned)number, is_number;
     if (strcmp(key, "pcie_counter_bits") == 0)
@@ -103,7 +105,7 @@ static void set_defaults(struct Weather *out)
     out->cuda_version = 13000;
     out->init_code = out->all_code = SUCCESS;
     out->sample_quirk = SAMPLES_NORMAL;
-    out->sample_period_ms = 100;
+    out->sample_period_ms = out->event_look_ms = 100;
     out->pcie_throughput_ms = 20; /* like the real call, which samples for 20 ms */
     out->pcie_counter_bits = 32; /* as driver 580 on an H100 */
     out->used_includes_reserved = false;

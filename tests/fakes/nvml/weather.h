@@ -106,7 +106,7 @@ struct Weather {
     char driver_version[80], nvml_version[80];
     int cuda_version, init_code, all_code;
     enum SampleQuirk sample_quirk;
-    unsigned sample_period_ms, pcie_throughput_ms, pcie_counter_bits;
+    unsigned sample_period_ms, event_look_ms, pcie_throughput_ms, pcie_counter_bits;
     bool used_includes_reserved;
     struct Fault faults[FUNCTION_COUNT];
     struct Gpu gpus[MAX_GPUS];
