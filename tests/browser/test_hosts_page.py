@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from monitor.telemetry.schema import Snapshot
 from tests.browser.axe import serious_in_both_themes
 from tests.browser.serving import start
-from tests.support.pages import WIDTHS, OpenPage, too_wide, until
+from tests.support.pages import PHONES, WIDTHS, OpenPage, box_of, too_wide, until
 from tests.support.servers import Server, wait_for
 from tests.support.simulated_agents import SimulatedAgent, join, running
 from tests.support.snapshots import gpu, host
@@ -137,6 +137,23 @@ def test_host_and_gpu_are_live_on_their_own_pages(scene: Scene, open_page: OpenP
     page.get_by_title("Choose a host").click()
     page.get_by_role("link", name="lab1").click()
     expect(page.locator("h1")).to_have_text("GPUs on lab1")
+
+
+def test_phone_sorts_too(scene: Scene, open_page: OpenPage) -> None:
+    """The headers, which are the links to sort by, were not shown below 45em."""
+    page = open_page(f"{scene.hub.url}/?group=none", viewport={"width": 390, "height": 800})
+    page.get_by_role("link", name="Power", exact=True).click()
+    expect(page.locator("[aria-sort]")).to_have_text("Power")
+    expect(page.locator(".of-host[id]")).to_have_count(4)
+    assert too_wide(page, PHONES) == []
+
+
+def test_host_without_system_metrics_says_so_in_a_sentence(scene: Scene, open_page: OpenPage) -> None:
+    """Its words stood in columns far from each other."""
+    page = open_page(f"{scene.hub.url}/host/node1/", viewport={"width": 2560, "height": 1000})
+    sentence = page.locator("#system-panel > p")
+    expect(sentence).to_have_text("System metrics are disabled (GPU_MONITOR_ENABLE_SYSTEM_METRICS).")
+    assert box_of(sentence)["height"] < 2.2 * box_of(sentence.locator("code"))["height"] + 24, "the padding is 24 px"
 
 
 def test_page_fits_every_width_and_has_no_serious_violation(scene: Scene, open_page: OpenPage) -> None:

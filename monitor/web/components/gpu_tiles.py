@@ -22,7 +22,7 @@ STATES = {
     "unknown": "no data",
 }
 """A tile's `data-use`, on which its shape depends, and the word for it."""
-LEGEND = tuple((use, STATES[use]) for use in ("busy", "held", "free", "mig", "lost", "unknown"))
+LEGEND = tuple((use, STATES[use]) for use in ("busy", "held", "free", "mig", "asleep", "lost", "unknown"))
 
 
 class Tile:

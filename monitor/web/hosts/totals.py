@@ -13,6 +13,7 @@ from monitor.web.components.live_pieces import LivePieces
 from monitor.web.hosts.facts import HostFacts
 
 _NO_READING = "No host has current readings."
+_NOTHING_CURRENT = "no current readings"
 
 
 class LegendEntry(NamedTuple):
@@ -67,7 +68,8 @@ class GroupSum:
         self.name = name
         known = [host for host in hosts if host.is_live]
         gpus = sum(host.gpu_count for host in hosts)
-        words = [_hosts(len(hosts)), f"{gpus} GPU{'' if gpus == 1 else 's'}", f"{free_of(known)} free"]
+        words = [_hosts(len(hosts)), f"{gpus} GPU{'' if gpus == 1 else 's'}"]
+        words.append(f"{free_of(known)} free" if known else _NOTHING_CURRENT)
         watts, limit = _sums(known, lambda host: host.power_watts, lambda host: host.power_limit_watts)
         if watts is not None:
             words.append(formats.power_form(limit or watts).text(watts))
@@ -76,9 +78,11 @@ class GroupSum:
 
 def in_words(hosts: Sequence[HostFacts], all_count: int) -> str:
     """12 of 20 hosts · 4 free GPUs on 2 hosts."""
+    shown = _hosts(len(hosts)) if len(hosts) == all_count else f"{len(hosts)} of {_hosts(all_count)}"
+    if hosts and not any(host.is_live for host in hosts):
+        return f"{shown} · {_NOTHING_CURRENT}"
     free = [host for host in hosts if host.is_live and host.free_count]
     count = free_of(free)
-    shown = _hosts(len(hosts)) if len(hosts) == all_count else f"{len(hosts)} of {_hosts(all_count)}"
     return f"{shown} · {count} free GPU{'' if count == 1 else 's'}" + (f" on {_hosts(len(free))}" if free else "")
 
 

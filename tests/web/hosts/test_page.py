@@ -60,7 +60,7 @@ def test_totals_cover_hosts_with_current_readings_and_count_the_others_as_withou
     assert (shown["t-g"], shown["t-gr"]) == ("6", "4 reporting, 2 without data")
     assert (shown["t-u"], shown["t-p"]) == ("38", "1.10")
     assert {name: count for name, count in shown.items() if name.startswith("l-")} == {
-        "l-busy": "2", "l-held": "1", "l-free": "1", "l-mig": "0", "l-lost": "0", "l-unknown": "2",
+        "l-busy": "2", "l-held": "1", "l-free": "1", "l-mig": "0", "l-asleep": "0", "l-lost": "0", "l-unknown": "2",
     }  # fmt: skip
     nothing = values(page([DOWN]).pieces)
     assert (nothing["t-f"], nothing["t-u"], nothing["t-p"]) == ("—", "—", "—")
@@ -83,6 +83,20 @@ def test_every_live_value_has_its_place_on_the_page() -> None:
     places = set(re.findall(r'\bid="([^"]+)"', html))
     outside = {value.name for value in shown.pieces.values if re.match(r"[tl]-", value.name)}
     assert {value.name for value in shown.pieces.values} - outside <= places
+
+
+def test_without_current_readings_no_number_of_free_gpus_is_known() -> None:
+    """A group of hosts that are all down had 0 free."""
+    shown = page(filter="state:down")
+    assert [group.sum.words.text for group in shown.groups] == ["1 host · 1 GPU · no current readings"]
+    assert shown.shown.text == "1 of 4 hosts · no current readings"
+    assert page(filter="no-such-host").shown.text == "0 of 4 hosts · 0 free GPUs"
+
+
+def test_legend_counts_every_gpu() -> None:
+    asleep = facts("asleep", gpu(0, state="asleep"), BUSY)
+    shown = values(page([*HOSTS, asleep]).pieces)
+    assert sum(int(count) for name, count in shown.items() if name.startswith("l-")) == int(shown["t-g"])
 
 
 def test_values_of_hosts_that_the_filter_hides_are_not_sent() -> None:
@@ -133,7 +147,7 @@ def test_template_of_a_row_is_rendered_once_and_its_values_are_those_of_the_tick
 def test_addresses_of_rows_begin_as_those_of_the_page() -> None:
     for prefix in ("/", "/gpumon/", "/"):
         set_script_prefix(prefix)
-        assert f'<a href="{prefix}host/dgx/">dgx</a>' in page().table.draw()
+        assert f'<a href="{prefix}host/dgx/" title="dgx">dgx</a>' in page().table.draw()
 
 
 def test_what_is_not_understood_has_no_effect_and_is_said() -> None:
