@@ -34,7 +34,14 @@ def happening(alert: Alert, snapshot: Snapshot) -> str:
     """What is the case now with an open alert: now 88 °C, for 1 min 12 s; or: now 67 °C, clearing."""
     value = current_value(alert, snapshot)
     now = "" if value is None or alert.metric is None else f"now {text_of(alert.metric, value)}, "
-    return now + ("clearing" if alert.is_clearing else f"for {lasted(alert, snapshot.time)}")
+    return now + ("clearing" if alert.is_clearing else f"for {lasted(alert, _now(snapshot))}")
+
+
+def _now(snapshot: Snapshot) -> float:
+    """By the clock of its host, also while no newer snapshot comes: the host may be down."""
+    if not snapshot.stale or snapshot.sampled_at is None or snapshot.age_seconds is None:
+        return snapshot.time
+    return max(snapshot.time, snapshot.sampled_at + snapshot.age_seconds)
 
 
 def repeated(times: int, span: str) -> str:

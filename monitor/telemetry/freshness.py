@@ -19,7 +19,7 @@ def longest_silence(interval_seconds: float | None) -> float:
 
 def silence_in_words(silent_seconds: float) -> str:
     """Why a snapshot without a successor is stale."""
-    return f"The telemetry loop has been silent for {silent_seconds:.0f} s."
+    return f"No reading has arrived for {silent_seconds:.0f} s."
 
 
 def as_of_now(snapshot: Snapshot, silent_seconds: float) -> Snapshot:

@@ -85,6 +85,13 @@ def test_open_alert_says_what_is_the_case_now(changes: dict[str, object], snapsh
     assert happening(alert(**changes), snapshot).replace(THIN, " ") == words
 
 
+def test_alert_of_a_host_that_has_gone_silent_lasts_on() -> None:
+    """A host down fires after the host's last snapshot: for how long, was not said."""
+    down = alert(metric=None, gpu_uuid=None, gpu_index=None)
+    last = host(stale=True, time=down.fired_at - 60, sampled_at=down.fired_at - 61, age_seconds=61 + 72.0)
+    assert happening(down, last).replace(THIN, " ") == "for 1 min 12 s"
+
+
 def test_value_of_a_process_is_that_of_the_process_now() -> None:
     of = alert(metric="process.cpu_percent", pid=7)
     assert current_value(of, host(gpu(5, processes=(process(6, cpu_percent=1.0), process(7, cpu_percent=9.0))))) == 9.0

@@ -16,7 +16,7 @@ def test_snapshot_without_a_successor_becomes_stale(interval: float, silent: flo
     assert now.stale is is_stale
     if is_stale:
         assert now.age_seconds == silent + 0.5
-        assert now.stale_reason == f"The telemetry loop has been silent for {silent:.0f} s."
+        assert now.stale_reason == f"No reading has arrived for {silent:.0f} s."
 
 
 def test_unknown_age_stays_unknown() -> None:

@@ -68,7 +68,7 @@ def test_reason_without_a_reading_is_either_waiting_or_no_data_source() -> None:
 def test_loop_that_is_silent_for_several_intervals_is_down(interval: float, silence: float, verdict: str) -> None:
     told, reason = status_of(snapshot(poll_interval_seconds=interval), Status(), now=NOW + silence)
     assert told == verdict
-    assert reason == (None if verdict == "ok" else f"The telemetry loop has been silent for {silence} s.")
+    assert reason == (None if verdict == "ok" else f"No reading has arrived for {silence} s.")
 
 
 def hub_with(latest: Snapshot | None) -> Hub:
