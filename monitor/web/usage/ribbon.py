@@ -1,4 +1,4 @@
-"""What a GPU did over a span as a thin strip: busy, idle-held, free or no data, in the color of its user."""
+"""What a GPU did over a span as a thin strip: busy, idle-held, free or without data, in the color of its user."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ WIDTH, HEIGHT = 288.0, 10.0
 STEP_SECONDS = 300
 """The strip begins at a whole step, so that it stays the same until the next one."""
 _HELD_HEIGHT = 4.0
-_LEAST_SECONDS = 900.0
-"""Shorter times are not named in the caption."""
+_LEAST_SHARE = 1 / 96
+"""Of the strip: a quarter-hour of a day. Shorter times are not named in the caption."""
 _NAMED = 2
+_NOT_RECORDED = "not recorded"
 _MOST_SHARES = 12
 
 
@@ -112,7 +113,7 @@ def strips_of(
 def who_of(ribbon: Ribbon, start: float, end: float, zone: tzinfo, *, has_details: bool) -> Who:
     """The strip of one GPU over a span."""
     strip = _strip(f"GPU {ribbon.index}", ribbon, start, end, zone, has_details)
-    return Who(strip, tuple(_shares(ribbon, has_details=has_details)))
+    return Who(strip, tuple(_shares(ribbon, start, has_details=has_details)))
 
 
 def _strip(label: str, ribbon: Ribbon, start: float, end: float, zone: tzinfo, has_details: bool) -> RibbonStrip:
@@ -132,11 +133,23 @@ def _strip(label: str, ribbon: Ribbon, start: float, end: float, zone: tzinfo, h
                 Part(_kind(span, has_details=has_details), f"{left:.1f}", f"{HEIGHT - height:.0f}", f"{width:.1f}",
                      f"{height:.0f}", title)
             )  # fmt: skip
-    caption = " · ".join(_captions(ribbon, has_details=has_details)) or "free"
+    for since, until in _unrecorded(ribbon, start):
+        title = f"{_NOT_RECORDED}, {_clock(since, zone, form)}–{_clock(until, zone, form)}"
+        hatches.append(Hatch(_hatch((since - start) * scale, (until - start) * scale), title))
+    caption = " · ".join(_captions(ribbon, start, end, has_details=has_details)) or "free"
     return RibbonStrip(f"{label}: {caption}", caption, tuple(parts), tuple(hatches))
 
 
-def _shares(ribbon: Ribbon, *, has_details: bool) -> Iterator[Share]:
+def _unrecorded(ribbon: Ribbon, start: float) -> Iterator[tuple[float, float]]:
+    """The times before the last span that have none: the recording began later, or the host did not have the GPU."""
+    at = start
+    for span in ribbon.spans:
+        if span.start > at:
+            yield at, span.start
+        at = span.end
+
+
+def _shares(ribbon: Ribbon, start: float, *, has_details: bool) -> Iterator[Share]:
     seconds = _by_state(ribbon)
     if has_details:
         held: dict[str, float] = {}
@@ -152,13 +165,20 @@ def _shares(ribbon: Ribbon, *, has_details: bool) -> Iterator[Share]:
         if seconds.get("held"):
             yield Share("idle-held", "held", f"{_hours(seconds['held'])}, half height")
     unknown = seconds.get("unknown", 0.0) + seconds.get("lost", 0.0)
-    for label, kind, length in (("free", "free", seconds.get("free", 0.0)), ("no data", "unknown", unknown)):
+    unrecorded = sum(until - since for since, until in _unrecorded(ribbon, start))
+    for label, kind, length in (
+        ("free", "free", seconds.get("free", 0.0)),
+        ("no data", "unknown", unknown),
+        (_NOT_RECORDED, "unknown", unrecorded),
+    ):
         if length >= 60:
             yield Share(label, kind, _hours(length))
 
 
 def _hours(seconds: float) -> str:
-    """1.3 h; minutes below an hour."""
+    """1.3 h; minutes below an hour, seconds below a minute."""
+    if seconds < 60:
+        return f"{seconds:.0f}{THIN}s"
     return f"{seconds / 3600:.1f}{THIN}h" if seconds >= 3600 else f"{seconds / 60:.0f}{THIN}min"
 
 
@@ -183,12 +203,15 @@ def _title(span: RibbonSpan, zone: tzinfo, form: str, *, has_details: bool) -> s
     if span.state in ("busy", "held"):
         who = span.user if has_details else ""
         words = [who, *words] if who else words or ["busy"]
-    since, until = (datetime.fromtimestamp(at, zone).strftime(form) for at in (span.start, span.end))
-    return ", ".join([*words, f"{since}–{until}"])
+    return ", ".join([*words, f"{_clock(span.start, zone, form)}–{_clock(span.end, zone, form)}"])
 
 
-def _captions(ribbon: Ribbon, *, has_details: bool) -> Iterator[str]:
-    """Who had it longest, or what it did; then for how long there is no data."""
+def _clock(at: float, zone: tzinfo, form: str) -> str:
+    return datetime.fromtimestamp(at, zone).strftime(form)
+
+
+def _captions(ribbon: Ribbon, start: float, end: float, *, has_details: bool) -> Iterator[str]:
+    """Who had it longest, or what it did; then for how long there is no data, and nothing recorded."""
     seconds = _by_state(ribbon)
     if has_details:
         named = [(user.user, user.seconds) for user in ribbon.users[:_NAMED]]
@@ -197,9 +220,10 @@ def _captions(ribbon: Ribbon, *, has_details: bool) -> Iterator[str]:
     else:
         named = [("busy", seconds.get("busy", 0.0)), ("idle-held", seconds.get("held", 0.0))]
     unknown = ("no data", seconds.get("unknown", 0.0) + seconds.get("lost", 0.0))
-    for words, length in (*named, unknown):
-        if length >= _LEAST_SECONDS:
-            yield f"{words} {length / 3600:.1f}{THIN}h"
+    unrecorded = (_NOT_RECORDED, sum(until - since for since, until in _unrecorded(ribbon, start)))
+    for words, length in (*named, unknown, unrecorded):
+        if length > 0 and length >= (end - start) * _LEAST_SHARE:
+            yield f"{words} {_hours(length)}"
 
 
 def _hatch(left: float, right: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 
+import msgspec
 from django.template.loader import render_to_string
 
 from monitor.usage.ribbons import Ribbon, RibbonSpan, RibbonUser
@@ -86,6 +87,31 @@ def test_gpu_that_nobody_used_is_free_and_an_unknown_gpu_has_no_ribbon() -> None
     free = Ribbon(uuid="GPU-5", index=5, name="H100", spans=(span(0, 24, "free"),), users=())
     ((_, strip),) = strips_of(host(gpu(5), gpu(6)), [free], START, UTC, has_details=True).cards
     assert (strip.caption, strip.parts, strip.hatches) == ("free", (), ())
+
+
+def test_time_before_the_recording_is_not_drawn_as_free() -> None:
+    """A host that had just joined had been free for 24 hours."""
+    new = msgspec.structs.replace(
+        RIBBON,
+        spans=(span(22, 24, "busy", "mira", 1),),
+        users=(RibbonUser(user="mira", hue=1, seconds=2 * HOUR),),
+    )
+    ((_, strip),) = strips_of(host(gpu(5)), [new], START, UTC, has_details=True).cards
+    assert [hatch.title for hatch in strip.hatches] == ["not recorded, 00:00–22:00"]
+    assert strip.caption.replace("\u2009", " ") == "mira 2.0 h · not recorded 22.0 h"
+    who = who_of(new, START, START + 24 * HOUR, UTC, has_details=True)
+    assert [(share.label, share.kind) for share in who.shares] == [("mira", "1"), ("not recorded", "unknown")]
+
+
+def test_caption_of_a_short_span_names_who_had_the_gpu() -> None:
+    """In less than a quarter-hour, every GPU was free."""
+    minute = msgspec.structs.replace(
+        RIBBON,
+        spans=(span(0, 1 / 60, "busy", "mira", 1),),
+        users=(RibbonUser(user="mira", hue=1, seconds=45.0),),
+    )
+    who = who_of(minute, START, START + 60, UTC, has_details=True)
+    assert who.strip.caption.replace("\u2009", " ") == "mira 45 s"
 
 
 def test_ribbon_ends_at_the_next_five_minutes() -> None:
