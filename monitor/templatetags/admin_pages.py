@@ -16,6 +16,7 @@ from django.urls import reverse
 from monitor.runtime.process import runtime
 from monitor.sanitize import plain
 from monitor.telemetry.schema import Snapshot
+from monitor.web.hosts.picker import host_picker
 from monitor.web.pages.base_context import StillPage
 from monitor.web.snapshots import as_seen
 
@@ -46,12 +47,15 @@ def site_header(context: Context) -> dict[str, Any]:
     running = runtime()
     snapshot = running.hub.latest or Snapshot(host=plain(socket.gethostname()), seq=0, time=time.time())
     snapshot = msgspec.structs.replace(snapshot, alerts=running.open_alerts)
+    picker = host_picker(running)
     return {
         "request": request,
         "csrf_token": context.get("csrf_token"),
         "page": StillPage(as_seen(snapshot, request), "Settings"),
         "home_path": reverse("dashboard"),
         "is_admin": True,
+        "picker": picker,
+        "fleet_heading": picker.heading if picker else "",
         "is_known": user.is_authenticated,
         "user_name": user.get_username(),
         "has_session": user.is_authenticated and user.has_usable_password(),

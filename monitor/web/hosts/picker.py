@@ -33,6 +33,11 @@ class HostPicker(NamedTuple):
     links: tuple[HostLink, ...]
     """The first ones only; the page of hosts has all."""
 
+    @property
+    def heading(self) -> str:
+        """In the header of pages of all hosts."""
+        return f"{self.host_count} hosts"
+
 
 def host_picker(runtime: Runtime) -> HostPicker | None:
     """None with one host."""

@@ -104,7 +104,7 @@ async def alerts(request: HtmxRequest) -> HttpResponse:
     }
     if request.htmx or request.htmx.history_restore_request:  # htmx 4 sends no HX-Request with the latter
         return render(request, "monitor/fragments/alerts/history.html", context)
-    context |= {"page": AlertsPage(snapshot), **await base_context(request, LIVE_PAGE.name)}
+    context |= {"page": AlertsPage(snapshot), **await base_context(request, LIVE_PAGE.name, is_of_fleet=True)}
     return render(request, "monitor/alerts.html", context)
 
 

@@ -34,10 +34,13 @@ class HtmxRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-async def base_context(request: HttpRequest, live_page: str | None, *, host: str = "") -> dict[str, Any]:
+async def base_context(
+    request: HttpRequest, live_page: str | None, *, host: str = "", is_of_fleet: bool = False
+) -> dict[str, Any]:
     """The context. `live_page`: the name of the page's live content; without one, it opens no socket. `host`: whose content, if
-    it is not the host that answers.
+    it is not the host that answers. `is_of_fleet`: it is that of all hosts.
     """
+    picker = host_picker(runtime())
     home = reverse("dashboard")
     query = urlencode({"view": live_page, **({"host": host} if host else {})})
     return {
@@ -45,7 +48,8 @@ async def base_context(request: HttpRequest, live_page: str | None, *, host: str
         "socket_path": None if live_page is None else f"{home}ws/dashboard?{query}",
         "version": runtime().version,
         "is_kiosk": is_kiosk(request),
-        "picker": host_picker(runtime()),
+        "picker": picker,
+        "fleet_heading": picker.heading if picker and is_of_fleet else "",
         "is_by_link": link_of_request(request) is not None,
         **(await _viewer(request, is_kiosk=is_kiosk(request)))._asdict(),
     }

@@ -171,10 +171,10 @@ def _whole_hours(seconds: float) -> str:
 
 
 def _energy_in_words(report: Report) -> str:
-    words = "at least" if report.unknown_seconds > 60 else "of all GPUs"
+    words = "at least" if report.unknown_seconds > 60 else "all GPUs"
     if report.co2_grams is not None and report.cost is not None:
         return f"{words} · {numbers.co2(report.co2_grams)} CO₂"
-    return f"{words}, from their counters"
+    return f"{words}, from counters"
 
 
 def _prices_in_words(prices: Prices) -> str:
@@ -214,4 +214,5 @@ async def usage_page(request: HttpRequest) -> HttpResponse:
         page.fill(await sync_to_async(read_usage)(page.wanted, prices, zone, now, page.host_id))
     except DatabaseError as error:
         page.problem, status = f"The usage ledger cannot be read: {error}.", 503
-    return render(request, "monitor/usage.html", {"page": page, **await base_context(request, None)}, status=status)
+    context = {"page": page, **await base_context(request, None, is_of_fleet=not page.host)}
+    return render(request, "monitor/usage.html", context, status=status)

@@ -126,6 +126,18 @@ def test_snapshot_of_the_hub_has_its_own_alerts_and_pages_of_no_host_those_of_al
     assert shown == {"/alerts": ["2"], "/usage": ["2"], "/host/hub/": ["1"], "/": ["2"]}
 
 
+def test_header_of_a_page_of_all_hosts_names_none(admin_client: Client, hub: Runtime) -> None:
+    """The alerts and the usage of all hosts were under the name of the hub, and the settings had no link to the hosts."""
+    of_fleet = ("/", "/alerts", "/usage", "/admin/monitor/alertrule/")
+    pages = {path: html(admin_client.get(path)) for path in (*of_fleet, "/host/hub/", "/host/dgx-02/")}
+    headings = {path: re.findall(r'class="host">.*?<b>([^<]*)</b>', page, re.DOTALL)[0] for path, page in pages.items()}
+    assert headings == {**dict.fromkeys(of_fleet, "2 hosts"), "/host/hub/": "hub", "/host/dgx-02/": "dgx-02"}
+    links = {
+        path: re.findall(r'<nav class="nav".*?<a [^>]*>\s*(\w+)', page, re.DOTALL)[0] for path, page in pages.items()
+    }
+    assert set(links.values()) == {"Hosts"}
+
+
 def test_list_has_the_value_that_each_host_has_now(client: Client, hub: Runtime) -> None:
     theirs = AlertEvent.objects.get(host_id=OTHER, state="firing")
     seldom: dict[str, Any] = {"poll_interval_seconds": 600.0, "sampled_at": time.time()}  # not stale on a busy machine

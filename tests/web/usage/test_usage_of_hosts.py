@@ -103,6 +103,12 @@ def test_api_answers_for_all_hosts_or_one(client: Client, query: str, count: int
     assert ('value="dgx-05" selected' in html) == ("dgx" in query or DGX in query)
 
 
+def test_span_without_records_shows_no_zeros(client: Client) -> None:
+    html = client.get(f"/usage?from={START - 7200}&to={START - 3600}").content.decode()
+    assert "No usage is recorded in this span yet." in html
+    assert "kWh" not in html
+
+
 @pytest.mark.parametrize("address", ["/api/usage", "/api/usage/processes"])
 def test_api_refuses_an_unknown_host(client: Client, address: str) -> None:
     answer = client.get(f"{address}?{SPAN}&host=dgx-09")
