@@ -33,7 +33,7 @@ def test_event_details_are_read_only(root: Client) -> None:
     event = an_event()
     answer = root.get(f"{LIST}{event.pk}/change/")
     assert "GPU 0 is hot" in text(answer)
-    assert "Rule: - Rule's name at the time: Hot" in text(answer)
+    assert "Rule: — Rule's name at the time: Hot" in text(answer)
     assert "_save" not in answer.content.decode()
 
 
