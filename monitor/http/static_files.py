@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
@@ -55,6 +55,23 @@ class HashedStaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore
             ),
         ),
     )
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        self._urls: dict[str, str] = {}
+        super().__init__(*args, **given)
+
+    def url(self, name: str, force: bool = False) -> str:
+        """The address of a file. It is kept: a page names sixteen, and Django takes each apart and puts it together again."""
+        if settings.DEBUG or force:
+            return str(super().url(name, force))
+        if (known := self._urls.get(name)) is None:
+            known = self._urls[name] = str(super().url(name))
+        return known
+
+    def save_manifest(self) -> None:
+        """Write down the hashed names of the files that were collected."""
+        self._urls.clear()
+        super().save_manifest()
 
     def _save(self, name: str, content: File[bytes]) -> str:
         if name.startswith(("js/", "css/")) and name.endswith((".js", ".css")):

@@ -165,6 +165,27 @@ class Sorting(NamedTuple):
         return f"&{urlencode(given)}" if given else ""
 
 
+class Heading(NamedTuple):
+    """The head of a column: a link that sorts by it, or turns its order around."""
+
+    name: str
+    title: str
+    css: str
+    query: str
+    """What the link says of the order: `sort=memory&order=asc`."""
+    aria_sort: str
+    """Empty if the rows are in another order."""
+
+
+def heading(column: Column, sorting: Sorting) -> Heading:
+    """The head of a column in a table that is sorted like this."""
+    is_sorted = sorting.column == column.name
+    order = "desc" if is_sorted and not sorting.is_descending else "asc"
+    now = ("descending" if sorting.is_descending else "ascending") if is_sorted else ""
+    css = f"column-{column.name}{' left' if column.is_left else ''}"
+    return Heading(column.name, column.title, css, f"sort={column.name}&order={order}", now)
+
+
 class Row:
     """A process in its row. `at` is its id: the GPU's place, the PID and the MIG instance."""
 
@@ -209,7 +230,7 @@ class ProcessTable:
             for place, gpu, each in listed
         ]  # fmt: skip
         shown = arranged(rows, sorting, columns)
-        self.columns = columns
+        self.headings = [heading(column, sorting) for column in columns]
         self.sorting = sorting
         # The key holds the filter: sockets do not filter, and bring the rows that the first response left out.
         key = (sorting.filter, *[row.key for row in rows])

@@ -179,6 +179,26 @@ def test_markup_in_a_command_is_text() -> None:
     assert "<script" not in html
 
 
+@pytest.mark.parametrize(
+    ("address", "link", "order_now"),
+    [
+        ("/", "?sort=pid&amp;order=asc", None),
+        ("/?sort=pid", "?sort=pid&amp;order=desc", "ascending"),
+        ("/?sort=pid&order=desc", "?sort=pid&amp;order=asc", "descending"),
+        ("/?layout=cards&sort=memory&filter=a%26b", "?layout=cards&amp;filter=a%26b&amp;sort=pid&amp;order=asc", None),
+    ],
+)
+def test_heading_sorts_by_its_column_and_keeps_the_rest_of_the_address(
+    address: str, link: str, order_now: str | None
+) -> None:
+    request = RequestFactory().get(address)
+    table = ProcessTable([(0, BUSY)], LivePieces(), Sorting.of(request.GET))
+    html = render_to_string("monitor/fragments/processes.html", {"table": table}, request)
+    head = html[html.index('class="column-pid"') : html.index('data-sort="pid"')]
+    assert f'href="{link}#processes"' in head
+    assert (f'aria-sort="{order_now}"' in head) if order_now else ("aria-sort" not in head)
+
+
 def test_column_is_declared_once_with_header_cells_sort_values_and_class() -> None:
     age = fact("age", "Age", lambda _, p: Value("", f"{p.started_at:.0f}"), lambda _, p: p.started_at, css="age")
     encoder = reading("enc", "Encoder", "encoder_utilization_percent", lambda value: f"{value} %")
