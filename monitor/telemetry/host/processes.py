@@ -62,7 +62,7 @@ class _Stat(msgspec.Struct, frozen=True):
     cpu_seconds: float
     start_ticks: int
     resident_pages: int
-    comm: str
+    comm: bytes
 
 
 class _Known(msgspec.Struct):
@@ -213,14 +213,14 @@ class ProcessTable:
 
     def _stat(self, pid: int) -> _Stat:
         before, _, after = self._stats.read(pid).rpartition(b")")  # the name can contain spaces and parentheses
-        fields = after.split()
-        # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name.
+        # Fields are numbered from 1 in proc(5), with the state (3) the first one after the name; 24 is the last one used.
+        fields = after.split(maxsplit=22)
         return _Stat(
             has_ended=fields[0] in b"ZX" and int(fields[17]) <= 1,
             cpu_seconds=(int(fields[11]) + int(fields[12])) / self._ticks,
             start_ticks=int(fields[19]),
             resident_pages=int(fields[21]),
-            comm=before.partition(b"(")[2].decode(errors="replace"),
+            comm=before.partition(b"(")[2],
         )
 
     def _take_facts(self, key: ProcessKey, known: _Known, stat: _Stat, now: float) -> None:
@@ -228,7 +228,7 @@ class ProcessTable:
         pid = key.pid
         if now - known.read_at >= _COMMAND_SECONDS:
             known.read_at = now
-            known.name = plain(stat.comm) or "?"
+            known.name = plain(stat.comm.decode(errors="replace")) or "?"
             try:
                 known.uid = os.stat(f"{self._proc}/{pid}").st_uid
             except OSError:
