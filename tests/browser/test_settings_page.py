@@ -40,7 +40,7 @@ def untouched(site: Server) -> Server:
     wait_for(
         lambda: (
             all(each["source"] != "admin" for each in site.json("/api/config")["settings"])
-            and site.json("/api/snapshot").get("poll_interval_seconds") == 1
+            and site.json("/api/snapshot")["poll_interval_seconds"] == 1
         ),
         "the server to see that nothing is set",
     )

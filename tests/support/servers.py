@@ -158,12 +158,19 @@ class Server:
                 return error.code, error.read().decode()
 
     def json(self, path: str) -> Any:
-        """The body of a JSON response, whatever its status."""
-        return json.loads(self.get(path)[1])
+        """The document of a JSON response, whatever its status. Waits while there is only an error of 503: no reading yet."""
+        status, document = wait_for(lambda: self._answered(path), f"a document of {path}")
+        assert "error" not in document, f"{path} answered {status}: {document}"
+        return document
+
+    def _answered(self, path: str) -> tuple[int, Any] | None:
+        status, body = self.get(path)
+        document = json.loads(body)
+        return None if status == 503 and "error" in document else (status, document)
 
     def health(self) -> dict[str, Any]:
-        """The content of /api/health."""
-        answer: dict[str, Any] = self.json("/api/health")
+        """The content of /api/health, which has one whatever its status."""
+        answer: dict[str, Any] = json.loads(self.get("/api/health")[1])
         return answer
 
     def _listens(self) -> bool:
