@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from io import StringIO
+from types import SimpleNamespace
+
 import pytest
 
-from monitor.management.commands.serve import NO_GPU, gpus_found
+from monitor.management.commands.serve import NO_GPU, Command, gpus_found
 from monitor.telemetry.schema import Gpu, ProviderReport, Snapshot
 
 
@@ -40,3 +44,14 @@ def test_line_waits_for_the_first_reading_of_an_open_provider() -> None:
     assert gpus_found(snapshot()) is None
     assert gpus_found(snapshot(stale=True, stale_reason="The driver hangs.")) is None
     assert gpus_found(snapshot(providers=(ProviderReport(name="pynvml", is_chosen=True),))) is None
+
+
+def test_address_comes_after_the_gpus_that_are_found_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = SimpleNamespace(latest=snapshot("H100", provider="pynvml", sampled_at=1.0))
+    monkeypatch.setattr("monitor.management.commands.serve.runtime", lambda: SimpleNamespace(hub=hub))
+    command = Command(stdout=StringIO())
+    command.announce(math.inf)
+    assert [line.partition(" on ")[0] for line in command.stdout.getvalue().splitlines()] == [
+        "gpumon: 1 GPU via NVML: H100",
+        "gpumon",
+    ]

@@ -74,7 +74,7 @@ class Command(BaseCommand):
             reactor.addSystemEventTrigger("before", "shutdown", systemd.notify, STOPPING)  # type: ignore[arg-type]
             # Later, because the event loop is not running yet.
             reactor.callLater(0, self._signal_watchdog, systemd)  # type: ignore[arg-type]
-            self._announce(time.monotonic() + ANNOUNCE_SECONDS)
+            self.announce(time.monotonic() + ANNOUNCE_SECONDS)
 
         class ListeningServer(Server):
             """Reports a port that it cannot have as an error of the command, not as a line in the log."""
@@ -102,7 +102,7 @@ class Command(BaseCommand):
     def _signal_watchdog(self, systemd: Systemd) -> None:
         self._watchdog = asyncio.ensure_future(watch(systemd, runtime().pulse()))
 
-    def _announce(self, address_at: float | None) -> None:
+    def announce(self, address_at: float | None) -> None:
         """Print which GPUs were found, then the address, so that it is easy to find. Later changes are in the log.
 
         `address_at` (monotonic): when to print the address even if the driver has not responded; None once it is printed.
@@ -116,7 +116,7 @@ class Command(BaseCommand):
             self._say(f"gpumon on {address_of(settings.GPU_MONITOR)}")
             address_at = None
         if line is None:
-            reactor.callLater(LOOK_SECONDS, self._announce, address_at)  # type: ignore[arg-type]
+            reactor.callLater(LOOK_SECONDS, self.announce, address_at)  # type: ignore[arg-type]
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
