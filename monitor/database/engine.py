@@ -18,8 +18,8 @@ class DatabaseTaken(Exception):
     """Another server uses the database; the text says which."""
 
 
-WAIT_SECONDS = 12.0
-"""During a restart the old server can still be shutting down."""
+WAIT_SECONDS = 30.0
+"""During a restart the old server can still be shutting down, or one started a moment earlier can be migrating the database."""
 
 
 class ServerLock(Protocol):

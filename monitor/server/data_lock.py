@@ -16,8 +16,9 @@ from monitor.private_file import open_private
 log = logging.getLogger(__name__)
 
 FILE_NAME = "server.lock"
-WAIT_SECONDS = 12.0
-"""During a restart the old server can still be shutting down: it saves the alerts' state and finishes messages in progress."""
+WAIT_SECONDS = 30.0
+"""During a restart the old server can still be shutting down: it saves the alerts' state and finishes messages in progress. And a
+server started a moment earlier can be migrating the database on a slow machine."""
 _POLL_SECONDS = 0.1
 
 
