@@ -94,6 +94,7 @@ class Judge:
             elif is_bad(value, threshold):
                 if state.worst is None or (value > state.worst if self._is_upward else value < state.worst):
                     state.worst = float(value)
+                    self.is_changed = True
                 if state.clear_since is not None:
                     state.clear_since = None
                     self.is_changed = True
@@ -103,7 +104,9 @@ class Judge:
                 del states[key]
                 self.is_changed = True
             elif is_bad(value, rule.clears_at):
-                state.clear_since = None
+                if state.clear_since is not None:
+                    state.clear_since = None
+                    self.is_changed = True
             else:
                 if state.clear_since is None:
                     state.clear_since = now
