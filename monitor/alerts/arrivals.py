@@ -22,6 +22,10 @@ class Arrival(NamedTuple):
     snapshot: Snapshot
     at: float
     """When it came, by the monotonic clock."""
+    position: int | None = None
+    """In the stream that it was read from (fleet/bus/streams.py); None: it came from the agent itself."""
+    is_repeated: bool = False
+    """It was in the stream before this engine began to read, so another one may have judged it."""
 
 
 class Arrivals:
@@ -40,9 +44,16 @@ class Arrivals:
             of_host.append(arrival)
             return len(of_host)
 
-    def take(self) -> list[Arrival]:
-        """Everything that waits; of each host in order, the hub's own first."""
+    def has_room(self, host_id: str) -> bool:
+        """Whether another host's next snapshot displaces none."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        own = waiting.pop("", ())
-        return [*own, *(arrival for of_host in waiting.values() for arrival in of_host)]
+            return len(self._waiting.get(host_id, ())) < MOST_OF_OTHERS
+
+    def take(self, *, with_others: bool = True) -> list[Arrival]:
+        """Everything that waits; of each host in order, the hub's own first. `with_others`: not the hub's own alone."""
+        with self._lock:
+            own = self._waiting.pop("", ())
+            others: dict[str, deque[Arrival]] = {}
+            if with_others:
+                others, self._waiting = self._waiting, others
+        return [*own, *(arrival for of_host in others.values() for arrival in of_host)]

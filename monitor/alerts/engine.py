@@ -19,8 +19,9 @@ from monitor.alerts.evidence_recorder import EvidenceRecorder
 from monitor.alerts.host_alerts import HostAlerts
 from monitor.alerts.open_alerts import OpenAlerts
 from monitor.alerts.store import Dropped, Enqueue, HostJudge, RuleRow
+from monitor.alerts.unwritten import Unwritten
 from monitor.database.changes import Changes
-from monitor.rules.evaluation import Evaluation, Event
+from monitor.rules.evaluation import Evaluation
 from monitor.rules.host_contact import HostContact
 from monitor.rules.kinds.host_down import REMOVED
 from monitor.shards import EVERY_HOST, Shard
@@ -36,8 +37,6 @@ SAVE_SECONDS = 60.0
 write costs the disk several pages: at 5 s they were three quarters of all that gpumon writes.
 """
 CLEAN_SECONDS = 3600.0
-MOST_AT_ONCE = 50
-"""Events in one transaction: when a rack goes down, hundreds fire at once, and others want to write too."""
 NOT_JUDGED = "a snapshot could not be evaluated"
 
 
@@ -78,10 +77,8 @@ class Engine:
         self._limits_then: IdleLimits | None = None
         self._open = OpenAlerts()
         self._shown: tuple[Alert, ...] | None = None
-        self._unwritten: list[Event] = []
-        self._touched: set[str] = set()
-        """Host ids with events since the last write."""
-        self._is_restored = False
+        self._unwritten = Unwritten()
+        self._is_restored = self._knows_contacts = False
         self.problems: dict[str, str] = {}
         """What cannot be done now, and why. Written by this thread, read by any."""
         self._database = DatabaseAttempts(self.problems, monotonic)
@@ -110,13 +107,20 @@ class Engine:
         self._arrivals.put(Arrival("", snapshot, self._monotonic()))
         self._woken.set()
 
-    def offer_of_fleet(self, snapshot: Snapshot) -> None:
-        """Queue the next snapshot of another host. Most wait for the next one of the hub itself, to be evaluated together."""
+    def offer_of_fleet(self, snapshot: Snapshot, *, position: int | None = None, is_repeated: bool = False) -> None:
+        """Queue the next snapshot of another host. Most wait for the next one of the hub itself, to be evaluated together.
+
+        `position`, `is_repeated`: as in Arrival. A repeated one is not judged again if the stored states include it.
+        """
         if snapshot.host_id is None:
             return
-        waiting = self._arrivals.put(Arrival(snapshot.host_id, snapshot, self._monotonic()))
-        if waiting > 1:
+        arrival = Arrival(snapshot.host_id, snapshot, self._monotonic(), position, is_repeated)
+        if self._arrivals.put(arrival) > 1:
             self._woken.set()
+
+    def has_room(self, host_id: str) -> bool:
+        """Whether the next snapshot of this other host can be queued without dropping one."""
+        return self._arrivals.has_room(host_id)
 
     @property
     def problem(self) -> str | None:
@@ -167,7 +171,10 @@ class Engine:
         if self._is_changed or self._monotonic() >= self._next_look:
             self._is_changed = False
             self._look()
-        arrivals = self._arrivals.take() if self._is_restored else []
+        if self._is_restored and not self._knows_contacts:
+            self._known_contacts()
+        # Without its tags, a rule limited to them would end its alerts.
+        arrivals = self._arrivals.take(with_others=self._knows_contacts) if self._is_restored else []
         contacts = self._known_contacts() if any(not arrival.host_id for arrival in arrivals) else None
         failed = [arrival.host_id for arrival in arrivals if not self._judges(arrival, contacts)]
         if arrivals and self._has_news():
@@ -195,10 +202,15 @@ class Engine:
         if not self._shard.has(arrival.host_id):
             return
         host, snapshot = self._host(arrival.host_id), arrival.snapshot
+        if arrival.position is not None:
+            if arrival.is_repeated and arrival.position <= host.position:
+                host.evaluation.follow(snapshot)
+                return
+            host.position = arrival.position
         if jump := host.jump(arrival):
             self._follow_clock(host, jump)
         events = host.evaluation.take(snapshot, None if arrival.host_id else contacts)
-        self._note(events, host)
+        self._unwritten.note(host.host_id, events)
         if self._evidence is not None:
             self._evidence.take(snapshot, events, arrival.host_id)
         if not arrival.host_id:
@@ -208,12 +220,6 @@ class Engine:
             "the list of known GPUs cannot be saved", lambda: store.remember_gpus(snapshot, arrival.host_id)
         ):
             host.gpus = identity
-
-    def _note(self, events: list[Event], host: HostAlerts) -> None:
-        if events:
-            self._log(events)
-            self._unwritten += events
-            self._touched.add(host.host_id)
 
     def _host(self, host_id: str) -> HostAlerts:
         host = self._hosts.get(host_id)
@@ -227,6 +233,7 @@ class Engine:
         known = self._contacts()
         if known is None:
             return None
+        self._knows_contacts = True
         contacts = {contact.host_id: contact for contact in known}
         for host in [host for host_id, host in self._hosts.items() if host_id]:
             contact = contacts.get(host.host_id)
@@ -234,7 +241,7 @@ class Engine:
                 host.evaluation.tags = contact.tags
                 continue
             because = REMOVED if contact is None else contact.why_not_expected
-            self._note(host.evaluation.end_all(because), host)
+            self._unwritten.note(host.host_id, host.evaluation.end_all(because))
             self._dropped.hosts.append(host.host_id)
             del self._hosts[host.host_id]
         return contacts
@@ -250,10 +257,7 @@ class Engine:
             self._next_clean = self._monotonic() + CLEAN_SECONDS  # a wrong date must not delete the alert history
         if self._evidence is not None:
             self._evidence.shift(seconds, host.host_id)
-        moved = host.evaluation.shift(seconds)
-        self._unwritten += moved
-        if moved:
-            self._touched.add(host.host_id)
+        self._unwritten.add(host.host_id, host.evaluation.shift(seconds))
 
     def _look(self) -> None:
         """Load the current rules and acknowledgements; the first time, also restore the state of the previous run."""
@@ -279,7 +283,7 @@ class Engine:
                 self._dropped.rules.extend(before.keys() - self._rules.keys())
                 rules = [row.rule for row in self._rules.values()]
                 for host in self._hosts.values():
-                    self._note(host.evaluation.set_rules(rules), host)
+                    self._unwritten.note(host.host_id, host.evaluation.set_rules(rules))
             else:
                 self._restore()
             self._revision, self._limits_then = revision, limits
@@ -288,15 +292,14 @@ class Engine:
 
     def _restore(self) -> None:
         """Continue every host that has open events or states, heard of since or not."""
-        states, events = store.load_states(), store.load_open_events()
+        states, events, positions = store.load_states(), store.load_open_events(), store.load_positions()
         hosts: dict[str, HostAlerts] = {}
-        ended: list[Event] = []
-        for host_id in filter(self._shard.has, {"", *states, *events}):
+        for host_id in filter(self._shard.has, {"", *states, *events, *positions}):
             host = hosts[host_id] = HostAlerts(host_id, Evaluation(host_id=host_id or None))
             host.evaluation.set_rules(row.rule for row in self._rules.values())
             saved = store.continued(host.evaluation.judges.values(), states.get(host_id, {}))
-            ended += host.evaluation.restore(events.get(host_id, ()), saved, at=self._clock())
-        self._unwritten += ended
+            host.position = positions.get(host_id, 0)
+            self._unwritten.add(host_id, host.evaluation.restore(events.get(host_id, ()), saved, at=self._clock()))
         self._hosts = hosts
         self._is_restored = True
 
@@ -308,24 +311,35 @@ class Engine:
             pass
 
     def _writes_some(self) -> bool:
-        """Write the first events, and the states that are due. Whether that worked."""
+        """Write the first events, and the states that are due: those of a host with its events. Whether that worked."""
         now = self._monotonic()
         is_time = now >= self._next_save
-        due = [host for host_id, host in self._hosts.items() if is_time or host_id in self._touched]
+        events, dropped = self._unwritten.first(), self._dropped
+        due = [
+            host
+            for host_id, host in self._hosts.items()
+            if host_id in events or (is_time and host_id not in self._unwritten)
+        ]
         judges = [HostJudge(host.host_id, judge) for host in due for judge in host.changed_judges()]
         if not self._unwritten and not judges and not any(self._dropped):
             # Check again after the usual interval, not at each reading.
             if is_time:
                 self._next_save = now + SAVE_SECONDS
             return True
-        events, dropped = self._unwritten[:MOST_AT_ONCE], self._dropped
         if not self._database.reaches(
             "alerts cannot be saved now; they are saved later, in order",
-            lambda: store.save(events, judges, dropped, shard=self._shard, enqueue=self._enqueue, now=self._clock()),
+            lambda: store.save(
+                [event for of_host in events.values() for event in of_host],
+                judges,
+                dropped,
+                positions={host.host_id: host.position for host in due if host.position},
+                shard=self._shard,
+                enqueue=self._enqueue,
+                now=self._clock(),
+            ),
         ):
             return False
-        del self._unwritten[: len(events)]
-        self._touched.clear()
+        self._unwritten.forget(events)
         self._dropped = Dropped([], [])
         for host_id, judge in judges:
             self._hosts[host_id].note_saved(judge)
@@ -352,12 +366,3 @@ class Engine:
         if alerts != self._shown:
             self._shown = alerts
             self._show(alerts)
-
-    def _log(self, events: list[Event]) -> None:
-        for event in events:
-            where = f", host {event.host}" if event.host_id else ""
-            if event.resolved_at is None:
-                log.warning("alert, %s: %s (rule %r%s)", event.severity, event.summary, event.rule, where)
-            else:
-                because = event.resolved_because
-                log.info("alert resolved: %s (rule %r%s): %s", event.summary, event.rule, where, because)

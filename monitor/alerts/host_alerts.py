@@ -8,6 +8,8 @@ from monitor.alerts.arrivals import Arrival
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.judge import Judge
 
+CATCH_UP_SECONDS = 60.0
+"""For so long after its first snapshot, those from a stream can come ever less late."""
 JUMP_SECONDS = 5.0
 """The least difference between the wall clock and the monotonic clock that counts as a jump of the former: on a busy host some
 seconds can pass between a snapshot and its arrival here."""
@@ -26,8 +28,12 @@ class HostAlerts:
         self.host_id = host_id
         self.evaluation = evaluation
         self.clearing: set[str] = set()
+        self.position = 0
+        """Of the last snapshot from a stream that was judged; 0: there was none."""
         self.gpus: object = None
         """Those that are in the list of known GPUs."""
+        self._first_at: float | None = None
+        """When the first snapshot came, by the monotonic clock."""
         self._ahead: float | None = None
         """How far the host's clock is ahead of the monotonic one here."""
         self._differs_since: float | None = None
@@ -37,6 +43,11 @@ class HostAlerts:
     def jump(self, arrival: Arrival) -> float:
         """By how many seconds the host's clock was set; 0 if it was not."""
         ahead = arrival.snapshot.time - arrival.at
+        if self._first_at is None:
+            self._first_at = arrival.at
+        if arrival.position is not None and arrival.at - self._first_at < CATCH_UP_SECONDS:
+            self._ahead = ahead if self._ahead is None else max(ahead, self._ahead)
+            return 0.0
         if self._ahead is None or not self.is_jump(ahead):
             # Delays on the network only make it less: the most counts, and follows a slow clock.
             is_delayed = self.host_id and self._ahead is not None and ahead < self._ahead

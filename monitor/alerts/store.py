@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 
 from monitor.alerts.alert_rows import as_time, columns_of, event_of, stored_rule
-from monitor.models import AlertEvent, AlertRule, AlertState, Delivery, SeenGpu
+from monitor.models import AlertEvent, AlertPosition, AlertRule, AlertState, Delivery, SeenGpu
 from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
 from monitor.rules.kinds.registry import KINDS
@@ -105,6 +105,11 @@ def load_states() -> dict[str, States]:
     return found
 
 
+def load_positions() -> dict[str, int]:
+    """Of the last snapshot from a stream that the stored events and states include, by host."""
+    return dict(AlertPosition.objects.values_list("host_id", "position"))
+
+
 def continued(judges: Iterable[Judge], stored: Mapping[int, Mapping[str, dict[str, Any]]]) -> States:
     """The stored states of these judges, if their rules are unchanged; their memory is restored in place."""
     found: States = {}
@@ -122,11 +127,13 @@ def save(
     judges: Sequence[HostJudge],
     dropped: Dropped,
     *,
+    positions: Mapping[str, int],
     shard: Shard,
     enqueue: Enqueue,
     now: float,
 ) -> None:
-    """Write events in order, their notifications and the states of these judges, in one transaction.
+    """Write events in order, their notifications, the states of these judges and the positions of hosts that these include, in one
+    transaction.
 
     The states of what was dropped are deleted, of the hosts of this shard. `enqueue` is called for each event in the same
     transaction.
@@ -156,12 +163,19 @@ def save(
                 _OF_RULE: {"rule": msgspec.to_builtins(judge.rule), "memory": judge.memory},
             }.items()
         )
+        AlertPosition.objects.bulk_create(
+            [AlertPosition(host_id=host_id, position=position) for host_id, position in positions.items()],
+            update_conflicts=True,
+            unique_fields=("host_id",),
+            update_fields=("position",),
+        )
 
 
 def _delete_states(judges: Iterable[HostJudge], dropped: Dropped, shard: Shard) -> None:
     if any(dropped):
         found = AlertState.objects.filter(Q(rule_id__in=dropped.rules) | Q(host_id__in=dropped.hosts))
         found.filter(**shard.lookups("host_id")).delete()
+        AlertPosition.objects.filter(host_id__in=dropped.hosts).delete()
     by_host: dict[str, list[int]] = {}
     for host_id, judge in judges:
         by_host.setdefault(host_id, []).append(judge.rule.id)

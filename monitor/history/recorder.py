@@ -110,7 +110,7 @@ class HistoryRecorder:
         if self._options().is_on:
             self._hosts[OWN].take(snapshot)
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         """Queue the next snapshot of another host."""
         if not self._options().is_on or not snapshot.host_id:
             return

@@ -8,7 +8,7 @@ from monitor.models.events import AlertEvent
 from monitor.models.evidence import AlertEvidence
 from monitor.models.fleet import FleetHost, JoinCode
 from monitor.models.history import HistoryChunk, HistoryGap, HistorySource
-from monitor.models.rules import AlertRule, AlertState, SeenGpu
+from monitor.models.rules import AlertPosition, AlertRule, AlertState, SeenGpu
 from monitor.models.site_settings import SiteSettings
 from monitor.models.snoozes import Snooze
 from monitor.models.usage import (
@@ -27,6 +27,7 @@ from monitor.models.view_links import ViewLink
 __all__ = [
     "AlertEvent",
     "AlertEvidence",
+    "AlertPosition",
     "AlertRule",
     "AlertState",
     "ApiToken",

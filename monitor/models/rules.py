@@ -195,3 +195,16 @@ class AlertState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.subject or 'host'}"
+
+
+class AlertPosition(models.Model):
+    """The last snapshot of a host in its stream (fleet/bus/streams.py) that its alerts and states include. Written with them."""
+
+    host_id = models.CharField(max_length=32, primary_key=True)
+    position = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.host_id}: {self.position}"

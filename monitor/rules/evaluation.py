@@ -132,14 +132,7 @@ class Evaluation:
         """Evaluate one snapshot: the events that fired and those that resolved (with `resolved_at`). `contacts`: the other hosts,
         with the hub's own snapshots; without them, rules about hosts wait.
         """
-        is_fresh = snapshot.sampled_at is not None and not snapshot.stale
-        is_new_reading = is_fresh and snapshot.sampled_at != self._read_at
-        seconds = self._snapshots.next(snapshot.time)
-        reading_seconds = 0.0
-        if is_new_reading and snapshot.sampled_at is not None:
-            reading_seconds = self._readings.next(snapshot.sampled_at, is_after_gap=self._silent_seconds > 0)
-            self._read_at = snapshot.sampled_at
-        self._silent_seconds = 0.0 if is_fresh else self._silent_seconds + seconds
+        seconds, reading_seconds = self._advance(snapshot)
         tick = Tick(
             snapshot,
             silent_seconds=self._silent_seconds,
@@ -147,7 +140,7 @@ class Evaluation:
             host_id=self._host_id,
             contacts=contacts,
         )
-        at = self._now = snapshot.sampled_at if is_fresh and snapshot.sampled_at is not None else snapshot.time
+        at = self._now
         changes: list[tuple[Change, Tick]] = []
         for judge in self.judges.values():
             rule = judge.rule
@@ -160,7 +153,7 @@ class Evaluation:
                 continue
             if kind.is_of_host(rule):
                 found = judge.step(kind.column(tick, rule, judge.memory), seconds, snapshot.time)
-            elif is_new_reading:
+            elif reading_seconds is not None:
                 found = judge.step(kind.column(tick, rule, judge.memory), reading_seconds, at)
             else:
                 continue
@@ -170,6 +163,21 @@ class Evaluation:
             self._fired(change, tick) if change.what == "fired" else self._ended(change, tick)
             for change, tick in changes
         ]
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Take note of a snapshot that was evaluated before a restart: the time to the next one counts from it."""
+        self._advance(snapshot)
+
+    def _advance(self, snapshot: Snapshot) -> tuple[float, float | None]:
+        """The seconds since the snapshot before, and since the reading before; None if this one has no new reading."""
+        sampled_at = None if snapshot.stale else snapshot.sampled_at
+        seconds, reading_seconds = self._snapshots.next(snapshot.time), None
+        if sampled_at is not None and sampled_at != self._read_at:
+            reading_seconds = self._readings.next(sampled_at, is_after_gap=self._silent_seconds > 0)
+            self._read_at = sampled_at
+        self._silent_seconds = self._silent_seconds + seconds if sampled_at is None else 0.0
+        self._now = snapshot.time if sampled_at is None else sampled_at
+        return seconds, reading_seconds
 
     def _fired(self, change: Change, tick: Tick) -> Event:
         assert change.column is not None

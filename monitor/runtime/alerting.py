@@ -82,10 +82,10 @@ class AlertStage:
     def take(self, snapshot: Snapshot) -> None:
         self.engine.offer(snapshot)
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
-        """Late snapshots are not judged: what they show is over."""
-        if not is_late:
-            self.engine.offer_of_fleet(snapshot)
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
+        """Late snapshots of an agent are not judged: what they show is over. Those of a stream are, if they were not yet."""
+        if not is_late or position is not None:
+            self.engine.offer_of_fleet(snapshot, position=position, is_repeated=is_late)
 
     def stop(self) -> None:
         """Save the engine's state, then finish the messages in progress: the engine may have queued one at the last moment."""

@@ -42,11 +42,12 @@ class Pipeline:
         self.tick_seconds += time.perf_counter() - began
         self.tick_count += 1
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         """Hand a snapshot of another host to every running stage that receives those; see FleetStage."""
         for place, stage in self._fleet_places:
             place.does(
-                f"process a snapshot of {snapshot.host}", partial(stage.take_of_fleet, snapshot, is_late=is_late)
+                f"process a snapshot of {snapshot.host}",
+                partial(stage.take_of_fleet, snapshot, is_late=is_late, position=position),
             )
 
     def stop(self) -> None:

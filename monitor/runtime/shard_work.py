@@ -55,6 +55,7 @@ class ShardWork:
             url,
             self._take_of_fleet,
             shard=shard,
+            has_room=self._alerts.engine.has_room,
             is_recording=lambda: not self._pipeline.problems,
             monotonic=monotonic,
         )
@@ -88,7 +89,7 @@ class ShardWork:
     def _show(self, alerts: tuple[Alert, ...]) -> None:
         self._open = alerts
 
-    def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def _take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None) -> None:
         if snapshot.host_id is not None:
             self._fleet.expect(snapshot.host_id, snapshot.host)
-        self._pipeline.take_of_fleet(snapshot, is_late=is_late)
+        self._pipeline.take_of_fleet(snapshot, is_late=is_late, position=position)

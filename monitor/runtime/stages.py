@@ -33,9 +33,9 @@ class Stage(Protocol):
 class FleetStage(Stage, Protocol):
     """A stage that also receives the snapshots of other hosts; their `host_id` says whose they are."""
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         """Accept the next snapshot of another host and return at once. Runs in the event loop of the agents' sockets.
 
-        `is_late`: it is from a time when the host's agent had no connection. Late snapshots of a host come in the order of their
-        times, between newer ones.
+        `is_late`: it is from a time when the host's agent had no connection, or may be stored already. Late snapshots of a host
+        come in the order of their times, between newer ones. `position`: in the stream from which an engine has read it.
         """

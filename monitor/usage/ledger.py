@@ -137,7 +137,7 @@ class UsageLedger:
         if self._hosts[store.OWN].queue(snapshot):
             self._woken.set()
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         """Queue the next snapshot of another host."""
         if not snapshot.host_id or not has_plausible_time(snapshot, self._clock()):
             return

@@ -75,10 +75,13 @@ class Scene:
     def record(self, event: AlertEvent, *, now: datetime) -> None:
         self.told.append((event.state, event.summary))
 
-    def arrives(self, host_id: str, *gpus: Gpu, **changes: Any) -> None:
+    def arrives(
+        self, host_id: str, *gpus: Gpu, position: int | None = None, is_repeated: bool = False, **changes: Any
+    ) -> None:
         """A snapshot of another host arrives; it is evaluated with the next one of the hub itself."""
         given = {"host": f"node-{host_id}", "time": self.now, "sampled_at": self.now, **changes}
-        self.engine.offer_of_fleet(host(*gpus, host_id=host_id, **given))
+        snapshot = host(*gpus, host_id=host_id, **given)
+        self.engine.offer_of_fleet(snapshot, position=position, is_repeated=is_repeated)
 
     def goes(self, seconds: float, *gpus: Gpu, **changes: Any) -> None:
         """Advance the clocks and evaluate a snapshot."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitor.alerts.engine import LOOK_SECONDS, MOST_AT_ONCE
+from monitor.alerts.engine import LOOK_SECONDS
 from monitor.alerts.host_alerts import SETTLED_SECONDS
+from monitor.alerts.unwritten import MOST_AT_ONCE
 from monitor.models import AlertEvent, AlertRule, AlertState, SeenGpu
 from monitor.rules.evaluation import Evaluation, Event
 from monitor.rules.host_contact import HostContact

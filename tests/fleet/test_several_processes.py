@@ -9,21 +9,30 @@ import json
 import re
 import signal
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
 from websockets.sync.client import connect
 
+from monitor.fleet.bus import streams
+from monitor.fleet.bus.base import Newest
+from monitor.fleet.bus.keys import client_of
+from monitor.fleet.bus.outgoing import Reading, packed
+from monitor.telemetry.schema import Xid
 from tests.fleet.agents import Agent, host, in_database, is_live, make_codes
 from tests.fleet.redis_server import PASSWORD, RedisServer, running_redis
 from tests.postgresql.cluster import running_cluster
+from tests.support import snapshots
 from tests.support.servers import Server, wait_for
 
 pytestmark = pytest.mark.slow
+XID = "GPU 0 reported Xid 79"
 TAKES = re.compile(r"judges and records part (\d) of 4")
 GIVES = re.compile(r"has given part (\d) of 4")
 SECRET_KEY = "that the processes of the hub share"  # pragma: allowlist secret
@@ -31,12 +40,19 @@ ALWAYS = """
 from monitor.models import AlertRule
 AlertRule.objects.create(name="Always", metric="gpu.memory_total_bytes", comparator=">=", threshold=1, severity="info")
 """
+BRIEF = "2" * 32
+"""Of the first part: a host that sends a single reading, with an Xid error."""
+JOINED = f"""
+from monitor.models import FleetHost
+FleetHost.objects.create(host_id="{BRIEF}", name="brief")
+"""
 
 
 class Hub(NamedTuple):
     first: Server
     second: Server
     redis: RedisServer
+    database_url: str
     new_engine: Callable[[], Server]
     """Started."""
 
@@ -71,14 +87,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             engines.append(new("engine", "engine"))
             return engines[-1]
 
-        yield Hub(*servers, redis, new_engine)
+        yield Hub(*servers, redis, url, new_engine)
         for server in (*servers, *engines):
             assert "Traceback" not in server.log
             assert PASSWORD not in server.log
 
 
 def test_engines_share_the_hosts_and_whoever_dies_nothing_is_lost_or_doubled(hub: Hub, tmp_path: Path) -> None:
-    hub.first.manage("shell", "-v", "0", "-c", ALWAYS)
+    hub.first.manage("shell", "-v", "0", "-c", ALWAYS + JOINED)
     engine = hub.new_engine()
     wait_for(lambda: len(parts_of(engine)) == 4, "the first engine", seconds=60)
     names = ("node2", "node3")
@@ -91,7 +107,7 @@ def test_engines_share_the_hosts_and_whoever_dies_nothing_is_lost_or_doubled(hub
             wait_for(lambda: is_live(hub.second, name), "the host in the second server")  # noqa: B023  # called at once
         alerts = wait_for(lambda: alerts_of(hub.second, names), "the alerts, in the other server")
         began = newest(hub)
-        for _ in range(2):
+        for is_first in (True, False):
             runs(hub, "with all parts in one engine")
             other = hub.new_engine()
             wait_for(
@@ -100,10 +116,15 @@ def test_engines_share_the_hosts_and_whoever_dies_nothing_is_lost_or_doubled(hub
                 seconds=60,
             )
             runs(hub, "with two engines")
-            engine.stop(signal.SIGKILL)
+            if is_first:
+                dies_before_it_writes_an_alert(hub, engine)
+            else:
+                engine.stop(signal.SIGKILL)
             wait_for(lambda: len(parts_of(other)) == 4, "the other engine to take over")  # noqa: B023
             engine = other
         runs(hub, "after the last engine has died")
+        assert count_of_xid_alerts(hub) == 1
+        assert XID not in engine.log  # it found the alert written
         assert alerts_of(hub.second, names) == alerts
         until = newest(hub)
     assert engine.stop(seconds=60) == 0  # it writes what it knows
@@ -135,6 +156,31 @@ def parts_of(engine: Server) -> set[str]:
         parts.update(TAKES.findall(line))
         parts.difference_update(GIVES.findall(line))
     return parts
+
+
+def dies_before_it_writes_an_alert(hub: Hub, engine: Server) -> None:
+    """It has the first part. It judges a reading that no other one follows, and cannot write the alert."""
+    with psycopg.connect(hub.database_url) as connection:
+        connection.execute("LOCK TABLE monitor_alertevent IN EXCLUSIVE MODE")
+        now = time.time()
+        gpu = snapshots.gpu(xids=(Xid(code=79, count=1, last_at=now),))
+        snapshot = snapshots.host(gpu, host="brief", host_id=BRIEF, time=now, sampled_at=now)
+        reading = Reading(BRIEF, 1, is_late=False, data=packed(Newest(number=1, snapshot=snapshot)))
+        with client_of(hub.redis.url) as client, client.pipeline(transaction=False) as pipe:
+            streams.add(pipe, (reading,), "test")
+            pipe.execute()
+        wait_for(lambda: XID in engine.log, "the alert in the engine")
+        engine.stop(signal.SIGKILL)
+        died_at = time.monotonic()
+    wait_for(lambda: count_of_xid_alerts(hub) == 1, "the alert, which another engine writes")
+    print(f"another engine has judged and written {time.monotonic() - died_at:.1f} s after the death")
+
+
+def count_of_xid_alerts(hub: Hub) -> int:
+    """In the database."""
+    with psycopg.connect(hub.database_url) as connection:
+        count = "SELECT count(*) FROM monitor_alertevent WHERE host_id = %s AND starts_with(summary, %s)"
+        return connection.execute(count, (BRIEF, XID)).fetchall()[0][0]
 
 
 def runs(hub: Hub, when: str) -> None:

@@ -15,7 +15,7 @@ from monitor.fleet.bus.in_process import InProcessBus
 from monitor.fleet.consumers import AgentConsumer, Door
 from monitor.fleet.hosts import Fleet
 from monitor.fleet.protocol import Hello, Refused
-from monitor.fleet.registry import Admitted
+from monitor.fleet.registry import Admitted, Row
 from monitor.fleet.work_budget import WorkBudget
 from monitor.live.hub import Hub
 from monitor.runtime.runtime import Runtime
@@ -87,6 +87,7 @@ def judge_and_record(snapshots: list[Snapshot]) -> None:
     """As the threads of the stages do."""
     now = max((each.time for each in snapshots), default=0.0)
     runtime = Runtime(default_config(), clock=lambda: now, monotonic=lambda: now)
+    runtime.fleet.set_rows([Row(HOST_ID, "gpu01", (), "active", None, "", "", None, "")])
     engine = runtime.alerts.engine
     for snapshot in snapshots:
         runtime.history.take_of_fleet(snapshot, is_late=False)

@@ -39,7 +39,7 @@ class Recorder:
 class FleetRecorder(Recorder):
     """One that also receives the snapshots of other hosts."""
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         self._step(f"take {snapshot.host}{' late' if is_late else ''}")
 
 

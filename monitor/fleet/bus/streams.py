@@ -2,11 +2,11 @@
 
     gpumon:readings:0 … f   by the first digit of the host id: readings of one host stay in order
 
-    gpumon:read             how far each has been read, written before what is read is handed on
     gpumon:recorded         how far everything is surely in the database
 
-A stream keeps two and a half minutes, so that an engine can take over from another. It begins after `recorded`; what the other one
-had read is marked as late: it is stored where that is missing, and not judged again.
+A stream keeps two and a half minutes, so that an engine can take over from another. It begins after `recorded`. What is already in
+the stream then is marked as late, because the other one may have stored it: it is stored where that is missing. Up to where each
+host was judged is in the database, with its alerts (AlertPosition).
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from redis import Redis, RedisError
 from redis.client import Pipeline
 
-from monitor.fleet.bus.base import Publish
 from monitor.fleet.bus.keys import PREFIX, client_of, reason_of
 from monitor.fleet.bus.outgoing import Reading, unpacked
 from monitor.logs.lasting_problem import LastingProblem
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 DIGITS = "0123456789abcdef"
 STREAMS = {digit: f"{PREFIX}readings:{digit}" for digit in DIGITS}
 """By the first digit of the host id."""
-READ_KEY, RECORDED_KEY = f"{PREFIX}read", f"{PREFIX}recorded"
+RECORDED_KEY = f"{PREFIX}recorded"
 KEPT_SECONDS = 150
 MOST_KEPT = 2500
 """Readings of each stream, about: at a hundred hosts a stream it keeps less than KEPT_SECONDS."""
@@ -43,7 +42,14 @@ WRITTEN_SECONDS = 90
 _BLOCK_MS = 500
 _AT_ONCE = 200
 _NOTE_SECONDS = 5.0
+_ROOM_SECONDS = 0.02
 _FIRST = "0-0"
+
+
+class Take(Protocol):
+    """Receives what is read. `position`: rises within a stream; None for a reading that the agent had sent late."""
+
+    def __call__(self, snapshot: Snapshot, *, is_late: bool, position: int | None) -> None: ...
 
 
 def add(pipe: Pipeline, readings: tuple[Reading, ...], process: str) -> None:
@@ -70,14 +76,17 @@ class StreamReader:
     def __init__(
         self,
         url: str,
-        publish: Publish,
+        take: Take,
         *,
         shard: Shard = EVERY_HOST,
+        has_room: Callable[[str], bool] = lambda _host_id: True,
         is_recording: Callable[[], bool] = lambda: True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`is_recording`: whether every stage can write what it was given."""
-        self._url, self._publish = url, publish
+        """`has_room`: whether the next reading of a host can be judged; until then it waits here. `is_recording`: whether every
+        stage can write what it was given.
+        """
+        self._url, self._take, self._has_room = url, take, has_room
         self._streams = tuple(stream for digit, stream in STREAMS.items() if shard.has(digit))
         self._is_recording = is_recording
         self._monotonic = monotonic
@@ -85,8 +94,8 @@ class StreamReader:
         self._lasting = LastingProblem(log)
         self._at: dict[str, str] = {}
         """The last id read of each stream."""
-        self._late_until: dict[str, str] = {}
-        """What another engine had read when this one began."""
+        self._late_until: dict[str, int] = {}
+        """The last position in each stream when this one began."""
         self._numbers: dict[tuple[str, str], int] = {}
         """Of the last reading, by stream and process."""
         self._passed: deque[tuple[float, dict[str, str]]] = deque()
@@ -117,7 +126,7 @@ class StreamReader:
     def note_all_recorded(self) -> None:
         """Every stage has written everything, because it has stopped. After `stop`."""
         try:
-            _note(client_of(self._url), RECORDED_KEY, self._at)
+            _note_at(client_of(self._url), self._at)
         except (RedisError, OSError) as error:
             log.warning("how far the readings are recorded could not be noted: %s", reason_of(error))
 
@@ -140,22 +149,25 @@ class StreamReader:
 
     def _begin(self, client: Redis) -> None:
         """After what an engine before this one has surely recorded."""
-        self._late_until = _noted(client, READ_KEY, self._streams)
-        self._at = _noted(client, RECORDED_KEY, self._streams)
+        for stream in self._streams:
+            last: Any = client.xrevrange(stream, count=1)
+            self._late_until[stream] = _position(last[0][0].decode()) if last else 0
+        found: Any = client.hgetall(RECORDED_KEY)
+        self._at = {stream: found.get(stream.encode(), _FIRST.encode()).decode() for stream in self._streams}
 
     def _read(self, client: Redis) -> None:
         since: Any = {**self._at}
         found: Any = client.xread(since, count=_AT_ONCE, block=_BLOCK_MS)
-        _note(client, READ_KEY, {stream.decode(): entries[-1][0].decode() for stream, entries in found or ()})
         for stream_bytes, entries in found or ():
             stream = stream_bytes.decode()
-            late_until = _number(self._late_until[stream])
             for id_bytes, fields in entries:
                 entry = id_bytes.decode()
-                self._hand_on(stream, fields, was_read=_number(entry) <= late_until)
+                self._hand_on(stream, fields, _position(entry))
+                if self._is_stopping.is_set():
+                    return
                 self._at[stream] = entry
 
-    def _hand_on(self, stream: str, fields: Mapping[bytes, bytes], *, was_read: bool) -> None:
+    def _hand_on(self, stream: str, fields: Mapping[bytes, bytes], position: int) -> None:
         process, number = fields[b"from"].decode(), int(fields[b"number"])
         if number <= self._numbers.get((stream, process), 0):
             return  # written twice, because Redis was lost before it had answered
@@ -165,7 +177,13 @@ class StreamReader:
         except ValueError as error:  # of another version of gpumon
             self._lasting.noticed(f"a reading in Redis cannot be decoded: {error}")
             return
-        self._publish(snapshot, is_late=was_read or fields[b"late"] == b"1")
+        if fields[b"late"] == b"1":
+            self._take(snapshot, is_late=True, position=None)
+            return
+        while not self._has_room(snapshot.host_id or ""):
+            if self._is_stopping.wait(_ROOM_SECONDS):
+                return
+        self._take(snapshot, is_late=position <= self._late_until[stream], position=position)
 
     def _note_recorded(self, client: Redis) -> None:
         if not self._is_recording():
@@ -179,23 +197,19 @@ class StreamReader:
         while self._passed and now - self._passed[0][0] >= WRITTEN_SECONDS:
             done = self._passed.popleft()[1]
         if done is not None:
-            _note(client, RECORDED_KEY, done)
+            _note_at(client, done)
 
 
-def _note(client: Redis, key: str, at: Mapping[str, str]) -> None:
+def _note_at(client: Redis, at: Mapping[str, str]) -> None:
     known: Any = {stream: entry for stream, entry in at.items() if entry != _FIRST}
     if known:
-        client.hset(key, mapping=known)
+        client.hset(RECORDED_KEY, mapping=known)
 
 
-def _noted(client: Redis, key: str, streams: Iterable[str]) -> dict[str, str]:
-    found: Any = client.hgetall(key)
-    return {stream: found.get(stream.encode(), _FIRST.encode()).decode() for stream in streams}
-
-
-def _number(entry: str) -> tuple[int, int]:
+def _position(entry: str) -> int:
+    """One number for an id, which is the milliseconds and a count in each: until the year 2248 it fits into 64 bits."""
     milliseconds, _, count = entry.partition("-")
-    return int(milliseconds), int(count)
+    return (int(milliseconds) << 20) + int(count)
 
 
 def new_process() -> str:

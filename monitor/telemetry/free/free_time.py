@@ -40,7 +40,7 @@ class FreeTime:
         }
         self._sampled_at = snapshot.sampled_at
 
-    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool) -> None:
+    def take_of_fleet(self, snapshot: Snapshot, *, is_late: bool, position: int | None = None) -> None:
         """The same of another host. Late snapshots are older than what is known."""
         if not is_late and snapshot.host_id is not None:
             self._of_others.setdefault(snapshot.host_id, FreeTime()).take(snapshot)
