@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import serious_in_both_themes
+from tests.browser.focus import hidden_outlines
 from tests.support.pages import NOT_FOUND, PHONES, WIDTHS, OpenPage, too_wide, until
 from tests.support.servers import Server
 
@@ -34,11 +35,12 @@ def opened(demo: Server, open_page: OpenPage, name: str, query: str = "", **sett
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_axe_finds_nothing_serious(demo: Server, open_page: OpenPage, name: str) -> None:
+def test_axe_finds_nothing_serious_and_the_focus_is_visible(demo: Server, open_page: OpenPage, name: str) -> None:
     page = opened(demo, open_page, name)
     if name in ("cards", "GPU page"):
         until(page, "plots.length > 0")
     assert serious_in_both_themes(page) == []
+    assert hidden_outlines(page) == [], "once the names of cards, on which the focus could not be seen"
 
 
 @pytest.mark.parametrize("name", ["cards", "tiles"])

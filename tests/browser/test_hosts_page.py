@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from monitor.telemetry.schema import Snapshot
 from tests.browser.axe import serious_in_both_themes
+from tests.browser.focus import hidden_outlines
 from tests.browser.serving import start
 from tests.support.pages import PHONES, WIDTHS, OpenPage, box_of, too_wide, until
 from tests.support.servers import Server, wait_for
@@ -156,8 +157,11 @@ def test_host_without_system_metrics_says_so_in_a_sentence(scene: Scene, open_pa
     assert box_of(sentence)["height"] < 2.2 * box_of(sentence.locator("code"))["height"] + 24, "the padding is 24 px"
 
 
-def test_page_fits_every_width_and_has_no_serious_violation(scene: Scene, open_page: OpenPage) -> None:
+def test_page_fits_every_width_has_no_serious_violation_and_shows_the_focus(scene: Scene, open_page: OpenPage) -> None:
     page = open_page(scene.hub.url)
     expect(page.locator("[data-connection]")).to_have_text("Live")
     assert too_wide(page, WIDTHS) == []
     assert serious_in_both_themes(page) == []
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert hidden_outlines(page) == []

@@ -157,7 +157,7 @@ def _shares(ribbon: Ribbon, start: float, *, has_details: bool) -> Iterator[Shar
             if span.state == "held" and span.user:
                 held[span.user] = held.get(span.user, 0.0) + span.end - span.start
         for user in ribbon.users[:_MOST_SHARES]:
-            idle = held.get(user.user, 0.0)
+            idle = min(held.get(user.user, 0.0), user.seconds)  # of spans, whose ends are rounded
             more = f", idle-held {_hours(idle)}" if idle >= 60 else ""
             yield Share(user.user, str(user.hue) if user.hue else "others", f"{_hours(user.seconds)}{more}")
     else:

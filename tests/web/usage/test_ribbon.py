@@ -103,6 +103,15 @@ def test_time_before_the_recording_is_not_drawn_as_free() -> None:
     assert [(share.label, share.kind) for share in who.shares] == [("mira", "1"), ("not recorded", "unknown")]
 
 
+def test_no_user_held_a_gpu_idle_for_longer_than_they_had_it() -> None:
+    """The spans of a strip begin and end at whole steps."""
+    new = msgspec.structs.replace(
+        RIBBON, spans=(span(0, 0.1, "held", "jo", 4),), users=(RibbonUser(user="jo", hue=4, seconds=120.0),)
+    )
+    (jo,) = who_of(new, START, START + 24 * HOUR, UTC, has_details=True).shares
+    assert jo.text.replace("\u2009", " ") == "2 min, idle-held 2 min"
+
+
 def test_caption_of_a_short_span_names_who_had_the_gpu() -> None:
     """In less than a quarter-hour, every GPU was free."""
     minute = msgspec.structs.replace(
