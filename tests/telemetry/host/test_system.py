@@ -58,7 +58,8 @@ def test_readings_of_this_machine_are_valid() -> None:
     metrics = SystemMetrics()
     check(metrics.read(NOW))
     system = check(metrics.read(NOW))
-    assert (system.memory_total_bytes or 0) > 0
+    assert system.memory_total_bytes == psutil.virtual_memory().total
+    assert system.swap_total_bytes == psutil.swap_memory().total
     assert (system.process_count or 0) > 0
     assert system.load_1m is not None
 
@@ -71,6 +72,14 @@ def test_memory_swap_uptime_and_name_come_from_the_host(metrics: Metrics) -> Non
     assert (system.booted_at, system.uptime_seconds) == (BOOTED_AT, 86_400)
     assert (system.process_count, system.os_name) == (2, "Debian GNU/Linux 12 (bookworm)")
     assert system.unavailable["container"] == "not in a container"
+
+
+def test_used_memory_is_not_negative_in_a_container_that_sees_more_of_it_than_its_total(
+    machine: FakeHost, metrics: Metrics
+) -> None:
+    machine.write("proc/meminfo", "MemTotal: 100 kB\nMemAvailable: 900 kB\nSwapTotal: 0 kB\nSwapFree: 7 kB\n")
+    system = check(metrics().read(NOW))
+    assert (system.memory_used_bytes, system.memory_available_bytes, system.swap_used_bytes) == (0, 100 * 1024, 0)
 
 
 def test_cpu_is_known_per_core_and_in_total_from_the_second_reading_on(machine: FakeHost, metrics: Metrics) -> None:
