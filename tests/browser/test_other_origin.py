@@ -106,7 +106,7 @@ def test_our_own_page_opens_its_socket_with_the_same_login(ours: Server, visitor
 @pytest.mark.parametrize("name", ["rebound.example", "127.0.0.1.rebound.example", "127.0.0.1.evil"])
 def test_foreign_name_that_resolves_to_this_machine_is_refused(ours: Server, name: str) -> None:
     """DNS rebinding: the browser believes the page and our server share an origin. The Host header differs."""
-    connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=40)
     connection.request(
         "GET", "/api/snapshot", headers={"Host": f"{name}:{ours.port}", "Origin": f"http://{name}:{ours.port}"}
     )

@@ -54,7 +54,7 @@ def test_container_serves_as_its_own_user_is_healthy_and_stops_on_request(contai
 
     wait_for(is_healthy, "the health check to pass", seconds=60)
     request = urllib.request.Request(f"http://127.0.0.1:{container}/", headers={"Host": "gpu.example.com"})
-    with urllib.request.urlopen(request, timeout=10) as page:
+    with urllib.request.urlopen(request, timeout=40) as page:
         assert b"data-socket=" in page.read()
     assert engine("exec", NAME, "id", "-u").stdout.strip() == "10001"
     backup = "/data/gpumon-backup.sqlite3"

@@ -42,9 +42,9 @@ class Site:
         """The response to a request below the base path, with its body in `.body`."""
         port = int(self.host.rpartition(":")[2])
         connection = (
-            http.client.HTTPSConnection("127.0.0.1", port, context=self.trusting, timeout=10)
+            http.client.HTTPSConnection("127.0.0.1", port, context=self.trusting, timeout=40)
             if self.is_secure
-            else http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=40)
         )
         connection.request("GET", self.base_path + path, headers={"Host": self.host, **headers})
         answer = connection.getresponse()
@@ -135,7 +135,7 @@ def test_administrator_logs_in_and_the_cookies_stay_below_the_path(site: Site, o
 
 def test_program_receives_the_feed(site: Site) -> None:
     with site.feed() as feed:
-        assert len(json.loads(feed.recv(timeout=10))["gpus"]) == 8
+        assert len(json.loads(feed.recv(timeout=40))["gpus"]) == 8
 
 
 def test_pages_and_api_responses_are_compressed(site: Site) -> None:
@@ -175,7 +175,7 @@ def test_unknown_host_name_is_refused_through_the_proxy_too(site: Site) -> None:
 
 
 def test_plain_http_redirects_to_https(site: Site) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", site.nginx.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.nginx.port, timeout=40)
     connection.request("GET", "/gpu/x?a=b", headers={"Host": "localhost"})
     answer = connection.getresponse()
     answer.read()
@@ -227,7 +227,7 @@ def echo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_links_that_need_no_login_are_not_logged(echo: tuple[Server, Nginx]) -> None:
     _, nginx = echo
     for path in ("/view/key.signature/gpu/x", "/gpus/view/key.signature/", "/setup/token", "/gpu/view"):
-        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=40)
         connection.request("GET", path, headers={"Host": "localhost"})
         connection.getresponse().read()
         connection.close()
@@ -237,7 +237,7 @@ def test_links_that_need_no_login_are_not_logged(echo: tuple[Server, Nginx]) -> 
 
 def ask(port: int, source: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """The response to a client with the given source address."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40, source_address=(source, 0))
     connection.request("GET", "/", headers={"Host": "localhost", **(headers or {})})
     text = connection.getresponse().read()
     connection.close()
@@ -247,7 +247,7 @@ def ask(port: int, source: str, headers: dict[str, str] | None = None) -> dict[s
 
 def ask_socket(port: int, source: str, headers: dict[str, str]) -> dict[str, Any]:
     with connect(f"ws://127.0.0.1:{port}/", additional_headers=headers, source_address=(source, 0)) as socket:
-        answer: dict[str, Any] = json.loads(socket.recv(timeout=10))
+        answer: dict[str, Any] = json.loads(socket.recv(timeout=40))
         return answer
 
 
@@ -296,7 +296,7 @@ def test_nginx_of_the_container_has_the_same_rules(upstream: str, servers: list[
         {"gpumon.conf": example("docker/gpumon.conf"), "gpumon-upstream.conf": example(f"docker/{upstream}")},
         {f"server {name}:5000;": f"server 127.0.0.1:{port};" for name in servers},
     ).start()
-    connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=40)
     connection.request("GET", "/", headers={"Host": "anything"})
     assert connection.getresponse().status == 502
     connection.close()

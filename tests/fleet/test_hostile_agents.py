@@ -56,7 +56,7 @@ def open_agent(hub: Server, key: str | None = None) -> ClientConnection:
 
 
 def answer(agent: ClientConnection) -> HubMessage | None:
-    return protocol.decode_from_hub(bytes(agent.recv(timeout=20, decode=False)))
+    return protocol.decode_from_hub(bytes(agent.recv(timeout=40, decode=False)))
 
 
 def refusal(agent: ClientConnection) -> Refused:
@@ -64,7 +64,7 @@ def refusal(agent: ClientConnection) -> Refused:
     while not isinstance(found := answer(agent), Refused):
         pass
     with pytest.raises(ConnectionClosed):
-        agent.recv(timeout=20)
+        agent.recv(timeout=40)
     return found
 
 
@@ -85,7 +85,7 @@ def send_and_drain(agent: ClientConnection, data: bytes) -> None:
     """Send, and receive until the socket is closed, possibly before everything is sent."""
     agent.send(data)
     while True:
-        agent.recv(timeout=20)
+        agent.recv(timeout=40)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_messages_above_the_servers_own_limit_are_for_admitted_agents(hub: Serve
     with open_agent(hub) as stranger:
         stranger.send(b"x" * 100_000)
         with pytest.raises(ConnectionClosed):
-            stranger.recv(timeout=20)
+            stranger.recv(timeout=40)
     with admitted(hub, key) as agent:
         processes = tuple(process(pid) for pid in range(3000))
         large = message(gpus=(gpu(0, processes=processes), gpu(1)))

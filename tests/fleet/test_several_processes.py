@@ -144,7 +144,7 @@ def test_servers_of_a_hub_share_their_cookies(hub: Hub) -> None:
     """A browser is logged in to both, or to none."""
     names = set()
     for server in (hub.first, hub.second):
-        with urllib.request.urlopen(f"{server.url}/login", timeout=20) as answer:
+        with urllib.request.urlopen(f"{server.url}/login", timeout=40) as answer:
             names.add(answer.headers["Set-Cookie"].partition("=")[0])
     assert len(names) == 1
 

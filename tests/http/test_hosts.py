@@ -108,8 +108,8 @@ def answer_of(headers: Headers, *, path: str = "/login", method: str = "GET") ->
         application = TrustedProxies(HostCheck(Handler(), NAMES), ["127.0.0.1"], remote_user_header="remote-user")
         client = ApplicationCommunicator(application, scope)
         await client.send_input({"type": "http.request", "body": b""})
-        start = await client.receive_output(timeout=20)
-        body = await client.receive_output(timeout=20)
+        start = await client.receive_output(timeout=40)
+        body = await client.receive_output(timeout=40)
         await client.wait(20)
         return Answer(start["status"], body["body"])
 

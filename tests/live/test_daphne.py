@@ -51,7 +51,7 @@ def send_and_drain(client: ClientConnection, message: str) -> None:
 def drain(client: ClientConnection) -> None:
     """Receive until the socket is closed."""
     for _ in range(200):
-        client.recv(timeout=10)
+        client.recv(timeout=40)
 
 
 # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -60,7 +60,7 @@ def drain(client: ClientConnection) -> None:
 def test_feed_sends_whole_snapshots_that_match_the_published_schema(server: Server) -> None:
     schema = server.json("/api/schema")
     with feed(server) as client:
-        snapshots = [json.loads(client.recv(timeout=10)) for _ in range(3)]
+        snapshots = [json.loads(client.recv(timeout=40)) for _ in range(3)]
     for snapshot in snapshots:
         check(snapshot, schema)
     assert [len(snapshot["gpus"]) for snapshot in snapshots] == [8, 8, 8]
@@ -70,16 +70,16 @@ def test_feed_sends_whole_snapshots_that_match_the_published_schema(server: Serv
 
 def test_feed_rate_can_be_lowered_by_the_url_and_by_a_message(server: Server) -> None:
     with feed(server, "?hz=2") as client:
-        first, second = (json.loads(client.recv(timeout=10))["seq"] for _ in range(2))
+        first, second = (json.loads(client.recv(timeout=40))["seq"] for _ in range(2))
         assert second - first >= 4
         client.send('{"hz": 30}')
-        seqs = [json.loads(client.recv(timeout=10))["seq"] for _ in range(30)]
+        seqs = [json.loads(client.recv(timeout=40))["seq"] for _ in range(30)]
         assert 1 in {later - earlier for earlier, later in pairwise(seqs)}
 
 
 def test_page_receives_everything_first_and_then_changes(server: Server) -> None:
     with page(server) as client:
-        full, delta, *later = [json.loads(client.recv(timeout=10)) for _ in range(30)]
+        full, delta, *later = [json.loads(client.recv(timeout=40)) for _ in range(30)]
     assert (full["kind"], delta["kind"]) == ("full", "delta")
     assert len(full["points"]["gpus"]) == 8
     assert '<hx-part id="overview"' in full["content"]
@@ -96,7 +96,7 @@ def test_page_receives_everything_first_and_then_changes(server: Server) -> None
 def test_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) -> None:
     uuid = server.json("/api/snapshot")["gpus"][3]["uuid"]
     with page(server, view=f"gpu:{uuid}") as client:
-        message = json.loads(client.recv(timeout=10))
+        message = json.loads(client.recv(timeout=40))
     assert message["points"]["gpus"] == [uuid]
     assert "power_watts" in message["points"]["series"]
     assert '"c-p":' in message["content"]
@@ -104,7 +104,7 @@ def test_page_of_one_gpu_receives_its_own_pieces_and_points(server: Server) -> N
 
 def test_page_of_tiles_shows_gpus_as_tiles(server: Server) -> None:
     with page(server, view="tiles") as client:
-        assert 'class="tile"' in json.loads(client.recv(timeout=10))["content"]
+        assert 'class="tile"' in json.loads(client.recv(timeout=40))["content"]
 
 
 def test_nonexistent_page_is_refused(server: Server) -> None:
@@ -115,7 +115,7 @@ def test_nonexistent_page_is_refused(server: Server) -> None:
 def test_connecting_page_receives_the_last_minute(server: Server) -> None:
     wait_for(lambda: server.json("/api/snapshot")["seq"] > 15, "a few readings")
     with page(server) as client:
-        assert len(json.loads(client.recv(timeout=10))["points"]["time"]) > 10
+        assert len(json.loads(client.recv(timeout=40))["points"]["time"]) > 10
 
 
 def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp
     try:
         wait_for(lambda: server.get("/api/health")[0] == 200, "readings")
         with feed(server, max_size=None) as client:
-            message = client.recv(timeout=10)
+            message = client.recv(timeout=40)
             assert len(message) > 1 << 20
             assert len(json.loads(message)["gpus"]) == 256
             client.send("x" * 70_000)
@@ -146,7 +146,7 @@ def test_page_of_another_site_is_refused(server: Server, path: str) -> None:
 
 def test_program_without_origin_can_read_the_feed_and_not_the_dashboard(server: Server) -> None:
     with feed(server) as client:
-        assert client.recv(timeout=10)
+        assert client.recv(timeout=40)
     with pytest.raises(InvalidStatus), page(server, origin=None):
         pass
 
@@ -179,14 +179,14 @@ def test_invalid_message_closes_only_its_socket(server: Server, message: str | b
     with feed(server) as bystander, feed(server) as client:
         client.send(message)
         assert closed_with(client) == code
-        assert bystander.recv(timeout=10)
+        assert bystander.recv(timeout=40)
 
 
 def test_message_of_megabytes_is_refused_before_it_is_complete(server: Server) -> None:
     with feed(server) as bystander, feed(server) as client:
         with pytest.raises(ConnectionClosed):
             send_and_drain(client, "x" * 3_000_000)
-        assert bystander.recv(timeout=10)
+        assert bystander.recv(timeout=40)
 
 
 def test_page_that_sends_a_message_is_closed(server: Server) -> None:
@@ -218,10 +218,10 @@ def test_client_that_never_reads_delays_no_other_and_uses_no_memory(server: Serv
         wait_for(lambda: clients(server) >= 1, "the deaf client to be admitted")
         with feed(server) as client:
             for _ in range(60):  # six seconds at 25 kB a message fill the buffers of the client that never reads
-                client.recv(timeout=10)
+                client.recv(timeout=40)
             before = rss(server)
             for _ in range(60):
-                client.recv(timeout=10)
+                client.recv(timeout=40)
         assert rss(server) - before < 1_000_000
     wait_for(lambda: clients(server) == 0, "the deaf client to be released")
 
@@ -232,7 +232,7 @@ def test_answers_to_a_client_that_never_reads_use_no_memory(server: Server, begi
     def growth() -> int:
         before = memory(server)
         with deaf_client(server, begins=begins, repeats=repeats), feed(server) as other:
-            assert other.recv(timeout=10)
+            assert other.recv(timeout=40)
             return memory(server) - before
 
     assert any(growth() < 8 << 20 for _round in range(3)), "the first rounds fill caches"
@@ -258,7 +258,7 @@ def test_hundreds_of_connects_and_disconnects_leave_nothing_behind(server: Serve
         for turn in range(200):
             with feed(server) if turn % 2 else page(server) as client:
                 if turn % 3:
-                    client.recv(timeout=10)
+                    client.recv(timeout=40)
                 if not turn % 5:
                     client.socket.shutdown(socket.SHUT_RDWR)  # as when a laptop is closed
         wait_for(lambda: clients(server) == 0, "all clients to be gone")

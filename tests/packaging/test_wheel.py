@@ -152,7 +152,7 @@ def test_demo_serves_pages_static_files_the_admin_and_readings(demo: Server) -> 
     assert {file: demo.get(file)[0] for file in files} == dict.fromkeys(files, 200)
     assert demo.get("/admin/login/?next=/admin/")[0] == 200
     with connect(f"{demo.ws}/ws/gpu") as feed:
-        snapshot = json.loads(feed.recv(timeout=10))
+        snapshot = json.loads(feed.recv(timeout=40))
     assert snapshot["is_simulated"]
     assert len(snapshot["gpus"]) == 8
 

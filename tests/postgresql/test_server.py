@@ -53,7 +53,7 @@ def refused(server: Server) -> str:
 def status_with_token(server: Server) -> int:
     """Of a request whose token has to be looked up."""
     request = urllib.request.Request(f"{server.url}/api/snapshot", headers={"Authorization": "Bearer gpumon_unknown"})
-    with pytest.raises(urllib.error.HTTPError) as raised, urllib.request.urlopen(request, timeout=20):
+    with pytest.raises(urllib.error.HTTPError) as raised, urllib.request.urlopen(request, timeout=40):
         pass
     raised.value.close()
     return raised.value.code

@@ -23,11 +23,11 @@ def test_link_in_the_log_creates_the_first_administrator_once(tmp_path: Path) ->
         found = wait_for(
             lambda: re.search(r"open http://0\.0\.0\.0:\d+(/setup/\S+) within 24 hours", server.log), "the link"
         )
-        assert requests.get(f"{server.url}/", allow_redirects=False, timeout=20).headers["Location"] == "/login?next=/"
+        assert requests.get(f"{server.url}/", allow_redirects=False, timeout=40).headers["Location"] == "/login?next=/"
         browser = requests.Session()
         given = {"username": "chief", "password1": PASSWORD, "password2": PASSWORD}
         assert submit(browser, server.url + found[1], **given).headers["Location"] == "/"
-        assert browser.get(f"{server.url}/admin/monitor/sitesettings/1/change/", timeout=20).status_code == 200
+        assert browser.get(f"{server.url}/admin/monitor/sitesettings/1/change/", timeout=40).status_code == 200
         assert server.get(found[1])[0] == 404
         server.stop()
         server.start()
@@ -44,8 +44,8 @@ def test_password_file_creates_the_administrator_and_no_output_shows_it(tmp_path
     ).start()  # fmt: skip
     try:
         browser = log_in(server, "chief", PASSWORD)
-        wait_for(lambda: browser.get(f"{server.url}/api/snapshot", timeout=20).status_code == 200, "the first reading")
-        assert PASSWORD not in browser.get(f"{server.url}/api/config", timeout=20).text
+        wait_for(lambda: browser.get(f"{server.url}/api/snapshot", timeout=40).status_code == 200, "the first reading")
+        assert PASSWORD not in browser.get(f"{server.url}/api/config", timeout=40).text
         assert PASSWORD not in server.log
         assert "/setup/" not in server.log
     finally:
@@ -59,7 +59,7 @@ def test_password_in_the_environment_is_a_secret_and_anonymous_callers_get_only_
     try:
         # Anonymous callers get only the status word of health.
         wait_for(lambda: server.get("/api/health") == (200, '{"status":"ok"}'), "the first reading")
-        listed = log_in(server, "admin", PASSWORD).get(f"{server.url}/api/config", timeout=20).json()["settings"]
+        listed = log_in(server, "admin", PASSWORD).get(f"{server.url}/api/config", timeout=40).json()["settings"]
         (told,) = [each for each in listed if each["name"] == "GPU_MONITOR_ADMIN_PASSWORD"]
         assert (told["value"], told["is_secret"]) == (None, True)
     finally:
@@ -97,11 +97,11 @@ def test_secure_cookies_and_hsts_are_sent_over_https_only(tmp_path: Path) -> Non
     server = Server(tmp_path, tls="on", trusted_proxies="127.0.0.1", telemetry_provider="simulated").start()
     try:
         given = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
-        answer = requests.get(f"{server.url}/login", headers=given, timeout=20)
+        answer = requests.get(f"{server.url}/login", headers=given, timeout=40)
         cookie = answer.headers["Set-Cookie"]
         assert cookie.startswith("gpumon_csrf_")
         assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
-        assert "Strict-Transport-Security" not in requests.get(f"{server.url}/login", timeout=20).headers
+        assert "Strict-Transport-Security" not in requests.get(f"{server.url}/login", timeout=40).headers
     finally:
         server.stop()

@@ -61,7 +61,7 @@ def holds(answer: requests.Response) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_every_address_has_the_headers(server: Server, root: requests.Session, path: str, method: str) -> None:
     for visitor in (requests.Session(), root) if method == "GET" else (root,):
-        answer = visitor.request(method, server.url + path, allow_redirects=False, timeout=10)
+        answer = visitor.request(method, server.url + path, allow_redirects=False, timeout=40)
         assert answer.status_code < 500 or path == "/api/health"
         holds(answer)
 
@@ -71,11 +71,11 @@ def test_files_have_the_headers_and_are_cacheable(server: Server) -> None:
     files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', server.get("/")[1]))
     assert len(files) > 5
     for file in files:
-        answer = requests.get(server.url + file, timeout=10)
+        answer = requests.get(server.url + file, timeout=40)
         holds(answer)
         assert "immutable" in answer.headers["Cache-Control"]
         again = requests.get(
-            server.url + file, headers={"If-Modified-Since": answer.headers["Last-Modified"]}, timeout=10
+            server.url + file, headers={"If-Modified-Since": answer.headers["Last-Modified"]}, timeout=40
         )
         assert again.status_code == 304
         holds(again)
@@ -99,7 +99,7 @@ def test_files_have_the_headers_and_are_cacheable(server: Server) -> None:
 )  # fmt: skip
 def test_errors_have_the_headers(server: Server, status: int, method: str, path: str, headers: dict[str, str]) -> None:
     given = {name: value.replace("CSRF=", f"{csrf_cookie_name(server)}=") for name, value in headers.items()}
-    answer = requests.request(method, server.url + path, headers=given, allow_redirects=False, timeout=10)
+    answer = requests.request(method, server.url + path, headers=given, allow_redirects=False, timeout=40)
     assert answer.status_code == status
     holds(answer)
 
@@ -133,7 +133,7 @@ def test_refused_sockets_have_the_headers(server: Server, path: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n"])
 def test_what_is_no_request_gets_the_headers_too(server: Server, sent: bytes) -> None:
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=40)) as client:
         client.sendall(sent)
         answer = client.makefile("rb").read(4000) if b"nonsense" in sent else client.recv(4000)
     assert answer.startswith(b"HTTP/1.1 400 ")

@@ -22,7 +22,7 @@ FORM = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
 
 def status_of(server: Server, head: str) -> int:
     """The status of the server's answer, over a new connection."""
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=40)) as client:
         client.sendall(f"{head}Connection: close\r\n\r\n".encode())
         with client.makefile("rb") as answer:
             return int(answer.readline().split()[1])

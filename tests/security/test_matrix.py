@@ -226,11 +226,11 @@ def browser_of(site: Site, who: str) -> requests.Session:
 def ask(site: Site, browser: requests.Session, address: Address) -> requests.Response:
     url = site.server.url + address.path.replace(SAMPLES["event_id"], site.made.event)
     if address.name not in POSTED:
-        return browser.get(url, allow_redirects=False, timeout=20)
+        return browser.get(url, allow_redirects=False, timeout=40)
     # With the data that a browser's form would send.
     token = "t" * 32
     browser.cookies.set(site.csrf_cookie, token)
-    return browser.post(url, {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=20)
+    return browser.post(url, {"csrfmiddlewaretoken": token}, allow_redirects=False, timeout=40)
 
 
 @pytest.mark.parametrize("who", [*NOBODY, *PEOPLE, *TOKENS])
@@ -280,7 +280,7 @@ def test_every_row_names_an_existing_view() -> None:
 
 def test_refused_token_is_explained(site: Site) -> None:
     for who, told in (("revoked", "revoked"), ("expired", "expired")):
-        answer = browser_of(site, who).get(f"{site.server.url}/api/snapshot", timeout=20)
+        answer = browser_of(site, who).get(f"{site.server.url}/api/snapshot", timeout=40)
         assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="gpumon", error="invalid_token"')
         assert told in answer.json()["error"]
 
@@ -306,7 +306,7 @@ def _socket(site: Site, browser: requests.Session, path: str, origin: str | None
     headers = headers_of(browser)
     try:
         with connect(site.server.ws + path, origin=origin, additional_headers=headers) as client:  # type: ignore[arg-type]
-            assert client.recv(timeout=10)
+            assert client.recv(timeout=40)
             return "allowed"
     except InvalidStatus as refused:
         return "refused" if refused.response.status_code == 403 else str(refused.response.status_code)
@@ -341,11 +341,11 @@ def test_socket_of_agents_admits_nobody_without_an_agents_key(site: Site, who: s
     for prefix in ("", site.made.link.removesuffix("/")):
         with connect(f"{site.server.ws}{prefix}/ws/agent", additional_headers=headers) as client:
             client.send(encode(hello))
-            answer = decode_from_hub(bytes(client.recv(timeout=10, decode=False)))
+            answer = decode_from_hub(bytes(client.recv(timeout=40, decode=False)))
             assert isinstance(answer, Refused)
             assert answer.code == ("unknown_key" if "Authorization" in headers else "no_code")
             with pytest.raises(ConnectionClosed):
-                client.recv(timeout=10)
+                client.recv(timeout=40)
 
 
 def test_read_only_link_opens_the_socket_of_pages_alone(site: Site) -> None:

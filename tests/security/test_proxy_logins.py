@@ -45,7 +45,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def get(server: Server, path: str, **headers: str) -> requests.Response:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.get(server.url + path, headers=given, allow_redirects=False, timeout=20)
+    return requests.get(server.url + path, headers=given, allow_redirects=False, timeout=40)
 
 
 def feed(server: Server, **headers: str) -> ClientConnection:
@@ -74,7 +74,7 @@ def test_user_named_by_the_proxy_is_a_viewer_from_the_first_request(proxied: Ser
     assert get(proxied, "/").status_code == 302
     assert users(proxied)["mira"] == "viewers"
     with feed(proxied, X_Forwarded_User="mira") as client:
-        assert client.recv(timeout=10)
+        assert client.recv(timeout=40)
     with pytest.raises(InvalidStatus), feed(proxied):
         pass
 
@@ -83,7 +83,7 @@ def test_foreign_bearer_token_of_the_proxy_is_ignored(proxied: Server) -> None:
     given = {"X_Forwarded_User": "mira", "Authorization": "Bearer eyJhbGciOi.x.y"}
     assert get(proxied, "/api/snapshot", **given).status_code == 200
     with feed(proxied, **given) as client:
-        assert client.recv(timeout=10)
+        assert client.recv(timeout=40)
     ours = get(proxied, "/api/snapshot", X_Forwarded_User="mira", Authorization="Bearer gpumon_x")
     assert (ours.status_code, ours.json()["error"]) == (401, "The token is not known.")
 
@@ -100,7 +100,7 @@ def test_proxy_cannot_admit_a_disabled_account(proxied: Server) -> None:
 def test_header_from_an_untrusted_client_is_ignored(far: Server, spelled: str) -> None:
     given = {spelled: "admin", "X-Forwarded-For": "10.0.0.1"}
     for path, status in (("/", 302), ("/api/snapshot", 401), ("/admin/", 302)):
-        answer = requests.get(far.url + path, headers=given, allow_redirects=False, timeout=20)
+        answer = requests.get(far.url + path, headers=given, allow_redirects=False, timeout=40)
         assert answer.status_code == status
     with pytest.raises(InvalidStatus), connect(f"{far.ws}/ws/gpu", additional_headers=given):
         pass
@@ -110,7 +110,7 @@ def test_header_from_an_untrusted_client_is_ignored(far: Server, spelled: str) -
 def test_client_cannot_smuggle_a_second_name_past_the_proxy(proxied: Server) -> None:
     """Daphne itself drops header names with an underscore; tests/http/test_proxies.py covers servers that do not."""
     given = {"X-Forwarded-User": "mira", "X_Forwarded_User": "root"}
-    answer = requests.get(f"{proxied.url}/", headers=given, allow_redirects=False, timeout=20)
+    answer = requests.get(f"{proxied.url}/", headers=given, allow_redirects=False, timeout=40)
     assert "root" not in answer.text
     assert "root" not in users(proxied)
 

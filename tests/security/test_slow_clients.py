@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def connected(server: Server) -> closing[socket.socket]:
-    return closing(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+    return closing(socket.create_connection(("127.0.0.1", server.port), timeout=40))
 
 
 def answer_to(client: socket.socket) -> bytes:
@@ -85,7 +85,7 @@ def test_request_that_arrives_byte_by_byte_is_dropped(server: Server, begin: byt
 
 
 def test_hundred_slow_clients_delay_no_other_client(server: Server) -> None:
-    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=40) for _ in range(100)]
     try:
         for client in slow:
             client.sendall(b"GET / HTTP/1.1\r\n")

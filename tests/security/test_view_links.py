@@ -66,12 +66,12 @@ def page(server: Server, path: str = "/gpus/", view: str = "cards") -> ClientCon
 
 def first_message(server: Server, path: str = "/gpus/") -> str:
     with page(server, path) as client:
-        return str(client.recv(timeout=20))
+        return str(client.recv(timeout=40))
 
 
 def test_pages_and_socket_show_no_names_and_link_only_to_pages_of_the_link(site: Site) -> None:
     given = {"Authorization": f"Bearer {site.made.tokens['read']}"}
-    whole = requests.get(f"{site.server.url}/gpus/api/snapshot", headers=given, timeout=20).json()
+    whole = requests.get(f"{site.server.url}/gpus/api/snapshot", headers=given, timeout=40).json()
     running = [process for gpu in whole["gpus"] for process in gpu["processes"] or ()]
     names = {process[name] for process in running for name in OF_PROCESSES if name != "name" and process[name]}
     link, uuid = f"/gpus{site.made.link}", whole["gpus"][0]["uuid"]
@@ -101,14 +101,14 @@ def test_messages_name_no_link_but_the_clients_own(site: Site) -> None:
 def test_revoked_link_ends_its_socket_and_says_so_on_its_pages(site: Site) -> None:
     path = create(site.server, "colleague")
     with page(site.server, path) as client, page(site.server, f"/gpus{site.made.link}") as stays:
-        assert client.recv(timeout=20)
+        assert client.recv(timeout=40)
         site.server.manage("link", "revoke", "colleague")
         assert end_of(client) == (ENDED, "The link has been revoked.")
-        assert stays.recv(timeout=20)
+        assert stays.recv(timeout=40)
     status, text = site.server.get(path)
     assert (status, "The link has been revoked." in text) == (410, True)
-    assert requests.post(f"{site.server.url}{path}ws/dashboard", timeout=20).status_code == 410
-    badge = requests.get(f"{site.server.url}{path}badge/free.svg", timeout=20)
+    assert requests.post(f"{site.server.url}{path}ws/dashboard", timeout=40).status_code == 410
+    badge = requests.get(f"{site.server.url}{path}badge/free.svg", timeout=40)
     assert (badge.status_code, badge.headers["Content-Type"]) == (410, "image/svg+xml")
     assert "link revoked" in badge.text
     assert "no-store" in badge.headers["Cache-Control"]
@@ -121,12 +121,12 @@ def test_link_is_in_no_log_and_no_referrer(site: Site) -> None:
     link = f"{site.server.url}/gpus{site.made.link}"
     token = token_in(site.made.link)
     for path in ("", "nothing", "login", "api/nothing"):
-        answer = requests.get(link + path, timeout=20)
+        answer = requests.get(link + path, timeout=40)
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert path == "api/nothing" or 'name="referrer" content="no-referrer"' in answer.text
         assert "no-store" in answer.headers["Cache-Control"]
-    requests.post(link, timeout=20)
-    requests.get(link.replace(token, token[:-1]), timeout=20)
+    requests.post(link, timeout=40)
+    requests.get(link.replace(token, token[:-1]), timeout=40)
     first_message(site.server, f"/gpus{site.made.link}")
     wait_for(lambda: "/view/***" in site.server.log, "the access log")
     assert token.partition(".")[0] not in site.server.log

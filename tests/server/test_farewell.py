@@ -50,8 +50,8 @@ def test_open_sockets_close_with_service_restart_and_no_process_remains(
         ):
             idle.sendall(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert idle.recv(9) == b"HTTP/1.1 "
-            feed.recv(timeout=10)
-            second.recv(timeout=10)
+            feed.recv(timeout=40)
+            second.recv(timeout=40)
             assert server.process is not None
             children = psutil.Process(server.process.pid).children(recursive=True)
             server.process.send_signal(how)
@@ -60,7 +60,7 @@ def test_open_sockets_close_with_service_restart_and_no_process_remains(
     finally:
         server.stop()
     assert children
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=40)[1]
     assert "Traceback" not in server.log
 
 
@@ -68,7 +68,7 @@ def close_code(feed: ClientConnection) -> int | None:
     """The close frame of the server; None if it cut the connection."""
     try:
         for _ in range(100):
-            feed.recv(timeout=10)
+            feed.recv(timeout=40)
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None
     raise AssertionError("the server goes on sending")

@@ -68,7 +68,7 @@ def test_daphne_creates_the_database_and_serves_pages_static_files_and_sockets_w
     assert daphne.get("/static/vendor/htmx/htmx.min.js")[0] == 200
     assert (daphne.data_dir / "gpumon.sqlite3").exists()
     with connect(f"{daphne.ws}/ws/dashboard", origin=daphne.url) as page:  # type: ignore[arg-type]
-        assert json.loads(page.recv(timeout=10))["kind"] == "full"
+        assert json.loads(page.recv(timeout=40))["kind"] == "full"
 
 
 def test_daphne_applies_later_settings_without_serve(daphne: Server) -> None:

@@ -115,7 +115,7 @@ def test_idle_connections_keep_neither_others_nor_the_sampler_out(tmp_path: Path
         wait_for(lambda: server.health()["status"] == "ok", "the first reading")
         with ExitStack() as opened:
             for _ in range(300):
-                opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+                opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=40))
             sampler = server.health()["sampler_pid"]
             psutil.Process(sampler).kill()
             wait_for(lambda: server.health()["sampler_pid"] not in (None, sampler), "another sampler")

@@ -71,7 +71,7 @@ def cookie(browser: requests.Session, kind: str) -> tuple[str, str]:
 def csrf_cookie_name(server: Server) -> str:
     """The name of this server's cookie against forged forms."""
     browser = requests.Session()
-    browser.get(f"{server.url}/login", timeout=20)
+    browser.get(f"{server.url}/login", timeout=40)
     return cookie(browser, "csrf")[0]
 
 
@@ -85,7 +85,7 @@ def log_in(server: Server, name: str, password: str = PASSWORD) -> requests.Sess
 
 def submit(browser: requests.Session, url: str, **given: str) -> requests.Response:
     """Submit the form of a page."""
-    page = browser.get(url, timeout=20)
+    page = browser.get(url, timeout=40)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token is not None, page.text
-    return browser.post(url, {"csrfmiddlewaretoken": token[1], **given}, allow_redirects=False, timeout=20)
+    return browser.post(url, {"csrfmiddlewaretoken": token[1], **given}, allow_redirects=False, timeout=40)

@@ -72,7 +72,7 @@ class Prometheus:
         assert self._process is not None
         assert self._process.poll() is None, f"Prometheus ended with {self._process.returncode}"
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=40) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError):
             return False

@@ -21,7 +21,7 @@ def request(path: bytes, *, method: bytes = b"GET", header: bytes = b"X: y") -> 
 
 def status_of(server: Server, sent: bytes) -> int:
     """The status of the response; 0 if the connection was closed without one, which also counts as refused."""
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as client:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=40)) as client:
         try:
             client.sendall(sent)
             head = client.makefile("rb").readline(1000)

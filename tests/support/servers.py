@@ -118,7 +118,7 @@ class Server:
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a statement on the SQLite database. Committed: the server sees it as written by another process."""
-        with contextlib.closing(sqlite3.connect(self.data_dir / "gpumon.sqlite3", timeout=20)) as database, database:
+        with contextlib.closing(sqlite3.connect(self.data_dir / "gpumon.sqlite3", timeout=40)) as database, database:
             return database.execute(statement, values).fetchall()
 
     def make_superuser(self, name: str = "root", password: str = "correct horse battery") -> tuple[str, str]:
@@ -151,7 +151,7 @@ class Server:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a response."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=40) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

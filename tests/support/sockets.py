@@ -10,6 +10,6 @@ def end_of(client: ClientConnection) -> tuple[int | None, str]:
     """Read until the server closes the socket; returns the code and reason."""
     try:
         while True:
-            client.recv(timeout=20)
+            client.recv(timeout=40)
     except ConnectionClosed as closed:
         return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")

@@ -186,7 +186,7 @@ class Stream:
     def end(self, how: signal.Signals) -> tuple[int, bytes]:
         """Its exit status and stderr."""
         self.popen.send_signal(how)
-        _, said = self.popen.communicate(timeout=20)
+        _, said = self.popen.communicate(timeout=40)
         return self.popen.returncode, said
 
 
@@ -229,7 +229,7 @@ def test_second_ctrl_c_leaves_no_sampler_behind(stream: Callable[..., Stream]) -
     (sampler,) = streaming.samplers()
     streaming.popen.send_signal(signal.SIGINT)
     streaming.popen.send_signal(signal.SIGINT)
-    streaming.popen.communicate(timeout=20)
+    streaming.popen.communicate(timeout=40)
     wait_for(lambda: is_gone(sampler), "the sampler to end")
 
 

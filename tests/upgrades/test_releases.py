@@ -60,11 +60,11 @@ def test_startup_upgrades_the_database_and_its_administrator_can_still_log_in(
     server = Server(tmp_path, is_first_start=True, telemetry_provider="simulated", simulated_gpus=2).start()
     try:
         with requests.Session() as browser:
-            form = browser.get(f"{server.url}/admin/login/", timeout=10).text
+            form = browser.get(f"{server.url}/admin/login/", timeout=40).text
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
             assert token is not None
             who = {"username": ADMINISTRATOR, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-            answer = browser.post(f"{server.url}/admin/login/?next=/admin/", data=who, timeout=10)
+            answer = browser.post(f"{server.url}/admin/login/?next=/admin/", data=who, timeout=40)
             assert (answer.status_code, answer.url) == (200, f"{server.url}/admin/")
         assert server.get("/")[0] == 200
     finally:

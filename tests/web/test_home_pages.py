@@ -182,5 +182,5 @@ def test_badges_are_images(gpu_server: Server) -> None:
     addresses = re.findall(r"\]\((https://[^)]+\.svg)\)", block("![free GPUs]"))
     assert len(addresses) == 2
     for address in addresses:
-        answer = requests.get(gpu_server.url + path_of(address), timeout=10)
+        answer = requests.get(gpu_server.url + path_of(address), timeout=40)
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")

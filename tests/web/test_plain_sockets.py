@@ -28,7 +28,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def ask(server: Server, method: str = "POST", path: str = "/ws/dashboard?view=", **headers: str) -> requests.Response:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.request(method, server.url + path, headers=given, allow_redirects=False, timeout=10)
+    return requests.request(method, server.url + path, headers=given, allow_redirects=False, timeout=40)
 
 
 @pytest.mark.parametrize("path", ["/ws/dashboard?view=", "/ws/gpu", "/ws/nothing"])
@@ -43,7 +43,7 @@ def test_request_without_an_upgrade_is_426(small: Server, method: str, path: str
 
 def test_handshakes_that_a_proxy_has_changed_are_logged_once(small: Server) -> None:
     for _ in range(3):
-        assert requests.get(f"{small.url}/ws/dashboard", headers=STRIPPED, timeout=10).status_code == 426
+        assert requests.get(f"{small.url}/ws/dashboard", headers=STRIPPED, timeout=40).status_code == 426
     (line,) = [line for line in small.log.splitlines() if "handshakes arrive without their upgrade" in line]
     assert (
         f"{PROXY}: handshakes arrive without their upgrade; let it pass on the headers Upgrade and Connection" in line

@@ -153,7 +153,7 @@ def test_history_catches_up_as_soon_as_a_locked_database_answers(
     opened(calm)
     page = live(open_page(f"{calm.url}/alerts"))
     last = page.locator("#history article").first
-    locking = sqlite3.connect(calm.data_dir / "gpumon.sqlite3", isolation_level=None, timeout=20)
+    locking = sqlite3.connect(calm.data_dir / "gpumon.sqlite3", isolation_level=None, timeout=40)
     try:
         locking.execute("BEGIN IMMEDIATE")
         driver.set({"gpu.1.temperature": 50})

@@ -59,7 +59,7 @@ class Watch:
     def until(self, is_it: Callable[[Snapshot], bool]) -> Snapshot:
         """The first snapshot of this kind; fails after 15 s without a snapshot or 600 others."""
         for _ in range(600):
-            snapshot = self.snapshots.get(timeout=15)
+            snapshot = self.snapshots.get(timeout=40)
             if is_it(snapshot):
                 return snapshot
         raise AssertionError("no such snapshot came")

@@ -56,7 +56,7 @@ class Process:
 
     def end(self) -> tuple[int, str]:
         """Close its stdin; return its exit status and stderr."""
-        _, said = self.popen.communicate(timeout=20)
+        _, said = self.popen.communicate(timeout=40)
         return self.popen.returncode, said.decode()
 
 

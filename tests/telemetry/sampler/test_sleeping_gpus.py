@@ -63,7 +63,7 @@ class Laptop:
 
     def until(self, is_it: Callable[[Snapshot], bool]) -> Snapshot:
         for _ in range(300):
-            snapshot = self.snapshots.get(timeout=15)
+            snapshot = self.snapshots.get(timeout=40)
             if is_it(snapshot):
                 return snapshot
         raise AssertionError(f"no such snapshot came; the last was {snapshot}")
@@ -73,7 +73,7 @@ class Laptop:
 
     def a_few_more(self) -> Snapshot:
         for _ in range(5):
-            snapshot = self.snapshots.get(timeout=15)
+            snapshot = self.snapshots.get(timeout=40)
         return snapshot
 
 

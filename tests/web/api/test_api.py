@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=40)) as connection:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
         assert response.headers["Content-Type"] == "application/json", response.read()
@@ -246,7 +246,7 @@ def test_bad_request_is_400_in_json(gpu_server: Server, path: str, host: str, to
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_head_is_answered_like_get_without_the_body(gpu_server: Server, path: str) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", gpu_server.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", gpu_server.port, timeout=40)) as connection:
         connection.request("HEAD", path)
         response = connection.getresponse()
         assert (response.status, response.read()) == (200, b"")

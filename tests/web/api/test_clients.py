@@ -75,7 +75,7 @@ def test_client_prints_what_the_server_measures(site: Site, use: str, line: str)
 
 def test_generated_client_reads_a_snapshot(site: Site, tmp_path: Path) -> None:
     given = {"Authorization": f"Bearer {site.token}"}
-    document = requests.get(f"{site.server.url}/api/openapi.json", headers=given, timeout=20)
+    document = requests.get(f"{site.server.url}/api/openapi.json", headers=given, timeout=40)
     (tmp_path / "openapi.json").write_text(document.text)
     (tmp_path / "config.yaml").write_text("post_hooks: []\n")  # they only format what was generated
     (generate,) = re.findall(r"^pipx run (openapi-python-client generate .*)$", block("curl"), re.MULTILINE)

@@ -53,7 +53,7 @@ def test_snapshots_are_valid_over_http_and_over_the_feed(server: Server) -> None
     check(server.json("/api/snapshot"), published)
     with connect(f"{server.ws}/ws/gpu") as client:
         for _ in range(2):
-            check(json.loads(client.recv(timeout=10)), published)
+            check(json.loads(client.recv(timeout=40)), published)
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_snapshots_are_valid_over_http_and_over_the_feed(server: Server) -> None
 def test_dashboard_messages_are_valid(server: Server) -> None:
     published = server.json("/api/schema")
     with connect(f"{server.ws}/ws/dashboard", origin=server.url) as client:  # type: ignore[arg-type]
-        messages = [json.loads(client.recv(timeout=10)) for _ in range(2)]
+        messages = [json.loads(client.recv(timeout=40)) for _ in range(2)]
     assert [message["kind"] for message in messages] == ["full", "delta"]
     for message in messages:
         check(message, published, "PageMessage")

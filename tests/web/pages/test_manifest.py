@@ -36,13 +36,13 @@ def test_installed_app_opens_below_the_base_path_and_keeps_the_host_from_others(
 
 @pytest.mark.slow
 def test_manifest_names_the_host_and_its_icons_have_their_sizes(gpu_server: Server) -> None:
-    answer = requests.get(f"{gpu_server.url}/manifest.webmanifest", timeout=10)
+    answer = requests.get(f"{gpu_server.url}/manifest.webmanifest", timeout=40)
     assert answer.headers["Content-Type"] == "application/manifest+json"
     found = answer.json()
     assert found["name"] == f"gpumon · {gpu_server.json('/api/snapshot')['host']}"
     assert {icon["purpose"] for icon in found["icons"]} == {"any", "maskable"}
     for icon in found["icons"]:
-        file = requests.get(gpu_server.url + icon["src"], timeout=10)
+        file = requests.get(gpu_server.url + icon["src"], timeout=40)
         assert file.headers["Content-Type"] == icon["type"]
         if icon["type"] == "image/png":
             width, height = struct.unpack(">II", file.content[16:24])
