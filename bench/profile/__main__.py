@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from bench.child import child
@@ -91,8 +91,9 @@ def _threads(server: int, others: list[int]) -> Counter[str]:
     found: Counter[str] = Counter()
     for pid in (server, *others):
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            name = (thread / "comm").read_text().strip() if pid == server else _SAMPLER
-            found[name] += int((thread / "schedstat").read_text().split()[0])
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that answered a request has ended
+                name = (thread / "comm").read_text().strip() if pid == server else _SAMPLER
+                found[name] += int((thread / "schedstat").read_text().split()[0])
     return found
 
 
