@@ -177,9 +177,10 @@ class Engine:
         arrivals = self._arrivals.take(with_others=self._knows_contacts) if self._is_restored else []
         contacts = self._known_contacts() if any(not arrival.host_id for arrival in arrivals) else None
         failed = [arrival.host_id for arrival in arrivals if not self._judges(arrival, contacts)]
-        if arrivals and self._has_news():
-            self._show_open()
+        has_news = bool(arrivals) and self._has_news()
         self._write()
+        if has_news:
+            self._show_open()  # after the attempt to write: the page of an alert that is shown exists
         self._write_evidence()
         if arrivals and "" not in failed:
             self.problems.pop(NOT_JUDGED, None)

@@ -1,5 +1,5 @@
 // The dialog in which an alert is acknowledged; loaded for viewers with the permission. htmx puts the form into it and sends it.
-// Hears htmx:before:request on document, htmx:after:settle and gpumon:acknowledged on #acknowledge-dialog; sends nothing.
+// Hears htmx:before:request on document, htmx:before:settle and gpumon:acknowledged on #acknowledge-dialog; sends nothing.
 
 const dialog = document.getElementById("acknowledge-dialog");
 
@@ -11,7 +11,8 @@ document.addEventListener("htmx:before:request", (event) => {
   dialog.showModal();
 });
 
-dialog.addEventListener("htmx:after:settle", () => {
+// In the same task as the swap: after it, a dialog that was closed at once would open again.
+dialog.addEventListener("htmx:before:settle", () => {
   if (!dialog.open) dialog.showModal();
 });
 
