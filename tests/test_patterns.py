@@ -212,7 +212,8 @@ def test_patterns_take_linear_time(module: str) -> None:
 )
 def test_former_patterns_are_found_too_slow(was: str) -> None:
     pattern = re.compile(was)
-    assert next(too_steep_for(pattern), None) is not None
+    # On a busy machine, the shorter of two runs can be the one that was held up. In ten attempts that does not happen each time.
+    assert any(next(too_steep_for(pattern), None) for _ in range(10))
 
 
 URL = "https://ada:hunter2hunter2@hooks.example.com/T0KENT0KEN?key=S3CRET"

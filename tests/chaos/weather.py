@@ -11,6 +11,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -118,13 +119,18 @@ def _scenario(world: World, changes: dict[str, object]) -> Iterator[None]:
 
 @contextmanager
 def database_locked(world: World, chance: random.Random) -> Iterator[None]:
-    name = chance.choice(("gpumon.sqlite3", "history.sqlite3"))
-    with contextlib.closing(
-        sqlite3.connect(world.server.data_dir / name, isolation_level=None, timeout=20)
-    ) as database:
+    databases = [path for path in world.server.data_dir.glob("*.sqlite3") if _is_database(path)]
+    path = chance.choice(sorted(databases))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as database:
         database.execute("begin immediate")
         yield
         database.execute("rollback")
+
+
+def _is_database(path: Path) -> bool:
+    """Not after `history_corrupt`, until the recorder begins another."""
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 @contextmanager

@@ -50,9 +50,9 @@ export function label(at, shown, span) {
   return time === "00:00" ? written(at, day) : time;
 }
 
-// A time at the cursor.
+// A time at the cursor, with the day if a time of day can be meant twice. The last 24 hours grow by some minutes in an open page.
 export function told(at, seconds, bucket) {
   if (bucket >= DAY) return written(at, { ...day, year: "numeric" });
   const time = bucket < MINUTE ? { ...clock, second: "2-digit" } : clock;
-  return written(at, seconds > DAY ? { ...day, ...time } : time);
+  return written(at, seconds > DAY + HOUR ? { ...day, ...time } : time);
 }
