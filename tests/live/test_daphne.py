@@ -200,7 +200,7 @@ def test_garbage_instead_of_a_frame_closes_only_its_socket(server: Server) -> No
         client.socket.sendall(b"\xff" * 64)
         with pytest.raises(ConnectionClosed):
             drain(client)
-    assert server.health()["status"] == "ok"
+    wait_for(lambda: server.health()["status"] == "ok", "it to be well")
 
 
 def rss(server: Server) -> int:

@@ -115,7 +115,7 @@ def is_well(server: Server) -> bool:
     with connect(f"{server.ws}/ws/gpu") as client:
         assert client.recv(timeout=40)
     wait_for(lambda: not any(server.health()["clients"].values()), "hostile clients to be forgotten")
-    return server.health()["status"] == "ok"
+    return wait_for(lambda: server.health()["status"] == "ok", "it to be well")
 
 
 BROKEN = {

@@ -122,7 +122,7 @@ def test_endless_chunked_body_is_refused_once_it_is_too_large(server: Server) ->
                 client.sendall(chunk)
                 sent += len(chunk)
         assert sent < 16 << 20  # plus the buffers of the kernels on the way
-    assert server.health()["status"] == "ok"
+    wait_for(lambda: server.health()["status"] == "ok", "it to be well")
 
 
 @pytest.mark.parametrize(

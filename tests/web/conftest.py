@@ -18,7 +18,7 @@ def gpu_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         simulated_gpus=3,
         secret_key="a-secret-that-must-never-leave-the-server-0123456789",
     ).start()
-    wait_for(lambda: server.get("/api/health")[0] == 200, "the first reading")
+    wait_for(lambda: server.health()["status"] == "ok", "the first reading")
     yield server
     server.stop()
 

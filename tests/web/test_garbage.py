@@ -80,7 +80,7 @@ def answers(server: Server, requests: Iterator[bytes]) -> dict[bytes, int]:
     """The status of each request. Asserts that the server is healthy afterwards and has logged no exception."""
     before = len(server.log)
     found = {sent: status_of(server, sent) for sent in requests}
-    assert server.health()["status"] == "ok"
+    wait_for(lambda: server.health()["status"] == "ok", "it to be well")
     assert "Traceback" not in server.log[before:]
     return found
 
