@@ -101,7 +101,7 @@ def test_alert_that_was_written_is_neither_opened_nor_sent_again(stream: Stream)
 
 
 def test_readings_after_the_last_of_the_stream_are_judged_whatever_their_position(stream: Stream) -> None:
-    """The stream began anew, in a Redis whose clock is behind."""
+    """Redis lost the stream and began another, and its clock is behind."""
     rule(for_seconds=0)
     stream.reads(COOL)
     AlertPosition.objects.create(host_id="a", position=1000)

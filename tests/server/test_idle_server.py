@@ -45,7 +45,7 @@ def test_checks_rest_without_connections_and_begin_again_with_one(planned: list[
 
 
 def test_no_access_log_is_made_that_is_not_kept(planned: list[Callable[[], None]]) -> None:
-    """Twisted makes its date anew each second."""
+    """Twisted formats a date for it each second."""
     factory = Factory(Server(application, endpoints=["tcp:0"]))
     factory.doStart()
     assert planned == []

@@ -32,8 +32,8 @@ class EngineView:
         self, found: Sequence[bytes | None], now: float, *, unreadable: Callable[[Exception], None]
     ) -> tuple[Alert, ...] | None:
         """What Redis has of each shard; `now` by the monotonic clock. Returns the open alerts of all hosts, the worst first, if
-        they have changed. Those of a shard that no engine has stay open, and those of one whose news cannot be read, which
-        `unreadable` is told.
+        they have changed. Alerts of a shard stay open while no engine has it, and while its news cannot be read;
+        `unreadable` receives the error.
         """
         is_changed = False
         for shard, data in zip(SHARDS, found, strict=True):

@@ -12,7 +12,7 @@ MOST_OPEN = 256
 
 
 class KernelFile:
-    """The kernel makes its content anew for each `read`. It is closed with this object."""
+    """A file with new content for each `read`. The end of this object closes it."""
 
     def __init__(self, path: str, most_bytes: int) -> None:
         self._path = path

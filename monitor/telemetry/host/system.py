@@ -124,9 +124,8 @@ def _load() -> tuple[float, float, float]:
 def _memory(meminfo: bytes) -> tuple[int, int, int, float | None]:
     # psutil takes three times as long: it opens the file, and reads all of it. For swap it also reads /proc/vmstat.
     total = _bytes_of(meminfo, "MemTotal")
-    available = min(
-        total, _bytes_of(meminfo, "MemAvailable")
-    )  # some containers see their own total and the host's rest
+    # Some containers see their own total beside what the host has available.
+    available = min(total, _bytes_of(meminfo, "MemAvailable"))
     used = total - available
     return total, used, available, used_percent(used, total)
 
