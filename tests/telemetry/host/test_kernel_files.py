@@ -26,6 +26,12 @@ def open_files(under: Path) -> int:
     return sum(Path(file.path).is_relative_to(under) for file in psutil.Process().open_files())
 
 
+def identity(line: bytes) -> tuple[int, int]:
+    """PID and start in ticks (fields 1 and 22 of proc(5)). Counters beside them rise between two readings."""
+    before, _, after = line.rpartition(b")")
+    return int(before.partition(b" ")[0]), int(after.split()[19])
+
+
 def test_file_is_read_anew_each_time(host: FakeHost) -> None:
     file = KernelFile(str(host.write("proc/uptime", "12.5 1\n")), 100)
     assert file.read() == b"12.5 1\n"
@@ -36,7 +42,8 @@ def test_file_is_read_anew_each_time(host: FakeHost) -> None:
 def test_ended_process_has_no_line_any_more(process: subprocess.Popen[bytes]) -> None:
     """The file was opened while the process lived: the kernel does not answer with another process of the same PID."""
     stats, file = ProcessStats("/proc"), KernelFile(f"/proc/{process.pid}/stat", 4096)
-    assert stats.read(process.pid) == file.read()
+    assert identity(stats.read(process.pid)) == identity(file.read())
+    assert identity(file.read())[0] == process.pid
     process.kill()
     process.wait()
     with pytest.raises(ProcessLookupError):
