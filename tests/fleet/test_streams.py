@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -103,6 +104,27 @@ def test_engine_that_takes_over_gets_again_what_may_not_be_stored_and_that_is_la
     wait_for(lambda: third.given, "what was not recorded")
     third.reader.stop()
     assert third.of("0") == [(4, True)]
+
+
+def test_reading_that_was_handed_on_while_the_engine_stopped_counts_as_recorded(redis: RedisServer) -> None:
+    """Regression: the next engine got it again."""
+    given = list[int]()
+
+    def take(snapshot: Snapshot, **_more: object) -> None:
+        given.append(snapshot.seq)
+        stopping = threading.Thread(target=reader.stop, args=(0.0,))
+        stopping.start()
+        stopping.join()
+
+    reader, after = StreamReader(redis.url, take), Engine(redis)
+    write(redis, reading(HOSTS[0], 1), reading(HOSTS[0], 2))
+    reader.start()
+    wait_for(lambda: reader.has_ended, "the end of the first engine")
+    reader.note_all_recorded()
+    after.reader.start()
+    wait_for(lambda: after.given, "what was not recorded")
+    after.reader.stop()
+    assert (given, after.of("0")) == ([1], [(2, True)])
 
 
 def test_reading_waits_until_it_can_be_judged(redis: RedisServer) -> None:

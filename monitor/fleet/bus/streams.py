@@ -162,28 +162,29 @@ class StreamReader:
             stream = stream_bytes.decode()
             for id_bytes, fields in entries:
                 entry = id_bytes.decode()
-                self._hand_on(stream, fields, _position(entry))
-                if self._is_stopping.is_set():
+                if self._is_stopping.is_set() or not self._hand_on(stream, fields, _position(entry)):
                     return
                 self._at[stream] = entry
 
-    def _hand_on(self, stream: str, fields: Mapping[bytes, bytes], position: int) -> None:
+    def _hand_on(self, stream: str, fields: Mapping[bytes, bytes], position: int) -> bool:
+        """Returns False if the reader is stopped while the reading waits to be judged."""
         process, number = fields[b"from"].decode(), int(fields[b"number"])
         if number <= self._numbers.get((stream, process), 0):
-            return  # written twice, because Redis was lost before it had answered
+            return True  # written twice, because Redis was lost before it had answered
         self._numbers[stream, process] = number
         try:
             snapshot = unpacked(fields[b"data"]).snapshot
         except ValueError as error:  # of another version of gpumon
             self._lasting.noticed(f"a reading in Redis cannot be decoded: {error}")
-            return
+            return True
         if fields[b"late"] == b"1":
             self._take(snapshot, is_late=True, position=None)
-            return
+            return True
         while not self._has_room(snapshot.host_id or ""):
             if self._is_stopping.wait(_ROOM_SECONDS):
-                return
+                return False
         self._take(snapshot, is_late=position <= self._late_until[stream], position=position)
+        return True
 
     def _note_recorded(self, client: Redis) -> None:
         if not self._is_recording():
