@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.alerts.steps import heat, live
 from tests.fakes.fake_driver import FakeDriver
-from tests.support.pages import OpenPage, until
+from tests.support.pages import OpenPage, box_of, until
 from tests.support.servers import Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,6 +43,27 @@ def test_alert_appears_on_an_open_page_and_disappears_with_its_cause(
     expect(page.locator("[data-icon]")).to_have_attribute("href", re.compile("ok"))
     expect(outlined).to_have_attribute("data-level", "")
     assert page.evaluate("window.marker") == "the same page"
+
+
+def test_banner_shows_the_way_to_the_other_alerts_at_every_width(
+    calm: Server, driver: FakeDriver, open_page: OpenPage
+) -> None:
+    """A long summary and the rule's name hid it on a phone."""
+    heat(driver, 0, 1)
+    page = live(open_page(calm.url, user="operator"))
+    more = page.locator("#banner-more")
+    expect(more).to_have_text("and 1 more")
+    page.locator("[data-pause]").click()
+    words = "GPU 0 of a host with a long name reached 85 °C (limit 80 °C) " * 3
+    page.locator(".banner [role=alert] b").evaluate("(element, words) => { element.textContent = words; }", words)
+    page.locator("#banner-now").evaluate("(element) => { element.textContent = 'now 85 °C, for 1 h 12 min'; }")
+    for width in (320, 390, 1000, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        link, banner = box_of(more), box_of(page.locator(".banner"))
+        assert banner["y"] < link["y"], width
+        assert link["y"] + link["height"] < banner["y"] + banner["height"], width
+        assert link["x"] + link["width"] < banner["x"] + banner["width"], width
+        more.click(trial=True)  # nothing covers it
 
 
 def test_alert_is_announced_once_while_its_duration_counts_up(

@@ -67,7 +67,7 @@ def test_banner_is_announced_once_and_not_each_second_or_for_a_lesser_alert() ->
     later, later_texts, _ = banner(alert(1), alert(2, severity="warning"), time=1001.0, sampled_at=1001.0)
     assert once.key == later.key
     assert texts["banner-now"] != later_texts["banner-now"]
-    outside = once.draw().partition('role="alert"')[2].partition("<span>· ")[0]
+    outside = once.draw().partition('role="alert"')[2].partition('<span class="banner-tail">')[0]
     assert "banner-now" not in outside  # what changes each second is outside the announced element
     another, _, _ = banner(alert(9))
     assert another.key != once.key
