@@ -38,6 +38,11 @@ class HostPicker(NamedTuple):
         """In the header of pages of all hosts."""
         return f"{self.host_count} hosts"
 
+    @property
+    def left_out_count(self) -> int:
+        """The number of hosts without a link here."""
+        return self.host_count - len(self.links)
+
 
 def host_picker(runtime: Runtime) -> HostPicker | None:
     """None with one host."""

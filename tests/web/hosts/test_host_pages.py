@@ -10,6 +10,7 @@ from django.test import Client
 
 from monitor.access.policy import Access
 from monitor.runtime.runtime import Runtime
+from monitor.web.hosts.picker import MOST_IN_PICKER
 from monitor.web.pages.registry import live_page_named
 from tests.support.snapshots import gpu, host
 from tests.web.hosts.joined import id_of, join
@@ -111,3 +112,12 @@ def test_free_gpus_of_one_host_and_of_all(client: Client) -> None:
     assert get(client, "/api/free?host=all&format=text") == (200, "node1 GPU-free\n")
     assert get(client, "/api/free?host=all&format=text&count=2") == (409, "No host has enough.\n")
     assert "GPU 1" in get(client, "/free?host=node1")[1]
+
+
+def test_picker_says_how_many_hosts_it_leaves_out(client: Client, hub: Runtime) -> None:
+    """With 300 hosts it ended after 40, as if there were no others."""
+    assert "on the page of all hosts" not in get(client, "/host/node1/")[1]
+    for number in range(MOST_IN_PICKER):
+        join(hub, f"z{number:02}", None)
+    _, page = get(client, "/host/node1/")
+    assert '<a href="/">3 more: find them on the page of all hosts</a>' in page
