@@ -140,9 +140,7 @@ def run(options: Options, args: argparse.Namespace) -> int:
             sys.stdout.buffer.flush()
             printed += 1
             if snapshot.provider is None and not args.stream:
-                for report in snapshot.providers:
-                    print(f"{report.name}: {report.reason} {report.fix or ''}", file=sys.stderr)
-                return NO_READING
+                return NO_READING  # the log has said why, and so does the snapshot
             if not args.stream or printed == args.count:
                 return 0
     except KeyboardInterrupt:
