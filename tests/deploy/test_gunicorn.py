@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.deploy.commands import GUNICORN, StartServer
 from tests.support.deaf_clients import HANDSHAKE, PING, REQUEST, deaf_client, memory
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 

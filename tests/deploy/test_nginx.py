@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from websockets.sync.client import connect
 
 from tests.deploy.commands import GUNICORN, StartServer
 from tests.deploy.proxies import SITE, Nginx, example
 from tests.support.servers import Server, free_port, wait_for
+from tests.support.sockets import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

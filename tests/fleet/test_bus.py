@@ -211,9 +211,13 @@ def test_without_redis_own_hosts_go_on_and_others_are_stale_with_the_reason(
         redis.revive()
     back = seen_in(over_redis.second, lambda each: not each.stale and each.is_connected, "Redis to be back")
     assert back.gpu_count == 1
-    newest = asyncio.run(over_redis.second.latest_of("node1"))
-    assert newest is not None
-    assert newest.seq == 2
+
+    def newest_seq() -> int | None:
+        newest = asyncio.run(over_redis.second.latest_of("node1"))
+        return newest.seq if newest is not None else None
+
+    # One that hung still has what it had before: the first process writes what followed.
+    wait_for(lambda: newest_seq() == 2, "the reading that was taken meanwhile")
 
 
 def test_process_that_starts_knows_how_old_the_readings_are(over_redis: Processes, redis: RedisServer) -> None:
@@ -261,7 +265,7 @@ def test_servers_show_the_alerts_of_the_engine_and_say_if_there_is_none(
         wait_for(lambda: server.problem == "engine, history: the disk is full", "the engine's problem")
         news[0] = EngineNews(alerts=(alert(1),), problems={"history": "the disk is full"})
         wait_for(lambda: len(shown) == 4, "alerts of two shards")
-        assert server.problem == "engine, history: the disk is full"
+        wait_for(lambda: server.problem == "engine, history: the disk is full", "the problem, told once")
     assert shown == [(alert(1),), (), (worst,), (worst, alert(1))]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from monitor.fleet import protocol
 from monitor.fleet.protocol import Hello, HubMessage, Pong, Refused, Welcome
@@ -20,6 +20,7 @@ from tests.support.hostile import NAMES
 from tests.support.servers import Server, wait_for
 from tests.support.snapshots import gpu, process
 from tests.support.snapshots import host as snapshot
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 UVICORN = [str(Path(sys.executable).with_name("uvicorn")), "--host", "127.0.0.1", "--port", "{port}", "--ws-max-size", "65536",

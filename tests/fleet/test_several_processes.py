@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
-from websockets.sync.client import connect
 
 from monitor.fleet.bus import streams
 from monitor.fleet.bus.base import Newest
@@ -30,6 +29,7 @@ from tests.fleet.redis_server import PASSWORD, RedisServer, running_redis
 from tests.postgresql.cluster import running_cluster
 from tests.support import snapshots
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 XID = "GPU 0 reported Xid 79"
@@ -206,7 +206,7 @@ def test_agent_of_one_process_is_live_in_the_other(hub: Hub, tmp_path: Path) -> 
         wait_for(lambda: is_live(hub.second, "node1"), "node1 in the second process")
         assert hub.second.json("/api/snapshot?host=node1")["host_id"] == agent.host_id
         with connect(f"{hub.second.ws}/ws/gpu?host=node1") as client:
-            seqs = [json.loads(client.recv(20))["seq"] for _ in range(3)]
+            seqs = [json.loads(client.recv(40))["seq"] for _ in range(3)]
         assert seqs == sorted(set(seqs))
         hub.redis.stop()
         reason = wait_for(

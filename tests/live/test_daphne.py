@@ -12,11 +12,12 @@ from typing import Any
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.support.deaf_clients import HANDSHAKE, PING, REQUEST, deaf_client, memory
 from tests.support.published_schema import check
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ def feed(server: Server, query: str = "", **options: Any) -> ClientConnection:
 
 def page(server: Server, origin: str | None = "", view: str = "cards") -> ClientConnection:
     address = f"{server.ws}/ws/dashboard?view={view}"
-    return connect(address, origin=server.url if origin == "" else origin)  # type: ignore[arg-type]
+    return connect(address, origin=server.url if origin == "" else origin)
 
 
 def clients(server: Server) -> int:
@@ -139,7 +140,7 @@ def test_snapshots_of_many_gpus_are_sent_whole_despite_the_limit_for_clients(tmp
 
 @pytest.mark.parametrize("path", ["/ws/gpu", "/ws/dashboard"])
 def test_page_of_another_site_is_refused(server: Server, path: str) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(server.ws + path, origin="http://evil.example"):  # type: ignore[arg-type]
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws + path, origin="http://evil.example"):
         pass
     assert refused.value.response.status_code == 403
 

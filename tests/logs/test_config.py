@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import requests
-from websockets.sync.client import connect
 
 from monitor.logs.config import logging_config, without_traceback_of_refusals
 from monitor.logs.lines import TextLines
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 
 @pytest.mark.parametrize(

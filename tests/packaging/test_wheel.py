@@ -13,11 +13,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
 from monitor.config.paths import BASE_DIR
 from monitor.version import __version__
 from tests.support.servers import Server
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
-from websockets.sync.client import connect
 
 from monitor.telemetry.redaction import OF_PROCESSES
 from tests.support.people import Made, cookie, log_in, make_people
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 OF_ALERTS = ("ana runs it", "mira looks at it", "operator")
@@ -150,7 +150,7 @@ def test_open_sockets_differ_by_the_permission(site: Site, path: str) -> None:
     seen = []
     for name in ("viewer", "manager"):
         headers = {"Cookie": "=".join(cookie(site.logged_in[name], "session"))}
-        with connect(site.server.ws + path, origin=site.server.url, additional_headers=headers) as known:  # type: ignore[arg-type]
+        with connect(site.server.ws + path, origin=site.server.url, additional_headers=headers) as known:
             seen.append(commands_in(str(known.recv(timeout=40))))
     assert seen == [False, True]
 
@@ -164,8 +164,8 @@ def test_sockets_of_anonymous_and_logged_in_viewers_differ_at_the_same_time(site
     browser = site.logged_in["viewer"]
     session = "=".join(cookie(browser, "session"))
     with (
-        connect(url, origin=site.server.url) as unknown,  # type: ignore[arg-type]
-        connect(url, origin=site.server.url, additional_headers={"Cookie": session}) as known,  # type: ignore[arg-type]
+        connect(url, origin=site.server.url) as unknown,
+        connect(url, origin=site.server.url, additional_headers={"Cookie": session}) as known,
     ):
         for _ in range(3):
             assert told(site, str(unknown.recv(timeout=40))) == set()
@@ -173,7 +173,7 @@ def test_sockets_of_anonymous_and_logged_in_viewers_differ_at_the_same_time(site
 
 
 def test_dash_says_that_a_login_shows_more(site: Site) -> None:
-    with connect(f"{site.server.ws}/ws/dashboard", origin=site.server.url) as unknown:  # type: ignore[arg-type]
+    with connect(f"{site.server.ws}/ws/dashboard", origin=site.server.url) as unknown:
         content = json.loads(unknown.recv(timeout=40))["content"]
     assert 'title="shown to people who are logged in"' in content
 

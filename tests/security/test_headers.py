@@ -14,13 +14,13 @@ import pytest
 import requests
 from django.test import Client
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from monitor.http.security_headers import HEADERS
 from monitor.web import errors
 from tests.support.people import csrf_cookie_name
 from tests.support.servers import ROOT, Server
 from tests.support.site_addresses import addresses
+from tests.support.sockets import connect
 
 EXPECTED = {
     **HEADERS,

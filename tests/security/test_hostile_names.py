@@ -13,12 +13,12 @@ from urllib.parse import quote
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from websockets.sync.client import connect
 
 from monitor.sanitize import plain
 from tests.support.hostile import NAMES, UNSEEN, fill_database, recording, shown_safely
 from tests.support.servers import ROOT, Server, wait_for
 from tests.support.site_addresses import addresses
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def test_pages_of_past_alerts_show_hostile_lines_of_the_kernel_log_and_run_none(
 def test_socket_messages_show_hostile_names_and_run_none(server: Server) -> None:
     uuids = [gpu["uuid"] for gpu in server.json("/api/snapshot")["gpus"]]
     for view in ("cards", "tiles", "alerts", *(f"gpu:{quote(uuid, safe='')}" for uuid in uuids)):
-        with connect(f"{server.ws}/ws/dashboard?view={view}", origin=server.url, max_size=None) as socket:  # type: ignore[arg-type]
+        with connect(f"{server.ws}/ws/dashboard?view={view}", origin=server.url, max_size=None) as socket:
             message = json.loads(socket.recv(timeout=40))
         assert not UNSEEN.search(message["title"])
         page = shown_safely(message["content"])

@@ -15,13 +15,13 @@ import pytest
 import requests
 from django.urls import URLPattern, URLResolver, get_resolver
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from monitor.fleet.protocol import Hello, Refused, decode_from_hub, encode
 from monitor.sanitize import plain
 from monitor.web import routing
 from tests.support.people import Made, csrf_cookie_name, log_in, make_people
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 
@@ -305,7 +305,7 @@ def headers_of(browser: requests.Session) -> dict[str, str]:
 def _socket(site: Site, browser: requests.Session, path: str, origin: str | None) -> str:
     headers = headers_of(browser)
     try:
-        with connect(site.server.ws + path, origin=origin, additional_headers=headers) as client:  # type: ignore[arg-type]
+        with connect(site.server.ws + path, origin=origin, additional_headers=headers) as client:
             assert client.recv(timeout=40)
             return "allowed"
     except InvalidStatus as refused:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 import requests
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.support.servers import Server, wait_for
-from tests.support.sockets import end_of
+from tests.support.sockets import connect, end_of
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import pytest
 import requests
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.support.people import PASSWORD, Made, cookie, log_in, make_people, submit
 from tests.support.servers import Server, password_hash, wait_for
-from tests.support.sockets import end_of
+from tests.support.sockets import connect, end_of
 
 pytestmark = pytest.mark.slow
 ENDED = 4001
@@ -41,7 +41,7 @@ def page(site: Site, browser: requests.Session, session: str = "") -> ClientConn
     session = session or "=".join(cookie(browser, "session"))
     return connect(
         f"{site.server.ws}/ws/dashboard",
-        origin=site.server.url,  # type: ignore[arg-type]
+        origin=site.server.url,
         additional_headers={"Cookie": session},
     )
 

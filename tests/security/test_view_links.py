@@ -9,12 +9,12 @@ from typing import NamedTuple
 import pytest
 import requests
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from monitor.telemetry.redaction import OF_PROCESSES
 from tests.support.people import Made, make_people
 from tests.support.servers import Server, wait_for
-from tests.support.sockets import end_of
+from tests.support.sockets import connect, end_of
 
 pytestmark = pytest.mark.slow
 ENDED = 4001
@@ -61,7 +61,7 @@ def token_in(path: str) -> str:
 
 
 def page(server: Server, path: str = "/gpus/", view: str = "cards") -> ClientConnection:
-    return connect(f"{server.ws}{path}ws/dashboard?view={view}", origin=server.url)  # type: ignore[arg-type]
+    return connect(f"{server.ws}{path}ws/dashboard?view={view}", origin=server.url)
 
 
 def first_message(server: Server, path: str = "/gpus/") -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.support.servers import Server
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 

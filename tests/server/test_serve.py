@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from websockets.sync.client import connect
 
 from monitor.config.paths import BASE_DIR
 from monitor.management.commands.serve import NO_GPU
@@ -24,6 +23,7 @@ from monitor.server.data_lock import lock_data_dir
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.prepared_folder import prepare
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_daphne_creates_the_database_and_serves_pages_static_files_and_sockets_w
     assert daphne.get("/admin/login/")[0] == 200
     assert daphne.get("/static/vendor/htmx/htmx.min.js")[0] == 200
     assert (daphne.data_dir / "gpumon.sqlite3").exists()
-    with connect(f"{daphne.ws}/ws/dashboard", origin=daphne.url) as page:  # type: ignore[arg-type]
+    with connect(f"{daphne.ws}/ws/dashboard", origin=daphne.url) as page:
         assert json.loads(page.recv(timeout=40))["kind"] == "full"
 
 

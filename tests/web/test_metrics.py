@@ -9,11 +9,11 @@ import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from websockets.sync.client import connect
 
 from monitor.version import __version__
 from tests.support.people import Made, make_people
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from websockets.sync.client import connect
 
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 PROXY = "a proxy in between does not forward WebSockets"

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-from websockets.sync.client import connect
 
 from monitor.config.declarations import PREFIX
 from monitor.config.model import Config
 from tests.fakes.fake_driver import FakeDriver
 from tests.support.servers import Server, wait_for
+from tests.support.sockets import connect
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_health_counts_clients_by_kind(gpu_server: Server) -> None:
     with (
         connect(f"{gpu_server.ws}/ws/gpu"),
         connect(f"{gpu_server.ws}/ws/gpu"),
-        connect(f"{gpu_server.ws}/ws/dashboard", origin=gpu_server.url),  # type: ignore[arg-type]
+        connect(f"{gpu_server.ws}/ws/dashboard", origin=gpu_server.url),
     ):
         wait_for(lambda: gpu_server.health()["clients"] == {"gpu": 2, "dashboard": 1}, "three clients")
     wait_for(lambda: not any(gpu_server.health()["clients"].values()), "them to be gone")

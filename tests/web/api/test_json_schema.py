@@ -6,11 +6,11 @@ import json
 
 import pytest
 from jsonschema import Draft202012Validator
-from websockets.sync.client import connect
 
 from monitor.web.api.json_schema import json_schema
 from tests.support.published_schema import check
 from tests.support.servers import ROOT, Server
+from tests.support.sockets import connect
 
 BOTH = pytest.mark.parametrize("of", ["gpu_server", "bare_server"])
 
@@ -60,7 +60,7 @@ def test_snapshots_are_valid_over_http_and_over_the_feed(server: Server) -> None
 @BOTH
 def test_dashboard_messages_are_valid(server: Server) -> None:
     published = server.json("/api/schema")
-    with connect(f"{server.ws}/ws/dashboard", origin=server.url) as client:  # type: ignore[arg-type]
+    with connect(f"{server.ws}/ws/dashboard", origin=server.url) as client:
         messages = [json.loads(client.recv(timeout=40)) for _ in range(2)]
     assert [message["kind"] for message in messages] == ["full", "delta"]
     for message in messages:
