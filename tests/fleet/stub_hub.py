@@ -42,6 +42,12 @@ class StubHub:
             connection.close_socket()
         self._open.clear()
 
+    def refuse(self, refusal: Refused) -> None:
+        """Refuse every agent that is connected; returns when the connections are closed."""
+        for connection in self._open:
+            connection.send(protocol.encode(refusal))
+            connection.close()
+
     @contextlib.contextmanager
     def running(self) -> Iterator[StubHub]:
         self.start()

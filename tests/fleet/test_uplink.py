@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor.fleet.agent.agent_key import AgentKey
+from monitor.fleet.agent.backlog import Backlog
+from monitor.fleet.agent.connection import Connection, Disconnected, RefusedByHub, address_of
 from monitor.fleet.agent.retries import Retries
 from monitor.fleet.agent.uplink import Uplink
 from monitor.fleet.protocol import Hello, Refused, Welcome
@@ -117,6 +121,29 @@ def test_refusal_is_one_line_of_the_log_and_the_problem(
     assert [record.getMessage() for record in caplog.records if record.name.endswith("uplink")] == [
         "Ask \\x1b[31mthem."
     ]
+
+
+def test_refusal_is_heard_by_an_agent_that_is_sending(hub: StubHub) -> None:
+    """Regression: the agent took it for a lost connection and came back at once, and so did the one that had replaced it."""
+    raised: list[Exception] = []
+    reading = Backlog(monotonic=time.monotonic).keep(1, msgspec.msgpack.encode(host(gpu(0))))
+
+    def send_one() -> None:
+        try:
+            connection.send(reading, is_late=False)
+        except (Disconnected, RefusedByHub) as error:
+            raised.append(error)
+
+    with hub.running():
+        connection = Connection(address_of(hub.url), HELLO, None)
+        hub.refuse(Refused(code="replaced", text="The agent has connected again."))
+        sending = threading.Thread(target=send_one)
+        sending.start()
+        sending.join(0.3)  # so long that an agent which does not wait for the refusal has ended
+        connection.listen(lambda: None)
+        sending.join()
+        connection.close()
+    assert [(type(error), str(error)) for error in raised] == [(RefusedByHub, "The agent has connected again.")]
 
 
 def test_hub_can_ask_for_a_longer_interval(hub: StubHub, tmp_path: Path) -> None:

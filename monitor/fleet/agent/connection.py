@@ -23,6 +23,8 @@ OPEN_SECONDS = 15.0
 QUIET_SECONDS = 60.0
 """The hub pings every few seconds. After this long without one, the connection counts as broken."""
 CLOSE_SECONDS = 1.0
+HEAR_SECONDS = 10.0
+"""When nothing can be sent any more: how long reading what the hub has sent before may take. It is there already."""
 _MAX_FROM_HUB = 64 * 1024
 
 
@@ -73,8 +75,10 @@ class Connection:
         """What the hub has not confirmed, in the order of sending."""
         self._confirmed = 0
         self._ended: Exception | None = None
+        self._has_heard_all = threading.Event()
         try:
-            self._send(hello)
+            with contextlib.suppress(Disconnected):  # a hub that refuses may do so before the hello
+                self._send(hello)
             answer = self._receive(OPEN_SECONDS)
             while answer is None:
                 answer = self._receive(OPEN_SECONDS)
@@ -98,6 +102,7 @@ class Connection:
         try:
             self._send(EncodedSnapshotMessage(is_late=is_late, snapshot=msgspec.Raw(snapshot.encoded)))
         except Disconnected:
+            self._has_heard_all.wait(HEAR_SECONDS)  # a refusal comes before the end
             raise self._ended or Disconnected("The hub has closed the connection.") from None
 
     @property
@@ -120,11 +125,13 @@ class Connection:
             while True:
                 message = self._receive(QUIET_SECONDS)
                 if isinstance(message, Ping):
-                    self._send(Pong(number=message.number, time=time.time()))
                     self._confirm(message.received)
+                    with contextlib.suppress(Disconnected):  # what the hub has sent before the end is still to be read
+                        self._send(Pong(number=message.number, time=time.time()))
         except (RefusedByHub, Disconnected) as error:
             self._ended = error
         finally:
+            self._has_heard_all.set()
             self._socket.close()
             ended()
 
