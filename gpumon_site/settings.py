@@ -109,7 +109,7 @@ ASGI_APPLICATION = "gpumon_site.asgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
     {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "BACKEND": "monitor.web.page_templates.PageTemplates",
         "DIRS": [LAYOUT.templates],
         "APP_DIRS": True,
         "OPTIONS": {

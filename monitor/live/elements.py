@@ -6,6 +6,7 @@ the time.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from html import escape
@@ -31,7 +32,13 @@ def element(tag: str, piece: Value | Part, given: str = "") -> str:
 
 def live_attributes_html(value: Value) -> str:
     """The id and live attributes of an element that a template writes itself."""
-    return attributes_html([("id", value.name), *value.attributes]).lstrip()
+    return f'id="{escape(value.name)}"{_often_the_same(value.attributes)}'
+
+
+@functools.lru_cache(maxsize=1024)
+def _often_the_same(attributes: tuple[tuple[str, str], ...]) -> str:
+    """On a page of all hosts, thousands of GPUs have a few states."""
+    return attributes_html(attributes)
 
 
 def attributes_html(attributes: Iterable[tuple[str, object]]) -> str:

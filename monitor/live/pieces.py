@@ -11,11 +11,16 @@ import zlib
 from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from monitor.telemetry.schema import Snapshot
 
 
-class Value(NamedTuple):
-    """The text of the element `name`, and those of its attributes that change together with it."""
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """The text of the element `name`, and those of its attributes that change together with it.
+
+    A page of all hosts has thousands. None can refer to itself, so the garbage collector is told to pass them over.
+    """
 
     name: str
     text: str

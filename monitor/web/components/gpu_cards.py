@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from monitor.web.components.open_alerts import level_of
 from monitor.web.hosts.addresses import gpu_address
 
 
+@functools.lru_cache(maxsize=256)
 def short_name(name: str) -> str:
     """Without the vendor's name, which all GPUs share."""
     return name.removeprefix("NVIDIA ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,11 @@ from monitor.live.pieces import Part, Value
 NOT_KNOWN = "unknown"
 _OUTLINES = Outlines()
 """Of all pages, as the templates themselves."""
+
+
+@functools.cache
+def _attribute(name: str) -> str:
+    return name.replace("_", "-")
 
 
 class Explains(Protocol):
@@ -62,7 +68,7 @@ class LivePieces:
 
     def state(self, name: str, **states: str) -> Value:
         """Attributes of an element around others: `data_state="lost"` sets data-state."""
-        return self.text(name, "", *((key.replace("_", "-"), value) for key, value in states.items()))
+        return self.text(name, "", *[(_attribute(key), value) for key, value in states.items()])
 
     def part(
         self,

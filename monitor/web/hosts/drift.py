@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from monitor.fleet.host_summary import GpuSummary, HostSummary
+from monitor.fleet.host_summary import HostSummary
 from monitor.formats import ON_OFF
 from monitor.web.components.gpu_cards import short_name
 
@@ -32,7 +33,27 @@ class _Value(NamedTuple):
     unit: str
 
 
-_OF_GPUS: tuple[tuple[str, Callable[[GpuSummary], str | None]], ...] = (
+class _Gpu(NamedTuple):
+    """What is compared of a GPU."""
+
+    model: str
+    vbios_version: str | None
+    persistence_mode: bool | None
+    ecc_is_enabled: bool | None
+    mig_mode: bool | None
+
+
+class _Host(NamedTuple):
+    """What is compared of a host."""
+
+    name: str
+    tags: tuple[str, ...]
+    driver_version: str | None
+    cuda_version: str | None
+    gpus: tuple[_Gpu, ...]
+
+
+_OF_GPUS: tuple[tuple[str, Callable[[_Gpu], str | None]], ...] = (
     ("VBIOS", lambda gpu: gpu.vbios_version),
     ("persistence", lambda gpu: _on_off(gpu.persistence_mode)),
     ("ECC", lambda gpu: _on_off(gpu.ecc_is_enabled)),
@@ -44,21 +65,35 @@ def _on_off(value: bool | None) -> str | None:
     return None if value is None else ON_OFF.number(value)
 
 
-def _values(host: HostSummary) -> list[_Value]:
+def _values(host: _Host) -> list[_Value]:
     """Every known setting of a host. GPUs of a model can differ among themselves."""
     versions = (("driver", host.driver_version), ("CUDA", host.cuda_version))
     found = [_Value(name, "", text, 1, "host") for name, text in versions if text is not None]
     for setting, text_of in _OF_GPUS:
-        counts = Counter((short_name(gpu.name), text) for gpu in host.gpus if (text := text_of(gpu)) is not None)
+        counts = Counter((gpu.model, text) for gpu in host.gpus if (text := text_of(gpu)) is not None)
         found += [_Value(setting, model, text, count, "GPU") for (model, text), count in counts.items()]
     return found
 
 
-def drifts_of(hosts: Iterable[HostSummary]) -> dict[str, tuple[Drift, ...]]:
+def drifts_of(hosts: Iterable[HostSummary]) -> Mapping[str, tuple[Drift, ...]]:
     """By host name. A host with several tags is compared within each; a setting is named once, for the first tag where it differs.
 
-    Where no value is the most common, all are marked: it is not known which is meant.
+    Where no value is the most common, all are marked: it is not known which is meant. Settings change rarely, and are compared
+    again only then.
     """
+    return _drifts_of(tuple([_settings_of(host) for host in hosts]))
+
+
+def _settings_of(host: HostSummary) -> _Host:
+    gpus = [
+        _Gpu(short_name(gpu.name), gpu.vbios_version, gpu.persistence_mode, gpu.ecc_is_enabled, gpu.mig_mode)
+        for gpu in host.gpus
+    ]
+    return _Host(host.name, host.tags, host.driver_version, host.cuda_version, tuple(gpus))
+
+
+@functools.lru_cache(maxsize=1)
+def _drifts_of(hosts: tuple[_Host, ...]) -> Mapping[str, tuple[Drift, ...]]:
     values = {host.name: (host.tags, _values(host)) for host in hosts}
     counts: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for tags, found in values.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -24,6 +25,8 @@ class HostFacts(NamedTuple):
     uses: Counter[str]
     """GPUs by `use`, as they are drawn: of a host that is down, all are unknown."""
     models: tuple[str, ...]
+    model: str
+    """8 × H100 80GB HBM3; 4 × A100, 4 × T4; 8 GPUs of 3 models."""
     alerts: Sequence[Alert]
     """Open ones, the worst first."""
 
@@ -88,14 +91,6 @@ class HostFacts(NamedTuple):
     def alert_count(self) -> int:
         return len(self.alerts)
 
-    @property
-    def model(self) -> str:
-        """8 × H100 80GB HBM3; 4 × A100, 4 × T4; 8 GPUs of 3 models."""
-        counts = Counter(short_name(gpu.name) for gpu in self.gpus)
-        if len(counts) > _MANY_MODELS:
-            return f"{self.gpu_count} GPUs of {len(counts)} models"
-        return ", ".join(f"{count} × {name}" for name, count in counts.items())
-
     def _total(self, metric: str) -> float | None:
         totals = self.summary.totals
         found: float | None = getattr(totals, metric) if totals is not None and self.is_live else None
@@ -107,8 +102,19 @@ def facts_of(summary: HostSummary, alerts: Sequence[Alert]) -> HostFacts:
     state = _state_of(summary)
     gpus = summary.gpus
     uses: Counter[str] = Counter(["unknown" if state in ("down", "off") else gpu.use for gpu in gpus])
-    models = tuple(sorted({short_name(gpu.name) for gpu in gpus}))
-    return HostFacts(summary, state, uses, models, alerts)
+    models, model = _models_of(tuple([gpu.name for gpu in gpus]))
+    return HostFacts(summary, state, uses, models, model, alerts)
+
+
+@functools.lru_cache(maxsize=1024)
+def _models_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The models of GPUs with these names, and in words."""
+    counts = Counter([short_name(name) for name in names])
+    if len(counts) > _MANY_MODELS:
+        words = f"{len(names)} GPUs of {len(counts)} models"
+    else:
+        words = ", ".join(f"{count} × {name}" for name, count in counts.items())
+    return tuple(sorted(counts)), words
 
 
 def _state_of(summary: HostSummary) -> HostState:

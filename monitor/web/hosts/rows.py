@@ -12,7 +12,7 @@ from django.urls import get_script_prefix
 from django.utils.safestring import SafeString
 
 from monitor import formats
-from monitor.fleet.host_summary import GpuSummary
+from monitor.fleet.host_summary import GpuSummary, GpuUseOrState
 from monitor.live.elements import Outline, Outlines
 from monitor.live.pieces import Part, Value, mark_of
 from monitor.telemetry.schema import Alert
@@ -58,7 +58,14 @@ class HostRow:
         self.chips = Part(f"{at}-x", chips, functools.partial(_chips_html, chips))
         words, free = _in_words(host), host.free_count
         titles = (
-            "\n".join([_of_gpu(gpu) for gpu in host.gpus[:MOST_CELLS]]) if host.state in ("live", "stale") else words
+            "\n".join(
+                [
+                    _of_gpu(gpu.index, gpu.use, gpu.utilization_percent, gpu.temperature_celsius)
+                    for gpu in host.gpus[:MOST_CELLS]
+                ]
+            )
+            if host.state in ("live", "stale")
+            else words
         )
         self.gpus = live.state(
             f"{at}-c", title=titles, aria_label=f"{host.name}: {words}" + (f", {free} free" if free else "")
@@ -92,7 +99,7 @@ class HostRow:
 
     def values_at(self, number: int) -> list[Value]:
         """Its values where it is the row of this number in its group, which the page's script sorts by."""
-        state = self.state._replace(attributes=(*self.state.attributes, ("data-place", str(number))))
+        state = Value(self.state.name, self.state.text, (*self.state.attributes, ("data-place", str(number))))
         return [state, *[value for value in self.values if value is not self.state]]
 
     @property
@@ -132,17 +139,23 @@ def _cell(live: LivePieces, name: str, gpu: GpuSummary, host: HostFacts) -> Valu
     use = gpu.use if host.state in ("live", "stale") else "unknown"
     load = gpu.utilization_percent
     heat = f"{round(load / 10)}" if use == "busy" and load is not None else ""
-    level = level_of([alert for alert in host.alerts if alert.gpu_uuid == gpu.uuid])
-    return live.state(name, data_use=use, data_heat=heat, data_alert="" if level == "ok" else level)
+    level = level_of([alert for alert in host.alerts if alert.gpu_uuid == gpu.uuid]) if host.alerts else "ok"
+    return live.text(name, "", *_cell_attributes(use, heat, "" if level == "ok" else level))
 
 
-def _of_gpu(gpu: GpuSummary) -> str:
-    """GPU 3: busy 91 %, 66 °C."""
-    words = [f"GPU {gpu.index}: {WORDS[gpu.use]}"]
-    if gpu.utilization_percent is not None:
-        words[0] += f" {formats.PERCENT.text(gpu.utilization_percent)}"
-    if gpu.temperature_celsius is not None:
-        words.append(formats.CELSIUS.text(gpu.temperature_celsius))
+@functools.lru_cache(maxsize=256)
+def _cell_attributes(use: str, heat: str, level: str) -> tuple[tuple[str, str], ...]:
+    return ("data-use", use), ("data-heat", heat), ("data-alert", level)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _of_gpu(index: int, use: GpuUseOrState, load: float | None, celsius: float | None) -> str:
+    """GPU 3: busy 91 %, 66 °C. Most hosts' GPUs show the same few thousand of these again and again."""
+    words = [f"GPU {index}: {WORDS[use]}"]
+    if load is not None:
+        words[0] += f" {formats.PERCENT.text(load)}"
+    if celsius is not None:
+        words.append(formats.CELSIUS.text(celsius))
     return ", ".join(words)
 
 

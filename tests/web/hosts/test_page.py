@@ -10,7 +10,7 @@ from django.urls import set_script_prefix
 
 from monitor.live.elements import Outlines
 from monitor.live.frames import as_html
-from monitor.live.pieces import Pieces
+from monitor.live.pieces import Pieces, Value
 from monitor.web.hosts import rows
 from monitor.web.hosts.facts import HostFacts
 from monitor.web.hosts.page import Board, HostsPage
@@ -109,7 +109,7 @@ def test_values_of_hosts_that_the_filter_hides_are_not_sent() -> None:
 def test_alert_is_drawn_at_its_gpu_and_counted() -> None:
     shown = {value.name: value for value in page().pieces.values}
     assert dict(shown["h0c0"].attributes)["data-alert"] == "critical"
-    assert shown["h0-a"] == ("h0-a", "1", (("data-level", "critical"),))
+    assert shown["h0-a"] == Value("h0-a", "1", (("data-level", "critical"),))
 
 
 def test_texts_of_other_hosts_are_escaped() -> None:
