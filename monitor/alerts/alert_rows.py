@@ -11,8 +11,9 @@ from django.db.models import CharField
 from monitor.alerts.silence import is_silent
 from monitor.models import AlertEvent
 from monitor.rules.evaluation import Event
+from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
-from monitor.telemetry.schema import Alert
+from monitor.telemetry.schema import Alert, AlertClock
 
 
 def as_time(seconds: float) -> dt.datetime:
@@ -43,6 +44,7 @@ def alert_of(row: AlertEvent, *, now: dt.datetime | None = None) -> Alert:
         value=row.value,
         worst_value=row.worst_value,
         threshold=row.threshold,
+        timed_by=_clock_of(stored_rule(row.rule_then)),
         started_at=row.started_at.timestamp(),
         fired_at=row.fired_at.timestamp(),
         resolved_at=None if row.resolved_at is None else row.resolved_at.timestamp(),
@@ -52,6 +54,11 @@ def alert_of(row: AlertEvent, *, now: dt.datetime | None = None) -> Alert:
         note=row.note or None,
         is_muted=now is not None and row.state == "firing" and is_silent(row.rule, now, row.gpu_uuid, row.host_id),
     )
+
+
+def _clock_of(rule: Rule | None) -> AlertClock:
+    kind = KINDS.get(rule.kind) if rule else None
+    return kind.timed_by if kind else "host"
 
 
 def event_of(row: AlertEvent) -> Event:

@@ -15,7 +15,6 @@ from monitor.alerts.alert_rows import as_time, columns_of, event_of, stored_rule
 from monitor.models import AlertEvent, AlertPosition, AlertRule, AlertState, Delivery, SeenGpu
 from monitor.rules.evaluation import Event
 from monitor.rules.judge import Judge
-from monitor.rules.kinds.registry import KINDS
 from monitor.rules.rule import Rule
 from monitor.rules.validation import BadRule, make
 from monitor.shards import Shard
@@ -87,8 +86,7 @@ def load_open_events() -> dict[str, list[Event]]:
     rows = AlertEvent.objects.filter(state="firing").select_related("acknowledged_by").order_by("fired_at")
     found: dict[str, list[Event]] = {}
     for event in map(event_of, rows):
-        kind = KINDS.get(event.rule_then.kind)
-        host_id = "" if kind is not None and kind.is_of_fleet else event.host_id or ""
+        host_id = "" if event.timed_by == "hub" else event.host_id or ""
         found.setdefault(host_id, []).append(event)
     return found
 

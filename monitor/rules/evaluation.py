@@ -205,6 +205,7 @@ class Evaluation:
             threshold=words.threshold,
             value=words.value,
             worst_value=words.value,
+            timed_by=kind.timed_by,
             started_at=change.state.started_at,
             fired_at=change.state.fired_at,
         )

@@ -31,7 +31,13 @@ def lasted(alert: Alert, now: float | None = None) -> str:
 
 
 def happening(alert: Alert, snapshot: Snapshot) -> str:
-    """What is the case now with an open alert: now 88 °C, for 1 min 12 s; or: now 67 °C, clearing."""
+    """What is the case now with an open alert: now 88 °C, for 1 min 12 s; or: now 67 °C, clearing. With a snapshot of the host
+    that is down: no reading for 1 min 12 s, because the clock of its snapshots is not the one that the alert is timed by.
+    """
+    if alert.timed_by == "hub" and alert.host_id == snapshot.host_id and not alert.is_clearing:
+        return (
+            "no reading" if snapshot.age_seconds is None else f"no reading for {formats.duration(snapshot.age_seconds)}"
+        )
     value = current_value(alert, snapshot)
     now = "" if value is None or alert.metric is None else f"now {text_of(alert.metric, value)}, "
     return now + ("clearing" if alert.is_clearing else f"for {lasted(alert, _now(snapshot))}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from monitor.alerts.alert_rows import alert_of
 from monitor.alerts.engine import LOOK_SECONDS
 from monitor.alerts.host_alerts import SETTLED_SECONDS
 from monitor.alerts.unwritten import MOST_AT_ONCE
@@ -171,7 +172,8 @@ def test_host_that_goes_down_is_told_once_and_ends_when_it_returns(scene: Scene)
     assert scene.told == [("firing", "node-a went down · last reading 1970-01-01 14:20:08 UTC")]
     event = AlertEvent.objects.get()
     assert (event.host, event.host_id, event.subject) == ("node-a", "a", "a")
-    assert [alert.host_id for alert in scene.shown[-1]] == ["a"]
+    assert [(alert.host_id, alert.timed_by) for alert in scene.shown[-1]] == [("a", "hub")]
+    assert alert_of(event).timed_by == "hub"
     down(scene, contact("a"), contact("b"))
     assert scene.told[1:] == [("resolved", "node-a was down for 1\u2009min 0\u2009s")]
     assert AlertEvent.objects.get().resolved_because == "the host sends readings again"

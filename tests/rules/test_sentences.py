@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,18 @@ def test_alert_of_a_host_that_has_gone_silent_lasts_on() -> None:
     down = alert(metric=None, gpu_uuid=None, gpu_index=None)
     last = host(stale=True, time=down.fired_at - 60, sampled_at=down.fired_at - 61, age_seconds=61 + 72.0)
     assert happening(down, last).replace(THIN, " ") == "for 1 min 12 s"
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_silence_of_a_host_is_not_counted_by_its_clock(hours: int) -> None:
+    """The alert is timed by the hub's clock. With that of the host an hour ahead, it had lasted an hour longer."""
+    down = alert(metric=None, gpu_uuid=None, gpu_index=None, host_id="ab", timed_by="hub")
+    there = down.fired_at - 12 + hours * 3600
+    last = host(host_id="ab", stale=True, time=there, sampled_at=there, age_seconds=72.0)
+    assert happening(down, last).replace(THIN, " ") == "no reading for 1 min 12 s"
+    assert happening(down, msgspec.structs.replace(last, age_seconds=None)) == "no reading"
+    hub = host(host_id="ef", time=down.fired_at + 60)
+    assert happening(down, hub).replace(THIN, " ") == "for 1 min 0 s"
 
 
 def test_value_of_a_process_is_that_of_the_process_now() -> None:

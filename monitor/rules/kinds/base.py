@@ -13,7 +13,7 @@ from monitor.rules.phrases import SIGNS
 from monitor.rules.rule import Rule
 from monitor.rules.sentences import lasted, lasted_seconds
 from monitor.telemetry.gpu_use import IdleLimits
-from monitor.telemetry.schema import Alert, Gpu, GpuProcess
+from monitor.telemetry.schema import Alert, AlertClock, Gpu, GpuProcess
 
 CLEARED = "condition cleared"
 PROCESS_GONE = "process exited or freed memory"
@@ -102,6 +102,11 @@ class Kind(ABC):
 
     is_of_fleet: ClassVar[bool] = False
     """Its subjects are the other hosts: it is evaluated once for all, with the snapshots of the hub itself."""
+
+    @property
+    def timed_by(self) -> AlertClock:
+        """Whose clock the times of its alerts are by."""
+        return "hub" if self.is_of_fleet else "host"
 
     @abstractmethod
     def column(self, tick: Tick, rule: Rule, memory: Memory) -> Column:

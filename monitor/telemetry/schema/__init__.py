@@ -8,7 +8,7 @@ stop the event loop to look at them."""
 
 from __future__ import annotations
 
-from monitor.telemetry.schema.alert import Alert, AlertState, Severity
+from monitor.telemetry.schema.alert import Alert, AlertClock, AlertState, Severity
 from monitor.telemetry.schema.gpu import (
     Bottleneck,
     BottleneckCode,
@@ -32,6 +32,7 @@ from monitor.telemetry.schema.units import Percent
 __all__ = [
     "SCHEMA_VERSION",
     "Alert",
+    "AlertClock",
     "AlertState",
     "Bottleneck",
     "BottleneckCode",

@@ -8,6 +8,7 @@ import msgspec
 
 Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["firing", "resolved"]
+AlertClock = Literal["host", "hub"]
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -43,6 +44,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The worst value until the alert resolved; while it fires, `value`."""
     threshold: float | None = None
     """The limit that the value passed."""
+    timed_by: AlertClock = "host"
+    """Whose clock the times below are by: that of the alert's host, or the hub's, if the alert is about the host's silence."""
     started_at: float
     """When the condition was first met, by the timestamps of the readings."""
     fired_at: float
