@@ -19,6 +19,7 @@ from typing import Literal
 
 import msgspec
 
+from monitor.logs.journal import with_priority, writes_to_journal
 from monitor.sanitize import visible
 
 LogFormat = Literal["text", "json"]
@@ -63,13 +64,10 @@ _HALVED = re.compile(r"(://(?=[^\s/@'\"]+\Z)|\bbearer\s+(?=[A-Za-z0-9._~+/=-]+\Z
 
 def lines_of(log_format: LogFormat, *, part: str | None = None, secrets: Iterable[str] = ()) -> logging.Formatter:
     """The formatter for this format. `part`: the process of gpumon that writes, if it is not the server."""
-    if log_format == "json":
-        return JsonLines(secrets, part=part)
-    return (
-        TextLines(secrets)
-        if part is None
-        else TextLines(secrets, form=f"%(asctime)s %(levelname)s {part} %(name)s: %(message)s")
-    )
+    to_journal = writes_to_journal()
+    is_json = log_format == "json"
+    lines = JsonLines(secrets, part=part) if is_json else TextLines(secrets, part=part, is_timed=not to_journal)
+    return JournalLines(lines) if to_journal else lines
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
@@ -128,10 +126,10 @@ def _longest(record: logging.LogRecord) -> int:
 class TextLines(_Lines):
     """Time, level, logger, request ID if there is one, message; a traceback follows on indented lines."""
 
-    def __init__(
-        self, secrets: Iterable[str] = (), *, form: str = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    ) -> None:
-        super().__init__(secrets, form)
+    def __init__(self, secrets: Iterable[str] = (), *, part: str | None = None, is_timed: bool = True) -> None:
+        """`part`: the process of gpumon that writes, if it is not the server. `is_timed`: False if each line gets a time anyway."""
+        fields = ("%(asctime)s" if is_timed else "", "%(levelname)s", part, "%(name)s: %(message)s")
+        super().__init__(secrets, " ".join(field for field in fields if field))
 
     def format(self, record: logging.LogRecord) -> str:
         record.message = self._message(record)
@@ -187,3 +185,14 @@ class JsonLines(_Lines):
     def _escaped(self, text: str) -> str:
         # Bytes that are not UTF-8 arrive as lone surrogates, which JSON cannot contain.
         return text.encode(errors="backslashreplace").decode()
+
+
+class JournalLines(logging.Formatter):
+    """The lines of another formatter, with their priority for systemd's journal."""
+
+    def __init__(self, lines: logging.Formatter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        return with_priority(self._lines.format(record), record.levelno)

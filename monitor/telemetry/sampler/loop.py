@@ -224,7 +224,9 @@ def next_due(due: float, interval: float, now: float) -> float:
 def main() -> int:
     """Set up the process: it exits with its parent, and no library can print between the messages."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server
-    logging.basicConfig(handlers=[LineHandler()], format="%(asctime)s %(levelname)s sampler %(name)s: %(message)s")
+    handler = LineHandler()
+    handler.setFormatter(lines_of("text", part="sampler"))
+    logging.basicConfig(handlers=[handler])
     log_uncaught()
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
