@@ -72,7 +72,7 @@ def test_packages_are_reinstalled_if_their_python_is_gone(tmp_path: Path) -> Non
         text=True,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (9, f"asked for -m venv --clear {environment}\n")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (9, f"asked for -m venv --clear {environment}")
 
 
 def test_settings_file_is_readable_by_root_only_and_lists_every_variable(installed: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_two_units_differ_only_in_the_server(installed: Path) -> None:
         [line for line in unit(installed, name).splitlines() if line and not line.startswith("#")] for name in UNITS
     )
     assert {line.partition("=")[0] for line in set(one) ^ set(other)} == {
-        *("ExecStart", "NotifyAccess", "Conflicts", "RuntimeDirectory")
+        *("ExecStart", "SyslogIdentifier", "NotifyAccess", "Conflicts", "RuntimeDirectory")
     }
 
 
@@ -253,3 +253,32 @@ def test_nvml_works_without_capabilities_and_executable_memory(tmp_path: Path, f
         wait_for(lambda: server.health()["gpu_count"] == 2, f"both GPUs; the log:\n{server.log}")
     finally:
         server.stop()
+
+
+def test_manage_runs_with_the_user_settings_and_folders_of_the_service(installed: Path, tmp_path: Path) -> None:
+    """Without gpumon.env, an account would be created in a database that the service does not use."""
+    program = tmp_path / "systemd-run"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    given = subprocess.run(
+        [installed / PREFIX.lstrip("/") / "manage", "changepassword", "a$b c"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    text = unit(installed, UNITS[0])
+    assert f"--uid={values(text, 'User')[0]}" in given
+    assert f"--working-directory={values(text, 'WorkingDirectory')[0]}" in given
+    assert f"--property=EnvironmentFile={values(text, 'EnvironmentFile')[0]}" in given
+    folders = {f"--setenv={each}" for each in values(text, "Environment") if "_DIR=" in each}
+    assert len(folders) == 2
+    assert folders <= set(given)
+    assert given[-4:] == [f"{PREFIX}/.venv/bin/python", "manage.py", "changepassword", "a$$b c"]
+
+
+@pytest.mark.parametrize("name", [*UNITS, AGENT, ENGINE])
+def test_units_start_again_without_limit_and_have_their_name_in_the_journal(installed: Path, name: str) -> None:
+    text = unit(installed, name)
+    assert (values(text, "StartLimitIntervalSec"), values(text, "StartLimitBurst")) == (["0"], [])
+    assert values(text, "SyslogIdentifier") == [name.removesuffix(".service")]
