@@ -90,7 +90,8 @@ class FreeChoice:
         self.lines: list[Line] = []
         self.reason = form.problem
         if snapshot.sampled_at is None:
-            self.reason = "No reading yet: which GPUs are free is not known."
+            why = "No data source responds" if snapshot.providers and not snapshot.provider else "No reading yet"
+            self.reason = f"{why}: which GPUs are free is not known."
         elif snapshot.stale:
             self.reason = "The readings are stale: which GPUs are free is not known now."
         elif not form.problem:

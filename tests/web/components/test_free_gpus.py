@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.telemetry.schema import Gpu, NvLink, Snapshot
+from monitor.telemetry.schema import Gpu, NvLink, ProviderReport, Snapshot
 from monitor.web.components.free_gpus import FreeChoice, FreeForm
 from tests.support.snapshots import GIB, gpu, host
 
@@ -50,6 +50,10 @@ def test_indexes_are_given_with_the_order_in_which_cuda_must_count() -> None:
         (host(gpu(0, use="busy")), "No GPU is free."),
         (host(free(0), stale=True), "The readings are stale: which GPUs are free is not known now."),
         (host(sampled_at=None), "No reading yet: which GPUs are free is not known."),
+        (
+            host(sampled_at=None, provider=None, providers=(ProviderReport(name="nvtop", reason="not in PATH"),)),
+            "No data source responds: which GPUs are free is not known.",
+        ),
     ],
 )
 def test_without_gpus_there_is_the_reason_and_a_line_that_waits(snapshot: Snapshot, reason: str) -> None:
