@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging.config
 import os
-import signal
 import socket
 import threading
 import time
@@ -30,6 +29,7 @@ from monitor.logs.config import logging_config
 from monitor.private_file import reason_of
 from monitor.sanitize import plain
 from monitor.server.data_lock import DataDirTaken, lock_data_dir
+from monitor.server.end_signals import set_at_the_end
 from monitor.server.hangup import end_with_terminal
 from monitor.server.systemd import READY, STOPPING, Systemd
 from monitor.telemetry.host.system import SystemMetrics
@@ -114,8 +114,7 @@ def _run(config: Config, hub: str, name: str, systemd: Systemd) -> None:
         idle=lambda: limits,
     )
     is_over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: is_over.set())
+    set_at_the_end(is_over)
     end_with_terminal()
     log.info("gpumon %s agent: sending the readings of %s to %s", __version__, name, hub)
     uplink.start()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from monitor.server.end_signals import set_at_the_end
 from monitor.server.startup import CannotStart, prepare_server
 from monitor.server.systemd import READY, STOPPING, Systemd
 
@@ -32,8 +32,7 @@ class Command(BaseCommand):
         from monitor.runtime.engine import EngineRuntime, name_connections
 
         stopping = threading.Event()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda *_: stopping.set())
+        set_at_the_end(stopping)
         systemd = Systemd.taken_from(os.environ)
         try:
             prepare_server()
