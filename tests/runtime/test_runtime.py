@@ -14,7 +14,7 @@ from django.test import Client
 
 from monitor.config.sampling import sampler_options
 from monitor.logs.config import SERVER_PARTS
-from monitor.models import AlertState, SiteSettings
+from monitor.models import AlertState, SeenGpu, SiteSettings
 from monitor.runtime.process import runtime, set_runtime
 from monitor.runtime.runtime import Runtime
 from monitor.telemetry.gpu_use import IDLE_BY_DEFAULT, IdleLimits
@@ -167,6 +167,7 @@ def test_shutdown_saves_alerts_and_ends_the_threads_and_the_sampler() -> None:
     made.start()
     made.start()
     wait_for(lambda: (made.hub.latest and made.hub.latest.sampled_at) or None, "the first reading")
+    wait_for(SeenGpu.objects.exists, "the reading to be judged")
     sampler = made.supervisor.status.sampler_pid
     assert sampler is not None
     made.stop()
