@@ -109,6 +109,7 @@ ASGI_APPLICATION = "gpumon_site.asgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
     {
+        "NAME": "django",
         "BACKEND": "monitor.web.page_templates.PageTemplates",
         "DIRS": [LAYOUT.templates],
         "APP_DIRS": True,

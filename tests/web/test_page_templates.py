@@ -41,18 +41,18 @@ def _request() -> HttpRequest:
 
 
 def test_nothing_keeps_what_a_page_shows() -> None:
-    template = engines["page_templates"].from_string("{% with again=shown %}{{ again }}{% endwith %}")
+    template = engines["django"].from_string("{% with again=shown %}{{ again }}{% endwith %}")
     made = PageTemplate(template.template, template.backend)
     assert rendered_and_kept(made) == ("many hosts", None)
 
 
 def test_django_alone_would_keep_it() -> None:
     """If it no longer does, PageTemplates can go."""
-    template = engines["page_templates"].from_string("{{ shown }}")
+    template = engines["django"].from_string("{{ shown }}")
     html, kept = rendered_and_kept(template)
     assert html == "many hosts"
     assert kept is not None
 
 
 def test_pages_are_rendered_by_it() -> None:
-    assert isinstance(engines["page_templates"].get_template("base.html"), PageTemplate)
+    assert isinstance(engines["django"].get_template("base.html"), PageTemplate)
