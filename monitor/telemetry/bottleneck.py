@@ -25,6 +25,8 @@ _SLOWDOWNS = frozenset({"hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_
 """Clock-event reasons that always cost something; all others only below the highest clock."""
 _CLOCK_LIMITS = {"board_limit": "Board limit", "reliability": "Reliability limit", "sync_boost": "Sync boost"}
 _SHARES = {2: "half the bandwidth", 4: "1/4 of the bandwidth", 8: "1/8 of the bandwidth", 16: "1/16 of the bandwidth"}
+_MOST_DOUBLINGS = 5
+"""Of the bandwidth, by generation: more has no words. A number from elsewhere can be so large that the power takes minutes."""
 
 NOT_READ = "the GPU is not read now"
 SILENT = "the driver gives no readings of this GPU"
@@ -134,7 +136,7 @@ def _narrow_pcie(gpu: Gpu) -> Iterator[Bottleneck]:
         )
     generation, newest = gpu.pcie_generation, gpu.pcie_generation_max
     if generation and newest and generation < newest and (gpu.utilization_percent or 0) >= _BUSY_PERCENT:
-        share = _SHARES.get(2 ** (newest - generation))
+        share = _SHARES.get(1 << min(newest - generation, _MOST_DOUBLINGS))
         words = f"PCIe Gen {generation} of {newest}" + (f": {share}" if share else "")
         yield Bottleneck(code="pcie", level="warning", text=words)
 

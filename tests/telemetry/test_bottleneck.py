@@ -59,6 +59,8 @@ def words(**given: Any) -> str:
         ({"pcie_width": 12, "pcie_width_max": 16}, "PCIe ×12 of ×16"),
         ({"pcie_generation": 3, "pcie_generation_max": 4}, "PCIe Gen 3 of 4: half the bandwidth"),
         ({"pcie_generation": 1, "pcie_generation_max": 4, **IDLE}, "Nothing slows it down"),
+        ({"pcie_generation": 1, "pcie_generation_max": 6}, "PCIe Gen 1 of 6"),
+        ({"pcie_generation": 1, "pcie_generation_max": 1 << 40}, "PCIe Gen 1 of 1099511627776"),
         ({"processes": (process(1, cpu_percent=100.4),)}, "Waiting for data: one CPU core at 100 %"),
         ({"processes": (process(1, cpu_percent=400.0),)}, "Nothing slows it down"),
         ({"processes": (process(1, cpu_percent=100.0),), "utilization_percent": 99.0}, "Nothing slows it down"),

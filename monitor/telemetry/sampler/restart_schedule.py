@@ -5,6 +5,8 @@ from __future__ import annotations
 LOOK_AGAIN_SECONDS = 30.0
 """How often providers are tried again after none was found, so that a driver can be installed later."""
 LONGEST_BACK_OFF_SECONDS = 30.0
+_MOST_FAILURES = 10
+"""Counted: the back-off is the longest then. The power of a number that goes on rising overflows after some hours."""
 HEALTHY_AFTER_SECONDS = 60.0
 """A sampler that lived this long resets the back-off."""
 
@@ -37,5 +39,5 @@ class RestartSchedule:
         if lived_seconds >= HEALTHY_AFTER_SECONDS:
             self._failures = 0
         delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (self._failures - 1)) if self._failures else 0.0
-        self._failures += has_failed
+        self._failures = min(self._failures + has_failed, _MOST_FAILURES)
         self.start_at = now + delay

@@ -23,6 +23,10 @@ def test_first_failure_costs_no_wait_and_each_further_one_twice_as_long() -> Non
     assert waits(RestartSchedule(), 8) == [0, 1, 2, 4, 8, 16, LONGEST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS]
 
 
+def test_failures_of_many_hours_wait_no_longer() -> None:
+    assert waits(RestartSchedule(), 2000)[-1] == LONGEST_BACK_OFF_SECONDS
+
+
 def test_long_life_and_new_options_reset_the_back_off() -> None:
     schedule = RestartSchedule()
     waits(schedule, 4)
