@@ -13,6 +13,10 @@ log = logging.getLogger(__name__)
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 ALIVE = "WATCHDOG=1"
+LOOK_SECONDS = 1.0
+"""The longest wait for the end. A signal that comes just before a thread begins to wait does not wake it: Python runs the handler,
+which sets the event, when the wait is over.
+"""
 
 
 class Systemd:
@@ -57,8 +61,10 @@ class Systemd:
     def signal_watchdog_until(self, is_over: threading.Event, is_alive: Callable[[], bool]) -> None:
         """Wait for `is_over` in this thread, and signal the watchdog meanwhile, if there is one, in the same way."""
         was_alive = True
-        while not is_over.wait(None if self.watchdog_seconds is None else self.watchdog_seconds / 2):
-            was_alive = self._signal(is_alive, was_alive=was_alive)
+        period = self.watchdog_seconds
+        while not is_over.wait(LOOK_SECONDS if period is None else min(LOOK_SECONDS, period / 2)):
+            if period is not None:
+                was_alive = self._signal(is_alive, was_alive=was_alive)
 
     def _signal(self, is_alive: Callable[[], bool], *, was_alive: bool) -> bool:
         if is_still := is_alive():

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from monitor.server.lifespan import lifespan
-from monitor.server.systemd import ALIVE, READY, Systemd
+from monitor.server.systemd import ALIVE, LOOK_SECONDS, READY, Systemd
 from monitor.telemetry.pulse import Pulse
 
 
@@ -107,6 +107,26 @@ def test_thread_that_waits_signals_too_while_it_is_alive(
     assert heard(listener) == [ALIVE] * 2
     assert caplog.text.count("readings have stopped") == 1
     Systemd(None).signal_watchdog_until(is_over, is_alive)  # without a watchdog, it only waits
+
+
+class Waited(threading.Event):
+    """Is set after three waits that end by their time alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return len(self.seconds) > 3
+
+
+@pytest.mark.parametrize("period", [None, 60.0])
+def test_no_wait_is_so_long_that_a_signal_just_before_it_is_missed(period: float | None) -> None:
+    """Regression: an agent that got SIGTERM as it began to wait went on for ever."""
+    waited = Waited()
+    Systemd(None, watchdog_seconds=period).signal_watchdog_until(waited, lambda: True)
+    assert waited.seconds == [LOOK_SECONDS] * 4
 
 
 def test_pulse_stops_after_too_long_without_a_new_reading() -> None:
