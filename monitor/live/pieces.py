@@ -19,7 +19,7 @@ from monitor.telemetry.schema import Snapshot
 class Value(msgspec.Struct, frozen=True, gc=False):
     """The text of the element `name`, and those of its attributes that change together with it.
 
-    A page of all hosts has thousands. None can refer to itself, so the garbage collector is told to pass them over.
+    The garbage collector skips values (`gc=False`): a value cannot refer to itself, and a page of all hosts has thousands of them.
     """
 
     name: str

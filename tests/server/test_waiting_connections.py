@@ -105,31 +105,24 @@ def test_numbers_stay_within_the_limits(steps: list[tuple[bool, int, int]]) -> N
         assert len(waiting) <= 6
 
 
-def _answers(server: Server) -> bool:
-    try:
-        return "sampler_pid" in server.health()
-    except ConnectionResetError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [[sys.executable, "manage.py", "serve"], GUNICORN], ids=["daphne", "gunicorn"])
 def test_idle_connections_keep_neither_others_nor_the_sampler_out(tmp_path: Path, command: list[str]) -> None:
     """Regression: they used up all descriptors: resets for everybody, and the sampler could not be started."""
-    limited = ["prlimit", "--nofile=256:256", *command]
+    # Twisted accepts more than a hundred at once before it closes one. With fewer files than this, none is left for them.
+    limited = ["prlimit", "--nofile=512:512", *command]
     server = Server(tmp_path, command=limited, telemetry_provider="simulated", poll_interval_ms=200).start()
     try:
         wait_for(lambda: server.health()["status"] == "ok", "the first reading")
         with ExitStack() as opened:
-            for _ in range(300):
+            for _ in range(600):
                 opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=40))
-            wait_for(lambda: _answers(server), "an answer")  # while they are accepted, any connection may be closed
             sampler = server.health()["sampler_pid"]
             psutil.Process(sampler).kill()
             wait_for(lambda: server.health()["sampler_pid"] not in (None, sampler), "another sampler")
             assert server.process is not None
             main = psutil.Process(server.process.pid)
-            assert all(each.num_fds() < 160 for each in (main, *main.children()))
+            assert all(each.num_fds() < 320 for each in (main, *main.children()))
     finally:
         server.stop()
     assert "GPU_MONITOR_MAX_SOCKETS=2000 is more than fit" in server.log

@@ -73,12 +73,8 @@ def parse(document: bytes, bounds: Bounds) -> tuple[Gpu, ...]:
 def _load(text: str) -> Any:
     """Raises ValueError, that of the text as it is."""
     problem = None
-    for attempt in (
-        text,
-        _MISSING_COMMA.sub(r"\1,\n\2", text),
-        _escape_names(text),
-        _escape_names(_MISSING_COMMA.sub(r"\1,\n\2", text)),
-    ):
+    with_commas = _MISSING_COMMA.sub(r"\1,\n\2", text)
+    for attempt in dict.fromkeys((text, with_commas, _escape_names(text), _escape_names(with_commas))):
         try:
             return json.loads(attempt, strict=False)
         except (ValueError, RecursionError) as error:
